@@ -1,0 +1,227 @@
+"""The tables on disk: their columns, one writer, small readers.
+
+Per video, `frames/<video_id>.parquet` holds a row per analysed frame and `faces/<video_id>.parquet` a row
+per face. Both are written to `.tmp` names; the faces file is renamed last, so that its presence marks a
+finished video.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ferflow.errors import RecordsError
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"ferflow"
+TEMPORARY_SUFFIX = ".tmp"
+UNTRACKED = -1
+"""`track_id` of a face that no track has confirmed."""
+
+FRAMES = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("frame_index", pa.int32()),
+        ("pts", pa.int64()),
+        ("time_s", pa.float64()),
+        ("n_faces", pa.int16()),
+        ("luma_mean", pa.float32()),
+        ("is_cut", pa.bool_()),
+    ]
+)
+
+
+def faces_schema(labels: Sequence[str]) -> pa.Schema:
+    """Columns of FACES for a model with these labels, in the model's order."""
+    return pa.schema(
+        [
+            ("video_id", pa.string()),
+            ("frame_index", pa.int32()),
+            ("pts", pa.int64()),
+            ("time_s", pa.float64()),
+            ("track_id", pa.int32()),
+            *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "score")),
+            ("landmarks", pa.list_(pa.float32(), 10)),
+            *((name, pa.float32()) for name in ("yaw", "pitch", "roll", "sharpness", "face_px")),
+            *((f"prob_{label}", pa.float32()) for label in labels),
+            ("label", pa.dictionary(pa.int8(), pa.string())),
+        ]
+    )
+
+
+def timeline_schema(labels: Sequence[str]) -> pa.Schema:
+    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (track_id null)."""
+    return pa.schema(
+        [
+            ("video_id", pa.string()),
+            ("bin_start_s", pa.float64()),
+            ("bin_end_s", pa.float64()),
+            ("track_id", pa.int32()),
+            ("n_frames", pa.int32()),
+            ("n_faces", pa.int32()),
+            *((name, pa.float32()) for name in (
+                "presence", "attention", "expressiveness", "engagement",
+                "valence", "positive", "negative", "reacting",
+            )),
+            *((f"prob_{label}", pa.float32()) for label in labels),
+            ("n_people", pa.int16()),
+        ]
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPaths:
+    """Where the files of one video lie under an output folder."""
+
+    out: Path
+    video_id: str
+
+    @property
+    def frames(self) -> Path:
+        """Table of frames."""
+        return self.out / "frames" / f"{self.video_id}.parquet"
+
+    @property
+    def faces(self) -> Path:
+        """Table of faces; its presence marks a finished video."""
+        return self.out / "faces" / f"{self.video_id}.parquet"
+
+    @property
+    def timeline(self) -> Path:
+        """Table of time bins."""
+        return self.out / "timeline" / f"{self.video_id}.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.out / "reports" / f"{self.video_id}.html"
+
+
+class TableWriter:
+    """Writes record batches into one Parquet file that bears its name only once it is whole.
+
+    Rows are gathered into row groups of `row_group_rows`: a batch holds a few rows, and a group per
+    batch would make a file slow to read.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = 65_536) -> None:
+        self.path = path
+        self._temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        self._row_group_rows = row_group_rows
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        if self._waiting_rows >= self._row_group_rows:
+            self._flush()
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Write what waits and the metadata, and make the file durable; `publish()` names it."""
+        self._flush()
+        self._writer.add_key_value_metadata({METADATA_KEY: json.dumps(metadata).encode()})
+        self._writer.close()
+        with self._temporary.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def publish(self) -> None:
+        """Give the finished file its name."""
+        self._temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Drop an unfinished file; a published one stays."""
+        self._writer.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.Table.from_batches(self._waiting)
+            self._writer.write_table(table, row_group_size=max(len(table), 1))
+            self._waiting, self._waiting_rows = [], 0
+
+
+class RecordsWriter:
+    """The pair of tables of one video. Leaving the `with` block without `finish()` leaves no file."""
+
+    def __init__(self, paths: RecordPaths, labels: Sequence[str]) -> None:
+        self._frames = TableWriter(paths.frames, FRAMES)
+        self._faces = TableWriter(paths.faces, faces_schema(labels))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch to the table whose columns it has."""
+        (self._frames if batch.schema.names == FRAMES.names else self._faces).write(batch)
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Close both files and rename them, faces last."""
+        for table in (self._frames, self._faces):
+            table.finish({"schema_version": SCHEMA_VERSION, **metadata})
+        self._frames.publish()
+        self._faces.publish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._frames.discard()
+        self._faces.discard()
+
+
+def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
+    """Write a whole table, atomically."""
+    writer = TableWriter(path, table.schema)
+    try:
+        for batch in table.to_batches():
+            writer.write(batch)
+        writer.finish({"schema_version": SCHEMA_VERSION, **metadata})
+        writer.publish()
+    finally:
+        writer.discard()
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata ferflow wrote into a Parquet file.
+
+    Raises:
+        RecordsError: not a Parquet file of ours, or of another schema version.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        found: dict[str, Any] = json.loads(metadata[METADATA_KEY])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RecordsError(f"{path}: not a table written by ferflow ({type(error).__name__}). "
+                           "Move it away, or use --overwrite.") from error
+    if found.get("schema_version") != SCHEMA_VERSION:
+        raise RecordsError(f"{path}: schema {found.get('schema_version')}, this ferflow reads {SCHEMA_VERSION}. "
+                           "Analyse again with --overwrite.")
+    return found
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """One table of one video.
+
+    Raises:
+        RecordsError: missing or unreadable.
+    """
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise RecordsError(f"{path}: cannot be read ({error}).") from error
+
+
+def finished_videos(out: Path) -> list[str]:
+    """Ids of the finished videos in an output folder, sorted."""
+    return sorted(path.stem for path in (out / "faces").glob("*.parquet"))
