@@ -48,7 +48,9 @@ class TimePoint:
         if (match := _TIMECODE.fullmatch(text)) and float(match[3]) < 60:
             hours, minutes = int(match[1] or 0), int(match[2])
             return cls(seconds=hours * 3600 + minutes * 60 + float(match[3]))
-        raise OptionsError(f"{text!r} is not a time: give seconds (12.5), a frame (300f) or a timecode (1:30.5).")
+        raise OptionsError(
+            f"{text!r} is not a time: give seconds (12.5), a frame (300f) or a timecode (1:30.5)."
+        )
 
     def reached(self, time_s: float, frame_index: int) -> bool:
         """Whether a frame lies at or after this point."""
@@ -102,14 +104,7 @@ class AnalyzeOptions:
         Raises:
             OptionsError: naming the option, the bound and what was given.
         """
-        for name in ("every", "batch_size", "chunk_frames", "participants"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionsError(f"{name} must be at least 1, got {value}")
-        for name in ("fps", "sequence_fps", "bin_seconds"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1e6:
-                raise OptionsError(f"{name} must be above 0, got {value}")
+        self._check_bounds()
         if self.min_face is not None and self.min_face < 10:
             raise OptionsError(f"min_face must be at least 10 pixels, got {self.min_face}")
         if not 0 <= self.score <= 1:
@@ -118,9 +113,21 @@ class AnalyzeOptions:
             raise OptionsError("every and fps both choose frames: give one of them")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
-                raise OptionsError(f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}")
+                raise OptionsError(
+                    f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
+                )
         if self.backend == "onnx" and self.device == "gpu":
             raise OptionsError("device gpu needs the keras backend, got backend onnx")
+
+    def _check_bounds(self) -> None:
+        for name in ("every", "batch_size", "chunk_frames", "participants"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionsError(f"{name} must be at least 1, got {value}")
+        for name in ("fps", "sequence_fps", "bin_seconds"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e6:
+                raise OptionsError(f"{name} must be above 0, got {value}")
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:

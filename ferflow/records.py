@@ -202,11 +202,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = pq.read_metadata(path).metadata or {}
         found: dict[str, Any] = json.loads(metadata[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise RecordsError(f"{path}: not a table written by ferflow ({type(error).__name__}). "
-                           "Move it away, or use --overwrite.") from error
+        raise RecordsError(
+            f"{path}: not a table written by ferflow ({type(error).__name__}). "
+            "Move it away, or use --overwrite."
+        ) from error
     if found.get("schema_version") != SCHEMA_VERSION:
-        raise RecordsError(f"{path}: schema {found.get('schema_version')}, this ferflow reads {SCHEMA_VERSION}. "
-                           "Analyse again with --overwrite.")
+        raise RecordsError(
+            f"{path}: schema {found.get('schema_version')}, this ferflow reads {SCHEMA_VERSION}. "
+            "Analyse again with --overwrite."
+        )
     return found
 
 

@@ -1,0 +1,131 @@
+"""Pixels as the codec gives them: a full-size luma plane, and chroma planes of any size beside it.
+
+The classifier is grayscale and the detector looks at a small picture, so no frame is ever converted to
+RGB at full size: faces are cut from luma, and only the decimated picture is turned into colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import av.video.plane
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange
+
+UInt8Array = npt.NDArray[np.uint8]
+
+# Formats whose planes are 8-bit Y, U, V as they stand; everything else goes through swscale once.
+_PLANAR_YUV = {
+    f"{prefix}{subsampling}p"
+    for prefix in ("yuv", "yuvj")
+    for subsampling in ("420", "422", "440", "444", "411")
+}
+_GRAY = {"gray", "gray8"}
+_FALLBACK = "yuv420p"
+
+# ITU-R BT.601, 8 bit, as rows B, G, R over (Y, U, V, 1). Detection does not notice BT.709 material.
+_FULL_TO_BGR = np.array(
+    [[1, 1.772, 0, -1.772 * 128], [1, -0.344, -0.714, (0.344 + 0.714) * 128], [1, 0, 1.402, -1.402 * 128]]
+)
+_SCALE = 255 / 219
+_LIMITED_TO_BGR = np.array(
+    [
+        [_SCALE, 2.017, 0, -_SCALE * 16 - 2.017 * 128],
+        [_SCALE, -0.392, -0.813, -_SCALE * 16 + (0.392 + 0.813) * 128],
+        [_SCALE, 0, 1.596, -_SCALE * 16 - 1.596 * 128],
+    ]
+)
+_EXPAND_LIMITED = np.clip(np.round((np.arange(256) - 16) * _SCALE), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Planes:
+    """One picture, upright.
+
+    y: uint8 (H, W); u, v: uint8 (h, w), h <= H and w <= W, or None where the picture is gray.
+    full_range: luma runs over 0-255, otherwise 16-235.
+    """
+
+    y: UInt8Array
+    u: UInt8Array | None
+    v: UInt8Array | None
+    full_range: bool
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.y.shape[1])
+
+    def __repr__(self) -> str:
+        chroma = "gray" if self.u is None else f"chroma {self.u.shape}"
+        return (
+            f"Planes({self.height}x{self.width}, {chroma}, {'full' if self.full_range else 'limited'} range)"
+        )
+
+    def expanded(self, luma: UInt8Array) -> UInt8Array:
+        """Bring a piece of this luma plane to 0-255."""
+        return luma if self.full_range else cv2.LUT(luma, _EXPAND_LIMITED).astype(np.uint8, copy=False)
+
+    def small_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
+        """A decimated colour picture.
+
+        Args:
+            factor: whole number that divides the plane; the rest at the right and lower edge is cut off.
+            size: (width, height) of the result; equal to the divided plane unless pixels are not square.
+
+        Returns:
+            uint8 (height, width, 3), BGR, 0-255.
+        """
+        # A whole factor lets INTER_AREA average blocks, several times faster than a general one.
+        height, width = self.height // factor * factor, self.width // factor * factor
+        y = cv2.resize(self.y[:height, :width], size, interpolation=cv2.INTER_AREA)
+        if self.u is None or self.v is None:
+            return np.repeat(self.expanded(y.astype(np.uint8, copy=False))[..., None], 3, axis=2)
+        u, v = (self._matching(plane, height, width, size) for plane in (self.u, self.v))
+        matrix = _FULL_TO_BGR if self.full_range else _LIMITED_TO_BGR
+        return cv2.transform(cv2.merge([y, u, v]), matrix).astype(np.uint8, copy=False)
+
+    def _matching(self, chroma: UInt8Array, height: int, width: int, size: tuple[int, int]) -> UInt8Array:
+        rows = -(-chroma.shape[0] * height // self.height)
+        columns = -(-chroma.shape[1] * width // self.width)
+        part = chroma[:rows, :columns]
+        shrinks = size[0] <= columns and size[1] <= rows
+        resized = cv2.resize(part, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return resized.astype(np.uint8, copy=False)
+
+
+def planes_of(frame: av.VideoFrame, rotation: int) -> Planes:
+    """Views on a decoded frame's planes, turned upright.
+
+    Args:
+        frame: any pixel format; what is not 8-bit planar YUV or gray is converted once.
+        rotation: degrees counter-clockwise by which the picture must be turned, a multiple of 90.
+    """
+    name = frame.format.name
+    if name not in _PLANAR_YUV and name not in _GRAY:
+        frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
+        full_range = False
+    else:
+        full_range = name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+        full_range |= name in _GRAY and frame.color_range != ColorRange.MPEG
+    arrays = [_upright(_plane(frame.planes[i]), rotation) for i in range(1 if name in _GRAY else 3)]
+    if name in _GRAY:
+        return Planes(arrays[0], None, None, full_range)
+    return Planes(arrays[0], arrays[1], arrays[2], full_range)
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> UInt8Array:
+    rows: UInt8Array = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
+
+
+def _upright(plane: UInt8Array, rotation: int) -> UInt8Array:
+    return plane if rotation == 0 else np.ascontiguousarray(np.rot90(plane, rotation // 90))

@@ -1,0 +1,74 @@
+"""The one place where decoding runs ahead of the work: one thread, one bounded queue.
+
+>>> with closing(prefetch(video.frames(), depth=4)) as frames:
+...     for frame in frames: ...
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_WAIT_SECONDS = 0.1
+
+
+class _End:
+    """Marks the end of the source, with the error that ended it, if any."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Iterate over `source` in a thread, at most `depth` items ahead.
+
+    At most `depth` + 2 items exist: those waiting, one in the thread's hand, one in the consumer's. An error
+    in the source is raised here; closing this generator, or an error in its consumer, ends the thread, and
+    the source is closed in the thread that ran it.
+    """
+    waiting: queue.Queue[T | _End] = queue.Queue(depth)
+    stop = threading.Event()
+    thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := waiting.get(), _End):
+            yield item
+            del item  # the consumer's copy is its own; this one would keep a frame alive
+        if item.error is not None:
+            raise item.error
+    finally:
+        # The thread must never be abandoned: it holds the open file. Setting the event is enough, because
+        # it never waits on the queue for longer than _WAIT_SECONDS.
+        stop.set()
+        thread.join()
+
+
+def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Event) -> None:
+    end = _End()
+    iterator = iter(source)
+    try:
+        for item in iterator:
+            if not _put(waiting, item, stop):
+                break
+            del item
+    except BaseException as error:  # handed to the consumer, who raises it
+        end = _End(error)
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+        _put(waiting, end, stop)
+
+
+def _put(waiting: queue.Queue[T | _End], item: T | _End, stop: threading.Event) -> bool:
+    while not stop.is_set():
+        try:
+            waiting.put(item, timeout=_WAIT_SECONDS)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -1,0 +1,84 @@
+"""Numbered images as a video: a folder of them, in the order a person would count."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from ferflow.errors import VideoError
+from ferflow.source import MAX_FAILURES_IN_A_ROW, Container, Faults, VideoInfo
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    return sorted(found, key=lambda path: _natural(path.name))
+
+
+class ImageSequence:
+    """A `Source` over the images of one folder; the pts is the position in the sequence."""
+
+    def __init__(self, folder: Path, fps: float) -> None:
+        self._images = images_in(folder)
+        if not self._images:
+            raise VideoError(f"{folder.name}: the folder holds no images. Nothing to analyse.")
+        self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
+        header = _first_header(self._images)
+        self.info = VideoInfo(
+            path=folder,
+            format="images",
+            codec=header.codec,
+            pix_fmt=header.pix_fmt,
+            width=header.width,
+            height=header.height,
+            time_base=self._time_base,
+            frame_rate=fps,
+            duration_s_from_header=None,
+            n_frames_from_header=len(self._images),
+        )
+
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+        """See `Source`. An image that cannot be read leaves a gap in the pts, not a shift."""
+        failures = 0
+        for position, path in enumerate(self._images):
+            picture = _decoded(path)
+            if picture is None:
+                faults.n_failed += 1
+                failures += 1
+                if failures >= MAX_FAILURES_IN_A_ROW:
+                    faults.warnings.append(
+                        f"{failures} images in a row could not be read; the rest was left out"
+                    )
+                    return
+                continue
+            failures = 0
+            picture.pts, picture.time_base = position, self._time_base
+            yield picture
+
+    def close(self) -> None:
+        """Nothing is held open between images."""
+
+
+def _first_header(images: list[Path]) -> VideoInfo:
+    for path in images:
+        with contextlib.suppress(VideoError), contextlib.closing(Container(path)) as container:
+            return container.info
+    raise VideoError(f"{images[0].parent.name}: none of the {len(images)} images can be read.")
+
+
+def _decoded(path: Path) -> av.VideoFrame | None:
+    with contextlib.suppress(VideoError), contextlib.closing(Container(path)) as container:
+        return next(container.pictures(Faults()), None)
+    return None
+
+
+def _natural(name: str) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name.casefold())]
