@@ -1,0 +1,123 @@
+"""Where the faces are: detections as columns, and the detectors behind one protocol.
+
+>>> detector = make_detector(options)
+>>> for found in detector.detect(frames): print(found.xyxy, found.score)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.options import AnalyzeOptions
+from ferflow.video import Frame
+
+Float32Array = npt.NDArray[np.float32]
+
+LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+"""Order of the five points; right is the person's right, which is left in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The faces of one frame, as columns.
+
+    xyxy: float32 (N, 4), source pixels, upright; x2 and y2 exclusive; may reach over the frame's edge.
+    score: float32 (N,) in [0, 1].
+    landmarks: float32 (N, 5, 2), x and y in source pixels; NaN where the detector gives none.
+    """
+
+    xyxy: Float32Array
+    score: Float32Array
+    landmarks: Float32Array
+
+    def __post_init__(self) -> None:
+        n = len(self.xyxy)
+        for name, expected in (("xyxy", (n, 4)), ("score", (n,)), ("landmarks", (n, 5, 2))):
+            if (shape := getattr(self, name).shape) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {shape}")
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
+        return Detections(self.xyxy[rows], self.score[rows], self.landmarks[rows])
+
+    @classmethod
+    def none(cls) -> Detections:
+        """No face."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+    def largest(self, count: int) -> Detections:
+        """The `count` faces of the largest area, in their order."""
+        if len(self) <= count:
+            return self
+        order = np.argsort(-areas(self.xyxy), kind="stable")[:count]
+        return self[np.sort(order)]
+
+
+class Detector(Protocol):
+    """Finds the faces of frames."""
+
+    name: str
+    sha256: str
+    """Of the file that holds its weights."""
+    crop_side: float
+    """Side of the square that the classifier sees, in heights of this detector's boxes."""
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Faces per frame, in the order given; the result does not depend on what else is in `frames`."""
+
+
+def areas(xyxy: Float32Array) -> Float32Array:
+    """Box areas in square pixels, float32 (N,); 0 where a box is turned inside out."""
+    sides: Float32Array = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
+    return sides[:, 0] * sides[:, 1]
+
+
+def iou(a: Float32Array, b: Float32Array) -> Float32Array:
+    """Overlap of every box in `a` with every box in `b`.
+
+    Args:
+        a: float32 (N, 4), xyxy in pixels.
+        b: float32 (M, 4), xyxy in pixels.
+
+    Returns:
+        float32 (N, M) in [0, 1]; 0 where a box has no area.
+    """
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.clip(high - low, 0, None)
+    shared = sides[..., 0] * sides[..., 1]
+    union = areas(a)[:, None] + areas(b)[None, :] - shared
+    return np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
+
+
+def smallest_face(options: AnalyzeOptions, width: int, height: int) -> int:
+    """Height in source pixels of the smallest face that is looked for."""
+    return options.min_face or max(20, min(width, height) // 24)
+
+
+def available_cpus() -> int:
+    """CPUs this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_detector(options: AnalyzeOptions) -> Detector:
+    """The detector that options name.
+
+    Raises:
+        ModelError: its file is missing or altered.
+    """
+    if options.detector == "haar":
+        from ferflow.haar import Haar
+
+        return Haar(options)
+    from ferflow.yunet import make_yunet
+
+    return make_yunet(options)
