@@ -1,0 +1,269 @@
+"""What a timeline says in short: its peaks, its people, how much it rests on.
+
+for peak in peaks(table):
+print(peak.time_s, peak.label, peak.track_ids)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.signal import find_peaks
+
+from ferflow.records import UNTRACKED
+from ferflow.tally import (
+    NEUTRAL_LABEL,
+    FaceScores,
+    FloatArray,
+    IntArray,
+    column,
+    ratio,
+    rows_by_value,
+    score_faces,
+    tally,
+)
+
+SMOOTHING_SECONDS = 3.0
+"""Window of the centred moving average that peaks are looked for on."""
+PEAK_PROMINENCE = 0.05
+"""A peak stands out from its surroundings by at least this much engagement."""
+PEAK_SPACING_SECONDS = 5.0
+"""Of two peaks closer than this, the higher stays."""
+PEAKS_SHOWN = 8
+
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A moment that stands out of the audience's curve."""
+
+    time_s: float
+    """Middle of the highest bin."""
+    start_s: float
+    end_s: float
+    """The stretch around it in which the smoothed curve stays above half of the prominence."""
+    height: float
+    """The smoothed curve at the peak, in [0, 1]."""
+    prominence: float
+    """How far it rises above its surroundings, in (0, 1]."""
+    curve: str
+    """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
+    label: str | None
+    """Most probable expression there apart from neutral."""
+    track_ids: tuple[int, ...]
+    """Who is reacting there; if nobody is, the most expressive person."""
+
+
+def audience(table: pa.Table) -> pa.Table:
+    """The audience rows of a timeline, one per bin."""
+    return table.filter(pc.is_null(table.column("track_id")))
+
+
+def smoothed(values: FloatArray, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> FloatArray:
+    """Centred moving average over about `seconds`, an odd number of bins; NaN is left out, not zero.
+
+    Args:
+        values: float64 (bins,).
+        bin_seconds: length of a bin.
+        seconds: length of the window.
+    """
+    half = round((seconds / bin_seconds - 1) / 2)
+    if half < 1 or not len(values):
+        return values
+    window = np.ones(2 * half + 1)
+    known = np.isfinite(values)
+    sums = np.convolve(np.where(known, values, 0.0), window)[half : half + len(values)]
+    return ratio(sums, np.round(np.convolve(known, window)[half : half + len(values)]))
+
+
+def peak_curve(table: pa.Table) -> str:
+    """The curve peaks are looked for on: engagement, or expressiveness where no pose is known at all."""
+    column_known = table.column("engagement").null_count < len(table)
+    return "engagement" if column_known else "expressiveness"
+
+
+def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_PROMINENCE) -> list[Peak]:
+    """Moments at which the audience's smoothed engagement stands out, in order of time.
+
+    Args:
+        table: TIMELINE of one video.
+        most: how many to give, the most prominent first to be taken.
+        prominence: smallest rise above the surroundings.
+    """
+    whole = audience(table)
+    if not len(whole):
+        return []
+    name, bin_seconds = peak_curve(table), _bin_seconds(whole)
+    curve = np.nan_to_num(smoothed(column(whole, name), bin_seconds))
+    # Held down at both ends, so that a reaction that opens or closes the video is a peak too.
+    held = np.pad(curve, 1, constant_values=curve.min())
+    spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
+    found, facts = find_peaks(held, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
+    best = np.argsort(-facts["prominences"], kind="stable")[:most]
+    made = [
+        _peak(
+            table,
+            name,
+            int(found[k]) - 1,
+            height=float(held[found[k]]),
+            prominence=float(facts["prominences"][k]),
+            span=(float(facts["left_ips"][k]) - 1, float(facts["right_ips"][k]) - 1),
+        )
+        for k in best
+    ]
+    return sorted(made, key=lambda peak: peak.time_s)
+
+
+def _peak(
+    table: pa.Table, name: str, k: int, *, height: float, prominence: float, span: tuple[float, float]
+) -> Peak:
+    whole = audience(table)
+    start, end = (float(whole.column(edge)[k].as_py()) for edge in ("bin_start_s", "bin_end_s"))
+    length = end - start
+    return Peak(
+        time_s=(start + end) / 2,
+        start_s=max(0.0, (span[0] + 0.5) * length),
+        end_s=min((span[1] + 0.5) * length, float(whole.column("bin_end_s")[-1].as_py())),
+        height=height,
+        prominence=prominence,
+        curve=name,
+        label=leading_label({field: _first(whole, field, k) for field in probability_columns(whole)}),
+        track_ids=_involved(table, start, name),
+    )
+
+
+def _involved(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...]:
+    here = pc.and_(pc.equal(table.column("bin_start_s"), bin_start_s), pc.is_valid(table.column("track_id")))
+    rows = table.filter(here)
+    tracks, reacting = column(rows, "track_id").astype(int), column(rows, "reacting") == 1
+    if not reacting.any() and len(tracks):
+        values = np.nan_to_num(column(rows, name))
+        reacting = values >= max(values.max(), 1e-9)
+    return tuple(int(track) for track in tracks[reacting])
+
+
+def probability_columns(table: pa.Table) -> list[str]:
+    """`prob_<label>` columns, in the model's order."""
+    return [name for name in table.column_names if name.startswith("prob_")]
+
+
+def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | None:
+    """Label with the highest mean probability; None if none is known.
+
+    Args:
+        means: by column name `prob_<label>`.
+        neutral: whether neutral may lead.
+    """
+    named = {name.removeprefix("prob_"): value for name, value in means.items() if np.isfinite(value)}
+    if not neutral:
+        named.pop(NEUTRAL_LABEL, None)
+    return max(named, key=lambda label: named[label]) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One track over the whole video. Means are over its faces; NaN where unknown."""
+
+    track_id: int
+    first_s: float
+    last_s: float
+    seconds: float
+    """Time on screen: the sum over frames with the face."""
+    n_faces: int
+    means: dict[str, float]
+    """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `prob_<label>`, and
+    `reacting`: share of faces that pass the threshold."""
+    pose_known: float
+    """Share of faces with a known pose."""
+    label: str | None
+    """Most probable expression on the whole, neutral included."""
+    leading: str | None
+    """Most probable expression apart from neutral."""
+
+
+def people(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> list[Person]:
+    """Everybody in a video, longest on screen first.
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    scores = score_faces(frames, faces, labels)
+    time_s = column(frames, "time_s")[scores.frame_row]
+    tracks = rows_by_value(scores.track_id)
+    everybody = [_person(track, rows, scores, time_s) for track, rows in tracks.items()]
+    return sorted(everybody, key=lambda person: (-person.seconds, person.track_id))
+
+
+def _person(track: int, rows: IntArray, scores: FaceScores, time_s: FloatArray) -> Person:
+    one = np.zeros(len(rows), dtype=np.int64)
+    total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
+    means = {name: float(values[0]) for name, values in total.means.items()}
+    probabilities = {name: value for name, value in means.items() if name.startswith("prob_")}
+    return Person(
+        track_id=track,
+        first_s=float(time_s[rows].min()),
+        last_s=float(time_s[rows].max()),
+        seconds=float(scores.seconds[rows].sum()),
+        n_faces=len(rows),
+        means=means,
+        pose_known=float(total.counts["attention"][0]) / len(rows),
+        label=leading_label(probabilities, neutral=True),
+        leading=leading_label(probabilities),
+    )
+
+
+def peak_end(table: pa.Table) -> float:
+    """`(peak happy + end happy) / 2` of the audience's smoothed curve, in [0, 1]; NaN if nobody was seen.
+
+    The end is the last bin with somebody in it. After the peak-end rule, as Realeyes' impact has it.
+    """
+    whole = audience(table)
+    if "prob_happy" not in whole.column_names or not len(whole):
+        return float("nan")
+    curve = smoothed(column(whole, "prob_happy"), _bin_seconds(whole))
+    known = np.flatnonzero(column(whole, "n_people") > 0)
+    return float((np.nanmax(curve) + curve[known[-1]]) / 2) if len(known) else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a video the numbers rest on."""
+
+    n_frames: int
+    n_frames_with_face: int
+    n_faces: int
+    n_untracked: int
+    n_pose_unknown: int
+    """Among all faces."""
+    n_people: int
+
+    @property
+    def share(self) -> float:
+        """Analysed frames with a face, of all analysed; NaN without any."""
+        return float(ratio(self.n_frames_with_face, self.n_frames))
+
+
+def coverage(frames: pa.Table, faces: pa.Table) -> Coverage:
+    """Count frames and faces of one video."""
+    tracks = column(faces, "track_id")
+    return Coverage(
+        n_frames=len(frames),
+        n_frames_with_face=int((column(frames, "n_faces") > 0).sum()),
+        n_faces=len(faces),
+        n_untracked=int((tracks == UNTRACKED).sum()),
+        n_pose_unknown=int(np.isnan(column(faces, "yaw")).sum()),
+        n_people=len(np.unique(tracks[tracks != UNTRACKED])),
+    )
+
+
+def _bin_seconds(whole: pa.Table) -> float:
+    return float(whole.column("bin_end_s")[0].as_py()) - float(whole.column("bin_start_s")[0].as_py())
+
+
+def _first(table: pa.Table, name: str, row: int) -> float:
+    value = table.column(name)[row].as_py()
+    return float("nan") if value is None else float(value)

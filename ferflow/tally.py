@@ -1,0 +1,224 @@
+"""What single faces say, as columns, and sums of them that add up.
+
+>>> import numpy as np
+>>> cells = np.array([0, 0, 1])
+>>> valence = np.array([0.5, 0.1, np.nan])
+>>> parts = [tally({"valence": valence[rows]}, cells[rows], n_cells=2) for rows in ([0], [1, 2])]
+>>> sum(parts, start=Tally()).mean("valence").round(2).tolist()
+[0.3, nan]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ferflow.errors import RecordsError
+from ferflow.records import UNTRACKED
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FRONTAL_DEGREES = 15.0
+"""Up to this yaw and pitch a face counts as turned to the camera."""
+AVERTED_DEGREES = 35.0
+"""From this yaw or pitch on it does not; linear between the two."""
+REACTING_THRESHOLD = 0.3
+"""Expressiveness from which a person counts as reacting, in [0, 1]."""
+BASELINE_QUANTILE = 0.25
+"""A person's resting face is the lower quartile: a median would erase who reacts half of the time."""
+BASELINE_SECONDS = 10.0
+"""Seen for less than this, a person has shown no resting face to learn from."""
+
+POSITIVE_LABEL = "happy"
+NEGATIVE_LABELS = ("angry", "disgust", "fear", "sad")
+NEUTRAL_LABEL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Sums and counts by column, of one cell or of many; ratios come last.
+
+    Tallies of parts of the data add up to the tally of the whole: `sum(parts, start=Tally())`.
+    """
+
+    sums: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Per column, float64 (cells,): sum of the known values."""
+    counts: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Per column, float64 (cells,): how many values are behind the sum."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(_added(self.sums, other.sums), _added(self.counts, other.counts))
+
+    def mean(self, column: str) -> FloatArray:
+        """Sum by count, float64 (cells,); NaN where nothing was counted.
+
+        Raises:
+            KeyError: a column that was never counted.
+        """
+        return ratio(self.sums[column], self.counts[column])
+
+    @property
+    def means(self) -> dict[str, FloatArray]:
+        """Every column's mean."""
+        return {column: self.mean(column) for column in self.sums}
+
+
+def tally(columns: Mapping[str, FloatArray], cells: IntArray, n_cells: int) -> Tally:
+    """Sum columns by cell.
+
+    Args:
+        columns: per name, float64 (N,); NaN is unknown and not counted.
+        cells: int64 (N,) in [0, n_cells): the cell each row belongs to.
+        n_cells: length of the result.
+    """
+    sums: dict[str, FloatArray] = {}
+    counts: dict[str, FloatArray] = {}
+    for name, values in columns.items():
+        known = ~np.isnan(values)
+        counts[name] = np.bincount(cells[known], minlength=n_cells).astype(np.float64)
+        sums[name] = np.bincount(cells[known], values[known], n_cells).astype(np.float64)
+    return Tally(sums, counts)
+
+
+def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
+    """Numerator by denominator, NaN where that is 0."""
+    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    unknown = np.full(np.broadcast(top, bottom).shape, np.nan)
+    return np.asarray(np.divide(top, bottom, out=unknown, where=bottom > 0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScores:
+    """The tracked faces of one video. Arrays of length N, float64 with NaN where unknown."""
+
+    frame_row: IntArray
+    """Row of FRAMES each face belongs to."""
+    track_id: IntArray
+    seconds: FloatArray
+    """Video time each face stands for: that of its frame."""
+    columns: dict[str, FloatArray]
+    """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `reacting` (0 or 1),
+    and `prob_<label>` for every label."""
+
+    @property
+    def pose_known(self) -> bool:
+        """Whether any face has a pose; a detector without landmarks gives none."""
+        return bool(np.isfinite(self.columns["attention"]).any())
+
+
+def score_faces(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> FaceScores:
+    """Score every tracked face of one video.
+
+    Args:
+        frames: FRAMES of the video.
+        faces: FACES of the video, any order.
+        labels: the model's labels; one that it lacks makes what depends on it unknown.
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    track_id = column(faces, "track_id").astype(np.int64)
+    faces = faces.filter(pa.array(track_id != UNTRACKED))
+    track_id = track_id[track_id != UNTRACKED]
+    rows = frame_rows(frames, faces)
+    seconds = frame_seconds(column(frames, "time_s"))[rows]
+    probabilities = {label: column(faces, f"prob_{label}") for label in labels}
+    attention = attention_of(column(faces, "yaw"), column(faces, "pitch"))
+    expressiveness = expressiveness_of(probabilities, track_id, seconds)
+    positive, negative = polarity_of(probabilities, len(track_id))
+    columns = {
+        "attention": attention,
+        "expressiveness": expressiveness,
+        "engagement": attention * expressiveness,
+        "valence": positive - negative,
+        "positive": positive,
+        "negative": negative,
+        "reacting": np.where(np.isnan(expressiveness), np.nan, expressiveness >= REACTING_THRESHOLD),
+        **{f"prob_{label}": values for label, values in probabilities.items()},
+    }
+    return FaceScores(rows, track_id, seconds, columns)
+
+
+def attention_of(yaw: FloatArray, pitch: FloatArray) -> FloatArray:
+    """How far a face is turned to the camera, in [0, 1]; NaN where the pose is unknown.
+
+    Each angle (degrees) opens a gate: 1 within +-15, linear to 0 at +-35. Both must be open: their product.
+    """
+    width = AVERTED_DEGREES - FRONTAL_DEGREES
+    gates = [np.clip((AVERTED_DEGREES - np.abs(angle)) / width, 0.0, 1.0) for angle in (yaw, pitch)]
+    return np.asarray(gates[0] * gates[1], dtype=np.float64)
+
+
+def expressiveness_of(
+    probabilities: Mapping[str, FloatArray], track_id: IntArray, seconds: FloatArray
+) -> FloatArray:
+    """`max(0, (1 - p_neutral) - baseline)`, in [0, 1]; NaN without a neutral class."""
+    if NEUTRAL_LABEL not in probabilities:
+        return np.full(len(track_id), np.nan)
+    activity = 1.0 - probabilities[NEUTRAL_LABEL]
+    excess = np.empty_like(activity)
+    for rows in rows_by_value(track_id).values():
+        excess[rows] = activity[rows] - _baseline(activity[rows], seconds[rows])
+    return np.maximum(0.0, excess)
+
+
+def polarity_of(probabilities: Mapping[str, FloatArray], n: int) -> tuple[FloatArray, FloatArray]:
+    """Positive `p_happy` and negative `max(p_angry, p_disgust, p_fear, p_sad)`, both float64 (n,) in [0, 1].
+
+    Their difference is the valence of FaceReader's form, taken on probabilities.
+    """
+    unknown = np.full(n, np.nan)
+    negative = [probabilities[label] for label in NEGATIVE_LABELS if label in probabilities]
+    return probabilities.get(POSITIVE_LABEL, unknown), np.max(negative, axis=0) if negative else unknown
+
+
+def frame_seconds(time_s: FloatArray) -> FloatArray:
+    """Seconds each analysed frame stands for: until the next one, the last as long as the usual one.
+
+    A step longer than a second and than twice the usual one is a hole in the recording, not a long frame.
+    """
+    if len(time_s) < 2:
+        return np.zeros(len(time_s))
+    steps = np.diff(time_s)
+    usual = float(np.median(steps))
+    longest = max(1.0, 2 * usual)
+    return np.append(np.where(steps > longest, usual, steps), usual)
+
+
+def frame_rows(frames: pa.Table, faces: pa.Table) -> IntArray:
+    """Row of FRAMES of every face, int64 (N,).
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    known, wanted = column(frames, "frame_index"), column(faces, "frame_index")
+    rows = np.searchsorted(known, wanted)
+    if len(wanted) and (rows.max() >= len(known) or (known[rows] != wanted).any()):
+        raise RecordsError("the faces and frames of this video do not belong together. "
+                           "Analyse it again with --overwrite.")
+    return rows.astype(np.int64)
+
+
+def rows_by_value(values: IntArray) -> dict[int, IntArray]:
+    """Rows of each distinct value, ascending, by value."""
+    order = np.argsort(values, kind="stable")
+    distinct, starts = np.unique(values[order], return_index=True)
+    return {int(value): rows for value, rows in zip(distinct, np.split(order, starts[1:]), strict=False)}
+
+
+def column(table: pa.Table, name: str) -> FloatArray:
+    """A numeric column as float64 (N,), NaN for null."""
+    return np.asarray(table.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def _baseline(activity: FloatArray, seconds: FloatArray) -> float:
+    return float(np.quantile(activity, BASELINE_QUANTILE)) if seconds.sum() >= BASELINE_SECONDS else 0.0
+
+
+def _added(a: Mapping[str, FloatArray], b: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    return {name: a.get(name, np.zeros(())) + b.get(name, np.zeros(())) for name in {**a, **b}}

@@ -1,0 +1,157 @@
+"""From faces to a timeline: a row per time bin for every person, and one for the audience.
+
+    table = timeline(frames, faces, video_id="talk", bin_seconds=1.0, labels=labels, participants=None)
+
+A person's bin is the mean over that person's faces; the audience's bin is the mean over its people, so that
+somebody filmed with more frames does not speak louder. What every number means is in `docs/numbers.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.records import timeline_schema
+from ferflow.tally import FaceScores, FloatArray, IntArray, Tally, column, ratio, score_faces, tally
+
+MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
+"""Columns that are means over faces, then over people; `prob_<label>` are too."""
+
+# 0.3 / 0.1 is 2.9999999999999996 in floating point; a frame at 0.3 s belongs to the bin that starts there.
+_BIN_TOLERANCE = 1e-9
+
+
+def timeline(
+    frames: pa.Table,
+    faces: pa.Table,
+    *,
+    video_id: str,
+    bin_seconds: float,
+    labels: Sequence[str],
+    participants: int | None = None,
+) -> pa.Table:
+    """Time bins of one video.
+
+    Bin k spans [k, k + 1) x `bin_seconds`, from 0 to the last analysed frame; each has an audience row, also
+    without frames. A person has a row where seen; a sole participant (`participants` 1) wherever frames are,
+    and counts as inattentive and not engaged while away.
+
+    Args:
+        frames: FRAMES of the video, in order.
+        faces: FACES of the video; faces of no track count in the audience's `n_faces` only.
+        video_id: written into every row.
+        bin_seconds: length of a bin.
+        labels: the model's labels, in its order.
+        participants: known number of people, if any.
+
+    Returns:
+        A table of `timeline_schema(labels)`, by bin; the audience first, then people by id.
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    bins = bin_of(column(frames, "time_s"), bin_seconds)
+    n_bins = int(bins.max()) + 1 if len(bins) else 0
+    scores = score_faces(frames, faces, labels)
+    n_frames = np.bincount(bins, minlength=n_bins)
+    people = _person_rows(scores, bins[scores.frame_row], n_frames, sole=participants == 1)
+    rows = [_audience_rows(people, frames, bins, n_frames), people]
+    return _table(rows, _n_faces(frames, faces, bins), video_id, bin_seconds, labels)
+
+
+def bin_of(time_s: FloatArray, bin_seconds: float) -> IntArray:
+    """Index of the bin each time falls into, int64 (N,)."""
+    return np.floor(time_s / bin_seconds + _BIN_TOLERANCE).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of the timeline to be: arrays of length R."""
+
+    bin: IntArray
+    track_id: IntArray
+    """0 for the audience: `UNTRACKED` is -1, people start at 1."""
+    n_frames: IntArray
+    n_faces: IntArray
+    n_people: IntArray
+    columns: dict[str, FloatArray]
+
+
+def _person_rows(scores: FaceScores, face_bin: IntArray, n_frames: IntArray, *, sole: bool) -> _Rows:
+    tracks, track = np.unique(scores.track_id, return_inverse=True)
+    if sole and not len(tracks):
+        tracks = np.array([1])
+    cell = face_bin * max(len(tracks), 1) + track
+    filmed = np.flatnonzero(n_frames) * len(tracks)
+    cells, index = np.unique(np.concatenate([cell, filmed if sole else cell[:0]]), return_inverse=True)
+    face_cell = index[: len(cell)]
+    bins = cells // max(len(tracks), 1)
+    n_faces = np.bincount(face_cell, minlength=len(cells))
+    total = tally(scores.columns, face_cell, len(cells))
+    # Without any pose in the video, "away" must not be the only thing known about attention.
+    if sole and scores.pose_known:
+        total += _absences(np.where(cells % len(tracks) == 0, n_frames[bins] - n_faces, 0).astype(np.float64))
+    columns = total.means
+    columns["reacting"] = _half_or_more(columns["reacting"])
+    columns["presence"] = ratio(n_faces, n_frames[bins])
+    track_ids = tracks[cells % len(tracks)] if len(tracks) else cells
+    return _Rows(bins, track_ids, n_frames[bins], n_faces, (n_faces > 0).astype(np.int64), columns)
+
+
+def _absences(n_away: FloatArray) -> Tally:
+    """Frames without the sole participant: seen, so to say, with attention 0 and engagement 0."""
+    nothing = np.zeros_like(n_away)
+    return Tally(
+        {"attention": nothing, "engagement": nothing}, {"attention": n_away, "engagement": n_away}
+    )
+
+
+def _half_or_more(share: FloatArray) -> FloatArray:
+    """1 where at least half of the faces pass the threshold: where their upper median does."""
+    return np.where(np.isnan(share), np.nan, share >= 0.5)
+
+
+def _audience_rows(people: _Rows, frames: pa.Table, bins: IntArray, n_frames: IntArray) -> _Rows:
+    n_bins = len(n_frames)
+    columns = tally(people.columns, people.bin, n_bins).means
+    with_face = column(frames, "n_faces") > 0
+    columns["presence"] = ratio(np.bincount(bins[with_face], minlength=n_bins), n_frames)
+    n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
+    nobody = np.zeros(n_bins, dtype=np.int64)
+    return _Rows(np.arange(n_bins), nobody, n_frames, nobody, n_people, columns)
+
+
+def _n_faces(frames: pa.Table, faces: pa.Table, bins: IntArray) -> IntArray:
+    """All faces by bin, tracked or not, int64 (bins,)."""
+    n_bins = int(bins.max()) + 1 if len(bins) else 0
+    rows = np.searchsorted(column(frames, "frame_index"), column(faces, "frame_index"))
+    return np.bincount(bins[rows], minlength=n_bins)
+
+
+def _table(
+    rows: Sequence[_Rows], audience_faces: IntArray, video_id: str, bin_seconds: float, labels: Sequence[str]
+) -> pa.Table:
+    audience, people = rows
+    bins = np.concatenate([audience.bin, people.bin])
+    tracks = np.concatenate([audience.track_id, people.track_id])
+    order = np.lexsort([tracks, bins])
+    schema = timeline_schema(labels)
+    n_faces = np.concatenate([audience_faces, people.n_faces])
+    values: dict[str, object] = {
+        "video_id": np.repeat(video_id, len(order)),
+        "bin_start_s": np.round(bins * bin_seconds, 9)[order],
+        "bin_end_s": np.round((bins + 1) * bin_seconds, 9)[order],
+        "n_frames": np.concatenate([audience.n_frames, people.n_frames])[order],
+        "n_faces": n_faces[order],
+        "n_people": np.concatenate([audience.n_people, people.n_people])[order],
+    }
+    for name in ("presence", *MEASURES, *(f"prob_{label}" for label in labels)):
+        values[name] = np.concatenate([audience.columns[name], people.columns[name]])[order]
+    arrays = [pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
+              for name in schema.names if name != "track_id"]
+    ids = pa.array(tracks[order], mask=tracks[order] == 0, type=pa.int32())
+    arrays.insert(schema.names.index("track_id"), ids)
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,157 @@
+"""Made-up FRAMES and FACES for tests of what comes after them: nobody was filmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.records import FRAMES, RecordPaths, RecordsWriter, faces_schema
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What to make up."""
+
+    seconds: float = 60.0
+    fps: float = 10.0
+    people: int = 1
+    video_id: str = "made-0123abcd"
+    labels: tuple[str, ...] = LABELS
+    pose: bool = True
+    untracked: float = 0.0
+    """Share of faces that no track has."""
+    holes: tuple[tuple[float, float], ...] = ()
+    """Seconds in which no frame could be read."""
+    away: tuple[tuple[float, float], ...] = ()
+    """Seconds without anybody."""
+    seed: int = 0
+    source: dict = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
+    """FRAMES and FACES."""
+    rng = np.random.default_rng(made.seed)
+    index = np.arange(round(made.seconds * made.fps))
+    time_s = index / made.fps
+    keep = np.ones(len(index), dtype=bool)
+    for start, end in made.holes:
+        keep &= (time_s < start) | (time_s >= end)
+    index, time_s = index[keep], time_s[keep]
+    parts = [_person_rows(made, person, time_s, rng) for person in range(made.people)]
+    row = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, dtype=int)
+    order = np.argsort(row, kind="stable")
+    columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]} if parts else {}
+    return _frames(made, index, time_s, row), _faces(made, index, time_s, columns)
+
+
+def write_session(out: Path, made: Made, **metadata: object) -> str:
+    """Write both tables as the pipeline does, and the timeline; the video's id."""
+    from ferflow import timeline as room
+    from ferflow.records import write_table
+
+    frames, faces = made_tables(made)
+    paths = RecordPaths(out, made.video_id)
+    facts = footer(made, frames, faces) | metadata
+    with RecordsWriter(paths, made.labels) as writer:
+        for batch in (*frames.to_batches(), *faces.to_batches()):
+            writer.write(batch)
+        writer.finish(facts)
+    options = facts["options"]
+    table = room.timeline(
+        frames, faces, video_id=made.video_id, bin_seconds=options["bin_seconds"],
+        labels=made.labels, participants=options["participants"],
+    )  # fmt: skip
+    write_table(paths.timeline, table, facts)
+    return made.video_id
+
+
+def footer(made: Made, frames: pa.Table, faces: pa.Table) -> dict:
+    """Metadata as the pipeline writes it."""
+    tracks = faces.column("track_id").to_numpy()
+    return {
+        "ferflow_version": "0.1.0",
+        "video_id": made.video_id,
+        "labels": list(made.labels),
+        "model": {"name": "default", "sha256": "ab" * 32},
+        "detector": {"name": "yunet" if made.pose else "haar", "sha256": "8f23" * 16},
+        "options": {"every": 1, "fps": None, "start": None, "end": None, "min_face": None, "score": 0.7,
+                    "participants": None, "bin_seconds": 1.0, "detector": "yunet" if made.pose else "haar"},
+        "options_digest": "0011223344556677",
+        "source": {"path": f"/films/{made.video_id}.mp4", "name": f"{made.video_id}.mp4", "size": 12_345_678,
+                   "mtime": 1_750_000_000.0, "format": "mov,mp4", "codec": "h264", "pix_fmt": "yuv420p",
+                   "width": 1280, "height": 720, "rotation": 0, "time_base": "1/12800",
+                   "frame_rate": made.fps, "duration_s_from_header": made.seconds} | made.source,
+        "counts": {"n_decoded": len(frames), "n_analysed": len(frames), "n_failed": 0, "n_faces": len(faces),
+                   "n_people": len(np.unique(tracks[tracks >= 0])), "n_cuts": 0},
+        "status": "done",
+        "warnings": list(made.warnings),
+        "duration_s": made.seconds,
+    }  # fmt: skip
+
+
+def _person_rows(made: Made, person: int, time_s: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Seen in one or two stretches; moments of expression with one another and alone; looks away at times."""
+    length = made.seconds
+    seen = np.ones(len(time_s), dtype=bool)
+    if person:
+        start, end = sorted(rng.uniform(0, length, 2))
+        seen &= (time_s >= start * 0.5) & (time_s < end + (length - end) * 0.5)
+    for start, end in made.away:
+        seen &= (time_s < start) | (time_s >= end)
+    seen &= rng.random(len(time_s)) > 0.02
+    row = np.flatnonzero(seen)
+    t = time_s[row]
+    logits = np.zeros((len(row), len(made.labels)))
+    logits[:, made.labels.index("neutral")] += 2.6
+    logits += np.cumsum(rng.normal(0, 0.02, logits.shape), axis=0) + rng.normal(0, 0.15, logits.shape)
+    moments = rng.uniform(0, length, max(1, round(length / 20)))
+    shared = np.arange(0.3, 1, 0.25) * length
+    for k, moment in enumerate([*shared, *moments]):
+        label = "happy" if k < len(shared) else made.labels[rng.integers(len(made.labels))]
+        width, strength = rng.uniform(1, 3), rng.uniform(2, 5)
+        logits[:, made.labels.index(label)] += strength * np.exp(-(((t - moment) / width) ** 2))
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    yaw = 8 * np.sin(t / 7 + person) + 25 * np.exp(-(((t - rng.uniform(0, length)) / 3) ** 2)) + rng.normal(0, 2, len(t))
+    pitch = 5 * np.cos(t / 5 + person) + rng.normal(0, 2, len(t))
+    unknown = (rng.random(len(t)) < 0.03) | (not made.pose)
+    size = 90 - 5 * person + rng.normal(0, 2, len(t))
+    track = np.where(rng.random(len(t)) < made.untracked, -1, person + 1)
+    return {
+        "row": row, "track_id": track, "yaw": np.where(unknown, np.nan, yaw), "pitch": np.where(unknown, np.nan, pitch),
+        "face_px": size, "sharpness": rng.uniform(0.02, 0.3, len(t)), "x1": 100 + 120 * person + 10 * np.sin(t),
+        **{f"prob_{label}": probs[:, k] for k, label in enumerate(made.labels)},
+    }  # fmt: skip
+
+
+def _frames(made: Made, index: np.ndarray, time_s: np.ndarray, row: np.ndarray) -> pa.Table:
+    return pa.table(
+        {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": index * 512, "time_s": time_s,
+         "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
+         "is_cut": np.zeros(len(index), dtype=bool)}
+    ).cast(FRAMES)  # fmt: skip
+
+
+def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str, np.ndarray]) -> pa.Table:
+    schema = faces_schema(made.labels)
+    if not columns:
+        return schema.empty_table()
+    row = columns["row"]
+    probs = np.stack([columns[f"prob_{label}"] for label in made.labels], axis=1)
+    values = {
+        "video_id": [made.video_id] * len(row), "frame_index": index[row], "pts": index[row] * 512,
+        "time_s": time_s[row], "y1": np.full(len(row), 200.0), "x2": columns["x1"] + columns["face_px"] * 0.8,
+        "y2": 200 + columns["face_px"], "score": np.full(len(row), 0.9), "roll": np.zeros(len(row)), **columns,
+    }  # fmt: skip
+    landmarks = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(row) * 10), pa.float32()), 10)
+    label = pa.DictionaryArray.from_arrays(pa.array(probs.argmax(axis=1), pa.int8()), pa.array(made.labels))
+    arrays = {"landmarks": landmarks, "label": label}
+    for name in schema.names:
+        if name not in arrays:
+            arrays[name] = pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
+    return pa.table({name: arrays[name] for name in schema.names}, schema=schema)
