@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -70,6 +70,13 @@ _MOUTH_OPENING = (
     (202.5, 139.5), (209, 141.6), (216, 142.6), (223, 143.3), (230, 143.1), (238, 142.3), (245, 141),
     (238, 146), (230, 149.3), (223, 150.3), (216, 149.5), (209, 146.3),
 )  # fmt: skip
+_PARTING = (
+    (202.5, 139), (209, 142.6), (216, 144.4), (223, 145.2), (230, 144.9), (238, 143), (245, 140.5),
+    (238, 145.5), (230, 147.7), (223, 148.2), (216, 147.4), (209, 145),
+)  # fmt: skip
+"""Where closed lips meet; drawn inside the open mouth, which closing then squeezes to a line."""
+_LOWER_LIP = (slice(151, 154), slice(214, 232))
+_DARK_RGB = np.array([62, 26, 26], np.float32)
 _FOLDS = (((204, 128), (197, 138)), ((241, 129), (249, 141)))
 """Creases from nose to mouth that a relaxed face does not have."""
 
@@ -105,14 +112,18 @@ _MIDDLE: Mapping[str, tuple[float, float]] = {
 }
 
 
+Mouth = Literal["teeth", "closed", "open"]
+"""`teeth` is the photograph; the others also lose the smile's creases."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Expression:
-    """Where landmarks go, and how far the mouth's inside and the smile's creases give way."""
+    """Where landmarks go, and what shows between the lips."""
 
     moves: Mapping[str, tuple[tuple[float, float], ...]]
     """Group to (outward, downward) in portrait pixels, one per pair; groups not named stay."""
-    relaxed: float
-    """0: the teeth and creases of the photograph; 1: a dark mouth line and smooth cheeks."""
+    mouth: Mouth | None
+    """None: laid over another expression, whose mouth it leaves alone."""
 
 
 _EXPRESSIONS: Mapping[str, _Expression] = {
@@ -129,7 +140,7 @@ _EXPRESSIONS: Mapping[str, _Expression] = {
             "lip_bottom_mid": ((0, -1.0),),
             "cheek": ((-0.5, 1.5),),
         },
-        relaxed=0.95,
+        mouth="closed",
     ),
     "smile": _Expression(
         {
@@ -143,7 +154,7 @@ _EXPRESSIONS: Mapping[str, _Expression] = {
             "cheek": ((1.0, -2.5),),
             "lid_lower": ((0, -0.8), (0, -1.0), (0, -0.8)),
         },
-        relaxed=0.0,
+        mouth="teeth",
     ),
     "surprise": _Expression(
         {
@@ -164,7 +175,7 @@ _EXPRESSIONS: Mapping[str, _Expression] = {
             "cheek": ((-1.0, 3.0),),
             "neck": ((0, 3.0),),
         },
-        relaxed=0.97,
+        mouth="open",
     ),
     "frown": _Expression(
         {
@@ -182,14 +193,14 @@ _EXPRESSIONS: Mapping[str, _Expression] = {
             "lip_bottom_mid": ((0, -1.6),),
             "cheek": ((-0.5, 2.5),),
         },
-        relaxed=0.95,
+        mouth="closed",
     ),
     "blink": _Expression(
         {
-            "lid_upper": ((0, 4.2), (0, 5.8), (0, 4.4)),
+            "lid_upper": ((0, 3.6), (0, 5.2), (0, 3.9)),
             "lid_lower": ((0, -0.9), (0, -1.5), (0, -0.9)),
         },
-        relaxed=0.0,
+        mouth=None,
     ),
 }
 _PATCH_XYXY = (160, 56, 290, 206)
@@ -226,7 +237,7 @@ _ROLES = (
     _Role(  # Behind: drawn first.
         "B",
         (
-            _Mark(5.0, 1.32, 0.44, 1.15), _Mark(6.6, 0.80, 0.43, 1.15), _Mark(8.8, 0.80, 0.43, 1.15),
+            _Mark(4.4, 1.32, 0.44, 1.15), _Mark(6.2, 0.80, 0.43, 1.15), _Mark(8.8, 0.80, 0.43, 1.15),
             _Mark(12.2, 0.13, 0.43, 1.15), _Mark(CUT_SECONDS, 0.14, 0.43, 1.15),
             _Mark(CUT_SECONDS, 0.17, 0.40, 1.35), _Mark(16.0, 0.17, 0.40, 1.35),
             _Mark(17.6, -0.42, 0.42, 1.35),
@@ -560,15 +571,22 @@ def _polygon(points: tuple[tuple[float, float], ...], blur: float) -> FloatArray
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur), np.float32)
 
 
-def _relaxed(image: FloatArray) -> FloatArray:
-    """The portrait with a dark inside of the mouth and without the smile's creases; float32 (512, 512, 3)."""
+def _mouths(image: FloatArray) -> dict[Mouth, FloatArray]:
+    """The portrait with other things between the lips, each float32 (512, 512, 3)."""
     creases = np.zeros((512, 512), np.float32)
     for begin, end in _FOLDS:
         cv2.line(creases, begin, end, 1.0, 5, cv2.LINE_AA)
     share = np.clip(cv2.GaussianBlur(creases, (0, 0), 2.5), 0, 0.85)[..., None]
     smooth = image + share * (cv2.GaussianBlur(image, (0, 0), 5) - image)
     opening = _polygon(_MOUTH_OPENING, 0.5)[..., None]
-    return np.asarray(smooth + opening * (np.array([62, 26, 26], np.float32) - smooth), np.float32)
+    lips = 0.88 * image[_LOWER_LIP].mean(axis=(0, 1))
+    parting = _polygon(_PARTING, 0.6)[..., None]
+    closed = smooth + opening * (lips - smooth)
+    return {
+        "teeth": image,
+        "closed": np.asarray(closed + parting * (_DARK_RGB - closed), np.float32),
+        "open": np.asarray(smooth + opening * (_DARK_RGB - smooth), np.float32),
+    }
 
 
 def _spread(image: FloatArray) -> FloatArray:
@@ -611,8 +629,6 @@ def _expression_shift(expression: _Expression) -> FloatArray:
     Interpolated between landmarks with the kernel |r|: a thin-plate spline, smoother, overshoots below closed
     lips and smears the chin.
     """
-    from scipy.interpolate import RBFInterpolator
-
     points, moves = [], []
     for name, pairs in _PAIRS.items():
         wanted = expression.moves.get(name, ((0.0, 0.0),) * len(pairs))
@@ -627,12 +643,24 @@ def _expression_shift(expression: _Expression) -> FloatArray:
     landed = np.array(points + rim) + np.array(moves + [(0.0, 0.0)] * len(rim))
     origin = np.array(points + rim)
     ys, xs = np.mgrid[y1:y2, x1:x2].astype(np.float64)
-    grid = np.stack([xs.ravel(), ys.ravel()], -1)
-    shift = RBFInterpolator(landed, origin - landed, kernel="linear")(grid).reshape(*xs.shape, 2)
+    shift = _interpolated(landed, origin - landed, np.stack([xs, ys], -1))
     border = np.minimum.reduce([xs - x1, x2 - 1 - xs, ys - y1, y2 - 1 - ys])
     # The kernel has a tip at each landmark; a pixel of blur takes it off.
-    shift = cv2.GaussianBlur(shift, (0, 0), 0.8)
-    return np.asarray(shift * np.clip(border / _PATCH_MARGIN, 0, 1)[..., None], np.float32)
+    blurred = cv2.GaussianBlur(shift, (0, 0), 0.8)
+    return np.asarray(blurred * np.clip(border / _PATCH_MARGIN, 0, 1)[..., None], np.float32)
+
+
+def _interpolated(
+    at: npt.NDArray[np.float64], values: npt.NDArray[np.float64], points: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Radial basis interpolation, kernel |r| and a constant: (n, 2) values at (n, 2) places, for (..., 2)."""
+    n = len(at)
+    system = np.ones((n + 1, n + 1))
+    system[:n, :n] = np.linalg.norm(at[:, None] - at[None], axis=-1)
+    system[n, n] = 0
+    weights = np.linalg.solve(system, np.vstack([values, np.zeros((1, 2))]))
+    reach = np.linalg.norm(points[..., None, :] - at, axis=-1)
+    return np.asarray(reach @ weights[:n] + weights[n])
 
 
 def _remapped(image: ByteArray, source: npt.NDArray[Any]) -> ByteArray:
@@ -649,10 +677,12 @@ class _Figure:
         self.density = side / 512
         alpha = _polygon(_SILHOUETTE, 0.9)[..., None]
         self._sprite = self._premultiplied(_spread(image), alpha, side)
-        relaxed = self._premultiplied(_spread(_relaxed(image)), alpha, side)
         x1, y1, x2, y2 = (round(v * self.density) for v in _PATCH_XYXY)
         self._patch = (slice(y1, y2), slice(x1, x2))
-        self._faces = (self._sprite[self._patch].copy(), relaxed[self._patch].copy())
+        self._faces = {
+            mouth: self._premultiplied(_spread(picture), alpha, side)[self._patch].astype(np.float32)
+            for mouth, picture in _mouths(image).items()
+        }
         self._grid = np.stack(np.meshgrid(np.arange(x2 - x1), np.arange(y2 - y1)), -1).astype(np.float32)
         self._shifts = {
             name: cv2.resize(shift, (x2 - x1, y2 - y1)) * np.float32(self.density)
@@ -671,9 +701,12 @@ class _Figure:
         for name, share in shares.items():
             if share > 0:
                 source += self._shifts[name] * np.float32(share)
-        relaxed = sum(share * _EXPRESSIONS[name].relaxed for name, share in shares.items())
-        face = cv2.addWeighted(self._faces[0], 1 - relaxed, self._faces[1], relaxed, 0)
-        self._sprite[self._patch] = _remapped(np.asarray(face, np.uint8), source)
+        face = np.full_like(self._faces["teeth"], 0.5)
+        for mouth in get_args(Mouth):
+            share = sum(share for name, share in shares.items() if _EXPRESSIONS[name].mouth == mouth)
+            if share > 0:
+                face += self._faces[mouth] * np.float32(share)
+        self._sprite[self._patch] = _remapped(face.astype(np.uint8), source)
         return self._sprite
 
 
@@ -739,7 +772,9 @@ def _room(width: int, height: int, *, evening: bool) -> ByteArray:
     box(0, 0.79, 1, 0.805, frame)
     light = np.linspace(1.06, 0.86, width, dtype=np.float32)[None, :, None]
     blurred = cv2.GaussianBlur(room, (0, 0), max(0.6, height / 240))
-    return np.asarray(np.clip(blurred * light, 0, 255), np.uint8)
+    # Without grain the light falls off in visible steps of one grey level.
+    grain = np.random.default_rng(0).normal(0, 0.9, (height, width, 1)).astype(np.float32)
+    return np.asarray(np.clip(blurred * light + grain, 0, 255), np.uint8)
 
 
 def _titled(room: ByteArray) -> ByteArray:
@@ -750,7 +785,7 @@ def _titled(room: ByteArray) -> ByteArray:
         scale = height / (300 if i == 0 else 700)
         thickness = max(1, round(scale * 2))
         (w, h), _ = cv2.getTextSize(line, cv2.FONT_HERSHEY_DUPLEX, scale, thickness)
-        at = ((width - w) // 2, round(height * (0.42 + 0.09 * i)) + h // 2)
+        at = ((width - w) // 2, round(height * (0.40, 0.52, 0.59)[i]) + h // 2)
         cv2.putText(card, line, at, cv2.FONT_HERSHEY_DUPLEX, scale, (44, 48, 58), thickness, cv2.LINE_AA)
     return card
 
@@ -796,7 +831,7 @@ def _encode(path: Path, stage: _Stage, frames: Iterator[ByteArray], progress: Pr
     tone = _tone(round(stage.n_frames * AUDIO_RATE_HZ / stage.fps))
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         video = _video_stream(container, stage)
-        audio = container.add_stream("aac", rate=AUDIO_RATE_HZ, layout="mono")
+        audio = container.add_stream("aac", rate=AUDIO_RATE_HZ, layout="mono", options={"aac_coder": "fast"})
         sent = 0
         for i, frame in enumerate(frames):
             planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
@@ -820,7 +855,7 @@ def _video_stream(container: Any, stage: _Stage) -> Any:
     import av
 
     name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    options = {"crf": "22", "preset": "veryfast"} if name == "libx264" else {"qscale": "3"}
+    options = {"crf": "22", "preset": "superfast"} if name == "libx264" else {"qscale": "3"}
     video = container.add_stream(name, rate=stage.fps, options=options)
     video.width, video.height, video.pix_fmt = stage.width, stage.height, "yuv420p"
     context = video.codec_context
