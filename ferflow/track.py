@@ -1,0 +1,211 @@
+"""Who is who from frame to frame: faces are linked by place, size and motion, never by looks.
+
+>>> tracker = Tracker()
+>>> for frame, found in zip(frames, detections):
+...     ids = tracker.update(found, frame.time_s)
+
+Everything is in seconds and in face heights, so that 25 and 60 frames per second, large and small pictures
+and sparsely sampled frames behave alike. A track is a stay in the picture, not a person: somebody who
+leaves for longer than `lost_after_seconds`, or is cut away, comes back as another track, unless the number
+of participants is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from ferflow.errors import OptionsError
+from ferflow.faces import Detections
+
+UNTRACKED = -1
+"""Id of a face that no track has confirmed."""
+
+CERTAIN_SCORE = 0.8
+"""A detection of this score starts a track at once; a weaker one must be seen twice."""
+
+# How far from its predicted place a face may turn up, in face heights. Half a face at once, and two faces
+# more per second unseen: somebody who walks towards the camera crosses the picture at about that pace.
+_REACH_AT_ONCE = 0.6
+_REACH_PER_SECOND = 2.5
+_REACH_AT_MOST = 2.0
+# Detected heights of one face differ by about 1.1 between frames; beyond this ratio it is somebody else.
+_LARGEST_SIZE_RATIO = 2.0
+
+# A velocity is averaged over about this long (a detector's jitter of 0.03 faces must not look like speed),
+# and is trusted about this long once the face is unseen: heads do not glide on.
+_VELOCITY_SECONDS = 0.15
+_GLIDE_SECONDS = 0.5
+
+# A face unseen for a while is the less likely owner of a detection that lies as near to a seen one.
+_UNSEEN_COST_PER_SECOND = 0.3
+_FORBIDDEN = 1e6
+
+Int32Array = npt.NDArray[np.int32]
+Float64Array = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    """Where a face was last seen, and how it moved; pixels and seconds."""
+
+    centre: Float64Array
+    size: float
+    first_s: float
+    last_s: float
+    velocity: Float64Array
+    track_id: int = UNTRACKED
+
+    @classmethod
+    def at(cls, centre: Float64Array, size: float, time_s: float) -> _Track:
+        return cls(centre, size, time_s, time_s, np.zeros(2))
+
+    def predicted(self, time_s: float) -> Float64Array:
+        """Centre to be expected; the motion dies away while the face is unseen."""
+        glide = -math.expm1(-max(time_s - self.last_s, 0.0) / _GLIDE_SECONDS) * _GLIDE_SECONDS
+        return self.centre + self.velocity * glide
+
+    def seen(self, centre: Float64Array, size: float, time_s: float) -> None:
+        elapsed = time_s - self.last_s
+        if elapsed > 0:
+            # A plain mean while the track is young, a fading one later.
+            weight = max(-math.expm1(-elapsed / _VELOCITY_SECONDS), elapsed / (time_s - self.first_s))
+            self.velocity = self.velocity + weight * ((centre - self.centre) / elapsed - self.velocity)
+        self.centre, self.size, self.last_s = centre, size, max(time_s, self.last_s)
+
+
+class Tracker:
+    """Gives the faces of successive frames their track ids, from 1 on. The one object with memory."""
+
+    def __init__(self, *, lost_after_seconds: float = 1.0, participants: int | None = None) -> None:
+        """Make a tracker for one video.
+
+        Args:
+            lost_after_seconds: a face unseen this long ends its track.
+            participants: known number of people: there are never more ids, and who appears when all are
+                given takes over a missing one's. With 1, every face is that person.
+
+        Raises:
+            OptionsError: a bound is broken.
+        """
+        if not lost_after_seconds >= 0:
+            raise OptionsError(f"lost_after_seconds must be at least 0, got {lost_after_seconds}")
+        if participants is not None and participants < 1:
+            raise OptionsError(f"participants must be at least 1, got {participants}")
+        self._lost_after_seconds = lost_after_seconds
+        self._participants = participants
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; ids start at 1 again."""
+        self._live: list[_Track] = []
+        self._ended: dict[int, _Track] = {}
+        self._n_ids = 0
+        self._last_update_s = -math.inf
+
+    def update(self, detections: Detections, time_s: float, *, is_cut: bool = False) -> Int32Array:
+        """Link the faces of the next frame.
+
+        Args:
+            detections: of that frame; an empty one is as much news as a full one.
+            time_s: seconds; never before the last one.
+            is_cut: the frame begins a new shot, so that no face goes on.
+
+        Returns:
+            int32 (N,), an id per detection, in their order; -1 where no track is confirmed.
+        """
+        if is_cut:
+            self._end(self._live)
+        centres, sizes = _places(detections)
+        owners: list[_Track | None] = [None] * len(detections)
+        for track, row in self._linked(centres, sizes, time_s):
+            track.seen(centres[row], float(sizes[row]), time_s)
+            owners[row] = track
+        self._end([track for track in self._live if time_s - track.last_s > self._lost_after_seconds])
+        tracks = [
+            owner or self._started(centres[row], float(sizes[row]), time_s)
+            for row, owner in enumerate(owners)
+        ]
+        confirmed = [
+            track
+            for track, owner, score in zip(tracks, owners, detections.score, strict=True)
+            if owner is not None or score >= CERTAIN_SCORE or self._participants == 1
+        ]
+        self._name([track for track in confirmed if track.track_id == UNTRACKED], tracks)
+        self._last_update_s = time_s
+        return np.array([track.track_id for track in tracks], np.int32)
+
+    def _linked(self, centres: Float64Array, sizes: Float64Array, time_s: float) -> list[tuple[_Track, int]]:
+        """Live tracks and the rows of the detections that continue them."""
+        # However sparse the frames, a face of the last one may go on in this one.
+        candidates = [
+            track
+            for track in self._live
+            if track.last_s >= self._last_update_s or time_s - track.last_s <= self._lost_after_seconds
+        ]
+        distance, growth = _apart(candidates, centres, sizes, time_s)
+        unseen = np.array([max(time_s - track.last_s, 0.0) for track in candidates])[:, None]
+        reach = np.minimum(_REACH_AT_ONCE + _REACH_PER_SECOND * unseen, _REACH_AT_MOST)
+        cost = distance + growth + _UNSEEN_COST_PER_SECOND * unseen
+        allowed = (distance <= reach) & (growth <= math.log(_LARGEST_SIZE_RATIO))
+        pairs = zip(*linear_sum_assignment(np.where(allowed, cost, _FORBIDDEN)), strict=True)
+        return [(candidates[i], int(row)) for i, row in pairs if allowed[i, row]]
+
+    def _started(self, centre: Float64Array, size: float, time_s: float) -> _Track:
+        track = _Track.at(centre, size, time_s)
+        self._live.append(track)
+        return track
+
+    def _end(self, tracks: list[_Track]) -> None:
+        self._ended |= {track.track_id: track for track in tracks if track.track_id != UNTRACKED}
+        self._live = [track for track in self._live if track not in tracks]
+
+    def _name(self, nameless: list[_Track], present: list[_Track]) -> None:
+        """Give ids: new ones while there are any, then those of missing participants."""
+        limit = self._participants
+        n_new = len(nameless) if limit is None else min(len(nameless), limit - self._n_ids)
+        for track in nameless[:n_new]:
+            self._n_ids += 1
+            track.track_id = self._n_ids
+        if rest := nameless[n_new:]:
+            self._take_over(rest, present)
+
+    def _take_over(self, nameless: list[_Track], present: list[_Track]) -> None:
+        lost = {track.track_id: track for track in self._live if track.track_id != UNTRACKED}
+        here = {track.track_id for track in present}
+        missing = [track for track_id, track in sorted((self._ended | lost).items()) if track_id not in here]
+        centres = np.array([track.centre for track in nameless])
+        sizes = np.array([track.size for track in nameless])
+        distance, growth = _apart(missing, centres, sizes, -math.inf)
+        for i, row in zip(*linear_sum_assignment(distance + growth), strict=True):
+            nameless[row].track_id = missing[i].track_id
+            self._ended.pop(missing[i].track_id, None)
+            self._live = [track for track in self._live if track is not missing[i]]
+
+
+def _places(detections: Detections) -> tuple[Float64Array, Float64Array]:
+    """Centres, float64 (N, 2), and face heights, float64 (N,), in pixels."""
+    xyxy = detections.xyxy.astype(np.float64)
+    return (xyxy[:, :2] + xyxy[:, 2:]) / 2, np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0)
+
+
+def _apart(
+    tracks: list[_Track], centres: Float64Array, sizes: Float64Array, time_s: float
+) -> tuple[Float64Array, Float64Array]:
+    """How far detections are from where tracks should be.
+
+    Distance rather than overlap: two boxes that do not overlap are equally different however near.
+
+    Returns:
+        float64 (T, N) each: distance of the centres in face heights, and log of the ratio of heights.
+    """
+    if not tracks:
+        return np.zeros((0, len(centres))), np.zeros((0, len(centres)))
+    expected = np.array([track.predicted(time_s) for track in tracks])
+    heights = np.array([track.size for track in tracks])[:, None]
+    away = np.linalg.norm(expected[:, None] - centres[None], axis=2)
+    return away / ((heights + sizes) / 2), np.abs(np.log(heights / sizes))
