@@ -1,0 +1,56 @@
+"""Video files in, honest facial-expression data and readable reports out.
+
+>>> import ferflow
+>>> report = ferflow.run(["sessions/"], "out")
+>>> faces = ferflow.load_faces("out")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# In a checkout the rooms `jobs` and `dashboards` lie beside this package; installed, they lie inside it.
+# Appending the checkout's root lets `ferflow.jobs` be found in both.
+if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file__).parent / "jobs").exists():
+    __path__.append(str(Path(__file__).parents[1]))
+
+if TYPE_CHECKING:
+    from ferflow.jobs.run import RunReport, run
+    from ferflow.load import load_faces, load_frames, load_timeline
+    from ferflow.options import AnalyzeOptions, TimePoint
+    from ferflow.pipeline import analyze
+
+_HOMES = {
+    "AnalyzeOptions": "ferflow.options",
+    "RunReport": "ferflow.jobs.run",
+    "TimePoint": "ferflow.options",
+    "analyze": "ferflow.pipeline",
+    "load_faces": "ferflow.load",
+    "load_frames": "ferflow.load",
+    "load_timeline": "ferflow.load",
+    "run": "ferflow.jobs.run",
+}
+
+__all__ = [
+    "AnalyzeOptions",
+    "RunReport",
+    "TimePoint",
+    "__version__",
+    "analyze",
+    "load_faces",
+    "load_frames",
+    "load_timeline",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, then; so `import ferflow` is free and `ferflow --help` answers at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ferflow' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -74,6 +74,11 @@ class Planes:
         """Bring a piece of this luma plane to 0-255."""
         return luma if self.full_range else cv2.LUT(luma, _EXPAND_LIMITED).astype(np.uint8, copy=False)
 
+    def luma_mean(self) -> float:
+        """Mean brightness in 0-255, from every eighth pixel of every eighth row."""
+        mean = float(self.y[::8, ::8].mean())
+        return mean if self.full_range else min(max((mean - 16) * _SCALE, 0.0), 255.0)
+
     def small_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
         """A decimated colour picture.
 

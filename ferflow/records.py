@@ -167,6 +167,8 @@ class RecordsWriter:
         """Close both files and rename them, faces last."""
         for table in (self._frames, self._faces):
             table.finish({"schema_version": SCHEMA_VERSION, **metadata})
+        # When results are replaced, new frames must never stand beside old faces.
+        self._faces.path.unlink(missing_ok=True)
         self._frames.publish()
         self._faces.publish()
 

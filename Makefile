@@ -1,0 +1,51 @@
+# Two commands on a fresh machine with git, python3 (>= 3.11) and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= ferflow-demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types check constraints clean
+
+help:           ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(VENV)/pip:
+	$(PYTHON) -c 'import sys; sys.exit("ferflow needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/installed
+
+demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
+	$(BIN)/ferflow demo -o $(OUT)
+
+test: $(VENV)/installed-dev    ## Set up and run the tests
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-all: $(VENV)/installed-dev ## The slow ones too
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/installed-dev    ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev   ## Types, strict
+	rm -rf build/types && mkdir -p build/types/ferflow
+	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards build/types/ferflow/
+	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
+
+check: lint types test         ## What CI runs
+
+constraints: $(VENV)/pip       ## Resolve the pinned versions again (no URLs in the file)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --all-extras --no-header --no-emit-index-url pyproject.toml -o constraints.txt
+
+clean:          ## Remove what the targets made
+	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,261 @@
+"""The command line: parse, call, print. Heavy imports are inside, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ferflow import __version__
+from ferflow.errors import EXIT_INTERRUPTED, FerflowError
+from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
+
+if TYPE_CHECKING:
+    from ferflow.jobs.run import RunReport
+    from ferflow.tasks import VideoTask
+
+app = typer.Typer(
+    name="ferflow",
+    help="Video files in, honest facial-expression data and readable reports out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+NOTICE = """\
+ferflow works on this machine only: nothing leaves it, and no face image is kept.
+An expression is a movement of the face, not proof of a feeling (Barrett et al., 2019). Inform the people you
+record and have their consent (GDPR; EU AI Act Art. 50(3)). In the EU, inferring emotions at work or in
+education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."""
+
+_DEFAULTS = AnalyzeOptions()
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Video files, folders (recursive), globs, folders of numbered images."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with traces of unexpected errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+@app.callback(invoke_without_command=True)
+def ferflow(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Video files in, honest facial-expression data and readable reports out."""
+    if version:
+        typer.echo(f"ferflow {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def analyze(
+    inputs: Inputs,
+    out: Out,
+    every: Annotated[
+        int | None, typer.Option(help=f"Analyse each N-th frame.  [default: {_DEFAULTS.every}]", metavar="N")
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Analyse at most F frames per second of video time.  [default: every frame]", metavar="F"
+        ),
+    ] = None,
+    start: Annotated[
+        TimePoint | None,
+        typer.Option(
+            parser=TimePoint.parse,
+            metavar="TIME",
+            help="Begin here: 12.5 (seconds), 300f (frame) or 1:30.5 (timecode).",
+        ),
+    ] = None,
+    end: Annotated[
+        TimePoint | None,
+        typer.Option(
+            parser=TimePoint.parse, metavar="TIME", help="Stop before this point; written as --start."
+        ),
+    ] = None,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            help="Smallest face looked for, in pixels.  [default: 1/24 of the short side, at least 20]",
+            metavar="PX",
+        ),
+    ] = None,
+    detector: Annotated[
+        DetectorName | None,
+        typer.Option(help=f"Face detector; haar knows no head pose.  [default: {_DEFAULTS.detector}]"),
+    ] = None,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Leave out detections scored below this, 0 to 1.  [default: {_DEFAULTS.score}]", metavar="S"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Expression model: a name, or the path of a model card.  [default: {_DEFAULTS.model}]",
+            metavar="NAME|PATH",
+        ),
+    ] = None,
+    participants: Annotated[
+        int | None,
+        typer.Option(
+            help="Known number of people in each video; with 1, the largest face is that person.", metavar="N"
+        ),
+    ] = None,
+    bin_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--bin",
+            help=f"Length of a timeline bin.  [default: {_DEFAULTS.bin_seconds:g}]",
+            metavar="SECONDS",
+        ),
+    ] = None,
+    sequence_fps: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Frames per second of numbered images.  [default: {_DEFAULTS.sequence_fps:g}]", metavar="F"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Faces classified together; results stay the same.  [default: {_DEFAULTS.batch_size}]",
+            metavar="N",
+        ),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help=f"Where faces are classified.  [default: {_DEFAULTS.device}]")
+    ] = None,
+    backend: Annotated[
+        BackendName | None,
+        typer.Option(
+            help=f"What classifies them: onnx, or keras (TensorFlow).  [default: {_DEFAULTS.backend}]"
+        ),
+    ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with any of these options; the command line wins.", metavar="FILE.toml"),
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there already.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
+    ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write tables of frames, faces and a timeline per video, and a page to look at.
+
+    Finished videos are passed over, so the same command continues where it was cut short. Exit code: 0 all
+    done, 10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model, 5 output
+    folder, 130 interrupted.
+    """
+    base = AnalyzeOptions.from_toml(job) if job is not None else _DEFAULTS
+    options = base.updated(
+        every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, score=score,
+        model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps, batch_size=batch_size,
+        device=device, backend=backend,
+    )  # fmt: skip
+    _log_to_stderr(verbose=verbose, quiet=quiet)
+    if dry_run:
+        from ferflow.tasks import plan
+
+        _print_plan(plan(inputs, out, options, overwrite=overwrite))
+        return
+    _run(inputs, out, options, overwrite=overwrite, pages=not no_report, quiet=quiet)
+
+
+@app.command()
+def demo(
+    out: Out = Path("ferflow-demo"),
+    seconds: Annotated[float, typer.Option(help="Length of the sample clip.", min=2.0)] = 20.0,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a sample clip with two people, analyse it, and say where the report is."""
+    from ferflow.sample import draw_sample
+
+    _log_to_stderr(verbose=verbose, quiet=quiet)
+    clip = out / "sample.mp4"
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    if not clip.exists():
+        if not quiet:
+            typer.echo("Drawing a sample clip ...", err=True)
+        draw_sample(clip, seconds=seconds)
+    _run([str(clip)], out / "results", _DEFAULTS, overwrite=False, pages=True, quiet=quiet)
+
+
+def main() -> NoReturn:
+    """Run the command line; one line per error, and an exit code to act on."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=True)
+    except FerflowError as error:
+        typer.echo(f"ferflow: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+def _run(
+    inputs: list[str], out: Path, options: AnalyzeOptions, *, overwrite: bool, pages: bool, quiet: bool
+) -> NoReturn:
+    from ferflow.jobs.run import run
+    from ferflow.progress import Bars
+
+    if not quiet and not (out / "run.json").exists():
+        typer.echo(NOTICE, err=True)
+    try:
+        with Bars(quiet=quiet) as bars:
+            report = run(inputs, out, options, overwrite=overwrite, pages=pages, listener=bars)
+    except KeyboardInterrupt:
+        typer.echo(
+            "ferflow: interrupted. Finished videos are kept; the same command does the rest.", err=True
+        )
+        sys.exit(EXIT_INTERRUPTED)
+    if not quiet:
+        _print_summary(report, pages=pages)
+    sys.exit(report.exit_code)
+
+
+def _print_plan(tasks: list[VideoTask]) -> None:
+    for task in tasks:
+        if task.paths is None:
+            typer.echo(f"cannot   {task.problem}")
+        else:
+            verb = "skip" if task.is_finished else "analyse"
+            typer.echo(f"{verb:8} {task.source}  ->  {task.paths.video_id}")
+    pending = sum(task.paths is not None and not task.is_finished for task in tasks)
+    typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
+
+
+def _print_summary(report: RunReport, *, pages: bool) -> None:
+    from ferflow.progress import summary
+
+    typer.echo(summary(report.videos))
+    typer.echo(f"Data: {report.out}/frames  {report.out}/faces  {report.out}/timeline  {report.out}/run.json")
+    if pages:
+        typer.echo(f"Report: {report.out / 'index.html'}")
+
+
+def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="ferflow: %(message)s", stream=sys.stderr)
+    logging.getLogger("ferflow").setLevel(level)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a run as Ctrl+C does: half-written files are removed, finished ones stay."""
+    raise KeyboardInterrupt

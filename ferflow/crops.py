@@ -1,0 +1,167 @@
+"""Faces cut out of frames, each carrying everything its row in FACES needs.
+
+A crop is a copy and holds its own place in the video, so a frame can be let go as soon as its faces are cut,
+and nothing is ever matched up again by counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.faces import Detections, Float32Array
+from ferflow.planes import Planes, UInt8Array
+from ferflow.pose import head_pose
+from ferflow.video import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class CropShape:
+    """What the classifier wants to see, and of how much of the face."""
+
+    size: int
+    """Side in pixels."""
+    channels: int
+    """1, or 3 equal ones for a network made for colour."""
+    side: float
+    """Side of the square cut out of the frame, in heights of the detector's boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCrops:
+    """N faces as columns; rows keep the order of the video.
+
+    images: uint8 (N, S, S, C), 0-255. frame_index: int32 (N,). pts: int64 (N,). time_s: float64 (N,).
+    track_id: int32 (N,). xyxy: float32 (N, 4), source pixels. score: float32 (N,).
+    landmarks: float32 (N, 5, 2), source pixels, NaN where there are none.
+    pose: float32 (N, 3), yaw, pitch, roll in degrees, NaN where unknown.
+    sharpness: float32 (N,), variance of the Laplacian of the crop (Pech-Pacheco et al., 2000).
+    face_px: float32 (N,), side of the square in source pixels, before it was resized.
+    """
+
+    images: UInt8Array
+    frame_index: npt.NDArray[np.int32]
+    pts: npt.NDArray[np.int64]
+    time_s: npt.NDArray[np.float64]
+    track_id: npt.NDArray[np.int32]
+    xyxy: Float32Array
+    score: Float32Array
+    landmarks: Float32Array
+    pose: Float32Array
+    sharpness: Float32Array
+    face_px: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __add__(self, other: FaceCrops) -> FaceCrops:
+        return self._by_column(lambda name: np.concatenate([getattr(self, name), getattr(other, name)]))
+
+    def __getitem__(self, rows: slice) -> FaceCrops:
+        return self._by_column(lambda name: getattr(self, name)[rows])
+
+    @classmethod
+    def none(cls, shape: CropShape) -> Self:
+        """No face yet."""
+        return cls(
+            images=np.zeros((0, shape.size, shape.size, shape.channels), np.uint8),
+            frame_index=np.zeros(0, np.int32),
+            pts=np.zeros(0, np.int64),
+            time_s=np.zeros(0, np.float64),
+            track_id=np.zeros(0, np.int32),
+            xyxy=np.zeros((0, 4), np.float32),
+            score=np.zeros(0, np.float32),
+            landmarks=np.zeros((0, 5, 2), np.float32),
+            pose=np.zeros((0, 3), np.float32),
+            sharpness=np.zeros(0, np.float32),
+            face_px=np.zeros(0, np.float32),
+        )
+
+    @classmethod
+    def _by_column(cls, column: Callable[[str], npt.NDArray[np.generic]]) -> FaceCrops:
+        return cls(**{field.name: column(field.name) for field in fields(cls)})  # type: ignore[arg-type]
+
+
+def crop_faces(
+    frame: Frame, found: Detections, track_id: npt.NDArray[np.int32], shape: CropShape
+) -> FaceCrops:
+    """Cut out the faces of one frame.
+
+    Args:
+        frame: where they were found.
+        found: N detections.
+        track_id: int32 (N,).
+        shape: size of the crops.
+    """
+    n = len(found)
+    images = np.empty((n, shape.size, shape.size, shape.channels), np.uint8)
+    sharpness = np.empty(n, np.float32)
+    sides = (found.xyxy[:, 3] - found.xyxy[:, 1]) * shape.side
+    for i, (x1, y1, x2, y2) in enumerate(found.xyxy):
+        face = square(frame.planes, ((x1 + x2) / 2, (y1 + y2) / 2), sides[i], shape.size, frame.pixel_aspect)
+        sharpness[i] = cv2.Laplacian(face, cv2.CV_32F).var()
+        images[i] = face[..., None]
+    return FaceCrops(
+        images=images,
+        frame_index=np.full(n, frame.index, np.int32),
+        pts=np.full(n, frame.pts, np.int64),
+        time_s=np.full(n, frame.time_s, np.float64),
+        track_id=track_id,
+        xyxy=found.xyxy,
+        score=found.score,
+        landmarks=found.landmarks,
+        pose=head_pose(found.landmarks, pixel_aspect=frame.pixel_aspect),
+        sharpness=sharpness,
+        face_px=sides.astype(np.float32),
+    )
+
+
+def square(
+    planes: Planes, centre: tuple[float, float], side: float, size: int, pixel_aspect: float = 1.0
+) -> UInt8Array:
+    """The luma of a square around a point, as the viewer sees it.
+
+    Args:
+        planes: the picture.
+        centre: x and y in source pixels.
+        side: in source pixels, measured upright.
+        size: side of the result.
+        pixel_aspect: width of a source pixel over its height.
+
+    Returns:
+        uint8 (size, size), 0-255; what lies outside the picture repeats its edge.
+    """
+    half_x, half_y = side / 2 / pixel_aspect, side / 2
+    left, right = _span(centre[0], half_x)
+    top, bottom = _span(centre[1], half_y)
+    inside_x, inside_y = _clipped(left, right, planes.width), _clipped(top, bottom, planes.height)
+    part = planes.y[inside_y, inside_x]
+    if part.shape != (bottom - top, right - left):
+        part = _padded(
+            part, top - inside_y.start, bottom - inside_y.stop, left - inside_x.start, right - inside_x.stop
+        )
+    # Resized, not sliced: a view would keep the whole frame alive until its batch is classified.
+    shrinks = part.shape[0] >= size and part.shape[1] >= size
+    small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return planes.expanded(small.astype(np.uint8, copy=False))
+
+
+def _span(centre: float, half: float) -> tuple[int, int]:
+    low = round(float(centre - half))
+    return low, max(low + 1, round(float(centre + half)))
+
+
+def _clipped(low: int, high: int, length: int) -> slice:
+    """The part of low:high inside 0:length; never empty, so that a box wholly outside repeats the edge."""
+    start = min(max(low, 0), length - 1)
+    return slice(start, max(min(high, length), start + 1))
+
+
+def _padded(part: UInt8Array, top: int, bottom: int, left: int, right: int) -> UInt8Array:
+    edges = (max(-top, 0), max(bottom, 0), max(-left, 0), max(right, 0))
+    return np.asarray(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE), np.uint8)

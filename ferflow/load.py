@@ -1,0 +1,48 @@
+"""Read an output folder back: each table of all its videos as one pandas DataFrame.
+
+The files are plain Parquet; `pandas.read_parquet`, DuckDB and polars read them as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ferflow.errors import RecordsError
+from ferflow.records import RecordPaths, finished_videos, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_faces(out: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """FACES of every finished video: a row per face.
+
+    Raises:
+        RecordsError: the folder holds no finished video, or a table cannot be read.
+    """
+    return _load(Path(out), "faces", columns)
+
+
+def load_frames(out: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """FRAMES of every finished video: a row per analysed frame. Raises as `load_faces`."""
+    return _load(Path(out), "frames", columns)
+
+
+def load_timeline(out: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """TIMELINE of every finished video: a row per bin and person. Raises as `load_faces`."""
+    return _load(Path(out), "timeline", columns)
+
+
+def _load(out: Path, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
+    videos = finished_videos(out)
+    if not videos:
+        raise RecordsError(f"{out}: no finished video here. Run: ferflow analyze VIDEO -o {out}")
+    wanted = None if columns is None else list(columns)
+    parts = [read_table(getattr(RecordPaths(out, video_id), table), wanted) for video_id in videos]
+    # A video analysed with another model may have other labels; its missing columns become null.
+    frame: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
+    return frame

@@ -1,0 +1,90 @@
+"""What a person sees while a run goes on, and the table at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from ferflow.tasks import TaskReport, VideoTask
+from ferflow.video import timecode
+
+
+class Bars:
+    """A `Listener`: one bar for the videos, one for seconds of the current video; on stderr.
+
+    Quiet when stderr is no terminal, except for one line about each failure or gap.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
+        self._videos = tqdm(desc="videos", unit="video", disable=disable, position=0)
+        self._current = tqdm(
+            desc="", unit="s", disable=disable, position=1, leave=False,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}]",
+        )  # fmt: skip
+
+    def planned(self, n_videos: int) -> None:
+        """See `Listener`."""
+        self._videos.reset(total=n_videos)
+
+    def started(self, task: VideoTask) -> None:
+        """See `Listener`."""
+        self._current.reset()
+        self._current.set_description_str(shown(task.source.name)[:40])
+
+    def progress(self, seconds: float, of_seconds: float | None) -> None:
+        """See `Listener`."""
+        self._current.total = max(of_seconds or 0.0, seconds)
+        self._current.update(seconds - self._current.n)
+
+    def ended(self, report: TaskReport) -> None:
+        """See `Listener`."""
+        self._videos.update()
+        name = shown(report.source.replace("\\", "/").rsplit("/", 1)[-1])
+        if report.error:
+            tqdm.write(f"ferflow: failed: {shown(report.error)}", file=sys.stderr)
+        if report.status != "skipped":
+            for warning in report.warnings:
+                tqdm.write(f"ferflow: {name}: {shown(warning)}", file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._current.close()
+        self._videos.close()
+
+
+def shown(text: str) -> str:
+    """File names may hold anything; control characters and broken encodings are shown, not obeyed."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def summary(videos: Sequence[TaskReport]) -> str:
+    """A table of how each input ended, as text."""
+    header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
+    rows = [header, *(_cells(video) for video in videos)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _cells(video: TaskReport) -> list[str]:
+    if video.status == "failed":
+        return [video.status, "", "", "", "", "", shown(video.source)]
+    counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
+    rate = f"{video.n_frames / video.seconds:.0f}" if video.seconds else ""
+    return [video.status, *counts, timecode(video.duration_s), rate, shown(video.source)]
+
+
+def _line(row: list[str], widths: list[int]) -> str:
+    status, *numbers, name = row
+    cells = [number.rjust(width) for number, width in zip(numbers, widths[1:-1], strict=True)]
+    return "  ".join([status.ljust(widths[0]), *cells, name])
