@@ -351,7 +351,9 @@ def draw_sample(
         _encode(unfinished, stage, _draw_frames(stage, portrait), progress)
         unfinished.replace(path)
     except (OSError, av.FFmpegError) as error:
-        raise VideoError(f"{path}: the sample could not be written ({error}). Free some space?") from error
+        raise VideoError(
+            f"{path}: the sample could not be written ({error}). Check the folder's rights and free space."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -772,9 +774,9 @@ def _room(width: int, height: int, *, evening: bool) -> ByteArray:
     box(0, 0.79, 1, 0.805, frame)
     light = np.linspace(1.06, 0.86, width, dtype=np.float32)[None, :, None]
     blurred = cv2.GaussianBlur(room, (0, 0), max(0.6, height / 240))
-    # Without grain the light falls off in visible steps of one grey level.
-    grain = np.random.default_rng(0).normal(0, 0.9, (height, width, 1)).astype(np.float32)
-    return np.asarray(np.clip(blurred * light + grain, 0, 255), np.uint8)
+    # Without dither the light falls off in visible steps of one grey level.
+    dither = np.random.default_rng(0).uniform(-0.5, 0.5, (height, width, 1)).astype(np.float32)
+    return np.asarray(np.clip(blurred * light + dither, 0, 255), np.uint8)
 
 
 def _titled(room: ByteArray) -> ByteArray:
