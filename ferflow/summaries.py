@@ -36,7 +36,6 @@ PEAK_SPACING_SECONDS = 5.0
 PEAKS_SHOWN = 8
 
 
-
 @dataclass(frozen=True, slots=True)
 class Peak:
     """A moment that stands out of the audience's curve."""

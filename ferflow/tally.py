@@ -199,8 +199,9 @@ def frame_rows(frames: pa.Table, faces: pa.Table) -> IntArray:
     known, wanted = column(frames, "frame_index"), column(faces, "frame_index")
     rows = np.searchsorted(known, wanted)
     if len(wanted) and (rows.max() >= len(known) or (known[rows] != wanted).any()):
-        raise RecordsError("the faces and frames of this video do not belong together. "
-                           "Analyse it again with --overwrite.")
+        raise RecordsError(
+            "the faces and frames of this video do not belong together. Analyse it again with --overwrite."
+        )
     return rows.astype(np.int64)
 
 

@@ -104,9 +104,7 @@ def _person_rows(scores: FaceScores, face_bin: IntArray, n_frames: IntArray, *, 
 def _absences(n_away: FloatArray) -> Tally:
     """Frames without the sole participant: seen, so to say, with attention 0 and engagement 0."""
     nothing = np.zeros_like(n_away)
-    return Tally(
-        {"attention": nothing, "engagement": nothing}, {"attention": n_away, "engagement": n_away}
-    )
+    return Tally({"attention": nothing, "engagement": nothing}, {"attention": n_away, "engagement": n_away})
 
 
 def _half_or_more(share: FloatArray) -> FloatArray:
@@ -150,8 +148,11 @@ def _table(
     }
     for name in ("presence", *MEASURES, *(f"prob_{label}" for label in labels)):
         values[name] = np.concatenate([audience.columns[name], people.columns[name]])[order]
-    arrays = [pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
-              for name in schema.names if name != "track_id"]
+    arrays = [
+        pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
+        for name in schema.names
+        if name != "track_id"
+    ]
     ids = pa.array(tracks[order], mask=tracks[order] == 0, type=pa.int32())
     arrays.insert(schema.names.index("track_id"), ids)
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -46,7 +46,9 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
     parts = [_person_rows(made, person, time_s, rng) for person in range(made.people)]
     row = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, dtype=int)
     order = np.argsort(row, kind="stable")
-    columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]} if parts else {}
+    columns = (
+        {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]} if parts else {}
+    )
     return _frames(made, index, time_s, row), _faces(made, index, time_s, columns)
 
 
@@ -95,7 +97,9 @@ def footer(made: Made, frames: pa.Table, faces: pa.Table) -> dict:
     }  # fmt: skip
 
 
-def _person_rows(made: Made, person: int, time_s: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _person_rows(
+    made: Made, person: int, time_s: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Seen in one or two stretches; moments of expression with one another and alone; looks away at times."""
     length = made.seconds
     seen = np.ones(len(time_s), dtype=bool)
@@ -117,7 +121,11 @@ def _person_rows(made: Made, person: int, time_s: np.ndarray, rng: np.random.Gen
         width, strength = rng.uniform(1, 3), rng.uniform(2, 5)
         logits[:, made.labels.index(label)] += strength * np.exp(-(((t - moment) / width) ** 2))
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    yaw = 8 * np.sin(t / 7 + person) + 25 * np.exp(-(((t - rng.uniform(0, length)) / 3) ** 2)) + rng.normal(0, 2, len(t))
+    yaw = (
+        8 * np.sin(t / 7 + person)
+        + 25 * np.exp(-(((t - rng.uniform(0, length)) / 3) ** 2))
+        + rng.normal(0, 2, len(t))
+    )
     pitch = 5 * np.cos(t / 5 + person) + rng.normal(0, 2, len(t))
     unknown = (rng.random(len(t)) < 0.03) | (not made.pose)
     size = 90 - 5 * person + rng.normal(0, 2, len(t))

@@ -31,7 +31,11 @@ def truth(made: Made, bin_seconds: float = 1.0) -> tuple[pd.DataFrame, pd.DataFr
     """Person rows and audience rows."""
     frames, faces = (table.to_pandas() for table in made_tables(made))
     frames["bin"] = (frames.time_s / bin_seconds + 1e-9).astype(int)
-    f = faces[faces.track_id != -1].merge(frames[["frame_index", "bin"]]).astype({f"prob_{n}": float for n in LABELS})
+    f = (
+        faces[faces.track_id != -1]
+        .merge(frames[["frame_index", "bin"]])
+        .astype({f"prob_{n}": float for n in LABELS})
+    )
     gate = lambda angle: ((35 - angle.abs()) / 20).clip(0, 1)  # noqa: E731
     f["attention"] = gate(f.yaw) * gate(f.pitch)
     activity = 1 - f.prob_neutral
@@ -53,7 +57,9 @@ def truth(made: Made, bin_seconds: float = 1.0) -> tuple[pd.DataFrame, pd.DataFr
     whole = whole.reindex(range(frames.bin.max() + 1))
     whole["n_people"] = persons.groupby("bin").size().reindex(whole.index, fill_value=0)
     whole["n_frames"] = n_frames.reindex(whole.index, fill_value=0)
-    whole["presence"] = frames.assign(any=frames.n_faces > 0).groupby("bin")["any"].mean().reindex(whole.index)
+    whole["presence"] = (
+        frames.assign(any=frames.n_faces > 0).groupby("bin")["any"].mean().reindex(whole.index)
+    )
     whole["n_faces"] = frames.groupby("bin").n_faces.sum().reindex(whole.index, fill_value=0)
     return persons.reset_index(), whole
 
@@ -68,10 +74,14 @@ def test_every_number_can_be_recomputed_from_the_faces_with_pandas(bin_seconds):
     np.testing.assert_allclose(audience.bin_start_s, np.arange(len(whole)) * bin_seconds)
     np.testing.assert_allclose(audience.bin_end_s - audience.bin_start_s, bin_seconds)
     for name in [*whole.columns]:
-        np.testing.assert_allclose(audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(
+            audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-6, err_msg=name
+        )
     assert lanes.track_id.tolist() == persons.track_id.tolist()
     for name in [*MEANS, "reacting", "presence", "n_faces", "prob_happy", "prob_neutral"]:
-        np.testing.assert_allclose(lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(
+            lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-6, err_msg=name
+        )
     assert (lanes.n_people == 1).all()
 
 
@@ -97,7 +107,10 @@ def test_a_stretch_without_anybody_has_presence_zero_and_nothing_else():
 def test_a_sole_participant_who_is_away_counts_as_inattentive():
     made = Made(seconds=20, away=((5, 8.5),), holes=((12, 14),))
     got = bins_of(made, participants=1)
-    lane, whole = got[got.track_id == 1].set_index("bin_start_s"), got[got.track_id.isna()].set_index("bin_start_s")
+    lane, whole = (
+        got[got.track_id == 1].set_index("bin_start_s"),
+        got[got.track_id.isna()].set_index("bin_start_s"),
+    )
     assert len(lane) == 18
     away = lane.loc[6]
     assert (away.attention, away.engagement, away.presence, away.n_people, away.n_faces) == (0, 0, 0, 0, 0)
@@ -226,11 +239,18 @@ def moments(*at: tuple[float, float], seconds: float = 60.0, made: Made | None =
     t = faces.column("time_s").to_numpy()
     happy = np.max([strength * np.exp(-(((t - when) / 1.5) ** 2)) for when, strength in at], axis=0)
     values = {f"prob_{label}": np.zeros(len(t)) for label in LABELS}
-    values |= {"prob_happy": happy, "prob_neutral": 1 - happy, "yaw": np.zeros(len(t)), "pitch": np.zeros(len(t))}
+    values |= {
+        "prob_happy": happy,
+        "prob_neutral": 1 - happy,
+        "yaw": np.zeros(len(t)),
+        "pitch": np.zeros(len(t)),
+    }
     if not made.pose:
         values |= {"yaw": np.full(len(t), np.nan), "pitch": np.full(len(t), np.nan)}
     for name, column in values.items():
-        faces = faces.set_column(faces.column_names.index(name), faces_schema(LABELS).field(name), [column.astype("f4")])
+        faces = faces.set_column(
+            faces.column_names.index(name), faces_schema(LABELS).field(name), [column.astype("f4")]
+        )
     return frames, timeline(frames, faces, video_id="x", bin_seconds=1.0, labels=LABELS)
 
 
@@ -271,7 +291,9 @@ def test_an_even_curve_has_no_peaks_and_neither_has_nobody():
 
 def test_peak_end_takes_the_happiest_and_the_last():
     _, table = moments((30.5, 0.8), seconds=60)
-    curve = table.to_pandas().query("track_id.isna()").prob_happy.rolling(3, center=True, min_periods=1).mean()
+    curve = (
+        table.to_pandas().query("track_id.isna()").prob_happy.rolling(3, center=True, min_periods=1).mean()
+    )
     assert peak_end(table) == pytest.approx((curve.max() + curve.iloc[-1]) / 2, abs=1e-6)
     frames, faces = made_tables(Made(seconds=5, people=0))
     assert np.isnan(peak_end(timeline(frames, faces, video_id="x", bin_seconds=1, labels=LABELS)))

@@ -1,0 +1,99 @@
+"""Numbers as people read them. Rounded here and nowhere before.
+
+A rounded number never claims more than the data: 0 % and 100 % are written only where they are exact.
+
+>>> timecode(83.25), percent(0.004), percent(1.0), score(0.126), signed(-0.2)
+('01:23.3', '<1 %', '100 %', '0.13', '−0.20')
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+UNKNOWN = "–"
+_THIN = "\u202f"
+
+# Marks that turn the direction of the text after them: a name must not rearrange the page around it.
+_DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+
+def timecode(seconds: float | None) -> str:
+    """`mm:ss.s`, or `h:mm:ss.s` from an hour on."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    # Halves go up: Python's round() would send 0.25 and 0.35 different ways.
+    tenths = math.floor(max(seconds, 0.0) * 10 + 0.5 + 1e-6)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes_left = divmod(minutes, 60)
+    clock = f"{minutes_left:02d}:{rest // 10:02d}.{rest % 10}"
+    return f"{hours}:{clock}" if hours else clock
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as a whole percentage."""
+    if share is None or math.isnan(share):
+        return UNKNOWN
+    if share in (0.0, 1.0):
+        return f"{share:.0%}".replace("%", f"{_THIN}%")
+    if share < 0.01:
+        return f"<1{_THIN}%"
+    return f">99{_THIN}%" if share > 0.99 else f"{round(100 * share)}{_THIN}%"
+
+
+def score(value: float | None) -> str:
+    """A number in [0, 1] with two digits."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if value in (0.0, 1.0):
+        return f"{value:.0f}"
+    if value < 0.005:
+        return "<0.01"
+    return ">0.99" if value >= 0.995 else f"{value:.2f}"
+
+
+def signed(value: float | None) -> str:
+    """A number in [-1, 1] with its sign and two digits."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    text = score(abs(value))
+    sign = "+" if value > 0 else "−"
+    return f"{text[0]}{sign}{text[1:]}" if text[0] in "<>" and value > 0 else f"{sign}{text.lstrip('<>')}"
+
+
+def count(number: float | None) -> str:
+    """A whole number, thousands apart."""
+    return UNKNOWN if number is None or math.isnan(number) else f"{round(number):,}".replace(",", _THIN)
+
+
+def some(number: int, one: str, several: str | None = None) -> str:
+    """`1 face`, `2 faces`."""
+    return f"{count(number)} {one if number == 1 else several or one + 's'}"
+
+
+def size(n_bytes: float | None) -> str:
+    """Bytes as kB, MB or GB (powers of 1000)."""
+    if n_bytes is None:
+        return UNKNOWN
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= step:
+            return f"{n_bytes / step:.1f} {unit}"
+    return f"{n_bytes:.0f} bytes"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def shown(text: object) -> str:
+    """A text from outside, with control characters and direction marks made visible as a placeholder.
+
+    Escaping for HTML is the template's work.
+    """
+    return "".join(
+        "\ufffd" if ord(char) in _DIRECTION_MARKS or unicodedata.category(char) in ("Cc", "Cs") else char
+        for char in str(text)
+    )
