@@ -1,0 +1,143 @@
+"""Training images disturbed the way crops from video are: moved, lit, blurred, compressed, covered.
+
+Each image's fate depends on (seed, epoch, row) alone, never on batches, threads or what was drawn
+before, so that a resumed run sees exactly what an undisturbed one would have:
+
+    batch = augment(images, rows, Draw(seed=1, epoch=7), Augmentation(), size=48)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.int64]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How far images may be disturbed. Ranges are drawn from evenly; `*_chance` is per image."""
+
+    rotation_degrees: float = 10.0
+    """Up to this much either way."""
+    scale: float = 0.12
+    """Up to this share larger or smaller: detectors' boxes differ by that much."""
+    shift: float = 0.07
+    """Up to this share of the side, along each axis."""
+    flip_chance: float = 0.5
+    light_chance: float = 0.5
+    """Brightness, contrast and gamma together."""
+    brightness: float = 40.0
+    """Grey levels of 255."""
+    contrast: float = 0.35
+    gamma: float = 0.35
+    """Exponent 1 +- this."""
+    blur_chance: float = 0.1
+    shrink_chance: float = 0.1
+    """Sent through 20 to 40 px and back: a small face in the video."""
+    jpeg_chance: float = 0.1
+    """Quality 15 to 60."""
+    erase_chance: float = 0.25
+    """A rectangle of noise or grey over up to a sixth of the image: hands, hair, subtitles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Where randomness comes from."""
+
+    seed: int
+    epoch: int
+
+    def rng(self, row: int) -> Rng:
+        """Return the generator of one row in this epoch."""
+        return np.random.default_rng((self.seed, self.epoch, row))
+
+
+def augment(images: UInt8Array, rows: IntArray, draw: Draw, how: Augmentation, *, size: int) -> UInt8Array:
+    """Disturb a batch, each image by itself.
+
+    Args:
+        images: uint8 (N, S, S).
+        rows: (N,), each image's row in the data set: its identity for the draw.
+        draw: seed and epoch.
+        how: ranges.
+        size: side of the result, pixels.
+
+    Returns:
+        uint8 (N, size, size).
+    """
+    out = np.empty((len(images), size, size), np.uint8)
+    for i, (image, row) in enumerate(zip(images, rows, strict=True)):
+        out[i] = _disturb(image, draw.rng(int(row)), how, size)
+    return out
+
+
+def _disturb(image: UInt8Array, rng: Rng, how: Augmentation, size: int) -> UInt8Array:
+    chances = rng.random(6)
+    image = _warp(image, rng, how, size, flip=chances[0] < how.flip_chance)
+    if chances[1] < how.light_chance:
+        image = _light(image, rng, how)
+    if chances[2] < how.blur_chance:
+        image = _u8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2)))
+    if chances[3] < how.shrink_chance:
+        image = _shrink(image, rng)
+    if chances[4] < how.jpeg_chance:
+        image = _jpeg(image, int(rng.integers(15, 61)))
+    if chances[5] < how.erase_chance:
+        image = _erase(image, rng)
+    return image
+
+
+def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bool) -> UInt8Array:
+    """Rotate, scale, shift, flip and resize in one interpolation, so that pixels are smoothed once."""
+    side = image.shape[0]
+    angle = np.deg2rad(rng.uniform(-how.rotation_degrees, how.rotation_degrees))
+    zoom = size / side * (1 + rng.uniform(-how.scale, how.scale))
+    shift = rng.uniform(-how.shift, how.shift, 2) * size
+    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if flip:
+        turn = turn @ np.diag([-1.0, 1.0])
+    centre = np.full(2, (side - 1) / 2)
+    offset = (size - 1) / 2 + shift - turn @ centre
+    matrix = np.column_stack([turn, offset])
+    return _u8(
+        cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def _light(image: UInt8Array, rng: Rng, how: Augmentation) -> UInt8Array:
+    """Gamma, then contrast around mid-grey, then brightness; clipped as a camera clips."""
+    grey = (np.arange(256) / 255) ** (1 + rng.uniform(-how.gamma, how.gamma)) * 255
+    grey = (grey - 128) * (1 + rng.uniform(-how.contrast, how.contrast)) + 128
+    grey += rng.uniform(-how.brightness, how.brightness)
+    return _u8(cv2.LUT(image, np.clip(grey, 0, 255).astype(np.uint8)))
+
+
+def _shrink(image: UInt8Array, rng: Rng) -> UInt8Array:
+    small = max(8, round(image.shape[0] * rng.uniform(20, 40) / 48))
+    shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    return _u8(cv2.resize(shrunk, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _jpeg(image: UInt8Array, quality: int) -> UInt8Array:
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _u8(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE))
+
+
+def _erase(image: UInt8Array, rng: Rng) -> UInt8Array:
+    side = image.shape[0]
+    height, width = np.maximum(1, (side * rng.uniform(0.15, 0.4, 2)).astype(int))
+    top, left = rng.integers(0, side - height), rng.integers(0, side - width)
+    patch = rng.integers(0, 256, (height, width)) if rng.random() < 0.5 else int(rng.integers(0, 256))
+    image[top : top + height, left : left + width] = patch
+    return image
+
+
+def _u8(image: npt.NDArray[np.generic]) -> UInt8Array:
+    """State what cv2's stubs leave open: uint8 in, uint8 out."""
+    return image.astype(np.uint8, copy=False)
