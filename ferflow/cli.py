@@ -166,8 +166,8 @@ def analyze(
     base = AnalyzeOptions.from_toml(job) if job is not None else _DEFAULTS
     options = base.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, score=score,
-        model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps, batch_size=batch_size,
-        device=device, backend=backend,
+        model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,
+        batch_size=batch_size, device=device, backend=backend,
     )  # fmt: skip
     _log_to_stderr(verbose=verbose, quiet=quiet)
     if dry_run:

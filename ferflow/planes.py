@@ -119,8 +119,8 @@ def planes_of(frame: av.VideoFrame, rotation: int) -> Planes:
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
     else:
-        full_range = name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-        full_range |= name in _GRAY and frame.color_range != ColorRange.MPEG
+        # Gray is full range to FFmpeg, whatever the stream is tagged with.
+        full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     arrays = [_upright(_plane(frame.planes[i]), rotation) for i in range(1 if name in _GRAY else 3)]
     if name in _GRAY:
         return Planes(arrays[0], None, None, full_range)

@@ -130,7 +130,7 @@ class Video:
                 f"{name}: no frame could be decoded. The file is damaged or not a video; export it again."
             )
         if faults.n_failed:
-            faults.warnings.append(f"{faults.n_failed} of about {self.n_decoded} frames could not be decoded")
+            faults.warnings.append(f"{faults.n_failed} frames could not be decoded, {self.n_decoded} could")
         promised, reached = self.info.duration_s_from_header, self.last_time_s or 0.0
         # Headers round and count audio that outlasts the picture; a second more is a cut-off file.
         if promised is not None and promised - reached > max(1.0, 0.05 * promised):

@@ -1,0 +1,142 @@
+"""What several tests need: videos with a known truth, a classifier without weights, the real clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from ferflow.faces import make_detector
+from ferflow.options import AnalyzeOptions
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def write_video(
+    path: Path,
+    images: Sequence[np.ndarray],
+    *,
+    pts: Sequence[int] | None = None,
+    time_base: Fraction = Fraction(1, 1000),
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rotation: int = 0,
+    gop: int = 10,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """Encode RGB (or gray) images with timestamps of our choosing; nearly lossless, no audio."""
+    height, width = images[0].shape[:2]
+    pts = list(range(0, 40 * len(images), 40)) if pts is None else pts
+    with av.open(str(path), "w", container_options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.time_base = stream.codec_context.time_base = time_base
+        stream.codec_context.gop_size = gop
+        if codec == "libx264":
+            stream.options = {"crf": "10", "preset": "ultrafast"}
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for image, stamp in zip(images, pts, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="gray" if image.ndim == 2 else "rgb24")
+            frame.pts, frame.time_base = stamp, time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_audio(path: Path, seconds: float = 0.5) -> Path:
+    """A file with sound and no picture."""
+    rate = 16_000
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        samples = (np.sin(np.arange(int(seconds * rate)) / 20) * 0.1).astype(np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = rate, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def numbered_image(number: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
+    """A gray picture whose brightness tells its number: 20 + 4 * number."""
+    return np.full((size[1], size[0], 3), 20 + 4 * number, np.uint8)
+
+
+@cache
+def portrait() -> np.ndarray:
+    """The public-domain portrait from scikit-image, uint8 (512, 512, 3) RGB, one face."""
+    from skimage.data import astronaut
+
+    return astronaut()
+
+
+def face_frames(count: int, *, size: tuple[int, int] = (320, 240), step: int = 2) -> list[np.ndarray]:
+    """A face that moves to the right by `step` pixels a frame over a plain ground."""
+    width, height = size
+    side = min(height * 3 // 4, 200)
+    face = cv2.resize(portrait()[0:260, 90:350], (side, side), interpolation=cv2.INTER_AREA)
+    images = []
+    for number in range(count):
+        image = np.full((height, width, 3), 120, np.uint8)
+        x = 10 + (number * step) % max(width - side - 20, 1)
+        image[(height - side) // 2 : (height - side) // 2 + side, x : x + side] = face
+        images.append(image)
+    return images
+
+
+class MeanClassifier:
+    """Stands in for the network: probabilities that depend on the crop alone, as anybody can recompute."""
+
+    backend = "mean"
+    card = SimpleNamespace(
+        name="mean", sha256="0" * 64, labels=LABELS, input_size=48, channels=1, temperature=1.0
+    )
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Softmax over the mean brightness of seven bands."""
+        bands = images[:, :42, :, 0].reshape(len(images), 7, -1).mean(axis=2) / 20.0
+        powers = np.exp(bands - bands.max(axis=1, keepdims=True, initial=0))
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """The real detector and a classifier without weights."""
+    from ferflow.pipeline import Tools
+
+    return Tools(make_detector(AnalyzeOptions()), MeanClassifier())
+
+
+@pytest.fixture(scope="session")
+def face_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One moving face, 30 frames, 1.2 s."""
+    return write_video(tmp_path_factory.mktemp("video") / "face.mp4", face_frames(30))
+
+
+@pytest.fixture
+def clips() -> Path:
+    """The folder of real clips."""
+    return real_data() / "videos"
+
+
+def real_data() -> Path:
+    """The folder named by FERFLOW_TEST_DATA; skips the test, saying so, where there is none."""
+    folder = os.environ.get("FERFLOW_TEST_DATA")
+    if not folder:
+        pytest.skip("FERFLOW_TEST_DATA names no folder of real clips")
+    return Path(folder)
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Work inside a fresh folder; returns a maker of paths in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path.joinpath
