@@ -86,7 +86,7 @@ def analyze(
     min_face: Annotated[
         int | None,
         typer.Option(
-            help="Smallest face looked for, in pixels.  [default: 1/24 of the short side, at least 20]",
+            help="Smallest face looked for, in pixels.  [default: 1/15 of the short side, at least 24]",
             metavar="PX",
         ),
     ] = None,

@@ -100,7 +100,7 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
 
 def smallest_face(options: AnalyzeOptions, width: int, height: int) -> int:
     """Height in source pixels of the smallest face that is looked for."""
-    return options.min_face or max(20, min(width, height) // 24)
+    return options.min_face or max(24, min(width, height) // 15)
 
 
 def available_cpus() -> int:

@@ -75,7 +75,7 @@ class AnalyzeOptions:
     end: TimePoint | None = None
     """The analysis stops before this point; None: at the end."""
     min_face: int | None = None
-    """Height in source pixels of the smallest face looked for; None: 1/24 of the short side, at least 20."""
+    """Height in source pixels of the smallest face looked for; None: 1/15 of the short side, at least 24."""
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
     score: float = 0.7

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from ferflow.errors import OptionsError
+from ferflow.options import AnalyzeOptions, TimePoint
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "frame_index"),
+    [
+        ("12.5", 12.5, None),
+        ("0", 0.0, None),
+        (".5", 0.5, None),
+        ("300f", None, 300),
+        ("1:30", 90.0, None),
+        ("1:30.25", 90.25, None),
+        ("01:02:03.5", 3723.5, None),
+        ("90:00", 5400.0, None),
+    ],
+)
+def test_times_are_seconds_frames_or_timecodes(text, seconds, frame_index):
+    assert TimePoint.parse(text) == TimePoint(seconds, frame_index)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "1:60", "1:2:3:4", "1.5f", "nan", "inf", "1e3", "1:-2"])
+def test_what_is_no_time_is_refused_with_examples(text):
+    with pytest.raises(OptionsError, match="timecode"):
+        TimePoint.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"every": 0}, "every must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"chunk_frames": -1}, "chunk_frames"),
+        ({"participants": 0}, "participants"),
+        ({"fps": 0.0}, "fps"),
+        ({"fps": float("nan")}, "fps"),
+        ({"bin_seconds": -1.0}, "bin_seconds"),
+        ({"score": 1.5}, "score"),
+        ({"min_face": 3}, "min_face"),
+        ({"every": 2, "fps": 5.0}, "one of them"),
+        ({"detector": "mtcnn"}, "yunet, haar"),
+        ({"device": "tpu"}, "auto, cpu, gpu"),
+        ({"backend": "onnx", "device": "gpu"}, "keras"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, told):
+    with pytest.raises(OptionsError, match=told):
+        AnalyzeOptions(**bad)
+
+
+def test_a_job_file_says_the_same_as_the_command_line(tmp_path):
+    job = tmp_path / "job.toml"
+    job.write_text('fps = 5\nstart = "0:10"\ndetector = "haar"\nparticipants = 1\n')
+    expected = AnalyzeOptions(fps=5.0, start=TimePoint(10.0), detector="haar", participants=1)
+    assert AnalyzeOptions.from_toml(job) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fsp = 5", "unknown option 'fsp'"),
+        ("every = 'two'", "every must be of type int"),
+        ("every = true", "every must be of type int"),
+        ("every = ", "TOML"),
+        ("batch_size = 1.5", "batch_size must be of type int"),
+    ],
+)
+def test_a_job_file_with_a_mistake_is_refused_with_its_name(tmp_path, text, told):
+    job = tmp_path / "job.toml"
+    job.write_text(text)
+    with pytest.raises(OptionsError, match=told):
+        AnalyzeOptions.from_toml(job)
+
+
+def test_the_digest_follows_what_changes_results_and_nothing_else():
+    base = AnalyzeOptions()
+    assert (
+        base.digest() == AnalyzeOptions(batch_size=7, chunk_frames=1, bin_seconds=5.0, device="cpu").digest()
+    )
+    assert base.digest() != AnalyzeOptions(score=0.6).digest()
+    assert base.digest() != AnalyzeOptions(start=TimePoint(1.0)).digest()

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from ferflow.prefetch import prefetch
+
+
+def decode_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ferflow-decode"]
+
+
+def test_items_arrive_once_and_in_order():
+    assert list(prefetch(range(100), depth=3)) == list(range(100))
+
+
+def test_an_error_in_the_source_is_raised_in_the_consumer_after_the_items_before_it():
+    def source():
+        yield 1
+        yield 2
+        raise LookupError("disk gone")
+
+    seen = []
+    with pytest.raises(LookupError, match="disk gone"):
+        seen.extend(prefetch(source(), depth=4))
+    # `extend` keeps what arrived before the error.
+    assert seen == [1, 2]
+    assert decode_threads() == []
+
+
+def test_an_error_in_the_consumer_ends_the_thread_and_closes_the_source():
+    closed = threading.Event()
+
+    def source():
+        try:
+            yield from range(10_000)
+        finally:
+            closed.set()
+
+    def consume():
+        with closing(prefetch(source(), depth=2)) as items:
+            for item in items:
+                if item == 5:
+                    raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consume()
+    assert closed.wait(2)
+    assert decode_threads() == []
+
+
+def test_an_early_stop_ends_a_thread_that_waits_on_a_full_queue():
+    items = prefetch(range(10_000), depth=1)
+    assert next(items) == 0
+    time.sleep(0.2)  # the queue is full by now
+    items.close()
+    assert decode_threads() == []
+
+
+def test_at_most_depth_plus_two_items_exist():
+    made = 0
+
+    def source():
+        nonlocal made
+        for number in range(100):
+            made += 1
+            yield number
+
+    with closing(prefetch(source(), depth=3)) as items:
+        for taken in range(1, 20):
+            next(items)
+            time.sleep(0.01)
+            assert made - taken <= 3 + 1  # and the one in the consumer's hand
