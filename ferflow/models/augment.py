@@ -126,7 +126,9 @@ def _shrink(image: UInt8Array, rng: Rng) -> UInt8Array:
 
 def _jpeg(image: UInt8Array, quality: int) -> UInt8Array:
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return _u8(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE))
+    decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None  # just encoded
+    return _u8(decoded)
 
 
 def _erase(image: UInt8Array, rng: Rng) -> UInt8Array:

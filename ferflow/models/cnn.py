@@ -20,17 +20,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.errors import OptionsError
+from ferflow.errors import ModelError, OptionsError
+from ferflow.models.cards import ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 KerasModel = Any
 KerasTensor = Any
 
 CONTRAST_FLOOR = 8.0
-"""Added to the standard deviation (grey levels of 255), so that a flat crop's noise is not blown up to a face."""
+"""Added to the standard deviation (grey levels of 255), so that a flat crop's noise is not blown up."""
 
 BATCH_NORM_MOMENTUM = 0.95
-"""An epoch has some 200 steps: statistics over the last 20 follow the weights closely enough to be judged on."""
+"""An epoch has some 200 steps: statistics over the last 20 follow the weights closely enough."""
 
 SERVED_HEAD = "logits"
 LABEL_HEAD = "label_head"
@@ -55,7 +56,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class ResNet:
-    """A plain post-activation residual trunk: every batch norm follows a convolution and can be folded into it."""
+    """A plain post-activation residual trunk: its batch norms can be folded into the convolutions."""
 
     widths: tuple[int, ...]
     """Channels of each stage; every stage after the first halves height and width."""
@@ -68,7 +69,9 @@ class ResNet:
 
     def __call__(self, image: KerasTensor, dtype: str) -> KerasTensor:
         """Turn a standardised image (N, S, S, 1) into features (N, S', S', widths[-1])."""
-        x = _conv(image, self.widths[0], kernel=self.stem, strides=self.stem_strides, name="stem", dtype=dtype)
+        x = _conv(
+            image, self.widths[0], kernel=self.stem, strides=self.stem_strides, name="stem", dtype=dtype
+        )
         for stage, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
             for block in range(blocks):
                 halve = stage > 0 and block == 0
@@ -110,7 +113,9 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     return keras.Model(image, heads if network.two_heads else heads[SERVED_HEAD], name=recipe)
 
 
-def serve(trained: KerasModel, recipe: str, network: Network, *, label_share: float) -> KerasModel:
+def serve(
+    trained: KerasModel, recipe: str, network: Network, *, label_share: float, input_size: int = 48
+) -> KerasModel:
     """Copy a trained network into its one-headed form; two heads become one that blends their logits.
 
     Both heads are linear in the same features, so `w * a + (1 - w) * b` is again one linear head.
@@ -120,8 +125,9 @@ def serve(trained: KerasModel, recipe: str, network: Network, *, label_share: fl
         recipe: its recipe name.
         network: what it was built with.
         label_share: weight w of the label head, 0..1; the vote head has the rest.
+        input_size: side of the images it will be served, pixels.
     """
-    served = build(recipe, Network(classes=network.classes, input_size=network.input_size))
+    served = build(recipe, Network(classes=network.classes, input_size=input_size))
     names = {layer.name for layer in trained.layers}
     for layer in served.layers:
         if layer.name in names and layer.weights:
@@ -132,6 +138,25 @@ def serve(trained: KerasModel, recipe: str, network: Network, *, label_share: fl
             [label_share * a + (1 - label_share) * b for a, b in zip(*heads, strict=True)]
         )
     return served
+
+
+def load_served(card: ModelCard) -> KerasModel:
+    """Build the network a card names and fill it with its weights: (N, S, S, 1) to logits (N, K).
+
+    Raises:
+        ModelError: the recipe is unknown here, or the weights do not fit it.
+    """
+    if card.recipe not in RECIPES:
+        raise ModelError(f"{card.name}: this ferflow has no recipe {card.recipe!r}. Use a newer one.")
+    model = build(card.recipe, Network(classes=len(card.labels), input_size=card.input_size))
+    path = card.path("keras")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ModelError(
+            f"{path.name}: does not fit recipe {card.recipe!r} ({type(error).__name__})."
+        ) from error
+    return model
 
 
 def _trunk(recipe: str) -> Trunk:
@@ -177,7 +202,7 @@ def _basic_block(x: KerasTensor, width: int, *, halve: bool, name: str, dtype: s
 
     shortcut = x
     if halve:
-        # Averaging both paths, rather than striding, throws no pixel away and costs the same in every runtime.
+        # Averaging both paths, rather than striding, throws no pixel away and is as fast in every runtime.
         x = layers.AveragePooling2D(2, name=f"{name}_pool", dtype=dtype)(x)
         shortcut = _conv(x, width, kernel=1, relu=False, name=f"{name}_shortcut", dtype=dtype)
     y = _conv(x, width, name=f"{name}_a", dtype=dtype)

@@ -1,0 +1,153 @@
+"""Measure a classifier against labels: accuracy, per class, confusion and calibration.
+
+scores = measure(classifier, faces.images, faces.labels, card.labels)
+scores.macro_recall, scores.table()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.errors import OptionsError
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+
+ECE_BINS = 15
+"""As in Guo et al. (2017)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScores:
+    """One class; each in [0, 1], and 0 where it would be 0 / 0."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    """Rows that truly are of the class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Agreement of probabilities with labels; shares are in [0, 1], not percent."""
+
+    n: int
+    accuracy: float
+    top2_accuracy: float
+    """Share of rows whose label is among the two most probable."""
+    macro_precision: float
+    """Macro means are over the classes that have rows."""
+    macro_recall: float
+    macro_f1: float
+    per_class: dict[str, ClassScores]
+    confusion: list[list[int]]
+    """Rows: true class; columns: predicted; both in the order of the card's labels."""
+    ece: float
+    """Expected calibration error over 15 equal bins of confidence."""
+    faces_per_second: float | None = None
+    model: str | None = None
+
+    def table(self) -> dict[str, Any]:
+        """Return it as JSON-able values."""
+        return asdict(self)
+
+
+def evaluate(probs: FloatArray, labels: IntArray, names: tuple[str, ...]) -> Scores:
+    """Compare probabilities with labels.
+
+    Args:
+        probs: float32 (N, K), rows sum to 1; N >= 1.
+        labels: (N,), 0..K-1.
+        names: the K classes, in order.
+
+    Raises:
+        OptionsError: nothing to measure, or shapes do not fit.
+    """
+    if probs.shape != (len(labels), len(names)) or not len(labels):
+        raise OptionsError(
+            f"cannot measure probs {probs.shape} against {len(labels)} labels of {len(names)} classes"
+        )
+    predicted = probs.argmax(axis=1)
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    per_class = {name: _class_scores(confusion, i) for i, name in enumerate(names)}
+    present = [scores for scores in per_class.values() if scores.support]
+    top2 = np.argsort(probs, axis=1)[:, -2:]
+    return Scores(
+        n=len(labels),
+        accuracy=float((predicted == labels).mean()),
+        top2_accuracy=float((top2 == labels[:, None]).any(axis=1).mean()),
+        macro_precision=float(np.mean([scores.precision for scores in present])),
+        macro_recall=float(np.mean([scores.recall for scores in present])),
+        macro_f1=float(np.mean([scores.f1 for scores in present])),
+        per_class=per_class,
+        confusion=confusion.tolist(),
+        ece=calibration_error(probs, labels),
+    )
+
+
+def calibration_error(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> float:
+    """Mean distance of confidence and accuracy, in [0, 1], weighted by rows per bin of confidence."""
+    confidence = probs.max(axis=1).astype(np.float64)
+    right = probs.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
+    """Probabilities float32 (N, K) of logits (N, K) divided by a temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probs: FloatArray = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probs
+
+
+def predict(
+    classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array, batch: int = 64
+) -> FloatArray:
+    """Classify images (N, S, S) in batches: float32 (N, K)."""
+    starts = range(0, len(images), batch)
+    return np.concatenate([classifier(images[start : start + batch, ..., None]) for start in starts])
+
+
+def measure(
+    classifier: Callable[[UInt8Array], FloatArray],
+    images: UInt8Array,
+    labels: IntArray,
+    names: tuple[str, ...],
+    *,
+    model: str | None = None,
+) -> Scores:
+    """Classify images (N, S, S) and compare with labels; rows labelled -1 are left out.
+
+    `classifier` takes uint8 (n, S, S, 1) and gives probabilities float32 (n, K).
+    """
+    keep = labels >= 0
+    images, labels = images[keep], labels[keep]
+    if not len(labels):
+        raise OptionsError("no labelled face to measure on")
+    classifier(images[:1, ..., None])  # the first call also sets the network up
+    began = time.perf_counter()
+    probs = predict(classifier, images)
+    rate = len(images) / max(time.perf_counter() - began, 1e-9)
+    scores = evaluate(probs, labels, names)
+    return replace(scores, faces_per_second=rate, model=model)
+
+
+def _class_scores(confusion: IntArray, i: int) -> ClassScores:
+    hits, true, claimed = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
+    return ClassScores(
+        precision=hits / claimed if claimed else 0.0,
+        recall=hits / true if true else 0.0,
+        f1=2 * hits / (true + claimed) if true + claimed else 0.0,
+        support=true,
+    )

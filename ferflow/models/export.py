@@ -1,0 +1,195 @@
+"""Write a served Keras network as ONNX: same arithmetic, batch norms folded into their convolutions.
+
+    to_onnx(model, Path("default.onnx"))
+
+Takes uint8 (N, S, S, 1) called "images", gives float32 (N, K) called "logits"; N is free. Temperature and
+softmax stay with the classifier, which has them from the card.
+
+The converter is our own because it is small: it knows the layers our recipes use and refuses all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.errors import ModelError
+from ferflow.models.cnn import CONTRAST_FLOOR, KerasModel
+
+FloatArray = npt.NDArray[np.float32]
+
+OPSET, IR_VERSION = 17, 8
+"""Old enough for every ONNX Runtime since 1.13, new enough for all we write."""
+
+INPUT, OUTPUT = "images", "logits"
+
+
+def to_onnx(model: KerasModel, path: Path) -> None:
+    """Write a network from `cnn.serve` or `cnn.load_served` as ONNX, whole or not at all.
+
+    Raises:
+        ModelError: it has a layer this converter does not know.
+    """
+    import onnx
+
+    graph = _Graph(model)
+    part = path.with_name(path.name + ".tmp")
+    onnx.save_model(graph.proto(), str(part))
+    part.replace(path)
+
+
+class _Graph:
+    """The ONNX graph while it is being written."""
+
+    def __init__(self, model: KerasModel) -> None:
+        self.model = model
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+        self.names: dict[int, str] = {}
+        """What the output of each Keras tensor is called here, by the tensor's id."""
+        self.norms = _norms_by_input(model)
+        self._standardised()
+        for layer in model.operations:
+            self._layer(layer)
+
+    def proto(self) -> Any:
+        """Return the checked ONNX model."""
+        import onnx
+        from onnx import TensorProto, helper
+
+        _, *size = self.model.input.shape
+        ends = (
+            helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", *size]),
+            helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", self.model.output.shape[-1]]),
+        )
+        self.node("Identity", [self.names[id(self.model.output)]], OUTPUT)
+        graph = helper.make_graph(self.nodes, self.model.name, ends[:1], ends[1:], self.weights)
+        opset = helper.make_opsetid("", OPSET)
+        proto = helper.make_model(
+            graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="ferflow"
+        )
+        onnx.checker.check_model(proto, full_check=True)
+        return proto
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append a node and return the name of its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def weight(self, name: str, array: npt.ArrayLike) -> str:
+        """Append a float32 constant and return its name."""
+        from onnx import numpy_helper
+
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array, np.float32), name))
+        return name
+
+    def _standardised(self) -> None:
+        """What `cnn._standardise` does; a test holds both together."""
+        self.node("Cast", [INPUT], "grey", to=1)
+        self.node("Transpose", ["grey"], "planes", perm=[0, 3, 1, 2])
+        self.node("ReduceMean", ["planes"], "mean", axes=[1, 2, 3], keepdims=1)
+        self.node("Sub", ["planes", "mean"], "centred")
+        self.node("Mul", ["centred", "centred"], "squared")
+        self.node("ReduceMean", ["squared"], "variance", axes=[1, 2, 3], keepdims=1)
+        self.node("Sqrt", ["variance"], "deviation")
+        self.node("Add", ["deviation", self.weight("contrast_floor", CONTRAST_FLOOR)], "contrast")
+        self.node("Div", ["centred", "contrast"], "standardised")
+
+    def _layer(self, layer: Any) -> None:
+        kind = type(layer).__name__
+        if kind == "InputLayer":
+            return
+        if kind in _ARITHMETIC and not any(node.op_type == "Conv" for node in self.nodes):
+            # The standardisation, written above: each of its steps may be what the first convolution reads.
+            self.names[id(layer.output)] = "standardised"
+            return
+        if kind not in _WRITERS:
+            raise ModelError(
+                f"{self.model.name}: layer {layer.name!r} ({kind}) cannot be written as ONNX yet."
+            )
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        self.names[id(layer.output)] = _WRITERS[kind](self, layer, [self.names[id(x)] for x in inputs])
+
+
+def _norms_by_input(model: KerasModel) -> dict[int, Any]:
+    """Batch norms by the id of the tensor they read."""
+    return {id(op.input): op for op in model.operations if type(op).__name__ == "BatchNormalization"}
+
+
+def _convolution(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    """Write a convolution, with the batch norm that follows folded in."""
+    kernel = np.asarray(layer.kernel, np.float64)  # (H, W, in, out)
+    bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[-1])
+    norm = graph.norms.get(id(layer.output))
+    if norm is not None:
+        gain = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance, np.float64) + norm.epsilon)
+        kernel = kernel * gain
+        bias = (bias - np.asarray(norm.moving_mean)) * gain + np.asarray(norm.beta)
+    names = [
+        graph.weight(f"{layer.name}/kernel", kernel.transpose(3, 2, 0, 1)),
+        graph.weight(f"{layer.name}/bias", bias),
+    ]
+    return graph.node(
+        "Conv",
+        inputs + names,
+        layer.name,
+        kernel_shape=list(layer.kernel_size),
+        strides=list(layer.strides),
+        pads=_pads(layer),
+    )
+
+
+def _pads(layer: Any) -> list[int]:
+    """Padding as Keras lays it: the odd pixel at the end. Order: top, left, bottom, right."""
+    if layer.padding != "same":
+        return [0, 0, 0, 0]
+    starts, ends = [], []
+    for size, kernel, stride in zip(layer.input.shape[1:3], layer.kernel_size, layer.strides, strict=True):
+        missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        starts.append(missing // 2)
+        ends.append(missing - missing // 2)
+    return starts + ends
+
+
+def _folded(_: _Graph, layer: Any, inputs: list[str]) -> str:
+    """Pass a batch norm by: its convolution has it already."""
+    if not inputs[0].endswith("_conv"):
+        raise ModelError(f"batch norm {layer.name!r} follows no convolution and cannot be folded.")
+    return inputs[0]
+
+
+def _average(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    shape, strides = list(layer.pool_size), list(layer.strides)
+    return graph.node("AveragePool", inputs, layer.name, kernel_shape=shape, strides=strides)
+
+
+def _pooled(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    average = graph.node("GlobalAveragePool", inputs, f"{layer.name}/average")
+    return graph.node("Flatten", [average], layer.name)
+
+
+def _dense(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    kernel, bias = layer.get_weights()
+    names = [graph.weight(f"{layer.name}/kernel", kernel), graph.weight(f"{layer.name}/bias", bias)]
+    return graph.node("Gemm", inputs + names, f"{layer.name}/dense")
+
+
+_ARITHMETIC = frozenset({"Mean", "Subtract", "Square", "Sqrt", "Add", "Divide", "TrueDivide"})
+_WRITERS: Mapping[str, Callable[[_Graph, Any, list[str]], str]] = MappingProxyType(
+    {
+        "Conv2D": _convolution,
+        "BatchNormalization": _folded,
+        "ReLU": lambda graph, layer, inputs: graph.node("Relu", inputs, layer.name),
+        "Add": lambda graph, layer, inputs: graph.node("Add", inputs, layer.name),
+        "AveragePooling2D": _average,
+        "GlobalAveragePooling2D": _pooled,
+        "Dense": _dense,
+    }
+)

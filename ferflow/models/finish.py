@@ -1,0 +1,170 @@
+"""From trained weights to a model that can be shipped: one head, a temperature, files and a card.
+
+The blend of the two heads and the temperature are chosen on the selection split, which the card says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from ferflow.models import cnn
+from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.dataset import SELECTION, Split
+from ferflow.models.evaluate import Scores, evaluate, measure, softmax
+from ferflow.models.export import to_onnx
+from ferflow.models.labelled import LABELS, Faces, majority
+from ferflow.models.options import TrainOptions
+from ferflow.models.registry import CARD_FILE
+from ferflow.models.targets import logits, vote_shares
+
+FloatArray = npt.NDArray[np.float32]
+
+BLENDS = tuple(share / 10 for share in range(11))
+TEMPERATURES = (0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A network at the end of its training."""
+
+    weights: Sequence[npt.NDArray[Any]]
+    """Of `cnn.build(options.recipe, network)`, in Keras's order."""
+    network: cnn.Network
+    options: TrainOptions
+    data: str
+    """Name of the data set, for the card."""
+    parts: Split
+    epochs: int
+    """How many were trained."""
+
+
+def finish(trained: Trained, out: Path, note: str = "") -> ModelCard:
+    """Write `NAME.weights.h5`, `NAME.onnx` and `card.json` into `out` and return the card."""
+    name, recipe = trained.options.name, trained.options.recipe
+    model = cnn.build(recipe, trained.network)
+    model.set_weights(list(trained.weights))
+    answers = logits(model, trained.parts.selection.images)
+    share = best_blend(answers, trained.parts.selection) if trained.network.two_heads else 1.0
+    blended = _blend(answers, share)
+    temperature = fit_temperature(blended, trained.parts.selection.labels)
+    served = cnn.serve(model, recipe, trained.network, label_share=share)
+    files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
+    to_onnx(served, out / files["onnx"])
+    _save_weights(served, out / files["keras"])
+    card = ModelCard(
+        name=name,
+        recipe=recipe,
+        labels=LABELS,
+        temperature=round(temperature, 4),
+        prior=class_prior(trained.parts.training, share),
+        prior_note=_prior_note(trained, share),
+        files={backend: WeightFile(file, sha256_of(out / file)) for backend, file in files.items()},
+        data=trained.data,
+        rows=len(trained.parts.training),
+        leaks=trained.parts.leaks,
+        seed=trained.options.seed,
+        selection=_selection_note(trained, share),
+        note=note,
+        folder=out,
+    )
+    card = replace(card, scores=score(card, trained.parts.selection))
+    card.save(out / CARD_FILE)
+    return card
+
+
+def best_blend(answers: dict[str, FloatArray], faces: Faces) -> float:
+    """Choose the label head's share by the mean of accuracy and macro recall on both kinds of labels.
+
+    One kind alone would let the blend forget either FER2013's rare classes or the annotators' majority.
+    """
+
+    def merit(share: float) -> float:
+        return float(
+            np.mean([[s.accuracy, s.macro_recall] for s in _both(softmax(_blend(answers, share)), faces)])
+        )
+
+    return max(BLENDS, key=merit)
+
+
+def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float:
+    """Find the temperature of least negative log-likelihood (Guo et al., 2017) for logits (N, K)."""
+
+    def loss(temperature: float) -> float:
+        probs = softmax(blended, temperature)
+        return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
+
+    return float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x)
+
+
+def class_prior(training: Faces, share: float) -> tuple[float, ...]:
+    """Class shares a blend of heads has learnt to assume; blending logits blends log priors."""
+    hard = np.bincount(training.labels, minlength=len(LABELS)) / len(training)
+    prior = hard
+    if training.votes is not None:
+        soft = vote_shares(training.votes)
+        soft = soft[soft.sum(axis=1) > 0].mean(axis=0)
+        prior = np.maximum(hard, 1e-6) ** share * np.maximum(soft, 1e-6) ** (1 - share)
+    return tuple(round(float(part), 6) for part in prior / prior.sum())
+
+
+def score(card: ModelCard, faces: Faces) -> dict[str, Any]:
+    """Measure the ONNX file by the data set's labels and, where it has votes, by FER+ majority."""
+    classifier = _onnx(card)
+    scores = {"labels": measure(classifier, faces.images, faces.labels, card.labels)}
+    if faces.votes is not None:
+        scores["ferplus_majority"] = measure(classifier, faces.images, majority(faces.votes), card.labels)
+    return {kind: _brief(measured) for kind, measured in scores.items()}
+
+
+def _both(probs: FloatArray, faces: Faces) -> list[Scores]:
+    found = [evaluate(probs, faces.labels, LABELS)]
+    if faces.votes is not None:
+        truth = majority(faces.votes)
+        found.append(evaluate(probs[truth >= 0], truth[truth >= 0], LABELS))
+    return found
+
+
+def _blend(answers: dict[str, FloatArray], share: float) -> FloatArray:
+    if cnn.SERVED_HEAD in answers:
+        return answers[cnn.SERVED_HEAD]
+    return share * answers[cnn.LABEL_HEAD] + (1 - share) * answers[cnn.VOTE_HEAD]
+
+
+def _onnx(card: ModelCard) -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(card.path("onnx")), providers=["CPUExecutionProvider"])
+    return lambda images: softmax(session.run(["logits"], {"images": images})[0], card.temperature)
+
+
+def _brief(scores: Scores) -> dict[str, Any]:
+    """What a card keeps; speed depends on the machine and its load, so it is measured anew when asked for."""
+    table = scores.table()
+    recalls = {name: round(part["recall"], 4) for name, part in table["per_class"].items()}
+    kept = ("accuracy", "top2_accuracy", "macro_precision", "macro_recall", "macro_f1", "ece")
+    return {"n": scores.n, **{key: round(table[key], 4) for key in kept}, "recall": recalls}
+
+
+def _save_weights(model: cnn.KerasModel, path: Path) -> None:
+    part = path.with_name("part-" + path.name)  # Keras insists on the ending
+    model.save_weights(part)
+    part.replace(path)
+
+
+def _prior_note(trained: Trained, share: float) -> str:
+    if not trained.network.two_heads:
+        return "class shares of the training labels"
+    return f"training labels^{share:g} x annotators' votes^{1 - share:g}, normalised"
+
+
+def _selection_note(trained: Trained, share: float) -> str:
+    selection = trained.parts.selection
+    rows = f"{SELECTION if selection.usage is not None else 'a held-out tenth'}, {len(selection)} rows"
+    return f"{rows}: best of {trained.epochs} epochs, share {share:g} of the label head, temperature"

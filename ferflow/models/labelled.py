@@ -1,0 +1,95 @@
+"""Labelled faces as arrays, and what FER+ votes on them mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.errors import OptionsError
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's order, the meaning of the numbers in its `emotion` column."""
+
+FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
+"""Where LABELS stand among the FER+ votes: neutral, happiness, surprise, sadness, anger, disgust, fear, and
+then contempt, unknown, not a face (Barsoum et al., 2016), which have no place in LABELS."""
+
+SIZE = 48
+
+UInt8Array = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faces:
+    """Grayscale faces with their labels; arrays of one length.
+
+    Raises:
+        OptionsError: shapes or types do not fit together.
+    """
+
+    images: UInt8Array
+    """uint8 (N, 48, 48)."""
+    labels: IntArray
+    """int64 (N,), indices into LABELS."""
+    usage: npt.NDArray[np.str_] | None = None
+    """Split of each row, where the source names one."""
+    votes: UInt8Array | None = None
+    """uint8 (N, 10), FER+ votes in FER+'s own order, where the source has them."""
+    leaks: BoolArray | None = None
+    """Rows the source itself marks as standing in another split too."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Why rows of the source were left out, and how many."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that cannot belong together."""
+        n = len(self.images)
+        if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIZE, SIZE):
+            raise OptionsError(
+                f"images must be uint8 (N, {SIZE}, {SIZE}), got {self.images.dtype} {self.images.shape}"
+            )
+        shapes = {"labels": (n,), "usage": (n,), "votes": (n, 10), "leaks": (n,)}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise OptionsError(f"{name} must have shape {shape} beside {n} images, got {array.shape}")
+
+    def __len__(self) -> int:
+        """Number of faces."""
+        return len(self.images)
+
+    def where(self, keep: BoolArray) -> Faces:
+        """Return the rows where `keep` (N,) is true."""
+        return Faces(
+            images=self.images[keep],
+            labels=self.labels[keep],
+            usage=None if self.usage is None else self.usage[keep],
+            votes=None if self.votes is None else self.votes[keep],
+            leaks=None if self.leaks is None else self.leaks[keep],
+            skipped=self.skipped,
+        )
+
+
+def vote_counts(votes: UInt8Array) -> npt.NDArray[np.float32]:
+    """Votes for LABELS: float32 (N, 7) from FER+ votes (N, 10).
+
+    A lone vote counts as a slip, as FER+ does; contempt, unknown and not-a-face are dropped.
+    """
+    kept = np.where(votes > 1, votes, 0)
+    return kept[:, FERPLUS_COLUMNS].astype(np.float32)
+
+
+def majority(votes: UInt8Array) -> IntArray:
+    """FER+ majority label of each row: int64 (N,), -1 where the row is to be left out.
+
+    Left out: ties for the most votes, and rows won by contempt, unknown or not-a-face.
+    """
+    most = votes.max(axis=1, keepdims=True)
+    tied = (votes == most).sum(axis=1) > 1
+    place = np.full(10, -1, np.int64)
+    place[list(FERPLUS_COLUMNS)] = np.arange(len(LABELS))
+    return np.where(tied, -1, place[votes.argmax(axis=1)])

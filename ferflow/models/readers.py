@@ -1,0 +1,135 @@
+"""The three layouts of data sets, each read into `Faces`; `dataset` says what is skipped and what refused."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ferflow.errors import OptionsError
+from ferflow.models.labelled import LABELS, SIZE, Faces, UInt8Array
+
+
+def read(path: Path) -> Faces:
+    """Read whichever layout lies at `path`; see `dataset.load`."""
+    if path.is_dir():
+        return _read_folders(path)
+    if not path.is_file():
+        raise OptionsError(f"{path}: no such data set; give a .npz, a .csv or a folder per class")
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    if path.suffix == ".csv":
+        return _read_csv(path)
+    raise OptionsError(f"{path.name}: a data set is a .npz, a .csv or a folder per class")
+
+
+def _read_npz(path: Path) -> Faces:
+    try:
+        # Without pickles: an npz from elsewhere must not be able to run anything.
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and NumPy each have their own
+        raise OptionsError(f"{path.name}: not a readable npz of plain arrays ({error})") from error
+    labels = arrays.get("emotion", arrays.get("labels"))
+    if "images" not in arrays or labels is None or labels.dtype.kind not in "iu":
+        raise OptionsError(f"{path.name}: needs `images` and whole-number `emotion` or `labels`")
+    images = arrays["images"]
+    faces = Faces(
+        images=images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images,
+        labels=labels.astype(np.int64),
+        usage=arrays["usage"].astype(np.str_) if "usage" in arrays else None,
+        votes=arrays["ferplus"].astype(np.uint8) if "ferplus" in arrays else None,
+        leaks=arrays["leaks"].astype(np.bool_) if "leaks" in arrays else None,
+    )
+    known = (faces.labels >= 0) & (faces.labels < len(LABELS))
+    return _with_skipped(faces.where(known), Counter({"unknown label": int((~known).sum())}))
+
+
+def _read_csv(path: Path) -> Faces:
+    images, labels, usage = [], [], []
+    skipped: Counter[str] = Counter()
+    for row in _csv_rows(path):
+        try:
+            image, label = _pixels(row["pixels"]), _label(row["emotion"])
+        except ValueError as error:
+            skipped[str(error)] += 1
+            continue
+        images.append(image)
+        labels.append(label)
+        usage.append(row.get("usage"))
+    faces = Faces(
+        images=np.array(images, np.uint8).reshape(-1, SIZE, SIZE),
+        labels=np.array(labels, np.int64),
+        usage=None if None in usage else np.array(usage, np.str_),
+    )
+    return _with_skipped(faces, skipped)
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield rows by column name in lower case; what a short row lacks is empty text."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = csv.reader(file)
+            names = [name.strip().lower() for name in next(rows, [])]
+            if not {"emotion", "pixels"} <= set(names):
+                raise OptionsError(f"{path.name}: needs columns emotion,pixels[,Usage], has {names}")
+            for row in rows:
+                if row:
+                    yield dict(zip_longest(names, (text.strip() for text in row[: len(names)]), fillvalue=""))
+    except csv.Error as error:
+        raise OptionsError(f"{path.name}: not a readable CSV ({error})") from error
+
+
+def _pixels(text: str) -> UInt8Array:
+    """Read one row's grey levels; ValueError says in two words what is wrong."""
+    try:
+        values = np.array(text.split(), np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("pixels not whole numbers") from None
+    if values.size != SIZE * SIZE:
+        raise ValueError("wrong pixel count")
+    if values.min() < 0 or values.max() > 255:
+        raise ValueError("grey level outside 0..255")
+    return values.astype(np.uint8)
+
+
+def _label(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < len(LABELS)):
+        raise ValueError("unknown label")
+    return int(text)
+
+
+def _read_folders(path: Path) -> Faces:
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    unknown = [folder.name for folder in folders if folder.name.lower() not in LABELS]
+    if unknown or not folders:
+        raise OptionsError(
+            f"{path.name}: needs a folder per class ({', '.join(LABELS)}), found {unknown or 'none'}"
+        )
+    images, labels = [], []
+    skipped: Counter[str] = Counter()
+    for folder in folders:
+        files = sorted(entry for entry in folder.iterdir() if entry.is_file())
+        if not files:
+            raise OptionsError(f"{path.name}/{folder.name}: the class folder is empty")
+        for file in files:
+            image = cv2.imdecode(np.frombuffer(file.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
+            if image is None:
+                skipped["unreadable image"] += 1
+                continue
+            images.append(cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
+            labels.append(LABELS.index(folder.name.lower()))
+    faces = Faces(
+        images=np.array(images, np.uint8).reshape(-1, SIZE, SIZE), labels=np.array(labels, np.int64)
+    )
+    return _with_skipped(faces, skipped)
+
+
+def _with_skipped(faces: Faces, skipped: Counter[str]) -> Faces:
+    return replace(faces, skipped={reason: count for reason, count in sorted(skipped.items()) if count})

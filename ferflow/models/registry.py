@@ -1,0 +1,53 @@
+"""Find a model by name or path, and refuse it unless its files are the ones its card was made for.
+
+    card = resolve("default")               # shipped with ferflow
+    card = resolve("run")                   # a folder that `ferflow train` wrote
+    card = resolve("run/card.json")
+
+A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names; exchanging those exchanges
+the model, and nothing else in the code knows of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ferflow.errors import ModelError
+from ferflow.models.cards import ModelCard
+
+DEFAULT_MODEL = "default"
+CARD_FILE = "card.json"
+SHIPPED = Path(__file__).parent / "weights"
+
+
+def available() -> list[str]:
+    """Names of the models shipped with ferflow, sorted."""
+    return sorted(path.stem for path in SHIPPED.glob("*.json"))
+
+
+def resolve(name_or_path: str | Path) -> ModelCard:
+    """Return the card of a model whose files are there and unaltered.
+
+    Args:
+        name_or_path: a shipped model's name, a card (.json), or a folder with `card.json` in it.
+
+    Raises:
+        ModelError: no such model, a malformed card, or a missing, damaged or exchanged file.
+    """
+    card = ModelCard.load(_card_path(name_or_path))
+    card.verify()
+    return card
+
+
+def _card_path(name_or_path: str | Path) -> Path:
+    if isinstance(name_or_path, str) and name_or_path in available():
+        return SHIPPED / f"{name_or_path}.json"
+    path = Path(name_or_path)
+    if path.is_dir() and (path / CARD_FILE).is_file():
+        return path / CARD_FILE
+    if path.suffix == ".json" and path.is_file():
+        return path
+    raise ModelError(
+        f"{str(name_or_path)!r} is no model: neither a name ({', '.join(available()) or 'none shipped'}), "
+        f"nor a card (.json), nor a folder with a {CARD_FILE}."
+    )
