@@ -18,6 +18,7 @@ import pyarrow as pa
 from ferflow import __version__
 from ferflow.errors import FerflowError, RecordsError, VideoError
 from ferflow.inputs import discover, video_id_of
+from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.records import (
@@ -246,16 +247,29 @@ def _metadata(
     }
 
 
+def model_sha256(options: AnalyzeOptions) -> str:
+    """Identifies the expression model that options name.
+
+    Raises:
+        ModelError: no such model, or its files are altered.
+    """
+    return resolve(options.model).sha256
+
+
 def _is_finished(paths: RecordPaths, options: AnalyzeOptions) -> bool:
     if not paths.faces.exists():
         return False
-    found = read_metadata(paths.faces)["options_digest"]
-    if found != options.digest():
-        raise RecordsError(
-            f"{paths.out}: holds results of {paths.video_id} made with other options. "
-            "Use another -o, or --overwrite to replace them."
-        )
-    return True
+    found = read_metadata(paths.faces)
+    if found["options_digest"] != options.digest():
+        other = "other options"
+    elif found["model"]["sha256"] != model_sha256(options):
+        other = "another model"
+    else:
+        return True
+    raise RecordsError(
+        f"{paths.out}: holds results of {paths.video_id} made with {other}. "
+        "Use another -o, or --overwrite to replace them."
+    )
 
 
 def _unique(video_id: str, taken: set[str]) -> str:

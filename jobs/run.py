@@ -125,7 +125,7 @@ def run(
         file.finished = _now()
         file.save(out)
         if pages:
-            from ferflow.dashboards.index import write_index
+            from ferflow.dashboards import write_index
 
             write_index(out)
     return RunReport(out, tuple(reports))
@@ -150,7 +150,7 @@ def _derived(paths: RecordPaths, report: TaskReport, options: AnalyzeOptions, pa
         write_timeline(paths, options)
     if not pages:
         return report
-    from ferflow.dashboards.session import write_session_report
+    from ferflow.dashboards import write_session_report
 
     if stale or report.status != "skipped" or not paths.report.exists():
         try:

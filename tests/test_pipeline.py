@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools, analyze, chunks
+from ferflow.records import FRAMES
+from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
+
+
+def tables(path, tools, **chosen) -> tuple[pa.Table, pa.Table | None]:
+    batches = list(analyze(path, AnalyzeOptions(**chosen), tools=tools))
+    frames = [batch for batch in batches if batch.schema.names == FRAMES.names]
+    faces = [batch for batch in batches if batch.schema.names != FRAMES.names]
+    return pa.Table.from_batches(frames), pa.Table.from_batches(faces) if faces else None
+
+
+def test_a_frame_without_faces_still_has_a_row(tmp_path, tools):
+    images = [*face_frames(5), *[np.full((240, 320, 3), 120, np.uint8)] * 5, *face_frames(5)]
+    frames, faces = tables(write_video(tmp_path / "a.mp4", images), tools)
+    assert frames["frame_index"].to_pylist() == list(range(15))
+    assert frames["n_faces"].to_pylist() == [1] * 5 + [0] * 5 + [1] * 5
+    assert faces["frame_index"].to_pylist() == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
+
+
+def test_a_video_without_faces_has_frames_and_no_face(tmp_path, tools):
+    frames, faces = tables(write_video(tmp_path / "a.mp4", [numbered_image(i) for i in range(9)]), tools)
+    assert len(frames) == 9
+    assert faces is None
+
+
+def test_boxes_follow_the_face_that_was_drawn(face_video, tools):
+    _, faces = tables(face_video, tools)
+    centres = (faces["x1"].to_numpy() + faces["x2"].to_numpy()) / 2
+    # The face was drawn two pixels further right in each frame.
+    assert np.polyfit(faces["frame_index"].to_numpy(), centres, 1)[0] == pytest.approx(2, abs=0.1)
+
+
+def test_one_person_has_one_id_and_ids_start_at_one(face_video, tools):
+    _, faces = tables(face_video, tools)
+    assert set(faces["track_id"].to_pylist()) == {1}
+    assert len(faces) == 30
+
+
+def test_probabilities_are_raw_and_sum_to_one(face_video, tools):
+    _, faces = tables(face_video, tools)
+    probs = np.stack([faces[f"prob_{label}"].to_numpy() for label in LABELS], axis=1)
+    assert probs.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert len(np.unique(np.round(probs, 2))) < len(np.unique(probs))
+    assert faces["label"].to_pylist() == [LABELS[i] for i in probs.argmax(axis=1)]
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"batch_size": 1}, {"batch_size": 7}, {"chunk_frames": 1}, {"chunk_frames": 5}]
+)
+def test_results_do_not_depend_on_batches_and_chunks(face_video, tools, sizes):
+    frames, faces = tables(face_video, tools)
+    other_frames, other_faces = tables(face_video, tools, **sizes)
+    assert frames.equals(other_frames)
+    exact = [name for name in faces.column_names if not name.startswith("prob_")]
+    assert faces.select(exact).equals(other_faces.select(exact))
+    for label in LABELS:
+        ours, other = (table[f"prob_{label}"].to_numpy() for table in (faces, other_faces))
+        assert ours == pytest.approx(other, abs=1e-5)
+
+
+def test_every_batch_but_the_last_is_full(face_video, tools):
+    sizes = []
+
+    class Counting(MeanClassifier):
+        def __call__(self, images):
+            sizes.append(len(images))
+            return super().__call__(images)
+
+    tables(face_video, Tools(tools.detector, Counting()), batch_size=8)
+    assert sizes == [8, 8, 8, 6]
+
+
+def test_a_failing_classifier_ends_the_decode_thread(face_video, tools):
+    class Broken(MeanClassifier):
+        def __call__(self, images):
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError):
+        tables(face_video, Tools(tools.detector, Broken()), batch_size=2)
+    assert not [thread for thread in threading.enumerate() if thread.name == "ferflow-decode"]
+
+
+def test_stopping_early_ends_the_decode_thread(face_video, tools):
+    batches = analyze(face_video, AnalyzeOptions(batch_size=1), tools=tools)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "ferflow-decode"]
+
+
+def test_one_participant_is_one_id_across_cuts_and_bystanders(tmp_path, tools):
+    lone = face_frames(10, size=(480, 240), step=0)
+    beside = [image.copy() for image in lone]
+    for image in beside:  # a smaller, second face on the right
+        image[60:180, 330:450] = __import__("cv2").resize(image[30:210, 10:190], (120, 120))
+    dark = [(image * 0.4).astype(np.uint8)[:, ::-1] for image in lone]
+    path = write_video(tmp_path / "a.mp4", [*lone, *beside, *dark])
+    _, everyone = tables(path, tools, min_face=24)
+    _, one = tables(path, tools, min_face=24, participants=1)
+    assert len(everyone) == 40
+    assert set(everyone["track_id"].to_pylist()) > {1}
+    assert len(one) == 30
+    assert set(one["track_id"].to_pylist()) == {1}
+    assert min(one["face_px"].to_pylist()) > 1.2 * min(everyone["face_px"].to_pylist())
+
+
+def test_haar_gives_boxes_without_pose_and_landmarks(face_video, tools):
+    from ferflow.faces import make_detector
+
+    options = AnalyzeOptions(detector="haar")
+    batches = list(analyze(face_video, options, tools=Tools(make_detector(options), tools.classifier)))
+    faces = pa.Table.from_batches([b for b in batches if b.schema.names != FRAMES.names])
+    assert len(faces) > 20
+    assert faces["yaw"].null_count == faces["landmarks"].null_count == len(faces)
+
+
+def test_chunks_never_end_with_an_empty_list():
+    assert list(chunks(range(4), 2)) == [[0, 1], [2, 3]]
+    assert list(chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(chunks([], 2)) == []
