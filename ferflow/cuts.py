@@ -91,8 +91,9 @@ def histogram_distance(a: UInt8Array, b: UInt8Array) -> float:
 def _small(luma: UInt8Array) -> UInt8Array:
     height, width = luma.shape
     rows = luma[np.linspace(0, height - 1, _ROWS * _ROWS_READ).astype(np.intp)]
-    # Whole factors let INTER_AREA average blocks; up to 63 columns at the right edge are left out.
-    whole = rows[:, : max(width // _COLUMNS * _COLUMNS, min(width, _COLUMNS))]
+    # Whole factors let INTER_AREA average blocks; the few columns beyond them are left out.
+    beyond = width % _COLUMNS
+    whole = rows[:, : width - beyond] if beyond * 16 <= width else rows
     return cv2.resize(whole, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
