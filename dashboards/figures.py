@@ -1,7 +1,7 @@
 """From tables to figures. plotly is imported when a figure is made.
 
-One figure holds every row of the timeline, on one x axis: one cursor, one zoom. Times are milliseconds on a
-date axis that starts in 1970, which gives ticks at whole minutes; nothing of it depends on a time zone.
+One figure holds every row of the timeline, on one x axis: one cursor, one zoom. Times are dates that start
+with 1970, which gives ticks at whole minutes; nothing of it depends on a time zone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,14 +29,16 @@ MOST_BINS = 1800
 MOST_LANES = 16
 """People with a lane of their own, the longest seen first."""
 
+_START = datetime(1970, 1, 1)  # noqa: DTZ001 - a length of time from here on, not a moment in the world
 _ROW_PX = {"engagement": 190, "shares": 150, "valence": 130}
+_FOOT = "y9"
 _LANE_PX = 22
 _COVERAGE_PX = 24
 _TITLE_PX = 44
 """Of each row: the space above it, which its title stands in."""
 _SLIDER_PX = 40
-_BOTTOM_PX = 84
-"""Tick labels and the range slider."""
+_BOTTOM_PX = 24
+"""Tick labels; plotly makes room for the slider by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +62,9 @@ class Drawn:
 def drawn(session: Session) -> Drawn:
     """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
     whole, bin_seconds = session.audience, session.bin_seconds
-    frame_bins = (
-        1 if math.isnan(session.frame_step_s) else math.ceil(session.frame_step_s / bin_seconds - 1e-6)
-    )
-    step = max(1, math.ceil(len(whole) / MOST_BINS), frame_bins)
-    names = [
-        "engagement",
-        "attention",
-        "expressiveness",
-        "valence",
-        "positive",
-        "negative",
-        "presence",
-        "reacting",
-    ]
+    frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
+    step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
+    names = ["engagement", "attention", "expressiveness", "valence", "positive", "negative", "presence"]
     names += [f"prob_{label}" for label in session.labels]
     joined = {name: _joined(column(whole, name), step) for name in names}
     joined["n_frames"] = np.nan_to_num(_joined(column(whole, "n_frames"), step))
@@ -91,11 +83,13 @@ def timeline_figure(session: Session) -> Figure:
     data = drawn(session)
     rows = _Rows(len(data.lanes))
     canvas = _Canvas(Figure(), data, rows)
-    _engagement(canvas, session)
-    _shares(canvas, session.labels)
-    _valence(canvas)
-    _lanes(canvas, session)
+    _foot(canvas)
+    # The cursor's label lists the last trace first.
     _coverage(canvas)
+    _lanes(canvas, session)
+    _valence(canvas)
+    _shares(canvas, session.labels)
+    _engagement(canvas, session)
     canvas.figure.update_layout(
         template={},
         height=rows.height,
@@ -112,35 +106,36 @@ def timeline_figure(session: Session) -> Figure:
 
 
 def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
-    end_ms = data.n * data.step_s * 1000
-    hours = end_ms >= 3_600_000
+    span = [moment(0.0), moment(data.n * data.step_s)]
+    hours = data.n * data.step_s >= 3600
+    # The slider shows the first row in small, as high as its curve needs.
+    top = max(0.1, float(np.nanmax(np.append(data.audience["expressiveness"], 0.0))))
+    small = {"rangemode": "fixed", "range": [0, 1.1 * top]}
     return {
         "type": "date",
-        "range": [0, end_ms],
-        "minallowed": 0,
-        "maxallowed": end_ms,
+        "range": span,
+        "minallowed": span[0],
+        "maxallowed": span[1],
         "tickformat": "%-H:%M:%S" if hours else "%M:%S",
         "hoverformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
         "nticks": 8,
-        "anchor": rows.axes[rows.lowest],
+        "anchor": _FOOT,
         "showspikes": True,
         "spikemode": "across",
         "spikethickness": 1,
         "spikedash": "solid",
         "spikesnap": "hovered data",
-        "rangeslider": {"visible": True, "thickness": _SLIDER_PX / rows.plot_px, "range": [0, end_ms]},
+        "rangeslider": {"visible": True, "thickness": _SLIDER_PX / rows.plot_px, "range": span, "yaxis": small},
     }
 
 
 class _Rows:
     """Where each row lies: a title, then its plot, from the top down."""
 
-    lowest = "coverage"
-
     def __init__(self, n_lanes: int) -> None:
         sizes = {**_ROW_PX, "lanes": _LANE_PX * max(n_lanes, 1), "coverage": _COVERAGE_PX}
         self.plot_px = sum(sizes.values()) + _TITLE_PX * len(sizes)
-        self.height = self.plot_px + _BOTTOM_PX
+        self.height = self.plot_px + _BOTTOM_PX + _SLIDER_PX
         self.domains: dict[str, tuple[float, float]] = {}
         top = 0
         for name, size in sizes.items():
@@ -158,24 +153,34 @@ class _Canvas:
 
     def line(self, row: str, name: str, values: FloatArray, **style: Any) -> None:
         """A curve over the drawn bins, at their middles."""
-        step_ms = self.data.step_s * 1000
         self.figure.add_scatter(
             name=plain(name),
-            x0=step_ms / 2,
-            dx=step_ms,
+            x0=moment(self.data.step_s / 2),
+            dx=self.data.step_s * 1000,
             y=numbers(values),
             xaxis="x",
             yaxis=self.rows.axes[row],
             mode="lines",
-            hovertemplate="%{y:.2f}",
-            **style,
+            **({"hovertemplate": "%{y:.2f}"} | style),
         )
+
+    def area(self, row: str, name: str, values: FloatArray, colour: str, **style: Any) -> None:
+        """A filled area over zero, or over the others of its `stackgroup`; nothing where unknown."""
+        # Not `fill="tozeroy"`, which fills over gaps too: a group of its own drops to zero there instead.
+        shape = "hvh" if row in ("shares", "coverage") else "linear"
+        defaults: dict[str, Any] = {
+            "stackgroup": f"{row} {name}",
+            "line": {"width": 0, "shape": shape, "color": "rgba(0,0,0,0)"},
+        }
+        if "hoverinfo" in style:
+            defaults["hovertemplate"] = None
+        self.line(row, name, values, fillcolor=colour, **(defaults | style))
 
     def row(self, row: str, title: str, **axis: Any) -> None:
         """Title and y axis of a row."""
         bottom, top = self.rows.domains[row]
         layout_name = "yaxis" + self.rows.axes[row][1:]
-        fixed = {"domain": [bottom, top], "anchor": "x", "fixedrange": True, "zeroline": False}
+        fixed = {"domain": [bottom, top], "anchor": "x", "fixedrange": True, "zeroline": False, "showspikes": False, "ticksuffix": "  "}
         self.figure.update_layout({layout_name: fixed | axis})
         self.figure.add_annotation(
             text=title, x=0, xref="paper", y=top, yref="paper", xanchor="left", yanchor="bottom",
@@ -185,28 +190,23 @@ class _Canvas:
 
 def _engagement(canvas: _Canvas, session: Session) -> None:
     audience = canvas.data.audience
-    title = _title("Engagement", palette.ENGAGEMENT, "= ", ("attention", palette.ATTENTION), " × ",
-                   ("expressiveness", palette.EXPRESSIVENESS))  # fmt: skip
+    factors = ("attention", palette.ATTENTION), " × ", ("expressiveness", palette.EXPRESSIVENESS)
+    title = _title("Engagement", palette.ENGAGEMENT, "= ", *factors)
     if not session.pose_known:
         title = _title("Expressiveness", palette.EXPRESSIVENESS, "(attention unknown: no head pose)")
-    canvas.row("engagement", title, range=[0, 1.04], tickvals=[0, 0.5, 1])
+    canvas.row("engagement", title, range=[0, 1.05], tickvals=[0, 0.5, 1])
     if session.pose_known:
-        canvas.line("engagement", "attention", audience["attention"],
-                    line={"color": palette.ATTENTION, "width": 1.2, "dash": "dot"})  # fmt: skip
-    canvas.line("engagement", "expressiveness", audience["expressiveness"],
-                line={"color": palette.EXPRESSIVENESS, "width": 1.4})  # fmt: skip
+        canvas.area("engagement", "", audience["engagement"], _faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip")
+        dotted = {"color": palette.ATTENTION, "width": 1.3, "dash": "dot"}
+        canvas.line("engagement", "attention", audience["attention"], line=dotted)
+    thin = {"color": palette.EXPRESSIVENESS, "width": 1.5}
+    canvas.line("engagement", "expressiveness", audience["expressiveness"], line=thin)
     if session.pose_known:
-        canvas.line(
-            "engagement",
-            "engagement",
-            audience["engagement"],
-            fill="tozeroy",
-            fillcolor=_faded(palette.ENGAGEMENT, 0.22),
-            line={"color": palette.ENGAGEMENT, "width": 2.2},
-        )
+        thick = {"color": palette.ENGAGEMENT, "width": 2.2}
+        canvas.line("engagement", "engagement", audience["engagement"], line=thick)
     if session.peaks:
         canvas.figure.add_scatter(
-            x=[round(peak.time_s * 1000) for peak in session.peaks],
+            x=[moment(peak.time_s) for peak in session.peaks],
             y=[round(peak.height, 3) for peak in session.peaks],
             text=[str(k + 1) for k in range(len(session.peaks))],
             name="peaks", mode="markers+text", hoverinfo="skip", yaxis=canvas.rows.axes["engagement"],
@@ -216,43 +216,29 @@ def _engagement(canvas: _Canvas, session: Session) -> None:
 
 
 def _shares(canvas: _Canvas, labels: list[str]) -> None:
-    canvas.row("shares", _title("Expression that appears", None, "mean score of each"), range=[0, 1],
-               tickvals=[0, 0.5, 1])  # fmt: skip
+    title = _title("Expressions that appear", None, "mean scores, stacked")
+    canvas.row("shares", title, range=[0, 1], tickvals=[0, 0.5, 1])
     colours = palette.colours(labels)
     for label in palette.stacked(labels):
-        canvas.line("shares", label, canvas.data.audience[f"prob_{label}"], stackgroup="shares",
-                    line={"width": 0, "color": colours[label]}, fillcolor=colours[label])  # fmt: skip
+        canvas.area("shares", label, canvas.data.audience[f"prob_{label}"], colours[label], stackgroup="shares")
 
 
 def _valence(canvas: _Canvas) -> None:
     audience = canvas.data.audience
-    title = _title("Net positivity", palette.VALENCE, "= ", ("positive", palette.POSITIVE), " − ",
-                   ("negative", palette.NEGATIVE))  # fmt: skip
-    canvas.row("valence", title, range=[-1, 1], tickvals=[-1, 0, 1], zeroline=True, zerolinewidth=1)
+    parts = ("positive", palette.POSITIVE), " − ", ("negative", palette.NEGATIVE)
+    canvas.row("valence", _title("Net positivity", palette.VALENCE, "= ", *parts), range=[-1, 1],
+               tickvals=[-1, 0, 1], zeroline=True, zerolinewidth=1)  # fmt: skip
+    canvas.area("valence", "positive", audience["positive"], _faded(palette.POSITIVE, 0.55))
     # Drawn downwards: two areas over one another would hide one of them.
-    canvas.line(
-        "valence",
-        "positive",
-        audience["positive"],
-        fill="tozeroy",
-        fillcolor=_faded(palette.POSITIVE, 0.3),
-        line={"color": palette.POSITIVE, "width": 1},
-    )
-    canvas.line(
-        "valence",
-        "negative (drawn downwards)",
-        -audience["negative"],
-        fill="tozeroy",
-        fillcolor=_faded(palette.NEGATIVE, 0.3),
-        line={"color": palette.NEGATIVE, "width": 1},
-    )
-    canvas.line("valence", "net positivity", audience["valence"], line={"color": palette.VALENCE, "width": 2})
+    canvas.area("valence", "−negative", -audience["negative"], _faded(palette.NEGATIVE, 0.5))
+    thick = {"color": palette.VALENCE, "width": 2}
+    canvas.line("valence", "net positivity", audience["valence"], line=thick)
 
 
 def _lanes(canvas: _Canvas, session: Session) -> None:
     data, labels = canvas.data, session.labels
     hidden = len(session.people) - len(data.lanes)
-    title = _title("People", None, "when in view, in the colour of the expression that appears most")
+    title = _title("People", None, "coloured by the expression that appears most")
     if hidden:
         title = _title("People", None, f"the {len(data.lanes)} longest in view, of {len(session.people)}")
     names = [f"P{person.track_id}" for person in data.lanes]
@@ -260,11 +246,10 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
                range=[len(names) - 0.5, -0.5])  # fmt: skip
     if not names:
         return
-    step_ms = data.step_s * 1000
     colours = list(palette.colours(labels).values())
     edges = [(k / len(colours), (k + 1) / len(colours), colour) for k, colour in enumerate(colours)]
     canvas.figure.add_heatmap(
-        name="people", x0=step_ms / 2, dx=step_ms, yaxis=canvas.rows.axes["lanes"],
+        name="people", x0=moment(data.step_s / 2), dx=data.step_s * 1000, yaxis=canvas.rows.axes["lanes"],
         z=[[None if math.isnan(value) else int(value) for value in lane] for lane in data.leading],
         zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip",
         colorscale=[[share, colour] for low, high, colour in edges for share in (low, high)],
@@ -273,29 +258,34 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
     )  # fmt: skip
 
 
+def _foot(canvas: _Canvas) -> None:
+    """An empty row for the x axis to stand on: the slider shades itself by the range of the row it hangs on."""
+    canvas.figure.add_scatter(x=[None], y=[None], yaxis=_FOOT, hoverinfo="skip")
+    canvas.figure.update_layout({f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True}})
+
+
 def _coverage(canvas: _Canvas) -> None:
     data = canvas.data
-    title = _title("Coverage", None, "share of frames ", ("with a face", palette.FACE), " · without · ",
+    title = _title("Coverage", None, "frames ", ("with a face", palette.FACE), " · without · ",
                    ("no frame", palette.NO_FRAME))  # fmt: skip
     canvas.row("coverage", title, range=[0, 1], tickvals=[], showgrid=False)
-    canvas.line(
-        "coverage",
-        "in view",
-        data.audience["presence"],
-        fill="tozeroy",
-        fillcolor=palette.FACE,
-        line={"color": palette.FACE, "width": 0, "shape": "hvh"},
-    )
+    canvas.area("coverage", "in view", data.audience["presence"], palette.FACE)
     axis = canvas.rows.axes["coverage"]
-    step_ms = data.step_s * 1000
     for start, end in _runs(data.audience["n_frames"] == 0):
-        canvas.figure.add_shape(type="rect", x0=start * step_ms, x1=end * step_ms, y0=0, y1=1, xref="x", yref=axis,
-                                fillcolor=palette.NO_FRAME, line={"width": 0}, layer="above")  # fmt: skip
+        canvas.figure.add_shape(
+            type="rect", x0=moment(start * data.step_s), x1=moment(end * data.step_s), y0=0, y1=1, xref="x", yref=axis,
+            fillcolor=palette.NO_FRAME, line={"width": 0}, layer="above",
+        )  # fmt: skip
 
 
 def plain(text: str) -> str:
     """A text from outside for a figure: plotly reads some HTML in names and titles."""
     return html.escape(text, quote=True)
+
+
+def moment(seconds: float) -> str:
+    """A time on the axis. Not a number: plotly takes 1000 for a year, not for milliseconds."""
+    return (_START + timedelta(seconds=seconds)).isoformat(sep=" ", timespec="milliseconds")
 
 
 def numbers(values: FloatArray) -> list[float | None]:

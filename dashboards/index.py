@@ -112,19 +112,21 @@ def _page(run: dict[str, Any], listed: list[Entry]) -> dict[str, Any]:
     seconds = sum(entry.duration_s or 0.0 for entry in done)
     people = sum(entry.n_people or 0 for entry in done)
     lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
-    started = f" · run of {run['started']}" if run.get("started") else ""
+    started = f" · run of {str(run['started'])[:16].replace('T', ' ')}" if run.get("started") else ""
     curves = [entry.curve for entry in done if entry.curve is not None and np.isfinite(entry.curve).any()]
     top = max([float(np.nanmax(curve)) for curve in curves], default=1.0)
     return {
         "lead": lead + shown(started),
         "n_failed": some(len(failed), "input") if failed else "",
         "rows": [_row(entry, top) for entry in listed],
-        "any_expressiveness": any(entry.measure == "expressiveness" for entry in done),
+        "any_expressiveness": any(
+            entry.measure == "expressiveness" and math.isfinite(entry.engagement) for entry in done
+        ),
     }
 
 
 def _row(entry: Entry, top: float) -> dict[str, Any]:
-    star = "*" if entry.measure == "expressiveness" and entry.curve is not None else ""
+    star = "*" if entry.measure == "expressiveness" and math.isfinite(entry.engagement) else ""
     return {
         "name": shown(entry.name),
         "link": entry.link,

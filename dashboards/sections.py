@@ -132,7 +132,7 @@ def _engagement_card(session: Session) -> Section:
     expressiveness = score(session.mean("expressiveness"))
     if not session.pose_known:
         return _card("Expressiveness", expressiveness, "attention and engagement unknown: no head pose")
-    note = f"attention {score(session.mean('attention'))} × expressiveness {expressiveness}, frame by frame"
+    note = f"attention {score(session.mean('attention'))} · expressiveness {expressiveness}"
     return _card("Mean engagement", score(session.mean("engagement")), note)
 
 
@@ -169,9 +169,9 @@ def _summary(session: Session) -> str:
     if not session.peaks:
         return text + "No moment stands out from the others."
     top = max(session.peaks, key=lambda peak: peak.height)
-    others = f", one of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
-    return text + (f"{top.curve.capitalize()} is highest around {timecode(top.time_s)} ({score(top.height)}){others}; "
-                   f"{shown(top.label or 'no expression')} appears there.")  # fmt: skip
+    others = f", the highest of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
+    there = f"{top.curve.capitalize()} reaches {score(top.height)} around {timecode(top.time_s)}{others}"
+    return f"{text}{there}; {shown(top.label)} appears there." if top.label else f"{text}{there}."
 
 
 def _mix(labels: list[str], means: Mapping[str, float]) -> list[Section]:
@@ -260,14 +260,14 @@ def _people(session: Session) -> Section:
 
 def _person(person: Person, labels: list[str]) -> Section:
     means, mix = person.means, _mix(labels, person.means)
-    also = f", then {person.leading}" if person.leading and person.leading != person.label else ""
     return {
         "name": f"P{person.track_id}",
         "seconds": timecode(person.seconds),
         "span": f"{timecode(person.first_s)} – {timecode(person.last_s)}",
         "mix": mix,
         "mix_words": mix_words(mix),
-        "label": shown(f"{person.label or UNKNOWN}{also}"),
+        "label": shown(person.label or UNKNOWN),
+        "leading": shown(person.leading) if person.leading and person.leading != person.label else None,
         "engagement": score(means["engagement"]),
         "attention": score(means["attention"]),
         "expressiveness": score(means["expressiveness"]),

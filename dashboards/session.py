@@ -100,7 +100,7 @@ class Session:
         if not np.isfinite(share).any():
             return None
         reacting = np.round(np.nan_to_num(share * present))
-        k = int(np.lexsort([-np.arange(len(share)), np.nan_to_num(share), reacting])[-1])
+        k = int(np.lexsort((-np.arange(len(share)), np.nan_to_num(share), reacting))[-1])
         middle = float(self.audience.column("bin_start_s")[k].as_py()) + self.bin_seconds / 2
         return Together(middle, int(reacting[k]), int(present[k])) if reacting[k] else None
 

@@ -31,6 +31,8 @@ SMOOTHING_SECONDS = 3.0
 """Window of the centred moving average that peaks are looked for on."""
 PEAK_PROMINENCE = 0.05
 """A peak stands out from its surroundings by at least this much engagement."""
+PEAK_SHARE = 0.2
+"""And by this share of what the most prominent one does: beside a great moment, ripples are none."""
 PEAK_SPACING_SECONDS = 5.0
 """Of two peaks closer than this, the higher stays."""
 PEAKS_SHOWN = 8
@@ -97,12 +99,15 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
     if not len(whole):
         return []
     name, bin_seconds = peak_curve(table), _bin_seconds(whole)
-    curve = np.nan_to_num(smoothed(column(whole, name), bin_seconds))
+    curve = _bridged(column(whole, name), bin_seconds)
+    if curve is None:
+        return []
     # Held down at both ends, so that a reaction that opens or closes the video is a peak too.
     held = np.pad(curve, 1, constant_values=curve.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
     found, facts = find_peaks(held, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
     best = np.argsort(-facts["prominences"], kind="stable")[:most]
+    best = best[facts["prominences"][best] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)]
     made = [
         _peak(
             table,
@@ -115,6 +120,15 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
         for k in best
     ]
     return sorted(made, key=lambda peak: peak.time_s)
+
+
+def _bridged(values: FloatArray, bin_seconds: float) -> FloatArray | None:
+    """The smoothed curve with straight lines over its gaps, where no peak can then lie; None if all is gap."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return None
+    curve = smoothed(values, bin_seconds)[known]
+    return np.asarray(np.interp(np.arange(len(values)), known, curve), dtype=np.float64)
 
 
 def _peak(
