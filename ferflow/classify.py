@@ -18,6 +18,7 @@ import numpy as np
 from ferflow.errors import ModelError, OptionsError
 from ferflow.faces import Float32Array, available_cpus
 from ferflow.models.cards import ModelCard
+from ferflow.models.evaluate import softmax
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
@@ -59,15 +60,6 @@ def make_classifier(options: AnalyzeOptions) -> Classifier:
         except (ModelError, OptionsError) as error:
             log.warning("GPU not used (%s); classifying on the CPU", error)
     return OnnxClassifier(card)
-
-
-def softmax(logits: Float32Array, temperature: float) -> Float32Array:
-    """Probabilities, float32 (N, K), of logits float32 (N, K) divided by a temperature (Guo et al., 2017)."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
-    powers = np.exp(scaled)
-    probs: Float32Array = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return probs
 
 
 class OnnxClassifier:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ferflow import __version__
-from ferflow.errors import EXIT_INTERRUPTED, FerflowError
+from ferflow.errors import EXIT_INTERRUPTED, FerflowError, ModelError
 from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 NOTICE = """\
@@ -38,7 +41,7 @@ _DEFAULTS = AnalyzeOptions()
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="Video files, folders (recursive), globs, folders of numbered images."
+        metavar="INPUT", help="Video files, folders (recursive), globs, folders of numbered images."
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)]
@@ -198,11 +201,60 @@ def demo(
     _run([str(clip)], out / "results", _DEFAULTS, overwrite=False, pages=True, quiet=quiet)
 
 
+@app.command()
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="FER2013 as the Kaggle CSV or an npz, or a folder per class."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this run; a run in it goes on.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="Architecture.  [default: resnet-lean]", metavar="NAME")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the schedule.", metavar="N")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything drawn at random.", metavar="N")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in a step.", metavar="N")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after N epochs without a better score; 0: never.", metavar="N")
+    ] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an expression model; kill it when you like, the same command goes on from the last epoch.
+
+    Needs `pip install 'ferflow[train]'`. Writes a model card, Keras weights and an ONNX network; analyze
+    takes the folder as --model.
+    """
+    import importlib.util
+
+    if importlib.util.find_spec("keras") is None:
+        raise ModelError("training needs TensorFlow. Run: pip install 'ferflow[train]'")
+    from ferflow.models.train import TrainOptions
+    from ferflow.models.train import train as run_training
+    from ferflow.progress import Epochs
+
+    _log_to_stderr(verbose=verbose, quiet=quiet)
+    chosen = {
+        "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size, "patience": patience,
+    }  # fmt: skip
+    options = TrainOptions(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    with _interruptible(), Epochs(options.epochs, quiet=quiet) as epochs_bar:
+        card = run_training(data, out, options, on_epoch=epochs_bar.ended)
+    if not quiet:
+        accuracy = card.scores.get("fer2013", {}).get("accuracy")
+        typer.echo(f"Model: {out / 'card.json'}" + (f"  accuracy {accuracy:.4f}" if accuracy else ""))
+
+
 def main() -> NoReturn:
     """Run the command line; one line per error, and an exit code to act on."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app(standalone_mode=True)
+    except KeyboardInterrupt:
+        typer.echo(
+            "ferflow: interrupted. What is finished is kept; the same command does the rest.", err=True
+        )
+        sys.exit(EXIT_INTERRUPTED)
     except FerflowError as error:
         typer.echo(f"ferflow: {error}", err=True)
         sys.exit(error.exit_code)
@@ -218,7 +270,7 @@ def _run(
     if not quiet and not (out / "run.json").exists():
         typer.echo(NOTICE, err=True)
     try:
-        with Bars(quiet=quiet) as bars:
+        with _interruptible(), Bars(quiet=quiet) as bars:
             report = run(inputs, out, options, overwrite=overwrite, pages=pages, listener=bars)
     except KeyboardInterrupt:
         typer.echo(
@@ -254,6 +306,18 @@ def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="ferflow: %(message)s", stream=sys.stderr)
     logging.getLogger("ferflow").setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl+C is an answer, not a crash. (Typer would turn it into "Aborted!" and exit code 1.)"""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            "ferflow: interrupted. What is finished is kept; the same command does the rest.", err=True
+        )
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

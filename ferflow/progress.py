@@ -61,6 +61,26 @@ class Bars:
         self._videos.close()
 
 
+class Epochs:
+    """A bar for training."""
+
+    def __init__(self, total: int, *, quiet: bool = False) -> None:
+        self._bar = tqdm(total=total, desc="epochs", unit="epoch", disable=True if quiet else None)
+
+    def ended(self, figures: dict[str, float]) -> None:
+        """One more epoch is done; its figures are shown behind the bar."""
+        self._bar.update(figures["epoch"] - self._bar.n)
+        self._bar.set_postfix(loss=figures.get("loss"), accuracy=figures.get("accuracy"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
 def shown(text: str) -> str:
     """File names may hold anything; control characters and broken encodings are shown, not obeyed."""
     return "".join(

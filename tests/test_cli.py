@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import face_frames, write_video
+
+ROOT = Path(__file__).parents[1]
+
+
+def ferflow(*arguments: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    command = [sys.executable, "-m", "ferflow", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, **options)
+
+
+def test_help_names_every_option_with_its_meaning():
+    told = ferflow("analyze", "--help").stdout
+    for option in (
+        "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
+        "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
+        "--dry-run", "--verbose", "--quiet", "--job", "--sequence-fps",
+    ):  # fmt: skip
+        assert re.search(rf"{option}\b.*\w{{3,}}", told), option
+
+
+def test_the_version_is_printed():
+    import ferflow as package
+
+    assert ferflow("--version").stdout.strip() == f"ferflow {package.__version__}"
+
+
+def test_analyze_without_tensorflow_leaves_tables_and_a_page(tmp_path, face_video):
+    """A fresh process in which TensorFlow cannot be imported."""
+    blocked = "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
+    argv = ["ferflow", "analyze", str(face_video), "-o", "out"]
+    code = f"{blocked}sys.argv = {argv!r}\nfrom ferflow.cli import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Report: out/index.html" in done.stdout
+    assert re.search(r"^done +1 +30 +30 +00:01\.1", done.stdout, re.MULTILINE)
+    assert "GDPR" in done.stderr
+    assert "%|" not in done.stderr  # no bar where there is no terminal
+    assert len(list((tmp_path / "out" / "reports").iterdir())) == 1
+
+
+def test_the_second_run_says_skipped_and_keeps_quiet_about_the_law(tmp_path, face_video):
+    ferflow("analyze", face_video, "-o", tmp_path / "out", "--no-report")
+    again = ferflow("analyze", face_video, "-o", tmp_path / "out", "--no-report")
+    assert again.returncode == 0
+    assert "skipped" in again.stdout
+    assert again.stderr == ""
+
+
+def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video):
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    done = ferflow(
+        "analyze", tmp_path / "notes.mp4", tmp_path / "gone.mp4", face_video, "-o", tmp_path / "out", "-q"
+    )
+    assert done.returncode == 10
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert "notes.mp4: not a video" in lines[0]
+    assert "gone.mp4: no such file" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "code"),
+    [
+        (["--every", "0"], "every must be at least 1", 2),
+        (["--fps", "5", "--every", "2"], "one of them", 2),
+        (["--start", "soon"], "timecode", 2),
+        (["--model", "nonsense"], "'nonsense' is no model", 4),
+        (["--detector", "mtcnn"], "mtcnn", 2),
+        (["--job", "gone.toml"], "gone.toml", 2),
+        (["--backend", "onnx", "--device", "gpu"], "keras", 2),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, told, code):
+    done = ferflow("analyze", face_video, "-o", tmp_path / "out", *arguments)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "faces").exists()
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video):
+    done = ferflow("analyze", face_video, tmp_path / "gone.mp4", "-o", tmp_path / "out", "--dry-run")
+    assert re.search(r"^analyse +\S*face\.mp4", done.stdout, re.MULTILINE)
+    assert re.search(r"^cannot .*gone\.mp4: no such file", done.stdout, re.MULTILINE)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on_and_leaves_no_half_file(tmp_path, number):
+    video = write_video(tmp_path / "long.mp4", face_frames(900, size=(640, 360), step=1))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "ferflow", "analyze", str(video), "-o", str(out), "--no-report"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("frames/*.tmp")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "same command does the rest" in told
+    assert not list(out.rglob("*.tmp"))
+    assert not list(out.rglob("*.parquet"))
+
+
+def test_the_job_file_and_the_command_line_meet(tmp_path, face_video):
+    job = tmp_path / "job.toml"
+    job.write_text("every = 3\nbin_seconds = 0.5\n")
+    done = ferflow("analyze", face_video, "-o", tmp_path / "out", "--job", job, "--bin", "0.2", "--no-report")
+    assert done.returncode == 0, done.stderr
+    options = json.loads((tmp_path / "out" / "run.json").read_text())["options"]
+    assert (options["every"], options["bin_seconds"]) == (3, 0.2)
+
+
+def test_the_demo_ends_with_a_page_that_exists(tmp_path):
+    done = ferflow("demo", "-o", tmp_path / "demo", "--seconds", "3")
+    assert done.returncode == 0, done.stderr
+    page = re.search(r"^Report: (.+)$", done.stdout, re.MULTILINE)[1]
+    assert Path(page).is_file()
+
+
+def test_every_command_is_documented():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^│ (\w+) ", ferflow("--help", env={**os.environ, "COLUMNS": "120"}).stdout, re.MULTILINE
+    )
+    assert "analyze" in listed
+    for command in listed:
+        assert f"ferflow {command}" in readme
