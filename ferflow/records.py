@@ -25,7 +25,6 @@ METADATA_KEY = b"ferflow"
 TEMPORARY_SUFFIX = ".tmp"
 UNTRACKED = -1
 """`track_id` of a face that no track has confirmed."""
-
 FRAMES = pa.schema(
     [
         ("video_id", pa.string()),

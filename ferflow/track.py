@@ -21,9 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ferflow.errors import OptionsError
 from ferflow.faces import Detections
-
-UNTRACKED = -1
-"""Id of a face that no track has confirmed."""
+from ferflow.records import UNTRACKED
 
 CERTAIN_SCORE = 0.8
 """A detection of this score starts a track at once; a weaker one must be seen twice."""

@@ -21,7 +21,8 @@ from scipy.optimize import linear_sum_assignment
 from ferflow.cuts import CutDetector
 from ferflow.faces import Detector, Float32Array, iou, make_detector
 from ferflow.options import AnalyzeOptions
-from ferflow.track import UNTRACKED, Int32Array, Tracker
+from ferflow.records import UNTRACKED
+from ferflow.track import Int32Array, Tracker
 from ferflow.video import Selection, open_video
 
 LEAST_IOU = 0.5

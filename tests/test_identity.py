@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ferflow.jobs.bench_identity import Boxes, main, predicted, read_truth, score
 
 from ferflow.faces import make_detector
+from ferflow.jobs.bench_identity import Boxes, main, predicted, read_truth, score
 from ferflow.options import AnalyzeOptions
 from ferflow.track import Tracker
 

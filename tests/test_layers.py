@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
     {"ferflow", "errors"},
-    {"options"},
+    {"options", "records"},
     {"planes"},
     {"source"},
     {"sequence"},
@@ -24,7 +24,6 @@ LEVELS = [
     {"crops"},
     {"models"},
     {"classify"},
-    {"records"},
     {"pipeline", "load", "tally", "runfile"},
     {"timeline"},
     {"summaries"},

@@ -10,11 +10,11 @@ import pandas as pd
 import polars
 import pyarrow.parquet as pq
 import pytest
-from ferflow.jobs.run import run
 
 import ferflow
 from ferflow.errors import RecordsError
 from ferflow.inputs import discover, video_id_of
+from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.records import FRAMES, faces_schema, read_metadata, timeline_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video

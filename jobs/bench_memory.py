@@ -1,0 +1,88 @@
+"""Peak memory of `ferflow analyze` on a short and a long video of the same pictures.
+
+    python -m ferflow.jobs.bench_memory [--minutes 1 10] [--size 1280x720]
+
+The sample clip is drawn once and its packets are written again and again, with their times shifted, until the
+video is long enough. Each length is analysed by a process of its own, whose peak resident size is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import av
+from av.container import InputContainer, OutputContainer
+
+from ferflow.sample import draw_sample
+
+
+def repeated(clip: Path, path: Path, seconds: float) -> None:
+    """Write the video stream of `clip` again and again, without coding it anew, until it lasts `seconds`."""
+    with av.open(str(path), "w") as target:
+        stream, shift = None, 0
+        while stream is None or shift * float(stream.time_base or 0) < seconds:
+            with av.open(str(clip)) as source:
+                original = source.streams.video[0]
+                if stream is None:
+                    stream = target.add_stream_from_template(original)
+                    stream.time_base = original.time_base
+                shift = _copied(source, original, target, stream, shift)
+
+
+def _copied(
+    source: InputContainer,
+    original: av.VideoStream,
+    target: OutputContainer,
+    stream: av.VideoStream,
+    shift: int,
+) -> int:
+    """Copy all packets of one stream, `shift` later; returns the shift of the next round."""
+    end = shift
+    for packet in source.demux(original):
+        if packet.dts is None or packet.pts is None:
+            continue  # the empty packet that ends a stream
+        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+        end = max(end, packet.pts + (packet.duration or 1))
+        target.mux(packet)
+    return end
+
+
+def peak_mib(video: Path, out: Path) -> float:
+    """Peak resident size in MiB of a process that analyses `video`."""
+    command = [sys.executable, "-m", "ferflow", "analyze", str(video), "-o", str(out), "-q"]
+    with subprocess.Popen(command) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"ferflow analyze ended with {process.returncode}")
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print minutes and MiB, and the last over the first."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 10.0])
+    parser.add_argument("--size", default="1280x720")
+    arguments = parser.parse_args()
+    width, height = (int(side) for side in arguments.size.split("x"))
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        draw_sample(clip, seconds=20.0, size=(width, height))
+        for minutes in arguments.minutes:
+            video = Path(folder) / f"{minutes:g}min.mp4"
+            repeated(clip, video, minutes * 60)
+            peaks.append(peak_mib(video, Path(folder) / f"out-{minutes:g}"))
+            print(f"{minutes:6g} min of {arguments.size}: peak {peaks[-1]:7.1f} MiB", flush=True)
+    print(f"longest over shortest: {peaks[-1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
