@@ -29,7 +29,8 @@ MOST_BINS = 1800
 MOST_LANES = 16
 """People with a lane of their own, the longest seen first."""
 
-_START = datetime(1970, 1, 1)  # noqa: DTZ001 - a length of time from here on, not a moment in the world
+# Lengths of time are counted from here; it is no moment in the world.
+_START = datetime(1970, 1, 1)
 _ROW_PX = {"engagement": 190, "shares": 150, "valence": 130}
 _FOOT = "y9"
 _LANE_PX = 22
@@ -125,7 +126,12 @@ def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
         "spikethickness": 1,
         "spikedash": "solid",
         "spikesnap": "hovered data",
-        "rangeslider": {"visible": True, "thickness": _SLIDER_PX / rows.plot_px, "range": span, "yaxis": small},
+        "rangeslider": {
+            "visible": True,
+            "thickness": _SLIDER_PX / rows.plot_px,
+            "range": span,
+            "yaxis": small,
+        },
     }
 
 
@@ -180,7 +186,14 @@ class _Canvas:
         """Title and y axis of a row."""
         bottom, top = self.rows.domains[row]
         layout_name = "yaxis" + self.rows.axes[row][1:]
-        fixed = {"domain": [bottom, top], "anchor": "x", "fixedrange": True, "zeroline": False, "showspikes": False, "ticksuffix": "  "}
+        fixed = {
+            "domain": [bottom, top],
+            "anchor": "x",
+            "fixedrange": True,
+            "zeroline": False,
+            "showspikes": False,
+            "ticksuffix": "  ",
+        }
         self.figure.update_layout({layout_name: fixed | axis})
         self.figure.add_annotation(
             text=title, x=0, xref="paper", y=top, yref="paper", xanchor="left", yanchor="bottom",
@@ -196,7 +209,9 @@ def _engagement(canvas: _Canvas, session: Session) -> None:
         title = _title("Expressiveness", palette.EXPRESSIVENESS, "(attention unknown: no head pose)")
     canvas.row("engagement", title, range=[0, 1.05], tickvals=[0, 0.5, 1])
     if session.pose_known:
-        canvas.area("engagement", "", audience["engagement"], _faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip")
+        canvas.area(
+            "engagement", "", audience["engagement"], _faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip"
+        )
         dotted = {"color": palette.ATTENTION, "width": 1.3, "dash": "dot"}
         canvas.line("engagement", "attention", audience["attention"], line=dotted)
     thin = {"color": palette.EXPRESSIVENESS, "width": 1.5}
@@ -220,7 +235,9 @@ def _shares(canvas: _Canvas, labels: list[str]) -> None:
     canvas.row("shares", title, range=[0, 1], tickvals=[0, 0.5, 1])
     colours = palette.colours(labels)
     for label in palette.stacked(labels):
-        canvas.area("shares", label, canvas.data.audience[f"prob_{label}"], colours[label], stackgroup="shares")
+        canvas.area(
+            "shares", label, canvas.data.audience[f"prob_{label}"], colours[label], stackgroup="shares"
+        )
 
 
 def _valence(canvas: _Canvas) -> None:
@@ -259,9 +276,11 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
 
 
 def _foot(canvas: _Canvas) -> None:
-    """An empty row for the x axis to stand on: the slider shades itself by the range of the row it hangs on."""
+    """An empty row for the x axis to stand on: the slider shades itself by the row it hangs on."""
     canvas.figure.add_scatter(x=[None], y=[None], yaxis=_FOOT, hoverinfo="skip")
-    canvas.figure.update_layout({f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True}})
+    canvas.figure.update_layout(
+        {f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True}}
+    )
 
 
 def _coverage(canvas: _Canvas) -> None:
@@ -273,7 +292,8 @@ def _coverage(canvas: _Canvas) -> None:
     axis = canvas.rows.axes["coverage"]
     for start, end in _runs(data.audience["n_frames"] == 0):
         canvas.figure.add_shape(
-            type="rect", x0=moment(start * data.step_s), x1=moment(end * data.step_s), y0=0, y1=1, xref="x", yref=axis,
+            type="rect", xref="x", yref=axis, y0=0, y1=1,
+            x0=moment(start * data.step_s), x1=moment(end * data.step_s),
             fillcolor=palette.NO_FRAME, line={"width": 0}, layer="above",
         )  # fmt: skip
 

@@ -164,7 +164,7 @@ def _spark(curve: FloatArray, top: float, measure: str) -> Markup | None:
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="none">'
         '<path d="{}" fill="{}" fill-opacity=".2"/>'
-        '<path d="{}" fill="none" stroke="{}" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+        '<path d="{}" fill="none" stroke="{}" stroke-width="1.5" stroke-linejoin="round"/></svg>'
     ).format(_SPARK_WIDTH, _SPARK_HEIGHT, words, areas, colour, paths, colour)
 
 

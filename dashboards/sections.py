@@ -81,9 +81,13 @@ def _empty(session: Session) -> Section | None:
     if session.people:
         return None
     if n == 0:
-        return {"title": "No frame was analysed",
-                "paragraphs": ["The chosen part of the video holds no frame that could be read. "
-                               "There is nothing to show; this says nothing about who is in it."]}  # fmt: skip
+        return {
+            "title": "No frame was analysed",
+            "paragraphs": [
+                "The chosen part of the video holds no frame that could be read. There is nothing to show; "
+                "this says nothing about who is in it.",
+            ],
+        }
     if faces == 0:
         title = f"No face was found in any of the {some(n, 'analysed frame')}"
         if n == 1:
@@ -99,8 +103,9 @@ def _empty(session: Session) -> Section | None:
     return {
         "title": f"{some(faces, 'face')} found, but nobody could be followed",
         "paragraphs": [
-            f"Faces appear in {percent(session.coverage.share)} of {some(n, 'analysed frame')}, each too briefly to "
-            "be followed as a person. They are in the table of faces with track_id -1.",
+            f"Faces appear in {percent(session.coverage.share)} of {some(n, 'analysed frame')}, each "
+            "too briefly "
+            "to be followed as a person. They are in the table of faces with track_id -1.",
         ],
     }
 
@@ -206,8 +211,9 @@ def _timeline_words(session: Session) -> Section:
         else ""
     )
     return {
-        "timeline_hint": f"{each}{joined}; a break in a curve means nobody was in view, or no frame. Point to read off "
-        f"values in every row, drag to look closer, double-click for all of it.{lanes}",
+        "timeline_hint": f"{each}{joined}; a break in a curve means nobody was in view, or no frame. "
+        "Point to read "
+        f"off values in every row, drag to look closer, double-click for all of it.{lanes}",
         "chart_words": "Timeline with five rows over one time axis: engagement with its factors, shares of "
         f"expressions, net positivity, who is in view, and coverage. {_summary(session)}",
     }
@@ -223,7 +229,8 @@ def _peaks(session: Session) -> Section:
     if not session.peaks:
         hint = f"No moment rises by {PEAK_PROMINENCE:g} or more above what is around it, {smooth}."
     if math.isfinite(session.peak_end):
-        hint += f" Peak-end score of happy, the mean of its highest and its last value: {score(session.peak_end)}."
+        end = score(session.peak_end)
+        hint += f" Peak-end score of happy, the mean of its highest and its last value: {end}."
     return {
         "peaks_measure": measure,
         "peaks_hint": hint,
@@ -251,10 +258,13 @@ def _names(track_ids: tuple[int, ...], most: int = 8) -> str:
 
 def _people(session: Session) -> Section:
     listed_people = session.people[:MOST_PEOPLE_ROWS]
-    hint = ("Numbers are means over a person's faces. A person is a face followed without a break: somebody who leaves "
-            "and returns may be counted twice.")  # fmt: skip
+    hint = (
+        "Numbers are means over a person's faces. A person is a face followed without a break: somebody who "
+        "leaves and returns may be counted twice."
+    )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
-        hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {timecode(hidden[0].seconds)} or less."
+        longest = timecode(hidden[0].seconds)
+        hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {longest} or less."
     return {"people_hint": hint, "people": [_person(person, session.labels) for person in listed_people]}
 
 
@@ -287,12 +297,18 @@ def _quality(session: Session) -> Section:
     if n_failed:
         words.append(f"{some(n_failed, 'frame')} could not be decoded and left no row.")
     cover = session.coverage
-    if cover.n_faces and cover.n_pose_unknown:
-        words.append(f"Head pose is unknown for {percent(cover.n_pose_unknown / cover.n_faces)} of faces, which then have "
-                     "no attention and no engagement.")  # fmt: skip
+    if cover.n_pose_unknown:
+        share = percent(cover.n_pose_unknown / cover.n_faces)
+        words.append(
+            f"Head pose is unknown for {share} of faces, which then have no attention and no engagement."
+        )
     if session.n_small:
-        words.append(f"{percent(session.n_small / cover.n_faces)} of faces are lower than {SMALL_FACE_PX:g} px: "
-                     "take their expressions with care.")  # fmt: skip
+        share = percent(session.n_small / cover.n_faces)
+        words.append(
+            f"{share} of faces are lower than {SMALL_FACE_PX:g} px: take their expressions with care."
+        )
+    if session.n_blurry:
+        words.append(f"{percent(session.n_blurry / cover.n_faces)} of faces are blurry.")
     facts = [_frame_facts(session), _face_facts(session), _model_facts(session), _source_facts(session)]
     return {"quality_words": " ".join(words) or "What the numbers on this page rest on.", "facts": facts}
 
@@ -324,6 +340,7 @@ def _face_facts(session: Session) -> Section:
         ("Not followed", _part(cover.n_untracked, cover.n_faces)),
         ("Head pose unknown", _part(cover.n_pose_unknown, cover.n_faces)),
         (f"Lower than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
+        ("Blurry", _part(session.n_blurry, cover.n_faces)),
         ("Median height", height),
         ("Median sharpness", UNKNOWN if math.isnan(session.sharpness) else f"{session.sharpness:.3g}"),
     ])  # fmt: skip
@@ -392,17 +409,44 @@ def _reading(session: Session) -> list[tuple[str, str]]:
     sole = session.footer.get("options", {}).get("participants") == 1
     away = " While the only participant is out of view it counts as 0." if sole else ""
     return [
-        ("Attention", "says how far a face is turned to the camera: 1 up to 15° aside, up or down, falling to 0 at 35°. "
-         f"It knows nothing of where the eyes look or the mind is.{away}"),
-        ("Expressiveness", "is the score of everything but neutral, less the person's own resting face (the lower "
-         f"quartile over the video, for people in view {BASELINE_SECONDS:g} s or longer)."),
-        ("Engagement", "is attention × expressiveness of a face. It measures faces, not interest: somebody absorbed and "
-         "still has little of it."),
-        ("Reacting", f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of the frames of a bin."),
-        ("Net positivity", "is the score of happy less the highest of angry, disgust, fear and sad. Negative does not mean "
-         "bad: effort and suspense look like it, in games most of all."),
-        ("Expressions", "are the model's scores for how a face appears. A face that scores 0.8 happy is not 80 % happy, and "
-         "nobody need be happy behind it."),
-        ("Audience", "curves are means over the people in view, each counted once. Gaps stay gaps: nobody in view is not 0."),
+        (
+            "Attention",
+            "says how far a face is turned to the camera: 1 up to 15° aside, up or down, falling to "
+            "0 at 35°. It "
+            f"knows nothing of where the eyes look or the mind is.{away}",
+        ),
+        (
+            "Expressiveness",
+            "is the score of everything but neutral, less the person's own resting face (the lower quartile "
+            f"over the video, for people in view {BASELINE_SECONDS:g} s or longer).",
+        ),
+        (
+            "Engagement",
+            "is attention × expressiveness of a face. It measures faces, not interest: somebody absorbed and "
+            "still has little of it.",
+        ),
+        (
+            "Reacting",
+            f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of "
+            "the person's "
+            "faces of a bin.",
+        ),
+        (
+            "Net positivity",
+            "is the score of happy less the highest of angry, disgust, fear and sad. Negative does "
+            "not mean bad: "
+            "effort and suspense look like it, in games most of all.",
+        ),
+        (
+            "Expressions",
+            "are the model's scores for how a face appears. A face that scores 0.8 happy is not 80 % "
+            "happy, and "
+            "nobody need be happy behind it.",
+        ),
+        (
+            "Audience",
+            "curves are means over the people in view, each counted once. Gaps stay gaps: nobody in view is "
+            "not 0.",
+        ),
         ("Times", "are minutes and seconds after the first frame, taken from the file's own timestamps."),
-    ]  # fmt: skip
+    ]

@@ -16,6 +16,10 @@ from ferflow.tally import FloatArray, column
 SMALL_FACE_PX = 30.0
 """Below this height in pixels of the source, a face is a guess: the models see 48 px or more."""
 
+BLURRY_BELOW = 80.0
+"""Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
+was blurred by 1.5 px of the 48."""
+
 _FACE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch", "face_px", "sharpness"]
 
 
@@ -46,6 +50,8 @@ class Session:
     """Faces below `SMALL_FACE_PX`."""
     face_px: tuple[float, float, float]
     """Lower quartile, median and upper quartile of the faces' height in pixels of the source; NaN without."""
+    n_blurry: int
+    """Faces less sharp than `BLURRY_BELOW`."""
     sharpness: float
     """Median sharpness of the faces; NaN without."""
 
@@ -123,7 +129,11 @@ def load_session(out: Path, video_id: str) -> Session:
     frames = read_table(paths.frames)
     faces = read_table(paths.faces, [*_FACE_COLUMNS, *(f"prob_{label}" for label in labels)])
     timeline = read_table(paths.timeline)
-    time_s, heights = column(frames, "time_s"), column(faces, "face_px")
+    time_s, heights, sharpness = (
+        column(frames, "time_s"),
+        column(faces, "face_px"),
+        column(faces, "sharpness"),
+    )
     quartiles = np.quantile(heights, [0.25, 0.5, 0.75]) if len(heights) else np.full(3, np.nan)
     return Session(
         video_id=video_id,
@@ -136,5 +146,6 @@ def load_session(out: Path, video_id: str) -> Session:
         frame_step_s=float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan"),
         n_small=int((heights < SMALL_FACE_PX).sum()),
         face_px=(float(quartiles[0]), float(quartiles[1]), float(quartiles[2])),
-        sharpness=float(np.median(column(faces, "sharpness"))) if len(faces) else float("nan"),
+        n_blurry=int((sharpness < BLURRY_BELOW).sum()),
+        sharpness=float(np.median(sharpness)) if len(sharpness) else float("nan"),
     )

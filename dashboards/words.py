@@ -58,9 +58,14 @@ def signed(value: float | None) -> str:
         return UNKNOWN
     if value == 0:
         return "0"
-    text = score(abs(value))
-    sign = "+" if value > 0 else "−"
-    return f"{text[0]}{sign}{text[1:]}" if text[0] in "<>" and value > 0 else f"{sign}{text.lstrip('<>')}"
+    plus, minus = "+", "−"
+    text = score(abs(value)).lstrip("<>")
+    # Near nothing the bound lies further out than the number, near one further in.
+    if abs(value) < 0.005:
+        return f"<{plus}{text}" if value > 0 else f">{minus}{text}"
+    if 0.995 <= abs(value) < 1:
+        return f">{plus}{text}" if value > 0 else f"<{minus}{text}"
+    return (plus if value > 0 else minus) + text
 
 
 def count(number: float | None) -> str:

@@ -112,12 +112,12 @@ def _person_rows(
     row = np.flatnonzero(seen)
     t = time_s[row]
     logits = np.zeros((len(row), len(made.labels)))
-    logits[:, made.labels.index("neutral")] += 2.6
+    logits[:, -1] += 2.6
     logits += np.cumsum(rng.normal(0, 0.02, logits.shape), axis=0) + rng.normal(0, 0.15, logits.shape)
     moments = rng.uniform(0, length, max(1, round(length / 20)))
     shared = np.arange(0.3, 1, 0.25) * length
     for k, moment in enumerate([*shared, *moments]):
-        label = "happy" if k < len(shared) else made.labels[rng.integers(len(made.labels))]
+        label = made.labels[3] if k < len(shared) else made.labels[rng.integers(len(made.labels))]
         width, strength = rng.uniform(1, 3), rng.uniform(2, 5)
         logits[:, made.labels.index(label)] += strength * np.exp(-(((t - moment) / width) ** 2))
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -132,7 +132,7 @@ def _person_rows(
     track = np.where(rng.random(len(t)) < made.untracked, -1, person + 1)
     return {
         "row": row, "track_id": track, "yaw": np.where(unknown, np.nan, yaw), "pitch": np.where(unknown, np.nan, pitch),
-        "face_px": size, "sharpness": rng.uniform(0.02, 0.3, len(t)), "x1": 100 + 120 * person + 10 * np.sin(t),
+        "face_px": size, "sharpness": rng.uniform(60, 900, len(t)), "x1": 100 + 120 * person + 10 * np.sin(t),
         **{f"prob_{label}": probs[:, k] for k, label in enumerate(made.labels)},
     }  # fmt: skip
 

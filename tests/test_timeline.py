@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from made_records import LABELS, Made, made_tables
 
 from ferflow.errors import RecordsError
 from ferflow.records import faces_schema, timeline_schema
 from ferflow.summaries import coverage, peak_end, peaks, people, smoothed
 from ferflow.tally import FaceScores, Tally, attention_of, frame_seconds, score_faces, tally
 from ferflow.timeline import bin_of, timeline
+from tests.made_records import LABELS, Made, made_tables
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
 
@@ -116,7 +116,7 @@ def test_a_sole_participant_who_is_away_counts_as_inattentive():
     assert (away.attention, away.engagement, away.presence, away.n_people, away.n_faces) == (0, 0, 0, 0, 0)
     assert np.isnan([away.expressiveness, away.valence, away.reacting, away.prob_happy]).all()
     assert whole.loc[6].attention == 0
-    frames, faces = (table.to_pandas() for table in made_tables(made))
+    _, faces = (table.to_pandas() for table in made_tables(made))
     half = faces[(faces.time_s >= 8) & (faces.time_s < 9)]
     gate = lambda a: ((35 - a.abs()) / 20).clip(0, 1)  # noqa: E731
     known = (gate(half.yaw) * gate(half.pitch)).dropna()
