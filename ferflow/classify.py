@@ -59,7 +59,7 @@ def make_classifier(options: AnalyzeOptions) -> Classifier:
             return _keras(card, AnalyzeOptions(model=options.model, device="gpu"))
         except (ModelError, OptionsError) as error:
             log.warning("GPU not used (%s); classifying on the CPU", error)
-    return OnnxClassifier(card)
+    return OnnxClassifier(card, threads=options.threads)
 
 
 class OnnxClassifier:
@@ -67,12 +67,12 @@ class OnnxClassifier:
 
     backend = "onnx"
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, *, threads: int | None = None) -> None:
         import onnxruntime as ort
 
         self.card = card
         settings = ort.SessionOptions()
-        settings.intra_op_num_threads = available_cpus()
+        settings.intra_op_num_threads = threads or available_cpus()
         settings.log_severity_level = 3
         path = card.path("onnx")
         try:

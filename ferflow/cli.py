@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -37,6 +37,8 @@ record and have their consent (GDPR; EU AI Act Art. 50(3)). In the EU, inferring
 education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."""
 
 _DEFAULTS = AnalyzeOptions()
+
+EngineName = Literal["local", "ray"]
 
 Inputs = Annotated[
     list[str],
@@ -146,6 +148,12 @@ def analyze(
             help=f"What classifies them: onnx, or keras (TensorFlow).  [default: {_DEFAULTS.backend}]"
         ),
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="What carries out the work; ray needs ferflow[ray].")
+    ] = "local",
     job: Annotated[
         Path | None,
         typer.Option(help="TOML file with any of these options; the command line wins.", metavar="FILE.toml"),
@@ -170,7 +178,7 @@ def analyze(
     options = base.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, score=score,
         model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,
-        batch_size=batch_size, device=device, backend=backend,
+        batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip
     _log_to_stderr(verbose=verbose, quiet=quiet)
     if dry_run:
@@ -178,7 +186,7 @@ def analyze(
 
         _print_plan(plan(inputs, out, options, overwrite=overwrite))
         return
-    _run(inputs, out, options, overwrite=overwrite, pages=not no_report, quiet=quiet)
+    _run(inputs, out, options, overwrite=overwrite, pages=not no_report, engine=engine, quiet=quiet)
 
 
 @app.command()
@@ -198,7 +206,7 @@ def demo(
         if not quiet:
             typer.echo("Drawing a sample clip ...", err=True)
         draw_sample(clip, seconds=seconds)
-    _run([str(clip)], out / "results", _DEFAULTS, overwrite=False, pages=True, quiet=quiet)
+    _run([str(clip)], out / "results", _DEFAULTS, quiet=quiet)
 
 
 @app.command()
@@ -262,7 +270,14 @@ def main() -> NoReturn:
 
 
 def _run(
-    inputs: list[str], out: Path, options: AnalyzeOptions, *, overwrite: bool, pages: bool, quiet: bool
+    inputs: list[str],
+    out: Path,
+    options: AnalyzeOptions,
+    *,
+    overwrite: bool = False,
+    pages: bool = True,
+    engine: EngineName = "local",
+    quiet: bool = False,
 ) -> NoReturn:
     from ferflow.jobs.run import run
     from ferflow.progress import Bars
@@ -271,7 +286,7 @@ def _run(
         typer.echo(NOTICE, err=True)
     try:
         with _interruptible(), Bars(quiet=quiet) as bars:
-            report = run(inputs, out, options, overwrite=overwrite, pages=pages, listener=bars)
+            report = run(inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars)
     except KeyboardInterrupt:
         typer.echo(
             "ferflow: interrupted. Finished videos are kept; the same command does the rest.", err=True

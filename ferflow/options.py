@@ -93,6 +93,8 @@ class AnalyzeOptions:
     """Faces classified together. Changes speed and memory, not results."""
     chunk_frames: int = 16
     """Frames detected together and held at once; a 1080p frame is 3 MB of planes."""
+    threads: int | None = None
+    """CPU threads of this process; None: as many as it has CPUs. Changes speed, not results."""
     device: DeviceName = "auto"
     """`gpu` needs the Keras backend; `auto` takes a GPU where TensorFlow can have one."""
     backend: BackendName = "auto"
@@ -120,7 +122,7 @@ class AnalyzeOptions:
             raise OptionsError("device gpu needs the keras backend, got backend onnx")
 
     def _check_bounds(self) -> None:
-        for name in ("every", "batch_size", "chunk_frames", "participants"):
+        for name in ("every", "batch_size", "chunk_frames", "participants", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionsError(f"{name} must be at least 1, got {value}")
@@ -169,7 +171,7 @@ class AnalyzeOptions:
 
 
 # `bin_seconds` shapes the timeline only, which is made again from the records at no cost.
-_NO_EFFECT_ON_RECORDS = {"batch_size", "chunk_frames", "device", "backend", "bin_seconds"}
+_NO_EFFECT_ON_RECORDS = {"batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
 
 _TYPES: dict[str, type] = {
     "every": int, "participants": int, "min_face": int, "batch_size": int, "chunk_frames": int,

@@ -79,7 +79,7 @@ def analyze(
     options = options or AnalyzeOptions()
     tools = tools or Tools.load(options)
     path = Path(path)
-    with open_video(path, sequence_fps=options.sequence_fps) as video:
+    with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
         yield from analyze_video(video, video_id_of(path), options, tools)
 
 

@@ -81,7 +81,7 @@ class Source(Protocol):
 class Container:
     """A video stream in a container, read by FFmpeg through PyAV."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
         _check_is_file(path)
         try:
             # `file:` and the whitelist: nothing in the file or its name can make FFmpeg open another.
@@ -98,6 +98,7 @@ class Container:
             raise VideoError(f"{path.name}: cannot be opened ({_reason(error)}).") from error
         try:
             self._stream = self._video_stream(path)
+            self._stream.codec_context.thread_count = threads or 0  # 0: FFmpeg counts the CPUs
             self.info = self._described(path)
         except BaseException:
             self._container.close()

@@ -71,6 +71,12 @@ class TaskReport:
     report: str | None = None
     """Path of its page, relative to the output folder."""
 
+    @classmethod
+    def failed(cls, task: VideoTask, error: str, seconds: float = 0.0) -> TaskReport:
+        """An input without results."""
+        video_id = task.paths.video_id if task.paths else None
+        return cls(source=str(task.source), video_id=video_id, status="failed", error=error, seconds=seconds)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
@@ -129,7 +135,7 @@ def plan(
 def run_task(
     task: VideoTask,
     options: AnalyzeOptions,
-    tools: Tools | None,
+    tools: Tools,
     *,
     on_progress: Callable[[float, float | None], None] | None = None,
 ) -> TaskReport:
@@ -138,23 +144,28 @@ def run_task(
     Args:
         task: what to do.
         options: how.
-        tools: detector and classifier, loaded once for many tasks; None will do for a finished video.
+        tools: detector and classifier, loaded once for many tasks.
         on_progress: called with seconds of video analysed so far and, if the header tells, in all.
 
     Returns:
         How it ended; whatever is wrong with this video is in the report, not raised.
     """
-    if task.paths is None:
-        return TaskReport(source=str(task.source), status="failed", error=task.problem)
-    if task.is_finished:
-        return _report_of_finished(task, task.paths)
+    if task.paths is None or task.is_finished:
+        return report_without_work(task)
     started = time.monotonic()
     try:
-        metadata = _analyzed(task.source, task.paths, options, tools or Tools.load(options), on_progress)
+        metadata = _analyzed(task.source, task.paths, options, tools, on_progress)
         write_timeline(task.paths, options)
     except Exception as error:
-        return _failure(task, error, time.monotonic() - started)
+        return TaskReport.failed(task, _told(task, error), time.monotonic() - started)
     return _report(task.source, metadata, metadata["status"], time.monotonic() - started)
+
+
+def report_without_work(task: VideoTask) -> TaskReport:
+    """How a task ended that cannot be done, or was done by an earlier run."""
+    if task.paths is None:
+        return TaskReport.failed(task, task.problem or "cannot be analysed")
+    return _report(task.source, read_metadata(task.paths.faces), "skipped", 0.0)
 
 
 def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
@@ -188,7 +199,7 @@ def _analyzed(
 ) -> dict[str, Any]:
     counts = _Counts()
     with (
-        open_video(source, sequence_fps=options.sequence_fps) as video,
+        open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
         RecordsWriter(paths, tools.classifier.card.labels) as writer,
     ):
         for batch in analyze_video(video, paths.video_id, options, tools):
@@ -281,10 +292,6 @@ def _unique(video_id: str, taken: set[str]) -> str:
     return name
 
 
-def _report_of_finished(task: VideoTask, paths: RecordPaths) -> TaskReport:
-    return _report(task.source, read_metadata(paths.faces), "skipped", 0.0)
-
-
 def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: float) -> TaskReport:
     counts = metadata["counts"]
     return TaskReport(
@@ -300,14 +307,9 @@ def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: flo
     )
 
 
-def _failure(task: VideoTask, error: Exception, seconds: float) -> TaskReport:
-    if not isinstance(error, FerflowError):
-        # Not foreseen, so worth a trace in the log; still no reason to lose the other videos.
-        log.debug("unexpected error in %s", task.source, exc_info=error)
-        error = VideoError(
-            f"{task.source.name}: unexpected {type(error).__name__}: {error}. Run with -v, and report it."
-        )
-    video_id = task.paths.video_id if task.paths else None
-    return TaskReport(
-        source=str(task.source), video_id=video_id, status="failed", error=str(error), seconds=seconds
-    )
+def _told(task: VideoTask, error: Exception) -> str:
+    if isinstance(error, FerflowError):
+        return str(error)
+    # Not foreseen, so worth a trace in the log; still no reason to lose the other videos.
+    log.debug("unexpected error in %s", task.source, exc_info=error)
+    return f"{task.source.name}: unexpected {type(error).__name__}: {error}. Run with -v, and report it."

@@ -140,17 +140,18 @@ class Video:
 
 
 @contextlib.contextmanager
-def open_video(path: Path, *, sequence_fps: float = 25.0) -> Iterator[Video]:
+def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = None) -> Iterator[Video]:
     """Open a local video file, or a folder of numbered images.
 
     Args:
         path: a file, or a folder that holds images.
         sequence_fps: frames per second of images.
+        threads: of the decoder; None: as many as there are CPUs.
 
     Raises:
         VideoError: missing, empty, not a video, no video stream, too large; one line says which.
     """
-    source: Source = ImageSequence(path, sequence_fps) if path.is_dir() else Container(path)
+    source: Source = ImageSequence(path, sequence_fps) if path.is_dir() else Container(path, threads=threads)
     with contextlib.closing(Video(source)) as video:
         yield video
 

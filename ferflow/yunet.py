@@ -108,7 +108,9 @@ class YuNet:
             _with_free_size(weights), settings, providers=["CPUExecutionProvider"]
         )
         self._outputs = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
-        self._threads = ThreadPoolExecutor(available_cpus(), thread_name_prefix="ferflow-detect")
+        self._threads = ThreadPoolExecutor(
+            options.threads or available_cpus(), thread_name_prefix="ferflow-detect"
+        )
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""

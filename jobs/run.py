@@ -7,22 +7,24 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import cast
 
 from filelock import FileLock, Timeout
 
-from ferflow.errors import EXIT_PARTIAL, RecordsError, VideoError
+from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
+from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.records import RecordPaths
 from ferflow.runfile import RunFile, earlier_entries
-from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, run_task, write_timeline
+from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, report_without_work, write_timeline
 
 log = logging.getLogger(__name__)
 
@@ -52,36 +54,8 @@ class RunReport:
         return EXIT_PARTIAL if self.failed or self.with_gaps else 0
 
 
-class Listener(Protocol):
-    """Who wants to know how it goes."""
-
-    def planned(self, n_videos: int) -> None:
-        """So many inputs there are."""
-
-    def started(self, task: VideoTask) -> None:
-        """A video is about to be analysed."""
-
-    def progress(self, seconds: float, of_seconds: float | None) -> None:
-        """So many seconds of it are done, of so many if the header tells."""
-
-    def ended(self, report: TaskReport) -> None:
-        """It is done, skipped or failed."""
-
-
-class Silent:
-    """Nobody."""
-
-    def planned(self, n_videos: int) -> None:
-        """See `Listener`."""
-
-    def started(self, task: VideoTask) -> None:
-        """See `Listener`."""
-
-    def progress(self, seconds: float, of_seconds: float | None) -> None:
-        """See `Listener`."""
-
-    def ended(self, report: TaskReport) -> None:
-        """See `Listener`."""
+ENGINES = {"local": "ferflow.jobs.local", "ray": "ferflow.jobs.on_ray"}
+"""Modules that carry out tasks; see `listen.Engine`."""
 
 
 def run(
@@ -91,6 +65,7 @@ def run(
     *,
     overwrite: bool = False,
     pages: bool = True,
+    engine: str = "local",
     listener: Listener | None = None,
 ) -> RunReport:
     """Analyse videos into an output folder.
@@ -101,6 +76,7 @@ def run(
         options: how; None: the defaults.
         overwrite: replace results made with other options or models, and analyse finished videos again.
         pages: write the HTML reports.
+        engine: `local`, or `ray` for several processes or machines.
         listener: told how it goes.
 
     Returns:
@@ -113,12 +89,15 @@ def run(
     with _only_run_in(out):
         tasks = plan(inputs, out, options, overwrite=overwrite)
         listener.planned(len(tasks))
-        pending = any(task.paths and not task.is_finished for task in tasks)
+        pending = [task for task in tasks if task.paths and not task.is_finished]
         tools = Tools.load(options) if pending else None
         file = _run_file(out, options, tools)
-        reports = []
-        for report in _reports(tasks, options, tools, listener, pages):
-            reports.append(report)
+        ended: dict[int, TaskReport] = {}
+        for task, report in _ends(tasks, options, tools, _engine(engine), listener):
+            if report.status != "failed" and task.paths is not None:
+                report = _derived(task.paths, report, options, pages)
+            ended[id(task)] = report
+            listener.ended(report)
             if report.status != "skipped":
                 file.put(report.as_dict())
             file.save(out)
@@ -128,19 +107,27 @@ def run(
             from ferflow.dashboards import write_index
 
             write_index(out)
-    return RunReport(out, tuple(reports))
+    return RunReport(out, tuple(ended[id(task)] for task in tasks))
 
 
-def _reports(
-    tasks: list[VideoTask], options: AnalyzeOptions, tools: Tools | None, listener: Listener, pages: bool
-) -> Iterator[TaskReport]:
+def _ends(
+    tasks: list[VideoTask], options: AnalyzeOptions, tools: Tools | None, engine: Engine, listener: Listener
+) -> Iterator[tuple[VideoTask, TaskReport]]:
+    """What needs no work first, then what the engine makes of the rest."""
+    pending = []
     for task in tasks:
-        listener.started(task)
-        report = run_task(task, options, tools, on_progress=listener.progress)
-        if report.status != "failed" and task.paths is not None:
-            report = _derived(task.paths, report, options, pages)
-        listener.ended(report)
-        yield report
+        if task.paths is None or task.is_finished:
+            yield task, report_without_work(task)
+        else:
+            pending.append(task)
+    if tools is not None:
+        yield from engine.reports(pending, options, tools, listener)
+
+
+def _engine(name: str) -> Engine:
+    if name not in ENGINES:
+        raise OptionsError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+    return cast(Engine, importlib.import_module(ENGINES[name]))
 
 
 def _derived(paths: RecordPaths, report: TaskReport, options: AnalyzeOptions, pages: bool) -> TaskReport:

@@ -1,0 +1,87 @@
+"""The engine for several processes or machines: Ray actors that share the output folder.
+
+Needs `pip install 'ferflow[ray]'`. With `RAY_ADDRESS` set, the videos and the output folder must lie under the
+same paths on every machine of that cluster; otherwise Ray is started here, with one actor per CPU.
+(Not called `ray.py`: that would import itself.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ferflow.errors import OptionsError
+from ferflow.faces import available_cpus
+from ferflow.jobs.listen import Listener
+from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools
+from ferflow.tasks import TaskReport, VideoTask, run_task
+
+
+def reports(
+    tasks: Sequence[VideoTask], options: AnalyzeOptions, tools: Tools, listener: Listener
+) -> Iterator[tuple[VideoTask, TaskReport]]:
+    """Analyse the videos side by side, in the order in which they end; see `Engine`.
+
+    Raises:
+        OptionsError: Ray is not installed.
+    """
+    ray = _ray()
+    started_here = not ray.is_initialized()
+    if started_here:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", configure_logging=False)
+    try:
+        yield from _reports(ray, tasks, options, listener)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _reports(
+    ray: Any, tasks: Sequence[VideoTask], options: AnalyzeOptions, listener: Listener
+) -> Iterator[tuple[VideoTask, TaskReport]]:
+    n_actors = max(1, min(len(tasks), int(ray.cluster_resources().get("CPU", 1))))
+    threads = max(1, available_cpus() // n_actors)
+    worker = ray.remote(num_cpus=1)(_Worker)
+    idle = [worker.remote(options.updated(threads=threads)) for _ in range(n_actors)]
+    waiting = list(tasks)
+    running: dict[Any, tuple[VideoTask, Any]] = {}
+    while waiting or running:
+        while waiting and idle:
+            task, actor = waiting.pop(0), idle.pop()
+            listener.started(task)
+            running[actor.run.remote(task)] = (task, actor)
+        (done,), _ = ray.wait(list(running))
+        task, actor = running.pop(done)
+        try:
+            yield task, ray.get(done)
+            idle.append(actor)
+        except ray.exceptions.RayError as error:
+            yield (
+                task,
+                TaskReport.failed(task, f"{task.source.name}: its worker died ({type(error).__name__})."),
+            )
+            idle.append(worker.remote(options.updated(threads=threads)))
+
+
+class _Worker:
+    """One process: models are loaded once, then video after video."""
+
+    def __init__(self, options: AnalyzeOptions) -> None:
+        self._options = options
+        self._tools = Tools.load(options)
+
+    def run(self, task: VideoTask) -> TaskReport:
+        return run_task(task, self._options, self._tools)
+
+
+def _ray() -> Any:
+    # Ray says on stderr what it thinks of the machine; none of it is about the user's videos.
+    os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise OptionsError("engine ray is not installed. Run: pip install 'ferflow[ray]'") from error
+    return ray
