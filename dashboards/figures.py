@@ -24,8 +24,8 @@ from .session import Session
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-MOST_BINS = 1800
-"""Bins drawn at most: more than a screen has pixels, and an hour stays within 400 kB."""
+MOST_BINS = 1200
+"""Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""
 MOST_LANES = 16
 """People with a lane of their own, the longest seen first."""
 
