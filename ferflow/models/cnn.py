@@ -12,6 +12,7 @@ Rescaling and standardisation are part of the network, so that training, Keras a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -151,8 +152,11 @@ def load_served(card: ModelCard) -> KerasModel:
     model = build(card.recipe, Network(classes=len(card.labels), input_size=card.input_size))
     path = card.path("keras")
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of layers it finds nothing for, and leaves them as drawn at random.
+            warnings.filterwarnings("error", category=UserWarning, module="keras")
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise ModelError(
             f"{path.name}: does not fit recipe {card.recipe!r} ({type(error).__name__})."
         ) from error

@@ -115,6 +115,8 @@ class _Graph:
                 f"{self.model.name}: layer {layer.name!r} ({kind}) cannot be written as ONNX yet."
             )
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        if not all(id(x) in self.names for x in inputs):
+            raise ModelError(f"{self.model.name}: {layer.name!r} reads the image before it is standardised.")
         self.names[id(layer.output)] = _WRITERS[kind](self, layer, [self.names[id(x)] for x in inputs])
 
 
@@ -158,9 +160,9 @@ def _pads(layer: Any) -> list[int]:
     return starts + ends
 
 
-def _folded(_: _Graph, layer: Any, inputs: list[str]) -> str:
+def _folded(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     """Pass a batch norm by: its convolution has it already."""
-    if not inputs[0].endswith("_conv"):
+    if not any(node.op_type == "Conv" and node.output[0] == inputs[0] for node in graph.nodes):
         raise ModelError(f"batch norm {layer.name!r} follows no convolution and cannot be folded.")
     return inputs[0]
 

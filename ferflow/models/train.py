@@ -94,6 +94,7 @@ class _Run:
         self.judge = cnn.build(options.recipe, self.network)
         _compile(self.model, options)
         self.steps = len(parts.training) // options.batch_size
+        self.size = options.size_at(0)
 
     def resume(self) -> Progress:
         """Return the progress in the folder, the network set to it; or a fresh one."""
@@ -103,6 +104,7 @@ class _Run:
     def epoch(self, progress: Progress) -> None:
         """Train one epoch, judge it, and put the state on disk."""
         began = time.monotonic()
+        self._resize(progress.epoch)
         losses = []
         for step, (images, wanted, weights) in enumerate(self._batches(progress.epoch)):
             self.model.optimizer.learning_rate.assign(self.options.rate_at(progress.step, self.steps))
@@ -117,6 +119,13 @@ class _Run:
         progress.epoch += 1
         self._judge(progress, float(np.mean(losses)), time.monotonic() - began)
         state.save(self.out, self.model, progress, self.options)
+
+    def _resize(self, epoch: int) -> None:
+        # A step compiled for two sizes rounds differently from one compiled for the second alone, which
+        # is what a resumed run has.
+        if self.options.size_at(epoch) != self.size:
+            self.size = self.options.size_at(epoch)
+            self.model.make_train_function(force=True)
 
     def _average(self, progress: Progress) -> None:
         # Early on a long memory would mostly remember the random start.

@@ -1,0 +1,141 @@
+"""Cards and the registry: what is refused, and that the card alone says what the outputs mean."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from ferflow.errors import ModelError
+from ferflow.models import registry
+from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder whose weights are any bytes: cards do not look inside."""
+    (tmp_path / "m.onnx").write_bytes(b"weights" * 100)
+    card = ModelCard(
+        name="m",
+        recipe="resnet-tiny",
+        labels=LABELS,
+        temperature=1.5,
+        prior=(0.1, 0.1, 0.1, 0.3, 0.1, 0.1, 0.2),
+        files={"onnx": WeightFile("m.onnx", sha256_of(tmp_path / "m.onnx"))},
+        scores={"labels": {"accuracy": 0.5}},
+    )
+    card.save(tmp_path / "card.json")
+    return tmp_path
+
+
+def edited(folder, **changes):
+    """Change entries of the card on disk; None removes one."""
+    table = json.loads((folder / "card.json").read_text())
+    table = {k: v for k, v in (table | changes).items() if v is not None}
+    (folder / "card.json").write_text(json.dumps(table))
+    return folder
+
+
+def test_a_card_survives_being_saved_and_loaded(folder):
+    card = registry.resolve(folder)
+    card.save(folder / "again.json")
+    assert ModelCard.load(folder / "again.json") == card
+    assert card.temperature == 1.5
+    assert card.path("onnx").read_bytes().startswith(b"weights")
+
+
+def test_label_order_comes_from_the_card_and_not_from_the_alphabet(folder):
+    turned = list(reversed(LABELS))
+    assert registry.resolve(edited(folder, labels=turned)).labels == tuple(turned)
+
+
+def test_an_exchanged_byte_in_the_weights_is_refused(folder):
+    content = bytearray((folder / "m.onnx").read_bytes())
+    content[123] ^= 1
+    (folder / "m.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match=r"m\.onnx is damaged or was exchanged.*Restore"):
+        registry.resolve(folder)
+
+
+def test_truncated_weights_are_refused(folder):
+    (folder / "m.onnx").write_bytes((folder / "m.onnx").read_bytes()[:50])
+    with pytest.raises(ModelError, match="sha256"):
+        registry.resolve(folder)
+
+
+def test_missing_weights_are_refused(folder):
+    (folder / "m.onnx").unlink()
+    with pytest.raises(ModelError, match="missing"):
+        registry.resolve(folder)
+
+
+def test_a_truncated_card_is_refused(folder):
+    text = (folder / "card.json").read_text()
+    (folder / "card.json").write_text(text[: len(text) // 2])
+    with pytest.raises(ModelError, match="cannot be read as a model card"):
+        registry.resolve(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": None},
+        {"labels": ["angry", "angry"]},
+        {"labels": 7},
+        {"temperature": 0},
+        {"temperature": "warm"},
+        {"input_size": 48.5},
+        {"prior": [0.5, 0.5]},
+        {"prior": ["a"] * 7},
+        {"files": {}},
+        {"files": {"pickle": {"file": "m.onnx", "sha256": "0" * 64}}},
+        {"files": {"onnx": {"file": "../m.onnx", "sha256": "0" * 64}}},
+        {"files": {"onnx": {"file": "m.onnx"}}},
+        {"files": {"onnx": "m.onnx"}},
+        {"scores": []},
+        {"recipe": None},
+        {"format": 2},
+        {"code": "import os"},
+    ],
+)
+def test_a_malformed_card_is_refused_in_one_line(folder, changes):
+    with pytest.raises(ModelError) as refused:
+        registry.resolve(edited(folder, **changes))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_name_lists_those_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path)
+    (tmp_path / "one.json").write_text("{}")
+    assert registry.available() == ["one"]
+    with pytest.raises(ModelError, match=r"'two' is no model: neither a name \(one\)"):
+        registry.resolve("two")
+
+
+def test_exchanging_files_and_card_exchanges_the_shipped_model(folder, tmp_path_factory, monkeypatch):
+    shipped = tmp_path_factory.mktemp("shipped")
+    shutil.copy(folder / "card.json", shipped / "default.json")
+    shutil.copy(folder / "m.onnx", shipped)
+    monkeypatch.setattr(registry, "SHIPPED", shipped)
+    before = registry.resolve(registry.DEFAULT_MODEL)
+    (shipped / "m.onnx").write_bytes(b"better")
+    edited_card = json.loads((shipped / "default.json").read_text())
+    edited_card["files"]["onnx"]["sha256"] = sha256_of(shipped / "m.onnx")
+    (shipped / "default.json").write_text(json.dumps(edited_card))
+    after = registry.resolve(registry.DEFAULT_MODEL)
+    assert after.path("onnx").read_bytes() == b"better"
+    assert after.sha256 != before.sha256
+
+
+def test_a_model_without_weights_for_a_backend_says_so(folder):
+    with pytest.raises(ModelError, match="no weights for the keras backend"):
+        registry.resolve(folder).path("keras")
+
+
+def test_every_shipped_model_is_whole():
+    for name in registry.available():
+        card = registry.resolve(name)
+        assert card.labels == LABELS
+        assert np.isclose(sum(card.prior), 1, atol=1e-3)

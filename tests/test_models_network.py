@@ -1,0 +1,108 @@
+"""Networks: heads merge exactly, ONNX equals Keras, and a card brings its network back."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from ferflow.errors import ModelError, OptionsError
+from ferflow.models import cnn
+from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.export import to_onnx
+
+pytest.importorskip("keras")
+
+TWO = cnn.Network(two_heads=True, input_size=None, dropout=0.5)
+
+
+def shaken(recipe, network, seed=0):
+    """A network none of whose weights has its initial value: fresh batch norms would hide mistakes."""
+    model = cnn.build(recipe, network)
+    rng = np.random.default_rng(seed)
+    model.set_weights(
+        [w + np.abs(rng.normal(0, 0.2, w.shape)).astype("float32") for w in model.get_weights()]
+    )
+    return model
+
+
+def crops(n=5, seed=1):
+    return np.random.default_rng(seed).integers(0, 256, (n, 48, 48, 1), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return shaken("resnet-tiny", TWO)
+
+
+@pytest.fixture(scope="module")
+def served(trained):
+    return cnn.serve(trained, "resnet-tiny", TWO, label_share=0.3)
+
+
+def run_onnx(path, images):
+    return onnxruntime.InferenceSession(str(path)).run(["logits"], {"images": images})[0]
+
+
+def test_the_merged_head_equals_the_blend_of_logits(trained, served):
+    both = trained.predict_on_batch(crops())
+    blend = 0.3 * np.asarray(both[cnn.LABEL_HEAD]) + 0.7 * np.asarray(both[cnn.VOTE_HEAD])
+    assert np.asarray(served.predict_on_batch(crops())) == pytest.approx(blend, abs=1e-4)
+
+
+def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
+    to_onnx(served, tmp_path / "m.onnx")
+    for n in (1, 5):
+        logits = run_onnx(tmp_path / "m.onnx", crops(n))
+        assert logits.dtype == np.float32
+        assert logits == pytest.approx(np.asarray(served.predict_on_batch(crops(n))), abs=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["resnet-small", "resnet-lean"])
+def test_every_recipe_can_be_exported(recipe, tmp_path):
+    model = cnn.build(recipe)
+    to_onnx(model, tmp_path / "m.onnx")
+    assert run_onnx(tmp_path / "m.onnx", crops(2)) == pytest.approx(
+        np.asarray(model.predict_on_batch(crops(2))), abs=1e-4
+    )
+
+
+def test_an_even_image_and_lighting_change_nothing_but_themselves(served):
+    # Brightness and contrast, as long as nothing clips, are no part of an expression.
+    face = (crops(1) // 4 + 60).astype(np.float32)
+    logits = np.asarray(served.predict_on_batch(np.concatenate([face, face + 50])))
+    assert logits[0] == pytest.approx(logits[1], abs=1e-3)
+    flat = np.asarray(served.predict_on_batch(np.full((1, 48, 48, 1), 7, np.uint8)))
+    assert np.isfinite(flat).all()
+
+
+def test_a_card_brings_back_the_network_it_was_made_for(served, tmp_path):
+    served.save_weights(tmp_path / "m.weights.h5")
+    file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
+    labels = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    card = ModelCard(name="m", recipe="resnet-tiny", labels=labels, files={"keras": file}, folder=tmp_path)
+    again = cnn.load_served(card)
+    assert np.array_equal(again.predict_on_batch(crops()), served.predict_on_batch(crops()))
+
+
+def test_weights_of_another_recipe_are_refused(served, tmp_path):
+    served.save_weights(tmp_path / "m.weights.h5")
+    file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
+    for recipe, complaint in (("resnet-lean", "does not fit"), ("vit-huge", "has no recipe")):
+        card = ModelCard(
+            name="m", recipe=recipe, labels=tuple("abcdefg"), files={"keras": file}, folder=tmp_path
+        )
+        with pytest.raises(ModelError, match=complaint):
+            cnn.load_served(card)
+
+
+def test_a_layer_the_exporter_does_not_know_is_refused(tmp_path):
+    import keras
+
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.PReLU(name="odd")(keras.layers.Conv2D(2, 3)(image)))
+    with pytest.raises(ModelError, match="odd"):
+        to_onnx(model, tmp_path / "m.onnx")
+
+
+def test_an_unknown_recipe_lists_those_there_are():
+    with pytest.raises(OptionsError, match="resnet-small"):
+        cnn.build("resnet-huge")

@@ -1,0 +1,191 @@
+"""Training: exact resume, the same seed again, early stopping, and a model that comes out usable."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ferflow.errors import OptionsError
+from ferflow.models import registry, state
+from ferflow.models.evaluate import softmax
+from ferflow.models.finish import best_blend, class_prior, fit_temperature
+from ferflow.models.labelled import LABELS, Faces
+from ferflow.models.train import TrainOptions, train
+
+pytest.importorskip("keras")
+
+OPTIONS = TrainOptions(
+    name="tiny",
+    recipe="resnet-tiny",
+    epochs=3,
+    batch_size=16,
+    learning_rate=0.02,
+    image_sizes=((0.5, 24), (1.0, 48)),
+)
+
+
+class Killed(Exception):
+    """Stands for a kill between two steps."""
+
+
+def faces(n, seed):
+    """Faces of two kinds that can be told apart: light above or light below."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([3, 4], n)
+    ramp = np.linspace(60, 190, 48)[:, None] + np.zeros((1, 48))
+    images = np.where(labels[:, None, None] == 3, ramp, ramp[::-1]) + rng.normal(0, 8, (n, 48, 48))
+    votes = np.zeros((n, 10), np.uint8)
+    votes[:, 1], votes[:, 3] = np.where(labels == 3, 8, 2), np.where(labels == 3, 2, 8)
+    return np.clip(images, 0, 255).astype(np.uint8), labels, votes
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "faces.npz"
+    images, labels, votes = faces(60, seed=0)
+    usage = np.array(["Training"] * 44 + ["PublicTest"] * 16)
+    np.savez(path, images=images, labels=labels, ferplus=votes, usage=usage)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    train(data, out, OPTIONS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def resumed(data, tmp_path_factory):
+    """The same run, killed after its first epoch and once more inside the third."""
+    out = tmp_path_factory.mktemp("resumed")
+
+    def kill_after(epoch):
+        def on_epoch(figures):
+            if figures["epoch"] == epoch:
+                raise Killed
+
+        return on_epoch
+
+    with pytest.raises(Killed):
+        train(data, out, OPTIONS, kill_after(1))
+    (out / "state.npz.tmp").write_bytes(b"half a state")
+    with pytest.raises(Killed):
+        train(data, out, OPTIONS, kill_after(2))
+    train(data, out, OPTIONS)
+    return out
+
+
+def curve(out):
+    """History without its times."""
+    history = json.loads((out / "history.json").read_text())
+    return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history]
+
+
+def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed):
+    assert [epoch["epoch"] for epoch in curve(resumed)] == [1, 2, 3]
+    assert curve(resumed) == curve(undisturbed)
+    groups = [state.read(out / "state.npz")[1] for out in (undisturbed, resumed)]
+    for name in state.GROUPS:
+        for one, other in zip(groups[0][name], groups[1][name], strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_the_same_seed_gives_the_same_first_epoch_and_another_does_not(data, undisturbed, resumed, tmp_path):
+    assert curve(undisturbed)[0] == curve(resumed)[0]
+    train(data, tmp_path, replace(OPTIONS, seed=2, patience=1, epochs=1))
+    assert curve(tmp_path)[0]["loss"] != curve(undisturbed)[0]["loss"]
+
+
+def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
+    from ferflow.models import cnn
+
+    card = registry.resolve(undisturbed)
+    assert card.labels == LABELS
+    assert (card.rows, card.leaks, card.seed, card.data) == (44, 0, 1, data.name)
+    assert set(card.scores) == {"labels", "ferplus_majority"}
+    assert sum(card.prior) == pytest.approx(1, abs=1e-3)
+    import onnxruntime
+
+    crops = faces(5, seed=9)[0][..., None]
+    onnx = onnxruntime.InferenceSession(str(card.path("onnx"))).run(["logits"], {"images": crops})[0]
+    assert onnx == pytest.approx(np.asarray(cnn.load_served(card).predict_on_batch(crops)), abs=1e-4)
+
+
+def test_another_set_of_options_does_not_go_on_with_this_run(undisturbed, data):
+    with pytest.raises(OptionsError, match="other options"):
+        train(data, undisturbed, replace(OPTIONS, learning_rate=0.5))
+
+
+def test_a_damaged_state_is_refused(undisturbed, data, tmp_path):
+    whole = (undisturbed / "state.npz").read_bytes()
+    (tmp_path / "state.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OptionsError, match="cannot be read"):
+        train(data, tmp_path, OPTIONS)
+
+
+def test_training_stops_when_nothing_gets_better(data, tmp_path):
+    # A learning rate of almost nothing: after the first epoch no score can rise.
+    options = replace(OPTIONS, learning_rate=1e-9, epochs=6, patience=1, image_sizes=((1.0, 48),))
+    train(data, tmp_path, options)
+    assert len(curve(tmp_path)) == 2
+
+
+def test_labels_alone_train_one_head(data, tmp_path):
+    with np.load(data) as whole:
+        np.savez(tmp_path / "plain.npz", **{name: whole[name] for name in ("images", "labels", "usage")})
+    card = train(tmp_path / "plain.npz", tmp_path / "run", replace(OPTIONS, epochs=1))
+    assert set(card.scores) == {"labels"}
+    assert card.prior[3] + card.prior[4] == pytest.approx(1, abs=1e-3)
+
+
+def test_too_few_rows_for_a_batch_are_refused(data, tmp_path):
+    with pytest.raises(OptionsError, match="do not fill a batch"):
+        train(data, tmp_path, replace(OPTIONS, batch_size=64))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 1}, {"recipe": "none"}, {"image_sizes": ((0.5, 48),)}]
+)
+def test_options_that_cannot_be_trained_are_refused(wrong):
+    with pytest.raises(OptionsError):
+        replace(OPTIONS, **wrong)
+
+
+def test_the_learning_rate_warms_up_and_ends_near_zero():
+    options = TrainOptions(epochs=10, learning_rate=0.1, warmup_epochs=1)
+    rates = [options.rate_at(step, 100) for step in range(1000)]
+    assert rates[0] < 0.002
+    assert max(rates) == pytest.approx(0.1)
+    assert int(np.argmax(rates)) == 100
+    assert rates[-1] < 1e-5
+
+
+def test_sizes_follow_their_shares_of_the_epochs():
+    options = TrainOptions(epochs=10, image_sizes=((0.5, 32), (0.8, 40), (1.0, 48)))
+    assert [options.size_at(epoch) for epoch in range(10)] == [32] * 5 + [40] * 3 + [48] * 2
+
+
+def test_the_fitted_temperature_undoes_overconfidence():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1, (4000, 7)).astype(np.float32)
+    drawn = (softmax(logits).cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
+    assert fit_temperature(logits * 3, drawn) == pytest.approx(3, rel=0.1)
+
+
+def test_the_blend_prefers_the_head_that_is_right():
+    images, labels, votes = faces(20, seed=1)
+    right, wrong = np.eye(7, dtype=np.float32)[labels], np.eye(7, dtype=np.float32)[7 - labels]
+    known = Faces(images=images, labels=labels, votes=votes)
+    assert best_blend({"label_head": right, "vote_head": wrong}, known) > 0.5
+    assert best_blend({"label_head": wrong, "vote_head": right}, known) < 0.5
+
+
+def test_blending_heads_blends_their_log_priors():
+    images, labels, votes = faces(40, seed=1)
+    known = Faces(images=images, labels=labels, votes=votes)
+    happy = (labels == 3).mean()
+    voted = 0.8 * happy + 0.2 * (1 - happy)
+    odds = np.sqrt(happy / (1 - happy) * voted / (1 - voted))
+    assert class_prior(known, 0.5)[3] == pytest.approx(odds / (1 + odds), abs=1e-3)
