@@ -168,7 +168,9 @@ def analyze(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write tables of frames, faces and a timeline per video, and a page to look at.
+    """Turn videos into tables and a page to look at.
+
+    Per video: a table of frames, of faces and of a timeline, and an HTML report.
 
     Finished videos are passed over, so the same command continues where it was cut short. Exit code: 0 all
     done, 10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model, 5 output
@@ -196,7 +198,7 @@ def demo(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a sample clip with two people, analyse it, and say where the report is."""
+    """Analyse a sample clip, drawn here and now."""
     from ferflow.sample import draw_sample
 
     _log_to_stderr(verbose=verbose, quiet=quiet)
@@ -228,10 +230,10 @@ def train(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train an expression model; kill it when you like, the same command goes on from the last epoch.
+    """Train an expression model.
 
-    Needs `pip install 'ferflow[train]'`. Writes a model card, Keras weights and an ONNX network; analyze
-    takes the folder as --model.
+    Kill it when you like: the same command goes on from the last epoch. Needs `pip install 'ferflow[train]'`.
+    Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model.
     """
     import importlib.util
 

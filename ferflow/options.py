@@ -174,7 +174,7 @@ class AnalyzeOptions:
 _NO_EFFECT_ON_RECORDS = {"batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
 
 _TYPES: dict[str, type] = {
-    "every": int, "participants": int, "min_face": int, "batch_size": int, "chunk_frames": int,
+    "every": int, "participants": int, "threads": int, "min_face": int, "batch_size": int, "chunk_frames": int,
     "fps": float, "score": float, "sequence_fps": float, "bin_seconds": float,
     "detector": str, "model": str, "device": str, "backend": str,
 }  # fmt: skip

@@ -13,32 +13,35 @@ from ferflow.models.cnn import RECIPES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How to train. A run is resumed only by the very same options, `patience` aside."""
+    """How to train; the defaults are those of the shipped model.
+
+    A run is resumed only by the very same options, `patience` aside.
+    """
 
     name: str = "default"
     """Name of the card and of the files written."""
-    recipe: str = "resnet-small"
-    epochs: int = 40
+    recipe: str = "resnet-lean"
+    epochs: int = 22
     seed: int = 1
     batch_size: int = 128
     learning_rate: float = 0.1
     """Peak; reached after the warm-up, then a cosine to zero over all epochs."""
     warmup_epochs: float = 1.0
     momentum: float = 0.9
-    weight_decay: float = 5e-3
+    weight_decay: float = 4e-3
     """Decoupled: each step shrinks the kernels by this times the learning rate."""
     label_smoothing: float = 0.05
     """For hard labels; votes are soft by themselves."""
     mixup: float = 0.2
     """Both parameters of the Beta the mixing share is drawn from; 0 mixes nothing."""
     dropout: float = 0.1
-    average_decay: float = 0.998
+    average_decay: float = 0.997
     """Of the moving average of weights that is judged and kept: about 1 / (1 - decay) steps."""
     patience: int = 0
     """Stop after so many epochs without a better selection score; 0 never stops early."""
     compute: str = "float32"
     """Keras dtype policy; "mixed_bfloat16" pays on GPUs and recent CPUs only."""
-    image_sizes: tuple[tuple[float, int], ...] = ((1.0, 48),)
+    image_sizes: tuple[tuple[float, int], ...] = ((0.5, 32), (0.8, 40), (1.0, 48))
     """(until this share of the epochs, side in pixels). Early epochs on small images cost far less."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
