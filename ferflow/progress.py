@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,13 @@ from tqdm import tqdm
 
 from ferflow.tasks import TaskReport, VideoTask
 from ferflow.video import timecode
+
+_STATUS_WORDS = {
+    "done": "done",
+    "done_with_gaps": "done with gaps",
+    "skipped": "skipped, done before",
+    "failed": "failed",
+}
 
 
 class Bars:
@@ -24,7 +32,7 @@ class Bars:
         self._videos = tqdm(desc="videos", unit="video", disable=disable, position=0)
         self._current = tqdm(
             desc="", unit="s", disable=disable, position=1, leave=False,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}]",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}<{remaining}]",
         )  # fmt: skip
 
     def planned(self, n_videos: int) -> None:
@@ -38,7 +46,7 @@ class Bars:
 
     def progress(self, seconds: float, of_seconds: float | None) -> None:
         """See `Listener`."""
-        self._current.total = max(of_seconds or 0.0, seconds)
+        self._current.total = round(max(of_seconds or 0.0, seconds), 1)
         self._current.update(seconds - self._current.n)
 
     def ended(self, report: TaskReport) -> None:
@@ -93,7 +101,11 @@ def summary(videos: Sequence[TaskReport]) -> str:
     header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
     rows = [header, *(_cells(video) for video in videos)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_line(row, widths) for row in rows)
+    counts = Counter(video.status for video in videos)
+    total = ", ".join(
+        f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
+    )
+    return "\n".join([*(_line(row, widths) for row in rows), f"{total or 'nothing to do'}."])
 
 
 def _cells(video: TaskReport) -> list[str]:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -51,6 +57,34 @@ def test_analyze_without_tensorflow_leaves_tables_and_a_page(tmp_path, face_vide
     assert "GDPR" in done.stderr
     assert "%|" not in done.stderr  # no bar where there is no terminal
     assert len(list((tmp_path / "out" / "reports").iterdir())) == 1
+
+
+def on_terminal(*arguments: object, rows: int = 40, columns: int = 100) -> tuple[str, int]:
+    """Run the command with a terminal of its own; returns what it shows, and the exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    command = [sys.executable, "-m", "ferflow", *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    return shown.decode(errors="replace"), process.wait(60)
+
+
+def test_a_terminal_shows_a_bar_for_the_video_and_one_for_all(tmp_path, face_video):
+    other = write_video(tmp_path / "other.mp4", face_frames(12))
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    shown, code = on_terminal(
+        "analyze", face_video, other, tmp_path / "notes.mp4", "-o", tmp_path / "out", "--no-report"
+    )
+    assert "Traceback" not in shown
+    assert code == 10
+    assert re.search(r"face\.mp4: +\d+%\|", shown)
+    assert re.search(r"videos: +100%\|.*3/3", shown)
+    assert "2 done, 1 failed." in shown
 
 
 def test_the_second_run_says_skipped_and_keeps_quiet_about_the_law(tmp_path, face_video):
