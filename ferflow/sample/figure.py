@@ -1,0 +1,104 @@
+"""One person as a cut-out picture: its face set to an expression, and the whole painted into a frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.sample.expressions import EXPRESSIONS
+from ferflow.sample.portrait import (
+    FACE_CENTRE,
+    FIGURE_TOP,
+    SILHOUETTE,
+    ByteArray,
+    FloatArray,
+    Mouth,
+    mouths,
+    polygon,
+    resized,
+    spread,
+)
+from ferflow.sample.script import Place
+from ferflow.sample.warp import PATCH_XYXY, Pose, pose_shift
+
+_CELL = 8
+"""Frame pixels between points where the smooth pose warp is computed; the rest is interpolated."""
+
+
+class Figure:
+    """One person's picture, cut out, at the density it is shown at; `with_face` redraws its face."""
+
+    def __init__(self, image: FloatArray, density: float, shifts: Mapping[str, FloatArray]) -> None:
+        side = round(512 * density)
+        self.density = side / 512
+        """Sprite px per portrait px."""
+        alpha = polygon(SILHOUETTE, 0.9)[..., None]
+        self._sprite = self._premultiplied(spread(image), alpha, side)
+        x1, y1, x2, y2 = (round(v * self.density) for v in PATCH_XYXY)
+        self._patch = (slice(y1, y2), slice(x1, x2))
+        self._faces = {
+            mouth: self._premultiplied(spread(picture), alpha, side)[self._patch].astype(np.float32)
+            for mouth, picture in mouths(image).items()
+        }
+        self._grid = np.stack(np.meshgrid(np.arange(x2 - x1), np.arange(y2 - y1)), -1).astype(np.float32)
+        self._shifts = {
+            name: cv2.resize(shift, (x2 - x1, y2 - y1)) * np.float32(self.density)
+            for name, shift in shifts.items()
+        }
+
+    @staticmethod
+    def _premultiplied(image: FloatArray, alpha: FloatArray, side: int) -> ByteArray:
+        """uint8 (side, side, 4): colour times alpha, alpha."""
+        both = np.concatenate([image * alpha, alpha * 255], -1).astype(np.float32)
+        return np.clip(np.round(resized(both, (side, side))), 0, 255).astype(np.uint8)
+
+    def with_face(self, shares: Mapping[str, float]) -> ByteArray:
+        """The sprite with an expression on it, uint8 (side, side, 4); valid until the next call."""
+        source = self._grid.copy()
+        for name, share in shares.items():
+            if share > 0:
+                source += self._shifts[name] * np.float32(share)
+        face = np.full_like(self._faces["teeth"], 0.5)
+        for mouth in get_args(Mouth):
+            share = sum(share for name, share in shares.items() if EXPRESSIONS[name].mouth == mouth)
+            if share > 0:
+                face += self._faces[mouth] * np.float32(share)
+        self._sprite[self._patch] = _remapped(face.astype(np.uint8), source)
+        return self._sprite
+
+
+def paint(canvas: ByteArray, figure: Figure, shares: Mapping[str, float], place: Place, pose: Pose) -> None:
+    """Draw a person over an RGB frame, uint8 (h, w, 3), in place."""
+    height, width = canvas.shape[:2]
+    across = sorted(place.x + (edge - FACE_CENTRE[0]) * place.scale_x for edge in (0, 512))
+    x1, x2 = max(0, math.floor(across[0])), min(width, math.ceil(across[1]))
+    y1 = max(0, math.floor(place.y + (FIGURE_TOP - FACE_CENTRE[1]) * place.scale_y))
+    if x1 >= x2 or y1 >= height:
+        return
+    cols, rows = (x2 - x1) // _CELL + 3, (height - y1) // _CELL + 3
+    # Cell centres, from one cell outside the region on each side, so that no border value is repeated inside.
+    xs = x1 + _CELL * (np.arange(cols, dtype=np.float32) - 0.5) - 0.5
+    ys = y1 + _CELL * (np.arange(rows, dtype=np.float32) - 0.5) - 0.5
+    grid_x, grid_y = np.meshgrid(
+        (xs + 0.5 - place.x) / place.scale_x + FACE_CENTRE[0] - 0.5,
+        (ys + 0.5 - place.y) / place.scale_y + FACE_CENTRE[1] - 0.5,
+    )
+    source = np.stack([grid_x, grid_y], -1) - pose_shift(grid_x, grid_y, pose)
+    source = ((source + 0.5) * figure.density - 0.5).astype(np.float32)
+    dense = cv2.resize(source, (cols * _CELL, rows * _CELL), interpolation=cv2.INTER_LINEAR)
+    dense = dense[_CELL : _CELL + height - y1, _CELL : _CELL + x2 - x1]
+    drawn = _remapped(figure.with_face(shares), dense)
+    region = canvas[y1:height, x1:x2]
+    through = cv2.cvtColor(255 - drawn[..., 3], cv2.COLOR_GRAY2RGB)
+    region[:] = cv2.add(cv2.multiply(region, through, scale=1 / 255), cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB))
+
+
+def _remapped(image: ByteArray, source: npt.NDArray[Any]) -> ByteArray:
+    """Pixels of `image` (h, w, 4) at float32 (H, W, 2) x, y; nothing outside it."""
+    # OpenCV accepts no second map beside a two-channel first one; its stubs do not know.
+    return np.asarray(cv2.remap(image, source, None, cv2.INTER_LINEAR), np.uint8)  # type: ignore[call-overload]
