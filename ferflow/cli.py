@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -224,6 +224,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule.", metavar="N")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything drawn at random.", metavar="N")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a step.", metavar="N")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.", metavar="R")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Begin with the best weights of an earlier run.", metavar="FOLDER")
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after N epochs without a better score; 0: never.", metavar="N")
     ] = None,
@@ -239,19 +243,22 @@ def train(
 
     if importlib.util.find_spec("keras") is None:
         raise ModelError("training needs TensorFlow. Run: pip install 'ferflow[train]'")
-    from ferflow.models.train import TrainOptions
+    from ferflow.models.options import FULL_SIZE, TrainOptions
     from ferflow.models.train import train as run_training
     from ferflow.progress import Epochs
 
     _log_to_stderr(verbose=verbose, quiet=quiet)
-    chosen = {
-        "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size, "patience": patience,
+    chosen: dict[str, Any] = {
+        "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size,
+        "learning_rate": learning_rate, "patience": patience,
     }  # fmt: skip
-    options = TrainOptions(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    if start_from is not None:
+        chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part
+    options = TrainOptions(**{name: value for name, value in chosen.items() if value is not None})
     with _interruptible(), Epochs(options.epochs, quiet=quiet) as epochs_bar:
-        card = run_training(data, out, options, on_epoch=epochs_bar.ended)
+        card = run_training(data, out, options, start=start_from, on_epoch=epochs_bar.ended)
     if not quiet:
-        accuracy = card.scores.get("fer2013", {}).get("accuracy")
+        accuracy = card.scores.get("labels", {}).get("accuracy")
         typer.echo(f"Model: {out / 'card.json'}" + (f"  accuracy {accuracy:.4f}" if accuracy else ""))
 
 

@@ -42,6 +42,7 @@ class Bars:
     def started(self, task: VideoTask) -> None:
         """See `Listener`."""
         self._current.reset()
+        self._current.total = None  # `reset` would keep that of the video before
         self._current.set_description_str(shown(task.source.name)[:40])
 
     def progress(self, seconds: float, of_seconds: float | None) -> None:
@@ -101,7 +102,7 @@ def summary(videos: Sequence[TaskReport]) -> str:
     header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
     rows = [header, *(_cells(video) for video in videos)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    counts = Counter(video.status for video in videos)
+    counts: Counter[str] = Counter(video.status for video in videos)
     total = ", ".join(
         f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
     )

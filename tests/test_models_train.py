@@ -69,10 +69,10 @@ def resumed(data, tmp_path_factory):
         return on_epoch
 
     with pytest.raises(Killed):
-        train(data, out, OPTIONS, kill_after(1))
+        train(data, out, OPTIONS, on_epoch=kill_after(1))
     (out / "state.npz.tmp").write_bytes(b"half a state")
     with pytest.raises(Killed):
-        train(data, out, OPTIONS, kill_after(2))
+        train(data, out, OPTIONS, on_epoch=kill_after(2))
     train(data, out, OPTIONS)
     return out
 
@@ -189,3 +189,17 @@ def test_blending_heads_blends_their_log_priors():
     voted = 0.8 * happy + 0.2 * (1 - happy)
     odds = np.sqrt(happy / (1 - happy) * voted / (1 - voted))
     assert class_prior(known, 0.5)[3] == pytest.approx(odds / (1 + odds), abs=1e-3)
+
+
+def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):
+    still = replace(OPTIONS, learning_rate=1e-12, epochs=1, mixup=0.0, weight_decay=0.0)
+    card = train(data, tmp_path, still, start=undisturbed)
+    best = [state.read(out / "state.npz")[1]["best"] for out in (undisturbed, tmp_path)]
+    kernels = [np.concatenate([w.ravel() for w in weights if w.ndim > 1]) for weights in best]
+    assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
+    assert "earlier run" in card.note
+
+
+def test_a_second_cycle_of_another_network_is_refused(undisturbed, data, tmp_path):
+    with pytest.raises(OptionsError, match="do not fit"):
+        train(data, tmp_path, replace(OPTIONS, recipe="resnet-lean"), start=undisturbed)

@@ -10,6 +10,9 @@ from ferflow.errors import OptionsError
 from ferflow.models.augment import Augmentation
 from ferflow.models.cnn import RECIPES
 
+FULL_SIZE = ((1.0, 48),)
+"""`image_sizes` of a schedule that sees whole images only."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:

@@ -121,6 +121,19 @@ def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
     )
 
 
+def begin_with(path: Path, model: KerasModel) -> None:
+    """Give a network the best weights of an earlier run; its optimiser starts afresh.
+
+    Raises:
+        OptionsError: no such run, or one of another network.
+    """
+    _, groups = read(path)
+    try:
+        model.set_weights(groups["best"])
+    except ValueError as error:
+        raise OptionsError(f"{path.parent.name}: its weights do not fit this network.") from error
+
+
 def _replace(path: Path, content: bytes) -> None:
     part = path.with_suffix(path.suffix + ".tmp")
     part.write_bytes(content)

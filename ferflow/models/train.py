@@ -42,13 +42,22 @@ PREFETCH_BATCHES = 4
 STEPS_PER_LOG = 50
 
 
-def train(data: Path, out: Path, options: TrainOptions, on_epoch: OnEpoch | None = None) -> ModelCard:
+def train(
+    data: Path,
+    out: Path,
+    options: TrainOptions,
+    *,
+    start: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> ModelCard:
     """Train, or go on training, and write card and weights into `out`.
 
     Args:
         data: what `dataset.load` reads.
         out: folder of this run; with a checkpoint in it, training goes on from there.
         options: recipe and schedule.
+        start: folder of an earlier run of the same recipe whose best weights this one begins with, for a second
+            cycle of the schedule; without effect once `out` holds a checkpoint.
         on_epoch: told each epoch's figures, for a progress display.
 
     Returns:
@@ -64,7 +73,7 @@ def train(data: Path, out: Path, options: TrainOptions, on_epoch: OnEpoch | None
         )
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(options, parts, out)
-    progress = run.resume()
+    progress = run.resume(start)
     while progress.epoch < options.epochs and not _stale(progress, options):
         run.epoch(progress)
         if on_epoch is not None:
@@ -77,7 +86,9 @@ def train(data: Path, out: Path, options: TrainOptions, on_epoch: OnEpoch | None
         parts=parts,
         epochs=progress.epoch,
     )
-    return finish(trained, out)
+    return finish(
+        trained, out, "" if start is None else f"Begun with the weights of an earlier run, {start.name}."
+    )
 
 
 class _Run:
@@ -96,10 +107,14 @@ class _Run:
         self.steps = len(parts.training) // options.batch_size
         self.size = options.size_at(0)
 
-    def resume(self) -> Progress:
+    def resume(self, start: Path | None) -> Progress:
         """Return the progress in the folder, the network set to it; or a fresh one."""
         path = self.out / state.STATE_FILE
-        return state.restore(path, self.model, self.options) if path.exists() else state.fresh(self.model)
+        if path.exists():
+            return state.restore(path, self.model, self.options)
+        if start is not None:
+            state.begin_with(start / state.STATE_FILE, self.model)
+        return state.fresh(self.model)
 
     def epoch(self, progress: Progress) -> None:
         """Train one epoch, judge it, and put the state on disk."""
