@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from ferflow.records import TEMPORARY_SUFFIX, RecordPaths
+from ferflow.files import whole_file
+from ferflow.records import RecordPaths
 
 from .figures import timeline_figure
 from .sections import mix_words, page_of
@@ -77,10 +77,5 @@ def inline_json(text: str) -> Markup:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that bears its name only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")

@@ -9,25 +9,14 @@ A rounded number never claims more than the data: 0 % and 100 % are written only
 from __future__ import annotations
 
 import math
-import unicodedata
 
-UNKNOWN = "–"
+from ferflow.text import UNKNOWN, shown, timecode
+
+__all__ = [
+    "UNKNOWN", "count", "listed", "percent", "score", "shown", "signed", "size", "some", "timecode",
+]  # fmt: skip
+
 _THIN = "\u202f"
-
-# Marks that turn the direction of the text after them: a name must not rearrange the page around it.
-_DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
-
-
-def timecode(seconds: float | None) -> str:
-    """`mm:ss.s`, or `h:mm:ss.s` from an hour on."""
-    if seconds is None or not math.isfinite(seconds):
-        return UNKNOWN
-    # Halves go up: Python's round() would send 0.25 and 0.35 different ways.
-    tenths = math.floor(max(seconds, 0.0) * 10 + 0.5 + 1e-6)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes_left = divmod(minutes, 60)
-    clock = f"{minutes_left:02d}:{rest // 10:02d}.{rest % 10}"
-    return f"{hours}:{clock}" if hours else clock
 
 
 def percent(share: float | None) -> str:
@@ -91,14 +80,3 @@ def size(n_bytes: float | None) -> str:
 def listed(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def shown(text: object) -> str:
-    """A text from outside, with control characters and direction marks made visible as a placeholder.
-
-    Escaping for HTML is the template's work.
-    """
-    return "".join(
-        "\ufffd" if ord(char) in _DIRECTION_MARKS or unicodedata.category(char) in ("Cc", "Cs") else char
-        for char in str(text)
-    )

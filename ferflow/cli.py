@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -16,6 +14,7 @@ import typer
 from ferflow import __version__
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, ModelError
 from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
+from ferflow.text import shown
 
 if TYPE_CHECKING:
     from ferflow.jobs.run import RunReport
@@ -156,7 +155,10 @@ def analyze(
     ] = "local",
     job: Annotated[
         Path | None,
-        typer.Option(help="TOML file with any of these options; the command line wins.", metavar="FILE.toml"),
+        typer.Option(
+            help="TOML of options, named as in ferflow.AnalyzeOptions; the command line wins.",
+            metavar="FILE.toml",
+        ),
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
     overwrite: Annotated[
@@ -202,7 +204,7 @@ def demo(
     from ferflow.sample import draw_sample
 
     _log_to_stderr(verbose=verbose, quiet=quiet)
-    clip = out / "sample.mp4"
+    clip = out / f"sample-{seconds:g}s.mp4"
     clip.parent.mkdir(parents=True, exist_ok=True)
     if not clip.exists():
         if not quiet:
@@ -255,25 +257,28 @@ def train(
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part
     options = TrainOptions(**{name: value for name, value in chosen.items() if value is not None})
-    with _interruptible(), Epochs(options.epochs, quiet=quiet) as epochs_bar:
+    with Epochs(options.epochs, quiet=quiet) as epochs_bar:
         card = run_training(data, out, options, start=start_from, on_epoch=epochs_bar.ended)
     if not quiet:
         accuracy = card.scores.get("labels", {}).get("accuracy")
         typer.echo(f"Model: {out / 'card.json'}" + (f"  accuracy {accuracy:.4f}" if accuracy else ""))
 
 
+class _Interrupted(BaseException):
+    """Ctrl+C or SIGTERM. (Of a KeyboardInterrupt typer would make "Aborted!" and exit code 1.)"""
+
+
 def main() -> NoReturn:
     """Run the command line; one line per error, and an exit code to act on."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        typer.echo(
-            "ferflow: interrupted. What is finished is kept; the same command does the rest.", err=True
-        )
+    except _Interrupted:
+        typer.echo("ferflow: interrupted. What is done is kept; the same command does the rest.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except FerflowError as error:
-        typer.echo(f"ferflow: {error}", err=True)
+        typer.echo(f"ferflow: {shown(error)}", err=True)
         sys.exit(error.exit_code)
     sys.exit(0)
 
@@ -293,14 +298,8 @@ def _run(
 
     if not quiet and not (out / "run.json").exists():
         typer.echo(NOTICE, err=True)
-    try:
-        with _interruptible(), Bars(quiet=quiet) as bars:
-            report = run(inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars)
-    except KeyboardInterrupt:
-        typer.echo(
-            "ferflow: interrupted. Finished videos are kept; the same command does the rest.", err=True
-        )
-        sys.exit(EXIT_INTERRUPTED)
+    with Bars(quiet=quiet) as bars:
+        report = run(inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars)
     if not quiet:
         _print_summary(report, pages=pages)
     sys.exit(report.exit_code)
@@ -309,10 +308,10 @@ def _run(
 def _print_plan(tasks: list[VideoTask]) -> None:
     for task in tasks:
         if task.paths is None:
-            typer.echo(f"cannot   {task.problem}")
+            typer.echo(f"cannot   {shown(task.problem)}")
         else:
             verb = "skip" if task.is_finished else "analyse"
-            typer.echo(f"{verb:8} {task.source}  ->  {task.paths.video_id}")
+            typer.echo(f"{verb:8} {shown(task.source)}  ->  {task.paths.video_id}")
     pending = sum(task.paths is not None and not task.is_finished for task in tasks)
     typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
 
@@ -332,18 +331,6 @@ def _log_to_stderr(*, verbose: bool, quiet: bool) -> None:
     logging.getLogger("ferflow").setLevel(level)
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl+C is an answer, not a crash. (Typer would turn it into "Aborted!" and exit code 1.)"""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo(
-            "ferflow: interrupted. What is finished is kept; the same command does the rest.", err=True
-        )
-        sys.exit(EXIT_INTERRUPTED)
-
-
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a run as Ctrl+C does: half-written files are removed, finished ones stay."""
-    raise KeyboardInterrupt
+    """Half-written files are removed on the way out, finished ones stay."""
+    raise _Interrupted

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.sequence import IMAGE_SUFFIXES, images_in
+from ferflow.source import check_is_file
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
@@ -36,23 +37,29 @@ class Found:
 def discover(inputs: Sequence[str | Path], *, out: Path) -> list[Found]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
-    A folder's hidden files and the output folder are passed over; a folder that holds images is one video.
+    A folder's hidden files and the output folder are passed over; a folder that holds images, and no videos, is
+    one video.
     """
     found = [item for text in inputs for item in _expanded(str(text), out.absolute())]
-    return list({item.path.absolute(): item for item in found}.values())
+    return list({item.path.resolve(): item for item in found}.values())
 
 
 def video_id_of(path: Path) -> str:
     """A name for the files of a video: its stem made harmless, and eight digits of a content hash.
 
-    The hash covers the file's name, size, first and last MiB, so that a moved file keeps its id, and an
-    edited one gets another. A folder of images is known by the names and sizes in it.
+    The hash covers the file's name, size, first and last MiB, so that a moved file keeps its id, and one that
+    was cut or coded anew gets another. A folder of images is known by the names and sizes in it.
+
+    Raises:
+        VideoError: not a file that can be read.
     """
+    path = path.resolve() if not path.name else path  # `.` has no name of its own
     digest = hashlib.sha256(path.name.encode(errors="surrogateescape"))
     if path.is_dir():
         for image in images_in(path):
             digest.update(f"{image.name!r} {image.stat().st_size}".encode())
     else:
+        check_is_file(path)
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             digest.update(str(size).encode())
@@ -76,16 +83,9 @@ def _expanded(text: str, out: Path) -> Iterator[Found]:
         if not matches:
             yield Found(path, f"{text}: the pattern matches no file. Check it, and quote it in the shell.")
         for match in matches:
-            yield from _expanded_match(Path(match), out)
+            yield from _expanded(match, out)
     else:
         yield Found(path, f"{text}: no such file or folder. Check the path.")
-
-
-def _expanded_match(path: Path, out: Path) -> Iterator[Found]:
-    if path.is_dir():
-        yield from _in_folder(path, out)
-    else:
-        yield Found(path)
 
 
 def _in_folder(folder: Path, out: Path) -> Iterator[Found]:
@@ -107,8 +107,10 @@ def _videos_under(folder: Path, out: Path) -> Iterator[Path]:
         here = Path(where)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).absolute() != out)
         names = sorted(name for name in files if not name.startswith("."))
-        yield from (here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES)
-        if any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+        videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+        yield from videos
+        # Images beside videos are posters and thumbnails.
+        if not videos and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
             yield here
 
 

@@ -59,7 +59,7 @@ class TimePoint:
         return time_s >= (self.seconds or 0.0)
 
     def __str__(self) -> str:
-        return f"{self.frame_index}f" if self.frame_index is not None else f"{self.seconds:g}"
+        return f"{self.frame_index}f" if self.frame_index is not None else repr(self.seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +170,9 @@ class AnalyzeOptions:
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
-# `bin_seconds` shapes the timeline only, which is made again from the records at no cost.
-_NO_EFFECT_ON_RECORDS = {"batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
+# A model is compared by its sha256, not by the name or path that leads to it. `bin_seconds` shapes the
+# timeline only, which is made again from the records at no cost.
+_NO_EFFECT_ON_RECORDS = {"model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
 
 _TYPES: dict[str, type] = {
     "every": int, "participants": int, "threads": int, "min_face": int, "batch_size": int, "chunk_frames": int,

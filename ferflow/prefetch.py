@@ -49,19 +49,19 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
 
 def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Event) -> None:
     end = _End()
-    iterator = iter(source)
     try:
-        for item in iterator:
-            if not _put(waiting, item, stop):
-                break
-            del item
+        iterator = iter(source)
+        try:
+            for item in iterator:
+                if not _put(waiting, item, stop):
+                    break
+                del item
+        finally:
+            if (close := getattr(iterator, "close", None)) is not None:
+                close()
     except BaseException as error:  # handed to the consumer, who raises it
         end = _End(error)
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            close()
-        _put(waiting, end, stop)
+    _put(waiting, end, stop)
 
 
 def _put(waiting: queue.Queue[T | _End], item: T | _End, stop: threading.Event) -> bool:

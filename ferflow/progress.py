@@ -11,7 +11,7 @@ from typing import Self
 from tqdm import tqdm
 
 from ferflow.tasks import TaskReport, VideoTask
-from ferflow.video import timecode
+from ferflow.text import shown, timecode
 
 _STATUS_WORDS = {
     "done": "done",
@@ -88,13 +88,6 @@ class Epochs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
-
-
-def shown(text: str) -> str:
-    """File names may hold anything; control characters and broken encodings are shown, not obeyed."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
 
 
 def summary(videos: Sequence[TaskReport]) -> str:

@@ -8,7 +8,6 @@ finished video.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
+from ferflow.files import publish, temporary
 
 SCHEMA_VERSION = 1
 METADATA_KEY = b"ferflow"
-TEMPORARY_SUFFIX = ".tmp"
 UNTRACKED = -1
 """`track_id` of a face that no track has confirmed."""
 FRAMES = pa.schema(
@@ -113,12 +112,11 @@ class TableWriter:
 
     def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = 65_536) -> None:
         self.path = path
-        self._temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
         self._row_group_rows = row_group_rows
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
+        self._writer = pq.ParquetWriter(temporary(path), schema, compression="zstd")
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
@@ -128,21 +126,19 @@ class TableWriter:
             self._flush()
 
     def finish(self, metadata: dict[str, Any]) -> None:
-        """Write what waits and the metadata, and make the file durable; `publish()` names it."""
+        """Write what waits and the metadata; `publish()` names the file."""
         self._flush()
         self._writer.add_key_value_metadata({METADATA_KEY: json.dumps(metadata).encode()})
         self._writer.close()
-        with self._temporary.open("rb") as file:
-            os.fsync(file.fileno())
 
     def publish(self) -> None:
         """Give the finished file its name."""
-        self._temporary.replace(self.path)
+        publish(self.path)
 
     def discard(self) -> None:
         """Drop an unfinished file; a published one stays."""
         self._writer.close()
-        self._temporary.unlink(missing_ok=True)
+        temporary(self.path).unlink(missing_ok=True)
 
     def _flush(self) -> None:
         if self._waiting:
@@ -155,6 +151,7 @@ class RecordsWriter:
     """The pair of tables of one video. Leaving the `with` block without `finish()` leaves no file."""
 
     def __init__(self, paths: RecordPaths, labels: Sequence[str]) -> None:
+        self._paths = paths
         self._frames = TableWriter(paths.frames, FRAMES)
         self._faces = TableWriter(paths.faces, faces_schema(labels))
 
@@ -166,8 +163,10 @@ class RecordsWriter:
         """Close both files and rename them, faces last."""
         for table in (self._frames, self._faces):
             table.finish({"schema_version": SCHEMA_VERSION, **metadata})
-        # When results are replaced, new frames must never stand beside old faces.
-        self._faces.path.unlink(missing_ok=True)
+        # When results are replaced, nothing made from the old ones may stand beside the new; and as the faces
+        # go first, a run cut short here leaves an unfinished video and not a mixed one.
+        for path in (self._paths.faces, self._paths.timeline, self._paths.report):
+            path.unlink(missing_ok=True)
         self._frames.publish()
         self._faces.publish()
 
@@ -182,7 +181,7 @@ class RecordsWriter:
 
 
 def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
-    """Write a whole table, atomically."""
+    """Write a table that bears its name only once it is whole."""
     writer = TableWriter(path, table.schema)
     try:
         for batch in table.to_batches():

@@ -11,11 +11,12 @@ import os
 import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ferflow
 from ferflow.errors import RecordsError
-from ferflow.records import SCHEMA_VERSION, TEMPORARY_SUFFIX
+from ferflow.files import whole_file
+from ferflow.records import SCHEMA_VERSION
 
 NAME = "run.json"
 
@@ -25,9 +26,9 @@ class RunFile:
     """Contents of `run.json`."""
 
     options: dict[str, Any]
-    model: dict[str, str] | None
-    """Name and sha256; None when nothing had to be analysed."""
-    detector: dict[str, str] | None
+    model: dict[str, str] | None = None
+    """Name and sha256 of what the last analysis used."""
+    detector: dict[str, str] | None = None
     started: str
     """ISO 8601, with time zone."""
     finished: str | None = None
@@ -35,10 +36,39 @@ class RunFile:
     videos: list[dict[str, Any]] = field(default_factory=list)
     """One entry per input, as `TaskReport.as_dict()`."""
 
-    def put(self, entry: dict[str, Any]) -> None:
-        """Add an entry, in place of an earlier one about the same input."""
-        self.videos = [old for old in self.videos if not _same_input(old, entry)]
-        self.videos.append(entry)
+    @classmethod
+    def continued(cls, out: Path, *, options: dict[str, Any], started: str) -> Self:
+        """A new run in a folder; entries, model and detector of an earlier one are kept.
+
+        Raises:
+            RecordsError: there is a run file, but it cannot be understood.
+        """
+        path = out / NAME
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+            videos = [dict(entry) for entry in earlier["videos"]]
+        except FileNotFoundError:
+            earlier, videos = {}, []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordsError(
+                f"{path}: not a run file ({type(error).__name__}). Move it away and run again."
+            ) from error
+        models = {name: earlier.get(name) for name in ("model", "detector")}
+        return cls(options=options, started=started, videos=videos, **models)
+
+    def note(self, entry: dict[str, Any]) -> bool:
+        """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
+
+        A video that was passed over keeps the entry of the run that analysed it, or gets one if that run was cut
+        short before it could write it.
+        """
+        others = [old for old in self.videos if not _same_input(old, entry)]
+        if entry["status"] == "skipped":
+            if len(others) < len(self.videos):
+                return False
+            entry = entry | {"status": "done_with_gaps" if entry["has_gaps"] else "done"}
+        self.videos = [*others, entry]
+        return True
 
     def save(self, out: Path) -> None:
         """Write it under its name only once it is whole."""
@@ -52,31 +82,13 @@ class RunFile:
             },
             **asdict(self),
         }
-        out.mkdir(parents=True, exist_ok=True)
-        temporary = out / (NAME + TEMPORARY_SUFFIX)
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(out / NAME)
-
-
-def earlier_entries(out: Path) -> list[dict[str, Any]]:
-    """Entries that an earlier run left; empty if there was none.
-
-    Raises:
-        RecordsError: the file is there but cannot be understood.
-    """
-    path = out / NAME
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["videos"]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordsError(
-            f"{path}: not a run file ({type(error).__name__}). Move it away and run again."
-        ) from error
-    return list(entries)
+        try:
+            with whole_file(out / NAME) as part:
+                part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise RecordsError(
+                f"{out / NAME}: cannot be written ({error.strerror}). Free some space, or use another -o."
+            ) from error
 
 
 def _same_input(a: dict[str, Any], b: dict[str, Any]) -> bool:

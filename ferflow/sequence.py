@@ -19,14 +19,19 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".
 
 def images_in(folder: Path) -> list[Path]:
     """Images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
     return sorted(found, key=lambda path: _natural(path.name))
 
 
 class ImageSequence:
     """A `Source` over the images of one folder; the pts is the position in the sequence."""
 
-    def __init__(self, folder: Path, fps: float) -> None:
+    def __init__(self, folder: Path, fps: float, *, threads: int | None = None) -> None:
+        self._threads = threads
         self._images = images_in(folder)
         if not self._images:
             raise VideoError(f"{folder.name}: the folder holds no images. Nothing to analyse.")
@@ -49,7 +54,7 @@ class ImageSequence:
         """See `Source`. An image that cannot be read leaves a gap in the pts, not a shift."""
         failures = 0
         for position, path in enumerate(self._images):
-            picture = _decoded(path)
+            picture = _decoded(path, self._threads)
             if picture is None:
                 faults.n_failed += 1
                 failures += 1
@@ -74,11 +79,11 @@ def _first_header(images: list[Path]) -> VideoInfo:
     raise VideoError(f"{images[0].parent.name}: none of the {len(images)} images can be read.")
 
 
-def _decoded(path: Path) -> av.VideoFrame | None:
-    with contextlib.suppress(VideoError), contextlib.closing(Container(path)) as container:
+def _decoded(path: Path, threads: int | None) -> av.VideoFrame | None:
+    with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=threads)) as container:
         return next(container.pictures(Faults()), None)
     return None
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name.casefold())]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold())]

@@ -6,6 +6,7 @@ Only the named file is ever opened: protocols are limited to local files and pla
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from ferflow.errors import VideoError
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
 
+LARGEST_ASPECT = 4.0
+"""Pixels wider or narrower than this are no picture's but a damaged header's, and are taken for square ones."""
+
 MAX_FAILURES_IN_A_ROW = 8
 """So many undecodable packets in a row end the stream; what was read is kept (as PySceneDetect does)."""
 
@@ -30,7 +34,7 @@ MAX_FAILURES_IN_A_ROW = 8
 _DEMUXERS = frozenset(
     "mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg mpegvideo flv asf ogg mxf gif apng ivf nut "
     "yuv4mpegpipe h264 hevc m4v obu av1 vc1 dv rm wtv mjpeg nsv gxf bink roq swf amv live_flv "
-    "image2 png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
+    "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
 )
 
 _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
@@ -45,7 +49,7 @@ class VideoInfo:
     codec: str
     pix_fmt: str
     width: int
-    """Pixels, upright, once the first frame is known; until then as the codec says."""
+    """Pixels, as the codec says; before rotation."""
     height: int
     time_base: Fraction
     frame_rate: float | None
@@ -82,12 +86,17 @@ class Container:
     """A video stream in a container, read by FFmpeg through PyAV."""
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        _check_is_file(path)
+        check_is_file(path)
         try:
-            # `file:` and the whitelist: nothing in the file or its name can make FFmpeg open another.
+            # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
+            # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
             self._container = av.open(
                 f"file:{path.absolute()}",
-                options={"protocol_whitelist": "file"},
+                options={
+                    "protocol_whitelist": "file",
+                    "format_whitelist": ",".join(sorted(_DEMUXERS)),
+                    "max_pixels": str(MAX_PIXELS),
+                },
                 metadata_errors="replace",
             )
         except _NOT_A_VIDEO as error:
@@ -151,10 +160,6 @@ class Container:
             yield packet
 
     def _video_stream(self, path: Path) -> av.VideoStream:
-        if not _DEMUXERS & set(self._container.format.name.split(",")):
-            raise VideoError(
-                f"{path.name}: {self._container.format.name} is not a video container ferflow reads."
-            )
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             others = [s.type for s in self._container.streams]
@@ -185,11 +190,16 @@ class Container:
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
             duration_s_from_header=_promised_seconds(self._container, stream),
             n_frames_from_header=stream.frames or None,
-            pixel_aspect=float(stream.sample_aspect_ratio or 1),
+            pixel_aspect=_sane_aspect(float(stream.sample_aspect_ratio or 1)),
         )
 
 
-def _check_is_file(path: Path) -> None:
+def check_is_file(path: Path) -> None:
+    """Refuse what has no content to read; a pipe would be waited for without end.
+
+    Raises:
+        VideoError: missing, no regular file, empty, or not ours to read.
+    """
     try:
         status = path.stat()
     except OSError as error:
@@ -198,6 +208,12 @@ def _check_is_file(path: Path) -> None:
         raise VideoError(f"{path.name}: not a regular file.")
     if status.st_size == 0:
         raise VideoError(f"{path.name}: the file is empty (0 bytes). Copy or export it again.")
+    if not os.access(path, os.R_OK):
+        raise VideoError(f"{path.name}: may not be read. Check its permissions.")
+
+
+def _sane_aspect(aspect: float) -> float:
+    return aspect if 1 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT else 1.0
 
 
 def _promised_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
@@ -212,4 +228,6 @@ def _promised_seconds(container: av.container.InputContainer, stream: av.VideoSt
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, av.error.ArgumentError):  # how FFmpeg says that a format is not on the list
+        return "no format that ferflow reads"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -6,10 +6,11 @@ raises for what is wrong with that video.
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from ferflow import __version__
 from ferflow.errors import FerflowError, RecordsError, VideoError
-from ferflow.inputs import discover, video_id_of
+from ferflow.inputs import Found, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
@@ -26,6 +27,7 @@ from ferflow.records import (
     UNTRACKED,
     RecordPaths,
     RecordsWriter,
+    finished_videos,
     read_metadata,
     read_table,
     write_table,
@@ -34,6 +36,12 @@ from ferflow.timeline import timeline
 from ferflow.video import Video, open_video
 
 log = logging.getLogger(__name__)
+
+MOST_BINS = 1_000_000
+"""Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
+
+_TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
+"""What a timeline is made of, beside the probabilities."""
 
 Status = Literal["done", "done_with_gaps", "skipped", "failed"]
 
@@ -68,6 +76,8 @@ class TaskReport:
     """Of the video."""
     seconds: float = 0.0
     """Spent on it."""
+    has_gaps: bool = False
+    """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
     report: str | None = None
     """Path of its page, relative to the output folder."""
 
@@ -112,24 +122,22 @@ def plan(
     """What `run` would do, in order; nothing is written.
 
     Raises:
-        RecordsError: the output folder holds results of these videos made with other options, and
-            `overwrite` is not set.
+        RecordsError: the output folder holds results made with other options or another model; `overwrite`
+            excuses those of these inputs.
+        ModelError: the model that options name is missing or altered.
     """
-    tasks: list[VideoTask] = []
     taken: set[str] = set()
-    for found in discover(inputs, out=out):
-        if found.problem is not None:
-            tasks.append(VideoTask(found.path, None, problem=found.problem))
-            continue
-        try:
-            video_id = _unique(video_id_of(found.path), taken)
-        except OSError as error:
-            problem = f"{found.path.name}: cannot be read ({error.strerror})."
-            tasks.append(VideoTask(found.path, None, problem=problem))
-            continue
-        paths = RecordPaths(out, video_id)
-        tasks.append(VideoTask(found.path, paths, not overwrite and _is_finished(paths, options)))
-    return tasks
+    tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
+    finished = set(finished_videos(out))
+    mine = {task.paths.video_id for task in tasks if task.paths}
+    # All tables of a folder are read as one, so all must be made alike, also those of other inputs.
+    _refuse_other_results(out, finished - mine if overwrite else finished, options)
+    return [
+        replace(
+            task, is_finished=not overwrite and task.paths is not None and task.paths.video_id in finished
+        )
+        for task in tasks
+    ]
 
 
 def run_task(
@@ -169,11 +177,21 @@ def report_without_work(task: VideoTask) -> TaskReport:
 
 
 def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
-    """Aggregate a finished video's records into its timeline."""
+    """Aggregate a finished video's records into its timeline; a page made from an older one goes.
+
+    Raises:
+        RecordsError: the records cannot be read, or make more bins than a timeline can have.
+    """
     metadata = read_metadata(paths.faces)
+    if (n_bins := metadata["duration_s"] / options.bin_seconds) > MOST_BINS:
+        raise RecordsError(
+            f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
+            "Give a longer --bin; if the video is not that long, its timestamps are broken."
+        )
+    paths.report.unlink(missing_ok=True)
     table = timeline(
         read_table(paths.frames),
-        read_table(paths.faces),
+        read_table(paths.faces, [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
         video_id=paths.video_id,
         bin_seconds=options.bin_seconds,
         labels=metadata["labels"],
@@ -254,7 +272,7 @@ def _metadata(
         },
         "status": "done_with_gaps" if video.faults.warnings else "done",
         "warnings": list(video.faults.warnings),
-        "duration_s": video.last_time_s or 0.0,
+        "duration_s": video.end_s,
     }
 
 
@@ -267,20 +285,31 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _is_finished(paths: RecordPaths, options: AnalyzeOptions) -> bool:
-    if not paths.faces.exists():
-        return False
-    found = read_metadata(paths.faces)
-    if found["options_digest"] != options.digest():
-        other = "other options"
-    elif found["model"]["sha256"] != model_sha256(options):
-        other = "another model"
-    else:
-        return True
-    raise RecordsError(
-        f"{paths.out}: holds results of {paths.video_id} made with {other}. "
-        "Use another -o, or --overwrite to replace them."
-    )
+def _task(found: Found, out: Path, taken: set[str]) -> VideoTask:
+    if found.problem is not None:
+        return VideoTask(found.path, None, problem=found.problem)
+    try:
+        return VideoTask(found.path, RecordPaths(out, _unique(video_id_of(found.path), taken)))
+    except VideoError as error:
+        return VideoTask(found.path, None, problem=str(error))
+    except OSError as error:
+        return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
+
+
+def _refuse_other_results(out: Path, videos: set[str], options: AnalyzeOptions) -> None:
+    model = model_sha256(options)
+    for video_id in sorted(videos):
+        found = read_metadata(RecordPaths(out, video_id).faces)
+        if found["options_digest"] != options.digest():
+            made_with = "other options"
+        elif found["model"]["sha256"] != model:
+            made_with = "another model"
+        else:
+            continue
+        raise RecordsError(
+            f"{out}: holds results of {video_id} made with {made_with}. "
+            "Use another -o, or --overwrite together with all videos of this folder."
+        )
 
 
 def _unique(video_id: str, taken: set[str]) -> str:
@@ -299,6 +328,7 @@ def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: flo
         video_id=metadata["video_id"],
         status=status,
         warnings=metadata["warnings"],
+        has_gaps=metadata["status"] == "done_with_gaps",
         n_frames=counts["n_analysed"],
         n_faces=counts["n_faces"],
         n_people=counts["n_people"],
@@ -312,4 +342,6 @@ def _told(task: VideoTask, error: Exception) -> str:
         return str(error)
     # Not foreseen, so worth a trace in the log; still no reason to lose the other videos.
     log.debug("unexpected error in %s", task.source, exc_info=error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{task.source.name}: no space left for its tables. Free some and run the same command again."
     return f"{task.source.name}: unexpected {type(error).__name__}: {error}. Run with -v, and report it."

@@ -4,15 +4,17 @@
 ...     for frame in video.frames(Selection()):
 ...         print(frame.index, frame.time_s, frame.planes)
 
-Time is `(pts - first pts) * time_base` and nothing else: variable frame rate, a delayed start and dropped
-frames keep it. Frames that cannot be decoded are skipped and counted in `video.faults`.
+Time is `(pts - first pts) * time_base`: variable frame rate, a delayed start and dropped frames keep it. Only
+where broken timestamps run backwards does it go on by the usual step, with a warning. Frames that cannot be
+decoded are skipped and counted in `video.faults`.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -22,6 +24,7 @@ from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.planes import Planes, planes_of
 from ferflow.sequence import ImageSequence
 from ferflow.source import Container, Faults, Source
+from ferflow.text import timecode
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,12 +86,16 @@ class Video:
         self.info = source.info
         self.faults = Faults()
         self.n_decoded = 0
-        self.last_time_s: float | None = None
-        """Time of the last decoded frame, in seconds after the first."""
         self.rotation = 0
-        """Degrees counter-clockwise by which pictures are turned upright; known after the first frame."""
+        """Degrees counter-clockwise by which the first picture was turned upright."""
         self.size: tuple[int, int] = (self.info.width, self.info.height)
         """(width, height) in pixels, upright; known for sure after the first frame."""
+        self._clock = _Clock()
+
+    @property
+    def end_s(self) -> float:
+        """Seconds from the first frame to the end of the last one decoded so far."""
+        return self._clock.end_s
 
     def frames(self, selection: Selection) -> Iterator[Frame]:
         """Decode, in order.
@@ -96,47 +103,81 @@ class Video:
         Raises:
             DecodeError: the stream holds no frame that can be decoded.
         """
-        first_pts: int | None = None
         for picture in self._source.pictures(self.faults):
-            pts, time_base = picture.pts or 0, picture.time_base or self.info.time_base
-            if first_pts is None:
-                first_pts = pts
-                self.rotation = _quarter_turn(picture.rotation)
-            index, time_s = self.n_decoded, float((pts - first_pts) * time_base)
+            time_s = self._clock.time_of(picture, self.info.time_base)
+            index = self.n_decoded
             if selection.is_over(index, time_s):
-                return
+                break
             self.n_decoded += 1
-            self.last_time_s = time_s
             if picture.is_corrupt:
                 self.faults.n_failed += 1
             elif selection.takes(index, time_s):
-                yield self._frame(picture, index, pts, time_s)
-        self._check_end()
+                yield self._frame(picture, index, time_s)
+        else:
+            self._check_whole()
+        self._check_decoded()
 
     def close(self) -> None:
         """Let go of the file."""
         self._source.close()
 
-    def _frame(self, picture: av.VideoFrame, index: int, pts: int, time_s: float) -> Frame:
-        planes = planes_of(picture, self.rotation)
-        self.size = (planes.width, planes.height)
-        aspect = self.info.pixel_aspect if self.rotation % 180 == 0 else 1 / self.info.pixel_aspect
-        return Frame(index, pts, time_s, planes, aspect)
+    def _frame(self, picture: av.VideoFrame, index: int, time_s: float) -> Frame:
+        rotation = _quarter_turn(picture.rotation)
+        planes = planes_of(picture, rotation)
+        if index == 0:
+            self.rotation, self.size = rotation, (planes.width, planes.height)
+        aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
+        return Frame(index, picture.pts or 0, time_s, planes, aspect)
 
-    def _check_end(self) -> None:
-        name, faults = self.info.path.name, self.faults
+    def _check_decoded(self) -> None:
+        faults, clock = self.faults, self._clock
         if self.n_decoded == 0:
             raise DecodeError(
-                f"{name}: no frame could be decoded. The file is damaged or not a video; export it again."
+                f"{self.info.path.name}: no frame could be decoded. "
+                "The file is damaged or not a video; export it again."
             )
         if faults.n_failed:
             faults.warnings.append(f"{faults.n_failed} frames could not be decoded, {self.n_decoded} could")
-        promised, reached = self.info.duration_s_from_header, self.last_time_s or 0.0
-        # Headers round and count audio that outlasts the picture; a second more is a cut-off file.
-        if promised is not None and promised - reached > max(1.0, 0.05 * promised):
+        if clock.jumps_s:
+            where = ", ".join(timecode(jump) for jump in clock.jumps_s[:3])
             faults.warnings.append(
-                f"truncated: frames end at {timecode(reached)}, the header promises {timecode(promised)}"
+                f"timestamps jump back {len(clock.jumps_s)} times (at {where}); time goes on there"
             )
+
+    def _check_whole(self) -> None:
+        promised = self.info.duration_s_from_header
+        # Headers round, and count audio that outlasts the picture; more than a second is a cut-off file.
+        if promised is not None and promised - self.end_s > max(1.0, 0.05 * promised):
+            self.faults.warnings.append(
+                f"truncated: frames end at {timecode(self.end_s)}, the header promises {timecode(promised)}"
+            )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds after the first frame. Broken timestamps that run backwards go on by the usual step instead."""
+
+    first_pts: int | None = None
+    last_s: float = 0.0
+    end_s: float = 0.0
+    jumps_s: list[float] = field(default_factory=list)
+    _step_s: float = 0.0
+    _shift_s: float = 0.0
+
+    def time_of(self, picture: av.VideoFrame, time_base: Fraction) -> float:
+        time_base, pts = picture.time_base or time_base, picture.pts or 0
+        if self.first_pts is None:
+            self.first_pts = pts
+        time_s = float((pts - self.first_pts) * time_base) + self._shift_s
+        if time_s < self.last_s:
+            self._shift_s += self.last_s + self._step_s - time_s
+            time_s = self.last_s + self._step_s
+            self.jumps_s.append(time_s)
+        elif time_s > self.last_s:
+            self._step_s = time_s - self.last_s
+        self.last_s = time_s
+        self.end_s = time_s + max(float((picture.duration or 0) * time_base), self._step_s)
+        return time_s
 
 
 @contextlib.contextmanager
@@ -151,17 +192,13 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
     Raises:
         VideoError: missing, empty, not a video, no video stream, too large; one line says which.
     """
-    source: Source = ImageSequence(path, sequence_fps) if path.is_dir() else Container(path, threads=threads)
+    source: Source = (
+        ImageSequence(path, sequence_fps, threads=threads)
+        if path.is_dir()
+        else Container(path, threads=threads)
+    )
     with contextlib.closing(Video(source)) as video:
         yield video
-
-
-def timecode(seconds: float) -> str:
-    """`mm:ss.s`, or `h:mm:ss.s` from an hour on; tenths are cut off, so that none lies ahead of its time."""
-    tenths = int(seconds * 10 + 1e-6)
-    minutes, rest = divmod(tenths, 600)
-    text = f"{minutes % 60:02d}:{rest // 10:02d}.{rest % 10}"
-    return text if minutes < 60 else f"{minutes // 60}:{text}"
 
 
 def _quarter_turn(degrees: int) -> int:

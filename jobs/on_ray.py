@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ferflow.errors import OptionsError
@@ -51,11 +52,11 @@ def _reports(
         while waiting and idle:
             task, actor = waiting.pop(0), idle.pop()
             listener.started(task)
-            running[actor.run.remote(task)] = (task, actor)
+            running[actor.run.remote(_absolute(task))] = (task, actor)
         (done,), _ = ray.wait(list(running))
         task, actor = running.pop(done)
         try:
-            yield task, ray.get(done)
+            yield task, replace(ray.get(done), source=str(task.source))
             idle.append(actor)
         except ray.exceptions.RayError as error:
             yield (
@@ -63,6 +64,14 @@ def _reports(
                 TaskReport.failed(task, f"{task.source.name}: its worker died ({type(error).__name__})."),
             )
             idle.append(worker.remote(options.updated(threads=threads)))
+
+
+def _absolute(task: VideoTask) -> VideoTask:
+    """Workers stand in another folder than the user."""
+    if task.paths is None:
+        return task
+    paths = replace(task.paths, out=task.paths.out.absolute())
+    return replace(task, source=task.source.absolute(), paths=paths)
 
 
 class _Worker:

@@ -18,12 +18,11 @@ from typing import cast
 
 from filelock import FileLock, Timeout
 
-from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
+from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, RecordsError, VideoError
 from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
-from ferflow.records import RecordPaths
-from ferflow.runfile import RunFile, earlier_entries
+from ferflow.runfile import RunFile
 from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, report_without_work, write_timeline
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class RunReport:
     @property
     def with_gaps(self) -> list[TaskReport]:
         """Inputs of which a part could not be read."""
-        return [video for video in self.videos if video.status == "done_with_gaps"]
+        return [video for video in self.videos if video.has_gaps]
 
     @property
     def exit_code(self) -> int:
@@ -94,19 +93,15 @@ def run(
         file = _run_file(out, options, tools)
         ended: dict[int, TaskReport] = {}
         for task, report in _ends(tasks, options, tools, _engine(engine), listener):
-            if report.status != "failed" and task.paths is not None:
-                report = _derived(task.paths, report, options, pages)
+            report = _derived(task, report, options, pages)
             ended[id(task)] = report
             listener.ended(report)
-            if report.status != "skipped":
-                file.put(report.as_dict())
-            file.save(out)
+            if file.note(report.as_dict()):
+                file.save(out)
         file.finished = _now()
         file.save(out)
         if pages:
-            from ferflow.dashboards import write_index
-
-            write_index(out)
+            _write_index(out)
     return RunReport(out, tuple(ended[id(task)] for task in tasks))
 
 
@@ -130,32 +125,42 @@ def _engine(name: str) -> Engine:
     return cast(Engine, importlib.import_module(ENGINES[name]))
 
 
-def _derived(paths: RecordPaths, report: TaskReport, options: AnalyzeOptions, pages: bool) -> TaskReport:
-    """Bring what is made from the records up to date: the timeline, then the page."""
-    stale = needs_timeline(paths, options)
-    if stale:
-        write_timeline(paths, options)
-    if not pages:
+def _derived(task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages: bool) -> TaskReport:
+    """Bring what is made from a finished video's records up to date: the timeline, then the page."""
+    paths = task.paths
+    if paths is None or report.status == "failed":
         return report
-    from ferflow.dashboards import write_session_report
+    try:
+        if needs_timeline(paths, options):
+            write_timeline(paths, options)
+        if pages:
+            from ferflow.dashboards import write_session_report
 
-    if stale or report.status != "skipped" or not paths.report.exists():
-        try:
-            write_session_report(paths.out, paths.video_id)
-        except Exception as error:  # the data is safe on disk; a page must not cost the other videos theirs
-            log.debug("no page for %s", paths.video_id, exc_info=error)
-            return replace(report, warnings=[*report.warnings, f"no page ({type(error).__name__}: {error})"])
-    return replace(report, report=paths.report.relative_to(paths.out).as_posix())
+            if not paths.report.exists():
+                write_session_report(paths.out, paths.video_id)
+            return replace(report, report=paths.report.relative_to(paths.out).as_posix())
+    except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
+        log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
+        told = str(error) if isinstance(error, FerflowError) else f"{type(error).__name__}: {error}"
+        return TaskReport.failed(task, f"{task.source.name}: analysed, but no timeline or page. {told}")
+    return report
+
+
+def _write_index(out: Path) -> None:
+    from ferflow.dashboards import write_index
+
+    try:
+        write_index(out)
+    except OSError as error:
+        raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
 
 
 def _run_file(out: Path, options: AnalyzeOptions, tools: Tools | None) -> RunFile:
-    model = detector = None
+    file = RunFile.continued(out, options=options.as_dict(), started=_now())
     if tools is not None:
         card = tools.classifier.card
-        model = {"name": card.name, "sha256": card.sha256}
-        detector = {"name": tools.detector.name, "sha256": tools.detector.sha256}
-    file = RunFile(options=options.as_dict(), model=model, detector=detector, started=_now())
-    file.videos = earlier_entries(out)
+        file.model = {"name": card.name, "sha256": card.sha256}
+        file.detector = {"name": tools.detector.name, "sha256": tools.detector.sha256}
     return file
 
 

@@ -32,7 +32,7 @@ def test_help_names_every_option_with_its_meaning():
     for option in (
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
-        "--dry-run", "--verbose", "--quiet", "--job", "--sequence-fps",
+        "--dry-run", "--verbose", "--quiet", "--job", "--sequence-fps", "--threads", "--engine",
     ):  # fmt: skip
         assert re.search(rf"{option}\b.*\w{{3,}}", told), option
 
@@ -142,7 +142,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_no_half_file(tmp_path, 
     command = [sys.executable, "-m", "ferflow", "analyze", str(video), "-o", str(out), "--no-report"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not list(out.glob("frames/*.tmp")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(out.glob("frames/.*.tmp")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)

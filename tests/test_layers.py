@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
-    {"ferflow", "errors"},
+    {"ferflow", "errors", "files", "text"},
     {"options", "records"},
     {"planes"},
     {"source"},
@@ -36,7 +36,7 @@ LEVELS = [
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 # Choices between implementations, made inside a function of the contract's own module.
-KNOWN = {("faces", "yunet"), ("faces", "haar"), ("ferflow", "*")}
+KNOWN = {("faces", "yunet"), ("faces", "haar")}
 
 
 def modules() -> list[tuple[str, Path]]:

@@ -82,4 +82,7 @@ def test_the_digest_follows_what_changes_results_and_nothing_else():
         base.digest() == AnalyzeOptions(batch_size=7, chunk_frames=1, bin_seconds=5.0, device="cpu").digest()
     )
     assert base.digest() != AnalyzeOptions(score=0.6).digest()
+    assert (
+        AnalyzeOptions(end=TimePoint(12345.678)).digest() != AnalyzeOptions(end=TimePoint(12345.7)).digest()
+    )
     assert base.digest() != AnalyzeOptions(start=TimePoint(1.0)).digest()

@@ -74,3 +74,29 @@ def test_at_most_depth_plus_two_items_exist():
             next(items)
             time.sleep(0.01)
             assert made - taken <= 3 + 1  # and the one in the consumer's hand
+
+
+class Stubborn:
+    """A source that fails at a chosen step."""
+
+    def __init__(self, *, at: str) -> None:
+        self.at = at
+
+    def __iter__(self):
+        if self.at == "start":
+            raise LookupError("start")
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def close(self):
+        if self.at == "close":
+            raise LookupError("close")
+
+
+@pytest.mark.parametrize("at", ["start", "close"])
+def test_an_error_at_either_end_of_the_source_is_raised_too(at):
+    with pytest.raises(LookupError, match=at):
+        list(prefetch(Stubborn(at=at), depth=2))
+    assert decode_threads() == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from fractions import Fraction
 
 import duckdb
@@ -13,6 +14,7 @@ import pytest
 
 import ferflow
 from ferflow.errors import RecordsError
+from ferflow.files import temporary
 from ferflow.inputs import discover, video_id_of
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
@@ -120,6 +122,43 @@ def test_a_truncated_file_keeps_what_was_read_and_says_so(tmp_path):
     assert 10 < len(ferflow.load_frames(out)) < 250
 
 
+def test_a_second_run_ends_as_the_first_did(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", face_frames(250, step=0))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    out = tmp_path / "out"
+    assert [run([cut], out, pages=False).exit_code for _ in range(2)] == [10, 10]
+    assert entry(out, "cut.mkv")["status"] == "done_with_gaps"
+
+
+def test_what_an_interrupted_run_did_not_write_down_the_next_one_does(tmp_path, face_video):
+    out = tmp_path / "out"
+    run([face_video], out, pages=False)
+    written = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(written | {"videos": []}))
+    run([face_video], out, pages=False)
+    assert entry(out, "face.mp4")["status"] == "done"
+    assert json.loads((out / "run.json").read_text())["model"]["name"] == "mean"
+
+
+def test_records_that_make_no_timeline_fail_alone_and_again(tmp_path, face_video):
+    other = write_video(tmp_path / "other.mp4", face_frames(6))
+    out = tmp_path / "out"
+    absurd = AnalyzeOptions(bin_seconds=1e-6)
+    for status in ("done", "skipped"):
+        report = run([face_video, other], out, absurd, pages=False)
+        assert [video.status for video in report.videos] == ["failed", status]
+        assert "--bin" in report.videos[0].error
+
+
+def test_readers_of_whole_folders_do_not_see_half_written_files(tmp_path, face_video):
+    out = tmp_path / "out"
+    run([face_video], out, pages=False)
+    temporary(out / "faces" / "other-0123abcd.parquet").write_bytes(b"half")
+    assert len(pd.read_parquet(out / "faces")) == 30
+    assert polars.read_parquet(out / "faces" / "*.parquet").height == 30
+
+
 def test_a_second_run_does_only_the_rest(tmp_path, face_video):
     out = tmp_path / "out"
     run([face_video], out)
@@ -141,6 +180,27 @@ def test_other_options_are_never_mixed_in_silence(tmp_path, face_video):
     assert len(ferflow.load_frames(out)) == 30
     run([face_video], out, AnalyzeOptions(every=2), overwrite=True, pages=False)
     assert len(ferflow.load_frames(out)) == 15
+
+
+def test_other_options_for_another_video_are_not_mixed_in_either(tmp_path, face_video):
+    out = tmp_path / "out"
+    other = write_video(tmp_path / "other.mp4", face_frames(6))
+    run([face_video], out, pages=False)
+    for overwrite in (False, True):
+        with pytest.raises(RecordsError, match="other options"):
+            run([other], out, AnalyzeOptions(every=2), overwrite=overwrite, pages=False)
+    assert len(ferflow.load_frames(out)) == 30
+
+
+def test_a_page_never_outlives_the_data_it_shows(tmp_path, face_video):
+    out = tmp_path / "out"
+    run([face_video], out)
+    (page,) = (out / "reports").iterdir()
+    before = page.read_bytes()
+    run([face_video], out, AnalyzeOptions(every=5), overwrite=True, pages=False)
+    assert not page.exists()
+    run([face_video], out, AnalyzeOptions(every=5))
+    assert page.read_bytes() != before
 
 
 def test_another_model_is_never_mixed_in_silence(tmp_path, face_video, monkeypatch):
@@ -203,16 +263,20 @@ def test_an_interruption_leaves_no_half_written_file_and_keeps_the_finished_one(
 def test_two_runs_never_write_into_one_folder_at_once(tmp_path, face_video):
     out = tmp_path / "out"
 
+    refused = []
+
     class Second:
         def planned(self, n_videos):
             with pytest.raises(RecordsError, match="another ferflow"):
                 run([face_video], out)
+            refused.append(True)
 
         def started(self, task): ...
         def ended(self, report): ...
         def progress(self, seconds, of_seconds): ...
 
     assert run([face_video], out, pages=False, listener=Second()).exit_code == 0
+    assert refused
 
 
 def test_hostile_names_stay_inside_the_output_folder(tmp_path, face_video):
@@ -235,8 +299,11 @@ def test_hostile_names_stay_inside_the_output_folder(tmp_path, face_video):
     report = run([inputs / name for name in names], out)
     assert {video.status for video in report.videos} == {"done"}
     assert len({video.video_id for video in report.videos}) == len(names)
-    assert all(out in path.resolve().parents for path in out.rglob("*"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+    assert {path.name for path in out.iterdir()} == {
+        ".ferflow.lock", "assets", "faces", "frames", "index.html", "reports", "run.json", "timeline",
+    }  # fmt: skip
+    assert all(re.fullmatch(r"[\w.-]+", path.name) for path in out.rglob("*"))
 
 
 def test_folders_are_searched_all_the_way_down_and_the_output_is_not(tmp_path):
@@ -260,6 +327,19 @@ def test_folders_are_searched_all_the_way_down_and_the_output_is_not(tmp_path):
         "deep/er/b.MOV",
         "shots",
     ]
+
+
+def test_a_poster_beside_videos_is_no_video(tmp_path):
+    for name in ("a.mp4", "cover.png"):
+        (tmp_path / name).touch()
+    assert [item.path.name for item in discover([tmp_path], out=tmp_path / "out")] == ["a.mp4"]
+
+
+def test_one_file_under_two_names_is_analysed_once(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.mp4").touch()
+    again = tmp_path / "one" / ".." / "one" / "a.mp4"
+    assert len(discover([tmp_path / "one" / "a.mp4", again], out=tmp_path / "out")) == 1
 
 
 def test_globs_are_expanded_and_nothing_is_done_twice(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from ferflow.errors import DecodeError, VideoError
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.video import Selection, open_video, timecode
+from ferflow.video import Selection, open_video
 from tests.conftest import numbered_image, write_audio, write_video
 
 
@@ -150,24 +152,61 @@ def test_a_truncated_file_yields_every_frame_before_the_damage(tmp_path):
     assert any("truncated" in warning for warning in video.faults.warnings)
 
 
+def test_damage_is_told_of_a_range_too(tmp_path):
+    path, _ = spoilt(tmp_path)
+    _, video = read(path, end=TimePoint(1.6))
+    assert video.faults.warnings == ["3 frames could not be decoded, 37 could"]
+
+
+@pytest.mark.parametrize("pts", [[0], [0, 2000, 4000, 6000], [0, 40, 80, 5000]])
+def test_long_last_frames_are_not_taken_for_truncation(tmp_path, pts):
+    path = write_video(tmp_path / "slides.mp4", [numbered_image(i) for i in range(len(pts))], pts=pts)
+    _, video = read(path)
+    assert video.faults.warnings == []
+
+
+def test_time_never_runs_backwards_where_timestamps_do(tmp_path):
+    parts = [
+        write_video(tmp_path / f"{start}.ts", [numbered_image(i) for i in range(20)],
+                    pts=range(start, start + 20 * 3600, 3600), time_base=Fraction(1, 90_000))
+        for start in (1_800_000, 0)
+    ]  # fmt: skip
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames, video = read(joined)
+    times = [frame.time_s for frame in frames]
+    assert len(frames) > 30
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+    assert times[-1] < 3
+    assert any("jump back" in warning for warning in video.faults.warnings)
+
+
 def test_a_whole_file_has_no_warnings(tmp_path):
     _, video = read(write_video(tmp_path / "a.mp4", [numbered_image(i) for i in range(40)]))
     assert video.faults.warnings == []
     assert video.faults.n_failed == 0
 
 
-def test_corrupt_frames_are_skipped_and_counted(tmp_path):
+def spoilt(tmp_path: Path) -> tuple[Path, tuple[int, ...]]:
+    """A video of 60 frames, four of which cannot be decoded."""
+    gone = (10, 11, 30, 45)
     path = write_video(tmp_path / "a.avi", [face(i) for i in range(60)], codec="mjpeg", pix_fmt="yuvj420p",
                        time_base=Fraction(1, 25), pts=range(60))  # fmt: skip
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
     content = bytearray(path.read_bytes())
-    for number in (10, 11, 30, 45):
+    for number in gone:
         position, size = packets[number]
         start = content.index(b"\xff\xd8\xff", position)
         content[start : start + size] = bytes(size)
     path.write_bytes(content)
+    return path, gone
+
+
+def test_corrupt_frames_are_skipped_and_counted(tmp_path):
+    path, gone = spoilt(tmp_path)
     frames, video = read(path)
+    assert {round(frame.time_s * 25) for frame in frames} == set(range(60)) - set(gone)
     assert len(frames) == 56
     assert video.faults.n_failed == 4
     assert frames[-1].time_s == pytest.approx(59 / 25)
@@ -199,6 +238,7 @@ def test_an_unreadable_image_leaves_a_gap_in_time_and_is_counted(tmp_path):
     for number in range(4):
         cv2.imwrite(str(tmp_path / f"{number}.png"), numbered_image(number))
     (tmp_path / "1.png").write_bytes(b"no png")
+    (tmp_path / "._1.png").write_bytes(b"what other systems leave behind")
     with open_video(tmp_path, sequence_fps=10) as video:
         frames = list(video.frames(Selection()))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.2, 0.3])
@@ -267,6 +307,21 @@ def test_what_is_no_video_is_refused_in_one_line_that_names_it(tmp_path, make):
     assert not isinstance(caught.value, DecodeError)
 
 
+@pytest.mark.parametrize("target", ["there.mp4", "not_there.mp4"])
+def test_a_playlist_is_refused_before_what_it_names_is_looked_for(tmp_path, target):
+    write_video(tmp_path / "there.mp4", [numbered_image(i) for i in range(5)])
+    path = tmp_path / "list.mp4"
+    path.write_text(f"ffconcat version 1.0\nfile '{target}'\n")
+    with pytest.raises(VideoError, match=r"list\.mp4: not a video \(no format that ferflow reads\)"):
+        read(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match="not a regular file"):
+        read(tmp_path / "a.mp4")
+
+
 def test_audio_only_says_what_it_found(tmp_path):
     with pytest.raises(VideoError, match="1 audio"):
         read(audio_only(tmp_path))
@@ -298,21 +353,6 @@ def test_a_frame_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch
     monkeypatch.setattr("ferflow.source.MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(VideoError, match="over the limit"):
         read(path)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "00:00.0"),
-        (59.96, "00:59.9"),
-        (61.25, "01:01.2"),
-        (3600, "1:00:00.0"),
-        (0.3, "00:00.3"),
-        (7325.5, "2:02:05.5"),
-    ],
-)
-def test_time_codes(seconds, text):
-    assert timecode(seconds) == text
 
 
 def test_real_clips_have_the_frames_and_times_an_independent_loop_finds(clips):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ferflow.errors import ModelError
+from ferflow.files import whole_file
 
 FORMAT = 1
 """Raised when an older ferflow could misread a newer card."""
@@ -122,9 +123,10 @@ class ModelCard:
     def save(self, path: Path) -> None:
         """Write the card as JSON, whole or not at all."""
         table = {name: value for name, value in asdict(self).items() if name != "folder"}
-        part = path.with_name(path.name + ".tmp")
-        part.write_text(json.dumps({"format": FORMAT, **table}, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        part.replace(path)
+        with whole_file(path) as part:
+            part.write_text(
+                json.dumps({"format": FORMAT, **table}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+            )
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
+from ferflow.files import whole_file
 from ferflow.models.cnn import CONTRAST_FLOOR, KerasModel
 
 FloatArray = npt.NDArray[np.float32]
@@ -38,9 +39,8 @@ def to_onnx(model: KerasModel, path: Path) -> None:
     import onnx
 
     graph = _Graph(model)
-    part = path.with_name(path.name + ".tmp")
-    onnx.save_model(graph.proto(), str(part))
-    part.replace(path)
+    with whole_file(path) as part:
+        onnx.save_model(graph.proto(), str(part))
 
 
 class _Graph:

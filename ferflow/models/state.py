@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
+from ferflow.files import whole_file
 from ferflow.models.cnn import KerasModel
 from ferflow.models.options import TrainOptions
 
@@ -135,6 +136,5 @@ def begin_with(path: Path, model: KerasModel) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    part = path.with_suffix(path.suffix + ".tmp")
-    part.write_bytes(content)
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_bytes(content)
