@@ -14,7 +14,7 @@ from ferflow.summaries import Coverage, Peak, Person, audience, coverage, peak_e
 from ferflow.tally import FloatArray, column
 
 SMALL_FACE_PX = 30.0
-"""Below this height in pixels of the source, a face is a guess: the models see 48 px or more."""
+"""Below this side in pixels of the source, a face is a guess: the models see 48 px or more."""
 
 BLURRY_BELOW = 80.0
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
@@ -49,7 +49,7 @@ class Session:
     n_small: int
     """Faces below `SMALL_FACE_PX`."""
     face_px: tuple[float, float, float]
-    """Lower quartile, median and upper quartile of the faces' height in pixels of the source; NaN without."""
+    """Lower quartile, median and upper quartile of the sides of the crops, in pixels of the source; NaN without."""
     n_blurry: int
     """Faces less sharp than `BLURRY_BELOW`."""
     sharpness: float

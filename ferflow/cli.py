@@ -227,6 +227,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of everything drawn at random.", metavar="N")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a step.", metavar="N")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.", metavar="R")] = None,
+    mixup: Annotated[
+        float | None, typer.Option(help="Strength of mixing pairs of images; 0: none.", metavar="A")
+    ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Begin with the best weights of an earlier run.", metavar="FOLDER")
     ] = None,
@@ -252,7 +255,7 @@ def train(
     _log_to_stderr(verbose=verbose, quiet=quiet)
     chosen: dict[str, Any] = {
         "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size,
-        "learning_rate": learning_rate, "patience": patience,
+        "learning_rate": learning_rate, "mixup": mixup, "patience": patience,
     }  # fmt: skip
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part
