@@ -48,6 +48,13 @@ def test_the_merged_head_equals_the_blend_of_logits(trained, served):
     assert np.asarray(served.predict_on_batch(crops())) == pytest.approx(blend, abs=1e-4)
 
 
+def test_a_shift_of_logits_is_part_of_the_merged_head(trained, served):
+    shift = np.arange(7, dtype=np.float32)
+    shifted = cnn.serve(trained, "resnet-tiny", TWO, label_share=0.3, shift=shift)
+    difference = np.asarray(shifted.predict_on_batch(crops())) - np.asarray(served.predict_on_batch(crops()))
+    assert difference == pytest.approx(np.tile(shift, (5, 1)), abs=1e-4)
+
+
 def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
     to_onnx(served, tmp_path / "m.onnx")
     for n in (1, 5):

@@ -8,8 +8,9 @@ import pytest
 
 from ferflow.errors import OptionsError
 from ferflow.models import registry, state
+from ferflow.models.dataset import Split
 from ferflow.models.evaluate import softmax
-from ferflow.models.finish import best_blend, class_prior, fit_temperature
+from ferflow.models.finish import Blend, best_blend, fit_temperature, learnt_prior
 from ferflow.models.labelled import LABELS, Faces
 from ferflow.models.train import TrainOptions, train
 
@@ -178,8 +179,9 @@ def test_the_blend_prefers_the_head_that_is_right():
     images, labels, votes = faces(20, seed=1)
     right, wrong = np.eye(7, dtype=np.float32)[labels], np.eye(7, dtype=np.float32)[7 - labels]
     known = Faces(images=images, labels=labels, votes=votes)
-    assert best_blend({"label_head": right, "vote_head": wrong}, known) > 0.5
-    assert best_blend({"label_head": wrong, "vote_head": right}, known) < 0.5
+    parts = Split(known, known, leaks=0)
+    assert best_blend({"label_head": right, "vote_head": wrong}, parts).share > 0.5
+    assert best_blend({"label_head": wrong, "vote_head": right}, parts).share < 0.5
 
 
 def test_blending_heads_blends_their_log_priors():
@@ -188,7 +190,17 @@ def test_blending_heads_blends_their_log_priors():
     happy = (labels == 3).mean()
     voted = 0.8 * happy + 0.2 * (1 - happy)
     odds = np.sqrt(happy / (1 - happy) * voted / (1 - voted))
-    assert class_prior(known, 0.5)[3] == pytest.approx(odds / (1 + odds), abs=1e-3)
+    assert learnt_prior(known, 0.5)[3] == pytest.approx(odds / (1 + odds), abs=1e-3)
+
+
+def test_dividing_the_prior_out_leaves_what_the_card_says():
+    learnt = np.array([0.04, 0.16, 0.8], np.float32)
+    half = Blend(0.5, 0.5, learnt)
+    assert half.prior == pytest.approx(np.sqrt(learnt) / np.sqrt(learnt).sum(), abs=1e-5)
+    assert Blend(0.5, 1.0, learnt).prior == pytest.approx([1 / 3] * 3, abs=1e-5)
+    # Someone who has seen nothing answers with the prior learnt; what is served then is the prior left.
+    nothing = {"label_head": np.log(learnt)[None], "vote_head": np.log(learnt)[None]}
+    assert softmax(half(nothing))[0] == pytest.approx(half.prior, abs=1e-5)
 
 
 def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):

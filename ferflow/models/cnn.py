@@ -115,17 +115,25 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
 
 
 def serve(
-    trained: KerasModel, recipe: str, network: Network, *, label_share: float, input_size: int = 48
+    trained: KerasModel,
+    recipe: str,
+    network: Network,
+    *,
+    label_share: float,
+    shift: npt.ArrayLike = 0.0,
+    input_size: int = 48,
 ) -> KerasModel:
     """Copy a trained network into its one-headed form; two heads become one that blends their logits.
 
-    Both heads are linear in the same features, so `w * a + (1 - w) * b` is again one linear head.
+    Both heads are linear in the same features, so `w * a + (1 - w) * b` is again one linear head, and so it is
+    after a shift of its logits.
 
     Args:
         trained: from `build(recipe, network)`.
         recipe: its recipe name.
         network: what it was built with.
         label_share: weight w of the label head, 0..1; the vote head has the rest.
+        shift: (K,), added to the logits of each class.
         input_size: side of the images it will be served, pixels.
     """
     served = build(recipe, Network(classes=network.classes, input_size=input_size))
@@ -133,11 +141,10 @@ def serve(
     for layer in served.layers:
         if layer.name in names and layer.weights:
             layer.set_weights(trained.get_layer(layer.name).get_weights())
-    if network.two_heads:
-        heads = [trained.get_layer(name).get_weights() for name in (LABEL_HEAD, VOTE_HEAD)]
-        served.get_layer(SERVED_HEAD).set_weights(
-            [label_share * a + (1 - label_share) * b for a, b in zip(*heads, strict=True)]
-        )
+    names_of_heads = (LABEL_HEAD, VOTE_HEAD) if network.two_heads else (SERVED_HEAD,) * 2
+    labels, votes = (trained.get_layer(name).get_weights() for name in names_of_heads)
+    kernel, bias = (label_share * a + (1 - label_share) * b for a, b in zip(labels, votes, strict=True))
+    served.get_layer(SERVED_HEAD).set_weights([kernel, bias + shift])
     return served
 
 

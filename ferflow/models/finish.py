@@ -1,6 +1,6 @@
 """From trained weights to a model that can be shipped: one head, a temperature, files and a card.
 
-The blend of the two heads and the temperature are chosen on the selection split, which the card says.
+The blend of heads, the prior and the temperature are chosen on the selection split, which the card says.
 """
 
 from __future__ import annotations
@@ -26,8 +26,41 @@ from ferflow.models.targets import logits, vote_shares
 
 FloatArray = npt.NDArray[np.float32]
 
-BLENDS = tuple(share / 10 for share in range(11))
+SHARES = tuple(share / 10 for share in range(11))
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TEMPERATURES = (0.2, 5.0)
+LEAST_SHARE = 1e-3
+"""Of a class that training lacks: dividing out a prior of nothing would make it the answer to everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How the heads' logits become those that are served."""
+
+    share: float
+    """Of the label head, 0..1; the vote head has the rest."""
+    tau: float
+    """Power of the class prior that is divided out, 0..1 (Menon et al., 2021, logit adjustment)."""
+    learnt: FloatArray
+    """Class shares (7,) that the blended heads have learnt to assume."""
+
+    @property
+    def shift(self) -> FloatArray:
+        """What is added to the blended logits, (7,)."""
+        return (-self.tau * np.log(self.learnt)).astype(np.float32)
+
+    @property
+    def prior(self) -> tuple[float, ...]:
+        """Class shares that are still assumed after the shift."""
+        left = self.learnt ** (1 - self.tau)
+        return tuple(round(float(part), 6) for part in left / left.sum())
+
+    def __call__(self, answers: dict[str, FloatArray]) -> FloatArray:
+        """Blend logits (N, 7) by head into those that are served."""
+        if cnn.SERVED_HEAD in answers:
+            return answers[cnn.SERVED_HEAD] + self.shift
+        votes = (1 - self.share) * answers[cnn.VOTE_HEAD]
+        return self.share * answers[cnn.LABEL_HEAD] + votes + self.shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +78,18 @@ class Trained:
     """How many were trained."""
 
 
-def finish(trained: Trained, out: Path, note: str = "") -> ModelCard:
-    """Write `NAME.weights.h5`, `NAME.onnx` and `card.json` into `out` and return the card."""
+def finish(trained: Trained, out: Path, note: str = "", *, blend: Blend | None = None) -> ModelCard:
+    """Write `NAME.weights.h5`, `NAME.onnx` and `card.json` into `out` and return the card.
+
+    `blend` is chosen by `best_blend` unless given.
+    """
     name, recipe = trained.options.name, trained.options.recipe
     model = cnn.build(recipe, trained.network)
     model.set_weights(list(trained.weights))
     answers = logits(model, trained.parts.selection.images)
-    share = best_blend(answers, trained.parts.selection) if trained.network.two_heads else 1.0
-    blended = _blend(answers, share)
-    temperature = fit_temperature(blended, trained.parts.selection.labels)
-    served = cnn.serve(model, recipe, trained.network, label_share=share)
+    blend = blend or best_blend(answers, trained.parts)
+    temperature = fit_temperature(blend(answers), trained.parts.selection.labels)
+    served = cnn.serve(model, recipe, trained.network, label_share=blend.share, shift=blend.shift)
     files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
     to_onnx(served, out / files["onnx"])
     _save_weights(served, out / files["keras"])
@@ -63,14 +98,14 @@ def finish(trained: Trained, out: Path, note: str = "") -> ModelCard:
         recipe=recipe,
         labels=LABELS,
         temperature=round(temperature, 4),
-        prior=class_prior(trained.parts.training, share),
-        prior_note=_prior_note(trained, share),
+        prior=blend.prior,
+        prior_note=_prior_note(trained, blend),
         files={backend: WeightFile(file, sha256_of(out / file)) for backend, file in files.items()},
         data=trained.data,
         rows=len(trained.parts.training),
         leaks=trained.parts.leaks,
         seed=trained.options.seed,
-        selection=_selection_note(trained, share),
+        selection=_selection_note(trained),
         note=note,
         folder=out,
     )
@@ -79,18 +114,20 @@ def finish(trained: Trained, out: Path, note: str = "") -> ModelCard:
     return card
 
 
-def best_blend(answers: dict[str, FloatArray], faces: Faces) -> float:
-    """Choose the label head's share by the mean of accuracy and macro recall on both kinds of labels.
+def best_blend(answers: dict[str, FloatArray], parts: Split) -> Blend:
+    """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
-    One kind alone would let the blend forget either FER2013's rare classes or the annotators' majority.
+    One kind alone would let the blend forget either FER2013's labels or the annotators' majority; accuracy
+    alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice.
     """
 
-    def merit(share: float) -> float:
-        return float(
-            np.mean([[s.accuracy, s.macro_recall] for s in _both(softmax(_blend(answers, share)), faces)])
-        )
+    def merit(blend: Blend) -> float:
+        found = _both(softmax(blend(answers)), parts.selection)
+        return float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found]))
 
-    return max(BLENDS, key=merit)
+    shares = SHARES if cnn.VOTE_HEAD in answers else (1.0,)
+    learnt = {share: learnt_prior(parts.training, share) for share in shares}
+    return max((Blend(share, tau, learnt[share]) for share in shares for tau in TAUS), key=merit)
 
 
 def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float:
@@ -103,15 +140,16 @@ def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float
     return float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x)
 
 
-def class_prior(training: Faces, share: float) -> tuple[float, ...]:
-    """Class shares a blend of heads has learnt to assume; blending logits blends log priors."""
+def learnt_prior(training: Faces, share: float) -> FloatArray:
+    """Class shares (7,) a blend of heads has learnt to assume; blending logits blends log priors."""
     hard = np.bincount(training.labels, minlength=len(LABELS)) / len(training)
-    prior = hard
+    prior = np.maximum(hard, LEAST_SHARE)
     if training.votes is not None:
         soft = vote_shares(training.votes)
         soft = soft[soft.sum(axis=1) > 0].mean(axis=0)
-        prior = np.maximum(hard, 1e-6) ** share * np.maximum(soft, 1e-6) ** (1 - share)
-    return tuple(round(float(part), 6) for part in prior / prior.sum())
+        prior = prior**share * np.maximum(soft, LEAST_SHARE) ** (1 - share)
+    shares: FloatArray = (prior / prior.sum()).astype(np.float32)
+    return shares
 
 
 def score(card: ModelCard, faces: Faces) -> dict[str, Any]:
@@ -129,12 +167,6 @@ def _both(probs: FloatArray, faces: Faces) -> list[Scores]:
         truth = majority(faces.votes)
         found.append(evaluate(probs[truth >= 0], truth[truth >= 0], LABELS))
     return found
-
-
-def _blend(answers: dict[str, FloatArray], share: float) -> FloatArray:
-    if cnn.SERVED_HEAD in answers:
-        return answers[cnn.SERVED_HEAD]
-    return share * answers[cnn.LABEL_HEAD] + (1 - share) * answers[cnn.VOTE_HEAD]
 
 
 def _onnx(card: ModelCard) -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
@@ -158,13 +190,14 @@ def _save_weights(model: cnn.KerasModel, path: Path) -> None:
     part.replace(path)
 
 
-def _prior_note(trained: Trained, share: float) -> str:
-    if not trained.network.two_heads:
-        return "class shares of the training labels"
-    return f"training labels^{share:g} x annotators' votes^{1 - share:g}, normalised"
+def _prior_note(trained: Trained, blend: Blend) -> str:
+    learnt = "class shares of the training labels"
+    if trained.network.two_heads:
+        learnt = f"training labels^{blend.share:g} x annotators' votes^{1 - blend.share:g}"
+    return f"({learnt})^{1 - blend.tau:g}, normalised; share {blend.share:g} of the label head, tau {blend.tau:g}"
 
 
-def _selection_note(trained: Trained, share: float) -> str:
+def _selection_note(trained: Trained) -> str:
     selection = trained.parts.selection
     rows = f"{SELECTION if selection.usage is not None else 'a held-out tenth'}, {len(selection)} rows"
-    return f"{rows}: best of {trained.epochs} epochs, share {share:g} of the label head, temperature"
+    return f"{rows}: best of {trained.epochs} epochs, blend of heads, prior, temperature"
