@@ -323,6 +323,7 @@ def _frame_facts(session: Session) -> Section:
         ("Sampling", _sampling(session)),
         ("Decoded", count(counts.get("n_decoded"))),
         ("Could not be decoded", count(counts.get("n_failed"))),
+        ("Damaged, left out", count(counts.get("n_damaged"))),
         ("Analysed", count(cover.n_frames)),
         ("With a face", f"{count(cover.n_frames_with_face)} ({percent(cover.share)})"),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),

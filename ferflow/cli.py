@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from ferflow import __version__
-from ferflow.errors import EXIT_INTERRUPTED, FerflowError, ModelError
+from ferflow.errors import EXIT_INTERRUPTED, FerflowError, ModelError, OptionsError
 from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
 from ferflow.text import shown
 
@@ -39,13 +39,34 @@ _DEFAULTS = AnalyzeOptions()
 
 EngineName = Literal["local", "ray"]
 
+
+def _time(text: str) -> TimePoint:
+    try:
+        return TimePoint.parse(text)
+    except OptionsError as error:  # typer would put "Value error" before it
+        raise typer.BadParameter(str(error)) from error
+
+
+def _named(text: str) -> str:
+    """An unset shell variable must not mean the current folder."""
+    if not text:
+        raise typer.BadParameter("empty name")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_named(text))
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT", help="Video files, folders (recursive), globs, folders of numbered images."
+        metavar="INPUT",
+        parser=_named,
+        help="Video files, folders (recursive), globs, folders of numbered images.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=_folder, metavar="FOLDER", help="Output folder.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with traces of unexpected errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -76,21 +97,19 @@ def analyze(
     start: Annotated[
         TimePoint | None,
         typer.Option(
-            parser=TimePoint.parse,
+            parser=_time,
             metavar="TIME",
             help="Begin here: 12.5 (seconds), 300f (frame) or 1:30.5 (timecode).",
         ),
     ] = None,
     end: Annotated[
         TimePoint | None,
-        typer.Option(
-            parser=TimePoint.parse, metavar="TIME", help="Stop before this point; written as --start."
-        ),
+        typer.Option(parser=_time, metavar="TIME", help="Stop before this point; written as --start."),
     ] = None,
     min_face: Annotated[
         int | None,
         typer.Option(
-            help="Smallest face looked for, in pixels.  [default: 1/15 of the short side, at least 24]",
+            help="Smallest face looked for, in pixels, 10 or more.  [default: 1/15 of the short side, at least 24]",
             metavar="PX",
         ),
     ] = None,
@@ -101,7 +120,8 @@ def analyze(
     score: Annotated[
         float | None,
         typer.Option(
-            help=f"Leave out detections scored below this, 0 to 1.  [default: {_DEFAULTS.score}]", metavar="S"
+            help=f"Leave out detections scored below this, 0.1 to 1.  [default: {_DEFAULTS.score}]",
+            metavar="S",
         ),
     ] = None,
     model: Annotated[

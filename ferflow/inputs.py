@@ -37,7 +37,7 @@ class Found:
 def discover(inputs: Sequence[str | Path], *, out: Path) -> list[Found]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
-    A folder's hidden files and the output folder are passed over; a folder that holds images, and no videos, is
+    A folder's hidden files and the output folder are passed over; a folder of numbered images without videos is
     one video.
     """
     found = [item for text in inputs for item in _expanded(str(text), out.absolute())]
@@ -110,7 +110,7 @@ def _videos_under(folder: Path, out: Path) -> Iterator[Path]:
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
         yield from videos
         # Images beside videos are posters and thumbnails.
-        if not videos and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+        if not videos and len(images_in(here)) > 1:
             yield here
 
 

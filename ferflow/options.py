@@ -79,7 +79,7 @@ class AnalyzeOptions:
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
     score: float = 0.7
-    """Detections scored below this are left out, in [0, 1]; Haar gives every box the score 1."""
+    """Detections scored below this are left out, in [0.1, 1]; Haar gives every box the score 1."""
     model: str = "default"
     """Name of an installed expression model, or the path of a model card."""
     participants: int | None = None
@@ -109,8 +109,14 @@ class AnalyzeOptions:
         self._check_bounds()
         if self.min_face is not None and self.min_face < 10:
             raise OptionsError(f"min_face must be at least 10 pixels, got {self.min_face}")
-        if not 0 <= self.score <= 1:
-            raise OptionsError(f"score must be in [0, 1], got {self.score}")
+        if not 0.1 <= self.score <= 1:
+            raise OptionsError(
+                f"score must be in [0.1, 1], got {self.score}: below, everything looks like a face"
+            )
+        if self.threads is not None and self.threads > 256:
+            raise OptionsError(f"threads must be at most 256, got {self.threads}")
+        if self._is_empty_range():
+            raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
             raise OptionsError("every and fps both choose frames: give one of them")
         for name, choices in _CHOICES.items():
@@ -129,7 +135,14 @@ class AnalyzeOptions:
         for name in ("fps", "sequence_fps", "bin_seconds"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e6:
-                raise OptionsError(f"{name} must be above 0, got {value}")
+                raise OptionsError(f"{name} must be above 0 and below 1000000, got {value}")
+
+    def _is_empty_range(self) -> bool:
+        if self.start is None or self.end is None:
+            return False
+        starts = (self.start.seconds, self.start.frame_index)
+        pairs = zip(starts, (self.end.seconds, self.end.frame_index), strict=True)
+        return any(low is not None and high is not None and high <= low for low, high in pairs)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:

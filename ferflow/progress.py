@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -53,12 +54,15 @@ class Bars:
     def ended(self, report: TaskReport) -> None:
         """See `Listener`."""
         self._videos.update()
-        name = shown(report.source.replace("\\", "/").rsplit("/", 1)[-1])
         if report.error:
-            tqdm.write(f"ferflow: failed: {shown(report.error)}", file=sys.stderr)
+            # The whole path: two folders may hold files of the same name.
+            why = report.error.removeprefix(f"{report.source}: ").removeprefix(
+                f"{Path(report.source).name}: "
+            )
+            tqdm.write(f"ferflow: failed: {shown(report.source)}: {shown(why)}", file=sys.stderr)
         if report.status != "skipped":
             for warning in report.warnings:
-                tqdm.write(f"ferflow: {name}: {shown(warning)}", file=sys.stderr)
+                tqdm.write(f"ferflow: {shown(report.source)}: {shown(warning)}", file=sys.stderr)
 
     def __enter__(self) -> Self:
         return self

@@ -18,11 +18,14 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
+    """Numbered images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
     found = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and any(character.isdecimal() for character in path.stem)
+        and path.is_file()
     ]
     return sorted(found, key=lambda path: _natural(path.name))
 
@@ -34,7 +37,7 @@ class ImageSequence:
         self._threads = threads
         self._images = images_in(folder)
         if not self._images:
-            raise VideoError(f"{folder.name}: the folder holds no images. Nothing to analyse.")
+            raise VideoError(f"{folder.name}: the folder holds no numbered images. Nothing to analyse.")
         self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
         header = _first_header(self._images)
         self.info = VideoInfo(

@@ -65,7 +65,9 @@ class Faults:
     """What went wrong while reading, so far."""
 
     n_failed: int = 0
-    """Frames or packets that could not be decoded."""
+    """Frames that could not be decoded."""
+    n_damaged: int = 0
+    """Frames that were decoded, but flagged as damaged by the decoder; they are not analysed."""
     warnings: list[str] = field(default_factory=list)
     """One line each, for people."""
 
@@ -115,33 +117,33 @@ class Container:
 
     def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
         """See `Source`."""
-        failures, last_pts, step = 0, None, 1
+        failures, last_pts = 0, None
         for packet in self._packets(faults):
             try:
                 pictures = packet.decode()
-            except av.error.FFmpegError as error:
-                if isinstance(error, av.error.EOFError):
-                    return
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
                 faults.n_failed += 1
                 failures += 1
-                if failures >= MAX_FAILURES_IN_A_ROW:
-                    faults.warnings.append(
-                        f"{failures} frames in a row failed to decode; the rest was not read"
-                    )
-                    return
-                continue
+                if failures < MAX_FAILURES_IN_A_ROW:
+                    continue
+                faults.warnings.append(f"{failures} frames in a row failed to decode; the rest was not read")
+                return
             for picture in pictures:
                 failures = 0
                 if picture.pts is None:
-                    picture.pts = (
-                        picture.dts
-                        if picture.dts is not None
-                        else (0 if last_pts is None else last_pts + step)
-                    )
-                elif last_pts is not None:
-                    step = max(1, picture.pts - last_pts)
+                    picture.pts = self._guessed_pts(last_pts, faults)
                 last_pts = picture.pts
                 yield picture
+
+    def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
+        """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""
+        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        if last_pts is None:
+            faults.warnings.append(f"no timestamps; times follow from {float(rate):g} frames per second")
+            return 0
+        return last_pts + max(1, round(1 / (rate * self.info.time_base)))
 
     def close(self) -> None:
         """See `Source`."""
@@ -219,12 +221,18 @@ def _sane_aspect(aspect: float) -> float:
 def _promised_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    if (written := stream.metadata.get("DURATION")) is not None:  # Matroska's own, per track
+    # Matroska's durations, per track and of the whole, count from 0 and not from the first frame.
+    delay = (
+        float((stream.start_time or 0) * (stream.time_base or 0))
+        if "matroska" in container.format.name
+        else 0
+    )
+    if (written := stream.metadata.get("DURATION")) is not None:
         with contextlib.suppress(ValueError):
             hours, minutes, seconds = written.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - delay
     alone = len(container.streams) == 1
-    return container.duration / av.time_base if alone and container.duration is not None else None
+    return container.duration / av.time_base - delay if alone and container.duration is not None else None
 
 
 def _reason(error: BaseException) -> str:

@@ -43,12 +43,12 @@ class Peak:
     """A moment that stands out of the audience's curve."""
 
     time_s: float
-    """Middle of the highest bin."""
+    """Middle of the bin in which the curve itself is highest there."""
     start_s: float
     end_s: float
     """The stretch around it in which the smoothed curve stays above half of the prominence."""
     height: float
-    """The smoothed curve at the peak, in [0, 1]."""
+    """The curve in that bin, in [0, 1]."""
     prominence: float
     """How far it rises above its surroundings, in (0, 1]."""
     curve: str
@@ -99,7 +99,8 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
     if not len(whole):
         return []
     name, bin_seconds = peak_curve(table), _bin_seconds(whole)
-    curve = _bridged(column(whole, name), bin_seconds)
+    values = column(whole, name)
+    curve = _bridged(values, bin_seconds)
     if curve is None:
         return []
     # Held down at both ends, so that a reaction that opens or closes the video is a peak too.
@@ -112,14 +113,21 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
         _peak(
             table,
             name,
-            int(found[k]) - 1,
-            height=float(held[found[k]]),
+            _highest(values, int(found[k]) - 1, bin_seconds),
             prominence=float(facts["prominences"][k]),
             span=(float(facts["left_ips"][k]) - 1, float(facts["right_ips"][k]) - 1),
         )
         for k in best
     ]
     return sorted(made, key=lambda peak: peak.time_s)
+
+
+def _highest(values: FloatArray, k: int, bin_seconds: float) -> int:
+    """The highest bin near a peak of the smoothed curve: what a reader points at must be what the table says."""
+    half = max(0, round((SMOOTHING_SECONDS / bin_seconds - 1) / 2))
+    low = max(0, k - half)
+    near = values[low : k + half + 1]
+    return low + int(np.nanargmax(near)) if np.isfinite(near).any() else k
 
 
 def _bridged(values: FloatArray, bin_seconds: float) -> FloatArray | None:
@@ -131,9 +139,7 @@ def _bridged(values: FloatArray, bin_seconds: float) -> FloatArray | None:
     return np.asarray(np.interp(np.arange(len(values)), known, curve), dtype=np.float64)
 
 
-def _peak(
-    table: pa.Table, name: str, k: int, *, height: float, prominence: float, span: tuple[float, float]
-) -> Peak:
+def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[float, float]) -> Peak:
     whole = audience(table)
     start, end = (float(whole.column(edge)[k].as_py()) for edge in ("bin_start_s", "bin_end_s"))
     length = end - start
@@ -141,7 +147,7 @@ def _peak(
         time_s=(start + end) / 2,
         start_s=max(0.0, (span[0] + 0.5) * length),
         end_s=min((span[1] + 0.5) * length, float(whole.column("bin_end_s")[-1].as_py())),
-        height=height,
+        height=_first(whole, name, k),
         prominence=prominence,
         curve=name,
         label=leading_label({field: _first(whole, field, k) for field in probability_columns(whole)}),

@@ -266,6 +266,7 @@ def _metadata(
             "n_decoded": video.n_decoded,
             "n_analysed": counts.n_frames,
             "n_failed": video.faults.n_failed,
+            "n_damaged": video.faults.n_damaged,
             "n_faces": counts.n_faces,
             "n_people": counts.n_people,
             "n_cuts": counts.n_cuts,

@@ -110,7 +110,7 @@ class Video:
                 break
             self.n_decoded += 1
             if picture.is_corrupt:
-                self.faults.n_failed += 1
+                self.faults.n_damaged += 1
             elif selection.takes(index, time_s):
                 yield self._frame(picture, index, time_s)
         else:
@@ -138,6 +138,10 @@ class Video:
             )
         if faults.n_failed:
             faults.warnings.append(f"{faults.n_failed} frames could not be decoded, {self.n_decoded} could")
+        if faults.n_damaged:
+            faults.warnings.append(
+                f"{faults.n_damaged} of {self.n_decoded} decoded frames are damaged and left out"
+            )
         if clock.jumps_s:
             where = ", ".join(timecode(jump) for jump in clock.jumps_s[:3])
             faults.warnings.append(

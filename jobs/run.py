@@ -22,6 +22,7 @@ from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, RecordsErro
 from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
+from ferflow.records import RecordPaths, finished_videos
 from ferflow.runfile import RunFile
 from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, report_without_work, write_timeline
 
@@ -98,6 +99,7 @@ def run(
             listener.ended(report)
             if file.note(report.as_dict()):
                 file.save(out)
+        _follow(out, {task.paths.video_id for task in tasks if task.paths}, options, pages)
         file.finished = _now()
         file.save(out)
         if pages:
@@ -144,6 +146,15 @@ def _derived(task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages
         told = str(error) if isinstance(error, FerflowError) else f"{type(error).__name__}: {error}"
         return TaskReport.failed(task, f"{task.source.name}: analysed, but no timeline or page. {told}")
     return report
+
+
+def _follow(out: Path, done: set[str], options: AnalyzeOptions, pages: bool) -> None:
+    """Give the other finished videos of the folder the same bins; their records stay as they are."""
+    for video_id in finished_videos(out):
+        paths = RecordPaths(out, video_id)
+        if video_id not in done and needs_timeline(paths, options):
+            task = VideoTask(Path(video_id), paths, is_finished=True)
+            _derived(task, report_without_work(task), options, pages)
 
 
 def _write_index(out: Path) -> None:

@@ -220,6 +220,15 @@ def test_another_bin_makes_the_timeline_again_without_analysis(tmp_path, face_vi
     assert (timeline["bin_end_s"] - timeline["bin_start_s"]).max() == pytest.approx(0.2)
 
 
+def test_another_bin_reaches_the_videos_that_are_not_named_too(tmp_path, face_video):
+    other = write_video(tmp_path / "other.mp4", face_frames(12))
+    out = tmp_path / "out"
+    run([face_video, other], out)
+    run([other], out, AnalyzeOptions(bin_seconds=0.2))
+    assert (ferflow.load_timeline(out).eval("bin_end_s - bin_start_s") < 0.21).all()
+    assert len(list((out / "reports").iterdir())) == 2
+
+
 def test_an_unforeseen_error_in_one_video_spares_the_others(tmp_path, face_video, monkeypatch, tools):
     bad = write_video(tmp_path / "bad.mp4", [numbered_image(i) for i in range(3)])
     real = tools.detector.detect

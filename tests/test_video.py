@@ -165,6 +165,27 @@ def test_long_last_frames_are_not_taken_for_truncation(tmp_path, pts):
     assert video.faults.warnings == []
 
 
+def test_a_delayed_start_in_matroska_is_not_taken_for_truncation(tmp_path):
+    pts = range(5000, 5960, 40)
+    frames, video = read(write_video(tmp_path / "late.mkv", [numbered_image(i) for i in range(24)], pts=pts))
+    assert len(frames) == 24
+    assert video.faults.warnings == []
+
+
+def test_a_raw_stream_without_timestamps_gets_them_from_its_rate_and_says_so(tmp_path):
+    source = write_video(tmp_path / "a.mp4", [numbered_image(i) for i in range(20)])
+    raw = tmp_path / "raw.h264"
+    with av.open(str(source)) as container:
+        annex_b = av.BitStreamFilterContext("h264_mp4toannexb", container.streams.video[0])
+        packets = [out for packet in container.demux(video=0) for out in annex_b.filter(packet)]
+        raw.write_bytes(b"".join(bytes(packet) for packet in packets))
+    frames, video = read(raw)
+    times = [frame.time_s for frame in frames]
+    assert len(frames) == 20
+    assert times == pytest.approx([i / 25 for i in range(20)], abs=0.01)
+    assert any("no timestamps" in warning for warning in video.faults.warnings)
+
+
 def test_time_never_runs_backwards_where_timestamps_do(tmp_path):
     parts = [
         write_video(tmp_path / f"{start}.ts", [numbered_image(i) for i in range(20)],

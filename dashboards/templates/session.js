@@ -9,7 +9,7 @@
   const axes = Object.keys(figure.layout).filter((name) => /^[xy]axis\d*$/.test(name));
   // The slider shows the first row only; plotly.py has no name for the other rows' part of it.
   for (const axis of axes) {
-    if (/^yaxis\d/.test(axis) && axis !== figure.layout.xaxis.anchor.replace("y", "yaxis")) figure.layout.xaxis.rangeslider[axis] = { rangemode: "fixed", range: [10, 11] };
+    if (/^yaxis\d/.test(axis) && axis !== figure.layout.xaxis.anchor.replace("y", "yaxis")) figure.layout.xaxis.rangeslider[axis] = { rangemode: "fixed", range: [1e6, 1e6 + 1] };
   }
   const whole = figure.layout.xaxis.range.slice();
 
