@@ -173,7 +173,7 @@ class _Canvas:
     def area(self, row: str, name: str, values: FloatArray, colour: str, **style: Any) -> None:
         """A filled area over zero, or over the others of its `stackgroup`; nothing where unknown."""
         # Not `fill="tozeroy"`, which fills over gaps too: a group of its own drops to zero there instead.
-        shape = "hvh" if row in ("shares", "coverage") else "linear"
+        shape = "hvh" if row == "shares" else "linear"
         defaults: dict[str, Any] = {
             "stackgroup": f"{row} {name}",
             "line": {"width": 0, "shape": shape, "color": "rgba(0,0,0,0)"},
@@ -288,8 +288,13 @@ def _coverage(canvas: _Canvas) -> None:
     title = _title("Coverage", None, "frames ", ("with a face", palette.FACE), " · without · ",
                    ("no frame", palette.NO_FRAME))  # fmt: skip
     canvas.row("coverage", title, range=[0, 1], tickvals=[], showgrid=False)
-    canvas.area("coverage", "in view", data.audience["presence"], palette.FACE)
     axis = canvas.rows.axes["coverage"]
+    # Bars fill their bins to the edge: a strip that began in the middle of the first would look like a gap.
+    canvas.figure.add_bar(
+        name="in view", x0=moment(data.step_s / 2), dx=data.step_s * 1000, width=data.step_s * 1000,
+        y=numbers(data.audience["presence"]), yaxis=axis, hovertemplate="%{y:.2f}",
+        marker={"color": palette.FACE, "line": {"width": 0}},
+    )  # fmt: skip
     for start, end in _runs(data.audience["n_frames"] == 0):
         canvas.figure.add_shape(
             type="rect", xref="x", yref=axis, y0=0, y1=1,
