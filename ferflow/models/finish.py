@@ -28,6 +28,8 @@ FloatArray = npt.NDArray[np.float32]
 
 SHARES = tuple(share / 10 for share in range(11))
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LABEL_SLACK = 0.01
+"""Accuracy by the data set's own labels that a blend may give up for what it gains elsewhere."""
 TEMPERATURES = (0.2, 5.0)
 LEAST_SHARE = 1e-3
 """Of a class that training lacks: dividing out a prior of nothing would make it the answer to everything."""
@@ -117,17 +119,21 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: Blend | None =
 def best_blend(answers: dict[str, FloatArray], parts: Split) -> Blend:
     """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
-    One kind alone would let the blend forget either FER2013's labels or the annotators' majority; accuracy
-    alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice.
+    One kind alone would let the blend forget either the data set's labels or the annotators' majority; accuracy
+    alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice, and no
+    more than `LABEL_SLACK` of it is given up on the labels, which are what published figures are about.
     """
-
-    def merit(blend: Blend) -> float:
-        found = _both(softmax(blend(answers)), parts.selection)
-        return float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found]))
-
     shares = SHARES if cnn.VOTE_HEAD in answers else (1.0,)
     learnt = {share: learnt_prior(parts.training, share) for share in shares}
-    return max((Blend(share, tau, learnt[share]) for share in shares for tau in TAUS), key=merit)
+    blends = [Blend(share, tau, learnt[share]) for share in shares for tau in TAUS]
+    scored = [(blend, _both(softmax(blend(answers)), parts.selection)) for blend in blends]
+    least = max(found[0].accuracy for _, found in scored) - LABEL_SLACK
+    merits = [
+        (float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found])), blend)
+        for blend, found in scored
+        if found[0].accuracy >= least
+    ]
+    return max(merits, key=lambda merit: merit[0])[1]
 
 
 def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float:
