@@ -97,6 +97,11 @@ class RecordPaths:
         """Table of time bins."""
         return self.out / "timeline" / f"{self.video_id}.parquet"
 
+    def remove_unfinished(self) -> None:
+        """Drop what a write that was cut short left behind."""
+        for path in (self.frames, self.faces, self.timeline):
+            temporary(path).unlink(missing_ok=True)
+
     @property
     def report(self) -> Path:
         """The page for people."""

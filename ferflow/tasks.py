@@ -166,6 +166,9 @@ def run_task(
         write_timeline(task.paths, options)
     except Exception as error:
         return TaskReport.failed(task, _told(task, error), time.monotonic() - started)
+    finally:
+        # A signal can strike between the making of a file and the block that looks after it.
+        task.paths.remove_unfinished()
     return _report(task.source, metadata, metadata["status"], time.monotonic() - started)
 
 

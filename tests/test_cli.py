@@ -53,7 +53,7 @@ def test_analyze_without_tensorflow_leaves_tables_and_a_page(tmp_path, face_vide
     )
     assert done.returncode == 0, done.stderr
     assert "Report: out/index.html" in done.stdout
-    assert re.search(r"^done +1 +30 +30 +00:01\.1", done.stdout, re.MULTILINE)
+    assert re.search(r"^done +1 +30 +30 +00:01\.2", done.stdout, re.MULTILINE)
     assert "GDPR" in done.stderr
     assert "%|" not in done.stderr  # no bar where there is no terminal
     assert len(list((tmp_path / "out" / "reports").iterdir())) == 1

@@ -11,6 +11,7 @@ from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames, write_video
 
 
+@pytest.mark.slow
 def test_ray_writes_the_same_tables_as_this_process(tmp_path):
     pytest.importorskip("ray", reason="needs ferflow[ray]")
     inputs = [
