@@ -112,10 +112,10 @@ class TableWriter:
     """Writes record batches into one Parquet file that bears its name only once it is whole.
 
     Rows are gathered into row groups of `row_group_rows`: a batch holds a few rows, and a group per
-    batch would make a file slow to read.
+    batch would make a file slow to read, while all rows at the end would fill the memory.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = 65_536) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = 8_192) -> None:
         self.path = path
         self._row_group_rows = row_group_rows
         self._waiting: list[pa.RecordBatch] = []
