@@ -226,7 +226,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         RecordsError: missing or unreadable.
     """
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        return pq.read_table(path, columns=columns, partitioning=None, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise RecordsError(f"{path}: cannot be read ({error}).") from error
 

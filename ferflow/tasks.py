@@ -201,6 +201,8 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
         participants=metadata["options"]["participants"],
     )
     write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
+    # Arrow keeps freed memory for later; a long run would carry that of its longest video to the end.
+    pa.default_memory_pool().release_unused()
 
 
 def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
