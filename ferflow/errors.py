@@ -7,7 +7,7 @@
     ├── ModelError           4   a model or detector file is missing, altered or of the wrong kind
     └── RecordsError         5   what lies in the output folder cannot be read or must not be mixed
 
-A message says what, why and what to do, in one line; the library raises, only `cli.py` prints.
+A message says what, why and what to do, in one line; the library raises, only `cli` prints.
 """
 
 from __future__ import annotations

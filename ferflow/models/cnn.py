@@ -86,6 +86,9 @@ RECIPES: Mapping[str, Trunk] = MappingProxyType(
     {
         "resnet-small": ResNet((16, 32, 64, 128), (2, 2, 2, 2)),  # 157 MFLOP, 0.7 M parameters
         "resnet-lean": ResNet((32, 64, 128), (1, 2, 2), stem=5, stem_strides=2),  # 95 MFLOP, 0.7 M parameters
+        "resnet-wide": ResNet(
+            (48, 96, 192), (2, 2, 2), stem=5, stem_strides=2
+        ),  # 263 MFLOP, 1.6 M parameters
         "resnet-tiny": ResNet((4, 8), (1, 1), stem_strides=2),  # for tests and smoke runs only
     }
 )

@@ -14,6 +14,10 @@ FULL_SIZE = ((1.0, 48),)
 """`image_sizes` of a schedule that sees whole images only."""
 
 
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+"""Keras dtype policies of the trunk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
     """How to train; the defaults are those of the shipped model.
@@ -58,6 +62,8 @@ class TrainOptions:
             raise OptionsError(
                 f"no recipe is called {self.recipe!r}; choose one of: {', '.join(sorted(RECIPES))}"
             )
+        if self.compute not in POLICIES:
+            raise OptionsError(f"compute must be one of {', '.join(POLICIES)}, got {self.compute!r}")
         if not self.image_sizes or self.image_sizes[-1][0] < 1.0:
             raise OptionsError(f"image_sizes must reach the share 1.0 of the epochs, got {self.image_sizes}")
 
