@@ -8,7 +8,7 @@ finished video.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -229,6 +229,27 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=columns, partitioning=None, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise RecordsError(f"{path}: cannot be read ({error}).") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A table on disk as blocks of rows, read anew each time it is gone through: memory stays flat."""
+
+    path: Path
+    columns: Sequence[str]
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Yield the row groups in order.
+
+        Raises:
+            RecordsError: missing or unreadable.
+        """
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group, list(self.columns), use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise RecordsError(f"{self.path}: cannot be read ({error}).") from error
 
 
 def finished_videos(out: Path) -> list[str]:

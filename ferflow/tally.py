@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ferflow.errors import RecordsError
 from ferflow.records import UNTRACKED
@@ -85,6 +86,24 @@ def tally(columns: Mapping[str, FloatArray], cells: IntArray, n_cells: int) -> T
     return Tally(sums, counts)
 
 
+def regrouped(tallies: Sequence[Tally], cells: IntArray, n_cells: int) -> Tally:
+    """Put cells of several tallies together anew.
+
+    Args:
+        tallies: laid end to end, N cells in all; each has the columns of the first.
+        cells: int64 (N,) in [0, n_cells): where each cell goes; several may go to one.
+        n_cells: length of the result.
+    """
+
+    def grouped(tables: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+        return {
+            name: np.bincount(cells, np.concatenate([table[name] for table in tables]), n_cells)
+            for name in tables[0]
+        }
+
+    return Tally(grouped([part.sums for part in tallies]), grouped([part.counts for part in tallies]))
+
+
 def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
     """Numerator by denominator, NaN where that is 0."""
     top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
@@ -111,37 +130,75 @@ class FaceScores:
         return bool(np.isfinite(self.columns["attention"]).any())
 
 
+Faces = pa.Table | Iterable[pa.Table]
+"""FACES of one video: whole, or in blocks that can be gone through more than once, such as `records.Blocks`."""
+
+
+def blocks(faces: Faces) -> Iterable[pa.Table]:
+    """The blocks of FACES, one if it is whole."""
+    return [faces] if isinstance(faces, pa.Table) else faces
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What must be known of a whole video before any face of it can be scored; small, however long it is."""
+
+    frame_index: IntArray
+    """Of each analysed frame, ascending."""
+    seconds: FloatArray
+    """Video time each analysed frame stands for."""
+    baselines: Mapping[int, float]
+    """By track: 1 - p_neutral of the resting face."""
+    labels: Sequence[str]
+
+    @classmethod
+    def of(cls, frames: pa.Table, faces: Faces, labels: Sequence[str]) -> Scorer:
+        """Learn everybody's resting face.
+
+        Args:
+            frames: FRAMES of the video.
+            faces: FACES of the video, in any order.
+            labels: the model's labels; one that it lacks makes what depends on it unknown.
+
+        Raises:
+            RecordsError: a face belongs to a frame that FRAMES does not have.
+        """
+        frame_index = column(frames, "frame_index").astype(np.int64)
+        seconds = frame_seconds(column(frames, "time_s"))
+        rest = _Rest()
+        for block in blocks(faces):
+            rest.add(_tracked(block), frame_index, seconds, labels)
+        return cls(frame_index, seconds, rest.baselines(), labels)
+
+    def __call__(self, faces: pa.Table) -> FaceScores:
+        """Score the tracked faces of a block.
+
+        Raises:
+            RecordsError: a face belongs to a frame that FRAMES does not have.
+        """
+        faces = _tracked(faces)
+        track_id = column(faces, "track_id").astype(np.int64)
+        rows = frame_rows(self.frame_index, faces)
+        probabilities = {label: column(faces, f"prob_{label}") for label in self.labels}
+        attention = attention_of(column(faces, "yaw"), column(faces, "pitch"))
+        expressiveness = expressiveness_of(probabilities, track_id, self.baselines)
+        positive, negative = polarity_of(probabilities, len(track_id))
+        columns = {
+            "attention": attention,
+            "expressiveness": expressiveness,
+            "engagement": attention * expressiveness,
+            "valence": positive - negative,
+            "positive": positive,
+            "negative": negative,
+            "reacting": np.where(np.isnan(expressiveness), np.nan, expressiveness >= REACTING_THRESHOLD),
+            **{f"prob_{label}": values for label, values in probabilities.items()},
+        }
+        return FaceScores(rows, track_id, self.seconds[rows], columns)
+
+
 def score_faces(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> FaceScores:
-    """Score every tracked face of one video.
-
-    Args:
-        frames: FRAMES of the video.
-        faces: FACES of the video, any order.
-        labels: the model's labels; one that it lacks makes what depends on it unknown.
-
-    Raises:
-        RecordsError: a face belongs to a frame that FRAMES does not have.
-    """
-    track_id = column(faces, "track_id").astype(np.int64)
-    faces = faces.filter(pa.array(track_id != UNTRACKED))
-    track_id = track_id[track_id != UNTRACKED]
-    rows = frame_rows(frames, faces)
-    seconds = frame_seconds(column(frames, "time_s"))[rows]
-    probabilities = {label: column(faces, f"prob_{label}") for label in labels}
-    attention = attention_of(column(faces, "yaw"), column(faces, "pitch"))
-    expressiveness = expressiveness_of(probabilities, track_id, seconds)
-    positive, negative = polarity_of(probabilities, len(track_id))
-    columns = {
-        "attention": attention,
-        "expressiveness": expressiveness,
-        "engagement": attention * expressiveness,
-        "valence": positive - negative,
-        "positive": positive,
-        "negative": negative,
-        "reacting": np.where(np.isnan(expressiveness), np.nan, expressiveness >= REACTING_THRESHOLD),
-        **{f"prob_{label}": values for label, values in probabilities.items()},
-    }
-    return FaceScores(rows, track_id, seconds, columns)
+    """Score every tracked face of one video at once; arguments and errors as of `Scorer.of`."""
+    return Scorer.of(frames, faces, labels)(faces)
 
 
 def attention_of(yaw: FloatArray, pitch: FloatArray) -> FloatArray:
@@ -155,16 +212,15 @@ def attention_of(yaw: FloatArray, pitch: FloatArray) -> FloatArray:
 
 
 def expressiveness_of(
-    probabilities: Mapping[str, FloatArray], track_id: IntArray, seconds: FloatArray
+    probabilities: Mapping[str, FloatArray], track_id: IntArray, baselines: Mapping[int, float]
 ) -> FloatArray:
     """`max(0, (1 - p_neutral) - baseline)`, in [0, 1]; NaN without a neutral class."""
     if NEUTRAL_LABEL not in probabilities:
         return np.full(len(track_id), np.nan)
-    activity = 1.0 - probabilities[NEUTRAL_LABEL]
-    excess = np.empty_like(activity)
-    for rows in rows_by_value(track_id).values():
-        excess[rows] = activity[rows] - _baseline(activity[rows], seconds[rows])
-    return np.maximum(0.0, excess)
+    tracks, track = np.unique(track_id, return_inverse=True)
+    baseline = np.array([baselines[int(each)] for each in tracks], dtype=np.float64)
+    excess = 1.0 - probabilities[NEUTRAL_LABEL] - baseline[track]
+    return np.asarray(np.maximum(0.0, excess), dtype=np.float64)
 
 
 def polarity_of(probabilities: Mapping[str, FloatArray], n: int) -> tuple[FloatArray, FloatArray]:
@@ -190,15 +246,19 @@ def frame_seconds(time_s: FloatArray) -> FloatArray:
     return np.append(np.where(steps > longest, usual, steps), usual)
 
 
-def frame_rows(frames: pa.Table, faces: pa.Table) -> IntArray:
+def frame_rows(frame_index: IntArray, faces: pa.Table) -> IntArray:
     """Row of FRAMES of every face, int64 (N,).
+
+    Args:
+        frame_index: of FRAMES, int64 (F,), ascending.
+        faces: FACES, or a block of it.
 
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
-    known, wanted = column(frames, "frame_index"), column(faces, "frame_index")
-    rows = np.searchsorted(known, wanted)
-    if len(wanted) and (rows.max() >= len(known) or (known[rows] != wanted).any()):
+    wanted = column(faces, "frame_index").astype(np.int64)
+    rows = np.searchsorted(frame_index, wanted)
+    if len(wanted) and (rows.max() >= len(frame_index) or (frame_index[rows] != wanted).any()):
         raise RecordsError(
             "the faces and frames of this video do not belong together. Analyse it again with --overwrite."
         )
@@ -217,8 +277,33 @@ def column(table: pa.Table, name: str) -> FloatArray:
     return np.asarray(table.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 
-def _baseline(activity: FloatArray, seconds: FloatArray) -> float:
-    return float(np.quantile(activity, BASELINE_QUANTILE)) if seconds.sum() >= BASELINE_SECONDS else 0.0
+def _tracked(faces: pa.Table) -> pa.Table:
+    return faces.filter(pc.not_equal(faces.column("track_id"), UNTRACKED))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Gathers, by track, what its resting face is learnt from: four bytes a face, however many columns it has."""
+
+    neutral: dict[int, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    def add(self, faces: pa.Table, frame_index: IntArray, seconds: FloatArray, labels: Sequence[str]) -> None:
+        here = seconds[frame_rows(frame_index, faces)]
+        known = column(faces, f"prob_{NEUTRAL_LABEL}") if NEUTRAL_LABEL in labels else np.zeros(len(here))
+        for track, rows in rows_by_value(column(faces, "track_id").astype(np.int64)).items():
+            self.neutral.setdefault(track, []).append(known[rows].astype(np.float32))
+            self.seconds[track] = self.seconds.get(track, 0.0) + float(here[rows].sum())
+
+    def baselines(self) -> dict[int, float]:
+        return {
+            track: self._baseline(track) if seconds >= BASELINE_SECONDS else 0.0
+            for track, seconds in self.seconds.items()
+        }
+
+    def _baseline(self, track: int) -> float:
+        activity = 1.0 - np.concatenate(self.neutral[track]).astype(np.float64)
+        return float(np.quantile(activity, BASELINE_QUANTILE))
 
 
 def _added(a: Mapping[str, FloatArray], b: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -25,6 +25,7 @@ from ferflow.pipeline import Tools, analyze_video
 from ferflow.records import (
     FRAMES,
     UNTRACKED,
+    Blocks,
     RecordPaths,
     RecordsWriter,
     finished_videos,
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 MOST_BINS = 1_000_000
 """Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
 
-_TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
+_TIMELINE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
 """What a timeline is made of, beside the probabilities."""
 
 Status = Literal["done", "done_with_gaps", "skipped", "failed"]
@@ -193,8 +194,8 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
         )
     paths.report.unlink(missing_ok=True)
     table = timeline(
-        read_table(paths.frames),
-        read_table(paths.faces, [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
+        read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
+        Blocks(paths.faces, [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
         video_id=paths.video_id,
         bin_seconds=options.bin_seconds,
         labels=metadata["labels"],

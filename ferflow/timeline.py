@@ -15,7 +15,20 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.records import timeline_schema
-from ferflow.tally import FaceScores, FloatArray, IntArray, Tally, column, ratio, score_faces, tally
+from ferflow.tally import (
+    Faces,
+    FaceScores,
+    FloatArray,
+    IntArray,
+    Scorer,
+    Tally,
+    blocks,
+    column,
+    frame_rows,
+    ratio,
+    regrouped,
+    tally,
+)
 
 MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
 """Columns that are means over faces, then over people; `prob_<label>` are too."""
@@ -26,7 +39,7 @@ _BIN_TOLERANCE = 1e-9
 
 def timeline(
     frames: pa.Table,
-    faces: pa.Table,
+    faces: Faces,
     *,
     video_id: str,
     bin_seconds: float,
@@ -41,7 +54,7 @@ def timeline(
 
     Args:
         frames: FRAMES of the video, in order.
-        faces: FACES of the video; faces of no track count in the audience's `n_faces` only.
+        faces: FACES of the video, whole or in blocks; faces of no track count in the audience's `n_faces` only.
         video_id: written into every row.
         bin_seconds: length of a bin.
         labels: the model's labels, in its order.
@@ -54,17 +67,72 @@ def timeline(
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
     bins = bin_of(column(frames, "time_s"), bin_seconds)
-    n_bins = int(bins.max()) + 1 if len(bins) else 0
-    scores = score_faces(frames, faces, labels)
-    n_frames = np.bincount(bins, minlength=n_bins)
-    people = _person_rows(scores, bins[scores.frame_row], n_frames, sole=participants == 1)
+    n_frames = np.bincount(bins, minlength=0)
+    scorer = Scorer.of(frames, faces, labels)
+    n_faces = np.zeros(len(n_frames), dtype=np.int64)
+    parts = [_Cells.none(labels)]
+    for block in blocks(faces):
+        parts.append(_Cells.of(scorer(block), bins))
+        n_faces += np.bincount(bins[frame_rows(scorer.frame_index, block)], minlength=len(n_frames))
+    people = _person_rows(_Cells.joined(parts), n_frames, sole=participants == 1)
     rows = [_audience_rows(people, frames, bins, n_frames), people]
-    return _table(rows, _n_faces(frames, faces, bins), video_id, bin_seconds, labels)
+    return _table(rows, n_faces, video_id, bin_seconds, labels)
 
 
 def bin_of(time_s: FloatArray, bin_seconds: float) -> IntArray:
     """Index of the bin each time falls into, int64 (N,)."""
     return np.floor(time_s / bin_seconds + _BIN_TOLERANCE).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Sums by bin and person. Arrays of length C, by bin, then by person."""
+
+    bin: IntArray
+    track_id: IntArray
+    n_faces: IntArray
+    total: Tally
+    pose_known: bool
+    """Whether any face has a pose."""
+
+    @classmethod
+    def none(cls, labels: Sequence[str]) -> _Cells:
+        """No face, but every column."""
+        nothing = np.zeros(0, dtype=np.int64)
+        columns = (*MEASURES, *(f"prob_{label}" for label in labels))
+        return cls(
+            nothing, nothing, nothing, tally({name: np.zeros(0) for name in columns}, nothing, 0), False
+        )
+
+    @classmethod
+    def of(cls, scores: FaceScores, bins: IntArray) -> _Cells:
+        """Sum up the faces of a block; `bins` is the bin of every frame."""
+        bin_, track_id, cell = _distinct(bins[scores.frame_row], scores.track_id)
+        total = tally(scores.columns, cell, len(bin_))
+        return cls(bin_, track_id, np.bincount(cell, minlength=len(bin_)), total, scores.pose_known)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Cells]) -> _Cells:
+        """The cells of the whole; a bin that was cut by the end of a block is one again."""
+        bin_, track_id, cell = _distinct(*(np.concatenate([getattr(part, name) for part in parts])
+                                           for name in ("bin", "track_id")))  # fmt: skip
+        n_faces = np.bincount(cell, np.concatenate([part.n_faces for part in parts]), len(bin_))
+        total = regrouped([part.total for part in parts], cell, len(bin_))
+        return cls(bin_, track_id, n_faces.astype(np.int64), total, any(part.pose_known for part in parts))
+
+    def with_empty(self, bins: IntArray, track_id: int) -> _Cells:
+        """Also a cell for this person in each of these bins."""
+        n = len(bins)
+        nothing = np.zeros(n, dtype=np.int64)
+        empty = Tally(*({name: np.zeros(n) for name in self.total.sums} for _ in range(2)))
+        return _Cells.joined([self, _Cells(bins, nothing + track_id, nothing, empty, False)])
+
+
+def _distinct(bins: IntArray, track_id: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """The distinct pairs in order, and for each row the number of its pair."""
+    most = int(track_id.max(initial=0)) + 1
+    pairs, cell = np.unique(bins * most + track_id, return_inverse=True)
+    return pairs // most, pairs % most, cell.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +148,20 @@ class _Rows:
     columns: dict[str, FloatArray]
 
 
-def _person_rows(scores: FaceScores, face_bin: IntArray, n_frames: IntArray, *, sole: bool) -> _Rows:
-    tracks, track = np.unique(scores.track_id, return_inverse=True)
-    if sole and not len(tracks):
-        tracks = np.array([1])
-    cell = face_bin * max(len(tracks), 1) + track
-    filmed = np.flatnonzero(n_frames) * len(tracks)
-    cells, index = np.unique(np.concatenate([cell, filmed if sole else cell[:0]]), return_inverse=True)
-    face_cell = index[: len(cell)]
-    bins = cells // max(len(tracks), 1)
-    n_faces = np.bincount(face_cell, minlength=len(cells))
-    total = tally(scores.columns, face_cell, len(cells))
+def _person_rows(cells: _Cells, n_frames: IntArray, *, sole: bool) -> _Rows:
+    if sole:
+        me = int(cells.track_id.min(initial=np.iinfo(np.int64).max)) if len(cells.bin) else 1
+        cells = cells.with_empty(np.flatnonzero(n_frames), me)
+    filmed = n_frames[cells.bin]
+    total = cells.total
     # Without any pose in the video, "away" must not be the only thing known about attention.
-    if sole and scores.pose_known:
-        total += _absences(np.where(cells % len(tracks) == 0, n_frames[bins] - n_faces, 0).astype(np.float64))
+    if sole and cells.pose_known:
+        total += _absences(np.where(cells.track_id == me, filmed - cells.n_faces, 0).astype(np.float64))
     columns = total.means
     columns["reacting"] = _half_or_more(columns["reacting"])
-    columns["presence"] = ratio(n_faces, n_frames[bins])
-    track_ids = tracks[cells % len(tracks)] if len(tracks) else cells
-    return _Rows(bins, track_ids, n_frames[bins], n_faces, (n_faces > 0).astype(np.int64), columns)
+    columns["presence"] = ratio(cells.n_faces, filmed)
+    seen = (cells.n_faces > 0).astype(np.int64)
+    return _Rows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
 
 
 def _absences(n_away: FloatArray) -> Tally:
@@ -120,13 +183,6 @@ def _audience_rows(people: _Rows, frames: pa.Table, bins: IntArray, n_frames: In
     n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
     nobody = np.zeros(n_bins, dtype=np.int64)
     return _Rows(np.arange(n_bins), nobody, n_frames, nobody, n_people, columns)
-
-
-def _n_faces(frames: pa.Table, faces: pa.Table, bins: IntArray) -> IntArray:
-    """All faces by bin, tracked or not, int64 (bins,)."""
-    n_bins = int(bins.max()) + 1 if len(bins) else 0
-    rows = np.searchsorted(column(frames, "frame_index"), column(faces, "frame_index"))
-    return np.bincount(bins[rows], minlength=n_bins)
 
 
 def _table(

@@ -335,3 +335,17 @@ def test_an_hour_of_eight_people_takes_seconds():
     start = time.perf_counter()
     bins_of(made, tables=tables)
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("participants", [None, 1])
+def test_a_timeline_made_block_by_block_is_that_of_the_whole(participants):
+    made = Made(seconds=40, people=3, untracked=0.05, away=((10, 15),), seed=5)
+    frames, faces = made_tables(made)
+    cuts = [0, 1, 7, 500, 501, len(faces)]
+    parts = [faces.slice(low, high - low) for low, high in zip(cuts, cuts[1:], strict=False)]
+    whole, by_parts = (
+        timeline(frames, given, video_id="x", bin_seconds=1.0, labels=LABELS, participants=participants)
+        for given in (faces, parts)
+    )
+    assert len(whole) > 100
+    pd.testing.assert_frame_equal(whole.to_pandas(), by_parts.to_pandas(), rtol=1e-6)
