@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,9 @@ def regrouped(tallies: Sequence[Tally], cells: IntArray, n_cells: int) -> Tally:
 
     def grouped(tables: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
         return {
-            name: np.bincount(cells, np.concatenate([table[name] for table in tables]), n_cells)
+            name: np.bincount(cells, np.concatenate([table[name] for table in tables]), n_cells).astype(
+                np.float64
+            )
             for name in tables[0]
         }
 
@@ -130,7 +133,7 @@ class FaceScores:
         return bool(np.isfinite(self.columns["attention"]).any())
 
 
-Faces = pa.Table | Iterable[pa.Table]
+Faces: TypeAlias = pa.Table | Iterable[pa.Table]
 """FACES of one video: whole, or in blocks that can be gone through more than once, such as `records.Blocks`."""
 
 

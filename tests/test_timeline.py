@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -342,7 +343,7 @@ def test_a_timeline_made_block_by_block_is_that_of_the_whole(participants):
     made = Made(seconds=40, people=3, untracked=0.05, away=((10, 15),), seed=5)
     frames, faces = made_tables(made)
     cuts = [0, 1, 7, 500, 501, len(faces)]
-    parts = [faces.slice(low, high - low) for low, high in zip(cuts, cuts[1:], strict=False)]
+    parts = [faces.slice(low, high - low) for low, high in itertools.pairwise(cuts)]
     whole, by_parts = (
         timeline(frames, given, video_id="x", bin_seconds=1.0, labels=LABELS, participants=participants)
         for given in (faces, parts)
