@@ -1,17 +1,28 @@
-"""Files that bear their name only once they are whole.
+"""Files that bear their name only once they are whole, also after a power cut.
 
 >>> with whole_file(Path("out/run.json")) as part:
 ...     part.write_text("{}")
+
+A name and what it stands for reach the disk separately: a file is flushed before it is renamed, and the folder
+after, so that no name is ever found on a half-written file and none that was given is lost.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 TEMPORARY_SUFFIX = ".tmp"
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+"""How file systems say that folders cannot be flushed there."""
 
 
 def temporary(path: Path) -> Path:
@@ -22,24 +33,83 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file bears a name that `temporary` or `whole_file` gives."""
+    return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX and path.stem.count(".") > 1
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; afterwards the file is made durable and named, or removed after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = temporary(path)
+    """Give a path to write to; afterwards the file is made durable and named, or removed after an error.
+
+    The path is this process's own: several may write the same file at once, and the last one's stays.
+    """
+    make_folder(path.parent)
+    part = temporary(path.with_name(f"{path.name}.{os.getpid()}"))
+    _remove_abandoned(path)
+    part.unlink(missing_ok=True)  # should a link lie there, it must not be followed
     try:
         yield part
-        publish(path)
+        publish(path, part)
     finally:
         part.unlink(missing_ok=True)
 
 
-def publish(path: Path) -> None:
-    """Make what lies at `temporary(path)` durable, and give it its name.
-
-    Without the flush to disk, a power cut could leave the name on an empty file.
-    """
-    part = temporary(path)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
+def publish(path: Path, part: Path | None = None) -> None:
+    """Make what lies at `part` (None: at `temporary(path)`) durable, and give it its name."""
+    part = part or temporary(path)
+    flush(part)
     part.replace(path)
+    flush_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there, and make that durable."""
+    if os.path.lexists(path):
+        path.unlink(missing_ok=True)
+        flush_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and make their names durable."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        flush_folder(made.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Drop what processes that were killed while they wrote this file left behind."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        owner = part.stem.rpartition(".")[2]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            part.unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that a disk, a quota or a size limit is exhausted."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

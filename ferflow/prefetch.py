@@ -33,8 +33,8 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     waiting: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
-    thread.start()
     try:
+        thread.start()  # in here, because a signal can strike while it starts
         while not isinstance(item := waiting.get(), _End):
             yield item
             del item  # the consumer's copy is its own; this one would keep a frame alive
@@ -44,7 +44,8 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
         # The thread must never be abandoned: it holds the open file. Setting the event is enough, because
         # it never waits on the queue for longer than _WAIT_SECONDS.
         stop.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Event) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from tqdm import tqdm
 
@@ -19,42 +20,49 @@ _STATUS_WORDS = {
     "done_with_gaps": "done with gaps",
     "skipped": "skipped, done before",
     "failed": "failed",
+    "not begun": "not begun",
 }
 
 
 class Bars:
-    """A `Listener`: one bar for the videos, one for seconds of the current video; on stderr.
+    """A `Listener`: one bar for the videos, one for seconds of each video under way; on stderr.
 
     Quiet when stderr is no terminal, except for one line about each failure or gap.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
-        self._videos = tqdm(desc="videos", unit="video", disable=disable, position=0)
-        self._current = tqdm(
-            desc="", unit="s", disable=disable, position=1, leave=False,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}<{remaining}]",
-        )  # fmt: skip
+        self._disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
+        self._videos = tqdm(desc="videos", unit="video", disable=self._disable, position=0)
+        self._current: dict[str, tqdm[NoReturn]] = {}
 
-    def planned(self, n_videos: int) -> None:
+    def planned(self, tasks: Sequence[VideoTask]) -> None:
         """See `Listener`."""
-        self._videos.reset(total=n_videos)
+        self._videos.reset(total=len(tasks))
 
     def started(self, task: VideoTask) -> None:
         """See `Listener`."""
-        self._current.reset()
-        self._current.total = None  # `reset` would keep that of the video before
-        self._current.set_description_str(shown(task.source.name)[:40])
+        taken = {abs(bar.pos) for bar in self._current.values()}
+        self._current[str(task.source)] = tqdm(
+            desc=shown(task.source.name)[:40], unit="s", disable=self._disable, leave=False,
+            position=next(place for place in count(1) if place not in taken),
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}<{remaining}]",
+        )  # fmt: skip
 
-    def progress(self, seconds: float, of_seconds: float | None) -> None:
+    def progress(self, task: VideoTask, seconds: float, of_seconds: float | None) -> None:
         """See `Listener`."""
-        self._current.total = round(max(of_seconds or 0.0, seconds), 1)
-        self._current.update(seconds - self._current.n)
+        bar = self._current[str(task.source)]
+        bar.total = round(max(of_seconds or 0.0, seconds), 1)
+        bar.update(seconds - bar.n)
+
+    def retrying(self, task: VideoTask, report: TaskReport) -> None:
+        """See `Listener`."""
+        self._put_away(str(task.source))
 
     def ended(self, report: TaskReport) -> None:
         """See `Listener`."""
+        self._put_away(report.source)
         self._videos.update()
-        if report.error:
+        if report.error and report.status == "failed":
             # The whole path: two folders may hold files of the same name.
             why = report.error.removeprefix(f"{report.source}: ").removeprefix(
                 f"{Path(report.source).name}: "
@@ -64,13 +72,18 @@ class Bars:
             for warning in report.warnings:
                 tqdm.write(f"ferflow: {shown(report.source)}: {shown(warning)}", file=sys.stderr)
 
+    def _put_away(self, source: str) -> None:
+        if (bar := self._current.pop(source, None)) is not None:
+            bar.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._current.close()
+        for source in list(self._current):
+            self._put_away(source)
         self._videos.close()
 
 
@@ -99,16 +112,21 @@ def summary(videos: Sequence[TaskReport]) -> str:
     header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
     rows = [header, *(_cells(video) for video in videos)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    counts: Counter[str] = Counter(video.status for video in videos)
+    counts: Counter[str] = Counter(_word(video) for video in videos)
     total = ", ".join(
         f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
     )
     return "\n".join([*(_line(row, widths) for row in rows), f"{total or 'nothing to do'}."])
 
 
+def _word(video: TaskReport) -> str:
+    """Passed over because it is done, and not come to, are both `skipped`; a person wants to know which."""
+    return "not begun" if video.attempts == 0 else video.status
+
+
 def _cells(video: TaskReport) -> list[str]:
-    if video.status == "failed":
-        return [video.status, "", "", "", "", "", shown(video.source)]
+    if video.status == "failed" or video.attempts == 0:
+        return [_word(video), "", "", "", "", "", shown(video.source)]
     counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
     rate = f"{video.n_frames / video.seconds:.0f}" if video.seconds else ""
     return [video.status, *counts, timecode(video.duration_s), rate, shown(video.source)]

@@ -7,6 +7,7 @@ finished video.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
-from ferflow.files import publish, temporary
+from ferflow.files import flush, make_folder, publish, remove, temporary
 
 SCHEMA_VERSION = 1
 METADATA_KEY = b"ferflow"
@@ -82,6 +83,15 @@ class RecordPaths:
     out: Path
     video_id: str
 
+    def __post_init__(self) -> None:
+        """Whatever names a video, its files stay inside the output folder.
+
+        Raises:
+            RecordsError: the id is no plain name.
+        """
+        if self.video_id in (".", "..") or any(mark in self.video_id for mark in "/\\\0"):
+            raise RecordsError(f"{self.video_id!r} is no id of a video: it leads out of {self.out}.")
+
     @property
     def frames(self) -> Path:
         """Table of frames."""
@@ -102,6 +112,11 @@ class RecordPaths:
         for path in (self.frames, self.faces, self.timeline):
             temporary(path).unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Drop all results; first the file that marks them as finished, for good, so that none is ever mixed."""
+        for path in (self.faces, self.report, self.timeline, self.frames):
+            remove(path)
+
     @property
     def report(self) -> Path:
         """The page for people."""
@@ -120,7 +135,8 @@ class TableWriter:
         self._row_group_rows = row_group_rows
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        temporary(path).unlink(missing_ok=True)  # should a link lie there, it must not be followed
         self._writer = pq.ParquetWriter(temporary(path), schema, compression="zstd")
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -131,10 +147,11 @@ class TableWriter:
             self._flush()
 
     def finish(self, metadata: dict[str, Any]) -> None:
-        """Write what waits and the metadata; `publish()` names the file."""
+        """Write what waits and the metadata, and wait for the disk; `publish()` names the file."""
         self._flush()
         self._writer.add_key_value_metadata({METADATA_KEY: json.dumps(metadata).encode()})
         self._writer.close()
+        flush(temporary(self.path))
 
     def publish(self) -> None:
         """Give the finished file its name."""
@@ -142,7 +159,10 @@ class TableWriter:
 
     def discard(self) -> None:
         """Drop an unfinished file; a published one stays."""
-        self._writer.close()
+        with contextlib.suppress(
+            OSError, pa.ArrowException
+        ):  # closing writes a footer, and the disk may be full
+            self._writer.close()
         temporary(self.path).unlink(missing_ok=True)
 
     def _flush(self) -> None:
@@ -164,14 +184,16 @@ class RecordsWriter:
         """Add a batch to the table whose columns it has."""
         (self._frames if batch.schema.names == FRAMES.names else self._faces).write(batch)
 
-    def finish(self, metadata: dict[str, Any]) -> None:
-        """Close both files and rename them, faces last."""
+    def finish(self, metadata: dict[str, Any], *, replaces: Sequence[RecordPaths] = ()) -> None:
+        """Close both files and rename them, faces last; results of `replaces` go.
+
+        Nothing made from old results may stand beside the new ones. The old go before the new get their names:
+        a run cut short in between leaves an unfinished video, never a mixed one.
+        """
         for table in (self._frames, self._faces):
             table.finish({"schema_version": SCHEMA_VERSION, **metadata})
-        # When results are replaced, nothing made from the old ones may stand beside the new; and as the faces
-        # go first, a run cut short here leaves an unfinished video and not a mixed one.
-        for path in (self._paths.faces, self._paths.timeline, self._paths.report):
-            path.unlink(missing_ok=True)
+        for old in (self._paths, *replaces):
+            old.remove()
         self._frames.publish()
         self._faces.publish()
 

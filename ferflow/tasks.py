@@ -1,25 +1,22 @@
 """One video, one task: the seam at which every engine takes over.
 
-`plan()` says what there is to do and refuses what must not be mixed; `run_task()` does one video and never
-raises for what is wrong with that video.
+`run_task()` does one video and never raises for what is wrong with that video. What there is to do says `plan`.
 """
 
 from __future__ import annotations
 
-import errno
-import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from ferflow import __version__
-from ferflow.errors import FerflowError, RecordsError, VideoError
-from ferflow.inputs import Found, discover, video_id_of
-from ferflow.models.registry import resolve
+from ferflow.errors import RecordsError, VideoError
+from ferflow.failures import Failure, failure_of, told
+from ferflow.fingerprint import fingerprint, signature
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.records import (
@@ -28,7 +25,6 @@ from ferflow.records import (
     Blocks,
     RecordPaths,
     RecordsWriter,
-    finished_videos,
     read_metadata,
     read_table,
     write_table,
@@ -36,15 +32,17 @@ from ferflow.records import (
 from ferflow.timeline import timeline
 from ferflow.video import Video, open_video
 
-log = logging.getLogger(__name__)
-
 MOST_BINS = 1_000_000
 """Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
 
 _TIMELINE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
 """What a timeline is made of, beside the probabilities."""
 
-Status = Literal["done", "done_with_gaps", "skipped", "failed"]
+Status = Literal["done", "done_with_gaps", "failed", "skipped"]
+"""`skipped`: done by an earlier run, or, with an `error`, not begun because the run stopped."""
+
+OnProgress = Callable[[float, float | None], None]
+"""Told seconds of video analysed so far and, if the header tells, in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,19 @@ class VideoTask:
     is_finished: bool = False
     """Its records lie in the output folder, made with the same options and models."""
     problem: str | None = None
+    """Why it is not analysed; one line."""
+    replaces: tuple[str, ...] = ()
+    """Ids of results of an earlier content of this source, which go when the new ones come."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is work to do."""
+        return self.paths is not None and self.problem is None and not self.is_finished
+
+    @property
+    def video_id(self) -> str | None:
+        """Id of its files, if it can have any."""
+        return self.paths.video_id if self.paths else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +79,10 @@ class TaskReport:
     status: Status
     error: str | None = None
     """One line: what, why, what to do."""
+    failure: Failure | None = None
+    """What kind of failure, if it is one."""
+    attempts: int = 1
+    """How often it was tried; 0: not at all."""
     warnings: list[str] = field(default_factory=list)
     n_frames: int = 0
     """Analysed frames."""
@@ -77,16 +92,31 @@ class TaskReport:
     """Of the video."""
     seconds: float = 0.0
     """Spent on it."""
+    n_failed: int = 0
+    """Frames that could not be decoded."""
+    n_damaged: int = 0
+    """Frames that were decoded, but damaged, and so not analysed."""
     has_gaps: bool = False
     """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    """Where: `start_s`, `end_s` (None: to the end) and `n_frames` (None: unknown) of each, see `faults.Gap`."""
     report: str | None = None
     """Path of its page, relative to the output folder."""
 
     @classmethod
-    def failed(cls, task: VideoTask, error: str, seconds: float = 0.0) -> TaskReport:
+    def failed(
+        cls, task: VideoTask, error: str, *, failure: Failure = "input", seconds: float = 0.0
+    ) -> TaskReport:
         """An input without results."""
-        video_id = task.paths.video_id if task.paths else None
-        return cls(source=str(task.source), video_id=video_id, status="failed", error=error, seconds=seconds)
+        return cls(
+            source=str(task.source), video_id=task.video_id, status="failed", error=error, failure=failure,
+            seconds=seconds,
+        )  # fmt: skip
+
+    @classmethod
+    def not_begun(cls, task: VideoTask, why: str) -> TaskReport:
+        """An input that the run did not come to."""
+        return cls(source=str(task.source), video_id=task.video_id, status="skipped", error=why, attempts=0)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -117,36 +147,12 @@ class _Counts:
         return len(self.track_ids - {UNTRACKED})
 
 
-def plan(
-    inputs: Sequence[str | Path], out: Path, options: AnalyzeOptions, *, overwrite: bool = False
-) -> list[VideoTask]:
-    """What `run` would do, in order; nothing is written.
-
-    Raises:
-        RecordsError: the output folder holds results made with other options or another model; `overwrite`
-            excuses those of these inputs.
-        ModelError: the model that options name is missing or altered.
-    """
-    taken: set[str] = set()
-    tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
-    finished = set(finished_videos(out))
-    mine = {task.paths.video_id for task in tasks if task.paths}
-    # All tables of a folder are read as one, so all must be made alike, also those of other inputs.
-    _refuse_other_results(out, finished - mine if overwrite else finished, options)
-    return [
-        replace(
-            task, is_finished=not overwrite and task.paths is not None and task.paths.video_id in finished
-        )
-        for task in tasks
-    ]
-
-
 def run_task(
     task: VideoTask,
     options: AnalyzeOptions,
     tools: Tools,
     *,
-    on_progress: Callable[[float, float | None], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> TaskReport:
     """Analyse one video and write its tables.
 
@@ -154,19 +160,21 @@ def run_task(
         task: what to do.
         options: how.
         tools: detector and classifier, loaded once for many tasks.
-        on_progress: called with seconds of video analysed so far and, if the header tells, in all.
+        on_progress: called now and then.
 
     Returns:
         How it ended; whatever is wrong with this video is in the report, not raised.
     """
-    if task.paths is None or task.is_finished:
+    if task.paths is None or not task.is_pending:
         return report_without_work(task)
     started = time.monotonic()
     try:
-        metadata = _analyzed(task.source, task.paths, options, tools, on_progress)
+        metadata = _analyzed(task, task.paths, options, tools, on_progress)
         write_timeline(task.paths, options)
     except Exception as error:
-        return TaskReport.failed(task, _told(task, error), time.monotonic() - started)
+        return TaskReport.failed(
+            task, told(task.source, error), failure=failure_of(error), seconds=time.monotonic() - started
+        )
     finally:
         # A signal can strike between the making of a file and the block that looks after it.
         task.paths.remove_unfinished()
@@ -175,7 +183,7 @@ def run_task(
 
 def report_without_work(task: VideoTask) -> TaskReport:
     """How a task ended that cannot be done, or was done by an earlier run."""
-    if task.paths is None:
+    if task.paths is None or task.problem is not None:
         return TaskReport.failed(task, task.problem or "cannot be analysed")
     return _report(task.source, read_metadata(task.paths.faces), "skipped", 0.0)
 
@@ -215,17 +223,18 @@ def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
 
 
 def _analyzed(
-    source: Path,
+    task: VideoTask,
     paths: RecordPaths,
     options: AnalyzeOptions,
     tools: Tools,
-    on_progress: Callable[[float, float | None], None] | None,
+    on_progress: OnProgress | None,
 ) -> dict[str, Any]:
-    counts = _Counts()
+    source, counts = task.source, _Counts()
     with (
         open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
         RecordsWriter(paths, tools.classifier.card.labels) as writer,
     ):
+        known_by = fingerprint(source)
         for batch in analyze_video(video, paths.video_id, options, tools):
             writer.write(batch)
             counts.add(batch)
@@ -235,8 +244,13 @@ def _analyzed(
             raise VideoError(
                 f"{source.name}: no frame lies in the range that was asked for. Check --start and --end."
             )
+        if signature(source) != known_by["signature"]:
+            raise VideoError(
+                f"{source.name}: changed while it was analysed. Wait until it is written, then run again."
+            )
         metadata = _metadata(video, paths.video_id, options, tools, counts)
-        writer.finish(metadata)
+        metadata["source"] |= known_by
+        writer.finish(metadata, replaces=[RecordPaths(paths.out, old) for old in task.replaces])
     return metadata
 
 
@@ -283,51 +297,6 @@ def _metadata(
     }
 
 
-def model_sha256(options: AnalyzeOptions) -> str:
-    """Identifies the expression model that options name.
-
-    Raises:
-        ModelError: no such model, or its files are altered.
-    """
-    return resolve(options.model).sha256
-
-
-def _task(found: Found, out: Path, taken: set[str]) -> VideoTask:
-    if found.problem is not None:
-        return VideoTask(found.path, None, problem=found.problem)
-    try:
-        return VideoTask(found.path, RecordPaths(out, _unique(video_id_of(found.path), taken)))
-    except VideoError as error:
-        return VideoTask(found.path, None, problem=str(error))
-    except OSError as error:
-        return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
-
-
-def _refuse_other_results(out: Path, videos: set[str], options: AnalyzeOptions) -> None:
-    model = model_sha256(options)
-    for video_id in sorted(videos):
-        found = read_metadata(RecordPaths(out, video_id).faces)
-        if found["options_digest"] != options.digest():
-            made_with = "other options"
-        elif found["model"]["sha256"] != model:
-            made_with = "another model"
-        else:
-            continue
-        raise RecordsError(
-            f"{out}: holds results of {video_id} made with {made_with}. "
-            "Use another -o, or --overwrite together with all videos of this folder."
-        )
-
-
-def _unique(video_id: str, taken: set[str]) -> str:
-    """The same file under two folders has one id; the second copy gets a number."""
-    name, number = video_id, 2
-    while name in taken:
-        name, number = f"{video_id}-{number}", number + 1
-    taken.add(name)
-    return name
-
-
 def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: float) -> TaskReport:
     counts = metadata["counts"]
     return TaskReport(
@@ -336,19 +305,12 @@ def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: flo
         status=status,
         warnings=metadata["warnings"],
         has_gaps=metadata["status"] == "done_with_gaps",
+        gaps=metadata.get("gaps", []),
+        n_failed=counts["n_failed"],
+        n_damaged=counts["n_damaged"],
         n_frames=counts["n_analysed"],
         n_faces=counts["n_faces"],
         n_people=counts["n_people"],
         duration_s=metadata["duration_s"],
         seconds=seconds,
     )
-
-
-def _told(task: VideoTask, error: Exception) -> str:
-    if isinstance(error, FerflowError):
-        return str(error)
-    # Not foreseen, so worth a trace in the log; still no reason to lose the other videos.
-    log.debug("unexpected error in %s", task.source, exc_info=error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"{task.source.name}: no space left for its tables. Free some and run the same command again."
-    return f"{task.source.name}: unexpected {type(error).__name__}: {error}. Run with -v, and report it."

@@ -1,19 +1,30 @@
-"""The engine that everybody has: one video after the other, in this process."""
+"""The engine that everybody has: this machine, in this process or in several."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 
 from ferflow.jobs.listen import Listener
-from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools
-from ferflow.tasks import TaskReport, VideoTask, run_task
+from ferflow.jobs.work import Work
+from ferflow.tasks import TaskReport, VideoTask
 
 
 def reports(
-    tasks: Sequence[VideoTask], options: AnalyzeOptions, tools: Tools, listener: Listener
-) -> Iterator[tuple[VideoTask, TaskReport]]:
-    """Analyse the videos, in order; see `Engine`."""
+    tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
+) -> Generator[tuple[VideoTask, TaskReport], None, None]:
+    """Analyse the videos, in order here or the longest first in workers; see `Engine`."""
+    if processes == 0:
+        return _here(tasks, work, listener)
+    from ferflow.jobs.crew import reports_of_crew
+
+    return reports_of_crew(tasks, work, processes, listener)
+
+
+def _here(
+    tasks: Sequence[VideoTask], work: Work, listener: Listener
+) -> Generator[tuple[VideoTask, TaskReport], None, None]:
+    tools = work.tools()
     for task in tasks:
         listener.started(task)
-        yield task, run_task(task, options, tools, on_progress=listener.progress)
+        yield task, work.do(task, tools, partial(listener.progress, task))

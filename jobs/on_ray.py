@@ -8,22 +8,23 @@ same paths on every machine of that cluster; otherwise Ray is started here, with
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ferflow.errors import OptionsError
 from ferflow.faces import available_cpus
 from ferflow.jobs.listen import Listener
-from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools
-from ferflow.tasks import TaskReport, VideoTask, run_task
+from ferflow.jobs.work import Work
+from ferflow.tasks import TaskReport, VideoTask
 
 
 def reports(
-    tasks: Sequence[VideoTask], options: AnalyzeOptions, tools: Tools, listener: Listener
-) -> Iterator[tuple[VideoTask, TaskReport]]:
+    tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
+) -> Generator[tuple[VideoTask, TaskReport], None, None]:
     """Analyse the videos side by side, in the order in which they end; see `Engine`.
+
+    Ray's actors tell nothing until a video has ended, so there is no progress within one.
 
     Raises:
         OptionsError: Ray is not installed.
@@ -33,19 +34,20 @@ def reports(
     if started_here:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", configure_logging=False)
     try:
-        yield from _reports(ray, tasks, options, listener)
+        yield from _reports(ray, tasks, work, processes, listener)
     finally:
         if started_here:
             ray.shutdown()
 
 
 def _reports(
-    ray: Any, tasks: Sequence[VideoTask], options: AnalyzeOptions, listener: Listener
-) -> Iterator[tuple[VideoTask, TaskReport]]:
-    n_actors = max(1, min(len(tasks), int(ray.cluster_resources().get("CPU", 1))))
+    ray: Any, tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
+) -> Generator[tuple[VideoTask, TaskReport], None, None]:
+    n_actors = max(1, min(len(tasks), processes or int(ray.cluster_resources().get("CPU", 1))))
     threads = max(1, available_cpus() // n_actors)
+    work = replace(work, options=work.options.updated(threads=threads))
     worker = ray.remote(num_cpus=1)(_Worker)
-    idle = [worker.remote(options.updated(threads=threads)) for _ in range(n_actors)]
+    idle = [worker.remote(work) for _ in range(n_actors)]
     waiting = list(tasks)
     running: dict[Any, tuple[VideoTask, Any]] = {}
     while waiting or running:
@@ -61,9 +63,11 @@ def _reports(
         except ray.exceptions.RayError as error:
             yield (
                 task,
-                TaskReport.failed(task, f"{task.source.name}: its worker died ({type(error).__name__})."),
+                TaskReport.failed(
+                    task, f"{task.source.name}: its worker died ({type(error).__name__}).", failure="passing"
+                ),
             )
-            idle.append(worker.remote(options.updated(threads=threads)))
+            idle.append(worker.remote(work))
 
 
 def _absolute(task: VideoTask) -> VideoTask:
@@ -77,12 +81,12 @@ def _absolute(task: VideoTask) -> VideoTask:
 class _Worker:
     """One process: models are loaded once, then video after video."""
 
-    def __init__(self, options: AnalyzeOptions) -> None:
-        self._options = options
-        self._tools = Tools.load(options)
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._tools = work.tools()
 
     def run(self, task: VideoTask) -> TaskReport:
-        return run_task(task, self._options, self._tools)
+        return self._work.do(task, self._tools)
 
 
 def _ray() -> Any:

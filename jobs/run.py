@@ -9,24 +9,31 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from filelock import FileLock, Timeout
-
-from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, RecordsError, VideoError
+from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
+from ferflow.faces import available_cpus
+from ferflow.folder import held, sweep
 from ferflow.jobs.listen import Engine, Listener, Silent
+from ferflow.jobs.work import Work
+from ferflow.machine import available_memory, default_workers
 from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools
-from ferflow.records import RecordPaths, finished_videos
+from ferflow.plan import meanwhile, plan
 from ferflow.runfile import RunFile
-from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, report_without_work, write_timeline
+from ferflow.tasks import TaskReport, VideoTask, report_without_work
 
 log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 2.0
+"""What may pass gets so much time for it, on top of that of all other videos."""
+
+Reports = Generator[tuple[VideoTask, TaskReport], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,9 @@ def run(
     overwrite: bool = False,
     pages: bool = True,
     engine: str = "local",
+    workers: int | None = 1,
+    retries: int = 1,
+    fail_fast: bool = False,
     listener: Listener | None = None,
 ) -> RunReport:
     """Analyse videos into an output folder.
@@ -74,87 +84,139 @@ def run(
         inputs: files, folders (recursive) and globs.
         out: the output folder; made if needed.
         options: how; None: the defaults.
-        overwrite: replace results made with other options or models, and analyse finished videos again.
+        overwrite: replace results made with other options, models or of another content of the same file, and
+            analyse finished videos again.
         pages: write the HTML reports.
-        engine: `local`, or `ray` for several processes or machines.
+        engine: `local`, or `ray` for several machines.
+        workers: processes that analyse videos side by side; 1: this one; None: as many as cores and memory
+            bear. Several need what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
+        retries: how often a video is tried again after a failure that may pass.
+        fail_fast: begin no further video after one has failed.
         listener: told how it goes.
 
     Returns:
         How each input ended; what is wrong with one of them is in there, not raised.
 
     Raises:
-        OptionsError, ModelError, RecordsError: nothing can be analysed at all.
+        OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
     """
-    out, options, listener = Path(out), options or AnalyzeOptions(), listener or Silent()
-    with _only_run_in(out):
-        tasks = plan(inputs, out, options, overwrite=overwrite)
-        listener.planned(len(tasks))
-        pending = [task for task in tasks if task.paths and not task.is_finished]
-        tools = Tools.load(options) if pending else None
-        file = _run_file(out, options, tools)
-        ended: dict[int, TaskReport] = {}
-        for task, report in _ends(tasks, options, tools, _engine(engine), listener):
-            report = _derived(task, report, options, pages)
-            ended[id(task)] = report
-            listener.ended(report)
-            if file.note(report.as_dict()):
-                file.save(out)
-        _follow(out, {task.paths.video_id for task in tasks if task.paths}, options, pages)
+    if (workers is not None and workers < 1) or retries < 0:
+        raise OptionsError(f"workers must be at least 1 and retries at least 0, got {workers} and {retries}")
+    out, work = Path(out), Work(options or AnalyzeOptions(), pages)
+    listener = listener or Silent()
+    carry = _Carry(work, _engine(engine), workers, retries, listener)
+    with held(out):
+        sweep(out)
+        tasks = plan(inputs, out, work.options, overwrite=overwrite)
+        listener.planned(tasks)
+        file = RunFile.continued(out, options=work.options.as_dict(), started=_now())
+        file.save(out)
+        ended = _all_ended(tasks, carry, file, out, fail_fast=fail_fast)
+        work.follow(out, {task.paths.video_id for task in tasks if task.paths})
         file.finished = _now()
         file.save(out)
         if pages:
             _write_index(out)
-    return RunReport(out, tuple(ended[id(task)] for task in tasks))
+    return RunReport(out, tuple(ended))
 
 
-def _ends(
-    tasks: list[VideoTask], options: AnalyzeOptions, tools: Tools | None, engine: Engine, listener: Listener
-) -> Iterator[tuple[VideoTask, TaskReport]]:
-    """What needs no work first, then what the engine makes of the rest."""
-    pending = []
+def _all_ended(
+    tasks: list[VideoTask], carry: _Carry, file: RunFile, out: Path, *, fail_fast: bool
+) -> list[TaskReport]:
+    """Carry out the tasks; whatever ends is written down and told at once."""
+    ended: dict[int, TaskReport] = {}
+    with closing(carry.out(tasks)) as reports:
+        for task, report in reports:
+            ended[id(task)] = report
+            carry.listener.ended(report)
+            if _note(file, task, report):
+                file.save(out)
+            if report.failure == "disk_full":
+                raise RecordsError(f"{report.error} Finished videos are kept.")
+            if fail_fast and report.status == "failed":
+                break
     for task in tasks:
-        if task.paths is None or task.is_finished:
-            yield task, report_without_work(task)
-        else:
-            pending.append(task)
-    if tools is not None:
-        yield from engine.reports(pending, options, tools, listener)
+        if id(task) not in ended:
+            ended[id(task)] = TaskReport.not_begun(
+                task, "not analysed: the run stopped at the first failure."
+            )
+            carry.listener.ended(ended[id(task)])
+            file.note(ended[id(task)].as_dict())
+    return [ended[id(task)] for task in tasks]
+
+
+def _note(file: RunFile, task: VideoTask, report: TaskReport) -> bool:
+    """Write down how a task ended; whether that is worth saving."""
+    if report.status == "failed":
+        return file.note(report.as_dict())
+    return file.note(report.as_dict(), replaces=task.replaces, model_of=task.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Carry:
+    """How tasks are carried out."""
+
+    work: Work
+    engine: Engine
+    workers: int | None
+    retries: int
+    listener: Listener
+
+    def out(self, tasks: Sequence[VideoTask]) -> Generator[tuple[VideoTask, TaskReport], None, None]:
+        """How each task ended: first what needs no analysis, then the others, then what is tried again."""
+        for task in tasks:
+            if not task.is_pending:
+                yield task, self.work.derive(task, report_without_work(task))
+        pending = [task for task in tasks if task.is_pending]
+        processes = self._processes(len(pending))
+        for attempt in range(1, self.retries + 2):
+            failed: list[VideoTask] = []
+            yield from self._attempt(pending, processes, attempt, failed)
+            if not failed:
+                return
+            time.sleep(RETRY_AFTER_SECONDS)
+            now = {id(task): meanwhile(task, self.work.options) for task in failed}
+            for task in failed:
+                if not now[id(task)].is_pending:
+                    yield task, self.work.derive(task, _done(now[id(task)]))
+            # One at a time: too little memory is what most often ends a worker.
+            pending, processes = [task for task in failed if now[id(task)].is_pending], min(processes, 1)
+
+    def _attempt(
+        self, tasks: list[VideoTask], processes: int, attempt: int, failed: list[VideoTask]
+    ) -> Generator[tuple[VideoTask, TaskReport], None, None]:
+        if not tasks:
+            return
+        with closing(self.engine.reports(tasks, self.work, processes, self.listener)) as reports:
+            for task, report in reports:
+                if report.failure == "passing" and attempt <= self.retries:
+                    log.warning("%s It will be tried again.", report.error)
+                    self.listener.retrying(task, report)
+                    failed.append(task)
+                else:
+                    yield task, replace(report, attempts=attempt)
+
+    def _processes(self, n_pending: int) -> int:
+        """Processes beside this one; a single worker is this process itself."""
+        workers = self.workers
+        if workers is None:
+            workers = default_workers(n_pending, available_cpus(), available_memory(), self.work.options)
+        workers = min(workers, n_pending)
+        return workers if workers > 1 else 0
+
+
+def _done(task: VideoTask) -> TaskReport:
+    """Of a video that was finished in this run, though nobody was left to say so."""
+    report = report_without_work(task)
+    if report.status == "failed":
+        return report
+    return replace(report, status="done_with_gaps" if report.has_gaps else "done")
 
 
 def _engine(name: str) -> Engine:
     if name not in ENGINES:
         raise OptionsError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
     return cast(Engine, importlib.import_module(ENGINES[name]))
-
-
-def _derived(task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages: bool) -> TaskReport:
-    """Bring what is made from a finished video's records up to date: the timeline, then the page."""
-    paths = task.paths
-    if paths is None or report.status == "failed":
-        return report
-    try:
-        if needs_timeline(paths, options):
-            write_timeline(paths, options)
-        if pages:
-            from ferflow.dashboards import write_session_report
-
-            if not paths.report.exists():
-                write_session_report(paths.out, paths.video_id)
-            return replace(report, report=paths.report.relative_to(paths.out).as_posix())
-    except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
-        log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
-        told = str(error) if isinstance(error, FerflowError) else f"{type(error).__name__}: {error}"
-        return TaskReport.failed(task, f"{task.source.name}: analysed, but no timeline or page. {told}")
-    return report
-
-
-def _follow(out: Path, done: set[str], options: AnalyzeOptions, pages: bool) -> None:
-    """Give the other finished videos of the folder the same bins; their records stay as they are."""
-    for video_id in finished_videos(out):
-        paths = RecordPaths(out, video_id)
-        if video_id not in done and needs_timeline(paths, options):
-            task = VideoTask(Path(video_id), paths, is_finished=True)
-            _derived(task, report_without_work(task), options, pages)
 
 
 def _write_index(out: Path) -> None:
@@ -164,34 +226,6 @@ def _write_index(out: Path) -> None:
         write_index(out)
     except OSError as error:
         raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
-
-
-def _run_file(out: Path, options: AnalyzeOptions, tools: Tools | None) -> RunFile:
-    file = RunFile.continued(out, options=options.as_dict(), started=_now())
-    if tools is not None:
-        card = tools.classifier.card
-        file.model = {"name": card.name, "sha256": card.sha256}
-        file.detector = {"name": tools.detector.name, "sha256": tools.detector.sha256}
-    return file
-
-
-@contextmanager
-def _only_run_in(out: Path) -> Iterator[None]:
-    """Hold the folder; the operating system lets go of it when the process ends, however it ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".ferflow.lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise RecordsError(
-            f"{out}: another ferflow is writing here. Wait for it, or use another -o."
-        ) from None
-    except OSError as error:
-        raise RecordsError(f"{out}: cannot be written ({error.strerror}). Use another -o.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _now() -> str:

@@ -26,7 +26,7 @@ from tests.conftest import LABELS, face_frames, numbered_image, write_audio, wri
 def stand_in(monkeypatch, tools):
     """The classifier without weights, so that these tests are about files."""
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.tasks.model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
 
 
 def entry(out, name):
@@ -206,7 +206,7 @@ def test_a_page_never_outlives_the_data_it_shows(tmp_path, face_video):
 def test_another_model_is_never_mixed_in_silence(tmp_path, face_video, monkeypatch):
     out = tmp_path / "out"
     run([face_video], out, pages=False)
-    monkeypatch.setattr("ferflow.tasks.model_sha256", lambda options: "1" * 64)
+    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: "1" * 64)
     with pytest.raises(RecordsError, match="model"):
         run([face_video], out, pages=False)
 
@@ -254,10 +254,10 @@ def test_an_interruption_leaves_no_half_written_file_and_keeps_the_finished_one(
     out = tmp_path / "out"
 
     class Impatient:
-        def planned(self, n_videos): ...
+        def planned(self, tasks): ...
         def started(self, task): ...
         def ended(self, report): ...
-        def progress(self, seconds, of_seconds):
+        def progress(self, task, seconds, of_seconds):
             if of_seconds > 1.3:
                 raise KeyboardInterrupt
 
@@ -275,14 +275,14 @@ def test_two_runs_never_write_into_one_folder_at_once(tmp_path, face_video):
     refused = []
 
     class Second:
-        def planned(self, n_videos):
+        def planned(self, tasks):
             with pytest.raises(RecordsError, match="another ferflow"):
                 run([face_video], out)
             refused.append(True)
 
         def started(self, task): ...
         def ended(self, report): ...
-        def progress(self, seconds, of_seconds): ...
+        def progress(self, task, seconds, of_seconds): ...
 
     assert run([face_video], out, pages=False, listener=Second()).exit_code == 0
     assert refused

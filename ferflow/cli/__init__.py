@@ -5,19 +5,20 @@ Heavy imports stand inside the commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import signal
+import logging
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from ferflow import __version__
 from ferflow.cli.analyze import analyze
+from ferflow.cli.common import tell
 from ferflow.cli.demo import demo
+from ferflow.cli.doctor import doctor
+from ferflow.cli.interrupt import interruptible
 from ferflow.cli.train import train
-from ferflow.errors import EXIT_INTERRUPTED, FerflowError
-from ferflow.text import shown
+from ferflow.errors import FerflowError
 
 app = typer.Typer(
     name="ferflow",
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, train):
+for command in (analyze, demo, doctor, train):
     app.command()(command)
 
 
@@ -42,25 +43,18 @@ def ferflow(
         raise typer.Exit
 
 
-class _Interrupted(BaseException):
-    """Ctrl+C or SIGTERM. (Of a KeyboardInterrupt typer would make "Aborted!" and exit code 1.)"""
-
-
 def main() -> NoReturn:
     """Run the command line; one line per error, and an exit code to act on."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    try:
-        app(standalone_mode=True)
-    except _Interrupted:
-        typer.echo("ferflow: interrupted. What is done is kept; the same command does the rest.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except FerflowError as error:
-        typer.echo(f"ferflow: {shown(error)}", err=True)
-        sys.exit(error.exit_code)
+    with interruptible(tell=tell, clean=lambda: None):
+        try:
+            app(standalone_mode=True)
+        except FerflowError as error:
+            tell(str(error))
+            sys.exit(error.exit_code)
+        except Exception as error:
+            logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
+            tell(
+                f"unexpected {type(error).__name__}: {error}. A fault of ferflow: see it with -v, report it."
+            )
+            sys.exit(FerflowError.exit_code)
     sys.exit(0)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Half-written files are removed on the way out, finished ones stay."""
-    raise _Interrupted

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, EngineName, Out, Quiet, Verbose, log_to_stderr, named, run_and_exit
+from ferflow.cli.common import DEFAULTS, EngineName, Out, Quiet, Verbose, Voice, named, run_and_exit
 from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
 from ferflow.text import shown
@@ -119,7 +119,16 @@ def analyze(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
+        int | None,
+        typer.Option(help="CPU threads of all workers.  [default: as many as there are CPUs]", metavar="N"),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that analyse videos side by side.  [default: by cores and memory]",
+            min=1,
+            metavar="N",
+        ),
     ] = None,
     engine: Annotated[
         EngineName, typer.Option(help="What carries out the work; ray needs ferflow[ray].")
@@ -131,6 +140,15 @@ def analyze(
             metavar="FILE.toml",
         ),
     ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(
+            help="Try again so often what may pass: a killed worker, a network share.", min=0, metavar="N"
+        ),
+    ] = 1,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Begin no further video after one has failed.")
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
@@ -138,6 +156,13 @@ def analyze(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
     ] = False,
+    progress: Annotated[
+        Literal["bars", "json"],
+        typer.Option(help="How progress is shown on stderr; json: a line per event, for programs."),
+    ] = "bars",
+    log_file: Annotated[
+        Path | None, typer.Option(help="Append to this file what happens, with traces.", metavar="FILE")
+    ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -146,8 +171,8 @@ def analyze(
     Per video: a table of frames, of faces and of a timeline, and an HTML report.
 
     Finished videos are passed over, so the same command continues where it was cut short. Exit code: 0 all
-    done, 10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model, 5 output
-    folder, 130 interrupted.
+    done, 10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model or
+    environment, 5 output folder, 130 interrupted, 1 a fault of ferflow.
     """
     base = AnalyzeOptions.from_toml(job) if job is not None else DEFAULTS
     options = base.updated(
@@ -155,21 +180,24 @@ def analyze(
         model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,
         batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip
-    log_to_stderr(verbose=verbose, quiet=quiet)
     if dry_run:
-        from ferflow.tasks import plan
+        from ferflow.plan import plan
 
         _print_plan(plan(inputs, out, options, overwrite=overwrite))
         return
-    run_and_exit(inputs, out, options, overwrite=overwrite, pages=not no_report, engine=engine, quiet=quiet)
+    voice = Voice(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
+    run_and_exit(
+        inputs, out, options, voice=voice, overwrite=overwrite, pages=not no_report, engine=engine,
+        workers=workers, retries=retries, fail_fast=fail_fast,
+    )  # fmt: skip
 
 
 def _print_plan(tasks: list[VideoTask]) -> None:
     for task in tasks:
-        if task.paths is None:
+        if task.paths is None or task.problem is not None:
             typer.echo(f"cannot   {shown(task.problem)}")
         else:
             verb = "skip" if task.is_finished else "analyse"
             typer.echo(f"{verb:8} {shown(task.source)}  ->  {task.paths.video_id}")
-    pending = sum(task.paths is not None and not task.is_finished for task in tasks)
+    pending = sum(task.is_pending for task in tasks)
     typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")

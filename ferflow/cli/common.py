@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from ferflow.cli.interrupt import interruptible
+from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.options import AnalyzeOptions
+from ferflow.text import shown
 
 if TYPE_CHECKING:
     from ferflow.jobs.run import RunReport
@@ -41,32 +46,82 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with t
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How a command talks."""
+
+    verbose: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    """Events on stderr, for programs, in place of bars and lines for people."""
+    log_file: Path | None = None
+
+
 def run_and_exit(
-    inputs: list[str],
-    out: Path,
-    options: AnalyzeOptions,
-    *,
-    overwrite: bool = False,
-    pages: bool = True,
-    engine: EngineName = "local",
-    quiet: bool = False,
+    inputs: list[str], out: Path, options: AnalyzeOptions, *, voice: Voice, **how: Any
 ) -> NoReturn:
+    """Run, tell how it went, and end; `how` goes to `jobs.run.run`."""
+    from ferflow.events import Events, Logged
+    from ferflow.folder import sweep
+    from ferflow.jobs.listen import Several
     from ferflow.jobs.run import run
     from ferflow.progress import Bars
 
-    if not quiet and not (out / "run.json").exists():
-        typer.echo(NOTICE, err=True)
-    with Bars(quiet=quiet) as bars:
-        report = run(inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars)
-    if not quiet:
-        _print_summary(report, pages=pages)
+    if not voice.as_json:
+        log_to_stderr(voice)
+        if not voice.quiet and not (out / "run.json").exists():
+            typer.echo(NOTICE, err=True)
+        with interruptible(tell=tell, clean=lambda: sweep(out)), Bars(quiet=voice.quiet) as bars:
+            report = run(inputs, out, options, listener=Several(bars, Logged()), **how)
+        if not voice.quiet:
+            _print_summary(report, pages=how.get("pages", True))
+        sys.exit(report.exit_code)
+
+    events = Events(sys.stderr)
+    log_to_stderr(voice, events)
+    with interruptible(tell=partial(events.failed, EXIT_INTERRUPTED), clean=lambda: sweep(out)):
+        try:
+            report = run(inputs, out, options, listener=Several(events, Logged()), **how)
+        except FerflowError as error:
+            events.failed(error.exit_code, str(error))
+            sys.exit(error.exit_code)
+        except Exception as error:
+            events.failed(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
+            sys.exit(FerflowError.exit_code)
+    events.finished(report.exit_code, out, report.videos)
     sys.exit(report.exit_code)
 
 
-def log_to_stderr(*, verbose: bool, quiet: bool) -> None:
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="ferflow: %(message)s", stream=sys.stderr)
-    logging.getLogger("ferflow").setLevel(level)
+def tell(message: str) -> None:
+    """One line for the user."""
+    typer.echo(f"ferflow: {shown(message)}", err=True)
+
+
+def log_to_stderr(voice: Voice, handler: logging.Handler | None = None) -> None:
+    """Send warnings to stderr, or to the handler given, and everything to the log file if one is wanted.
+
+    Raises:
+        OptionsError: the log file cannot be written.
+    """
+    logging.basicConfig(
+        level=logging.WARNING, format="ferflow: %(message)s", handlers=[handler or logging.StreamHandler()]
+    )
+    level = logging.DEBUG if voice.verbose else logging.ERROR if voice.quiet else logging.WARNING
+    logging.getLogger().handlers[0].setLevel(level)
+    logger = logging.getLogger("ferflow")
+    logger.setLevel(level)
+    if voice.log_file is not None:
+        logger.addHandler(_log_file(voice.log_file))
+        logger.setLevel(logging.DEBUG)
+
+
+def _log_file(path: Path) -> logging.Handler:
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OptionsError(f"log file {path}: cannot be written ({error.strerror}).") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
 
 
 def _print_summary(report: RunReport, *, pages: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Out, Quiet, Verbose, log_to_stderr, run_and_exit
+from ferflow.cli.common import DEFAULTS, Out, Quiet, Verbose, Voice, run_and_exit
 
 
 def demo(
@@ -19,11 +19,10 @@ def demo(
     """Analyse a sample clip, drawn here and now."""
     from ferflow.sample import draw_sample
 
-    log_to_stderr(verbose=verbose, quiet=quiet)
     clip = out / f"sample-{seconds:g}s.mp4"
     clip.parent.mkdir(parents=True, exist_ok=True)
     if not clip.exists():
         if not quiet:
             typer.echo("Drawing a sample clip ...", err=True)
         draw_sample(clip, seconds=seconds)
-    run_and_exit([str(clip)], out / "results", DEFAULTS, quiet=quiet)
+    run_and_exit([str(clip)], out / "results", DEFAULTS, voice=Voice(verbose=verbose, quiet=quiet))

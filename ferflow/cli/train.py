@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ferflow.cli.common import Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr
 from ferflow.errors import ModelError
 
 
@@ -56,7 +56,7 @@ def train(
     from ferflow.models.train import train as run_training
     from ferflow.progress import Epochs
 
-    log_to_stderr(verbose=verbose, quiet=quiet)
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     chosen: dict[str, Any] = {
         "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size,
         "learning_rate": learning_rate, "mixup": mixup, "patience": patience, "compute": compute,

@@ -1,0 +1,59 @@
+"""`ferflow doctor`: is this machine fit, is this output folder whole, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ferflow.errors import ModelError, OptionsError, RecordsError
+from ferflow.text import shown
+
+if TYPE_CHECKING:
+    from ferflow.doctor import Finding
+
+_SIGNS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
+
+
+def doctor(
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OUT]", help="An output folder to look at, in place of the machine."),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Remove leftovers in OUT and make its run.json from the tables.")
+    ] = False,
+) -> None:
+    """Check this machine, or an output folder, and say what to do about each finding.
+
+    Looks at versions, processor, memory, GPU, codecs, models and detector, and analyses a clip that it draws.
+    Exit code: 0 nothing wrong, 4 something wrong with the machine or installation, 5 with the output folder.
+    """
+    if out is None:
+        if repair:
+            raise OptionsError("--repair needs the output folder to repair")
+        from ferflow.doctor import examine_machine
+
+        sys.exit(_told(examine_machine(), ModelError.exit_code))
+
+    from ferflow.folder_checks import examine_folder
+    from ferflow.folder_checks import repair as repair_folder
+
+    if repair:
+        for line in repair_folder(out) or ["nothing to repair"]:
+            typer.echo(shown(line))
+    sys.exit(_told(examine_folder(out), RecordsError.exit_code))
+
+
+def _told(findings: Iterable[Finding], code: int) -> int:
+    """Print findings as they come; returns the exit code."""
+    has_problem = False
+    for finding in findings:
+        has_problem |= finding.level == "problem"
+        typer.echo(f"{_SIGNS[finding.level]:8} {shown(finding.what)}")
+        if finding.remedy:
+            typer.echo(f"{'':8} -> {shown(finding.remedy)}")
+    return code if has_problem else 0

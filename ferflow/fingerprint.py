@@ -1,0 +1,58 @@
+"""Whether a source is still the one that was analysed.
+
+`video_id_of` looks at the ends of a file, which is enough for a name. An edit in the middle that keeps the size
+is found here: cheaply by size and time of change, and by a digest of the whole content where those differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ferflow.sequence import images_in
+
+
+def fingerprint(path: Path) -> dict[str, str]:
+    """What a table's footer remembers of its source: `signature` and `sha256` of the whole content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return {"signature": signature(path), "sha256": content_sha256(path)}
+
+
+def signature(path: Path) -> str:
+    """Sizes and times of change; another one does not mean other content (copies have times of their own)."""
+    stats = [(file.name, file.stat()) for file in _files(path)]
+    told = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def content_sha256(path: Path) -> str:
+    """Of a file's bytes, or of the names and bytes of a folder's images."""
+    if not path.is_dir():
+        return _sha256(path)
+    parts = [f"{file.name!r} {_sha256(file)}" for file in _files(path)]
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
+def has_changed(path: Path, remembered: dict[str, Any]) -> bool:
+    """Whether a source has other content than when its footer was written.
+
+    Args:
+        path: the source.
+        remembered: `source` of the footer.
+    """
+    if remembered.get("signature") in (None, signature(path)):
+        return False
+    return content_sha256(path) != remembered.get("sha256")
+
+
+def _files(path: Path) -> list[Path]:
+    return images_in(path) if path.is_dir() else [path]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

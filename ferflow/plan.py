@@ -1,0 +1,147 @@
+"""What a run would do: which inputs are new, which are done, and what must not be mixed.
+
+>>> for task in plan(["sessions/"], Path("out"), options):
+...     print(task.source, task.is_pending)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ferflow import __version__
+from ferflow.errors import RecordsError, VideoError
+from ferflow.fingerprint import has_changed
+from ferflow.inputs import Found, discover, video_id_of
+from ferflow.models.registry import resolve
+from ferflow.options import AnalyzeOptions
+from ferflow.records import RecordPaths, finished_videos, read_metadata
+from ferflow.tasks import VideoTask
+
+log = logging.getLogger(__name__)
+
+Footers = dict[str, dict[str, Any]]
+"""Metadata of finished videos by their id."""
+
+
+def plan(
+    inputs: Sequence[str | Path], out: Path, options: AnalyzeOptions, *, overwrite: bool = False
+) -> list[VideoTask]:
+    """What `run` would do, in order; nothing is written.
+
+    A source that is not what it was when it was analysed is a problem of that input alone; with `overwrite` its
+    earlier results are replaced.
+
+    Raises:
+        RecordsError: the output folder holds results made with other options or another model; `overwrite`
+            excuses those of these inputs.
+        ModelError: the model that options name is missing or altered.
+    """
+    taken: set[str] = set()
+    tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
+    finished = set(finished_videos(out)) - (taken if overwrite else set())
+    footers = {video_id: read_metadata(RecordPaths(out, video_id).faces) for video_id in sorted(finished)}
+    # Results of an earlier content of one of these files; of a file that was moved, the id is among the tasks.
+    earlier = _by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
+    replaced = {id_ for task in tasks for id_ in _earlier_of(task, earlier)} if overwrite else set()
+    # All tables of a folder are read as one, so all must be made alike, also those of other inputs.
+    _refuse_other_results(out, {id_: f for id_, f in footers.items() if id_ not in replaced}, options)
+    if overwrite:
+        return [replace(task, replaces=_earlier_of(task, earlier)) for task in tasks]
+    return [_compared(task, footers, _earlier_of(task, earlier)) for task in tasks]
+
+
+def meanwhile(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
+    """A task as it is now: a worker that died may have finished its video before."""
+    if task.paths is None or not task.paths.faces.exists():
+        return task
+    footer = read_metadata(task.paths.faces)
+    is_of_this_run = (
+        footer["ferflow_version"] == __version__
+        and _made_with(footer, options, model_sha256(options)) is None
+    )
+    return _compared(task, {task.paths.video_id: footer}, ()) if is_of_this_run else task
+
+
+def model_sha256(options: AnalyzeOptions) -> str:
+    """Identifies the expression model that options name.
+
+    Raises:
+        ModelError: no such model, or its files are altered.
+    """
+    return resolve(options.model).sha256
+
+
+def _task(found: Found, out: Path, taken: set[str]) -> VideoTask:
+    if found.problem is not None:
+        return VideoTask(found.path, None, problem=found.problem)
+    try:
+        return VideoTask(found.path, RecordPaths(out, _unique(video_id_of(found.path), taken)))
+    except VideoError as error:
+        return VideoTask(found.path, None, problem=str(error))
+    except OSError as error:
+        return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
+
+
+def _unique(video_id: str, taken: set[str]) -> str:
+    """The same file under two folders has one id; the second copy gets a number."""
+    name, number = video_id, 2
+    while name in taken:
+        name, number = f"{video_id}-{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _by_source(footers: Footers) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for video_id, footer in footers.items():
+        found.setdefault(os.path.realpath(footer["source"]["path"]), []).append(video_id)
+    return found
+
+
+def _earlier_of(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
+    return tuple(earlier.get(os.path.realpath(task.source), ())) if task.paths else ()
+
+
+def _compared(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
+    """Whether a task is done, to be done, or about a source that is not what it was."""
+    if task.paths is None:
+        return task
+    footer = footers.get(task.paths.video_id)
+    try:
+        if footer is not None and not has_changed(task.source, footer["source"]):
+            return replace(task, is_finished=True)
+    except OSError as error:
+        return replace(task, problem=f"{task.source.name}: cannot be read ({error.strerror}).")
+    known = [task.paths.video_id] if footer is not None else list(earlier)
+    if not known:
+        return task
+    return replace(
+        task,
+        problem=f"{task.source.name}: has changed since it was analysed (as {', '.join(known)}). "
+        "Replace those results with --overwrite, or use another -o.",
+    )
+
+
+def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) -> None:
+    model = model_sha256(options)
+    for video_id, found in footers.items():
+        if (other := _made_with(found, options, model)) is not None:
+            raise RecordsError(
+                f"{out}: holds results of {video_id} made with {other}. "
+                "Use another -o, or --overwrite together with all videos of this folder."
+            )
+    versions = {str(footer["ferflow_version"]) for footer in footers.values()} - {__version__}
+    if versions:
+        log.warning("%s: holds results of ferflow %s; this is %s", out, ", ".join(versions), __version__)
+
+
+def _made_with(footer: dict[str, Any], options: AnalyzeOptions, model: str) -> str | None:
+    """What keeps earlier results from standing beside new ones, if anything does."""
+    if footer["options_digest"] != options.digest():
+        return "other options"
+    return "another model" if footer["model"]["sha256"] != model else None

@@ -1,0 +1,79 @@
+"""What is done with one video from start to end, in whichever process: tables, timeline, page."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ferflow.failures import failure_of, told
+from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools
+from ferflow.records import RecordPaths, finished_videos
+from ferflow.tasks import (
+    OnProgress,
+    TaskReport,
+    VideoTask,
+    needs_timeline,
+    report_without_work,
+    run_task,
+    write_timeline,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How videos are treated; goes to every process that treats some."""
+
+    options: AnalyzeOptions
+    pages: bool = True
+    """Write HTML pages."""
+
+    def tools(self) -> Tools:
+        """What is loaded once per process.
+
+        Raises:
+            ModelError, OptionsError: see `Tools.load`.
+        """
+        return Tools.load(self.options)
+
+    def do(self, task: VideoTask, tools: Tools, on_progress: OnProgress | None = None) -> TaskReport:
+        """Analyse one video and make its timeline and page; what is wrong with it is in the report."""
+        return self.derive(task, run_task(task, self.options, tools, on_progress=on_progress))
+
+    def derive(self, task: VideoTask, report: TaskReport) -> TaskReport:
+        """Bring what is made from a finished video's records up to date: the timeline, then the page."""
+        paths = task.paths
+        if paths is None or report.status == "failed":
+            return report
+        try:
+            if needs_timeline(paths, self.options):
+                write_timeline(paths, self.options)
+            return replace(report, report=self._page(paths)) if self.pages else report
+        except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
+            log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
+            why = told(task.source, error).removeprefix(f"{task.source.name}: ")
+            return TaskReport.failed(
+                task,
+                f"{task.source.name}: analysed, but no timeline or page. {why}",
+                failure=failure_of(error),
+            )
+        finally:
+            paths.remove_unfinished()
+
+    def follow(self, out: Path, done: set[str]) -> None:
+        """Give the other finished videos of the folder the same bins; their records stay as they are."""
+        for video_id in finished_videos(out):
+            paths = RecordPaths(out, video_id)
+            if video_id not in done and needs_timeline(paths, self.options):
+                task = VideoTask(Path(video_id), paths, is_finished=True)
+                self.derive(task, report_without_work(task))
+
+    def _page(self, paths: RecordPaths) -> str:
+        from ferflow.dashboards import write_session_report
+
+        if not paths.report.exists():
+            write_session_report(paths.out, paths.video_id)
+        return paths.report.relative_to(paths.out).as_posix()
