@@ -78,6 +78,8 @@ class TaskReport:
     """Spent on it."""
     has_gaps: bool = False
     """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    """Where: `start_s`, `end_s` (None: to the end) and `n_frames` (None: unknown) of each, see `faults.Gap`."""
     report: str | None = None
     """Path of its page, relative to the output folder."""
 
@@ -276,8 +278,9 @@ def _metadata(
             "n_people": counts.n_people,
             "n_cuts": counts.n_cuts,
         },
-        "status": "done_with_gaps" if video.faults.warnings else "done",
+        "status": "done_with_gaps" if video.faults.gaps else "done",
         "warnings": list(video.faults.warnings),
+        "gaps": [asdict(gap) for gap in video.faults.gaps],
         "duration_s": video.end_s,
     }
 
@@ -335,6 +338,7 @@ def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: flo
         status=status,
         warnings=metadata["warnings"],
         has_gaps=metadata["status"] == "done_with_gaps",
+        gaps=metadata.get("gaps", []),
         n_frames=counts["n_analysed"],
         n_faces=counts["n_faces"],
         n_people=counts["n_people"],

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"ferflow", "errors", "files", "text"},
     {"options", "records"},
+    {"faults", "tones"},
     {"planes"},
     {"source"},
     {"sequence"},
