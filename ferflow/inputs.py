@@ -23,7 +23,8 @@ VIDEO_SUFFIXES = frozenset(
 """Files in a folder that are taken for videos; a file given by name is tried, whatever it is called."""
 
 _FINGERPRINT_BYTES = 1 << 20
-_MAX_STEM = 60
+_MAX_STEM_BYTES = 120
+"""Of UTF-8: file systems allow 255 for a name, and a suffix and a number must fit, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def discover(inputs: Sequence[str | Path], *, out: Path) -> list[Found]:
     one video.
     """
     found = [item for text in inputs for item in _expanded(str(text), out.absolute())]
-    return list({item.path.resolve(): item for item in found}.values())
+    return list({_identity(item): item for item in found}.values())
 
 
 def video_id_of(path: Path) -> str:
@@ -68,54 +69,81 @@ def video_id_of(path: Path) -> str:
                 digest.update(file.read(_FINGERPRINT_BYTES))
     stem = path.name if path.is_dir() else path.stem
     # Word characters of any script; no separators, no leading dot or dash, no surrogates.
-    readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode()).strip("._-")[:_MAX_STEM]
-    return f"{readable or 'video'}-{digest.hexdigest()[:8]}"
+    readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode())
+    short = readable.encode()[:_MAX_STEM_BYTES].decode(errors="ignore").strip("._-")
+    return f"{short or 'video'}-{digest.hexdigest()[:8]}"
+
+
+def _identity(item: Found) -> str:
+    # Not `Path.resolve`, which gives up on links that lead in a circle.
+    return item.problem or os.path.realpath(item.path)
 
 
 def _expanded(text: str, out: Path) -> Iterator[Found]:
     path = Path(text)
-    if path.is_dir():
+    # `os.path` answers where `Path` raises: names too long, folders that may not be looked into.
+    if "\0" in text:
+        yield Found(path, f"{text!r}: no file can have such a name.")
+    elif os.path.isdir(path):  # noqa: PTH112
         yield from _in_folder(path, out)
     elif os.path.lexists(path):
         yield Found(path)
     elif glob.has_magic(text):
-        matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 it takes absolute patterns too
+        matches = _matches(path)
         if not matches:
             yield Found(path, f"{text}: the pattern matches no file. Check it, and quote it in the shell.")
         for match in matches:
-            yield from _expanded(match, out)
+            yield from _expanded(str(match), out)
     else:
-        yield Found(path, f"{text}: no such file or folder. Check the path.")
+        yield Found(path, f"{text}: no such file or folder, or none that may be read. Check the path.")
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """What a pattern names, sorted, hidden files apart.
+
+    `**` does not follow links to folders: two that lead back up would make it endless.
+    """
+    n_plain = next(n for n, part in enumerate(pattern.parts) if glob.has_magic(part))
+    base, rest = Path(*pattern.parts[:n_plain]), pattern.parts[n_plain:]
+    wants_hidden = any(part.startswith(".") for part in rest)
+    try:
+        found = sorted(base.glob(str(Path(*rest))))
+    except ValueError:  # `**` inside a name
+        return []
+    return [
+        path
+        for path in found
+        if wants_hidden or not any(part.startswith(".") for part in path.relative_to(base).parts)
+    ]
 
 
 def _in_folder(folder: Path, out: Path) -> Iterator[Found]:
-    try:
-        videos = list(_videos_under(folder, out))
-    except OSError as error:
-        yield Found(folder, f"{folder}: cannot be read ({error.strerror}).")
-        return
-    if not videos:
+    found = list(_videos_under(folder, out))
+    yield from found
+    if not found:
         yield Found(
             folder, f"{folder}: no videos in this folder or below. Known endings: {_known_endings()}."
         )
-    yield from (Found(path) for path in videos)
 
 
-def _videos_under(folder: Path, out: Path) -> Iterator[Path]:
+def _videos_under(folder: Path, out: Path) -> Iterator[Found]:
+    refused: list[OSError] = []
     # Links to folders are not followed: they can lead in circles.
-    for where, folders, files in os.walk(folder, onerror=_raised):
+    for where, folders, files in os.walk(folder, onerror=refused.append):
         here = Path(where)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).absolute() != out)
         names = sorted(name for name in files if not name.startswith("."))
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        yield from videos
-        # Images beside videos are posters and thumbnails.
-        if not videos and len(images_in(here)) > 1:
-            yield here
-
-
-def _raised(error: OSError) -> None:
-    raise error
+        yield from map(Found, videos)
+        try:
+            # Images beside videos are posters and thumbnails.
+            if not videos and len(images_in(here)) > 1:
+                yield Found(here)
+        except OSError as error:
+            refused.append(error)
+    for error in refused:
+        where = Path(error.filename or folder)
+        yield Found(where, f"{where}: cannot be read ({error.strerror}). Check its permissions.")
 
 
 def _known_endings() -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+import stat
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -23,7 +26,30 @@ BackendName = Literal["auto", "onnx", "keras"]
 _CHOICES = {"detector": DetectorName, "device": DeviceName, "backend": BackendName}
 
 # hh:mm:ss.fff or mm:ss.fff; only the last part may carry a fraction.
-_TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)")
+_TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
+_FRAME = re.compile(r"\d+f", re.ASCII)
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+_LONGEST_TIME = 32
+"""Characters; longer numbers mean nothing, and would end as infinity."""
+
+_LARGEST_JOB_FILE = 1 << 20
+"""Bytes. A job file is a few lines; what is larger is another file, or has no end."""
+
+_BOUNDS: dict[str, tuple[int, int]] = {
+    "every": (1, 10**9),
+    "participants": (1, 10_000),
+    "threads": (1, 256),
+    "min_face": (10, 100_000),
+    "batch_size": (1, 100_000),
+    "chunk_frames": (1, 1_000),
+}
+"""Whole numbers, both ends allowed."""
+_RANGES: dict[str, tuple[float, float]] = {
+    "fps": (0, 1e6),
+    "bin_seconds": (0, 1e6),
+    "sequence_fps": (0, 1001),
+}
+"""Numbers, neither end allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +67,17 @@ class TimePoint:
             OptionsError: anything else.
         """
         text = text.strip()
-        if re.fullmatch(r"\d+f", text):
-            return cls(frame_index=int(text[:-1]))
-        if re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
-            return cls(seconds=float(text))
-        if (match := _TIMECODE.fullmatch(text)) and float(match[3]) < 60:
-            hours, minutes = int(match[1] or 0), int(match[2])
-            return cls(seconds=hours * 3600 + minutes * 60 + float(match[3]))
+        if len(text) <= _LONGEST_TIME:
+            if _FRAME.fullmatch(text):
+                return cls(frame_index=int(text[:-1]))
+            if _SECONDS.fullmatch(text):
+                return cls(seconds=float(text))
+            if (match := _TIMECODE.fullmatch(text)) and float(match[3]) < 60:
+                hours, minutes = int(match[1] or 0), int(match[2])
+                return cls(seconds=hours * 3600 + minutes * 60 + float(match[3]))
         raise OptionsError(
-            f"{text!r} is not a time: give seconds (12.5), a frame (300f) or a timecode (1:30.5)."
+            f"{text[: 2 * _LONGEST_TIME]!r} is not a time: "
+            "give seconds (12.5), a frame (300f) or a timecode (1:30.5)."
         )
 
     def reached(self, time_s: float, frame_index: int) -> bool:
@@ -59,7 +87,10 @@ class TimePoint:
         return time_s >= (self.seconds or 0.0)
 
     def __str__(self) -> str:
-        return f"{self.frame_index}f" if self.frame_index is not None else repr(self.seconds)
+        """As `parse` reads it; never with an exponent."""
+        if self.frame_index is not None:
+            return f"{self.frame_index}f"
+        return f"{Decimal(repr(float(self.seconds or 0.0))):f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +138,10 @@ class AnalyzeOptions:
             OptionsError: naming the option, the bound and what was given.
         """
         self._check_bounds()
-        if self.min_face is not None and self.min_face < 10:
-            raise OptionsError(f"min_face must be at least 10 pixels, got {self.min_face}")
         if not 0.1 <= self.score <= 1:
             raise OptionsError(
                 f"score must be in [0.1, 1], got {self.score}: below, everything looks like a face"
             )
-        if self.threads is not None and self.threads > 256:
-            raise OptionsError(f"threads must be at most 256, got {self.threads}")
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
@@ -128,14 +155,16 @@ class AnalyzeOptions:
             raise OptionsError("device gpu needs the keras backend, got backend onnx")
 
     def _check_bounds(self) -> None:
-        for name in ("every", "batch_size", "chunk_frames", "participants", "threads"):
+        for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionsError(f"{name} must be at least 1, got {value}")
-        for name in ("fps", "sequence_fps", "bin_seconds"):
+            if value is not None and value < low:
+                raise OptionsError(f"{name} must be at least {low}, got {value}")
+            if value is not None and value > high:
+                raise OptionsError(f"{name} must be at most {high}, got {_short(value)}")
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not 0 < value < 1e6:
-                raise OptionsError(f"{name} must be above 0 and below 1000000, got {value}")
+            if value is not None and not low < value < high:
+                raise OptionsError(f"{name} must be above {low:g} and below {high:.0f}, got {_short(value)}")
 
     def _is_empty_range(self) -> bool:
         if self.start is None or self.end is None:
@@ -152,8 +181,11 @@ class AnalyzeOptions:
             OptionsError: unreadable file, unknown key, wrong type or value.
         """
         try:
+            if not stat.S_ISREG((status := path.stat()).st_mode) or status.st_size > _LARGEST_JOB_FILE:
+                raise OSError("not a file, or too large for one of options")
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
+        except (OSError, ValueError, RecursionError) as error:
             raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
         return cls().updated(**table)
 
@@ -199,7 +231,17 @@ def _coerced(name: str, value: Any) -> Any:
         return value if isinstance(value, TimePoint) else TimePoint.parse(str(value))
     wanted = _TYPES[name]
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        # Whole numbers of TOML have no limit, floats do.
+        return float(value) if abs(value) < 10**300 else math.inf * (1 if value > 0 else -1)
     if not isinstance(value, wanted) or isinstance(value, bool):
-        raise OptionsError(f"{name} must be of type {wanted.__name__}, got {value!r}")
+        raise OptionsError(f"{name} must be of type {wanted.__name__}, got {_short(value)}")
     return value
+
+
+def _short(value: object) -> str:
+    """A value in a message of one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
+from ferflow.tones import sdr_luma
+
 UInt8Array = npt.NDArray[np.uint8]
 
 # Formats whose planes are 8-bit Y, U, V as they stand; everything else goes through swscale once.
@@ -107,24 +109,30 @@ class Planes:
         return resized.astype(np.uint8, copy=False)
 
 
-def planes_of(frame: av.VideoFrame, rotation: int) -> Planes:
+def planes_of(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:
     """Views on a decoded frame's planes, turned upright.
 
     Args:
-        frame: any pixel format; what is not 8-bit planar YUV or gray is converted once.
+        frame: any pixel format; what is not 8-bit planar YUV or gray is converted once. Of an interlaced frame
+            the upper field is used: both at once would show a moving face as a comb.
         rotation: degrees counter-clockwise by which the picture must be turned, a multiple of 90.
+        mirrored: it must be turned upside down first, as by a mirror.
     """
-    name = frame.format.name
+    name, interlaced, transfer = frame.format.name, frame.interlaced_frame, frame.color_trc
     if name not in _PLANAR_YUV and name not in _GRAY:
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
     else:
         # Gray is full range to FFmpeg, whatever the stream is tagged with.
         full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-    arrays = [_upright(_plane(frame.planes[i]), rotation) for i in range(1 if name in _GRAY else 3)]
-    if name in _GRAY:
-        return Planes(arrays[0], None, None, full_range)
-    return Planes(arrays[0], arrays[1], arrays[2], full_range)
+    arrays = [_plane(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
+    if (table := sdr_luma(transfer)) is not None and not full_range:
+        arrays[0] = cv2.LUT(arrays[0], table).astype(np.uint8, copy=False)
+    if interlaced:
+        arrays = [_upper_field(array) for array in arrays]
+    y, *chroma = [_upright(array, rotation, mirrored) for array in arrays]
+    u, v = chroma if chroma else (None, None)
+    return Planes(y, u, v, full_range)
 
 
 def _plane(plane: av.video.plane.VideoPlane) -> UInt8Array:
@@ -132,5 +140,18 @@ def _plane(plane: av.video.plane.VideoPlane) -> UInt8Array:
     return rows[: plane.height, : plane.width]
 
 
-def _upright(plane: UInt8Array, rotation: int) -> UInt8Array:
-    return plane if rotation == 0 else np.ascontiguousarray(np.rot90(plane, rotation // 90))
+def _upper_field(plane: UInt8Array) -> UInt8Array:
+    """Rows 0, 2, 4...; those between are their neighbours' mean. Same size, same time as the frame."""
+    filled = plane.copy()
+    above, below = plane[0:-2:2], plane[2::2]
+    if len(below):
+        filled[1:-1:2] = cv2.addWeighted(above[: len(below)], 0.5, below, 0.5, 0)
+    if len(plane) % 2 == 0:
+        filled[-1] = plane[-2]
+    return filled
+
+
+def _upright(plane: UInt8Array, rotation: int, mirrored: bool) -> UInt8Array:
+    if rotation == 0 and not mirrored:
+        return plane
+    return np.ascontiguousarray(np.rot90(plane[::-1] if mirrored else plane, rotation // 90))

@@ -12,7 +12,8 @@ import av
 import av.error
 
 from ferflow.errors import VideoError
-from ferflow.source import MAX_FAILURES_IN_A_ROW, Container, Faults, VideoInfo
+from ferflow.faults import Faults
+from ferflow.source import Container, VideoInfo
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -33,9 +34,13 @@ def images_in(folder: Path) -> list[Path]:
 class ImageSequence:
     """A `Source` over the images of one folder; the pts is the position in the sequence."""
 
-    def __init__(self, folder: Path, fps: float, *, threads: int | None = None) -> None:
-        self._threads = threads
-        self._images = images_in(folder)
+    def __init__(self, folder: Path, fps: float) -> None:
+        try:
+            self._images = images_in(folder)
+        except OSError as error:
+            raise VideoError(
+                f"{folder.name}: cannot be read ({error.strerror}). Check its permissions."
+            ) from error
         if not self._images:
             raise VideoError(f"{folder.name}: the folder holds no numbered images. Nothing to analyse.")
         self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
@@ -55,19 +60,11 @@ class ImageSequence:
 
     def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
         """See `Source`. An image that cannot be read leaves a gap in the pts, not a shift."""
-        failures = 0
         for position, path in enumerate(self._images):
-            picture = _decoded(path, self._threads)
+            picture = _decoded(path)
             if picture is None:
                 faults.n_failed += 1
-                failures += 1
-                if failures >= MAX_FAILURES_IN_A_ROW:
-                    faults.warnings.append(
-                        f"{failures} images in a row could not be read; the rest was left out"
-                    )
-                    return
                 continue
-            failures = 0
             picture.pts, picture.time_base = position, self._time_base
             yield picture
 
@@ -82,8 +79,9 @@ def _first_header(images: list[Path]) -> VideoInfo:
     raise VideoError(f"{images[0].parent.name}: none of the {len(images)} images can be read.")
 
 
-def _decoded(path: Path, threads: int | None) -> av.VideoFrame | None:
-    with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=threads)) as container:
+def _decoded(path: Path) -> av.VideoFrame | None:
+    # One thread: a single picture gives no work to more, and starting them takes longer than decoding it.
+    with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=1)) as container:
         return next(container.pictures(Faults()), None)
     return None
 

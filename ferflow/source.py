@@ -6,11 +6,14 @@ Only the named file is ever opened: protocols are limited to local files and pla
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +23,7 @@ import av.error
 from av.stream import Disposition
 
 from ferflow.errors import VideoError
+from ferflow.faults import Faults
 
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
@@ -27,8 +31,12 @@ MAX_PIXELS = 8192 * 8192
 LARGEST_ASPECT = 4.0
 """Pixels wider or narrower than this are no picture's but a damaged header's, and are taken for square ones."""
 
-MAX_FAILURES_IN_A_ROW = 8
-"""So many undecodable packets in a row end the stream; what was read is kept (as PySceneDetect does)."""
+MAX_PACKETS_WITHOUT_FRAME = 3000
+"""So many packets that give no frame end the stream; what was read is kept. Fifty seconds of a stream at 60 frames
+per second, so that it goes on after a hole, and one that starts between two key frames begins."""
+
+MAX_SECONDS_WITHOUT_FRAME = 60.0
+"""So much time spent on reading and decoding without a frame ends the stream, too."""
 
 # Only demuxers that read the named file itself. Playlists (hls, concat, dash, sdp) point elsewhere.
 _DEMUXERS = frozenset(
@@ -60,18 +68,6 @@ class VideoInfo:
     """Width of a pixel over its height, as it should be shown, before rotation."""
 
 
-@dataclass(slots=True)
-class Faults:
-    """What went wrong while reading, so far."""
-
-    n_failed: int = 0
-    """Frames that could not be decoded."""
-    n_damaged: int = 0
-    """Frames that were decoded, but flagged as damaged by the decoder; they are not analysed."""
-    warnings: list[str] = field(default_factory=list)
-    """One line each, for people."""
-
-
 class Source(Protocol):
     """Where pictures come from: a container or numbered images."""
 
@@ -89,53 +85,59 @@ class Container:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         check_is_file(path)
+        self._path = path
+        self._threads = threads or 0  # 0: FFmpeg counts the CPUs
+        self._open()
         try:
-            # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
-            # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
-            self._container = av.open(
-                f"file:{path.absolute()}",
-                options={
-                    "protocol_whitelist": "file",
-                    "format_whitelist": ",".join(sorted(_DEMUXERS)),
-                    "max_pixels": str(MAX_PIXELS),
-                },
-                metadata_errors="replace",
-            )
-        except _NOT_A_VIDEO as error:
-            raise VideoError(
-                f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
-            ) from error
-        except (av.error.FFmpegError, OSError) as error:
-            raise VideoError(f"{path.name}: cannot be opened ({_reason(error)}).") from error
-        try:
-            self._stream = self._video_stream(path)
-            self._stream.codec_context.thread_count = threads or 0  # 0: FFmpeg counts the CPUs
             self.info = self._described(path)
         except BaseException:
             self._container.close()
             raise
 
     def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
-        """See `Source`."""
-        failures, last_pts = 0, None
+        """See `Source`.
+
+        At the first sign of damage the file is read again by one thread: how a decoder patches over damage
+        depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and results must not.
+        """
+        n_given = 0
+        if self._threads != 1:
+            try:
+                for picture in self._decoded(sound := Faults(), stop_at_damage=True):
+                    yield picture
+                    n_given += 1
+            except _DamageSeen:
+                self._threads = 1
+                self._container.close()
+                self._open()
+            else:
+                faults.warnings += sound.warnings
+                faults.ended_early = sound.ended_early
+                return
+        yield from islice(self._decoded(faults), n_given, None)
+
+    def _decoded(self, faults: Faults, *, stop_at_damage: bool = False) -> Iterator[av.VideoFrame]:
+        patience, last_pts = _Patience(), None
         for packet in self._packets(faults):
             try:
                 pictures = packet.decode()
             except av.error.EOFError:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                if stop_at_damage:
+                    raise _DamageSeen from error
                 faults.n_failed += 1
-                failures += 1
-                if failures < MAX_FAILURES_IN_A_ROW:
-                    continue
-                faults.warnings.append(f"{failures} frames in a row failed to decode; the rest was not read")
-                return
+                pictures = []
             for picture in pictures:
-                failures = 0
+                if stop_at_damage and picture.is_corrupt:
+                    raise _DamageSeen
                 if picture.pts is None:
                     picture.pts = self._guessed_pts(last_pts, faults)
                 last_pts = picture.pts
                 yield picture
+            if (over := patience.over(progress=bool(pictures))) is not None:
+                faults.ended_early = over
+                return
 
     def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
         """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""
@@ -157,27 +159,35 @@ class Container:
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
-                faults.warnings.append(f"reading stopped early ({_reason(error)})")
+                faults.ended_early = f"reading stopped early ({_reason(error)})"
+                # What the decoder holds back is still good.
+                packet = av.Packet()
+                packet.stream = self._stream
+                packet.time_base = self._stream.time_base
+                yield packet
                 return
             yield packet
 
-    def _video_stream(self, path: Path) -> av.VideoStream:
-        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            others = [s.type for s in self._container.streams]
-            found = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others))) or "nothing"
-            raise VideoError(f"{path.name}: no video stream (found: {found}). Nothing to analyse.")
-        stream = streams[0]
-        if stream.codec_context is None:
-            raise VideoError(f"{path.name}: no decoder for its video stream. Convert it to H.264 first.")
-        if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-            size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-            raise VideoError(
-                f"{path.name}: frames of {size} are over the limit of {MAX_PIXELS // 10**6} megapixels."
-            )
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        stream.thread_type = "AUTO"
-        return stream
+    def _open(self) -> None:
+        """Set the container, its stream and its decoder.
+
+        Raises:
+            VideoError: nothing that can be decoded.
+        """
+        self._container = _opened(self._path)
+        try:
+            self._stream = _video_stream(self._container, self._path.name)
+            context = self._stream.codec_context
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+            if context.name == "mjpeg":
+                # By default it hands out half pictures as whole ones, the rest being what was in memory before.
+                context.options |= {"err_detect": "explode"}
+            context.thread_count = self._threads
+            # Threads that share a frame patch over damage without a word, each number of them differently.
+            self._stream.thread_type = "FRAME"
+        except BaseException:
+            self._container.close()
+            raise
 
     def _described(self, path: Path) -> VideoInfo:
         stream, codec = self._stream, self._stream.codec_context
@@ -194,6 +204,71 @@ class Container:
             n_frames_from_header=stream.frames or None,
             pixel_aspect=_sane_aspect(float(stream.sample_aspect_ratio or 1)),
         )
+
+
+class _DamageSeen(Exception):
+    """A decoder with several threads met the first sign of damage."""
+
+
+class _Patience:
+    """Ends a stream that gives nothing any more; the time its consumer takes is not counted."""
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        self._n_packets, self._since = 0, time.monotonic()
+
+    def over(self, *, progress: bool) -> str | None:
+        """Why there is no point in going on; to be asked after each packet."""
+        if progress:
+            self._restart()
+            return None
+        self._n_packets += 1
+        if self._n_packets >= MAX_PACKETS_WITHOUT_FRAME:
+            return f"no frame in {self._n_packets} packets"
+        if time.monotonic() - self._since >= MAX_SECONDS_WITHOUT_FRAME:
+            return f"no frame in {MAX_SECONDS_WITHOUT_FRAME:g} s of decoding"
+        return None
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    try:
+        # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
+        # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
+        return av.open(
+            f"file:{path.absolute()}",
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": ",".join(sorted(_DEMUXERS)),
+                "max_pixels": str(MAX_PIXELS),
+            },
+            metadata_errors="replace",
+            timeout=MAX_SECONDS_WITHOUT_FRAME,
+        )
+    except _NOT_A_VIDEO as error:
+        raise VideoError(
+            f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
+        ) from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path.name}: cannot be opened ({_reason(error)}).") from error
+
+
+def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        others = [s.type for s in container.streams]
+        found = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others))) or "nothing"
+        raise VideoError(f"{name}: no video stream (found: {found}). Nothing to analyse.")
+    context = streams[0].codec_context
+    if context is None:
+        raise VideoError(f"{name}: no decoder for its video stream. Convert it to H.264 first.")
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(
+            f"{name}: frames of {context.width}x{context.height} are over the limit of "
+            f"{MAX_PIXELS // 10**6} megapixels."
+        )
+    return streams[0]
 
 
 def check_is_file(path: Path) -> None:
@@ -219,6 +294,12 @@ def _sane_aspect(aspect: float) -> float:
 
 
 def _promised_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """Length of the video as the header has it, from its first frame; None where it tells none or nonsense."""
+    seconds = _written_seconds(container, stream)
+    return seconds if seconds is not None and 0 < seconds < math.inf else None
+
+
+def _written_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     # Matroska's durations, per track and of the whole, count from 0 and not from the first frame.
@@ -229,13 +310,15 @@ def _promised_seconds(container: av.container.InputContainer, stream: av.VideoSt
     )
     if (written := stream.metadata.get("DURATION")) is not None:
         with contextlib.suppress(ValueError):
-            hours, minutes, seconds = written.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - delay
+            hours, minutes, seconds = map(float, written.split(":"))
+            return hours * 3600 + minutes * 60 + seconds - delay
     alone = len(container.streams) == 1
     return container.duration / av.time_base - delay if alone and container.duration is not None else None
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, av.error.ExitError):
+        return f"nothing came for {MAX_SECONDS_WITHOUT_FRAME:g} s"
     if isinstance(error, av.error.ArgumentError):  # how FFmpeg says that a format is not on the list
         return "no format that ferflow reads"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

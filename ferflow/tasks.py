@@ -291,8 +291,9 @@ def _metadata(
             "n_people": counts.n_people,
             "n_cuts": counts.n_cuts,
         },
-        "status": "done_with_gaps" if video.faults.warnings else "done",
+        "status": "done_with_gaps" if video.faults.gaps else "done",
         "warnings": list(video.faults.warnings),
+        "gaps": [asdict(gap) for gap in video.faults.gaps],
         "duration_s": video.end_s,
     }
 

@@ -6,25 +6,33 @@
 
 Time is `(pts - first pts) * time_base`: variable frame rate, a delayed start and dropped frames keep it. Only
 where broken timestamps run backwards does it go on by the usual step, with a warning. Frames that cannot be
-decoded are skipped and counted in `video.faults`.
+decoded are skipped and counted in `video.faults`, which also says where they are missing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from av.sidedata.sidedata import Type
 
 from ferflow.errors import DecodeError
+from ferflow.faults import Faults
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.planes import Planes, planes_of
 from ferflow.sequence import ImageSequence
-from ferflow.source import Container, Faults, Source
+from ferflow.source import Container, Source
 from ferflow.text import timecode
+
+MAX_FRAMES_AT_ONE_TIME = 1000
+"""So many frames in a row with one timestamp end the stream: no video stands still for so long, but a broken or
+hostile file can go on so for hours."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,6 +99,10 @@ class Video:
         self.size: tuple[int, int] = (self.info.width, self.info.height)
         """(width, height) in pixels, upright; known for sure after the first frame."""
         self._clock = _Clock()
+        self._size_now: tuple[int, int] | None = None
+        self._n_size_changes = 0
+        self._usable_s = 0.0
+        self._n_lost_noted = self._n_jumps_noted = 0
 
     @property
     def end_s(self) -> float:
@@ -111,7 +123,13 @@ class Video:
             self.n_decoded += 1
             if picture.is_corrupt:
                 self.faults.n_damaged += 1
-            elif selection.takes(index, time_s):
+                continue
+            self._note_gap(time_s)
+            if self._clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
+                self.faults.ended_early = f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp"
+                self.faults.lost(None, after_s=time_s, until_s=None)
+                break
+            if selection.takes(index, time_s):
                 yield self._frame(picture, index, time_s)
         else:
             self._check_whole()
@@ -123,38 +141,70 @@ class Video:
 
     def _frame(self, picture: av.VideoFrame, index: int, time_s: float) -> Frame:
         rotation = _quarter_turn(picture.rotation)
-        planes = planes_of(picture, rotation)
-        if index == 0:
-            self.rotation, self.size = rotation, (planes.width, planes.height)
+        planes = planes_of(picture, rotation, mirrored=_is_mirrored(picture))
+        self._note_size(planes, rotation, time_s)
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
         return Frame(index, picture.pts or 0, time_s, planes, aspect)
 
+    def _note_size(self, planes: Planes, rotation: int, time_s: float) -> None:
+        size = (planes.width, planes.height)
+        if self._size_now is None:
+            self.rotation, self.size = rotation, size
+        elif size != self._size_now:
+            self._n_size_changes += 1
+            if self._n_size_changes == 1:
+                self.faults.warnings.append(
+                    "the picture's size changes from {}x{} to {}x{} at {}; "
+                    "boxes are in pixels of their own frame".format(*self._size_now, *size, timecode(time_s))
+                )
+        self._size_now = size
+
+    def _note_gap(self, time_s: float) -> None:
+        """To be asked at each usable frame: what happened since the last one?"""
+        n_lost = self.faults.n_failed + self.faults.n_damaged - self._n_lost_noted
+        n_jumps = len(self._clock.jumps_s) - self._n_jumps_noted
+        if n_lost or n_jumps:
+            self.faults.lost(n_lost or None, after_s=self._usable_s, until_s=time_s)
+        self._n_lost_noted += n_lost
+        self._n_jumps_noted += n_jumps
+        self._usable_s = time_s
+
+    def _check_whole(self) -> None:
+        """Note what is missing between the last usable frame and the end."""
+        faults, promised = self.faults, self.info.duration_s_from_header
+        n_lost = faults.n_failed + faults.n_damaged - self._n_lost_noted
+        # Headers round, and count audio that outlasts the picture; more than a second is a cut-off file.
+        is_cut_off = promised is not None and promised - self.end_s > max(1.0, 0.05 * promised)
+        if is_cut_off:
+            faults.warnings.append(
+                f"truncated: frames end at {timecode(self.end_s)}, the header promises {timecode(promised)}"
+            )
+        if n_lost or is_cut_off or faults.ended_early:
+            known = n_lost if n_lost and not is_cut_off and not faults.ended_early else None
+            faults.lost(known, after_s=self._usable_s, until_s=None)
+
     def _check_decoded(self) -> None:
-        faults, clock = self.faults, self._clock
+        """Put into words what was missing."""
+        faults, jumps = self.faults, self._clock.jumps_s
         if self.n_decoded == 0:
             raise DecodeError(
                 f"{self.info.path.name}: no frame could be decoded. "
                 "The file is damaged or not a video; export it again."
             )
+        where = f" (after {faults.where()})" if faults.gaps else ""
         if faults.n_failed:
-            faults.warnings.append(f"{faults.n_failed} frames could not be decoded, {self.n_decoded} could")
+            faults.warnings.append(
+                f"{faults.n_failed} frames could not be decoded{where}, {self.n_decoded} could"
+            )
         if faults.n_damaged:
             faults.warnings.append(
-                f"{faults.n_damaged} of {self.n_decoded} decoded frames are damaged and left out"
+                f"{faults.n_damaged} of {self.n_decoded} decoded frames are damaged and left out{where}"
             )
-        if clock.jumps_s:
-            where = ", ".join(timecode(jump) for jump in clock.jumps_s[:3])
-            faults.warnings.append(
-                f"timestamps jump back {len(clock.jumps_s)} times (at {where}); time goes on there"
-            )
-
-    def _check_whole(self) -> None:
-        promised = self.info.duration_s_from_header
-        # Headers round, and count audio that outlasts the picture; more than a second is a cut-off file.
-        if promised is not None and promised - self.end_s > max(1.0, 0.05 * promised):
-            self.faults.warnings.append(
-                f"truncated: frames end at {timecode(self.end_s)}, the header promises {timecode(promised)}"
-            )
+        if faults.ended_early:
+            faults.warnings.append(f"{faults.ended_early}; what follows was not read")
+        if jumps:
+            told = ", ".join(timecode(jump) for jump in jumps[:3])
+            faults.warnings.append(f"timestamps jump back {len(jumps)} times (at {told}); time goes on there")
 
 
 @dataclass(slots=True)
@@ -165,6 +215,8 @@ class _Clock:
     last_s: float = 0.0
     end_s: float = 0.0
     jumps_s: list[float] = field(default_factory=list)
+    n_at_one_time: int = 0
+    """Frames in a row, this one included, that bear one timestamp."""
     _step_s: float = 0.0
     _shift_s: float = 0.0
 
@@ -179,6 +231,7 @@ class _Clock:
             self.jumps_s.append(time_s)
         elif time_s > self.last_s:
             self._step_s = time_s - self.last_s
+        self.n_at_one_time = 1 if time_s > self.last_s else self.n_at_one_time + 1
         self.last_s = time_s
         self.end_s = time_s + max(float((picture.duration or 0) * time_base), self._step_s)
         return time_s
@@ -197,12 +250,24 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
         VideoError: missing, empty, not a video, no video stream, too large; one line says which.
     """
     source: Source = (
-        ImageSequence(path, sequence_fps, threads=threads)
-        if path.is_dir()
+        ImageSequence(path, sequence_fps)
+        if os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` raises where the way there is barred
         else Container(path, threads=threads)
     )
     with contextlib.closing(Video(source)) as video:
         yield video
+
+
+def _is_mirrored(picture: av.VideoFrame) -> bool:
+    """Whether the display matrix turns the picture over; its rotation is then that after an upside-down flip."""
+    try:
+        matrix = picture.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:  # stills with EXIF carry side data that PyAV has no name for
+        return False
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].astype(float)
+    return bool(a * d - b * c < 0)
 
 
 def _quarter_turn(degrees: int) -> int:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"ferflow", "errors", "files", "text"},
     {"options", "records", "failures"},
-    {"machine", "folder"},
+    {"machine", "folder", "faults", "tones"},
     {"planes"},
     {"source"},
     {"sequence"},

@@ -155,7 +155,7 @@ def test_a_truncated_file_yields_every_frame_before_the_damage(tmp_path):
 def test_damage_is_told_of_a_range_too(tmp_path):
     path, _ = spoilt(tmp_path)
     _, video = read(path, end=TimePoint(1.6))
-    assert video.faults.warnings == ["3 frames could not be decoded, 37 could"]
+    assert video.faults.warnings == ["3 frames could not be decoded (after 00:00.4, 00:01.2), 37 could"]
 
 
 @pytest.mark.parametrize("pts", [[0], [0, 2000, 4000, 6000], [0, 40, 80, 5000]])
