@@ -15,8 +15,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ferflow.cpus import available_cpus
 from ferflow.errors import ModelError, OptionsError
-from ferflow.faces import Float32Array, available_cpus
+from ferflow.faces import Float32Array
 from ferflow.models.cards import ModelCard
 from ferflow.models.evaluate import softmax
 from ferflow.models.registry import resolve
@@ -24,6 +25,9 @@ from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
 
 log = logging.getLogger(__name__)
+
+_PIECE = 16
+"""Faces that go through the network together on a CPU."""
 
 
 class Classifier(Protocol):
@@ -59,11 +63,15 @@ def make_classifier(options: AnalyzeOptions) -> Classifier:
             return _keras(card, AnalyzeOptions(model=options.model, device="gpu"))
         except (ModelError, OptionsError) as error:
             log.warning("GPU not used (%s); classifying on the CPU", error)
-    return OnnxClassifier(card, threads=options.threads)
+    return OnnxClassifier(card, threads=1)  # batches run side by side instead
 
 
 class OnnxClassifier:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU.
+
+    A batch is run in pieces: larger ones are no faster, and what lies between two layers would no longer fit
+    the caches.
+    """
 
     backend = "onnx"
 
@@ -87,8 +95,9 @@ class OnnxClassifier:
         """See `Classifier`."""
         if not len(images):
             return np.zeros((0, len(self.card.labels)), np.float32)
-        (logits,) = self._session.run(["logits"], {self._input: images})
-        return softmax(logits, self.card.temperature)
+        pieces = [images[i : i + _PIECE] for i in range(0, len(images), _PIECE)]
+        logits = [self._session.run(["logits"], {self._input: piece})[0] for piece in pieces]
+        return softmax(np.concatenate(logits), self.card.temperature)
 
 
 class KerasClassifier:

@@ -6,7 +6,7 @@ and nothing is ever matched up again by counting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -90,35 +90,60 @@ class FaceCrops:
 def crop_faces(
     frame: Frame, found: Detections, track_id: npt.NDArray[np.int32], shape: CropShape
 ) -> FaceCrops:
-    """Cut out the faces of one frame.
+    """Cut out the faces of one frame; see `crop_frames`."""
+    return crop_frames([frame], [found], [track_id], shape)
+
+
+def crop_frames(
+    frames: Sequence[Frame],
+    found: Sequence[Detections],
+    track_ids: Sequence[npt.NDArray[np.int32]],
+    shape: CropShape,
+) -> FaceCrops:
+    """Cut out the faces of some frames.
 
     Args:
-        frame: where they were found.
-        found: N detections.
-        track_id: int32 (N,).
+        frames: where they were found.
+        found: per frame, N detections.
+        track_ids: per frame, int32 (N,).
         shape: size of the crops.
     """
-    n = len(found)
-    images = np.empty((n, shape.size, shape.size, shape.channels), np.uint8)
-    sharpness = np.empty(n, np.float32)
-    sides = (found.xyxy[:, 3] - found.xyxy[:, 1]) * shape.side
-    for i, (x1, y1, x2, y2) in enumerate(found.xyxy):
-        face = square(frame.planes, ((x1 + x2) / 2, (y1 + y2) / 2), sides[i], shape.size, frame.pixel_aspect)
-        sharpness[i] = cv2.Laplacian(face, cv2.CV_32F).var()
-        images[i] = face[..., None]
+    counts = [len(faces) for faces in found]
+    if not sum(counts):
+        return FaceCrops.none(shape)
+    faces = Detections.joined(found)
+    sides = (faces.xyxy[:, 3] - faces.xyxy[:, 1]) * shape.side
+    images, sharpness = _images(frames, counts, faces, sides, shape)
+    aspects = np.repeat([frame.pixel_aspect for frame in frames], counts)
     return FaceCrops(
         images=images,
-        frame_index=np.full(n, frame.index, np.int32),
-        pts=np.full(n, frame.pts, np.int64),
-        time_s=np.full(n, frame.time_s, np.float64),
-        track_id=track_id,
-        xyxy=found.xyxy,
-        score=found.score,
-        landmarks=found.landmarks,
-        pose=head_pose(found.landmarks, pixel_aspect=frame.pixel_aspect),
+        frame_index=np.repeat(np.array([frame.index for frame in frames], np.int32), counts),
+        pts=np.repeat(np.array([frame.pts for frame in frames], np.int64), counts),
+        time_s=np.repeat(np.array([frame.time_s for frame in frames], np.float64), counts),
+        track_id=np.concatenate(track_ids).astype(np.int32, copy=False),
+        xyxy=faces.xyxy,
+        score=faces.score,
+        landmarks=faces.landmarks,
+        pose=head_pose(faces.landmarks, pixel_aspect=aspects),
         sharpness=sharpness,
         face_px=sides.astype(np.float32),
     )
+
+
+def _images(
+    frames: Sequence[Frame], counts: list[int], faces: Detections, sides: Float32Array, shape: CropShape
+) -> tuple[UInt8Array, Float32Array]:
+    """The crops, uint8 (N, S, S, C), and their sharpness, float32 (N,)."""
+    n = len(faces)
+    images = np.empty((n, shape.size, shape.size, shape.channels), np.uint8)
+    sharpness = np.empty(n, np.float32)
+    centres = ((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2).tolist()
+    of_face = [frame for frame, count in zip(frames, counts, strict=True) for _ in range(count)]
+    for i, (frame, centre, side) in enumerate(zip(of_face, centres, sides.tolist(), strict=True)):
+        face = square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
+        sharpness[i] = cv2.meanStdDev(cv2.Laplacian(face, cv2.CV_32F))[1][0, 0] ** 2
+        images[i] = face[..., None]
+    return images, sharpness
 
 
 def square(

@@ -21,8 +21,8 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from ferflow import __version__
+from ferflow.cpus import available_cpus
 from ferflow.errors import FerflowError
-from ferflow.faces import available_cpus
 from ferflow.machine import WORKER_BYTES, available_memory, cpu_features, default_workers, has_nvidia_driver
 from ferflow.options import AnalyzeOptions
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,6 +52,15 @@ class Detections:
         """No face."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
+    @classmethod
+    def joined(cls, several: Sequence[Detections]) -> Detections:
+        """The faces of several frames, one after the other."""
+        return cls(
+            np.concatenate([faces.xyxy for faces in several]),
+            np.concatenate([faces.score for faces in several]),
+            np.concatenate([faces.landmarks for faces in several]),
+        )
+
     def largest(self, count: int) -> Detections:
         """The `count` faces of the largest area, in their order."""
         if len(self) <= count:
@@ -71,7 +79,10 @@ class Detector(Protocol):
     """Side of the square that the classifier sees, in heights of this detector's boxes."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Faces per frame, in the order given; the result does not depend on what else is in `frames`."""
+        """Faces per frame, in the order given; the result does not depend on what else is in `frames`.
+
+        Works on the caller's thread alone, and may be called by several threads at once.
+        """
 
 
 def areas(xyxy: Float32Array) -> Float32Array:
@@ -101,11 +112,6 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
 def smallest_face(options: AnalyzeOptions, width: int, height: int) -> int:
     """Height in source pixels of the smallest face that is looked for."""
     return options.min_face or max(24, min(width, height) // 15)
-
-
-def available_cpus() -> int:
-    """CPUs this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_detector(options: AnalyzeOptions) -> Detector:

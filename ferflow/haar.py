@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,18 +30,25 @@ class Haar:
     crop_side = 1.07
 
     def __init__(self, options: AnalyzeOptions) -> None:
-        path = Path(cv2.__file__).parent / "data" / _FILE
+        self._path = Path(cv2.__file__).parent / "data" / _FILE
         self._options = options
-        self._cascade = cv2.CascadeClassifier(str(path))
-        if self._cascade.empty():
+        self._of_thread = threading.local()
+        if self._cascade().empty():
             raise ModelError(
-                f"{path.name}: not in this OpenCV. Run: pip install 'opencv-python-headless>=4.12,<5'"
+                f"{_FILE}: not in this OpenCV. Run: pip install 'opencv-python-headless>=4.12,<5'"
             )
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.sha256 = hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
+
+    def _cascade(self) -> cv2.CascadeClassifier:
+        """The cascade of this very thread: it keeps notes while it works."""
+        if not hasattr(self._of_thread, "cascade"):
+            self._of_thread.cascade = cv2.CascadeClassifier(str(self._path))
+        cascade: cv2.CascadeClassifier = self._of_thread.cascade
+        return cascade
 
     def _detect_one(self, frame: Frame) -> Detections:
         planes = frame.planes
@@ -49,7 +57,7 @@ class Haar:
         size = (round(planes.width // factor * frame.pixel_aspect), planes.height // factor)
         luma = planes.expanded(np.asarray(cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA), np.uint8))
         side = max(smallest // factor, 1)
-        boxes = self._cascade.detectMultiScale(luma, _SCALE_STEP, _NEIGHBOURS, minSize=(side, side))
+        boxes = self._cascade().detectMultiScale(luma, _SCALE_STEP, _NEIGHBOURS, minSize=(side, side))
         if not len(boxes):
             return Detections.none()
         scale = np.array([planes.width / size[0], planes.height / size[1]] * 2, np.float32)

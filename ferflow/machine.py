@@ -1,6 +1,6 @@
 """What this machine has to offer: memory that is free for us, and what its processor can do.
 
-CPUs are counted by `faces.available_cpus`.
+CPUs are counted by `cpus.available_cpus`.
 """
 
 from __future__ import annotations

@@ -1,32 +1,43 @@
 """The loop: a few frames go in, record batches come out.
 
 A frame is let go as soon as its faces are cut out; only the small crops wait for a full batch. Everything is
-pulled by the consumer, so a slow writer slows the decoder by itself.
+pulled by the consumer, so a slow writer slows the decoder by itself; and what was pulled is worked on ahead, each
+item on one thread: detection of the next frames and classification of the last ones beside each other, while
+the next are decoded. What comes out, and in which order, does not depend on the number of threads.
+
+    decode thread     frames, cuts, brightness                      `prefetch`, PREFETCH_FRAMES ahead
+    pool              faces of each frame                           `ahead`, a frame per thread and 2
+    consumer          ids, crops
+    pool              probabilities of each full batch, its rows    `ahead`, two batches per thread and 2
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ferflow.carry import Seen, Tracked, tracked
 from ferflow.classify import Classifier, make_classifier
-from ferflow.crops import CropShape, FaceCrops, crop_faces
+from ferflow.cpus import available_cpus
+from ferflow.crops import CropShape, FaceCrops, crop_frames
 from ferflow.cuts import CutDetector
 from ferflow.faces import Detections, Detector, Float32Array, make_detector
 from ferflow.inputs import video_id_of
 from ferflow.options import AnalyzeOptions
-from ferflow.prefetch import prefetch
+from ferflow.prefetch import ahead, prefetch
 from ferflow.records import FRAMES, faces_schema
 from ferflow.track import Tracker
-from ferflow.video import Frame, Selection, Video, open_video
+from ferflow.video import Selection, Video, open_video
 
 T = TypeVar("T")
 
@@ -87,39 +98,94 @@ def analyze_video(
     video: Video, video_id: str, options: AnalyzeOptions, tools: Tools
 ) -> Iterator[pa.RecordBatch]:
     """As `analyze`, on a video that is open already; its faults and counts can be read afterwards."""
+    threads = options.threads or available_cpus()
+    detect, classifier = _Detect(tools.detector, options.participants), tools.classifier
+
+    def rows(part: pa.RecordBatch | FaceCrops) -> pa.RecordBatch:
+        if isinstance(part, FaceCrops):
+            return face_rows(video_id, part, classifier(part.images), classifier.card.labels)
+        return part
+
+    with (
+        _opencv_on_one_thread(),
+        ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
+        closing(prefetch(_seen(video, options), PREFETCH_FRAMES)) as frames,
+        closing(ahead(pool, detect, frames, threads + 2)) as looked_at,
+        closing(
+            ahead(
+                pool,
+                rows,
+                _parts(
+                    tracked(looked_at, Tracker(participants=options.participants)),
+                    video_id,
+                    options,
+                    tools.crop_shape,
+                ),
+                2 * threads + 2,
+            )
+        ) as batches,
+    ):
+        for _, batch in batches:
+            yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Detect:
+    """Finds the faces of one frame, if it is a key; runs on any thread."""
+
+    detector: Detector
+    participants: int | None
+
+    def __call__(self, seen: Seen) -> Detections | None:
+        if not seen.is_key:
+            return None
+        (faces,) = self.detector.detect([seen.frame])
+        return faces if self.participants is None else faces.largest(self.participants)
+
+
+def _seen(video: Video, options: AnalyzeOptions) -> Iterator[Seen]:
+    """Frames with what can be said of them at once; runs in the decode thread."""
     cuts = CutDetector()
-    tracker = Tracker(participants=options.participants)
-    shape, classifier = tools.crop_shape, tools.classifier
+    n_since_key = 0
+    for frame in video.frames(Selection.of(options)):
+        is_cut = cuts.update(frame.planes.y)
+        is_key = is_cut or n_since_key % options.detect_every == 0
+        n_since_key = 1 if is_key else n_since_key + 1
+        yield Seen(frame, is_cut, frame.planes.luma_mean(), is_key)
+        del frame  # it would live on while the next one is decoded
+
+
+def _parts(
+    followed: Iterable[Tracked], video_id: str, options: AnalyzeOptions, shape: CropShape
+) -> Iterator[pa.RecordBatch | FaceCrops]:
+    """Rows of FRAMES, and full batches of crops."""
     waiting = FaceCrops.none(shape)
-    with closing(prefetch(video.frames(Selection.of(options)), PREFETCH_FRAMES)) as frames:
-        for chunk in chunks(frames, options.chunk_frames):
-            found = tools.detector.detect(chunk)
-            if options.participants is not None:
-                found = [faces.largest(options.participants) for faces in found]
-            is_cut = [cuts.update(frame.planes.y) for frame in chunk]
-            yield frame_rows(video_id, chunk, found, is_cut)
-            for frame, faces, cut in zip(chunk, found, is_cut, strict=True):
-                track_id = tracker.update(faces, frame.time_s, is_cut=cut)
-                waiting += crop_faces(frame, faces, track_id, shape)
-            while len(waiting) >= options.batch_size:
-                batch, waiting = waiting[: options.batch_size], waiting[options.batch_size :]
-                yield face_rows(video_id, batch, classifier(batch.images), classifier.card.labels)
+    for chunk in chunks(followed, options.chunk_frames):
+        yield frame_rows(video_id, chunk)
+        waiting += crop_frames(
+            [item.seen.frame for item in chunk],
+            [item.faces for item in chunk],
+            [item.track_id for item in chunk],
+            shape,
+        )
+        del chunk
+        while len(waiting) >= options.batch_size:
+            yield waiting[: options.batch_size]
+            waiting = waiting[options.batch_size :]
     if len(waiting):
-        yield face_rows(video_id, waiting, classifier(waiting.images), classifier.card.labels)
+        yield waiting
 
 
-def frame_rows(
-    video_id: str, frames: list[Frame], found: list[Detections], is_cut: list[bool]
-) -> pa.RecordBatch:
+def frame_rows(video_id: str, frames: list[Tracked]) -> pa.RecordBatch:
     """Rows of FRAMES, one per frame, also where nobody is."""
     columns = [
         pa.array([video_id] * len(frames), pa.string()),
-        pa.array([frame.index for frame in frames], pa.int32()),
-        pa.array([frame.pts for frame in frames], pa.int64()),
-        pa.array([frame.time_s for frame in frames], pa.float64()),
-        pa.array([len(faces) for faces in found], pa.int16()),
-        pa.array([frame.planes.luma_mean() for frame in frames], pa.float32()),
-        pa.array(is_cut, pa.bool_()),
+        pa.array([item.seen.frame.index for item in frames], pa.int32()),
+        pa.array([item.seen.frame.pts for item in frames], pa.int64()),
+        pa.array([item.seen.frame.time_s for item in frames], pa.float64()),
+        pa.array([len(item.faces) for item in frames], pa.int16()),
+        pa.array([item.seen.luma_mean for item in frames], pa.float32()),
+        pa.array([item.seen.is_cut for item in frames], pa.bool_()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=FRAMES)
 
@@ -160,6 +226,17 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+@contextmanager
+def _opencv_on_one_thread() -> Iterator[None]:
+    """Its calls here are short and made by several threads at once; more threads would only get in the way."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _floats(values: npt.NDArray[np.float32]) -> pa.Array:

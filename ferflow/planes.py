@@ -91,22 +91,49 @@ class Planes:
         Returns:
             uint8 (height, width, 3), BGR, 0-255.
         """
-        # A whole factor lets INTER_AREA average blocks, several times faster than a general one.
-        height, width = self.height // factor * factor, self.width // factor * factor
-        y = cv2.resize(self.y[:height, :width], size, interpolation=cv2.INTER_AREA)
-        if self.u is None or self.v is None:
-            return np.repeat(self.expanded(y.astype(np.uint8, copy=False))[..., None], 3, axis=2)
-        u, v = (self._matching(plane, height, width, size) for plane in (self.u, self.v))
-        matrix = _FULL_TO_BGR if self.full_range else _LIMITED_TO_BGR
-        return cv2.transform(cv2.merge([y, u, v]), matrix).astype(np.uint8, copy=False)
+        y, u, v = self.small(factor, size)
+        if u is None or v is None:
+            return np.repeat(self.expanded(y)[..., None], 3, axis=2)
+        return cv2.transform(cv2.merge([y, u, v]), yuv_to_bgr(self.full_range)).astype(np.uint8, copy=False)
 
-    def _matching(self, chroma: UInt8Array, height: int, width: int, size: tuple[int, int]) -> UInt8Array:
-        rows = -(-chroma.shape[0] * height // self.height)
-        columns = -(-chroma.shape[1] * width // self.width)
-        part = chroma[:rows, :columns]
-        shrinks = size[0] <= columns and size[1] <= rows
-        resized = cv2.resize(part, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return resized.astype(np.uint8, copy=False)
+    def small(
+        self, factor: int, size: tuple[int, int]
+    ) -> tuple[UInt8Array, UInt8Array | None, UInt8Array | None]:
+        """The planes of a decimated picture, all of one size, in their own range; arguments as of `small_bgr`."""
+        height, width = self.height // factor * factor, self.width // factor * factor
+        y = shrunk(self.y[:height, :width], size)
+        if self.u is None or self.v is None:
+            return y, None, None
+        rows = -(-self.u.shape[0] * height // self.height)
+        columns = -(-self.u.shape[1] * width // self.width)
+        return y, shrunk(self.u[:rows, :columns], size), shrunk(self.v[:rows, :columns], size)
+
+
+def yuv_to_bgr(full_range: bool) -> npt.NDArray[np.float64]:
+    """Float64 (3, 4): rows B, G, R over Y, U, V, 1, all in 0-255."""
+    return _FULL_TO_BGR if full_range else _LIMITED_TO_BGR
+
+
+def shrunk(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    """A plane at another size, each pixel the mean of those it covers.
+
+    Args:
+        plane: uint8 (H, W).
+        size: (width, height).
+    """
+    (height, width), (columns, rows) = plane.shape, size
+    if width % columns or height % rows or width // columns != height // rows:
+        # Between half and full size, bilinear weights reach every pixel, and cost a quarter of areas.
+        small = width > 2 * columns or height > 2 * rows
+        method = cv2.INTER_AREA if small else cv2.INTER_LINEAR
+        return cv2.resize(plane, size, interpolation=method).astype(np.uint8, copy=False)
+    # Whole factors: halving is vectorised in OpenCV, and so is a box filter; areas of 3 or 4 pixels are not.
+    while width > columns and width // columns % 2 == 0:
+        width, height = width // 2, height // 2
+        plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    if (odd := width // columns) > 1:
+        plane = cv2.blur(plane, (odd, odd)).astype(np.uint8, copy=False)[odd // 2 :: odd, odd // 2 :: odd]
+    return plane
 
 
 def planes_of(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:

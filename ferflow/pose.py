@@ -40,7 +40,7 @@ _LARGEST_MISFIT = 0.15
 _PROFILE_YAW, _LARGEST_MISFIT_IN_PROFILE = 45.0, 0.3
 
 
-def head_pose(landmarks: Float32Array, *, pixel_aspect: float = 1.0) -> Float32Array:
+def head_pose(landmarks: Float32Array, *, pixel_aspect: float | Float64Array = 1.0) -> Float32Array:
     """Yaw, pitch and roll of faces.
 
     Yaw > 0: the face turns towards the right edge of the picture. Pitch > 0: it looks up. Roll > 0: the head
@@ -49,7 +49,7 @@ def head_pose(landmarks: Float32Array, *, pixel_aspect: float = 1.0) -> Float32A
 
     Args:
         landmarks: float32 (N, 5, 2), pixels, in the order of `faces.LANDMARKS`.
-        pixel_aspect: width of a pixel over its height.
+        pixel_aspect: width of a pixel over its height; one for all, or float64 (N,).
 
     Returns:
         float32 (N, 3), degrees: yaw in [-90, 90], pitch and roll in [-180, 180]. NaN where landmarks are
@@ -57,7 +57,8 @@ def head_pose(landmarks: Float32Array, *, pixel_aspect: float = 1.0) -> Float32A
     """
     poses = np.full((len(landmarks), 3), np.nan, np.float32)
     usable = np.flatnonzero(np.isfinite(landmarks).all(axis=(1, 2)))
-    points = landmarks[usable].astype(np.float64) * (pixel_aspect, 1.0)
+    points = landmarks[usable].astype(np.float64)
+    points[..., 0] *= np.broadcast_to(pixel_aspect, len(landmarks))[usable, None]
     points -= points.mean(axis=1, keepdims=True)
     rows, misfit = _fitted(points)
     angles = _angles(rows)

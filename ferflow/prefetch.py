@@ -1,17 +1,21 @@
-"""The one place where decoding runs ahead of the work: one thread, one bounded queue.
+"""How work runs ahead of whoever consumes it: decoding in a thread, anything else on a pool; both bounded.
 
 >>> with closing(prefetch(video.frames(), depth=4)) as frames:
-...     for frame in frames: ...
+...     with closing(ahead(pool, detect, frames, depth=3)) as found:
+...         for frame, faces in found: ...
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor, Future, wait
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _WAIT_SECONDS = 0.1
 
@@ -46,6 +50,40 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
         stop.set()
         if thread.ident is not None:
             thread.join()
+
+
+def ahead(
+    pool: Executor, function: Callable[[T], R], items: Iterable[T], depth: int
+) -> Generator[tuple[T, R]]:
+    """Apply a function on a pool, at most `depth` items ahead; items and results, in the order of the items.
+
+    Nothing is taken from `items` before somebody asks, and at most `depth` + 1 of them exist. An error of the
+    function is raised here, at its item's place; one of `items` after the results of the items before it. On
+    an error or an early stop, what was begun is waited for and the rest is never begun.
+    """
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    failed: Exception | None = None
+    iterator = iter(items)
+    try:
+        while True:
+            try:
+                while failed is None and len(waiting) < depth:
+                    item = next(iterator)
+                    waiting.append((item, pool.submit(function, item)))
+                    del item
+            except Exception as error:  # the end of the items too; an interruption does not wait for its turn
+                failed = error
+            if not waiting:
+                break
+            pair = waiting.popleft()
+            yield pair[0], pair[1].result()
+            del pair  # the consumer's copy is its own
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        wait([future for _, future in waiting])
+    if failed is not None and not isinstance(failed, StopIteration):
+        raise failed
 
 
 def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Event) -> None:

@@ -106,7 +106,7 @@ class Container:
                 for picture in self._decoded(sound := Faults(), stop_at_damage=True):
                     yield picture
                     n_given += 1
-            except _DamageSeen:
+            except _DamageError:
                 self._threads = 1
                 self._container.close()
                 self._open()
@@ -125,12 +125,12 @@ class Container:
                 return
             except av.error.FFmpegError as error:
                 if stop_at_damage:
-                    raise _DamageSeen from error
+                    raise _DamageError from error
                 faults.n_failed += 1
                 pictures = []
             for picture in pictures:
                 if stop_at_damage and picture.is_corrupt:
-                    raise _DamageSeen
+                    raise _DamageError
                 if picture.pts is None:
                     picture.pts = self._guessed_pts(last_pts, faults)
                 last_pts = picture.pts
@@ -206,7 +206,7 @@ class Container:
         )
 
 
-class _DamageSeen(Exception):
+class _DamageError(Exception):
     """A decoder with several threads met the first sign of damage."""
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.faces import Detections, Detector, Float32Array, available_cpus, smallest_face
+from ferflow.faces import Detections, Detector, Float32Array, smallest_face
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import UInt8Array
+from ferflow.planes import UInt8Array, yuv_to_bgr
 from ferflow.video import Frame
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -76,11 +78,14 @@ def small_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
     Returns:
         uint8 (h, w, 3) BGR with square pixels, and float32 (2,): source pixels per pixel of it, in x and y.
     """
-    planes = frame.planes
-    width, height = max(planes.width // factor, 1), max(planes.height // factor, 1)
+    size, scale = _input_size(frame, factor)
+    return frame.planes.small_bgr(factor, size), scale
+
+
+def _input_size(frame: Frame, factor: int) -> tuple[tuple[int, int], Float32Array]:
+    width, height = max(frame.planes.width // factor, 1), max(frame.planes.height // factor, 1)
     shown = max(round(width * frame.pixel_aspect), 1)
-    scale = np.array([factor * width / shown, factor], np.float32)
-    return planes.small_bgr(factor, (shown, height)), scale
+    return (shown, height), np.array([factor * width / shown, factor], np.float32)
 
 
 def decimation(options: AnalyzeOptions, frame: Frame) -> int:
@@ -91,46 +96,56 @@ def decimation(options: AnalyzeOptions, frame: Frame) -> int:
 
 
 class YuNet:
-    """YuNet under ONNX Runtime: frames fan out over threads, each run on one core."""
+    """YuNet under ONNX Runtime.
+
+    The network is given what Python would spend as much time on: it takes planes as they are, as the change
+    from YUV to BGR is linear and so is its first layer, and it scores its own cells.
+    """
 
     name = "yunet"
     sha256 = SHA256
     crop_side = CROP_SIDE
 
     def __init__(self, options: AnalyzeOptions, weights: Path) -> None:
-        import onnxruntime as ort
-
         self._options = options
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        settings.log_severity_level = 3
-        self._session = ort.InferenceSession(
-            _with_free_size(weights), settings, providers=["CPUExecutionProvider"]
-        )
-        self._outputs = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
-        self._threads = ThreadPoolExecutor(
-            options.threads or available_cpus(), thread_name_prefix="ferflow-detect"
-        )
+        self._weights = weights
+        self._sessions: dict[bool, Any] = {}
+        self._alone = threading.Lock()
+        self._session(full_range=False)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""
-        return list(self._threads.map(self._detect_one, frames))
+        return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        image, scale = small_input(frame, decimation(self._options, frame))
-        height, width = image.shape[:2]
-        padded = cv2.copyMakeBorder(
-            image, 0, -height % _STRIDES[-1], 0, -width % _STRIDES[-1], cv2.BORDER_CONSTANT
-        )
-        pixels = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], dtype=np.float32)
-        raw = dict(zip(self._outputs, self._session.run(self._outputs, {"input": pixels}), strict=True))
-        columns = padded.shape[1]
-        parts = [_decoded(raw, stride, columns, self._options.score) for stride in _STRIDES]
-        return _suppressed(np.concatenate(parts), scale)
+        planes, scale = _padded_planes(frame, decimation(self._options, frame))
+        session = self._session(full_range=frame.planes.full_range)
+        score, box, points = session.run(["score", "box", "points"], {"planes": planes})
+        cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
+        if not len(cells):
+            return Detections.none()
+        corner, stride = _places(cells, *planes.shape[2:])
+        rows = _decoded(corner, stride, score[0, cells], box[0, cells], points[0, cells])
+        return _suppressed(rows, scale)
+
+    def _session(self, *, full_range: bool) -> Any:
+        with self._alone:
+            if full_range not in self._sessions:
+                self._sessions[full_range] = self._loaded(full_range)
+            return self._sessions[full_range]
+
+    def _loaded(self, full_range: bool) -> Any:
+        import onnxruntime as ort
+
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # frames run side by side instead
+        settings.log_severity_level = 3
+        network = _for_planes(self._weights, full_range=full_range)
+        return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
 
 
 class YuNetOpenCV:
-    """The same weights under OpenCV; slower."""
+    """The same weights under OpenCV; slower, and one frame at a time."""
 
     name = "yunet-opencv"
     sha256 = SHA256
@@ -141,6 +156,7 @@ class YuNetOpenCV:
         self._network = cv2.FaceDetectorYN.create(
             str(weights), "", (32, 32), options.score, _NMS_IOU, _NMS_TOP
         )
+        self._alone = threading.Lock()
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""
@@ -148,53 +164,106 @@ class YuNetOpenCV:
 
     def _detect_one(self, frame: Frame) -> Detections:
         image, scale = small_input(frame, decimation(self._options, frame))
-        self._network.setInputSize((image.shape[1], image.shape[0]))
-        _, found = self._network.detect(image)
+        with self._alone:
+            self._network.setInputSize((image.shape[1], image.shape[0]))
+            _, found = self._network.detect(image)
         if found is None:
             return Detections.none()
         rows = np.concatenate([found[:, 14:15], found[:, :14]], axis=1).astype(np.float32)
         return _scaled(rows, scale)
 
 
-def _with_free_size(weights: Path) -> bytes:
-    """The network with height and width left open; the file fixes them at 640."""
+def _padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
+    """What the network looks at, and the way back.
+
+    Returns:
+        uint8 (1, 3, h, w), Y, U, V in the frame's range, black where h and w are rounded up to what the
+        network's strides need; and float32 (2,): source pixels per pixel of it, in x and y.
+    """
+    size, scale = _input_size(frame, factor)
+    rows, columns = (-(-side // _STRIDES[-1]) * _STRIDES[-1] for side in reversed(size))
+    padded = np.empty((1, 3, rows, columns), np.uint8)
+    padded[0, 0, size[1] :], padded[0, 0, :, size[0] :] = (_black(frame.planes.full_range),) * 2
+    padded[0, 1:, size[1] :], padded[0, 1:, :, size[0] :] = 128, 128
+    for channel, plane in zip(padded[0], frame.planes.small(factor, size), strict=True):
+        channel[: size[1], : size[0]] = 128 if plane is None else plane
+    return padded, scale
+
+
+def _black(full_range: bool) -> int:
+    return 0 if full_range else 16
+
+
+def _for_planes(weights: Path, *, full_range: bool) -> bytes:
+    """The network with its size left open, planes in, and one score, box and set of points per cell out.
+
+    "planes": uint8 (1, 3, H, W), Y, U, V. "score": float32 (1, N, 1), "box": (1, N, 4), "points":
+    (1, N, 10), cells of the finest level first.
+    """
     import onnx
+    from onnx import TensorProto, helper, numpy_helper
 
-    model = onnx.load_model_from_string(weights.read_bytes())
-    dimensions = model.graph.input[0].type.tensor_type.shape.dim
-    for axis, name in ((2, "height"), (3, "width")):
-        dimensions[axis].dim_param = name
-    for output in model.graph.output:
-        output.type.tensor_type.shape.dim[1].dim_param = "cells_" + output.name
-    # Shapes inferred for 640 would contradict the open ones.
-    del model.graph.value_info[:]
-    return bytes(model.SerializeToString())
+    graph = onnx.load_model_from_string(weights.read_bytes()).graph
+    first = graph.node[0]
+    to_bgr = yuv_to_bgr(full_range)
+    for weight in graph.initializer:
+        if weight.name == first.input[1]:
+            kernel = np.einsum(
+                "obij,by->oyij", numpy_helper.to_array(weight).astype(np.float64), to_bgr[:, :3]
+            )
+            weight.CopyFrom(numpy_helper.from_array(kernel.astype(np.float32), weight.name))
+    # With black at 0 the zeros that the convolution adds around the picture stay black.
+    black = np.array([_black(full_range), 128, 128], np.float32).reshape(1, 3, 1, 1)
+    graph.initializer.append(numpy_helper.from_array(black, "black"))
+    before = [
+        helper.make_node("Cast", ["planes"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["levels", "black"], [first.input[0]]),
+    ]
+    after = [
+        helper.make_node("Concat", [f"{kind}_{stride}" for stride in _STRIDES], [name], axis=1)
+        for kind, name in (("cls", "classes"), ("obj", "objects"), ("bbox", "box"), ("kps", "points"))
+    ]
+    after += [
+        helper.make_node("Mul", ["classes", "objects"], ["product"]),
+        helper.make_node("Sqrt", ["product"], ["score"]),
+    ]
+    planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, "height", "width"])
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "cells", size])
+        for name, size in (("score", 1), ("box", 4), ("points", 10))
+    ]
+    # Shapes inferred for 640 pixels are left behind: they would contradict the open ones.
+    nodes = [*before, *graph.node, *after]
+    changed = helper.make_graph(nodes, graph.name, [planes], outputs, list(graph.initializer))
+    opset = helper.make_opsetid("", 11)
+    return bytes(helper.make_model(changed, opset_imports=[opset], ir_version=8).SerializeToString())
 
 
-def _decoded(raw: dict[str, Float32Array], stride: int, columns: int, least_score: float) -> Float32Array:
-    """Faces of one feature level.
+def _places(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
+    """Column and row of cells in their level, float32 (N, 2), and pixels per cell of it, float32 (N, 1)."""
+    ends = np.cumsum([height * width // stride**2 for stride in _STRIDES])
+    level = np.searchsorted(ends, cells, side="right")
+    stride = np.array(_STRIDES)[level]
+    index, columns = cells - np.concatenate([[0], ends])[level], width // stride
+    corner = np.stack([index % columns, index // columns], axis=1)
+    return corner.astype(np.float32), stride[:, None].astype(np.float32)
+
+
+def _decoded(
+    corner: Float32Array, stride: Float32Array, score: Float32Array, box: Float32Array, points: Float32Array
+) -> Float32Array:
+    """Faces as the network means them, from what it says of N cells.
 
     Returns:
         float32 (N, 15): score, x, y, width, height, five landmarks (x, y), in pixels of the input.
     """
-    score = np.sqrt(
-        np.clip(raw[f"cls_{stride}"][0, :, 0], 0, 1) * np.clip(raw[f"obj_{stride}"][0, :, 0], 0, 1)
-    )
-    cells = np.flatnonzero(score >= least_score)
-    corner = np.stack([cells % (columns // stride), cells // (columns // stride)], axis=1).astype(np.float32)
-    box = raw[f"bbox_{stride}"][0, cells]
-    centre = (corner + box[:, :2]) * stride
-    size = np.exp(box[:, 2:]) * stride
-    points = (raw[f"kps_{stride}"][0, cells].reshape(-1, 5, 2) + corner[:, None]) * stride
-    return np.concatenate(
-        [score[cells, None], centre - size / 2, size, points.reshape(-1, 10)], axis=1, dtype=np.float32
-    )
+    centre, size = (corner + box[:, :2]) * stride, np.exp(box[:, 2:]) * stride
+    marks = (points + np.tile(corner, 5)) * stride
+    return np.concatenate([score, centre - size / 2, size, marks], axis=1, dtype=np.float32)
 
 
 def _suppressed(rows: Float32Array, scale: Float32Array) -> Detections:
     """The best of overlapping boxes, in source pixels."""
-    if not len(rows):
-        return Detections.none()
     keep = cv2.dnn.NMSBoxes(rows[:, 1:5].tolist(), rows[:, 0].tolist(), 0.0, _NMS_IOU, top_k=_NMS_TOP)
     return _scaled(rows[np.asarray(keep, np.intp)], scale)
 

@@ -17,8 +17,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from ferflow.cpus import available_cpus
 from ferflow.errors import ModelError
-from ferflow.faces import available_cpus
 from ferflow.jobs.listen import Listener
 from ferflow.jobs.work import Work
 from ferflow.jobs.worker import (

@@ -12,8 +12,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ferflow.cpus import available_cpus
 from ferflow.errors import OptionsError
-from ferflow.faces import available_cpus
 from ferflow.jobs.listen import Listener
 from ferflow.jobs.work import Work
 from ferflow.tasks import TaskReport, VideoTask

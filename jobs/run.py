@@ -17,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from ferflow.cpus import available_cpus
 from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
-from ferflow.faces import available_cpus
 from ferflow.folder import held, sweep
 from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.jobs.work import Work

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
-    {"ferflow", "errors", "files", "text"},
+    {"ferflow", "errors", "files", "text", "cpus"},
     {"options", "records", "failures"},
     {"machine", "folder", "faults", "tones"},
     {"planes"},
@@ -22,7 +22,7 @@ LEVELS = [
     {"video", "prefetch", "inputs", "fingerprint"},
     {"faces", "sample"},
     {"yunet", "haar", "track", "pose", "cuts"},
-    {"crops"},
+    {"crops", "carry"},
     {"models"},
     {"classify"},
     {"pipeline", "load", "tally"},

@@ -1,0 +1,121 @@
+"""Clips to measure speed on: a number of faces that move in front of a drawn room, as a codec meets them.
+
+The faces are the portrait of the sample (`ferflow.sample`); a little noise, as of a camera, keeps the encoder
+from leaving whole frames out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.files import whole_file
+from ferflow.sample import face_image
+
+_NOISE_LEVELS, _NOISE_PICTURES = 1.5, 8
+"""Standard deviation, gray levels; so many pictures of it are drawn and used in turn."""
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a clip shows."""
+
+    width: int
+    height: int
+    n_faces: int
+    face_px: int
+    """Height of a face, hairline to chin, about."""
+    fps: int = 30
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"{self.height}p, {self.n_faces} face{'' if self.n_faces == 1 else 's'}"
+
+
+SCENES = {
+    "720p": Scene(1280, 720, 1, 200),
+    "480p-six": Scene(854, 480, 6, 90),
+    "1080p-seven": Scene(1920, 1080, 7, 150),
+    "360p": Scene(640, 360, 1, 120),
+}
+
+
+def draw_clip(path: Path, scene: Scene, seconds: float) -> None:
+    """Write a scene as H.264, whole or not at all."""
+    with whole_file(path) as part, av.open(str(part), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=scene.fps, options={"crf": "23", "preset": "fast"})
+        stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
+        for number, picture in enumerate(pictures(scene, round(seconds * scene.fps))):
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, scene.fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def pictures(scene: Scene, count: int) -> Iterator[ByteArray]:
+    """BGR, uint8 (height, width, 3) each."""
+    rng = np.random.default_rng(0)
+    shape = (_NOISE_PICTURES, scene.height, scene.width, 1)
+    noise = np.round(rng.normal(0, _NOISE_LEVELS, shape)).astype(np.int8)
+    room, (face, mask) = _room(scene), _face(scene)
+    for number in range(count):
+        canvas = room.copy()
+        for person in range(scene.n_faces):
+            _paste(canvas, face, mask, *_place(scene, person, number / scene.fps))
+        yield np.clip(canvas.astype(np.int16) + noise[number % _NOISE_PICTURES], 0, 255).astype(np.uint8)
+
+
+def _face(scene: Scene) -> tuple[ByteArray, npt.NDArray[np.float32]]:
+    """The head, twice as high as its face, and how much of it covers the room."""
+    side = scene.face_px * 5 // 3
+    mask = np.zeros((side, side, 1), np.float32)
+    cv2.ellipse(mask, (side // 2, side // 2), (side * 2 // 5, side * 9 // 20), 0, 0, 360, (1.0,), -1)
+    soft = cv2.GaussianBlur(mask, (0, 0), side / 40)[..., None]
+    return face_image(side)[..., ::-1].copy(), soft.astype(np.float32)
+
+
+def _place(scene: Scene, person: int, time_s: float) -> tuple[int, int]:
+    """Centre of a head in pixels: it sways in its own cell of a grid."""
+    columns = math.ceil(math.sqrt(scene.n_faces * scene.width / scene.height))
+    rows = math.ceil(scene.n_faces / columns)
+    cell_x, cell_y = scene.width / columns, scene.height / rows
+    sway = math.sin(time_s * (1.0 + 0.13 * person) + person), math.sin(time_s * 1.7 + 2.0 * person)
+    column, row = person % columns, person // columns
+    return round(cell_x * (column + 0.5 + 0.1 * sway[0])), round(cell_y * (row + 0.5 + 0.05 * sway[1]))
+
+
+def _paste(canvas: ByteArray, face: ByteArray, mask: npt.NDArray[np.float32], x: int, y: int) -> None:
+    half = len(face) // 2
+    top, left = max(y - half, 0), max(x - half, 0)
+    part = canvas[top : y - half + len(face), left : x - half + len(face)]
+    inside = (
+        slice(top - y + half, top - y + half + len(part)),
+        slice(left - x + half, left - x + half + part.shape[1]),
+    )
+    part[:] = (part + mask[inside] * (face[inside].astype(np.float32) - part)).astype(np.uint8)
+
+
+def _room(scene: Scene) -> ByteArray:
+    """A wall lit from one side, with things on it."""
+    x = np.linspace(0, 1, scene.width, dtype=np.float32)[None, :, None]
+    y = np.linspace(0, 1, scene.height, dtype=np.float32)[:, None, None]
+    wall = np.array([150, 165, 175], np.float32) * (1.1 - 0.35 * x) * (1.05 - 0.2 * y)
+    room = np.clip(wall, 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        corner = rng.integers(0, (scene.width, scene.height))
+        size = rng.integers(scene.height // 40, scene.height // 6, 2)
+        colour = [int(level) for level in rng.integers(60, 200, 3)]
+        cv2.rectangle(room, [int(c) for c in corner], [int(c) for c in corner + size], colour, -1)
+    return np.asarray(cv2.GaussianBlur(room, (0, 0), scene.height / 500), np.uint8)
