@@ -111,6 +111,11 @@ class RunFile:
         self.videos = [*others, entry]
         return True
 
+    def arrange(self, sources: Sequence[str]) -> None:
+        """Put the entries of these inputs first, in this order, whichever ended first."""
+        place = {source: number for number, source in enumerate(sources)}
+        self.videos.sort(key=lambda entry: place.get(str(entry.get("source")), len(place)))
+
     def save(self, out: Path) -> None:
         """Write it under its name only once it is whole."""
         content = {

@@ -114,6 +114,7 @@ def run(
         ended = _all_ended(tasks, carry, file, out, fail_fast=fail_fast)
         work.follow(out, {task.paths.video_id for task in tasks if task.paths})
         file.finished = _now()
+        file.arrange([str(task.source) for task in tasks])
         file.save(out)
         if pages:
             _write_index(out)

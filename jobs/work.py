@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from ferflow.tasks import (
 )
 
 log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_PROGRESS = 0.1
+"""A bar need not move more often, and pipes and logs are spared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Work:
 
     def do(self, task: VideoTask, tools: Tools, on_progress: OnProgress | None = None) -> TaskReport:
         """Analyse one video and make its timeline and page; what is wrong with it is in the report."""
-        return self.derive(task, run_task(task, self.options, tools, on_progress=on_progress))
+        paced = None if on_progress is None else _paced(on_progress)
+        return self.derive(task, run_task(task, self.options, tools, on_progress=paced))
 
     def derive(self, task: VideoTask, report: TaskReport) -> TaskReport:
         """Bring what is made from a finished video's records up to date: the timeline, then the page."""
@@ -77,3 +83,17 @@ class Work:
         if not paths.report.exists():
             write_session_report(paths.out, paths.video_id)
         return paths.report.relative_to(paths.out).as_posix()
+
+
+def _paced(on_progress: OnProgress) -> OnProgress:
+    """Pass on what is new, and not more often than makes sense."""
+    last = (-math.inf, -math.inf)
+
+    def pass_on(seconds: float, of_seconds: float | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if seconds > last[0] and now - last[1] >= SECONDS_BETWEEN_PROGRESS:
+            last = (seconds, now)
+            on_progress(seconds, of_seconds)
+
+    return pass_on

@@ -8,7 +8,6 @@ import logging.handlers
 import os
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -16,10 +15,6 @@ from multiprocessing.connection import Connection, wait
 from ferflow.errors import FerflowError, ModelError
 from ferflow.jobs.work import Work
 from ferflow.tasks import TaskReport
-
-SECONDS_BETWEEN_PROGRESS = 0.1
-"""A bar need not move more often, and the parent has more to do than to read."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -101,7 +96,6 @@ class _Mouth:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self._last_progress = 0.0
 
     def say(self, message: ToParent) -> None:
         """Send one message."""
@@ -109,11 +103,8 @@ class _Mouth:
             self._connection.send(message)
 
     def progress(self, seconds: float, of_seconds: float | None) -> None:
-        """Say how far it is, not more often than makes sense."""
-        now = time.monotonic()
-        if now - self._last_progress >= SECONDS_BETWEEN_PROGRESS:
-            self._last_progress = now
-            self.say(Progressed(seconds, of_seconds))
+        """Say how far it is."""
+        self.say(Progressed(seconds, of_seconds))
 
     def put_nowait(self, record: logging.LogRecord) -> None:
         """See `queue.Queue`: what `QueueHandler` asks for."""

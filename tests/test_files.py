@@ -1,0 +1,159 @@
+"""Files that are whole or not there, also after a power cut: what reaches the disk, and in which order."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ferflow.errors import RecordsError
+from ferflow.files import is_disk_full, is_temporary, make_folder, publish, remove, temporary, whole_file
+from ferflow.records import FRAMES, RecordPaths, RecordsWriter
+from tests.conftest import LABELS
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What is asked of the disk, in order: ("flush" | "rename" | "remove", path)."""
+    asked: list[tuple[str, str]] = []
+    fsync, replace, unlink = os.fsync, os.replace, os.unlink
+
+    def see_flush(descriptor: int) -> None:
+        asked.append(("flush", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def see_rename(source, target, **options) -> None:
+        asked.append(("rename", str(target)))
+        replace(source, target, **options)
+
+    def see_remove(path, **options) -> None:
+        if os.path.lexists(path):
+            asked.append(("remove", str(path)))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "fsync", see_flush)
+    monkeypatch.setattr(os, "replace", see_rename)
+    monkeypatch.setattr(os, "unlink", see_remove)
+    return asked
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what is flushed")
+def test_content_is_flushed_before_the_name_and_the_folder_after_it(tmp_path, disk):
+    with whole_file(tmp_path / "run.json") as part:
+        part.write_text("{}")
+    assert disk == [("flush", str(part)), ("rename", str(tmp_path / "run.json")), ("flush", str(tmp_path))]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what is flushed")
+def test_old_results_are_gone_for_good_before_new_ones_get_their_names(tmp_path, disk):
+    paths = RecordPaths(tmp_path, "a-0123abcd")
+    row = pa.RecordBatch.from_pydict(
+        {name: [None] for name in FRAMES.names} | {"video_id": ["a-0123abcd"]}, schema=FRAMES
+    )
+    for _ in range(2):
+        disk.clear()
+        with RecordsWriter(paths, LABELS) as writer:
+            writer.write(row)
+            writer.finish({"video_id": "a-0123abcd"})
+    frames, faces = str(paths.frames), str(paths.faces)
+    order = [
+        ("flush", str(temporary(paths.frames))), ("flush", str(temporary(paths.faces))),
+        ("remove", faces), ("flush", str(paths.faces.parent)),
+        ("rename", frames), ("flush", str(paths.frames.parent)),
+        ("rename", faces), ("flush", str(paths.faces.parent)),
+    ]  # fmt: skip
+    places = iter(disk)
+    assert all(step in places for step in order), disk
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what is flushed")
+def test_new_folders_and_removals_are_durable_too(tmp_path, disk):
+    make_folder(tmp_path / "a" / "b")
+    assert {("flush", str(tmp_path)), ("flush", str(tmp_path / "a"))} == set(disk)
+    disk.clear()
+    (tmp_path / "a" / "file").touch()
+    remove(tmp_path / "a" / "file")
+    assert disk == [("remove", str(tmp_path / "a" / "file")), ("flush", str(tmp_path / "a"))]
+    disk.clear()
+    remove(tmp_path / "a" / "file")
+    assert disk == []
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as part:
+        part.write_text("half")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_several_processes_may_write_one_file(tmp_path):
+    with whole_file(tmp_path / "x.js") as ours:
+        code = (
+            "import sys, pathlib; from ferflow.files import whole_file\n"
+            "with whole_file(pathlib.Path(sys.argv[1])) as part: part.write_text('theirs')"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.js")], check=True)
+        ours.write_text("ours")
+    assert (tmp_path / "x.js").read_text() == "ours"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".x.js.{gone.pid}.tmp").write_text("half")
+    (tmp_path / f".x.js.{os.getppid()}.tmp").write_text("of somebody who is alive")
+    with whole_file(tmp_path / "x.js") as part:
+        part.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".x.js.{os.getppid()}.tmp", "x.js"]
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    precious.write_text("do not touch")
+    paths = RecordPaths(out, "a-0123abcd")
+    for table in (paths.frames, paths.faces):
+        table.parent.mkdir(parents=True)
+        temporary(table).symlink_to(precious)
+    with RecordsWriter(paths, LABELS) as writer:
+        writer.finish({"video_id": "a-0123abcd"})
+    assert precious.read_text() == "do not touch"
+    assert not paths.faces.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "a\\b", "a\0b", "/etc/passwd"])
+def test_no_id_of_a_video_leads_out_of_the_folder(tmp_path, name):
+    with pytest.raises(RecordsError, match="leads out"):
+        RecordPaths(tmp_path, name)
+
+
+def test_temporary_files_are_recognised_and_others_are_not(tmp_path):
+    assert is_temporary(temporary(tmp_path / "a.parquet"))
+    assert is_temporary(tmp_path / ".run.json.123.tmp")
+    for name in ("a.tmp", ".notes.tmp", "a.parquet", ".ferflow.lock"):
+        assert not is_temporary(tmp_path / name)
+
+
+def test_a_full_disk_is_known_by_what_caused_an_error(tmp_path):
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise RecordsError("cannot be written") from error
+    except RecordsError as error:
+        assert is_disk_full(error)
+    assert not is_disk_full(RecordsError("something else"))
+    assert not is_disk_full(PermissionError(errno.EACCES, "no"))
+
+
+def test_publishing_without_a_part_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        publish(tmp_path / "never-written")

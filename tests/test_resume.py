@@ -1,0 +1,324 @@
+"""What the next run does: only the rest, nothing mixed, and again what may pass."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import ferflow
+from ferflow.errors import RecordsError, VideoError
+from ferflow.failures import failure_of
+from ferflow.files import temporary
+from ferflow.fingerprint import content_sha256, has_changed, signature
+from ferflow.jobs import run as jobs_run
+from ferflow.jobs.listen import Silent
+from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
+from ferflow.records import RecordPaths, read_metadata
+from tests.conftest import face_frames, numbered_image, write_video
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch, tools):
+    """The classifier without weights, so that these tests are about files; and no waiting between attempts."""
+    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
+    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr(jobs_run, "RETRY_AFTER_SECONDS", 0.0)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two short videos."""
+    return [write_video(tmp_path / f"{name}.mp4", face_frames(n, size=(128, 96))) for name, n in (("a", 5), ("b", 7))]
+
+
+def statuses(report) -> list[str]:
+    return [video.status for video in report.videos]
+
+
+def run_file(out: Path) -> dict:
+    return json.loads((out / "run.json").read_text())
+
+
+def test_a_source_that_was_exchanged_is_not_mixed_in_and_costs_nobody_else(tmp_path, two):
+    a, b = two
+    out = tmp_path / "out"
+    first = run(two, out, pages=False)
+    write_video(a, face_frames(9, size=(128, 96)))
+    second = run(two, out, pages=False)
+    assert statuses(second) == ["failed", "skipped"]
+    assert second.exit_code == 10
+    assert "has changed since it was analysed" in second.videos[0].error
+    assert first.videos[0].video_id in second.videos[0].error
+    assert "--overwrite" in second.videos[0].error
+    assert len(ferflow.load_frames(out)) == 5 + 7
+    told = {(entry["video_id"], entry["status"]) for entry in run_file(out)["videos"]}
+    assert (first.videos[0].video_id, "done") in told  # the old results are there, and said to be
+
+
+def test_overwriting_replaces_the_results_of_the_old_content_under_its_old_id(tmp_path, two):
+    a, b = two
+    out = tmp_path / "out"
+    old = run(two, out).videos[0].video_id
+    write_video(a, face_frames(9, size=(128, 96)))
+    report = run([a], out, overwrite=True)
+    assert statuses(report) == ["done"]
+    assert report.videos[0].video_id != old
+    assert sorted(ferflow.load_frames(out).groupby("video_id").size()) == [7, 9]
+    assert not [path for path in out.rglob("*") if path.name.startswith(old)]
+    assert old not in {entry["video_id"] for entry in run_file(out)["videos"]}
+    assert statuses(run(two, out)) == ["skipped", "skipped"]
+
+
+def test_an_edit_in_the_middle_that_keeps_size_and_ends_is_found(tmp_path):
+    """The id looks at the first and last MiB only."""
+    video = tmp_path / "long.avi"
+    images = [numbered_image(i % 50, (320, 240)) for i in range(20)]
+    write_video(video, images, codec="rawvideo", pix_fmt="yuv420p")
+    assert video.stat().st_size > 2 << 20
+    out = tmp_path / "out"
+    done = run([video], out, pages=False)
+    assert statuses(done) == ["done"]
+    content = bytearray(video.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    video.write_bytes(content)
+    os.utime(video, (1, 1))
+    report = run([video], out, pages=False)
+    assert report.videos[0].video_id == done.videos[0].video_id
+    assert "has changed" in report.videos[0].error
+    assert statuses(run([video], out, pages=False, overwrite=True)) == ["done"]
+
+
+def test_a_copy_with_other_times_is_the_same_source(tmp_path, two):
+    a, _ = two
+    out = tmp_path / "out"
+    run([a], out, pages=False)
+    os.utime(a, (1, 1))
+    assert statuses(run([a], out, pages=False)) == ["skipped"]
+
+
+def test_a_moved_file_makes_room_for_another_of_its_name(tmp_path, two):
+    a, b = two
+    out = tmp_path / "out"
+    run([a], out, pages=False)
+    (tmp_path / "archive").mkdir()
+    moved = tmp_path / "archive" / "a.mp4"
+    shutil.move(a, moved)
+    write_video(a, face_frames(9, size=(128, 96)))
+    assert statuses(run([moved, a], out, pages=False)) == ["skipped", "done"]
+
+
+def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"x" * 5000)
+    remembered = {"signature": signature(file), "sha256": content_sha256(file)}
+    assert not has_changed(file, remembered)
+    file.write_bytes(b"x" * 2500 + b"y" + b"x" * 2499)
+    os.utime(file, (1, 1))
+    assert has_changed(file, remembered)
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    for number in (1, 2):
+        (shots / f"{number}.png").write_bytes(b"png")
+    remembered = {"signature": signature(shots), "sha256": content_sha256(shots)}
+    (shots / "2.png").write_bytes(b"pnG")
+    os.utime(shots / "2.png", (1, 1))
+    assert has_changed(shots, remembered)
+
+
+def test_a_file_that_is_still_being_written_fails(tmp_path, two):
+    a, b = two
+
+    class Writer(Silent):
+        def started(self, task):
+            self.task = task
+
+        def progress(self, task, seconds, of_seconds):
+            if task.source == a:
+                with a.open("ab") as file:
+                    file.write(b"more")
+
+    report = run(two, tmp_path / "out", pages=False, listener=Writer())
+    assert statuses(report) == ["failed", "done"]
+    assert "changed while it was analysed" in report.videos[0].error
+
+
+def test_leftovers_of_a_run_that_was_killed_go_and_what_is_not_ours_stays(tmp_path, two):
+    a, b = two
+    out = tmp_path / "out"
+    run(two, out)
+    whole = {path for path in out.rglob("*") if path.is_file()}
+    other = RecordPaths(out, "gone-0123abcd")
+    temporary(other.faces).write_bytes(b"half")
+    (out / ".run.json.99999999.tmp").write_text("{")
+    ours = next((out / "frames").glob("*.parquet"))
+    lone = read_metadata(ours)["video_id"]
+    RecordPaths(out, lone).faces.unlink()  # frames without faces: as a kill between the two leaves them
+    theirs = [out / "notes.txt", out / "frames" / "mine.parquet", out / ".keep.tmp"]
+    for path in theirs:
+        path.write_text("mine")
+    keeper = a if lone.startswith("b-") else b
+    run([keeper], out)
+    assert all(path.read_text() == "mine" for path in theirs)
+    left = {path for path in out.rglob("*") if path.is_file()} - set(theirs)
+    assert left == {path for path in whole if not path.name.startswith(lone)}
+
+
+def test_what_may_pass_is_tried_again_after_all_others(tmp_path, two, monkeypatch):
+    order, real = [], ferflow.tasks.open_video
+
+    def flaky(path, **options):
+        order.append(path.name)
+        if path.name == "a.mp4" and order.count("a.mp4") == 1:
+            raise VideoError("a.mp4: cannot be opened (Input/output error).") from OSError(errno.EIO, "EIO")
+        return real(path, **options)
+
+    monkeypatch.setattr("ferflow.tasks.open_video", flaky)
+    report = run(two, tmp_path / "out", pages=False)
+    assert statuses(report) == ["done", "done"]
+    assert order == ["a.mp4", "b.mp4", "a.mp4"]
+    assert [video.attempts for video in report.videos] == [2, 1]
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_it_is_tried_as_often_as_was_said_and_then_fails(tmp_path, two, monkeypatch, retries):
+    tried = []
+
+    def broken(path, **options):
+        tried.append(path)
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("ferflow.tasks.open_video", broken)
+    report = run(two[:1], tmp_path / "out", pages=False, retries=retries)
+    assert len(tried) == retries + 1
+    assert (report.videos[0].status, report.videos[0].failure) == ("failed", "passing")
+    assert report.videos[0].attempts == retries + 1
+
+
+def test_what_is_wrong_with_the_file_is_not_tried_again(tmp_path, monkeypatch):
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    tried = []
+
+    class Seen(Silent):
+        def started(self, task):
+            tried.append(task)
+
+    report = run([tmp_path / "notes.mp4"], tmp_path / "out", retries=5, pages=False, listener=Seen())
+    assert (len(tried), report.videos[0].failure) == (1, "input")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (VideoError("no video stream"), "input"), (MemoryError(), "passing"), (KeyError("x"), "unforeseen"),
+        (OSError(errno.ENOSPC, "full"), "disk_full"), (OSError(errno.EDQUOT, "quota"), "disk_full"),
+        (OSError(errno.EIO, "hiccup"), "passing"), (PermissionError(errno.EACCES, "no"), "unforeseen"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_failure_decides(error, kind):
+    assert failure_of(error) == kind
+
+
+def test_fail_fast_begins_nothing_after_a_failure_and_says_so(tmp_path, two):
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    out = tmp_path / "out"
+    inputs = [two[0], tmp_path / "notes.mp4", two[1]]
+    report = run(inputs, out, pages=False, fail_fast=True)
+    assert statuses(report) == ["done", "failed", "skipped"]
+    assert report.exit_code == 10
+    assert "stopped at the first failure" in report.videos[2].error
+    assert [entry["status"] for entry in run_file(out)["videos"]] == ["done", "failed", "skipped"]
+    assert statuses(run([two[0], two[1]], out, pages=False)) == ["skipped", "done"]
+    assert {entry["status"] for entry in run_file(out)["videos"] if entry["source"] == str(two[1])} == {"done"}
+
+
+@pytest.mark.parametrize(("workers", "retries"), [(0, 1), (1, -1)])
+def test_numbers_that_make_no_sense_are_refused(tmp_path, two, workers, retries):
+    with pytest.raises(ferflow.errors.OptionsError):
+        run(two, tmp_path / "out", workers=workers, retries=retries)
+
+
+def test_a_part_of_the_folder_that_leads_elsewhere_is_refused(tmp_path, two):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / "frames").symlink_to(elsewhere)
+    with pytest.raises(RecordsError, match="leads out of"):
+        run(two, out)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_lock_of_a_run_that_is_gone_holds_nobody_up_and_a_held_one_names_its_holder(tmp_path, two):
+    out = tmp_path / "out"
+    run(two[:1], out, pages=False)
+    assert (out / ".ferflow.lock").exists()
+    refused = []
+
+    class Second(Silent):
+        def started(self, task):
+            with pytest.raises(RecordsError, match=f"process {os.getpid()} on ") as error:
+                run(two, out, pages=False)
+            refused.append(error)
+
+    run(two, out, pages=False, listener=Second())
+    assert refused
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few hundred KiB, and how to fill it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root to mount a small file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_stops_the_run_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, two, small_disk):
+    a, b = two
+    out = small_disk / "out"
+    run([a], out, AnalyzeOptions(), pages=False)
+    before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
+    filler = small_disk / "filler"
+    with pytest.raises(OSError), filler.open("wb") as file:  # noqa: PT011 - whichever write is the last
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
+    with pytest.raises(RecordsError, match="space") as told:
+        run([a, b], out, pages=False)
+    assert "\n" not in str(told.value)
+    assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
+    assert not [path for path in out.rglob("*.tmp")]
+    filler.unlink()
+    report = run([a, b], out, pages=False)
+    assert statuses(report) == ["skipped", "done"]
+    assert len(ferflow.load_frames(out)) == 5 + 7
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_video_says_so(tmp_path, two, small_disk):
+    a, b = two
+    out = small_disk / "out"
+
+    class Filler(Silent):
+        def progress(self, task, seconds, of_seconds):
+            if task.source == b and not (small_disk / "filler").exists():
+                with pytest.raises(OSError), (small_disk / "filler").open("wb") as file:  # noqa: PT011
+                    while True:
+                        file.write(b"x" * 4096)
+                        file.flush()
+
+    with pytest.raises(RecordsError, match="no space left") as told:
+        run([a, b], out, pages=False, listener=Filler())
+    assert "Finished videos are kept" in str(told.value)
+    assert len(list((out / "faces").glob("*.parquet"))) == 1
+    assert not list(out.rglob("*.tmp"))
+    (small_disk / "filler").unlink()
+    assert statuses(run([a, b], out, pages=False)) == ["skipped", "done"]
