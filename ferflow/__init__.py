@@ -7,10 +7,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Nothing leaves this machine, and that must hold for what ferflow stands on. From 1.29 on the official builds of ONNX
+# Runtime report to their maker which models are loaded, Ray how it is used; each asks its variable once, at start.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 # In a checkout the rooms `jobs` and `dashboards` lie beside this package; installed, they lie inside it.
 # Appending the checkout's root lets `ferflow.jobs` be found in both.

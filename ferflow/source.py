@@ -103,17 +103,15 @@ class Container:
         n_given = 0
         if self._threads != 1:
             try:
-                for picture in self._decoded(sound := Faults(), stop_at_damage=True):
+                for picture in self._decoded(faults, stop_at_damage=True):
                     yield picture
                     n_given += 1
+                return
             except _DamageError:
+                faults.n_failed, faults.ended_early = 0, None  # will be met again
                 self._threads = 1
                 self._container.close()
                 self._open()
-            else:
-                faults.warnings += sound.warnings
-                faults.ended_early = sound.ended_early
-                return
         yield from islice(self._decoded(faults), n_given, None)
 
     def _decoded(self, faults: Faults, *, stop_at_damage: bool = False) -> Iterator[av.VideoFrame]:
@@ -136,14 +134,16 @@ class Container:
                 last_pts = picture.pts
                 yield picture
             if (over := patience.over(progress=bool(pictures))) is not None:
-                faults.ended_early = over
+                faults.ended_early = f"{over}; the rest was not read"
                 return
 
     def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
         """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         if last_pts is None:
-            faults.warnings.append(f"no timestamps; times follow from {float(rate):g} frames per second")
+            told = f"no timestamps; times follow from {float(rate):g} frames per second"
+            if told not in faults.warnings:
+                faults.warnings.append(told)
             return 0
         return last_pts + max(1, round(1 / (rate * self.info.time_base)))
 
@@ -152,7 +152,8 @@ class Container:
         self._container.close()
 
     def _packets(self, faults: Faults) -> Iterator[av.Packet[av.VideoStream]]:
-        packets = self._container.demux(self._stream)
+        """As the file has them, then an empty one, at which the decoder gives what it holds back."""
+        packets, held = self._container.demux(self._stream), None
         while True:
             try:
                 packet = next(packets)
@@ -160,13 +161,21 @@ class Container:
                 return
             except av.error.FFmpegError as error:
                 faults.ended_early = f"reading stopped early ({_reason(error)})"
-                # What the decoder holds back is still good.
-                packet = av.Packet()
-                packet.stream = self._stream
-                packet.time_base = self._stream.time_base
+                packet = self._empty_packet()
+            if packet.size == 0 and held is not None and held.is_corrupt:
+                faults.ended_early = faults.ended_early or "the file ends inside a frame"
+                faults.n_failed += 1
+            elif held is not None:
+                yield held
+            if packet.size == 0:
                 yield packet
                 return
-            yield packet
+            held = packet
+
+    def _empty_packet(self) -> av.Packet[av.VideoStream]:
+        packet = av.Packet()
+        packet.stream, packet.time_base = self._stream, self._stream.time_base
+        return packet
 
     def _open(self) -> None:
         """Set the container, its stream and its decoder.

@@ -126,7 +126,9 @@ class Video:
                 continue
             self._note_gap(time_s)
             if self._clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
-                self.faults.ended_early = f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp"
+                self.faults.ended_early = (
+                    f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp; the rest was not read"
+                )
                 self.faults.lost(None, after_s=time_s, until_s=None)
                 break
             if selection.takes(index, time_s):
@@ -173,8 +175,8 @@ class Video:
         """Note what is missing between the last usable frame and the end."""
         faults, promised = self.faults, self.info.duration_s_from_header
         n_lost = faults.n_failed + faults.n_damaged - self._n_lost_noted
-        # Headers round, and count audio that outlasts the picture; more than a second is a cut-off file.
-        is_cut_off = promised is not None and promised - self.end_s > max(1.0, 0.05 * promised)
+        # Headers round; more than this is a cut-off file.
+        is_cut_off = promised is not None and promised - self.end_s > max(0.5, 0.005 * promised)
         if is_cut_off:
             faults.warnings.append(
                 f"truncated: frames end at {timecode(self.end_s)}, the header promises {timecode(promised)}"
@@ -194,14 +196,14 @@ class Video:
         where = f" (after {faults.where()})" if faults.gaps else ""
         if faults.n_failed:
             faults.warnings.append(
-                f"{faults.n_failed} frames could not be decoded{where}, {self.n_decoded} could"
+                f"{_frames(faults.n_failed)} could not be decoded{where}, {self.n_decoded} could"
             )
         if faults.n_damaged:
             faults.warnings.append(
-                f"{faults.n_damaged} of {self.n_decoded} decoded frames are damaged and left out{where}"
+                f"{_frames(faults.n_damaged)} of {self.n_decoded} decoded damaged and left out{where}"
             )
         if faults.ended_early:
-            faults.warnings.append(f"{faults.ended_early}; what follows was not read")
+            faults.warnings.append(faults.ended_early)
         if jumps:
             told = ", ".join(timecode(jump) for jump in jumps[:3])
             faults.warnings.append(f"timestamps jump back {len(jumps)} times (at {told}); time goes on there")
@@ -256,6 +258,10 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
     )
     with contextlib.closing(Video(source)) as video:
         yield video
+
+
+def _frames(n: int) -> str:
+    return f"{n} frame" if n == 1 else f"{n} frames"
 
 
 def _is_mirrored(picture: av.VideoFrame) -> bool:
