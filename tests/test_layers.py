@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"ferflow", "errors", "files", "text", "cpus"},
     {"options", "records"},
-    {"planes"},
+    {"planes", "yunet_graph"},
     {"source"},
     {"sequence"},
     {"video", "prefetch", "inputs"},
