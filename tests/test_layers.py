@@ -16,7 +16,7 @@ LEVELS = [
     {"ferflow", "errors", "files", "text", "cpus"},
     {"options", "records", "failures"},
     {"machine", "folder", "faults", "tones"},
-    {"planes"},
+    {"planes", "yunet_graph"},
     {"source"},
     {"sequence"},
     {"video", "prefetch", "inputs", "fingerprint"},
