@@ -19,6 +19,7 @@ from typing import cast
 from filelock import FileLock, Timeout
 
 from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, RecordsError, VideoError
+from ferflow.jobs.beside import Beside
 from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
@@ -67,6 +68,7 @@ def run(
     pages: bool = True,
     engine: str = "local",
     listener: Listener | None = None,
+    beside: Beside | None = None,
 ) -> RunReport:
     """Analyse videos into an output folder.
 
@@ -78,6 +80,7 @@ def run(
         pages: write the HTML reports.
         engine: `local`, or `ray` for several processes or machines.
         listener: told how it goes.
+        beside: markers and clips; None: the markers beside each video, and no clips.
 
     Returns:
         How each input ended; what is wrong with one of them is in there, not raised.
@@ -86,6 +89,8 @@ def run(
         OptionsError, ModelError, RecordsError: nothing can be analysed at all.
     """
     out, options, listener = Path(out), options or AnalyzeOptions(), listener or Silent()
+    beside = beside or Beside()
+    beside.check()
     with _only_run_in(out):
         tasks = plan(inputs, out, options, overwrite=overwrite)
         listener.planned(len(tasks))
@@ -94,7 +99,7 @@ def run(
         file = _run_file(out, options, tools)
         ended: dict[int, TaskReport] = {}
         for task, report in _ends(tasks, options, tools, _engine(engine), listener):
-            report = _derived(task, report, options, pages)
+            report = _derived(task, report, options, pages, beside)
             ended[id(task)] = report
             listener.ended(report)
             if file.note(report.as_dict()):
@@ -127,25 +132,35 @@ def _engine(name: str) -> Engine:
     return cast(Engine, importlib.import_module(ENGINES[name]))
 
 
-def _derived(task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages: bool) -> TaskReport:
-    """Bring what is made from a finished video's records up to date: the timeline, then the page."""
+def _derived(
+    task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages: bool, beside: Beside | None = None
+) -> TaskReport:
+    """Bring what is made from a finished video's records up to date: timeline, markers and clips, the page."""
     paths = task.paths
     if paths is None or report.status == "failed":
         return report
     try:
         if needs_timeline(paths, options):
             write_timeline(paths, options)
-        if pages:
-            from ferflow.dashboards import write_session_report
-
-            if not paths.report.exists():
-                write_session_report(paths.out, paths.video_id)
-            return replace(report, report=paths.report.relative_to(paths.out).as_posix())
+        try:
+            if beside is not None:
+                beside.bring(task.source, paths)
+        finally:  # markers that cannot be read are told of, and cost no page
+            if pages:
+                report = _with_page(report, paths)
     except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
         log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
         told = str(error) if isinstance(error, FerflowError) else f"{type(error).__name__}: {error}"
-        return TaskReport.failed(task, f"{task.source.name}: analysed, but no timeline or page. {told}")
+        return TaskReport.failed(task, f"{task.source.name}: analysed, but not all that follows. {told}")
     return report
+
+
+def _with_page(report: TaskReport, paths: RecordPaths) -> TaskReport:
+    from ferflow.dashboards import write_session_report
+
+    if not paths.report.exists():
+        write_session_report(paths.out, paths.video_id)
+    return replace(report, report=paths.report.relative_to(paths.out).as_posix())
 
 
 def _follow(out: Path, done: set[str], options: AnalyzeOptions, pages: bool) -> None:

@@ -131,6 +131,16 @@ def analyze(
             metavar="FILE.toml",
         ),
     ] = None,
+    markers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv beside a video]",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+    embed_clips: Annotated[
+        bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
@@ -161,7 +171,10 @@ def analyze(
 
         _print_plan(plan(inputs, out, options, overwrite=overwrite))
         return
-    run_and_exit(inputs, out, options, overwrite=overwrite, pages=not no_report, engine=engine, quiet=quiet)
+    run_and_exit(
+        inputs, out, options, overwrite=overwrite, pages=not no_report, engine=engine, quiet=quiet,
+        markers=markers, embed_clips=embed_clips,
+    )  # fmt: skip
 
 
 def _print_plan(tasks: list[VideoTask]) -> None:

@@ -50,14 +50,20 @@ def run_and_exit(
     pages: bool = True,
     engine: EngineName = "local",
     quiet: bool = False,
+    markers: Path | None = None,
+    embed_clips: bool = False,
 ) -> NoReturn:
+    from ferflow.jobs.beside import Beside
     from ferflow.jobs.run import run
     from ferflow.progress import Bars
 
     if not quiet and not (out / "run.json").exists():
         typer.echo(NOTICE, err=True)
     with Bars(quiet=quiet) as bars:
-        report = run(inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars)
+        report = run(
+            inputs, out, options, overwrite=overwrite, pages=pages, engine=engine, listener=bars,
+            beside=Beside(markers, embed_clips),
+        )  # fmt: skip
     if not quiet:
         _print_summary(report, pages=pages)
     sys.exit(report.exit_code)
