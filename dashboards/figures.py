@@ -13,28 +13,30 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.compute as pc
 
-from ferflow.summaries import Person
-from ferflow.tally import FloatArray, column, ratio
+from ferflow.marked import segments_of
+from ferflow.tally import FloatArray, column
 
 from . import palette
+from .drawn import Drawn, drawn, words_by_bin
 from .session import Session
+from .words import clipped, shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-MOST_BINS = 1200
-"""Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""
-MOST_LANES = 16
-"""People with a lane of their own, the longest seen first."""
-
 # Lengths of time are counted from here; it is no moment in the world.
 _START = datetime(1970, 1, 1)
-_ROW_PX = {"engagement": 190, "shares": 150, "valence": 130}
+_ROW_PX = {"markers": 26, "engagement": 190, "shares": 150, "valence": 130}
 _FOOT = "y9"
 _LANE_PX = 22
 _COVERAGE_PX = 24
+_LEFT_PX, _LETTER_PX = 40, 6.2
+_NAME_LETTERS = 12
+"""Of a person's name beside the lane; the cursor has it whole."""
+MOST_LINES = 120
+"""Markers with a line through all rows; of more, only the row of markers tells."""
+MOST_BANDS = 200
 _TITLE_PX = 44
 """Of each row: the space above it, which its title stands in."""
 _SLIDER_PX = 40
@@ -42,68 +44,57 @@ _BOTTOM_PX = 24
 """Tick labels; plotly makes room for the slider by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """The timeline as drawn: neighbouring bins joined where there are too many to see."""
-
-    step: int
-    """Bins per drawn bin."""
-    step_s: float
-    audience: dict[str, FloatArray]
-    lanes: list[Person]
-    leading: FloatArray
-    """(lanes, drawn bins): index into the labels of the most probable expression, NaN where not seen."""
-
-    @property
-    def n(self) -> int:
-        """Drawn bins."""
-        return len(self.audience["n_frames"])
-
-
-def drawn(session: Session) -> Drawn:
-    """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
-    whole, bin_seconds = session.audience, session.bin_seconds
-    frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
-    step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
-    names = ["engagement", "attention", "expressiveness", "valence", "positive", "negative", "presence"]
-    names += [f"prob_{label}" for label in session.labels]
-    joined = {name: _joined(column(whole, name), step) for name in names}
-    joined["n_frames"] = np.nan_to_num(_joined(column(whole, "n_frames"), step))
-    lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
-    leading = np.array([_leading(session, person.track_id, step, len(whole)) for person in lanes])
-    return Drawn(step, step * bin_seconds, joined, lanes, leading)
-
-
 def timeline_figure(session: Session) -> Figure:
-    """Engagement, expressions, valence, people and coverage of a session, one above the other.
+    """Markers, engagement, expressions, valence, people and coverage of a session, one above the other.
 
-    The session must have at least one bin.
+    The session must have at least one bin; if nobody is in it, markers and coverage are all there is.
     """
     from plotly.graph_objects import Figure
 
     data = drawn(session)
-    rows = _Rows(len(data.lanes))
-    canvas = _Canvas(Figure(), data, rows)
+    canvas = _Canvas(Figure(), data, _Rows(_rows_of(session, data)), _left_px(session, data))
     _foot(canvas)
     # The cursor's label lists the last trace first.
     _coverage(canvas)
-    _lanes(canvas, session)
-    _valence(canvas)
-    _shares(canvas, session.labels)
-    _engagement(canvas, session)
+    if session.people:
+        _lanes(canvas, session)
+        _valence(canvas)
+        _shares(canvas, session.labels)
+        _engagement(canvas, session)
+    if len(session.markers):
+        _markers(canvas, session)
     canvas.figure.update_layout(
         template={},
-        height=rows.height,
-        margin={"l": 40, "r": 10, "t": 0, "b": _BOTTOM_PX},
+        height=canvas.rows.height,
+        margin={"l": canvas.left_px, "r": 10, "t": 0, "b": _BOTTOM_PX},
         hovermode="x unified",
         hoversubplots="axis",
+        barmode="stack",
+        bargap=0,
         showlegend=False,
         dragmode="zoom",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis=_time_axis(data, rows),
+        xaxis=_time_axis(data, canvas.rows),
     )
     return canvas.figure
+
+
+def _rows_of(session: Session, data: Drawn) -> dict[str, int]:
+    """Height in pixels of each row there is, from the top down."""
+    sizes = {**_ROW_PX, "lanes": _LANE_PX * len(data.lanes)} if session.people else {"markers": 26}
+    if not len(session.markers):
+        del sizes["markers"]
+    return {**sizes, "coverage": _COVERAGE_PX}
+
+
+def _left_px(session: Session, data: Drawn) -> int:
+    names = [len(_lane_name(session, person.track_id)) for person in data.lanes]
+    return max(_LEFT_PX, round(_LETTER_PX * max(names, default=0)) + 14)
+
+
+def _lane_name(session: Session, track_id: int) -> str:
+    return clipped(shown(session.name_of(track_id)), _NAME_LETTERS)
 
 
 def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
@@ -117,7 +108,7 @@ def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
         "range": span,
         "minallowed": span[0],
         "maxallowed": span[1],
-        "tickformat": "%-H:%M:%S" if hours else "%M:%S",
+        "tickformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
         "hoverformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
         "nticks": 8,
         "anchor": _FOOT,
@@ -138,8 +129,7 @@ def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
 class _Rows:
     """Where each row lies: a title, then its plot, from the top down."""
 
-    def __init__(self, n_lanes: int) -> None:
-        sizes = {**_ROW_PX, "lanes": _LANE_PX * max(n_lanes, 1), "coverage": _COVERAGE_PX}
+    def __init__(self, sizes: dict[str, int]) -> None:
         self.plot_px = sum(sizes.values()) + _TITLE_PX * len(sizes)
         self.height = self.plot_px + _BOTTOM_PX + _SLIDER_PX
         self.domains: dict[str, tuple[float, float]] = {}
@@ -148,7 +138,9 @@ class _Rows:
             top += _TITLE_PX
             self.domains[name] = (max(0.0, 1 - (top + size) / self.plot_px), 1 - top / self.plot_px)
             top += size
-        self.axes = {name: "y" if k == 0 else f"y{k + 1}" for k, name in enumerate(sizes)}
+        # The slider shows the row that has the first axis.
+        names = sorted(sizes, key=lambda name: name == "markers")
+        self.axes = {name: "y" if k == 0 else f"y{k + 1}" for k, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +148,7 @@ class _Canvas:
     figure: Figure
     data: Drawn
     rows: _Rows
+    left_px: int
 
     def line(self, row: str, name: str, values: FloatArray, **style: Any) -> None:
         """A curve over the drawn bins, at their middles."""
@@ -197,7 +190,7 @@ class _Canvas:
         self.figure.update_layout({layout_name: fixed | axis})
         self.figure.add_annotation(
             text=title, x=0, xref="paper", y=top, yref="paper", xanchor="left", yanchor="bottom",
-            xshift=-40, yshift=7, showarrow=False, align="left", font={"size": 13},
+            xshift=-self.left_px, yshift=7, showarrow=False, align="left", font={"size": 13},
         )  # fmt: skip
 
 
@@ -210,7 +203,7 @@ def _engagement(canvas: _Canvas, session: Session) -> None:
     canvas.row("engagement", title, range=[0, 1.05], tickvals=[0, 0.5, 1])
     if session.pose_known:
         canvas.area(
-            "engagement", "", audience["engagement"], _faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip"
+            "engagement", "", audience["engagement"], faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip"
         )
         dotted = {"color": palette.ATTENTION, "width": 1.3, "dash": "dot"}
         canvas.line("engagement", "attention", audience["attention"], line=dotted)
@@ -245,9 +238,9 @@ def _valence(canvas: _Canvas) -> None:
     parts = ("positive", palette.POSITIVE), " − ", ("negative", palette.NEGATIVE)
     canvas.row("valence", _title("Net positivity", palette.VALENCE, "= ", *parts), range=[-1, 1],
                tickvals=[-1, 0, 1], zeroline=True, zerolinewidth=1)  # fmt: skip
-    canvas.area("valence", "positive", audience["positive"], _faded(palette.POSITIVE, 0.55))
+    canvas.area("valence", "positive", audience["positive"], faded(palette.POSITIVE, 0.55))
     # Drawn downwards: two areas over one another would hide one of them.
-    canvas.area("valence", "−negative", -audience["negative"], _faded(palette.NEGATIVE, 0.5))
+    canvas.area("valence", "−negative", -audience["negative"], faded(palette.NEGATIVE, 0.5))
     thick = {"color": palette.VALENCE, "width": 2}
     canvas.line("valence", "net positivity", audience["valence"], line=thick)
 
@@ -258,11 +251,9 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
     title = _title("People", None, "coloured by the expression that appears most")
     if hidden:
         title = _title("People", None, f"the {len(data.lanes)} longest in view, of {len(session.people)}")
-    names = [f"P{person.track_id}" for person in data.lanes]
+    names = [plain(_lane_name(session, person.track_id)) for person in data.lanes]
     canvas.row("lanes", title, tickvals=list(range(len(names))), ticktext=names, showgrid=False,
                range=[len(names) - 0.5, -0.5])  # fmt: skip
-    if not names:
-        return
     colours = list(palette.colours(labels).values())
     edges = [(k / len(colours), (k + 1) / len(colours), colour) for k, colour in enumerate(colours)]
     canvas.figure.add_heatmap(
@@ -271,7 +262,11 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
         zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip",
         colorscale=[[share, colour] for low, high, colour in edges for share in (low, high)],
         # The page's script turns the numbers into words for the cursor.
-        meta={"labels": [plain(label) for label in labels], "names": names},
+        meta={
+            "labels": [plain(shown(label)) for label in labels],
+            "names": [plain(shown(session.name_of(person.track_id))) for person in data.lanes],
+            "ids": [person.track_id for person in data.lanes],
+        },
     )  # fmt: skip
 
 
@@ -284,28 +279,73 @@ def _foot(canvas: _Canvas) -> None:
 
 
 def _coverage(canvas: _Canvas) -> None:
+    """Bars of what became of the time. States without any time in the whole video are not drawn."""
     data = canvas.data
-    title = _title("Coverage", None, "frames ", ("with a face", palette.FACE), " · without · ",
-                   ("no frame", palette.NO_FRAME))  # fmt: skip
-    canvas.row("coverage", title, range=[0, 1], tickvals=[], showgrid=False)
-    axis = canvas.rows.axes["coverage"]
-    # Bars fill their bins to the edge: a strip that began in the middle of the first would look like a gap.
-    canvas.figure.add_bar(
-        name="in view", x0=moment(data.step_s / 2), dx=data.step_s * 1000, width=data.step_s * 1000,
-        y=numbers(data.audience["presence"]), yaxis=axis, hovertemplate="%{y:.2f}",
-        marker={"color": palette.FACE, "line": {"width": 0}},
-    )  # fmt: skip
-    for start, end in _runs(data.audience["n_frames"] == 0):
-        canvas.figure.add_shape(
-            type="rect", xref="x", yref=axis, y0=0, y1=1,
-            x0=moment(start * data.step_s), x1=moment(end * data.step_s),
-            fillcolor=palette.NO_FRAME, line={"width": 0}, layer="above",
+    there = [state for state in palette.COVERAGE if data.strip[state].any()]
+    parts: list[str | tuple[str, str]] = []
+    for state in there:
+        parts += [" · "] if parts else []
+        parts.append((palette.COVERAGE[state].words, palette.COVERAGE[state].colour))
+    canvas.row(
+        "coverage", _title("Coverage", None, "time ", *parts), range=[0, 1], tickvals=[], showgrid=False
+    )
+    for state in there:
+        look = palette.COVERAGE[state]
+        values = data.strip[state]
+        # Bars fill their bins to the edge: a strip that began in the middle of the first would look like a gap.
+        canvas.figure.add_bar(
+            name=look.words, x0=moment(data.step_s / 2), dx=data.step_s * 1000, width=data.step_s * 1000,
+            y=numbers(np.where(values > 0, values, np.nan)), yaxis=canvas.rows.axes["coverage"],
+            hovertemplate="%{y:.2f}",
+            marker={"color": look.colour, "line": {"width": 0},
+                    "pattern": {"shape": look.pattern, "size": 5, "solidity": 0.25, "fgcolor": "#FFFFFF"}},
         )  # fmt: skip
 
 
+def _markers(canvas: _Canvas, session: Session) -> None:
+    """A row of labels; lines and bands through all rows; words for the cursor."""
+    axis, data = canvas.rows.axes["markers"], canvas.data
+    found = segments_of(session.markers, data.end_s)
+    canvas.row(
+        "markers", _title("Markers", None, _marker_hint(session)), range=[0, 1], tickvals=[], showgrid=False
+    )
+    for k, segment in enumerate(found[:MOST_BANDS]):
+        canvas.figure.add_shape(
+            type="rect", xref="x", yref="paper", y0=0, y1=canvas.rows.domains["markers"][1],
+            x0=moment(segment.start_s), x1=moment(segment.end_s), layer="below", line={"width": 0},
+            fillcolor=faded(palette.MARKER, 0.16 if k % 2 else 0.1),
+        )  # fmt: skip
+    times = [time for time in column(session.markers, "time_s") if time < data.end_s]
+    for time in times if len(times) <= MOST_LINES else []:
+        canvas.figure.add_shape(
+            type="line", xref="x", yref="paper", y0=0, y1=canvas.rows.domains["markers"][1], x0=moment(time),
+            x1=moment(time), line={"width": 1, "color": palette.MARKER, "dash": "dot"},
+        )  # fmt: skip
+    labels = session.markers.column("label").to_pylist()[: len(times)]
+    canvas.figure.add_scatter(
+        # The page's script writes the labels for which there is room, also after a zoom.
+        name="marks", x=[moment(time) for time in times], y=[0.5] * len(times), yaxis=axis, hoverinfo="skip",
+        mode="markers+text", textposition="middle right",
+        marker={"symbol": "diamond", "size": 8, "color": palette.MARKER},
+        meta={"marks": [plain(clipped(shown(label), 28)) for label in labels]},
+    )  # fmt: skip
+    words = words_by_bin(session, data)
+    canvas.figure.add_scatter(
+        name="at", x=[moment((k + 0.5) * data.step_s) for k in words], y=[0.5] * len(words), yaxis=axis,
+        mode="markers", marker={"opacity": 0, "color": palette.MARKER},
+        text=[plain(", ".join(clipped(shown(label), 40) for label in labels)) for labels in words.values()],
+        hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
+
+
+def _marker_hint(session: Session) -> str:
+    late = int((column(session.markers, "time_s") >= session.end_s).sum())
+    return f"{late} more after the end of the video" if late else "and stretches, as given"
+
+
 def plain(text: str) -> str:
-    """A text from outside for a figure: plotly reads some HTML in names and titles."""
-    return html.escape(text, quote=True)
+    """A text from outside for a figure: plotly reads some HTML in names and titles, but no `&quot;`."""
+    return html.escape(text, quote=False)
 
 
 def moment(seconds: float) -> str:
@@ -314,8 +354,15 @@ def moment(seconds: float) -> str:
 
 
 def numbers(values: FloatArray) -> list[float | None]:
-    """For JSON: three digits, None where unknown."""
-    return [None if math.isnan(value) else round(float(value), 3) for value in values]
+    """For JSON: three digits, None where unknown. What is not quite 0 or 1 does not become it."""
+    return [None if math.isnan(value) else _rounded(float(value)) for value in values]
+
+
+def _rounded(value: float) -> float:
+    short = round(value, 3)
+    if short in (0.0, 1.0, -1.0) and short != value:
+        return short + math.copysign(0.001, value - short)
+    return short
 
 
 def _title(name: str, colour: str | None, *rest: str | tuple[str, str]) -> str:
@@ -330,31 +377,7 @@ def _coloured(text: str, colour: str) -> str:
     return f"<span style='color:{colour}'>{text}</span>"
 
 
-def _faded(colour: str, opacity: float) -> str:
+def faded(colour: str, opacity: float) -> str:
+    """A colour that lets the ground through."""
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
-
-
-def _joined(values: FloatArray, step: int) -> FloatArray:
-    """Means of `step` neighbouring bins, float64 (ceil(n / step),); NaN where none is known."""
-    padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
-    known = np.isfinite(padded)
-    return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
-
-
-def _leading(session: Session, track_id: int, step: int, n_bins: int) -> FloatArray:
-    """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
-    rows = session.timeline.filter(pc.equal(session.timeline.column("track_id"), track_id))
-    bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
-    means = np.full((n_bins, len(session.labels)), np.nan)
-    for k, label in enumerate(session.labels):
-        means[bins, k] = column(rows, f"prob_{label}")
-    joined = np.stack([_joined(means[:, k], step) for k in range(len(session.labels))], axis=1)
-    seen = np.isfinite(joined).any(axis=1)
-    return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)
-
-
-def _runs(flags: np.typing.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Stretches of True as (first, one past the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

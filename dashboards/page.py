@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,33 @@ from markupsafe import Markup
 from ferflow.files import whole_file
 from ferflow.records import RecordPaths
 
-from .figures import timeline_figure
-from .sections import mix_words, page_of
-from .session import Session, load_session
+from . import palette
+from .curves import curves_figure
+from .figures import MOST_BANDS, timeline_figure
+from .mix import mix_words
+from .sections import page_of
+from .session import PersonNames, Session, load_session
+from .words import clipped, shown
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_session_report(out: Path, video_id: str) -> Path:
+def write_session_report(out: Path, video_id: str, people: PersonNames | None = None) -> Path:
     """Write `reports/<video_id>.html` from the tables of one video, and the script it shares with the others.
+
+    Beside the tables, the page follows the video itself (a player, if it is still where it was analysed) and
+    the clips that lie beside it.
+
+    Args:
+        out: the output folder.
+        video_id: of a finished video.
+        people: track to (key, name) of its person; tracks of one key are one person.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     path = RecordPaths(out, video_id).report
-    write_text(path, render_session(load_session(out, video_id)))
+    write_text(path, render_session(load_session(out, video_id, people)))
     ensure_assets(out)
     return path
 
@@ -34,9 +47,33 @@ def render_session(session: Session) -> str:
     """A session's page as HTML; the same session gives the same text."""
     page = page_of(session)
     page["mix_words"], page["mix_keys"] = mix_words(page["mix"]), page["mix"]
-    page["figure"] = inline_json(timeline_figure(session).to_json()) if session.people else None
-    version = str(session.footer.get("ferflow_version", ""))
-    return render("session.html.j2", page=page, version=version, script=template_text("session.js"))
+    figures = {"timeline": timeline_figure(session).to_json()} if len(session.timeline) else {}
+    if page["around"]:
+        figures["around"] = curves_figure(session).to_json()
+    return render(
+        "session.html.j2",
+        page=page,
+        figures={name: inline_json(text) for name, text in figures.items()},
+        facts=inline_json(json.dumps(_facts(session), ensure_ascii=False, separators=(",", ":"))),
+        clips_kept=bool(session.clips),
+        version=str(session.footer.get("ferflow_version", "")),
+        scripts=[template_text("session.js"), template_text("player.js")],
+    )
+
+
+def _facts(session: Session) -> dict[str, Any]:
+    """What the page's scripts need beside the figures."""
+    names = {person.track_id: shown(session.name_of(person.track_id)) for person in session.people}
+    return {
+        "boxes": session.boxes if session.film.url else None,
+        "names": names,
+        "labels": [shown(label) for label in session.labels],
+        "colours": list(palette.colours(session.labels).values()),
+        "segments": [
+            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 80)]
+            for row in session.segments.slice(0, MOST_BANDS).to_pylist()
+        ],
+    }
 
 
 def ensure_assets(out: Path) -> Path:

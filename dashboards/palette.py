@@ -8,6 +8,8 @@ none: there is no red for "negative".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 EXPRESSIONS = {
     "happy": "#E69F00",
     "surprise": "#56B4E9",
@@ -27,8 +29,27 @@ EXPRESSIVENESS = "#B5549C"
 POSITIVE = EXPRESSIONS["happy"]
 NEGATIVE = "#7E78B8"
 VALENCE = "#7A8699"
-FACE = "#129488"
-NO_FRAME = "#8A6D3B"
+MARKER = "#6B7280"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one state of the coverage strip is drawn and called."""
+
+    words: str
+    colour: str
+    pattern: str = ""
+    """Of plotly's names; a second sign beside the colour, for print and for who sees no difference."""
+
+
+COVERAGE = {
+    "face": Look("with a face", "#129488"),
+    "small": Look("only small faces", "#129488", "/"),
+    "nobody": Look("no face", "#9AA3B2"),
+    "missing": Look("no frame could be read", "#8A6D3B", "x"),
+    "outside": Look("not analysed", "#5F6C7B", "."),
+}
+"""By the columns of `summaries.STRIP`, in the order in which they are stacked."""
 
 STACKING = ("happy", "surprise", "fear", "angry", "disgust", "sad")
 """Order in which expressions are stacked upon neutral: the two that are told apart least, apart."""

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ferflow.summaries import PEAK_PROMINENCE, SMOOTHING_SECONDS, Peak, Person, leading_label
-from ferflow.tally import BASELINE_SECONDS, REACTING_THRESHOLD
+from ferflow.summaries import PEAK_PROMINENCE, SMOOTHING_SECONDS, Person, leading_label
+from ferflow.tally import REACTING_THRESHOLD
 
 from . import palette
-from .figures import MOST_LANES, drawn
-from .session import SMALL_FACE_PX, Session
+from .drawn import MOST_LANES, drawn
+from .mix import mix_of, mix_words
+from .moments import moments_of
+from .quality import named, quality_of, reading, sampling
+from .session import Session
 from .words import (
     UNKNOWN,
     count,
@@ -20,7 +23,6 @@ from .words import (
     score,
     shown,
     signed,
-    size,
     some,
     timecode,
 )
@@ -44,14 +46,16 @@ def page_of(session: Session) -> Section:
         "empty": _empty(session),
         "cards": _cards(session),
         "summary": _summary(session),
-        "mix": _mix(
+        "mix": mix_of(
             session.labels, {f"prob_{label}": session.mean(f"prob_{label}") for label in session.labels}
         ),
         **_timeline_words(session),
         **_peaks(session),
         **_people(session),
-        **_quality(session),
-        "reading": _reading(session),
+        **moments_of(session),
+        **quality_of(session),
+        **_film(session),
+        "reading": reading(session),
     }
 
 
@@ -60,20 +64,9 @@ def page_of(session: Session) -> Section:
 
 def _lead(session: Session) -> str:
     footer = session.footer
-    parts = [f"ferflow {footer.get('ferflow_version', UNKNOWN)}", f"model {_named(footer.get('model'))}"]
-    parts += [f"detector {_named(footer.get('detector'))}", _sampling(session)]
+    parts = [f"ferflow {footer.get('ferflow_version', UNKNOWN)}", f"model {named(footer.get('model'))}"]
+    parts += [f"detector {named(footer.get('detector'))}", sampling(session)]
     return " · ".join(parts)
-
-
-def _sampling(session: Session) -> str:
-    options = session.footer.get("options", {})
-    span = ""
-    if options.get("start") or options.get("end"):
-        span = f" from {options.get('start') or 'the start'} to {options.get('end') or 'the end'}"
-    if options.get("fps"):
-        return f"at most {options['fps']:g} frames analysed per second{span}"
-    every = options.get("every") or 1
-    return f"every frame analysed{span}" if every == 1 else f"one frame in {every} analysed{span}"
 
 
 def _empty(session: Session) -> Section | None:
@@ -179,43 +172,37 @@ def _summary(session: Session) -> str:
     return f"{text}{there}; {shown(top.label)} appears there." if top.label else f"{text}{there}."
 
 
-def _mix(labels: list[str], means: Mapping[str, float]) -> list[Section]:
-    """Mean scores of the labels, largest first; neutral last, as the ground the others stand on."""
-    colours = palette.colours(labels)
-    known = {label: means[f"prob_{label}"] for label in labels if math.isfinite(means[f"prob_{label}"])}
-    order = sorted(known, key=lambda label: (label == "neutral", -known[label]))
-    return [
-        {"label": shown(label), "text": percent(known[label]), "width": f"{100 * known[label]:.2f}",
-         "colour": colours[label]}
-        for label in order
-    ]  # fmt: skip
-
-
-def mix_words(mix: list[Section]) -> str:
-    """The bar of expressions in words."""
-    return ", ".join(f"{part['label']} {part['text']}" for part in mix)
-
-
 # --- Timeline, peaks, people ----------------------------------------------------------------------------
 
 
 def _timeline_words(session: Session) -> Section:
-    if not session.people:
+    if not len(session.timeline):
         return {}
     data = drawn(session)
-    each = f"Each point is the mean of {data.step_s:g} s"
     joined = f" ({data.step} bins of the table)" if data.step > 1 else ""
     lanes = (
         f" People beyond the {MOST_LANES} longest in view have no lane."
         if len(session.people) > MOST_LANES
         else ""
     )
+    rows = ["engagement with its factors", "shares of expressions", "net positivity", "who is in view"]
+    rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
     return {
-        "timeline_hint": f"{each}{joined}; a break in a curve means nobody was in view, or no frame. "
-        "Point to read "
-        f"off values in every row, drag to look closer, double-click for all of it.{lanes}",
-        "chart_words": "Timeline with five rows over one time axis: engagement with its factors, shares of "
-        f"expressions, net positivity, who is in view, and coverage. {_summary(session)}",
+        "timeline_hint": f"Each point is the mean of {data.step_s:g} s{joined}; a break in a curve means nobody "
+        "was in view, or no frame. Point to read off values in every row, click to go to a moment, drag to look "
+        f"closer, double-click for all of it.{lanes}",
+        "chart_words": f"Timeline over one time axis: {listed(rows)}. {_summary(session)} Use the slider of "
+        "moments below to hear its values.",
+        "end_s": f"{data.end_s:g}",
+        "step_s": f"{data.step_s:g}",
+    }
+
+
+def _film(session: Session) -> Section:
+    film = session.film
+    return {
+        "film": {"url": film.url, "problem": shown(film.problem), "coding": shown(film.coding)},
+        "people_there": bool(session.people),
     }
 
 
@@ -234,11 +221,13 @@ def _peaks(session: Session) -> Section:
     return {
         "peaks_measure": measure,
         "peaks_hint": hint,
-        "peaks": [_peak(peak, colours) for peak in session.peaks],
+        "peaks": [_peak(session, k, colours) for k in range(len(session.peaks))],
+        "any_clip": bool(session.clips),
     }
 
 
-def _peak(peak: Peak, colours: Mapping[str, str]) -> Section:
+def _peak(session: Session, k: int, colours: Mapping[str, str]) -> Section:
+    peak = session.peaks[k]
     return {
         "time": {"seconds": f"{peak.time_s:g}", "text": timecode(peak.time_s)},
         "span": f"{timecode(peak.start_s)} – {timecode(peak.end_s)}",
@@ -247,12 +236,13 @@ def _peak(peak: Peak, colours: Mapping[str, str]) -> Section:
         "prominence": score(peak.prominence),
         "label": shown(peak.label or UNKNOWN),
         "colour": colours.get(peak.label or "", "transparent"),
-        "people": _names(peak.track_ids),
+        "people": _names(session, peak.track_ids),
+        "clip": session.clips.get(k),
     }
 
 
-def _names(track_ids: tuple[int, ...], most: int = 8) -> str:
-    names = [f"P{track}" for track in track_ids[:most]]
+def _names(session: Session, track_ids: tuple[int, ...], most: int = 8) -> str:
+    names = [shown(session.name_of(track)) for track in track_ids[:most]]
     return listed([*names, f"{len(track_ids) - most} more"] if len(track_ids) > most else names) or UNKNOWN
 
 
@@ -265,13 +255,13 @@ def _people(session: Session) -> Section:
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)
         hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {longest} or less."
-    return {"people_hint": hint, "people": [_person(person, session.labels) for person in listed_people]}
+    return {"people_hint": hint, "people": [_person(session, person) for person in listed_people]}
 
 
-def _person(person: Person, labels: list[str]) -> Section:
-    means, mix = person.means, _mix(labels, person.means)
+def _person(session: Session, person: Person) -> Section:
+    means, mix = person.means, mix_of(session.labels, person.means)
     return {
-        "name": f"P{person.track_id}",
+        "name": shown(session.name_of(person.track_id)),
         "seconds": timecode(person.seconds),
         "span": f"{timecode(person.first_s)} – {timecode(person.last_s)}",
         "mix": mix,
@@ -285,169 +275,3 @@ def _person(person: Person, labels: list[str]) -> Section:
         "reacting": percent(means["reacting"]),
         "pose_known": percent(person.pose_known),
     }
-
-
-# --- Quality --------------------------------------------------------------------------------------------
-
-
-def _quality(session: Session) -> Section:
-    footer = session.footer
-    n_failed = footer.get("counts", {}).get("n_failed")
-    words = []
-    if n_failed:
-        words.append(f"{some(n_failed, 'frame')} could not be decoded and left no row.")
-    cover = session.coverage
-    if cover.n_pose_unknown:
-        share = percent(cover.n_pose_unknown / cover.n_faces)
-        words.append(
-            f"Head pose is unknown for {share} of faces, which then have no attention and no engagement."
-        )
-    if session.n_small:
-        share = percent(session.n_small / cover.n_faces)
-        words.append(
-            f"{share} of faces are lower than {SMALL_FACE_PX:g} px: take their expressions with care."
-        )
-    if session.n_blurry:
-        words.append(f"{percent(session.n_blurry / cover.n_faces)} of faces are blurry.")
-    facts = [_frame_facts(session), _face_facts(session), _model_facts(session), _source_facts(session)]
-    return {"quality_words": " ".join(words) or "What the numbers on this page rest on.", "facts": facts}
-
-
-def _group(title: str, rows: list[tuple[str, str]]) -> Section:
-    return {"title": title, "rows": [(term, shown(text)) for term, text in rows]}
-
-
-def _frame_facts(session: Session) -> Section:
-    counts, cover = session.footer.get("counts", {}), session.coverage
-    return _group("Frames", [
-        ("Sampling", _sampling(session)),
-        ("Decoded", count(counts.get("n_decoded"))),
-        ("Could not be decoded", count(counts.get("n_failed"))),
-        ("Damaged, left out", count(counts.get("n_damaged"))),
-        ("Analysed", count(cover.n_frames)),
-        ("With a face", f"{count(cover.n_frames_with_face)} ({percent(cover.share)})"),
-        ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
-        ("Shot cuts", count(counts.get("n_cuts"))),
-        ("Bin of the table", f"{session.bin_seconds:g} s"),
-    ])  # fmt: skip
-
-
-def _face_facts(session: Session) -> Section:
-    cover = session.coverage
-    low, middle, high = session.face_px
-    height = f"{middle:.0f} px (half: {low:.0f}–{high:.0f})" if cover.n_faces else UNKNOWN
-    return _group("Faces", [
-        ("Found", count(cover.n_faces)),
-        ("Not followed", _part(cover.n_untracked, cover.n_faces)),
-        ("Head pose unknown", _part(cover.n_pose_unknown, cover.n_faces)),
-        (f"Lower than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
-        ("Blurry", _part(session.n_blurry, cover.n_faces)),
-        ("Median height", height),
-        ("Median sharpness", UNKNOWN if math.isnan(session.sharpness) else f"{session.sharpness:.3g}"),
-    ])  # fmt: skip
-
-
-def _part(n: int, whole: int) -> str:
-    return f"{count(n)} ({percent(n / whole)})" if whole else count(n)
-
-
-def _model_facts(session: Session) -> Section:
-    footer = session.footer
-    rows = [("ferflow", str(footer.get("ferflow_version", UNKNOWN)))]
-    for part in ("model", "detector"):
-        rows += [
-            (part.capitalize(), _named(footer.get(part))),
-            (f"{part.capitalize()} sha256", _sha256(footer.get(part))),
-        ]
-    options = footer.get("options", {})
-    rows += [("Least detector score", f"{options['score']:g}")] if "score" in options else []
-    rows += [("Participants", str(options.get("participants") or "not given"))]
-    return _group(
-        "Model and options", [*rows, ("Options digest", str(footer.get("options_digest", UNKNOWN))[:12])]
-    )
-
-
-def _named(part: Any) -> str:
-    return str(part.get("name", UNKNOWN)) if isinstance(part, Mapping) else UNKNOWN
-
-
-def _sha256(part: Any) -> str:
-    digest = str(part.get("sha256") or "") if isinstance(part, Mapping) else ""
-    return f"{digest[:12]}…" if digest else UNKNOWN
-
-
-def _source_facts(session: Session) -> Section:
-    source = session.footer.get("source", {})
-    width, height = source.get("width"), source.get("height")
-    rate = source.get("frame_rate")
-    return _group("Source file", [
-        ("Name", session.name),
-        ("Size", size(source.get("size"))),
-        ("Format", f"{source.get('format') or UNKNOWN}, {source.get('codec') or UNKNOWN}"),
-        ("Picture", f"{width} × {height} px" if width and height else UNKNOWN),
-        ("Pixel format", str(source.get("pix_fmt") or UNKNOWN)),
-        ("Rotation", f"{source['rotation']}°" if source.get("rotation") is not None else UNKNOWN),
-        ("Frame rate", _rate(rate)),
-        ("Length by its header", timecode(_number(source.get("duration_s_from_header")))),
-    ])  # fmt: skip
-
-
-def _rate(rate: Any) -> str:
-    number = _number(rate)
-    return f"{number:.3f}".rstrip("0").rstrip(".") + " per second" if number else str(rate or UNKNOWN)
-
-
-def _number(value: Any) -> float | None:
-    """A number, or a fraction written `30000/1001`."""
-    try:
-        top, _, bottom = str(value).partition("/")
-        return float(top) / float(bottom or 1)
-    except (ValueError, ZeroDivisionError):
-        return None
-
-
-def _reading(session: Session) -> list[tuple[str, str]]:
-    sole = session.footer.get("options", {}).get("participants") == 1
-    away = " While the only participant is out of view it counts as 0." if sole else ""
-    return [
-        (
-            "Attention",
-            "says how far a face is turned to the camera: 1 up to 15° aside, up or down, falling to "
-            "0 at 35°. It "
-            f"knows nothing of where the eyes look or the mind is.{away}",
-        ),
-        (
-            "Expressiveness",
-            "is the score of everything but neutral, less the person's own resting face (the lower quartile "
-            f"over the video, for people in view {BASELINE_SECONDS:g} s or longer).",
-        ),
-        (
-            "Engagement",
-            "is attention × expressiveness of a face. It measures faces, not interest: somebody absorbed and "
-            "still has little of it.",
-        ),
-        (
-            "Reacting",
-            f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of "
-            "the person's "
-            "faces of a bin.",
-        ),
-        (
-            "Net positivity",
-            "is the score of happy less the highest of angry, disgust, fear and sad. Negative does "
-            "not mean bad: "
-            "effort and suspense look like it, in games most of all.",
-        ),
-        (
-            "Expressions",
-            "are the model's scores for how a face appears. A face that scores 0.8 happy is not 80 % "
-            "happy, and "
-            "nobody need be happy behind it.",
-        ),
-        (
-            "Audience",
-            "curves are means over the people in view, each counted once. Gaps stay gaps: nobody in view is "
-            "not 0.",
-        ),
-        ("Times", "are minutes and seconds after the first frame, taken from the file's own timestamps."),
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,41 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ferflow.clips import clips_of
+from ferflow.marked import locked_curves, segments
+from ferflow.markers import load_markers
 from ferflow.records import RecordPaths, read_metadata, read_table
-from ferflow.summaries import Coverage, Peak, Person, audience, coverage, peak_end, peaks, people
+from ferflow.summaries import (
+    SMALL_FACE_PX,
+    Coverage,
+    Peak,
+    Person,
+    audience,
+    coverage,
+    merged,
+    peak_end,
+    peaks,
+    people,
+    strip,
+)
 from ferflow.tally import FloatArray, column
+from ferflow.timeline import timeline as timeline_of
 
-SMALL_FACE_PX = 30.0
-"""Below this side in pixels of the source, a face is a guess: the models see 48 px or more."""
+from .film import Film, boxes_of, film_of, url_between
 
 BLURRY_BELOW = 80.0
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
 was blurred by 1.5 px of the 48."""
 
-_FACE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch", "face_px", "sharpness"]
+MOST_CURVES = 6
+"""Labels with marker-locked curves on the page, those with most markers first."""
+
+PersonNames = Mapping[int, tuple[str, str]]
+"""Track to (key, name) of the person: tracks of one key are one person. Tracks that it lacks stay "Person N"."""
+
+_FACE_COLUMNS = [
+    "frame_index", "time_s", "track_id", "x1", "y1", "x2", "y2", "yaw", "pitch", "face_px", "sharpness",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +78,28 @@ class Session:
     """Faces less sharp than `BLURRY_BELOW`."""
     sharpness: float
     """Median sharpness of the faces; NaN without."""
+    names: dict[int, str]
+    """Of people who were given one, by `track_id`."""
+    strip: pa.Table
+    """What became of the time of each bin; see `summaries.strip`."""
+    markers: pa.Table
+    segments: pa.Table
+    curves: pa.Table
+    """Marker-locked, of the `MOST_CURVES` labels with most markers; see `events.locked_curves`."""
+    film: Film
+    boxes: dict[str, Any] | None
+    """See `film.boxes_of`."""
+    clips: dict[int, str]
+    """URLs of clips of the peaks, by the peak's place in the list."""
 
     @property
     def name(self) -> str:
         """The file's name, as it was found."""
         return str(self.footer.get("source", {}).get("name") or self.video_id)
+
+    def name_of(self, track_id: int) -> str:
+        """What a person is called on the page."""
+        return self.names.get(track_id, f"Person {track_id}")
 
     @property
     def audience(self) -> pa.Table:
@@ -68,10 +109,12 @@ class Session:
     @property
     def bin_seconds(self) -> float:
         """Length of a bin; NaN without any."""
-        whole = self.audience
-        if not len(whole):
-            return float("nan")
-        return float(whole.column("bin_end_s")[0].as_py() - whole.column("bin_start_s")[0].as_py())
+        return _bin_seconds(self.timeline) or float("nan")
+
+    @property
+    def end_s(self) -> float:
+        """Where the last bin ends; 0 without any."""
+        return float(self.timeline.column("bin_end_s")[-1].as_py()) if len(self.timeline) else 0.0
 
     @property
     def duration_s(self) -> float | None:
@@ -117,8 +160,13 @@ class Session:
         return int(present.max()) if len(present) else 0
 
 
-def load_session(out: Path, video_id: str) -> Session:
+def load_session(out: Path, video_id: str, people_names: PersonNames | None = None) -> Session:
     """Gather one video.
+
+    Args:
+        out: the output folder.
+        video_id: of a finished video.
+        people_names: names of people, and which tracks are one of them; None: each track is a person.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
@@ -126,26 +174,83 @@ def load_session(out: Path, video_id: str) -> Session:
     paths = RecordPaths(out, video_id)
     footer = read_metadata(paths.faces)
     labels = [str(label) for label in footer.get("labels", [])]
+    person_of, names = _persons(people_names or {})
     frames = read_table(paths.frames)
-    faces = read_table(paths.faces, [*_FACE_COLUMNS, *(f"prob_{label}" for label in labels)])
-    timeline = read_table(paths.timeline)
-    time_s, heights, sharpness = (
-        column(frames, "time_s"),
-        column(faces, "face_px"),
-        column(faces, "sharpness"),
-    )
-    quartiles = np.quantile(heights, [0.25, 0.5, 0.75]) if len(heights) else np.full(3, np.nan)
+    faces = merged(read_table(paths.faces, [*_FACE_COLUMNS, *(f"prob_{one}" for one in labels)]), person_of)
+    timeline = _timeline(paths, footer, frames, faces, joined=any(a != b for a, b in person_of.items()))
+    markers, tops = load_markers(paths), peaks(timeline)
+    heights, sharpness = column(faces, "face_px"), column(faces, "sharpness")
     return Session(
         video_id=video_id,
         footer=footer,
         labels=labels,
         timeline=timeline,
         people=people(frames, faces, labels),
-        peaks=peaks(timeline),
+        peaks=tops,
         coverage=coverage(frames, faces),
-        frame_step_s=float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan"),
+        frame_step_s=_usual_step(column(frames, "time_s")),
         n_small=int((heights < SMALL_FACE_PX).sum()),
-        face_px=(float(quartiles[0]), float(quartiles[1]), float(quartiles[2])),
+        face_px=_quartiles(heights),
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
-        sharpness=float(np.median(sharpness)) if len(sharpness) else float("nan"),
+        sharpness=_quartiles(sharpness)[1],
+        names=names,
+        strip=_strip(timeline, footer, frames, faces),
+        markers=markers,
+        segments=segments(timeline, markers),
+        curves=locked_curves(timeline, markers, most=MOST_CURVES),
+        film=film_of(footer, paths.report),
+        boxes=boxes_of(faces, footer),
+        clips={k: url_between(paths.report, clip) for k, clip in clips_of(paths, tops).items()},
     )
+
+
+def _persons(names: PersonNames) -> tuple[dict[int, int], dict[int, str]]:
+    """Track to the id of its person, the lowest of the person's tracks; and names by that id."""
+    first: dict[str, int] = {}
+    for track in sorted(names):
+        first.setdefault(names[track][0], track)
+    person_of = {track: first[key] for track, (key, _) in names.items()}
+    return person_of, {first[key]: name for key, name in names.values()}
+
+
+def _timeline(
+    paths: RecordPaths, footer: dict[str, Any], frames: pa.Table, faces: pa.Table, *, joined: bool
+) -> pa.Table:
+    """The table on disk; made anew where tracks were joined, since each person counts once."""
+    if not joined:
+        return read_table(paths.timeline)
+    return timeline_of(
+        frames,
+        faces,
+        video_id=paths.video_id,
+        bin_seconds=_bin_seconds(read_table(paths.timeline, ["bin_start_s", "bin_end_s"])) or 1.0,
+        labels=footer["labels"],
+        participants=footer["options"]["participants"],
+    )
+
+
+def _strip(timeline: pa.Table, footer: dict[str, Any], frames: pa.Table, faces: pa.Table) -> pa.Table:
+    counts, options = footer.get("counts") or {}, footer.get("options") or {}
+    return strip(
+        frames,
+        faces,
+        bin_seconds=_bin_seconds(timeline) or 1.0,
+        failed=bool((counts.get("n_failed") or 0) + (counts.get("n_damaged") or 0)),
+        ranged=bool(options.get("start")),
+    )
+
+
+def _bin_seconds(table: pa.Table) -> float | None:
+    """Length of a bin; None without any."""
+    if not len(table):
+        return None
+    return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
+
+
+def _usual_step(time_s: FloatArray) -> float:
+    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan")
+
+
+def _quartiles(values: FloatArray) -> tuple[float, float, float]:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else np.full(3, np.nan)
+    return float(low), float(middle), float(high)

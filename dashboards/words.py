@@ -13,7 +13,7 @@ import math
 from ferflow.text import UNKNOWN, shown, timecode
 
 __all__ = [
-    "UNKNOWN", "count", "listed", "percent", "score", "shown", "signed", "size", "some", "timecode",
+    "UNKNOWN", "clipped", "count", "listed", "percent", "score", "shown", "signed", "size", "some", "timecode",
 ]  # fmt: skip
 
 _THIN = "\u202f"
@@ -60,6 +60,11 @@ def signed(value: float | None) -> str:
 def count(number: float | None) -> str:
     """A whole number, thousands apart."""
     return UNKNOWN if number is None or math.isnan(number) else f"{round(number):,}".replace(",", _THIN)
+
+
+def clipped(text: str, letters: int) -> str:
+    """A text of so many letters at most; what was cut off shows as an ellipsis."""
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
 def some(number: int, one: str, several: str | None = None) -> str:

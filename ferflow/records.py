@@ -107,6 +107,16 @@ class RecordPaths:
         """Table of time bins."""
         return self.out / "timeline" / f"{self.video_id}.parquet"
 
+    @property
+    def markers(self) -> Path:
+        """Table of markers; there only if some were given."""
+        return self.out / "markers" / f"{self.video_id}.parquet"
+
+    @property
+    def clips(self) -> Path:
+        """Folder of short clips around the peaks; there only if they were asked for."""
+        return self.out / "reports" / f"{self.video_id}.clips"
+
     def remove_unfinished(self) -> None:
         """Drop what a write that was cut short left behind."""
         for path in (self.frames, self.faces, self.timeline):

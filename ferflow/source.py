@@ -137,6 +137,12 @@ class Container:
                 faults.ended_early = f"{over}; the rest was not read"
                 return
 
+    def seek(self, seconds: Fraction) -> None:
+        """Go on from the last key frame at or before a timestamp, or from the start where that cannot be found."""
+        pts = int(seconds / self.info.time_base)
+        with contextlib.suppress(av.error.FFmpegError):
+            self._container.seek(pts, stream=self._stream)
+
     def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
         """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)

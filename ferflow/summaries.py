@@ -6,7 +6,7 @@ print(peak.time_s, peak.label, peak.track_ids)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,13 @@ from ferflow.tally import (
     FloatArray,
     IntArray,
     column,
+    frame_rows,
     ratio,
     rows_by_value,
     score_faces,
     tally,
 )
+from ferflow.timeline import bin_of
 
 SMOOTHING_SECONDS = 3.0
 """Window of the centred moving average that peaks are looked for on."""
@@ -36,6 +38,10 @@ PEAK_SHARE = 0.2
 PEAK_SPACING_SECONDS = 5.0
 """Of two peaks closer than this, the higher stays."""
 PEAKS_SHOWN = 8
+SMALL_FACE_PX = 30.0
+"""Below this side in pixels of the source, a face is a guess: the models see 48 px or more."""
+HOLE_STEPS = 1.75
+"""Where frames are known to have failed, a gap of so many usual steps is where they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,18 @@ def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | No
     return max(named, key=lambda label: named[label]) if named else None
 
 
+def merged(table: pa.Table, person_of: Mapping[int, int]) -> pa.Table:
+    """FACES with the tracks of one person under one id.
+
+    Args:
+        table: with a column `track_id`.
+        person_of: track to person's id; tracks that it does not name stay as they are.
+    """
+    tracks = [person_of.get(track, track) for track in table.column("track_id").to_pylist()]
+    where = table.schema.get_field_index("track_id")
+    return table.set_column(where, table.schema.field(where), pa.array(tracks, pa.int32()))
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """One track over the whole video. Means are over its faces; NaN where unknown."""
@@ -277,6 +295,77 @@ def coverage(frames: pa.Table, faces: pa.Table) -> Coverage:
         n_pose_unknown=int(np.isnan(column(faces, "yaw")).sum()),
         n_people=len(np.unique(tracks[tracks != UNTRACKED])),
     )
+
+
+STRIP = pa.schema(
+    [
+        ("bin_start_s", pa.float64()),
+        ("face", pa.float64()),
+        ("small", pa.float64()),
+        ("nobody", pa.float64()),
+        ("missing", pa.float64()),
+        ("outside", pa.float64()),
+    ]
+)
+"""What became of the time of each bin, in seconds: analysed with a face, with none but small ones, with nobody;
+without a frame that could be read; and outside of the range that was asked for."""
+
+
+def strip(frames: pa.Table, faces: pa.Table, *, bin_seconds: float, failed: bool, ranged: bool) -> pa.Table:
+    """What became of the time of every bin, a table of `STRIP`.
+
+    A frame stands for the time until the next one; a longer gap is `missing` from one usual step on. It is a
+    gap when it is longer than a second and than twice the usual step; where frames are known to have failed,
+    when it is `HOLE_STEPS` usual steps or longer.
+
+    Args:
+        frames: FRAMES of one video, in order.
+        faces: FACES of it, `frame_index` and `face_px`.
+        bin_seconds: length of a bin.
+        failed: whether frames of this video could not be decoded.
+        ranged: whether a start was asked for; time before the first frame then lies outside.
+    """
+    time_s = column(frames, "time_s")
+    ends = _frame_ends(time_s, bin_seconds, failed=failed)
+    n_bins = int(bin_of(time_s[-1:], bin_seconds).max(initial=-1)) + 1
+    edges: FloatArray = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
+    state = _frame_states(frames, faces)
+    columns = {
+        name: _seconds_between(edges, time_s[state == k], ends[state == k])
+        for k, name in enumerate(("face", "small", "nobody"))
+    }
+    before = _seconds_between(edges, np.zeros(len(time_s[:1])), time_s[:1])
+    gaps = _seconds_between(edges, ends[:-1], time_s[1:])
+    columns["missing"] = gaps if ranged else gaps + before
+    columns["outside"] = before if ranged else np.zeros(len(before))
+    return pa.table({"bin_start_s": edges[:-1], **columns}, schema=STRIP)
+
+
+def _frame_ends(time_s: FloatArray, bin_seconds: float, *, failed: bool) -> FloatArray:
+    """Where the time that each frame stands for ends; one alone stands for a bin."""
+    if len(time_s) < 2:
+        return time_s + bin_seconds
+    steps = np.diff(time_s)
+    usual = float(np.median(steps))
+    gap = steps >= HOLE_STEPS * usual if failed else steps > max(1.0, 2 * usual)
+    lengths = np.append(np.where(gap, usual, steps), usual)
+    return np.asarray(time_s + lengths, dtype=np.float64)
+
+
+def _frame_states(frames: pa.Table, faces: pa.Table) -> IntArray:
+    """Of every frame, int64 (N,): 0 with a face, 1 with small ones only, 2 with none."""
+    largest = np.zeros(len(frames))
+    np.maximum.at(largest, frame_rows(frames, faces), column(faces, "face_px"))
+    seen = column(frames, "n_faces") > 0
+    return np.where(seen, np.where(largest >= SMALL_FACE_PX, 0, 1), 2).astype(np.int64)
+
+
+def _seconds_between(edges: FloatArray, starts: FloatArray, ends: FloatArray) -> FloatArray:
+    """How much of each stretch between two edges is filled by intervals in order that do not overlap."""
+    filled = np.concatenate([[0.0], np.cumsum(ends - starts)])
+    before = np.searchsorted(starts, edges)
+    over = np.append(ends, 0.0)[before - 1] - edges
+    return np.asarray(np.diff(filled[before] - np.where(before > 0, np.maximum(over, 0.0), 0.0)))
 
 
 def _bin_seconds(whole: pa.Table) -> float:

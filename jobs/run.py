@@ -20,6 +20,7 @@ from typing import cast
 from ferflow.cpus import available_cpus
 from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
 from ferflow.folder import held, sweep
+from ferflow.jobs.beside import Beside
 from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.jobs.work import Work
 from ferflow.machine import available_memory, default_workers
@@ -77,6 +78,7 @@ def run(
     retries: int = 1,
     fail_fast: bool = False,
     listener: Listener | None = None,
+    beside: Beside | None = None,
 ) -> RunReport:
     """Analyse videos into an output folder.
 
@@ -93,6 +95,7 @@ def run(
         retries: how often a video is tried again after a failure that may pass.
         fail_fast: begin no further video after one has failed.
         listener: told how it goes.
+        beside: markers and clips; None: the markers beside each video, and no clips.
 
     Returns:
         How each input ended; what is wrong with one of them is in there, not raised.
@@ -102,9 +105,10 @@ def run(
     """
     if (workers is not None and workers < 1) or retries < 0:
         raise OptionsError(f"workers must be at least 1 and retries at least 0, got {workers} and {retries}")
-    out, work = Path(out), Work(options or AnalyzeOptions(), pages)
+    out, work = Path(out), Work(options or AnalyzeOptions(), pages, beside or Beside())
     listener = listener or Silent()
     carry = _Carry(work, _engine(engine), workers, retries, listener)
+    work.beside.check()
     with held(out):
         sweep(out)
         tasks = plan(inputs, out, work.options, overwrite=overwrite)

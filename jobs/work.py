@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferflow.failures import failure_of, told
+from ferflow.jobs.beside import Beside
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.records import RecordPaths, finished_videos
@@ -35,6 +36,8 @@ class Work:
     options: AnalyzeOptions
     pages: bool = True
     """Write HTML pages."""
+    beside: Beside = Beside()
+    """Markers and clips for the pages."""
 
     def tools(self) -> Tools:
         """What is loaded once per process.
@@ -50,20 +53,25 @@ class Work:
         return self.derive(task, run_task(task, self.options, tools, on_progress=paced))
 
     def derive(self, task: VideoTask, report: TaskReport) -> TaskReport:
-        """Bring what is made from a finished video's records up to date: the timeline, then the page."""
+        """Bring what is made from a finished video's records up to date: timeline, markers and clips, the page."""
         paths = task.paths
         if paths is None or report.status == "failed":
             return report
         try:
             if needs_timeline(paths, self.options):
                 write_timeline(paths, self.options)
-            return replace(report, report=self._page(paths)) if self.pages else report
+            try:
+                self.beside.bring(task.source, paths)
+            finally:  # markers that cannot be read are told of, and cost no page
+                if self.pages:
+                    report = replace(report, report=self._page(paths))
+            return report
         except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
             log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
             why = told(task.source, error).removeprefix(f"{task.source.name}: ")
             return TaskReport.failed(
                 task,
-                f"{task.source.name}: analysed, but no timeline or page. {why}",
+                f"{task.source.name}: analysed, but not all that follows. {why}",
                 failure=failure_of(error),
             )
         finally:
@@ -71,11 +79,12 @@ class Work:
 
     def follow(self, out: Path, done: set[str]) -> None:
         """Give the other finished videos of the folder the same bins; their records stay as they are."""
+        others = replace(self, beside=Beside())  # markers and clips were asked for these inputs only
         for video_id in finished_videos(out):
             paths = RecordPaths(out, video_id)
             if video_id not in done and needs_timeline(paths, self.options):
                 task = VideoTask(Path(video_id), paths, is_finished=True)
-                self.derive(task, report_without_work(task))
+                others.derive(task, report_without_work(task))
 
     def _page(self, paths: RecordPaths) -> str:
         from ferflow.dashboards import write_session_report

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ferflow.markers import MARKERS
 from ferflow.records import FRAMES, RecordPaths, RecordsWriter, faces_schema
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -30,6 +31,10 @@ class Made:
     away: tuple[tuple[float, float], ...] = ()
     """Seconds without anybody."""
     seed: int = 0
+    small: tuple[tuple[float, float], ...] = ()
+    """Seconds in which faces are 20 px high."""
+    markers: tuple[tuple[float, float | None, str, str], ...] = ()
+    """(time_s, end_s, label, kind)."""
     source: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -70,6 +75,9 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
         labels=made.labels, participants=options["participants"],
     )  # fmt: skip
     write_table(paths.timeline, table, facts)
+    if made.markers:
+        rows = [dict(zip(MARKERS.names, (made.video_id, *marker), strict=True)) for marker in made.markers]
+        write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), facts)
     return made.video_id
 
 
@@ -129,10 +137,12 @@ def _person_rows(
     pitch = 5 * np.cos(t / 5 + person) + rng.normal(0, 2, len(t))
     unknown = (rng.random(len(t)) < 0.03) | (not made.pose)
     size = 90 - 5 * person + rng.normal(0, 2, len(t))
+    for start, end in made.small:
+        size = np.where((t >= start) & (t < end), 20.0, size)
     track = np.where(rng.random(len(t)) < made.untracked, -1, person + 1)
     return {
         "row": row, "track_id": track, "yaw": np.where(unknown, np.nan, yaw), "pitch": np.where(unknown, np.nan, pitch),
-        "face_px": size, "sharpness": rng.uniform(60, 900, len(t)), "x1": 100 + 120 * person + 10 * np.sin(t),
+        "face_px": size, "sharpness": rng.uniform(60, 900, len(t)), "x1": 60 + 140.0 * person + 10 * np.sin(t),
         **{f"prob_{label}": probs[:, k] for k, label in enumerate(made.labels)},
     }  # fmt: skip
 

@@ -125,7 +125,7 @@ def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
             "happy",
             "neutral",
             "net positivity",
-            "in view",
+            "with a face",
         ):
             assert name in label
         assert "01:1" in label

@@ -149,6 +149,16 @@ def analyze(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Begin no further video after one has failed.")
     ] = False,
+    markers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv beside a video]",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+    embed_clips: Annotated[
+        bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
@@ -185,10 +195,12 @@ def analyze(
 
         _print_plan(plan(inputs, out, options, overwrite=overwrite))
         return
+    from ferflow.jobs.beside import Beside
+
     voice = Voice(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     run_and_exit(
         inputs, out, options, voice=voice, overwrite=overwrite, pages=not no_report, engine=engine,
-        workers=workers, retries=retries, fail_fast=fail_fast,
+        workers=workers, retries=retries, fail_fast=fail_fast, beside=Beside(markers, embed_clips),
     )  # fmt: skip
 
 

@@ -276,7 +276,7 @@ def _times() -> list[Case]:
     cases = _of("timing", {
         "vfr.mkv": film(pts=steps, time_base=MS), "vfr.mp4": film(pts=steps, time_base=MS),
         "late.mkv": film(pts=[700 + s for s in steps], time_base=MS), "late.mp4": film(pts=[700 + s for s in steps], time_base=MS),
-        "negative.mkv": film(pts=[s - 200 for s in steps], time_base=MS), 
+        "negative.mkv": film(pts=[s - 200 for s in steps], time_base=MS),
         "negative.nut": film(pts=[s - 200 for s in steps], time_base=MS),
         "b-frames.mp4": film(options={"preset": "fast", "bf": "3"}), "b-frames.mkv": film(options={"preset": "fast", "bf": "3"}),
         "b-frames.avi": film("mpeg4", options={"bf": "2"}), "b-frames.ts": film("mpeg2video", options={"bf": "2"}),

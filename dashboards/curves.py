@@ -1,0 +1,121 @@
+"""Marker-locked curves as a figure: a row per label, with engagement, net positivity and expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ferflow.tally import FloatArray, column
+
+from . import palette
+from .figures import faded, numbers, plain
+from .session import Session
+from .words import clipped, shown, some
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_ROW_PX, _TITLE_PX, _BOTTOM_PX = 170, 56, 34
+_GAP = 0.06
+"""Between the three panels of a row, as a share of the width."""
+
+
+def curves_figure(session: Session) -> Figure:
+    """Mean of each measure around the markers of each label, and one standard deviation to both sides.
+
+    The session must have marker-locked curves.
+    """
+    from plotly.graph_objects import Figure
+
+    figure = Figure()
+    labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
+    height = (_ROW_PX + _TITLE_PX) * len(labels) + _BOTTOM_PX
+    for k, label in enumerate(labels):
+        top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / (height - _BOTTOM_PX)
+        domain = [max(0.0, top - _ROW_PX / (height - _BOTTOM_PX)), top]
+        rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
+        _row(figure, _Panels(3 * k, domain), rows, session)
+    figure.update_layout(
+        template={}, height=height, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
+        hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure
+
+
+class _Panels:
+    """Axes of the three panels of a row."""
+
+    def __init__(self, first: int, domain: list[float]) -> None:
+        self.names = ["" if first + k == 0 else str(first + k + 1) for k in range(3)]
+        self.domain = domain
+        width = (1 - 2 * _GAP) / 3
+        self.spans = [[k * (width + _GAP), k * (width + _GAP) + width] for k in range(3)]
+
+
+def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
+    label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
+    measure = "engagement" if session.pose_known else "expressiveness"
+    colour = palette.ENGAGEMENT if session.pose_known else palette.EXPRESSIVENESS
+    whose = f"<b>{plain(clipped(shown(label), 40))}</b>  n = {n}<br>"
+    _panel(figure, panels, 0, whose + _word(measure.capitalize(), colour), [0, 1])
+    _panel(figure, panels, 1, "<br>" + _word("Net positivity", palette.VALENCE), [-1, 1])
+    colours = palette.colours(session.labels)
+    names = " ".join(_word(plain(shown(one)), colours[one]) for one in session.labels)
+    _panel(figure, panels, 2, f"<br>{names}", [0, 1])
+    _curve(figure, panels.names[0], rows, measure, measure, colour)
+    _curve(figure, panels.names[1], rows, "valence", "net positivity", palette.VALENCE)
+    for one in session.labels:
+        _curve(figure, panels.names[2], rows, f"prob_{one}", plain(shown(one)), colours[one], opacity=0.1)
+
+
+def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: list[float]) -> None:
+    name, axis = panels.names[k], {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
+    figure.update_layout({
+        f"xaxis{name}": axis | {"domain": panels.spans[k], "anchor": f"y{name}", "range": [-5.2, 10.2],
+                                "tickvals": [-5, 0, 5, 10], "ticktext": ["−5 s", "marker", "+5 s", "+10 s"],
+                                "hoverformat": "+.1f"},
+        f"yaxis{name}": axis | {"domain": panels.domain, "anchor": f"x{name}", "range": limits,
+                                "tickvals": [limits[0], sum(limits) / 2, limits[1]]},
+    })  # fmt: skip
+    figure.add_annotation(
+        text=title, x=panels.spans[k][0], xref="paper", y=panels.domain[1], yref="paper", xanchor="left",
+        yanchor="bottom", yshift=5, showarrow=False, align="left", font={"size": 12},
+    )  # fmt: skip
+
+
+def _curve(
+    figure: Figure, axis: str, rows: pa.Table, measure: str, name: str, colour: str, opacity: float = 0.18
+) -> None:
+    rows = rows.filter(pc.equal(rows.column("measure"), measure))
+    lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
+    axes: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    for x, low, high in _bands(lag, mean, sd):
+        figure.add_scatter(
+            x=numbers(np.concatenate([x, x[::-1]])), y=numbers(np.concatenate([high, low[::-1]])), fill="toself",
+            fillcolor=faded(colour, opacity), line={"width": 0}, mode="lines", hoverinfo="skip", **axes,
+        )  # fmt: skip
+    figure.add_scatter(
+        name=name, x=numbers(lag), y=numbers(mean), mode="lines", line={"color": colour, "width": 2},
+        customdata=[_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
+        hovertemplate="%{y:.2f} %{customdata}", **axes,
+    )  # fmt: skip
+
+
+def _spread(sd: float, n: int) -> str:
+    return f"± {sd:.2f} ({some(n, 'marker')})" if np.isfinite(sd) else f"({some(n, 'marker')})"
+
+
+def _bands(
+    lag: FloatArray, mean: FloatArray, sd: FloatArray
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Unbroken stretches in which the spread is known: lags, lower and upper edge."""
+    known = np.flatnonzero(np.isfinite(sd))
+    parts = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    return [(lag[k], mean[k] - sd[k], mean[k] + sd[k]) for k in parts if len(k) > 1]
+
+
+def _word(text: str, colour: str) -> str:
+    return f"<span style='color:{colour}'>{text}</span>"

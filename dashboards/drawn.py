@@ -1,0 +1,104 @@
+"""The timeline as a page draws it: neighbouring bins joined where there are too many to see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ferflow.marked import segments_of
+from ferflow.summaries import STRIP, Person
+from ferflow.tally import FloatArray, column, ratio
+from ferflow.timeline import bin_of
+
+from .session import Session
+
+MOST_BINS = 1200
+"""Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""
+MOST_LANES = 16
+"""People with a lane of their own, the longest seen first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Curves and lanes, by drawn bin."""
+
+    step: int
+    """Bins per drawn bin."""
+    step_s: float
+    audience: dict[str, FloatArray]
+    strip: dict[str, FloatArray]
+    """Share of each drawn bin's time, by the columns of `summaries.STRIP`."""
+    lanes: list[Person]
+    leading: FloatArray
+    """(lanes, drawn bins): index into the labels of the most probable expression, NaN where not seen."""
+
+    @property
+    def n(self) -> int:
+        """Drawn bins."""
+        return len(self.audience["n_frames"])
+
+    @property
+    def end_s(self) -> float:
+        """Where the time axis ends."""
+        return self.n * self.step_s
+
+
+def drawn(session: Session) -> Drawn:
+    """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
+    whole, bin_seconds = session.audience, session.bin_seconds
+    frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
+    step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
+    names = ["engagement", "attention", "expressiveness", "valence", "positive", "negative", "presence"]
+    names += [f"prob_{label}" for label in session.labels]
+    joined = {name: _joined(column(whole, name), step) for name in names}
+    joined["n_frames"] = np.nan_to_num(_joined(column(whole, "n_frames"), step))
+    lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
+    leading = np.array([_leading(session, person.track_id, step, len(whole)) for person in lanes])
+    strip = {
+        name: np.minimum(np.nan_to_num(_joined(column(session.strip, name), step)) / bin_seconds, 1.0)
+        for name in STRIP.names[1:]
+    }
+    return Drawn(step, step * bin_seconds, joined, strip, lanes, leading)
+
+
+def words_by_bin(session: Session, data: Drawn, most: int = 3) -> dict[int, list[str]]:
+    """Labels of the markers and stretches in each drawn bin that has any, so many at most and how many more."""
+    found: dict[int, list[str]] = {}
+    for time_s, label in zip(*(session.markers.column(name).to_pylist() for name in ("time_s", "label")),
+                             strict=True):  # fmt: skip
+        found.setdefault(_bin(time_s, data), []).append(label)
+    for segment in segments_of(session.markers, data.end_s):
+        last = _bin(max(segment.start_s, segment.end_s - 1e-6), data)
+        for k in range(_bin(segment.start_s, data) + 1, last + 1):
+            found.setdefault(k, []).append(segment.label)
+    distinct = {k: list(dict.fromkeys(labels)) for k, labels in sorted(found.items()) if 0 <= k < data.n}
+    return {
+        k: labels if len(labels) <= most else [*labels[:most], f"{len(labels) - most} more"]
+        for k, labels in distinct.items()
+    }
+
+
+def _bin(time_s: float, data: Drawn) -> int:
+    return int(bin_of(np.array([time_s]), data.step_s)[0])
+
+
+def _joined(values: FloatArray, step: int) -> FloatArray:
+    """Means of `step` neighbouring bins, float64 (ceil(n / step),); NaN where none is known."""
+    padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
+    known = np.isfinite(padded)
+    return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
+
+
+def _leading(session: Session, track_id: int, step: int, n_bins: int) -> FloatArray:
+    """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
+    rows = session.timeline.filter(pc.equal(session.timeline.column("track_id"), track_id))
+    bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
+    means = np.full((n_bins, len(session.labels)), np.nan)
+    for k, label in enumerate(session.labels):
+        means[bins, k] = column(rows, f"prob_{label}")
+    joined = np.stack([_joined(means[:, k], step) for k in range(len(session.labels))], axis=1)
+    seen = np.isfinite(joined).any(axis=1)
+    return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)

@@ -1,0 +1,125 @@
+"""The video beside its data: where a page finds it, and where it lies in the pictures."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.records import UNTRACKED
+from ferflow.tally import FloatArray, IntArray, column, rows_by_value
+
+MOST_BOXES = 12_000
+"""Boxes in a page at most: four bytes each, 64 kB as text."""
+LEAST_BOX_STEP_S = 0.2
+
+# What some browser plays; of the rest none does, and a player would only be a black hole.
+_FORMATS = ("mp4", "webm", "matroska")
+_CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "theora", "mpeg4")
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """The video as a page can show it."""
+
+    url: str | None
+    """Relative to the page; None: it cannot be shown, see `problem`."""
+    problem: str
+    """Why not, in a sentence for the reader."""
+    coding: str
+    """Container and codec, for who has to convert it."""
+
+
+def film_of(footer: Mapping[str, Any], page: Path) -> Film:
+    """The source of a session, if it is still there and a browser may play it. Nothing is copied."""
+    source = footer.get("source") or {}
+    coding = f"{source.get('format') or 'unknown format'}, {source.get('codec') or 'unknown codec'}"
+    problem = _problem(source, coding)
+    return Film(None if problem else url_between(page, Path(source["path"])), problem, coding)
+
+
+def _problem(source: Mapping[str, Any], coding: str) -> str:
+    path = Path(source.get("path") or "")
+    if not source.get("path") or not os.path.lexists(path):
+        return "The video is not where it was analysed, so it cannot be shown beside the data."
+    if path.is_dir():
+        return "Numbered images have no player; the data below is whole."
+    if source.get("size") is not None and path.stat().st_size != source["size"]:
+        return "Another file now bears the name of the video, so it is not shown beside this data."
+    if not any(name in str(source.get("format")) for name in _FORMATS) or source.get("codec") not in _CODECS:
+        return f"Browsers do not play this kind of video ({coding}); the data below is whole."
+    return ""
+
+
+def url_between(page: Path, target: Path) -> str:
+    """URL of a file as a page names it: relative, so that a folder that holds both can move.
+
+    Other drives have no relative way to them; those get a `file:` URL.
+    """
+    try:
+        relative = os.path.relpath(target.absolute(), page.absolute().parent)
+    except ValueError:
+        return target.absolute().as_uri()
+    return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
+
+
+def boxes_of(faces: pa.Table, footer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Boxes of the people, thinned out to a step of time at which they fit into a page.
+
+    Args:
+        faces: FACES, `time_s, track_id, x1, y1, x2, y2`.
+        footer: of the video; its picture size in pixels, upright.
+
+    Returns:
+        `{"step_s", "tracks": [{"id", "runs": [[first step, text]]}]}`, where the text is base64 of a row x1, y1,
+        x2, y2 per step, in 255ths of the picture; None where there is nothing to draw.
+    """
+    source = footer.get("source") or {}
+    width, height = source.get("width"), source.get("height")
+    faces = faces.filter(pa.array(column(faces, "track_id") != UNTRACKED))
+    if not len(faces) or not width or not height:
+        return None
+    time_s, tracks = column(faces, "time_s"), column(faces, "track_id").astype(np.int64)
+    corners = np.stack([column(faces, name) for name in ("x1", "y1", "x2", "y2")], axis=1)
+    corners = np.round(255 * np.clip(corners / [width, height, width, height], 0, 1)).astype(np.uint8)
+    step = _box_step(time_s, tracks)
+    kept = _firsts(time_s, tracks, step)
+    cells = np.floor(time_s[kept] / step + 1e-9).astype(np.int64)
+    return {
+        "step_s": step,
+        "tracks": [
+            {"id": track, "runs": _runs(cells[rows], corners[kept][rows])}
+            for track, rows in rows_by_value(tracks[kept]).items()
+        ],
+    }
+
+
+def _box_step(time_s: FloatArray, tracks: IntArray) -> float:
+    """Shortest step, of a rising row of them, at which the boxes fit."""
+    step = LEAST_BOX_STEP_S
+    while len(_firsts(time_s, tracks, step)) > MOST_BOXES:
+        step = round(step * 1.25, 3)
+    return step
+
+
+def _firsts(time_s: FloatArray, tracks: IntArray, step: float) -> IntArray:
+    """Row of the first face of each track in each step."""
+    cells = np.floor(time_s / step + 1e-9).astype(np.int64)
+    _, rows = np.unique(np.stack([tracks, cells]), axis=1, return_index=True)
+    return np.asarray(rows, dtype=np.int64)
+
+
+def _runs(cells: IntArray, corners: np.typing.NDArray[np.uint8]) -> list[list[Any]]:
+    """Neighbouring steps together."""
+    breaks = np.flatnonzero(np.diff(cells) != 1) + 1
+    return [
+        [int(cells[rows[0]]), base64.b64encode(corners[rows].tobytes()).decode()]
+        for rows in np.split(np.arange(len(cells)), breaks)
+    ]

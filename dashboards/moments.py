@@ -1,0 +1,148 @@
+"""Markers in words: the table of stretches, and what happens around the markers of a label."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ferflow.marked import AFTER_SECONDS, BEFORE_SECONDS
+from ferflow.markers import times_by_label
+from ferflow.tally import column
+
+from .mix import mix_of, mix_words
+from .session import MOST_CURVES, Session
+from .words import UNKNOWN, clipped, count, percent, score, shown, signed, some, timecode
+
+MOST_SEGMENTS = 40
+"""Rows of the table of stretches, in order of time."""
+MOST_MARKERS = 120
+"""Markers in the list below the timeline, in order of time."""
+
+Section = dict[str, Any]
+
+
+def moments_of(session: Session) -> Section:
+    """Stretches and marker-locked curves; empty lists without markers."""
+    rows = session.segments.slice(0, MOST_SEGMENTS).to_pylist()
+    hidden = len(session.segments) - len(rows)
+    return {
+        "segments": [_segment(session, row) for row in rows] + ([_whole(session)] if rows else []),
+        "segments_hint": "Means over the bins of each stretch, weighted by the seconds that lie in it."
+        + (f" {some(hidden, 'later stretch', 'later stretches')} not listed." if hidden else ""),
+        "around": _around(session) if session.people else [],
+        "markers": [_marker(row) for row in session.markers.slice(0, MOST_MARKERS).to_pylist()],
+        "markers_summary": some(len(session.markers), "marker")
+        + (f", the first {MOST_MARKERS} listed" if len(session.markers) > MOST_MARKERS else ""),
+        "around_hint": _around_hint(session),
+    }
+
+
+def _marker(row: dict[str, Any]) -> Section:
+    return {
+        "label": clipped(shown(row["label"]), 80),
+        "kind": clipped(shown(row["kind"]), 40),
+        "seek": {"seconds": f"{row['time_s']:g}", "text": timecode(row["time_s"])},
+    }
+
+
+def _segment(session: Session, row: dict[str, Any]) -> Section:
+    return {
+        "label": clipped(shown(row["label"]), 80),
+        "kind": clipped(shown(row["kind"]), 40),
+        "seek": {"seconds": f"{row['start_s']:g}", "text": timecode(row["start_s"])},
+        "end": timecode(row["end_s"]),
+        "length": timecode(row["end_s"] - row["start_s"]),
+        **_measures(session, {name: _known(value) for name, value in row.items()}),
+    }
+
+
+def _whole(session: Session) -> Section:
+    """The last row: what to compare the others with."""
+    names = [
+        name for name in session.segments.column_names if name not in ("label", "kind", "start_s", "end_s")
+    ]
+    values = {name: session.mean(name) for name in names if name != "n_people"}
+    return {
+        "label": "Whole video",
+        "kind": "",
+        "seek": {"seconds": "0", "text": timecode(0)},
+        "end": timecode(session.end_s),
+        "length": timecode(session.end_s),
+        **_measures(session, values | {"n_people": float(len(session.people))}),
+    }
+
+
+def _measures(session: Session, values: dict[str, float]) -> Section:
+    mix = mix_of(session.labels, values)
+    return {
+        "people": count(values["n_people"]),
+        "coverage": percent(values["presence"]),
+        "engagement": score(values["engagement"]),
+        "attention": score(values["attention"]),
+        "expressiveness": score(values["expressiveness"]),
+        "valence": signed(values["valence"]),
+        "reacting": percent(values["reacting"]),
+        "mix": mix,
+        "mix_words": mix_words(mix),
+    }
+
+
+def _known(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _around(session: Session) -> list[Section]:
+    measure = "engagement" if session.pose_known else "expressiveness"
+    labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
+    return [_locked(session, label, measure) for label in labels]
+
+
+def _locked(session: Session, label: str, measure: str) -> Section:
+    rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
+    main, valence = (rows.filter(pc.equal(rows.column("measure"), name)) for name in (measure, "valence"))
+    top = _highest(main)
+    return {
+        "label": clipped(shown(label), 80),
+        "n": count(rows.column("n_markers")[0].as_py()),
+        "before": score(_mean_where(main, after=False)),
+        "after": score(_mean_where(main, after=True)),
+        "highest": UNKNOWN if top is None else f"{score(top[1])} at {_lag(top[0])}",
+        "spread": UNKNOWN if top is None or math.isnan(top[2]) else f"± {top[2]:.2f}",
+        "valence_before": signed(_mean_where(valence, after=False)),
+        "valence_after": signed(_mean_where(valence, after=True)),
+    }
+
+
+def _mean_where(rows: pa.Table, *, after: bool) -> float:
+    """Mean of a curve before the marker, or from it on."""
+    lag, mean = column(rows, "lag_s"), column(rows, "mean")
+    values = mean[((lag >= 0) == after) & np.isfinite(mean)]
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _highest(rows: pa.Table) -> tuple[float, float, float] | None:
+    """(lag, mean, spread) where a curve is highest from the marker on; None if it is unknown there."""
+    lag, mean, sd = (column(rows, name) for name in ("lag_s", "mean", "sd"))
+    there = np.flatnonzero((lag >= 0) & np.isfinite(mean))
+    if not len(there):
+        return None
+    k = there[np.argmax(mean[there])]
+    return float(lag[k]), float(mean[k]), float(sd[k])
+
+
+def _lag(seconds: float) -> str:
+    return f"+{seconds:.1f} s" if seconds else "the marker"
+
+
+def _around_hint(session: Session) -> str:
+    n = len(times_by_label(session.markers))
+    hidden = f" Of {n} labels, the {MOST_CURVES} with most markers are shown." if n > MOST_CURVES else ""
+    return (
+        f"The audience from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after all markers of one label: the "
+        "mean, and one standard deviation between markers to both sides. A single marker has no spread; few have "
+        f"an unsure one. What follows a marker is not for that reason caused by it.{hidden}"
+    )

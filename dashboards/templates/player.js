@@ -1,0 +1,174 @@
+"use strict";
+// One moment for all: the cursor in the timeline, the words about it, the slider, and the video where there is one.
+(() => {
+  if (!globalThis.ferflow) return;
+  const { chart, data, lanes, facts, span, step, show, range, date, onView, drawn } = globalThis.ferflow;
+  const element = (id) => document.getElementById(id);
+  const video = element("video"), cursor = element("cursor"), slider = element("moment"), words = element("now-words");
+  let moment = 0;
+  // Containers may start before their first picture; the page counts from the picture.
+  let offset = 0;
+
+  const timecode = (seconds) => {
+    const tenths = Math.floor(Math.max(seconds, 0) * 10 + 0.5 + 1e-6), two = (n) => String(n).padStart(2, "0");
+    const hours = Math.floor(tenths / 36000), minutes = Math.floor(tenths / 600) % 60, rest = tenths % 600;
+    return `${hours ? hours + ":" : ""}${two(minutes)}:${two(Math.floor(rest / 10))}.${rest % 10}`;
+  };
+  const score = (value) => {
+    const size = Math.abs(value), sign = value < 0 ? "−" : "";
+    if (size === 0 || size === 1) return sign + size;
+    return sign + (size < 0.005 ? "<0.01" : size >= 0.995 ? ">0.99" : size.toFixed(2));
+  };
+  const signed = (value) => (value > 0 ? "+" : "") + score(value);
+  const plain = (html) => new DOMParser().parseFromString(String(html), "text/html").body.textContent;
+  const column = (name) => data.find((trace) => trace.name === name)?.y;
+  const curves = ["engagement", "attention", "expressiveness", "net positivity"].filter(column);
+  const at = data.find((trace) => trace.name === "at");
+  const starts = at ? new Map(at.x.map((x, k) => [Math.floor((Date.parse(x.replace(" ", "T") + "Z") / 1000) / step), plain(at.text[k])])) : new Map();
+  const states = data.filter((trace) => trace.type === "bar");
+
+  /** What the data says of a moment: pairs of a term and words. */
+  const said = (time) => {
+    const k = Math.floor(time / step + 1e-9), pairs = [];
+    if (starts.has(k)) pairs.push(["markers", starts.get(k)]);
+    for (const name of curves) pairs.push([name, column(name)[k] == null ? "unknown" : (name === "net positivity" ? signed : score)(column(name)[k])]);
+    const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
+    if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "nobody"]);
+    const state = states.filter((trace) => trace.y[k]).sort((a, b) => b.y[k] - a.y[k])[0];
+    pairs.push(["coverage", state ? state.name : "nothing"]);
+    return pairs;
+  };
+  const tell = () => {
+    const pairs = said(Math.min(moment, span[1] - 1e-6));
+    element("clock").textContent = timecode(moment);
+    words.replaceChildren(...pairs.map(([term, text]) => {
+      const item = document.createElement("div"), name = document.createElement("span"), value = document.createElement("b");
+      name.textContent = term;
+      value.textContent = text;
+      item.append(name, value);
+      if (term === "markers") item.className = "all";
+      return item;
+    }));
+    slider.value = moment;
+    slider.setAttribute("aria-valuetext", `${timecode(moment)}: ${pairs.map((pair) => pair.join(" ")).join("; ")}`);
+  };
+
+  const place = () => {
+    const axis = chart._fullLayout?.xaxis;
+    if (!axis) return;
+    const x = axis.d2p(date(moment * 1000)), inside = x >= -1 && x <= axis._length + 1;
+    cursor.hidden = !inside;
+    if (inside) cursor.style.transform = `translateX(${axis._offset + x}px)`;
+  };
+  const go = (time, { seek = true } = {}) => {
+    moment = Math.max(0, Math.min(time, span[1]));
+    tell();
+    place();
+    boxes();
+    if (seek && video && video.readyState) video.currentTime = moment + offset;
+  };
+
+  // --- Timeline ---------------------------------------------------------------------------------------
+  // plotly tells of clicks on points only, and a gap is a moment too.
+  let pressed = null;
+  chart.addEventListener("pointerdown", (event) => {
+    pressed = event.target.closest(".nsewdrag") ? { x: event.clientX, y: event.clientY, at: event.timeStamp } : null;
+  }, true);
+  document.addEventListener("pointerup", (event) => {
+    if (!pressed) return;
+    const still = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < 5 && event.timeStamp - pressed.at < 600;
+    pressed = null;
+    const axis = chart._fullLayout.xaxis;
+    if (still) go(range()[0] / 1000 + ((event.clientX - chart.getBoundingClientRect().left - axis._offset) / axis._length) * ((range()[1] - range()[0]) / 1000));
+  }, true);
+  slider.addEventListener("input", () => go(Number(slider.value)));
+  onView(place);
+  addEventListener("resize", () => setTimeout(place, 200));
+  drawn.then(() => { tell(); place(); });
+
+  const visit = (time, element) => {
+    const [start, end] = range(), half = Math.min((end - start) / 2, 20000);
+    go(time);
+    if (element) (document.querySelector(".stage:not(.without)") || chart.closest("section")).scrollIntoView({ block: "start" });
+    return show(time * 1000 - half, time * 1000 + half).then(() => Plotly.Fx.hover(chart, { xval: time * 1000 }, "xy"));
+  };
+  for (const button of document.querySelectorAll("[data-seconds]")) {
+    button.addEventListener("click", () => visit(Number(button.dataset.seconds), button));
+  }
+  const peaks = [...document.querySelectorAll("[aria-labelledby=peaks-title] [data-seconds]")].map((button) => Number(button.dataset.seconds));
+  for (const button of document.querySelectorAll("[data-peak]")) {
+    button.addEventListener("click", () => {
+      const next = button.dataset.peak > 0 ? peaks.find((time) => time > moment + 0.05) : peaks.findLast((time) => time < moment - 0.05);
+      if (next !== undefined) visit(next, null);
+    });
+  }
+
+  // --- Boxes ------------------------------------------------------------------------------------------
+  const canvas = element("boxes"), choice = element("show-boxes");
+  const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
+    id, runs: runs.map(([first, text]) => ({ first, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
+  }));
+  if (choice && !tracks.length) choice.closest("label").hidden = true;
+  const boxAt = (track, time) => {
+    const k = Math.floor(time / facts.boxes.step_s + 1e-9);
+    const run = track.runs.find(({ first, bytes }) => k >= first && k < first + bytes.length / 4);
+    if (!run) return null;
+    const row = 4 * (k - run.first), next = row + 4 < run.bytes.length ? row + 4 : row, share = time / facts.boxes.step_s - k;
+    return [0, 1, 2, 3].map((n) => run.bytes[row + n] + share * (run.bytes[next + n] - run.bytes[row + n]));
+  };
+  const svg = (name, attributes) => {
+    const made = document.createElementNS(canvas.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+  const boxes = () => {
+    if (!canvas) return;
+    canvas.replaceChildren();
+    const tags = canvas.parentElement.querySelectorAll(".tag");
+    tags.forEach((tag) => tag.remove());
+    if (!choice.checked) return;
+    for (const track of tracks) {
+      const box = boxAt(track, moment);
+      if (!box) continue;
+      const lane = lanes ? lanes.meta.ids.indexOf(track.id) : -1, label = lane < 0 ? null : lanes.z[lane][Math.floor(moment / step + 1e-9)];
+      const stroke = label == null ? "#ffffff" : facts.colours[label], [x1, y1, x2, y2] = box;
+      canvas.append(svg("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), stroke, "vector-effect": "non-scaling-stroke" }));
+      const tag = document.createElement("span");
+      tag.className = "tag";
+      tag.textContent = `${facts.names[track.id]}${label == null ? "" : " · " + facts.labels[label]}`;
+      Object.assign(tag.style, { left: `${(100 * x1) / 255}%`, bottom: `${100 - (100 * y1) / 255}%`, borderColor: stroke });
+      canvas.parentElement.append(tag);
+    }
+  };
+  choice?.addEventListener("change", boxes);
+
+  // --- Video ------------------------------------------------------------------------------------------
+  if (!video) return;
+  const trouble = () => {
+    const note = element("video-trouble");
+    video.closest(".frame").hidden = true;
+    if (choice) choice.closest("label").hidden = true;
+    note.hidden = false;
+    note.textContent = video.error?.code === 4 || !video.error
+      ? "This browser cannot show the video: it is not where the page looks for it, or of a kind this browser does not play. The data below is whole. Convert the video to MP4 (H.264) or WebM, or ask ferflow for --embed-clips."
+      : "The video cannot be played to its end in this browser; its data is damaged. The data below is whole.";
+  };
+  if (video.error) trouble();
+  video.addEventListener("error", trouble);
+  video.requestVideoFrameCallback?.((_, { mediaTime }) => {
+    if (video.currentTime === 0) offset = mediaTime;
+    video.dataset.offset = offset;
+    if (moment > 0) video.currentTime = moment + offset;
+  });
+  const follow = () => {
+    go(video.currentTime - offset, { seek: false });
+    const [start, end] = range();
+    if (!video.paused && (moment * 1000 > end || moment * 1000 < start)) show(moment * 1000, moment * 1000 + end - start);
+  };
+  const play = () => {
+    follow();
+    if (!video.paused && !video.ended) requestAnimationFrame(play);
+  };
+  video.addEventListener("play", () => requestAnimationFrame(play));
+  for (const name of ["seeked", "timeupdate", "ended"]) video.addEventListener(name, () => { if (video.readyState > 1) follow(); });
+})();

@@ -1,0 +1,183 @@
+"""What a timeline says of stretches and around markers. Tables in, tables out.
+
+segments(timeline, markers)        a row per stretch
+locked_curves(timeline, markers)   a row per label, lag and measure
+
+Formulas are in `docs/numbers.md`; the markers come from `markers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.markers import times_by_label
+from ferflow.summaries import audience, probability_columns
+from ferflow.tally import FloatArray, column, ratio
+from ferflow.timeline import MEASURES, bin_of
+
+BEFORE_SECONDS = 5.0
+AFTER_SECONDS = 10.0
+"""A marker-locked curve runs from this long before its markers to this long after."""
+LEAST_LAG_SECONDS = 0.1
+SEGMENT_KIND = "segment"
+"""A marker of this kind without an end lasts until the next such one, or the end of the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a video, [start_s, end_s)."""
+
+    start_s: float
+    end_s: float
+    label: str
+    kind: str
+
+
+def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
+    """Stretches that markers mean, by start, as far as they lie in [0, `end_s`)."""
+    rows = markers.to_pylist()
+    ends = _chapter_ends([row["time_s"] for row in rows if _opens(row)], end_s)
+    found = []
+    for row in rows:
+        end = ends[row["time_s"]] if _opens(row) else row["end_s"]
+        if end is not None and row["time_s"] < min(end, end_s):
+            found.append(Segment(row["time_s"], min(end, end_s), row["label"], row["kind"]))
+    return sorted(found, key=lambda segment: (segment.start_s, segment.end_s))
+
+
+def _opens(row: dict[str, object]) -> bool:
+    return row["end_s"] is None and row["kind"] == SEGMENT_KIND
+
+
+def _chapter_ends(starts: Sequence[float], end_s: float) -> dict[float, float]:
+    ordered = sorted(set(starts))
+    return dict(zip(ordered, [*ordered[1:], end_s], strict=False))
+
+
+def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
+    """What the audience's curves are in each stretch.
+
+    Args:
+        timeline: TIMELINE of one video.
+        markers: MARKERS of it.
+
+    Returns:
+        A row per stretch, by start: `label, kind, start_s, end_s, n_people` (distinct people seen in its bins),
+        and means of `presence`, the measures and `prob_*`, each bin weighted by the seconds of it that lie in
+        the stretch, unknown bins left out; null where none is known.
+    """
+    whole = audience(timeline)
+    names = ["presence", *MEASURES, *probability_columns(whole)]
+    starts, ends = column(whole, "bin_start_s"), column(whole, "bin_end_s")
+    found = segments_of(markers, float(ends[-1]) if len(ends) else 0.0)
+    weights = [
+        np.clip(np.minimum(ends, one.end_s) - np.maximum(starts, one.start_s), 0, None) for one in found
+    ]
+    columns = {
+        "label": pa.array([one.label for one in found], pa.string()),
+        "kind": pa.array([one.kind for one in found], pa.string()),
+        "start_s": pa.array([one.start_s for one in found], pa.float64()),
+        "end_s": pa.array([one.end_s for one in found], pa.float64()),
+        "n_people": pa.array([_people_in(timeline, one) for one in found], pa.int32()),
+    }
+    for name in names:
+        values = column(whole, name)
+        columns[name] = pa.array([_weighted(values, w) for w in weights], pa.float64(), from_pandas=True)
+    return pa.table(columns)
+
+
+def _people_in(timeline: pa.Table, segment: Segment) -> int:
+    inside = (column(timeline, "bin_start_s") < segment.end_s) & (
+        column(timeline, "bin_end_s") > segment.start_s
+    )
+    tracks = column(timeline, "track_id")
+    seen = inside & np.isfinite(tracks) & (column(timeline, "n_faces") > 0)
+    return len(np.unique(tracks[seen]))
+
+
+def _weighted(values: FloatArray, weights: FloatArray) -> float:
+    known = np.isfinite(values)
+    return float(ratio((values[known] * weights[known]).sum(), weights[known].sum()))
+
+
+def lags(bin_seconds: float) -> FloatArray:
+    """Seconds from a marker at which its curve is read, multiples of the bin's length; float64 (lags,)."""
+    step = bin_seconds * max(1, np.ceil(LEAST_LAG_SECONDS / bin_seconds - 1e-9))
+    low, high = np.ceil(-BEFORE_SECONDS / step - 1e-9), np.floor(AFTER_SECONDS / step + 1e-9)
+    return np.asarray(np.arange(low, high + 1) * step, dtype=np.float64)
+
+
+def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = None) -> pa.Table:
+    """Event-related curves: the audience around all markers of one label, from -5 s to +10 s.
+
+    At each lag a marker's value is that of the bin which holds `time_s + lag`; a curve is their mean, its
+    spread their standard deviation (n - 1). Nothing is subtracted.
+
+    Args:
+        timeline: TIMELINE of one video.
+        markers: MARKERS of it; a stretch counts with its start, one past the end not at all.
+        most: so many labels at most, those with most markers; None: all.
+
+    Returns:
+        A row per label, measure (`engagement`, `valence`, ..., `prob_*`) and lag: `label, n_markers, measure,
+        lag_s, mean, sd, n` (markers with a known value there; `sd` is null below 2). Labels with most markers
+        come first.
+    """
+    whole = audience(timeline)
+    names = [*MEASURES, *probability_columns(whole)]
+    inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(whole)))
+    step = _end_of(whole) / max(len(whole), 1)
+    parts = [
+        _curves_of(whole, names, label, np.array(times), step)
+        for label, times in list(times_by_label(inside).items())[:most]
+    ]
+    return pa.concat_tables(parts) if parts else _LOCKED.empty_table()
+
+
+_LOCKED = pa.schema(
+    [
+        ("label", pa.string()),
+        ("n_markers", pa.int32()),
+        ("measure", pa.string()),
+        ("lag_s", pa.float64()),
+        ("mean", pa.float64()),
+        ("sd", pa.float64()),
+        ("n", pa.int32()),
+    ]
+)
+
+
+def _curves_of(
+    whole: pa.Table, names: Sequence[str], label: str, times: FloatArray, bin_seconds: float
+) -> pa.Table:
+    at = lags(bin_seconds)
+    bins = bin_of(times[:, None] + at, bin_seconds)
+    inside = (bins >= 0) & (bins < len(whole))
+    parts = []
+    for name in names:
+        values = np.where(inside, column(whole, name)[np.clip(bins, 0, len(whole) - 1)], np.nan)
+        mean, sd, n = _mean_sd_n(values)
+        rows = {
+            "label": [label] * len(at), "n_markers": [len(times)] * len(at), "measure": [name] * len(at),
+            "lag_s": at, "mean": mean, "sd": sd, "n": n,
+        }  # fmt: skip
+        arrays = [pa.array(rows[field.name], field.type, from_pandas=True) for field in _LOCKED]
+        parts.append(pa.Table.from_arrays(arrays, schema=_LOCKED))
+    return pa.concat_tables(parts)
+
+
+def _mean_sd_n(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Over the first axis, unknown left out."""
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    mean = ratio(np.where(known, values, 0.0).sum(axis=0), n)
+    squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
+    return mean, np.sqrt(ratio(squares, n - 1)), n
+
+
+def _end_of(whole: pa.Table) -> float:
+    return float(whole.column("bin_end_s")[-1].as_py()) if len(whole) else 0.0

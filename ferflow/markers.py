@@ -1,0 +1,210 @@
+"""What happened when, told from outside: stimuli, scenes, game events.
+
+    time_s,label,end_s,kind
+    12.5,boss appears,,event
+    1:30.0,level 2,2:45.0,level
+
+`read_markers()` reads such a file into a table; `store_markers()` keeps it in the output folder, so that a page
+can be made again when the file is gone. What the numbers say around markers is in `events`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from ferflow.errors import OptionsError
+from ferflow.options import TimePoint
+from ferflow.records import RecordPaths, read_metadata, read_table, write_table
+from ferflow.text import shown
+
+SUFFIX = ".markers.csv"
+"""A file of the video's stem and this, beside the video, holds its markers."""
+MOST_BYTES = 8 * 2**20
+MOST_MARKERS = 20_000
+"""A marker a second for five hours; beyond, a file is something else than markers."""
+LONGEST_LABEL = 300
+LATEST_SECONDS = 1e7
+"""Four months: a larger number is a clock time or milliseconds, not seconds of a video."""
+
+MARKERS = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("time_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("label", pa.string()),
+        ("kind", pa.string()),
+    ]
+)
+"""`end_s` is null for a moment, and the end (not included) of a stretch; `kind` may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One moment or stretch of a video."""
+
+    time_s: float
+    """Seconds after the first frame."""
+    end_s: float | None
+    label: str
+    kind: str = ""
+
+
+def markers_beside(video: Path) -> Path | None:
+    """The file of markers beside a video, `<stem>.markers.csv`; None if there is none."""
+    path = video.with_name(video.stem + SUFFIX)
+    return path if path.is_file() else None
+
+
+def read_markers(path: Path, video_id: str = "") -> pa.Table:
+    """Read a file of markers.
+
+    Args:
+        path: CSV with a header: `time_s` and `label`, and if wanted `end_s` and `kind`; other columns are left
+            aside. Commas, semicolons or tabs between fields.
+        video_id: written into every row.
+
+    Returns:
+        A table of `MARKERS`, by time.
+
+    Raises:
+        OptionsError: unreadable, no such columns, or a row that is no marker; one line says which.
+    """
+    found = sorted(parse_markers(_text_of(path), shown(path.name)), key=lambda marker: marker.time_s)
+    columns = list(zip(*(astuple(marker) for marker in found), strict=True)) or [()] * 4
+    arrays = {"video_id": [video_id] * len(found), **dict(zip(_FIELDS, columns, strict=True))}
+    return pa.table({name: list(arrays[name]) for name in MARKERS.names}, schema=MARKERS)
+
+
+_FIELDS = ("time_s", "end_s", "label", "kind")
+
+
+def parse_markers(text: str, name: str) -> list[Marker]:
+    """Read the text of a file of markers, in its order.
+
+    Args:
+        text: what is in the file.
+        name: of the file, for messages.
+
+    Raises:
+        OptionsError: as `read_markers`.
+    """
+    found = []
+    try:
+        for line, row in _rows(text, name):
+            found.append(_marker(row, f"{name}, line {line}"))
+            if len(found) > MOST_MARKERS:
+                raise OptionsError(f"{name}: more than {MOST_MARKERS} markers. Keep those that matter.")
+    except csv.Error as error:
+        raise OptionsError(f"{name}: not a CSV file ({error}). Save it as comma-separated text.") from error
+    return found
+
+
+def store_markers(paths: RecordPaths, source: Path) -> bool:
+    """Keep the markers of a file for the pages of a video; whether they are other ones than before.
+
+    Raises:
+        OptionsError: as `read_markers`; what was kept before stays.
+    """
+    table = read_markers(source, paths.video_id)
+    if paths.markers.exists() and _kept(paths).equals(table):
+        return False
+    facts = {"video_id": paths.video_id, "source": {"name": source.name, "sha256": _sha256(source)}}
+    write_table(paths.markers, table, facts)
+    return True
+
+
+def load_markers(paths: RecordPaths) -> pa.Table:
+    """The markers kept for a video, a table of `MARKERS` by time; empty if there are none.
+
+    Raises:
+        RecordsError: they are there but cannot be read.
+    """
+    if not paths.markers.exists():
+        return MARKERS.empty_table()
+    read_metadata(paths.markers)
+    return _kept(paths)
+
+
+def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
+    """Times of the markers of each label, those with most markers first, then by name."""
+    found: dict[str, list[float]] = {}
+    for label, time_s in zip(
+        markers.column("label").to_pylist(), markers.column("time_s").to_pylist(), strict=True
+    ):
+        found.setdefault(label, []).append(time_s)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _kept(paths: RecordPaths) -> pa.Table:
+    return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
+
+
+def _text_of(path: Path) -> str:
+    name = shown(path.name)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise OptionsError(f"{name}: larger than {MOST_BYTES >> 20} MiB. Keep the markers that matter.")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OptionsError(f"{name}: not UTF-8 text (byte {error.start}). Save it as CSV UTF-8.") from error
+    except OSError as error:
+        raise OptionsError(f"{name}: cannot be read ({error.strerror}). Check the path.") from error
+
+
+def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, fields by column) of every row that is not blank."""
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    header = [cell.strip().lower() for cell in next(lines, [])]
+    for wanted in ("time_s", "label"):
+        if header.count(wanted) != 1:
+            found = shown(", ".join(header)[:80]) or "nothing"
+            raise OptionsError(
+                f"{name}: the first line must name the columns time_s and label, once each; it has: {found}."
+            )
+    for cells in lines:
+        if any(cell.strip() for cell in cells):
+            yield lines.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False))
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the columns' names; spreadsheets of half the world write semicolons."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=lambda char: first.count(char))
+
+
+def _marker(row: dict[str, str], where: str) -> Marker:
+    label, kind = row.get("label", ""), row.get("kind", "")
+    if not label:
+        raise OptionsError(f"{where}: a marker without a label. Name it, or delete the line.")
+    if len(label) > LONGEST_LABEL or len(kind) > LONGEST_LABEL:
+        raise OptionsError(f"{where}: a label of more than {LONGEST_LABEL} characters. Shorten it.")
+    start = _seconds(row.get("time_s", ""), f"{where}: time_s")
+    end = _seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
+    if end is not None and end <= start:
+        raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
+    return Marker(start, end, label, kind)
+
+
+def _seconds(text: str, where: str) -> float:
+    """Seconds, or a timecode; the decimal sign may be a comma, where fields are not parted by one."""
+    try:
+        seconds = TimePoint.parse(text.replace(",", ".")).seconds
+    except OptionsError:
+        seconds = None
+    if seconds is None:
+        given = shown(text[:40])
+        raise OptionsError(f"{where}: {given!r} is not a time. Give seconds (12.5) or a timecode (1:30.5).")
+    if seconds > LATEST_SECONDS:
+        raise OptionsError(f"{where}: {seconds:g} s is no place in a video. Give seconds after its start.")
+    return seconds
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
