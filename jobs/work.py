@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ferflow.failures import failure_of, told
@@ -36,7 +36,7 @@ class Work:
     options: AnalyzeOptions
     pages: bool = True
     """Write HTML pages."""
-    beside: Beside = Beside()
+    beside: Beside = field(default_factory=Beside)
     """Markers and clips for the pages."""
 
     def tools(self) -> Tools:
