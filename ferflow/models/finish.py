@@ -19,7 +19,7 @@ from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.dataset import SELECTION, Split
 from ferflow.models.evaluate import Scores, evaluate, measure, softmax
 from ferflow.models.export import to_onnx
-from ferflow.models.labelled import LABELS, Faces, majority
+from ferflow.models.labelled import LABELS, Faces, as_classes, majority
 from ferflow.models.options import TrainOptions
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.targets import logits, vote_shares
@@ -158,13 +158,18 @@ def learnt_prior(training: Faces, share: float) -> FloatArray:
     return shares
 
 
-def score(card: ModelCard, faces: Faces) -> dict[str, Any]:
-    """Measure the ONNX file by the data set's labels and, where it has votes, by FER+ majority."""
-    classifier = _onnx(card)
-    scores = {"labels": measure(classifier, faces.images, faces.labels, card.labels)}
+def score(card: ModelCard, faces: Faces, weights: str = "onnx") -> dict[str, Any]:
+    """Measure one of the card's ONNX files by the data set's labels and, where it has votes, by FER+ majority."""
+    classifier = onnx_probs(card, weights)
+    truths = {"labels": faces.labels}
     if faces.votes is not None:
-        scores["ferplus_majority"] = measure(classifier, faces.images, majority(faces.votes), card.labels)
-    return {kind: _brief(measured) for kind, measured in scores.items()}
+        truths["ferplus_majority"] = majority(faces.votes)
+    return {
+        kind: _brief(
+            measure(classifier, faces.images, as_classes(truth, card.labels, card.merged), card.labels)
+        )
+        for kind, truth in truths.items()
+    }
 
 
 def _both(probs: FloatArray, faces: Faces) -> list[Scores]:
@@ -175,10 +180,11 @@ def _both(probs: FloatArray, faces: Faces) -> list[Scores]:
     return found
 
 
-def _onnx(card: ModelCard) -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
+def onnx_probs(card: ModelCard, weights: str = "onnx") -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
+    """Return what turns crops (N, S, S, C) into probabilities (N, K) by one of the card's ONNX files."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(card.path("onnx")), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(card.path(weights)), providers=["CPUExecutionProvider"])
     return lambda images: softmax(session.run(["logits"], {"images": images})[0], card.temperature)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,6 +72,19 @@ class Faces:
             leaks=None if self.leaks is None else self.leaks[keep],
             skipped=self.skipped,
         )
+
+
+def as_classes(labels: IntArray, names: Sequence[str], merged: Mapping[str, str]) -> IntArray:
+    """Renumber labels for a network of other classes: int64 (N,), -1 where it has no such class.
+
+    Args:
+        labels: (N,), indices into LABELS; -1 stays -1.
+        names: the network's classes, in its order.
+        merged: classes that count as another one, such as {"disgust": "angry"}.
+    """
+    counted_as = [merged.get(label, label) for label in LABELS]
+    places = [names.index(label) if label in names else -1 for label in counted_as]
+    return np.array([*places, -1], np.int64)[labels]
 
 
 def vote_counts(votes: UInt8Array) -> npt.NDArray[np.float32]:
