@@ -67,7 +67,9 @@ def test_int8_keeps_close_for_any_batch_size(released, faces):
 
 def test_convolutions_are_int8_with_a_scale_per_channel_and_the_input_stays_bytes(released):
     network = onnx.load(str(released.path("onnx")))
-    kinds = {tensor.data_type for tensor in network.graph.initializer if tensor.name.endswith("kernel_quantized")}
+    kinds = {
+        tensor.data_type for tensor in network.graph.initializer if tensor.name.endswith("kernel_quantized")
+    }
     assert kinds == {onnx.TensorProto.INT8}
     scales = [tensor for tensor in network.graph.initializer if tensor.name.endswith("kernel_scale")]
     assert scales

@@ -15,6 +15,7 @@ import typer
 from ferflow import __version__
 from ferflow.cli.analyze import analyze
 from ferflow.cli.demo import demo
+from ferflow.cli.evaluate import evaluate
 from ferflow.cli.export import export
 from ferflow.cli.train import train
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, train, export):
+for command in (analyze, demo, train, evaluate, export):
     app.command()(command)
 
 

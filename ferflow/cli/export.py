@@ -54,5 +54,7 @@ def export(
             typer.echo(f"{kind:10}  {size:6.2f} MB  {out / file.file}  sha256 {file.sha256[:12]}…")
         for kind, scores in written.scores.items():
             if "accuracy" in scores:
-                typer.echo(f"{kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}")
+                typer.echo(
+                    f"{kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
+                )
         typer.echo(f"Card: {out / CARD_FILE}")

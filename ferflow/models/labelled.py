@@ -13,6 +13,12 @@ from ferflow.errors import OptionsError
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's order, the meaning of the numbers in its `emotion` column."""
 
+ALIASES = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad",
+    "surprised": "surprise",
+}  # fmt: skip
+"""Other names that data sets give the same classes."""
+
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
 """Where LABELS stand among the FER+ votes: neutral, happiness, surprise, sadness, anger, disgust, fear, and
 then contempt, unknown, not a face (Barsoum et al., 2016), which have no place in LABELS."""

@@ -43,7 +43,9 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     if not len(crops):
-        raise ModelError(f"{source.name}: int8 needs face crops to calibrate on. Give a data set with --data.")
+        raise ModelError(
+            f"{source.name}: int8 needs face crops to calibrate on. Give a data set with --data."
+        )
     with whole_file(target) as part, _silent():
         try:
             quantize_static(
@@ -58,7 +60,9 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
                 calibrate_method=CalibrationMethod.MinMax,
             )
         except Exception as error:  # ONNX Runtime has no public base class for its errors
-            raise ModelError(f"{source.name}: cannot be quantised ({type(error).__name__}: {error}).") from error
+            raise ModelError(
+                f"{source.name}: cannot be quantised ({type(error).__name__}: {error})."
+            ) from error
 
 
 class _Crops:
