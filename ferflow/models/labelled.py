@@ -80,6 +80,32 @@ class Faces:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What a network tells apart: all of LABELS, or fewer of which some count as another."""
+
+    names: tuple[str, ...] = LABELS
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def without(cls, merged: Mapping[str, str]) -> Classes:
+        """LABELS less those that count as another one."""
+        return cls(tuple(label for label in LABELS if label not in merged), merged)
+
+    def __len__(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+    def numbered(self, labels: IntArray) -> IntArray:
+        """Renumber labels (N,), see `as_classes`."""
+        return as_classes(labels, self.names, self.merged)
+
+    def shared(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Add up the columns (N, 7) that count as one: (N, K)."""
+        places = self.numbered(np.arange(len(LABELS)))
+        return (shares @ np.eye(len(self), dtype=np.float32)[places]).astype(np.float32)
+
+
 def as_classes(labels: IntArray, names: Sequence[str], merged: Mapping[str, str]) -> IntArray:
     """Renumber labels for a network of other classes: int64 (N,), -1 where it has no such class.
 
@@ -112,3 +138,7 @@ def majority(votes: UInt8Array) -> IntArray:
     place = np.full(10, -1, np.int64)
     place[list(FERPLUS_COLUMNS)] = np.arange(len(LABELS))
     return np.where(tied, -1, place[votes.argmax(axis=1)])
+
+
+SEVEN = Classes()
+"""All of LABELS in their order."""

@@ -25,8 +25,8 @@ UInt8Array = npt.NDArray[np.uint8]
 CALIBRATION_CROPS = 2048
 """Ranges settle far earlier; this many take seconds."""
 CALIBRATION_BATCH = 64
-QUANTISED = ("Conv", "Relu")
-"""A Relu after a convolution is a bound of its integer range, so it is quantised with it."""
+QUANTISED = ("Conv", "Relu", "MaxPool")
+"""A Relu after a convolution is a bound of its integer range, and a maximum needs no arithmetic: both go with it."""
 
 
 def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
