@@ -1,6 +1,7 @@
 """Expression probabilities for batches of crops, by ONNX Runtime or by Keras.
 
-Both run the same weights and end in logits; temperature and softmax are applied here, so they cannot differ.
+Both run the same weights and end in logits; temperature and softmax are applied here, so they cannot differ. Where
+a card lists an int8 network, that is what ONNX Runtime serves.
 
 >>> classifier = make_classifier(options)
 >>> classifier(crops.images)        # float32 (N, 7), rows sum to 1
@@ -69,20 +70,22 @@ def make_classifier(options: AnalyzeOptions) -> Classifier:
 class OnnxClassifier:
     """ONNX Runtime on the CPU.
 
+    `weights` picks an entry of the card's files: "onnx", which is int8 where the card says so, or its float twin.
+
     A batch is run in pieces: larger ones are no faster, and what lies between two layers would no longer fit
     the caches.
     """
 
     backend = "onnx"
 
-    def __init__(self, card: ModelCard, *, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, *, threads: int | None = None, weights: str = "onnx") -> None:
         import onnxruntime as ort
 
         self.card = card
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = threads or available_cpus()
         settings.log_severity_level = 3
-        path = card.path("onnx")
+        path = card.path(weights)
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no public base class for its errors

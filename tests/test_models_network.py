@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models import cnn
+from ferflow.models import cnn, trunks
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.export import to_onnx
 
@@ -63,13 +63,21 @@ def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
         assert logits == pytest.approx(np.asarray(served.predict_on_batch(crops(n))), abs=1e-4)
 
 
-@pytest.mark.parametrize("recipe", ["resnet-small", "resnet-lean"])
-def test_every_recipe_can_be_exported(recipe, tmp_path):
-    model = cnn.build(recipe)
+SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(cnn.RECIPES)],
+)
+def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
+    how = cnn.Network(dropout=0.5)
+    model = cnn.serve(shaken(recipe, how), recipe, how, label_share=1.0)
     to_onnx(model, tmp_path / "m.onnx")
-    assert run_onnx(tmp_path / "m.onnx", crops(2)) == pytest.approx(
-        np.asarray(model.predict_on_batch(crops(2))), abs=1e-4
-    )
+    expected = np.asarray(model.predict_on_batch(crops(3).astype(np.float32)))
+    scale = max(1.0, float(np.abs(expected).max()))
+    for n in (1, 3):
+        assert run_onnx(tmp_path / "m.onnx", crops(3)[:n]) == pytest.approx(expected[:n], abs=1e-4 * scale)
 
 
 def test_an_even_image_and_lighting_change_nothing_but_themselves(served):
@@ -105,18 +113,31 @@ def test_a_layer_the_exporter_does_not_know_is_refused(tmp_path):
     import keras
 
     image = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(2, 3)(cnn._standardise(image))
+    x = keras.layers.Conv2D(2, 3)(trunks.standardised(image))
     with pytest.raises(ModelError, match="'odd'"):
         to_onnx(keras.Model(image, keras.layers.PReLU(name="odd")(x)), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_network_that_reads_raw_images_is_not_exported_as_if_it_standardised_them(tmp_path):
+def test_a_network_that_reads_raw_images_is_exported_as_one(tmp_path):
     import keras
 
     image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(3)(x))
+    to_onnx(model, tmp_path / "m.onnx")
+    small = crops(4)[:, :8, :8]
+    expected = np.asarray(model.predict_on_batch(small.astype(np.float32)))
+    assert run_onnx(tmp_path / "m.onnx", small) == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+def test_a_network_that_reads_half_of_the_standardisation_is_refused(tmp_path):
+    import keras
+
+    image = keras.Input((8, 8, 1))
+    centred = image - keras.ops.mean(image, axis=(1, 2, 3), keepdims=True)
     with pytest.raises(ModelError, match="before it is standardised"):
-        to_onnx(keras.Model(image, keras.layers.Conv2D(2, 3)(image)), tmp_path / "m.onnx")
+        to_onnx(keras.Model(image, keras.layers.Conv2D(2, 3)(centred)), tmp_path / "m.onnx")
 
 
 def test_an_unknown_recipe_lists_those_there_are():

@@ -16,6 +16,8 @@ from ferflow.cli.analyze import analyze
 from ferflow.cli.common import tell
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
+from ferflow.cli.evaluate import evaluate
+from ferflow.cli.export import export
 from ferflow.cli.interrupt import interruptible
 from ferflow.cli.train import train
 from ferflow.errors import FerflowError
@@ -29,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, doctor, train):
+for command in (analyze, demo, doctor, evaluate, export, train):
     app.command()(command)
 
 

@@ -29,6 +29,8 @@ class Augmentation:
     """Up to this share larger or smaller: detectors' boxes differ by that much."""
     shift: float = 0.07
     """Up to this share of the side, along each axis."""
+    shear: float = 0.0
+    """Up to this much sideways per pixel of height."""
     flip_chance: float = 0.5
     light_chance: float = 0.5
     """Brightness, contrast and gamma together."""
@@ -100,6 +102,8 @@ def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bo
     zoom = size / side * (1 + rng.uniform(-how.scale, how.scale))
     shift = rng.uniform(-how.shift, how.shift, 2) * size
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if how.shear:
+        turn = turn @ np.array([[1.0, rng.uniform(-how.shear, how.shear)], [0.0, 1.0]])
     if flip:
         turn = turn @ np.diag([-1.0, 1.0])
     centre = np.full(2, (side - 1) / 2)

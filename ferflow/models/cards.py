@@ -22,7 +22,9 @@ from ferflow.files import whole_file
 FORMAT = 1
 """Raised when an older ferflow could misread a newer card."""
 
-BACKENDS = ("onnx", "keras")
+FILES = ("onnx", "onnx_float", "keras")
+"""What a card may list: the network that the CPU serves, the same in float32 where that one is int8, and the Keras
+weights both were made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,10 @@ class ModelCard:
     """Class shares the probabilities assume, in the order of the labels; empty: unknown."""
     prior_note: str = ""
     """Where the prior comes from."""
+    merged: Mapping[str, str] = field(default_factory=dict)
+    """Classes of FER2013 that count as another one here: {"disgust": "angry"} for a network of six."""
     files: Mapping[str, WeightFile]
-    """By backend: "onnx", "keras"."""
+    """By what reads them, see `FILES`."""
     data: str = ""
     """What it was trained on."""
     rows: int = 0
@@ -80,6 +84,16 @@ class ModelCard:
             )
 
     @property
+    def is_int8(self) -> bool:
+        """Whether "onnx" is quantised; its float twin is then "onnx_float"."""
+        return "onnx_float" in self.files
+
+    @property
+    def float_file(self) -> str:
+        """Which entry of `files` is the float32 network: its answers equal the Keras weights' to 1e-3."""
+        return "onnx_float" if self.is_int8 else "onnx"
+
+    @property
     def sha256(self) -> str:
         """Digest of all that decides the probabilities: weights, labels, temperature. Hexadecimal."""
         deciding = {
@@ -92,10 +106,10 @@ class ModelCard:
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def path(self, backend: str) -> Path:
-        """Return where the weights for "onnx" or "keras" lie.
+        """Return where the weights for an entry of `FILES` lie.
 
         Raises:
-            ModelError: the model has none for that backend.
+            ModelError: the model has none of that kind.
         """
         if backend not in self.files:
             raise ModelError(
@@ -181,8 +195,10 @@ def _wrong(card: ModelCard) -> str | None:
         "temperature must be a number above 0, at most 100": _within(card.temperature, 1e-3, 100),
         "prior must be empty or hold a share per label, sum 1": _is_prior(card.prior, len(card.labels)),
         "scores must be an object": isinstance(card.scores, Mapping),
-        f"files must name weights for some of {', '.join(BACKENDS)}": bool(card.files)
-        and card.files.keys() <= set(BACKENDS),
+        f"files must name weights for some of {', '.join(FILES)}": bool(card.files)
+        and card.files.keys() <= set(FILES),
+        "onnx_float is the twin of an onnx file": not card.is_int8 or "onnx" in card.files,
+        "merged must name classes that are no labels, and the labels they count as": _is_merged(card),
         "each file must be a plain file name with its sha256": all(map(_is_file, card.files.values())),
     }
     return next((complaint for complaint, holds in checks.items() if not holds), None)
@@ -197,6 +213,13 @@ def _is_prior(prior: tuple[float, ...], classes: int) -> bool:
         return True
     return (
         len(prior) == classes and all(_within(share, 0, 1) for share in prior) and abs(sum(prior) - 1) < 1e-3
+    )
+
+
+def _is_merged(card: ModelCard) -> bool:
+    return isinstance(card.merged, Mapping) and all(
+        isinstance(name, str) and name not in card.labels and label in card.labels
+        for name, label in card.merged.items()
     )
 
 

@@ -5,10 +5,12 @@
 
 Three layouts are read:
 
-- `.npz` with `images` uint8 (N, S, S) and `emotion` or `labels` (N,); optionally `usage` (N,) text,
-  `ferplus` (N, 10) annotator votes, `leaks` (N,) bool;
+- `.npz` with `images` uint8, gray (N, S, S) or RGB (N, S, S, 3), and `emotion` or `labels` (N,); optionally
+  `usage` (N,) text, `ferplus` (N, 10) annotator votes, `leaks` (N,) bool;
 - the Kaggle CSV `emotion,pixels[,Usage]`;
-- a folder with one subfolder per class, named as in the labels, holding images.
+- a folder with one subfolder per class, named as in the labels (or as FER+ names them), holding images.
+
+Images of any size, gray or colour, become gray 48x48; those that are not square are squeezed.
 
 What cannot be used is never guessed. A row or image that is broken by itself (not a number, not 48x48
 pixels, grey level or label out of range, unreadable image) is skipped and counted in `Faces.skipped`. A data

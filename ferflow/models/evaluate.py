@@ -96,9 +96,7 @@ def evaluate(probs: FloatArray, labels: IntArray, names: tuple[str, ...]) -> Sco
 
 def calibration_error(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> float:
     """Mean distance of confidence and accuracy, in [0, 1], weighted by rows per bin of confidence."""
-    confidence = probs.max(axis=1).astype(np.float64)
-    right = probs.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    confidence, right, place = _by_confidence(probs, labels, bins)
     gaps = np.bincount(place, weights=confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
 
@@ -135,12 +133,50 @@ def measure(
     images, labels = images[keep], labels[keep]
     if not len(labels):
         raise OptionsError("no labelled face to measure on")
+    probs, rate = timed(classifier, images)
+    return replace(evaluate(probs, labels, names), faces_per_second=rate, model=model)
+
+
+def timed(classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array) -> tuple[FloatArray, float]:
+    """Classify images (N, S, S), N >= 1, and return probabilities float32 (N, K) and faces per second."""
     classifier(images[:1, ..., None])  # the first call also sets the network up
     began = time.perf_counter()
     probs = predict(classifier, images)
-    rate = len(images) / max(time.perf_counter() - began, 1e-9)
-    scores = evaluate(probs, labels, names)
-    return replace(scores, faces_per_second=rate, model=model)
+    return probs, len(images) / max(time.perf_counter() - began, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Rows whose confidence (highest probability) lies in [low, high); the last bin holds 1 too."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    """Mean confidence; 0 without rows."""
+    accuracy: float
+    """Share that is right; 0 without rows."""
+
+
+def reliability(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> list[ConfidenceBin]:
+    """What the reliability diagram shows (Guo et al., 2017): the bins that `calibration_error` sums over."""
+    confidence, right, place = _by_confidence(probs, labels, bins)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right)]
+    means = [total / np.maximum(counts, 1) for total in sums]
+    return [
+        ConfidenceBin(i / bins, (i + 1) / bins, int(counts[i]), float(means[0][i]), float(means[1][i]))
+        for i in range(bins)
+    ]
+
+
+def _by_confidence(
+    probs: FloatArray, labels: IntArray, bins: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], IntArray]:
+    """Confidence, whether right, and bin of each row; each (N,)."""
+    confidence = probs.max(axis=1).astype(np.float64)
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    return confidence, probs.argmax(axis=1) == labels, place
 
 
 def _class_scores(confusion: IntArray, i: int) -> ClassScores:

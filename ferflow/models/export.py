@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from ferflow.errors import ModelError
 from ferflow.files import whole_file
-from ferflow.models.cnn import CONTRAST_FLOOR, KerasModel
+from ferflow.models.cnn import KerasModel
+from ferflow.models.trunks import CONTRAST_FLOOR
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -53,7 +54,8 @@ class _Graph:
         self.names: dict[int, str] = {}
         """What the output of each Keras tensor is called here, by the tensor's id."""
         self.norms = _norms_by_input(model)
-        self._standardised()
+        self.node("Cast", [INPUT], "grey", to=1)
+        self.names[id(model.input)] = self.node("Transpose", ["grey"], "planes", perm=[0, 3, 1, 2])
         for layer in model.operations:
             self._layer(layer)
 
@@ -90,25 +92,25 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array, np.float32), name))
         return name
 
-    def _standardised(self) -> None:
-        """What `cnn._standardise` does; a test holds both together."""
-        self.node("Cast", [INPUT], "grey", to=1)
-        self.node("Transpose", ["grey"], "planes", perm=[0, 3, 1, 2])
+    def _standardised(self) -> str:
+        """Write what `trunks.standardised` does; a test holds both together."""
         self.node("ReduceMean", ["planes"], "mean", axes=[1, 2, 3], keepdims=1)
         self.node("Sub", ["planes", "mean"], "centred")
         self.node("Mul", ["centred", "centred"], "squared")
         self.node("ReduceMean", ["squared"], "variance", axes=[1, 2, 3], keepdims=1)
         self.node("Sqrt", ["variance"], "deviation")
         self.node("Add", ["deviation", self.weight("contrast_floor", CONTRAST_FLOOR)], "contrast")
-        self.node("Div", ["centred", "contrast"], "standardised")
+        return self.node("Div", ["centred", "contrast"], "standardised")
 
     def _layer(self, layer: Any) -> None:
         kind = type(layer).__name__
         if kind == "InputLayer":
             return
-        if kind in _ARITHMETIC and not any(node.op_type == "Conv" for node in self.nodes):
-            # The standardisation, written above: each of its steps may be what the first convolution reads.
-            self.names[id(layer.output)] = "standardised"
+        if kind in _ARITHMETIC and not hasattr(layer, "weights"):
+            # A bare operation is a step of the standardisation, the only arithmetic that trunks do; its last
+            # step, a division, is what the first layer reads.
+            if kind in ("Divide", "TrueDivide"):
+                self.names[id(layer.output)] = self._standardised()
             return
         if kind not in _WRITERS:
             raise ModelError(
@@ -117,7 +119,8 @@ class _Graph:
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         if not all(id(x) in self.names for x in inputs):
             raise ModelError(f"{self.model.name}: {layer.name!r} reads the image before it is standardised.")
-        self.names[id(layer.output)] = _WRITERS[kind](self, layer, [self.names[id(x)] for x in inputs])
+        written = _WRITERS[kind](self, layer, [self.names[id(x)] for x in inputs])
+        self.names[id(layer.output)] = _activated(self, layer, written)
 
 
 def _norms_by_input(model: KerasModel) -> dict[int, Any]:
@@ -131,7 +134,8 @@ def _convolution(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[-1])
     norm = graph.norms.get(id(layer.output))
     if norm is not None:
-        gain = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance, np.float64) + norm.epsilon)
+        scale = np.asarray(norm.gamma) if norm.scale else 1.0
+        gain = scale / np.sqrt(np.asarray(norm.moving_variance, np.float64) + norm.epsilon)
         kernel = kernel * gain
         bias = (bias - np.asarray(norm.moving_mean)) * gain + np.asarray(norm.beta)
     names = [
@@ -144,16 +148,26 @@ def _convolution(graph: _Graph, layer: Any, inputs: list[str]) -> str:
         layer.name,
         kernel_shape=list(layer.kernel_size),
         strides=list(layer.strides),
-        pads=_pads(layer),
+        pads=_pads(layer, layer.kernel_size),
     )
 
 
-def _pads(layer: Any) -> list[int]:
+def _activated(graph: _Graph, layer: Any, written: str) -> str:
+    """Write the activation a layer brings with it, if any."""
+    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    if name == "linear":
+        return written
+    if name not in _ACTIVATIONS:
+        raise ModelError(f"activation {name!r} of {layer.name!r} cannot be written as ONNX yet.")
+    return graph.node(_ACTIVATIONS[name], [written], f"{layer.name}/{name}")
+
+
+def _pads(layer: Any, window: tuple[int, ...]) -> list[int]:
     """Padding as Keras lays it: the odd pixel at the end. Order: top, left, bottom, right."""
     if layer.padding != "same":
         return [0, 0, 0, 0]
     starts, ends = [], []
-    for size, kernel, stride in zip(layer.input.shape[1:3], layer.kernel_size, layer.strides, strict=True):
+    for size, kernel, stride in zip(layer.input.shape[1:3], window, layer.strides, strict=True):
         missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         starts.append(missing // 2)
         ends.append(missing - missing // 2)
@@ -167,14 +181,24 @@ def _folded(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     return inputs[0]
 
 
-def _average(graph: _Graph, layer: Any, inputs: list[str]) -> str:
-    shape, strides = list(layer.pool_size), list(layer.strides)
-    return graph.node("AveragePool", inputs, layer.name, kernel_shape=shape, strides=strides)
+def _pool(kind: str) -> Callable[[_Graph, Any, list[str]], str]:
+    def write(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+        shape, strides = list(layer.pool_size), list(layer.strides)
+        pads = _pads(layer, layer.pool_size)
+        return graph.node(kind, inputs, layer.name, kernel_shape=shape, strides=strides, pads=pads)
+
+    return write
 
 
 def _pooled(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     average = graph.node("GlobalAveragePool", inputs, f"{layer.name}/average")
     return graph.node("Flatten", [average], layer.name)
+
+
+def _flat(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    # Keras lays out colour last, and the dense layer after this one counts on it.
+    last = graph.node("Transpose", inputs, f"{layer.name}/last", perm=[0, 2, 3, 1])
+    return graph.node("Flatten", [last], layer.name)
 
 
 def _dense(graph: _Graph, layer: Any, inputs: list[str]) -> str:
@@ -183,15 +207,42 @@ def _dense(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     return graph.node("Gemm", inputs + names, f"{layer.name}/dense")
 
 
+def _rescaled(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    scale, offset = (
+        graph.weight(f"{layer.name}/{part}", np.reshape(getattr(layer, part), (1, -1, 1, 1)))
+        for part in ("scale", "offset")
+    )
+    scaled = graph.node("Mul", [*inputs, scale], f"{layer.name}/scaled")
+    return graph.node("Add", [scaled, offset], layer.name)
+
+
+def _resized(graph: _Graph, layer: Any, inputs: list[str]) -> str:
+    _, height, width, _ = layer.output.shape
+    # Scales, not sizes: the batch stays free.
+    scales = [1.0, 1.0, height / layer.input.shape[1], width / layer.input.shape[2]]
+    names = ["", graph.weight(f"{layer.name}/scales", scales)]
+    return graph.node(
+        "Resize", inputs + names, layer.name, mode="linear", coordinate_transformation_mode="half_pixel"
+    )
+
+
 _ARITHMETIC = frozenset({"Mean", "Subtract", "Square", "Sqrt", "Add", "Divide", "TrueDivide"})
+_ACTIVATIONS = MappingProxyType({"relu": "Relu", "tanh": "Tanh"})
 _WRITERS: Mapping[str, Callable[[_Graph, Any, list[str]], str]] = MappingProxyType(
     {
         "Conv2D": _convolution,
         "BatchNormalization": _folded,
         "ReLU": lambda graph, layer, inputs: graph.node("Relu", inputs, layer.name),
+        "Activation": lambda graph, layer, inputs: inputs[0],
         "Add": lambda graph, layer, inputs: graph.node("Add", inputs, layer.name),
-        "AveragePooling2D": _average,
+        "Concatenate": lambda graph, layer, inputs: graph.node("Concat", inputs, layer.name, axis=1),
+        "AveragePooling2D": _pool("AveragePool"),
+        "MaxPooling2D": _pool("MaxPool"),
         "GlobalAveragePooling2D": _pooled,
+        "Flatten": _flat,
         "Dense": _dense,
+        "Dropout": lambda graph, layer, inputs: inputs[0],
+        "Rescaling": _rescaled,
+        "Resizing": _resized,
     }
 )

@@ -19,10 +19,10 @@ from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.dataset import SELECTION, Split
 from ferflow.models.evaluate import Scores, evaluate, measure, softmax
 from ferflow.models.export import to_onnx
-from ferflow.models.labelled import LABELS, Faces, majority
+from ferflow.models.labelled import Classes, Faces, IntArray, as_classes, majority
 from ferflow.models.options import TrainOptions
 from ferflow.models.registry import CARD_FILE
-from ferflow.models.targets import logits, vote_shares
+from ferflow.models.targets import class_weights, logits, vote_shares
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -89,8 +89,9 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: Blend | None =
     model = cnn.build(recipe, trained.network)
     model.set_weights(list(trained.weights))
     answers = logits(model, trained.parts.selection.images)
-    blend = blend or best_blend(answers, trained.parts)
-    temperature = fit_temperature(blend(answers), trained.parts.selection.labels)
+    blend = blend or best_blend(answers, trained.parts, trained.options)
+    truth = trained.options.classes.numbered(trained.parts.selection.labels)
+    temperature = fit_temperature(blend(answers), truth)
     served = cnn.serve(model, recipe, trained.network, label_share=blend.share, shift=blend.shift)
     files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
     to_onnx(served, out / files["onnx"])
@@ -98,7 +99,8 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: Blend | None =
     card = ModelCard(
         name=name,
         recipe=recipe,
-        labels=LABELS,
+        labels=trained.options.classes.names,
+        merged=dict(trained.options.merge),
         temperature=round(temperature, 4),
         prior=blend.prior,
         prior_note=_prior_note(trained, blend),
@@ -116,17 +118,19 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: Blend | None =
     return card
 
 
-def best_blend(answers: dict[str, FloatArray], parts: Split) -> Blend:
+def best_blend(answers: dict[str, FloatArray], parts: Split, options: TrainOptions | None = None) -> Blend:
     """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
     One kind alone would let the blend forget either the data set's labels or the annotators' majority; accuracy
     alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice, and no
     more than `LABEL_SLACK` of it is given up on the labels, which are what published figures are about.
     """
+    options = options or TrainOptions()
     shares = SHARES if cnn.VOTE_HEAD in answers else (1.0,)
-    learnt = {share: learnt_prior(parts.training, share) for share in shares}
-    blends = [Blend(share, tau, learnt[share]) for share in shares for tau in TAUS]
-    scored = [(blend, _both(softmax(blend(answers)), parts.selection)) for blend in blends]
+    taus = TAUS if options.adjust_prior else (0.0,)
+    learnt = {share: learnt_prior(parts.training, share, options) for share in shares}
+    blends = [Blend(share, tau, learnt[share]) for share in shares for tau in taus]
+    scored = [(blend, _both(softmax(blend(answers)), parts.selection, options.classes)) for blend in blends]
     least = max(found[0].accuracy for _, found in scored) - LABEL_SLACK
     merits = [
         (float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found])), blend)
@@ -146,39 +150,53 @@ def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float
     return float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x)
 
 
-def learnt_prior(training: Faces, share: float) -> FloatArray:
-    """Class shares (7,) a blend of heads has learnt to assume; blending logits blends log priors."""
-    hard = np.bincount(training.labels, minlength=len(LABELS)) / len(training)
-    prior = np.maximum(hard, LEAST_SHARE)
-    if training.votes is not None:
-        soft = vote_shares(training.votes)
+def learnt_prior(training: Faces, share: float, options: TrainOptions | None = None) -> FloatArray:
+    """Class shares (K,) a blend of heads has learnt to assume; blending logits blends log priors."""
+    options = options or TrainOptions()
+    prior = np.maximum(_shown_shares(options.classes.numbered(training.labels), options), LEAST_SHARE)
+    if training.votes is not None and share < 1:
+        soft = options.classes.shared(vote_shares(training.votes))
         soft = soft[soft.sum(axis=1) > 0].mean(axis=0)
         prior = prior**share * np.maximum(soft, LEAST_SHARE) ** (1 - share)
     shares: FloatArray = (prior / prior.sum()).astype(np.float32)
     return shares
 
 
-def score(card: ModelCard, faces: Faces) -> dict[str, Any]:
-    """Measure the ONNX file by the data set's labels and, where it has votes, by FER+ majority."""
-    classifier = _onnx(card)
-    scores = {"labels": measure(classifier, faces.images, faces.labels, card.labels)}
+def _shown_shares(numbers: IntArray, options: TrainOptions) -> npt.NDArray[np.float64]:
+    """Share (K,) of each class in what training shows of classes (N,), as balanced."""
+    counts = np.bincount(numbers, minlength=len(options.classes)).astype(np.float64)
+    if options.balance == "weights":
+        counts *= class_weights(numbers, len(counts))
+    elif options.balance == "oversample":
+        counts = np.where(counts > 0, 1.0, 0.0)
+    return counts / counts.sum()
+
+
+def score(card: ModelCard, faces: Faces, weights: str = "onnx") -> dict[str, Any]:
+    """Measure one of the card's ONNX files by the data set's labels and, where it has votes, by FER+ majority."""
+    classifier = onnx_probs(card, weights)
+    truths = {"labels": faces.labels}
     if faces.votes is not None:
-        scores["ferplus_majority"] = measure(classifier, faces.images, majority(faces.votes), card.labels)
-    return {kind: _brief(measured) for kind, measured in scores.items()}
+        truths["ferplus_majority"] = majority(faces.votes)
+    return {
+        kind: _brief(
+            measure(classifier, faces.images, as_classes(truth, card.labels, card.merged), card.labels)
+        )
+        for kind, truth in truths.items()
+    }
 
 
-def _both(probs: FloatArray, faces: Faces) -> list[Scores]:
-    found = [evaluate(probs, faces.labels, LABELS)]
-    if faces.votes is not None:
-        truth = majority(faces.votes)
-        found.append(evaluate(probs[truth >= 0], truth[truth >= 0], LABELS))
-    return found
+def _both(probs: FloatArray, faces: Faces, classes: Classes) -> list[Scores]:
+    truths = [faces.labels] if faces.votes is None else [faces.labels, majority(faces.votes)]
+    numbered = [classes.numbered(truth) for truth in truths]
+    return [evaluate(probs[truth >= 0], truth[truth >= 0], classes.names) for truth in numbered]
 
 
-def _onnx(card: ModelCard) -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
+def onnx_probs(card: ModelCard, weights: str = "onnx") -> Callable[[npt.NDArray[np.uint8]], FloatArray]:
+    """Return what turns crops (N, S, S, C) into probabilities (N, K) by one of the card's ONNX files."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(card.path("onnx")), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(card.path(weights)), providers=["CPUExecutionProvider"])
     return lambda images: softmax(session.run(["logits"], {"images": images})[0], card.temperature)
 
 
@@ -198,6 +216,8 @@ def _save_weights(model: cnn.KerasModel, path: Path) -> None:
 
 def _prior_note(trained: Trained, blend: Blend) -> str:
     learnt = "class shares of the training labels"
+    if trained.options.balance != "none":
+        learnt = f"class shares of the training labels, balanced by {trained.options.balance}"
     if trained.network.two_heads:
         learnt = f"training labels^{blend.share:g} x annotators' votes^{1 - blend.share:g}"
     return f"({learnt})^{1 - blend.tau:g}, normalised; share {blend.share:g} of the label head, tau {blend.tau:g}"
@@ -206,4 +226,5 @@ def _prior_note(trained: Trained, blend: Blend) -> str:
 def _selection_note(trained: Trained) -> str:
     selection = trained.parts.selection
     rows = f"{SELECTION if selection.usage is not None else 'a held-out tenth'}, {len(selection)} rows"
-    return f"{rows}: best of {trained.epochs} epochs, blend of heads, prior, temperature"
+    chosen = "blend of heads, prior, " if trained.options.adjust_prior else ""
+    return f"{rows}: best of {trained.epochs} epochs, {chosen}temperature"

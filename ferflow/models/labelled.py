@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,12 @@ from ferflow.errors import OptionsError
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's order, the meaning of the numbers in its `emotion` column."""
+
+ALIASES = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad",
+    "surprised": "surprise",
+}  # fmt: skip
+"""Other names that data sets give the same classes."""
 
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
 """Where LABELS stand among the FER+ votes: neutral, happiness, surprise, sadness, anger, disgust, fear, and
@@ -74,6 +80,45 @@ class Faces:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What a network tells apart: all of LABELS, or fewer of which some count as another."""
+
+    names: tuple[str, ...] = LABELS
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def without(cls, merged: Mapping[str, str]) -> Classes:
+        """LABELS less those that count as another one."""
+        return cls(tuple(label for label in LABELS if label not in merged), merged)
+
+    def __len__(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+    def numbered(self, labels: IntArray) -> IntArray:
+        """Renumber labels (N,), see `as_classes`."""
+        return as_classes(labels, self.names, self.merged)
+
+    def shared(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Add up the columns (N, 7) that count as one: (N, K)."""
+        places = self.numbered(np.arange(len(LABELS)))
+        return (shares @ np.eye(len(self), dtype=np.float32)[places]).astype(np.float32)
+
+
+def as_classes(labels: IntArray, names: Sequence[str], merged: Mapping[str, str]) -> IntArray:
+    """Renumber labels for a network of other classes: int64 (N,), -1 where it has no such class.
+
+    Args:
+        labels: (N,), indices into LABELS; -1 stays -1.
+        names: the network's classes, in its order.
+        merged: classes that count as another one, such as {"disgust": "angry"}.
+    """
+    counted_as = [merged.get(label, label) for label in LABELS]
+    places = [names.index(label) if label in names else -1 for label in counted_as]
+    return np.array([*places, -1], np.int64)[labels]
+
+
 def vote_counts(votes: UInt8Array) -> npt.NDArray[np.float32]:
     """Votes for LABELS: float32 (N, 7) from FER+ votes (N, 10).
 
@@ -93,3 +138,7 @@ def majority(votes: UInt8Array) -> IntArray:
     place = np.full(10, -1, np.int64)
     place[list(FERPLUS_COLUMNS)] = np.arange(len(LABELS))
     return np.where(tied, -1, place[votes.argmax(axis=1)])
+
+
+SEVEN = Classes()
+"""All of LABELS in their order."""

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from ferflow.errors import OptionsError
 from ferflow.models.augment import Augmentation
-from ferflow.models.cnn import RECIPES
-
-FULL_SIZE = ((1.0, 48),)
-"""`image_sizes` of a schedule that sees whole images only."""
-
+from ferflow.models.labelled import LABELS, Classes
+from ferflow.models.recipes import RECIPES
+from ferflow.models.trunks import RANDOM
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies of the trunk."""
 
+CHOICES = {
+    "compute": POLICIES,
+    "optimizer": ("sgd", "adam", "nadam"),
+    "schedule": ("cosine", "inverse", "constant"),
+    "balance": ("none", "weights", "oversample"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How to train; the defaults are those of the shipped model.
+    """How to train; a recipe (`of_recipe`) states what it wants otherwise.
 
     A run is resumed only by the very same options, `patience` aside.
     """
@@ -28,17 +35,35 @@ class TrainOptions:
     name: str = "default"
     """Name of the card and of the files written."""
     recipe: str = "resnet-lean"
+    """Whose network."""
     epochs: int = 22
     seed: int = 1
     batch_size: int = 128
+    optimizer: str = "sgd"
+    """With Nesterov momentum; or "adam", "nadam"."""
     learning_rate: float = 0.1
-    """Peak; reached after the warm-up, then a cosine to zero over all epochs."""
+    """Peak; reached after the warm-up."""
+    schedule: str = "cosine"
+    """Afterwards: a cosine to zero over all epochs; "inverse", peak / (1 + decay step); or "constant"."""
+    decay: float = 0.0
+    """Of the inverse schedule, per step."""
     warmup_epochs: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 4e-3
     """Decoupled: each step shrinks the kernels by this times the learning rate."""
     label_smoothing: float = 0.05
     """For hard labels; votes are soft by themselves."""
+    balance: str = "none"
+    """Against rare classes going under: "weights" lets a row count by the inverse frequency of its class, within
+    bounds; "oversample" shows rows of rarer classes more often, each time disturbed anew."""
+    votes: bool = True
+    """Learn from FER+ votes too, by a second head, where the data has them."""
+    adjust_prior: bool = True
+    """Choose on the selection split how much of the learnt class prior is divided out."""
+    merge: Mapping[str, str] = field(default_factory=dict)
+    """Classes that count as another one: {"disgust": "angry"} makes six."""
+    backbone: str = RANDOM
+    """Weights that a transfer recipe starts from: "none", "imagenet", or the path of an h5 file."""
     mixup: float = 0.2
     """Both parameters of the Beta the mixing share is drawn from; 0 mixes nothing."""
     dropout: float = 0.1
@@ -62,23 +87,54 @@ class TrainOptions:
             raise OptionsError(
                 f"no recipe is called {self.recipe!r}; choose one of: {', '.join(sorted(RECIPES))}"
             )
-        if self.compute not in POLICIES:
-            raise OptionsError(f"compute must be one of {', '.join(POLICIES)}, got {self.compute!r}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OptionsError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        strange = [label for pair in self.merge.items() for label in pair if label not in LABELS]
+        if strange or set(self.merge) & set(self.merge.values()):
+            raise OptionsError(f"merge must name classes of {', '.join(LABELS)}, got {dict(self.merge)}")
         if not self.image_sizes or self.image_sizes[-1][0] < 1.0:
             raise OptionsError(f"image_sizes must reach the share 1.0 of the epochs, got {self.image_sizes}")
+
+    @classmethod
+    def of_recipe(cls, name: str, **changes: Any) -> Self:
+        """Return a recipe's own options, changed where asked.
+
+        Raises:
+            OptionsError: no such recipe, or options that cannot be trained.
+        """
+        if name not in RECIPES:
+            raise OptionsError(f"no recipe is called {name!r}; choose one of: {', '.join(sorted(RECIPES))}")
+        return cls(**{"name": name, "recipe": name, **RECIPES[name].options, **changes})
+
+    @property
+    def classes(self) -> Classes:
+        """What the network tells apart."""
+        return Classes.without(self.merge)
 
     def size_at(self, epoch: int) -> int:
         """Side of the training images in an epoch (from 0), pixels."""
         return next(size for until, size in self.image_sizes if epoch < until * self.epochs or until >= 1.0)
 
     def rate_at(self, step: int, steps_per_epoch: int) -> float:
-        """Learning rate of a step (from 0): linear warm-up, then a cosine to zero."""
+        """Learning rate of a step (from 0): linear warm-up, then the schedule."""
         warm = self.warmup_epochs * steps_per_epoch
         total = self.epochs * steps_per_epoch
         if step < warm:
             return self.learning_rate * (step + 1) / (warm + 1)
+        if self.schedule == "inverse":
+            return self.learning_rate / (1 + self.decay * (step - warm))
+        if self.schedule == "constant":
+            return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1.0, total - warm)))
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for two runs to be the same run."""
         return {name: value for name, value in asdict(self).items() if name != "patience"}
+
+    def is_run_of(self, stored: Mapping[str, Any]) -> bool:
+        """Whether a stored `identity` is this run's; what an older ferflow did not store had today's default."""
+        mine, usual = self.identity(), TrainOptions().identity()
+        augmentation = usual["augmentation"] | stored.get("augmentation", {})
+        then = usual | dict(stored) | {"augmentation": augmentation}
+        return bool(json.loads(json.dumps(mine)) == json.loads(json.dumps(then)))

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ferflow.errors import OptionsError
-from ferflow.models.labelled import LABELS, SIZE, Faces, UInt8Array
+from ferflow.models.labelled import ALIASES, LABELS, SIZE, Faces, UInt8Array
 
 
 def read(path: Path) -> Faces:
@@ -39,9 +40,8 @@ def _read_npz(path: Path) -> Faces:
     labels = arrays.get("emotion", arrays.get("labels"))
     if "images" not in arrays or labels is None or labels.dtype.kind not in "iu":
         raise OptionsError(f"{path.name}: needs `images` and whole-number `emotion` or `labels`")
-    images = arrays["images"]
     faces = Faces(
-        images=images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images,
+        images=_as_crops(arrays["images"], path.name),
         labels=labels.astype(np.int64),
         usage=arrays["usage"].astype(np.str_) if "usage" in arrays else None,
         votes=arrays["ferplus"].astype(np.uint8) if "ferplus" in arrays else None,
@@ -49,6 +49,30 @@ def _read_npz(path: Path) -> Faces:
     )
     known = (faces.labels >= 0) & (faces.labels < len(LABELS))
     return _with_skipped(faces.where(known), Counter({"unknown label": int((~known).sum())}))
+
+
+def _as_crops(images: np.ndarray[Any, Any], name: str) -> UInt8Array:
+    """Bring uint8 (N, S, S), gray (N, S, S, 1) or RGB (N, S, S, 3) of any side to gray (N, 48, 48)."""
+    channels = images.shape[3] if images.ndim == 4 else 1
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or channels not in (1, 3):
+        raise OptionsError(
+            f"{name}: images must be uint8 (N, S, S), gray, or (N, S, S, 3), RGB; got {images.dtype} {images.shape}"
+        )
+    if images.shape[1] != images.shape[2] or not images.shape[1]:
+        raise OptionsError(f"{name}: images must be square, got {images.shape[1:3]}; crop the faces first")
+    if channels == 1:
+        images = images.reshape(images.shape[:3])
+    if images.shape[1:] == (SIZE, SIZE):
+        return images
+    return np.array([_crop(image) for image in images], np.uint8).reshape(-1, SIZE, SIZE)
+
+
+def _crop(image: UInt8Array) -> UInt8Array:
+    """Bring a gray or RGB image of any size to gray 48x48."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    shrinks = min(gray.shape) >= SIZE
+    small = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(small, np.uint8)
 
 
 def _read_csv(path: Path) -> Faces:
@@ -107,14 +131,15 @@ def _label(text: str) -> int:
 
 def _read_folders(path: Path) -> Faces:
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
-    unknown = [folder.name for folder in folders if folder.name.lower() not in LABELS]
+    classes = [ALIASES.get(folder.name.lower(), folder.name.lower()) for folder in folders]
+    unknown = [folder.name for folder, label in zip(folders, classes, strict=True) if label not in LABELS]
     if unknown or not folders:
         raise OptionsError(
             f"{path.name}: needs a folder per class ({', '.join(LABELS)}), found {unknown or 'none'}"
         )
     images, labels = [], []
     skipped: Counter[str] = Counter()
-    for folder in folders:
+    for folder, label in zip(folders, classes, strict=True):
         files = sorted(entry for entry in folder.iterdir() if entry.is_file())
         if not files:
             raise OptionsError(f"{path.name}/{folder.name}: the class folder is empty")
@@ -123,8 +148,8 @@ def _read_folders(path: Path) -> Faces:
             if image is None:
                 skipped["unreadable image"] += 1
                 continue
-            images.append(cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
-            labels.append(LABELS.index(folder.name.lower()))
+            images.append(_crop(np.asarray(image, np.uint8)))
+            labels.append(LABELS.index(label))
     faces = Faces(
         images=np.array(images, np.uint8).reshape(-1, SIZE, SIZE), labels=np.array(labels, np.int64)
     )

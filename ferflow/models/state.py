@@ -102,7 +102,7 @@ def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
         OptionsError: the state is damaged, or belongs to other options or another network.
     """
     facts, groups = read(path)
-    if facts["options"] != json.loads(json.dumps(options.identity())):
+    if not options.is_run_of(facts["options"]):
         raise OptionsError(
             f"{path.parent.name}: holds a run with other options. "
             "Use another folder, or the same options to go on."

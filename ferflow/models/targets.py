@@ -10,18 +10,21 @@ import numpy.typing as npt
 
 from ferflow.models import cnn
 from ferflow.models.augment import Draw, augment
-from ferflow.models.labelled import LABELS, Faces, IntArray, UInt8Array, majority, vote_counts
+from ferflow.models.labelled import SEVEN, Classes, Faces, IntArray, UInt8Array, majority, vote_counts
 from ferflow.models.options import TrainOptions
 
 FloatArray = npt.NDArray[np.float32]
 ByHead = dict[str, FloatArray]
-Batch = tuple[FloatArray, ByHead | FloatArray, ByHead | None]
-"""Images (n, S, S, 1), targets (n, 7) and sample weights (n,); the latter two by head if there are two."""
+Batch = tuple[FloatArray, ByHead | FloatArray, ByHead | FloatArray | None]
+"""Images (n, S, S, 1), targets (n, K) and sample weights (n,) or None; the latter two by head if there are two."""
 
 LEAST_VOTES = 5
 """Of ten. With fewer left for our seven classes, the annotators saw something else."""
 
 EVALUATION_BATCH = 512
+
+WEIGHTS = (0.5, 3.0)
+"""Bounds of class weights: by inverse frequency alone one row of disgust would count as nine others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,53 @@ class Targets:
     """What each row should be answered with."""
 
     labels: FloatArray
-    """float32 (N, 7), rows sum to 1."""
+    """float32 (N, K), rows sum to 1."""
     votes: FloatArray | None
-    """float32 (N, 7), rows sum to 1, or to 0 where too few votes are left; None without votes."""
+    """float32 (N, K), rows sum to 1, or to 0 where too few votes are left; None without votes."""
+    weights: FloatArray | None = None
+    """float32 (N,), how much the row's label counts, 1 on average; None: all alike."""
 
 
-def targets(faces: Faces, smoothing: float) -> Targets:
-    """Smooth the hard labels, share out the votes."""
-    hard = np.eye(len(LABELS), dtype=np.float32)[faces.labels]
-    smooth = hard * (1 - smoothing) + smoothing / len(LABELS)
-    return Targets(smooth.astype(np.float32), None if faces.votes is None else vote_shares(faces.votes))
+def targets(
+    faces: Faces, smoothing: float, *, classes: Classes = SEVEN, votes: bool = True, weighted: bool = False
+) -> Targets:
+    """Smooth the hard labels, share out the votes, weight rows by the inverse frequency of their class."""
+    numbers = classes.numbered(faces.labels)
+    hard = np.eye(len(classes), dtype=np.float32)[numbers]
+    smooth = hard * (1 - smoothing) + smoothing / len(classes)
+    has_votes = votes and faces.votes is not None
+    return Targets(
+        smooth.astype(np.float32),
+        classes.shared(vote_shares(faces.votes)) if has_votes and faces.votes is not None else None,
+        class_weights(numbers, len(classes))[numbers] if weighted else None,
+    )
+
+
+def class_weights(numbers: IntArray, n_classes: int) -> FloatArray:
+    """Weights by inverse frequency within `WEIGHTS`, so scaled that rows weigh 1 on average: float32 (K,)."""
+    counts = np.bincount(numbers, minlength=n_classes)
+    bounded = np.clip(len(numbers) / (n_classes * np.maximum(counts, 1)), *WEIGHTS)
+    return (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
+
+
+def oversampled(numbers: IntArray, rng: np.random.Generator) -> IntArray:
+    """Rows of an epoch in which every class that has rows has as many as the largest.
+
+    Args:
+        numbers: (N,), class of each row.
+        rng: draws which rows of a class come once more than the others.
+
+    Returns:
+        (M,), row + N times the number of the copy: each copy of a row is a number, and a fate, of its own.
+    """
+    n, most = len(numbers), int(np.bincount(numbers).max())
+    parts = []
+    for label in np.unique(numbers):
+        rows = np.flatnonzero(numbers == label)
+        whole, rest = divmod(most, len(rows))
+        copies = [rows + n * copy for copy in range(whole)]
+        parts += [*copies, rng.permutation(rows)[:rest] + n * whole]
+    return np.concatenate(parts)
 
 
 def vote_shares(votes: UInt8Array) -> FloatArray:
@@ -49,23 +89,27 @@ def vote_shares(votes: UInt8Array) -> FloatArray:
 
 
 def batch(images: UInt8Array, wanted: Targets, rows: IntArray, draw: Draw, options: TrainOptions) -> Batch:
-    """Make the augmented and mixed batch of these rows of images (N, S, S)."""
+    """Make the augmented and mixed batch of these rows of images (N, S, S); rows past N are copies."""
     size = options.size_at(draw.epoch)
-    x = augment(images[rows], rows, draw, options.augmentation, size=size).astype(np.float32)
-    labels = wanted.labels[rows]
-    votes = None if wanted.votes is None else wanted.votes[rows]
+    at = rows % len(images)
+    x = augment(images[at], rows, draw, options.augmentation, size=size).astype(np.float32)
+    labels = wanted.labels[at]
+    votes = None if wanted.votes is None else wanted.votes[at]
+    weights = None if wanted.weights is None else wanted.weights[at]
     if options.mixup > 0:
         mixing = np.random.default_rng((draw.seed, draw.epoch, int(rows[0]), 1))
         share = np.float32(mixing.beta(options.mixup, options.mixup))
         x, labels = _mix(x, share), _mix(labels, share)
         votes = None if votes is None else _mix(votes, share)
+        weights = None if weights is None else _mix(weights, share)
     if votes is None:
-        return x[..., None], labels, None
+        return x[..., None], labels, weights
     # A row without votes mixed with one that has them counts by the share of the latter.
-    weight = votes.sum(axis=1)
-    votes = votes / np.maximum(weight, 1e-6)[:, None]
+    counts = votes.sum(axis=1)
+    votes = votes / np.maximum(counts, 1e-6)[:, None]
     heads = {cnn.LABEL_HEAD: labels, cnn.VOTE_HEAD: votes}
-    return x[..., None], heads, {cnn.LABEL_HEAD: np.ones_like(weight), cnn.VOTE_HEAD: weight}
+    label_weights = np.ones_like(counts) if weights is None else weights
+    return x[..., None], heads, {cnn.LABEL_HEAD: label_weights, cnn.VOTE_HEAD: counts}
 
 
 def logits(model: cnn.KerasModel, images: UInt8Array) -> ByHead:
@@ -80,12 +124,12 @@ def logits(model: cnn.KerasModel, images: UInt8Array) -> ByHead:
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
-def judge(answers: Mapping[str, FloatArray], faces: Faces) -> dict[str, float]:
+def judge(answers: Mapping[str, FloatArray], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
     """Accuracy by labels and, where there are votes, by FER+ majority; each head on its own ground."""
     by_label = answers[cnn.LABEL_HEAD if cnn.LABEL_HEAD in answers else cnn.SERVED_HEAD]
-    figures = {"accuracy": float((by_label.argmax(axis=1) == faces.labels).mean())}
+    figures = {"accuracy": float((by_label.argmax(axis=1) == classes.numbered(faces.labels)).mean())}
     if faces.votes is not None:
-        truth = majority(faces.votes)
+        truth = classes.numbered(majority(faces.votes))
         by_vote = answers.get(cnn.VOTE_HEAD, by_label).argmax(axis=1)
         figures["ferplus_accuracy"] = float((by_vote == truth)[truth >= 0].mean())
     return figures

@@ -17,7 +17,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +29,12 @@ from ferflow.models.augment import Draw
 from ferflow.models.cards import ModelCard
 from ferflow.models.dataset import Split, load, split
 from ferflow.models.finish import Trained, finish
-from ferflow.models.labelled import LABELS
+from ferflow.models.labelled import IntArray
 from ferflow.models.options import TrainOptions
+from ferflow.models.recipes import RECIPES
 from ferflow.models.state import Epoch, Progress
-from ferflow.models.targets import Batch, batch, judge, logits, targets
+from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets
+from ferflow.models.trunks import RANDOM, Backbone
 
 __all__ = ["Epoch", "OnEpoch", "TrainOptions", "train"]
 
@@ -86,9 +90,17 @@ def train(
         parts=parts,
         epochs=progress.epoch,
     )
-    return finish(
-        trained, out, "" if start is None else f"Begun with the weights of an earlier run, {start.name}."
-    )
+    return finish(trained, out, _note(options, start))
+
+
+def _note(options: TrainOptions, start: Path | None) -> str:
+    """What a reader of the card should know of where the weights began."""
+    if start is not None:
+        return f"Begun with the weights of an earlier run, {start.name}."
+    if not isinstance(RECIPES[options.recipe].trunk, Backbone):
+        return ""
+    name = Path(options.backbone).name
+    return f"Backbone begun with {'random weights' if options.backbone == RANDOM else f'weights {name!r}'}."
 
 
 class _Run:
@@ -99,12 +111,19 @@ class _Run:
 
         keras.utils.set_random_seed(options.seed)
         self.options, self.parts, self.out = options, parts, out
-        self.targets = targets(parts.training, options.label_smoothing)
+        self.targets = targets(
+            parts.training,
+            options.label_smoothing,
+            classes=options.classes,
+            votes=options.votes,
+            weighted=options.balance == "weights",
+        )
         self.network = network_of(options, two_heads=self.targets.votes is not None)
-        self.model = cnn.build(options.recipe, self.network)
+        fetched = replace(self.network, backbone=_fetched(options, out))
+        self.model = cnn.build(options.recipe, fetched)
         self.judge = cnn.build(options.recipe, self.network)
         _compile(self.model, options)
-        self.steps = len(parts.training) // options.batch_size
+        self.steps = len(self._order(0)) // options.batch_size
         self.size = options.size_at(0)
 
     def resume(self, start: Path | None) -> Progress:
@@ -150,8 +169,11 @@ class _Run:
 
     def _judge(self, progress: Progress, loss: float, seconds: float) -> None:
         self.judge.set_weights(progress.average)
-        figures = judge(logits(self.judge, self.parts.selection.images), self.parts.selection)
-        score = float(np.mean(list(figures.values())))
+        selection, classes = self.parts.selection, self.options.classes
+        figures = judge(logits(self.judge, selection.images), selection, classes)
+        # Without a head for votes their majority is told, but not selected by.
+        selected = figures.values() if self.network.two_heads else [figures["accuracy"]]
+        score = float(np.mean(list(selected)))
         progress.history.append(
             {"epoch": progress.epoch, "loss": loss, **figures, "selection": score, "seconds": seconds}
         )
@@ -164,7 +186,7 @@ class _Run:
     def _batches(self, epoch: int) -> Iterator[Batch]:
         training, size = self.parts.training, self.options.batch_size
         draw = Draw(self.options.seed, epoch)
-        order = np.random.default_rng((draw.seed, epoch)).permutation(len(training))
+        order = self._order(epoch)
 
         def make(step: int) -> Batch:
             rows = order[step * size : (step + 1) * size]
@@ -172,24 +194,47 @@ class _Run:
 
         return _ahead(make, self.steps)
 
+    def _order(self, epoch: int) -> IntArray:
+        """Rows of an epoch in random order, see `targets.oversampled`."""
+        rng = np.random.default_rng((self.options.seed, epoch))
+        if self.options.balance != "oversample":
+            return rng.permutation(len(self.parts.training))
+        return rng.permutation(oversampled(self.options.classes.numbered(self.parts.training.labels), rng))
+
 
 def network_of(options: TrainOptions, *, two_heads: bool) -> cnn.Network:
-    """Describe the network that is trained under these options; it takes images of any size."""
+    """Describe the network that is trained under these options; it takes the sizes of their images."""
+    sizes = {size for _, size in options.image_sizes}
     return cnn.Network(
-        classes=len(LABELS),
-        input_size=None,
+        classes=len(options.classes),
+        input_size=sizes.pop() if len(sizes) == 1 else None,
         two_heads=two_heads,
         dropout=options.dropout,
         compute=options.compute,
     )
 
 
+def _fetched(options: TrainOptions, out: Path) -> str:
+    """What a backbone starts from: nothing is fetched for a run whose state will replace it."""
+    return RANDOM if (out / state.STATE_FILE).exists() else options.backbone
+
+
+def _optimizer(options: TrainOptions) -> Any:
+    import keras
+
+    how: dict[str, Any] = {
+        "learning_rate": options.learning_rate,
+        "weight_decay": options.weight_decay or None,
+    }
+    if options.optimizer == "sgd":
+        return keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **how)
+    return {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}[options.optimizer](**how)
+
+
 def _compile(model: cnn.KerasModel, options: TrainOptions) -> None:
     import keras
 
-    optimizer = keras.optimizers.SGD(
-        options.learning_rate, momentum=options.momentum, nesterov=True, weight_decay=options.weight_decay
-    )
+    optimizer = _optimizer(options)
     # Biases and batch norms fit few numbers to much data; shrinking them only holds them off their place.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     heads = list(model.output) if isinstance(model.output, dict) else []

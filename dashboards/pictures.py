@@ -1,0 +1,26 @@
+"""Small pictures inside a page, as PNG data URIs."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def png_uri(image: UInt8Array) -> str:
+    """A picture uint8 (H, W) or RGB (H, W, 3) as a data URI."""
+    shown = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, coded = cv2.imencode(".png", shown)
+    if not done:
+        raise ValueError(f"cannot write {image.shape} {image.dtype} as PNG")
+    return "data:image/png;base64," + base64.b64encode(coded.tobytes()).decode("ascii")
+
+
+def enlarged(image: UInt8Array, side: int) -> UInt8Array:
+    """A picture uint8 (S, S) or (S, S, 3), smoothly enlarged to a side in pixels."""
+    big = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(big, np.uint8)

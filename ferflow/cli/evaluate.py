@@ -1,0 +1,111 @@
+"""`ferflow evaluate`: how right a model is on labelled faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ferflow.cli.common import DEFAULTS, Quiet, Verbose, log_to_stderr
+
+if TYPE_CHECKING:
+    from ferflow.models.assess import Assessment
+    from ferflow.models.evaluate import Scores
+
+WeightsName = Literal["onnx", "onnx_float", "keras"]
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Kaggle CSV, npz of images and labels, or a folder per class; any image size.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
+    ] = DEFAULTS.model,
+    usage: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only rows of this split; may be repeated.  [default: all, or all but Training if splits are named]",
+            metavar="SPLIT",
+        ),
+    ] = None,
+    weights: Annotated[
+        WeightsName, typer.Option(help="Which form of the model: as served, its float twin, or Keras.")
+    ] = "onnx",
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write all scores as JSON.", metavar="OUT.json")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page. It shows faces of the data set it is about.", metavar="OUT.html"),
+    ] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on labelled faces.
+
+    Rows or images that cannot be read are skipped and counted; a data set that is broken as a whole is refused.
+    """
+    from ferflow.classify import KerasClassifier, OnnxClassifier
+    from ferflow.files import whole_file
+    from ferflow.models.assess import assess
+    from ferflow.models.dataset import load
+    from ferflow.models.registry import resolve
+
+    log_to_stderr(verbose=verbose, quiet=quiet)
+    card = resolve(model)
+    faces = load(data)
+    classifier = KerasClassifier(card) if weights == "keras" else OnnxClassifier(card, weights=weights)
+    form = f"{weights} (int8)" if weights == "onnx" and card.is_int8 else weights
+    found = assess(classifier, faces, data=data.name, weights=form, splits=usage or ())
+    if json_path is not None:
+        with whole_file(json_path) as part:
+            part.write_text(json.dumps(found.table(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if report is not None:
+        from ferflow.dashboards.evaluation import write_evaluation
+
+        write_evaluation(report, found)
+    if not quiet:
+        typer.echo(_told(found))
+        for path in filter(None, (json_path, report)):
+            typer.echo(f"Written: {path}")
+
+
+def _told(found: Assessment) -> str:
+    scores = found.scores
+    rows = " + ".join(found.splits) if found.splits else "all rows"
+    lines = [f"{scores.model}, {found.weights}, on {found.data} ({rows}): {scores.n} faces", ""]
+    lines.append(f"{'':24} accuracy  top-2  macro recall  macro F1    ECE  faces")
+    lines.append(_line("labels", scores))
+    if found.without_leaks is not None and found.leaks:
+        lines.append(_line("without leaks", found.without_leaks))
+    if found.ferplus_majority is not None:
+        lines.append(_line("FER+ majority", found.ferplus_majority))
+    lines += ["", f"{'':24} precision  recall     F1  faces"]
+    lines += [
+        f"{name:24} {part.precision:9.3f} {part.recall:7.3f} {part.f1:6.3f} {part.support:6d}"
+        for name, part in scores.per_class.items()
+    ]
+    lines += ["", f"{scores.faces_per_second:.0f} faces/s"]
+    if found.leaks is not None:
+        lines.append(
+            f"{found.leaks} of these rows stand in the Training split too; "
+            f"the card says that {found.card.leaks} such rows were left out of training"
+        )
+    if found.left_out:
+        lines.append(f"{found.left_out} rows left out: of classes this model does not have")
+    lines += [f"{count} rows skipped: {reason}" for reason, count in found.skipped.items()]
+    return "\n".join(lines)
+
+
+def _line(name: str, scores: Scores) -> str:
+    return (
+        f"{name:24} {scores.accuracy:8.4f} {scores.top2_accuracy:6.3f} {scores.macro_recall:13.4f}"
+        f" {scores.macro_f1:9.4f} {scores.ece:6.3f} {scores.n:6d}"
+    )

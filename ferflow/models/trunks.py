@@ -1,0 +1,259 @@
+"""What lies between the image and the linear head, written in Keras 3 alone so that any of its backends can train it.
+
+A trunk takes grey levels 0..255, (N, S, S, 1), brings them to the range it likes, and gives features (N, D).
+Rescaling is part of the network, so that training, Keras and ONNX cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ferflow.errors import OptionsError
+
+KerasTensor = Any
+
+CONTRAST_FLOOR = 8.0
+"""Added to the standard deviation (grey levels of 255), so that a flat crop's noise is not blown up."""
+
+BATCH_NORM_MOMENTUM = 0.95
+"""An epoch has some 200 steps: statistics over the last 20 follow the weights closely enough."""
+
+RANDOM = "none"
+"""`Network.backbone` of a backbone that starts from random weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What shapes a network apart from its recipe."""
+
+    classes: int = 7
+    """Outputs, in the order of the card's labels."""
+    input_size: int | None = 48
+    """Side of the square grayscale input, pixels; None takes any, to train on small images first."""
+    two_heads: bool = False
+    """Train a second linear head on annotators' votes beside the one for labels."""
+    dropout: float = 0.0
+    """Share of features dropped while training, where the trunk says; it leaves no trace in the weights."""
+    compute: str = "float32"
+    """Keras dtype policy of the trunk; heads stay float32."""
+    backbone: str = RANDOM
+    """Weights a `Backbone` starts from: "none", "imagenet" (Keras downloads them), or a path of an h5 file."""
+
+
+Trunk = Callable[[KerasTensor, Network], KerasTensor]
+
+
+@dataclass(frozen=True, slots=True)
+class ResNet:
+    """A plain post-activation residual trunk: its batch norms can be folded into the convolutions."""
+
+    widths: tuple[int, ...]
+    """Channels of each stage; every stage after the first halves height and width."""
+    blocks: tuple[int, ...]
+    """Basic blocks (two 3x3 convolutions) of each stage."""
+    stem: int = 3
+    """Side of the first convolution, pixels."""
+    stem_strides: int = 1
+    """2 starts at half size: the first stage of a full-size stem costs most of the training time on a CPU."""
+
+    def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
+        """Turn an image into pooled features (N, widths[-1])."""
+        dtype = network.compute
+        x = _conv(
+            standardised(image),
+            self.widths[0],
+            kernel=self.stem,
+            strides=self.stem_strides,
+            name="stem",
+            dtype=dtype,
+        )
+        for stage, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            for block in range(blocks):
+                halve = stage > 0 and block == 0
+                x = _basic_block(x, width, halve=halve, name=f"stage{stage}_block{block}", dtype=dtype)
+        return _pooled(x, network)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """Blocks of convolutions, each ending in a 2x2 max pool, then dense layers: the networks of the early papers."""
+
+    blocks: tuple[tuple[int, ...], ...]
+    """Channels of the convolutions of each block."""
+    dense: tuple[int, ...]
+    """Units of the dense layers; dropout comes after each."""
+    kernel: int = 3
+    """Side of the convolutions, pixels."""
+    stem: int = 0
+    """Channels of a 5x5 convolution at stride 2 that comes first; 0: none."""
+    norm: bool = False
+    """A batch norm before every activation."""
+    block_dropout: float = 0.0
+    """Dropped after each block."""
+    scale: Literal["unit", "standardised"] = "unit"
+    """Grey levels divided by 255, or each image brought to mean 0 and about unit contrast."""
+
+    def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
+        """Turn an image into the features of the last dense layer (N, dense[-1])."""
+        from keras import layers
+
+        dtype = network.compute
+        x = standardised(image) if self.scale == "standardised" else _unit(image)
+        if self.stem:
+            x = self._conv(x, self.stem, dtype, name="stem", kernel=5, strides=2)
+        for i, widths in enumerate(self.blocks):
+            for k, width in enumerate(widths):
+                x = self._conv(x, width, dtype, name=f"block{i}_{k}", kernel=self.kernel)
+            x = layers.MaxPooling2D(2, name=f"block{i}_pool", dtype=dtype)(x)
+            x = _dropped(x, self.block_dropout, f"block{i}_dropout", dtype)
+        x = layers.Flatten(name="flat", dtype=dtype)(x)
+        for i, units in enumerate(self.dense):
+            x = self._dense(x, units, dtype, name=f"dense{i}")
+            x = _dropped(x, network.dropout, f"dense{i}_dropout")
+        return x
+
+    def _conv(
+        self, x: KerasTensor, width: int, dtype: str, *, name: str, kernel: int, strides: int = 1
+    ) -> KerasTensor:
+        from keras import layers
+
+        if self.norm:
+            return _conv(x, width, kernel=kernel, strides=strides, name=name, dtype=dtype)
+        x = layers.Conv2D(
+            width, kernel, strides, padding="same", kernel_initializer="he_normal", name=f"{name}_conv",
+            dtype=dtype,
+        )(x)  # fmt: skip
+        return layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
+
+    def _dense(self, x: KerasTensor, units: int, dtype: str, *, name: str) -> KerasTensor:
+        from keras import layers
+
+        x = layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=dtype)(x)
+        return layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A network of `keras.applications` for colour photographs, pooled, with a head of tanh layers of its own."""
+
+    application: str
+    """Its name in `keras.applications`."""
+    side: int = 48
+    """What the crop is enlarged to, pixels."""
+    scale: float = 1.0
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Grey levels times `scale` plus these, one per colour channel, as its ImageNet weights expect."""
+    dense: tuple[int, ...] = (256, 128)
+    """Units of the tanh layers."""
+
+    def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
+        """Turn an image into the features of the last dense layer (N, dense[-1])."""
+        import keras
+        from keras import layers
+
+        x = image
+        if self.side != network.input_size:
+            x = layers.Resizing(self.side, self.side, name="enlarged", dtype="float32")(x)
+        x = layers.Concatenate(name="colour", dtype="float32")([x, x, x])
+        x = layers.Rescaling(self.scale, list(self.offset), name="rescaled", dtype="float32")(x)
+        make = getattr(keras.applications, self.application)
+        with _policy(network.compute):
+            x = self._features(make, x, network.backbone)
+        x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
+        for i, units in enumerate(self.dense):
+            x = layers.Dense(units, activation="tanh", name=f"dense{i}", dtype="float32")(x)
+            x = _dropped(x, network.dropout, f"dense{i}_dropout")
+        return x
+
+    def _features(self, make: Callable[..., Any], x: KerasTensor, weights: str) -> KerasTensor:
+        # Weights alone are ever loaded, into a network that Keras builds from its own code.
+        try:
+            return make(
+                include_top=False, weights=None if weights == RANDOM else weights, input_tensor=x
+            ).output
+        except Exception as error:  # downloads, h5py and Keras each have their own
+            if weights == RANDOM:
+                raise
+            raise OptionsError(
+                f"{self.application}: weights {weights!r} cannot be had ({type(error).__name__}). "
+                f"Give the path of an h5 file without its top, or {RANDOM!r} to start from random weights."
+            ) from error
+
+
+def standardised(image: KerasTensor) -> KerasTensor:
+    """Give every image mean 0 and about unit contrast: lighting differs more between videos than faces do."""
+    from keras import ops
+
+    centred = image - ops.mean(image, axis=(1, 2, 3), keepdims=True)
+    deviation = ops.sqrt(ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True))
+    return centred / (deviation + CONTRAST_FLOOR)
+
+
+def _unit(image: KerasTensor) -> KerasTensor:
+    from keras import layers
+
+    return layers.Rescaling(1 / 255, name="unit", dtype="float32")(image)
+
+
+def _pooled(x: KerasTensor, network: Network) -> KerasTensor:
+    from keras import layers
+
+    x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
+    return _dropped(x, network.dropout, "dropout")
+
+
+def _dropped(x: KerasTensor, share: float, name: str, dtype: str = "float32") -> KerasTensor:
+    from keras import layers
+
+    return layers.Dropout(share, name=name, dtype=dtype)(x) if share else x
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Build layers that take no dtype under another Keras dtype policy."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _conv(
+    x: KerasTensor, width: int, *, name: str, dtype: str, kernel: int = 3, strides: int = 1, relu: bool = True
+) -> KerasTensor:
+    """Convolution without bias, batch norm and, unless told otherwise, a ReLU."""
+    from keras import layers
+
+    x = layers.Conv2D(
+        width,
+        kernel,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+        dtype=dtype,
+    )(x)
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm", dtype=dtype)(x)
+    return layers.ReLU(name=f"{name}_relu", dtype=dtype)(x) if relu else x
+
+
+def _basic_block(x: KerasTensor, width: int, *, halve: bool, name: str, dtype: str) -> KerasTensor:
+    """Two 3x3 convolutions around which the input is added; `halve` pools both paths by two first."""
+    from keras import layers
+
+    shortcut = x
+    if halve:
+        # Averaging both paths, rather than striding, throws no pixel away and is as fast in every runtime.
+        x = layers.AveragePooling2D(2, name=f"{name}_pool", dtype=dtype)(x)
+        shortcut = _conv(x, width, kernel=1, relu=False, name=f"{name}_shortcut", dtype=dtype)
+    y = _conv(x, width, name=f"{name}_a", dtype=dtype)
+    y = _conv(y, width, relu=False, name=f"{name}_b", dtype=dtype)
+    y = layers.Add(name=f"{name}_add", dtype=dtype)([y, shortcut])
+    return layers.ReLU(name=f"{name}_relu", dtype=dtype)(y)

@@ -1,0 +1,96 @@
+"""How many faces a second each form of a model classifies on the CPU, and how well int8 keeps to float32.
+
+    python -m ferflow.jobs.bench_classify [--model NAME|PATH] [--threads 2] [--data fer2013.npz] [--usage PublicTest]
+
+All forms run the same weights in this one process, in turns, so that a busy machine slows them alike; the best turn of
+each counts. Images are noise unless a data set is given, which also gives accuracy and macro recall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ferflow.classify import OnnxClassifier
+from ferflow.models.cards import ModelCard
+from ferflow.models.dataset import load
+from ferflow.models.evaluate import FloatArray, UInt8Array, evaluate, predict
+from ferflow.models.labelled import as_classes
+from ferflow.models.registry import DEFAULT_MODEL, resolve
+
+Form = Callable[[UInt8Array], FloatArray]
+
+
+def forms(card: ModelCard, threads: int) -> dict[str, Form]:
+    """Every form of the model that can run here, TensorFlow in float32 last."""
+    found: dict[str, Form] = {}
+    if card.is_int8:
+        found["onnx int8"] = OnnxClassifier(card, threads=threads)
+    found["onnx float32"] = OnnxClassifier(card, threads=threads, weights=card.float_file)
+    if "keras" in card.files:
+        import tensorflow as tf
+
+        from ferflow.classify import KerasClassifier
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        found["tensorflow float32"] = KerasClassifier(card)
+    return found
+
+
+def rates(found: dict[str, Form], images: UInt8Array, batch: int, turns: int) -> dict[str, list[float]]:
+    """Faces per second of each form in each turn."""
+    measured: dict[str, list[float]] = {name: [] for name in found}
+    for form in found.values():
+        predict(form, images[:batch], batch)
+    for _ in range(turns):
+        for name, form in found.items():
+            began = time.perf_counter()
+            predict(form, images, batch)
+            measured[name].append(len(images) / (time.perf_counter() - began))
+    return measured
+
+
+def main() -> None:
+    """Print a line per form."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--faces", type=int, default=2048, help="how many in a turn")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--usage", default="PublicTest")
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    card = resolve(arguments.model)
+    faces = None if arguments.data is None else load(arguments.data, arguments.usage)
+    noise = np.random.default_rng(0).integers(0, 256, (arguments.faces, 48, 48), dtype=np.uint8)
+    images = noise if faces is None else faces.images[: arguments.faces]
+    found = forms(card, arguments.threads)
+    measured = rates(found, images, arguments.batch, arguments.turns)
+    base = np.array(measured[list(found)[-1]])
+    sizes = {"onnx int8": "onnx", "onnx float32": card.float_file, "tensorflow float32": "keras"}
+    print(
+        f"{card.name} ({card.recipe}), batches of {arguments.batch}, {arguments.threads} threads, {len(images)} faces"
+    )
+    for name, rate in measured.items():
+        ratio = float(np.median(np.array(rate) / base))
+        size = card.path(sizes[name]).stat().st_size / 1e6
+        line = f"{name:20} {max(rate):7.0f} faces/s   {ratio:5.2f} x {list(found)[-1]}   {size:5.2f} MB"
+        if faces is not None:
+            truth = as_classes(faces.labels, card.labels, card.merged)
+            kept = truth >= 0
+            scores = evaluate(predict(found[name], faces.images[kept]), truth[kept], card.labels)
+            line += f"   accuracy {scores.accuracy:.4f}   macro recall {scores.macro_recall:.4f}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
