@@ -16,6 +16,7 @@ from ferflow.errors import FerflowError, ModelError
 from ferflow.jobs.work import Work
 from ferflow.tasks import TaskReport
 
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The models are loaded."""

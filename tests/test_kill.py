@@ -24,7 +24,8 @@ def forker(tmp_path_factory):
     """Runs over six small videos, each in a process of its own: `forker(out, pages=, workers=, kill=, at=)`."""
     folder = tmp_path_factory.mktemp("six")
     videos = [
-        write_video(folder / f"{name}.mp4", face_frames(4 + n, size=(128, 96))) for n, name in enumerate("abcdef")
+        write_video(folder / f"{name}.mp4", face_frames(4 + n, size=(128, 96)))
+        for n, name in enumerate("abcdef")
     ]
     command = [sys.executable, "-m", "tests.killing", *map(str, videos)]
     root = Path(__file__).parents[1]

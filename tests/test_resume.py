@@ -35,7 +35,10 @@ def stand_in(monkeypatch, tools):
 @pytest.fixture
 def two(tmp_path):
     """Two short videos."""
-    return [write_video(tmp_path / f"{name}.mp4", face_frames(n, size=(128, 96))) for name, n in (("a", 5), ("b", 7))]
+    return [
+        write_video(tmp_path / f"{name}.mp4", face_frames(n, size=(128, 96)))
+        for name, n in (("a", 5), ("b", 7))
+    ]
 
 
 def statuses(report) -> list[str]:
@@ -235,7 +238,9 @@ def test_fail_fast_begins_nothing_after_a_failure_and_says_so(tmp_path, two):
     assert "stopped at the first failure" in report.videos[2].error
     assert [entry["status"] for entry in run_file(out)["videos"]] == ["done", "failed", "skipped"]
     assert statuses(run([two[0], two[1]], out, pages=False)) == ["skipped", "done"]
-    assert {entry["status"] for entry in run_file(out)["videos"] if entry["source"] == str(two[1])} == {"done"}
+    assert {entry["status"] for entry in run_file(out)["videos"] if entry["source"] == str(two[1])} == {
+        "done"
+    }
 
 
 @pytest.mark.parametrize(("workers", "retries"), [(0, 1), (1, -1)])
