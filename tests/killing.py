@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import ferflow.dashboards  # noqa: F401 - before the fork, so that no run pays for it
-from ferflow.jobs import crew, run as jobs_run
+from ferflow.jobs import crew
+from ferflow.jobs import run as jobs_run
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 

@@ -1,4 +1,4 @@
-"""Ctrl+C, SIGTERM and a closed terminal: out in two seconds, nothing half-written, and a line that says how to go on."""
+"""Ctrl+C, SIGTERM and a closed terminal: out in two seconds, nothing half-written, and a line about how to go on."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def interrupted(
     process.wait(60)
     took = time.monotonic() - started
     told = process.communicate()
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
     return subprocess.CompletedProcess(command, process.returncode, *told), took
 

@@ -58,9 +58,10 @@ class Seen(Silent):
         if task.source.name == self._victim and self._times:
             # Of two workers, the one that writes this video's tables.
             for process in workers_of(os.getpid()):
-                if any(f"/.{Path(self._victim).stem}-" in file.path for file in process.open_files()):
-                    process.kill()
-                    self._times -= 1
+                with contextlib.suppress(psutil.Error):
+                    if any(f"/.{Path(self._victim).stem}-" in file.path for file in process.open_files()):
+                        process.kill()
+                        self._times -= 1
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
