@@ -40,13 +40,18 @@ Reports = Generator[tuple[VideoTask, TaskReport], None, None]
 def reports_of_crew(tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener) -> Reports:
     """Analyse videos in worker processes, the longest first; reports come as videos end. See `Engine`."""
     size = min(processes, len(tasks))
-    threads = max(1, (work.options.threads or available_cpus()) // max(size, 1))
+    threads = thread_share(work.options.threads or available_cpus(), size)
     crew = _Crew(replace(work, options=work.options.updated(threads=threads)))
     try:
         crew.hire(size)
         yield from crew.reports(longest_first(tasks), listener)
     finally:
         crew.dismiss()
+
+
+def thread_share(threads: int, workers: int) -> int:
+    """Threads of each worker, so that all of them together are no more than there should be."""
+    return max(1, threads // max(workers, 1))
 
 
 def longest_first(tasks: Sequence[VideoTask]) -> list[VideoTask]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ferflow.cpus import available_cpus
 from ferflow.errors import OptionsError
+from ferflow.jobs.crew import thread_share
 from ferflow.jobs.listen import Listener
 from ferflow.jobs.work import Work
 from ferflow.tasks import TaskReport, VideoTask
@@ -44,7 +45,7 @@ def _reports(
     ray: Any, tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
 ) -> Generator[tuple[VideoTask, TaskReport], None, None]:
     n_actors = max(1, min(len(tasks), processes or int(ray.cluster_resources().get("CPU", 1))))
-    threads = max(1, available_cpus() // n_actors)
+    threads = thread_share(work.options.threads or available_cpus(), n_actors)
     work = replace(work, options=work.options.updated(threads=threads))
     worker = ray.remote(num_cpus=1)(_Worker)
     idle = [worker.remote(work) for _ in range(n_actors)]

@@ -6,12 +6,10 @@ import json
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +31,7 @@ def test_help_names_every_option_with_its_meaning():
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
         "--dry-run", "--verbose", "--quiet", "--job", "--sequence-fps", "--threads", "--engine",
+        "--workers", "--retries", "--fail-fast", "--progress", "--log-file",
     ):  # fmt: skip
         assert re.search(rf"{option}\b.*\w{{3,}}", told), option
 
@@ -121,6 +120,10 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--detector", "mtcnn"], "mtcnn", 2),
         (["--job", "gone.toml"], "gone.toml", 2),
         (["--backend", "onnx", "--device", "gpu"], "keras", 2),
+        (["--workers", "0"], "workers", 2),
+        (["--retries", "-1"], "retries", 2),
+        (["--progress", "xml"], "xml", 2),
+        (["--log-file", "/nowhere/at/all.log"], "cannot be written", 2),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, told, code):
@@ -136,23 +139,6 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video):
     assert re.search(r"^analyse +\S*face\.mp4", done.stdout, re.MULTILINE)
     assert re.search(r"^cannot .*gone\.mp4: no such file", done.stdout, re.MULTILINE)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on_and_leaves_no_half_file(tmp_path, number):
-    video = write_video(tmp_path / "long.mp4", face_frames(900, size=(640, 360), step=1))
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "ferflow", "analyze", str(video), "-o", str(out), "--no-report"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(out.glob("frames/.*.tmp")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert "same command does the rest" in told
-    assert not list(out.rglob("*.tmp"))
-    assert not list(out.rglob("*.parquet"))
 
 
 def test_the_job_file_and_the_command_line_meet(tmp_path, face_video):

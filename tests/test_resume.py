@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -50,7 +51,7 @@ def run_file(out: Path) -> dict:
 
 
 def test_a_source_that_was_exchanged_is_not_mixed_in_and_costs_nobody_else(tmp_path, two):
-    a, b = two
+    a, _ = two
     out = tmp_path / "out"
     first = run(two, out, pages=False)
     write_video(a, face_frames(9, size=(128, 96)))
@@ -66,7 +67,7 @@ def test_a_source_that_was_exchanged_is_not_mixed_in_and_costs_nobody_else(tmp_p
 
 
 def test_overwriting_replaces_the_results_of_the_old_content_under_its_old_id(tmp_path, two):
-    a, b = two
+    a, _ = two
     out = tmp_path / "out"
     old = run(two, out).videos[0].video_id
     write_video(a, face_frames(9, size=(128, 96)))
@@ -107,7 +108,7 @@ def test_a_copy_with_other_times_is_the_same_source(tmp_path, two):
 
 
 def test_a_moved_file_makes_room_for_another_of_its_name(tmp_path, two):
-    a, b = two
+    a, _ = two
     out = tmp_path / "out"
     run([a], out, pages=False)
     (tmp_path / "archive").mkdir()
@@ -136,7 +137,7 @@ def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):
 
 
 def test_a_file_that_is_still_being_written_fails(tmp_path, two):
-    a, b = two
+    a, _ = two
 
     class Writer(Silent):
         def started(self, task):
@@ -287,21 +288,26 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+def filled(disk: Path) -> Path:
+    """Write a file until nothing more fits."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
+
+
 def test_a_full_disk_stops_the_run_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path, two, small_disk):
     a, b = two
     out = small_disk / "out"
     run([a], out, AnalyzeOptions(), pages=False)
     before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
-    filler = small_disk / "filler"
-    with pytest.raises(OSError), filler.open("wb") as file:  # noqa: PT011 - whichever write is the last
-        while True:
-            file.write(b"x" * 4096)
-            file.flush()
+    filler = filled(small_disk)
     with pytest.raises(RecordsError, match="space") as told:
         run([a, b], out, pages=False)
     assert "\n" not in str(told.value)
     assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
-    assert not [path for path in out.rglob("*.tmp")]
+    assert not list(out.rglob("*.tmp"))
     filler.unlink()
     report = run([a, b], out, pages=False)
     assert statuses(report) == ["skipped", "done"]
@@ -315,10 +321,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_video_says_so(tmp_path, two, sm
     class Filler(Silent):
         def progress(self, task, seconds, of_seconds):
             if task.source == b and not (small_disk / "filler").exists():
-                with pytest.raises(OSError), (small_disk / "filler").open("wb") as file:  # noqa: PT011
-                    while True:
-                        file.write(b"x" * 4096)
-                        file.flush()
+                filled(small_disk)
 
     with pytest.raises(RecordsError, match="no space left") as told:
         run([a, b], out, pages=False, listener=Filler())

@@ -1,0 +1,72 @@
+"""How many videos side by side gain: the same videos with one worker of one thread, and with several.
+
+    python -m ferflow.jobs.bench_workers [--workers 1 2] [--videos 8] [--seconds 20] [--size 640x360] [--rounds 3]
+
+The sample clip is drawn once and analysed under as many names as there are videos. The settings take turns, and the
+median of the rounds counts, so that what else the machine does weighs on all alike. Start-up is part of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ferflow.sample import draw_sample
+
+
+def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[float, float]:
+    """Wall and CPU seconds of one run, all its processes together."""
+    command = [
+        sys.executable, "-m", "ferflow", "analyze", str(videos), "-o", str(out), "-q", "--no-report",
+        "--workers", str(workers), "--threads", str(threads),
+    ]  # fmt: skip
+    started, before = time.perf_counter(), os.times()
+    subprocess.run(command, check=True)
+    after = os.times()
+    shutil.rmtree(out)
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - started, cpu
+
+
+def main() -> None:
+    """Print a line per number of workers."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--videos", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    width, height = (int(side) for side in arguments.size.split("x"))
+    # (workers, threads of all of them): one thread each, and one worker with as many threads as the most have.
+    settings = [(workers, workers) for workers in arguments.workers] + [(1, max(arguments.workers))]
+    times: dict[tuple[int, int], list[tuple[float, float]]] = {setting: [] for setting in settings}
+    with tempfile.TemporaryDirectory() as folder:
+        videos, clip = Path(folder) / "videos", Path(folder) / "clip.mp4"
+        draw_sample(clip, seconds=arguments.seconds, size=(width, height))
+        videos.mkdir()
+        for number in range(arguments.videos):
+            shutil.copy(clip, videos / f"{number}.mp4")
+        for _ in range(arguments.rounds):
+            for setting in settings:
+                times[setting].append(seconds_for(videos, Path(folder) / "out", *setting))
+    first = statistics.median(wall for wall, _ in times[settings[0]])
+    for (workers, threads), measured in times.items():
+        wall, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
+        print(
+            f"{workers} workers, {threads} threads in all: {wall:6.1f} s, {cpu:6.1f} CPU s, "
+            f"{cpu / wall:4.2f} CPUs busy, {first / wall:4.2f} times as fast as the first"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""`ferflow doctor`: what is wrong is found and said, with what to do; what is right is not called wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ferflow import doctor, machine
+from ferflow.doctor import Finding, examine_machine, guarded
+from ferflow.errors import ModelError, RecordsError
+from ferflow.files import temporary
+from ferflow.folder import held
+from ferflow.folder_checks import examine_folder, repair
+from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
+from ferflow.plan import plan
+from ferflow.records import RecordPaths
+from tests.conftest import face_frames, write_video
+from tests.test_cli import ferflow
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tools):
+    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
+    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+
+
+@pytest.fixture
+def out(tmp_path, stand_in) -> Path:
+    """A folder with two finished videos and one failure."""
+    videos = [
+        write_video(tmp_path / f"{name}.mp4", face_frames(4 + n, size=(128, 96)))
+        for n, name in enumerate("ab")
+    ]
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    run([*videos, tmp_path / "notes.mp4"], tmp_path / "out", pages=False)
+    return tmp_path / "out"
+
+
+def problems(findings) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "problem"]
+
+
+def test_this_machine_is_fit_and_the_self_test_shows_it():
+    done = ferflow("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PROBLEM" not in done.stdout
+    assert re.search(r"self-test: 60 frames, \d+ faces, tables and page in [\d.]+ s", done.stdout)
+    for word in (
+        "Python 3",
+        "onnxruntime",
+        "CPUs",
+        "GiB of memory",
+        "GPU",
+        "FFmpeg",
+        "model default",
+        "yunet",
+    ):
+        assert word in done.stdout
+
+
+def test_each_finding_says_what_to_do(monkeypatch):
+    """A machine that lacks everything."""
+    monkeypatch.setattr(doctor, "available_memory", lambda: 100 << 20)
+    monkeypatch.setattr(doctor, "cpu_features", lambda: {"sse2"})
+    monkeypatch.setattr(doctor, "_DECODERS", ("h264", "no_such_codec"))
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("ferflow.yunet.SHA256", "0" * 64)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=99", "no-such-package>=1"])
+    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    found = list(examine_machine())
+    told = {finding.what: finding.remedy for finding in found if finding.level != "fine"}
+    for part, remedy in (
+        ("100 MiB", "Close"), ("no AVX2", "another machine"), ("no_such_codec", "pip install"),
+        ("is not 000000000000", "Do as it says"), ("is not >=99", "pip install 'numpy>=99'"),
+        ("no-such-package is not installed", "pip install 'no-such-package>=1'"),
+    ):  # fmt: skip
+        if part == "100 MiB":
+            part = "0.1 GiB of memory free"
+        (what,) = [what for what in told if part in what]
+        assert remedy in told[what]
+    assert len(problems(found)) == 5
+
+
+def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
+    def broken():
+        yield Finding("fine", "so far")
+        raise RuntimeError("a library is broken")
+
+    def altered():
+        raise ModelError("default.onnx: altered")
+        yield
+
+    assert [finding.level for finding in guarded(broken)] == ["fine", "problem"]
+    (finding,) = guarded(altered)
+    assert "default.onnx: altered" in finding.what
+
+
+def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    free = machine.available_memory()
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.available_memory() > free // 2
+    (tmp_path / "memory.max").write_text(f"{100 << 20}\n")
+    (tmp_path / "memory.current").write_text(f"{90 << 20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 1\ninactive_file {20 << 20}\n")
+    assert machine.available_memory() == 30 << 20
+
+
+def test_a_whole_folder_is_called_whole(out):
+    found = list(examine_folder(out))
+    assert not problems(found)
+    assert any("2 videos with whole tables" in finding.what for finding in found)
+    assert any("1 inputs failed" in finding.what for finding in found)
+    assert repair(out) == []
+
+
+def run_file(out: Path) -> dict:
+    run = json.loads((out / "run.json").read_text())
+    for entry in run["videos"]:
+        for name in ("seconds", "source"):  # a footer knows the absolute path, and nobody how long it took
+            del entry[name]
+    return {name: run[name] for name in ("options", "model", "detector", "videos", "schema_version")}
+
+
+@pytest.mark.parametrize("damage", ["missing", "half", "no object", "not fitting"])
+def test_run_json_is_made_again_from_the_tables(out, damage, tmp_path):
+    path = out / "run.json"
+    before, text = run_file(out), path.read_text()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "not fitting":
+        run = json.loads(text)
+        run["videos"] = [dict(run["videos"][0], video_id="gone-0123abcd"), run["videos"][2]]
+        path.write_text(json.dumps(run))
+    else:
+        path.write_text({"half": text[: len(text) // 2], "no object": "[]"}[damage])
+    (problem,) = problems(examine_folder(out))
+    assert "--repair" in problem.remedy
+    done = repair(out)
+    assert any("made again from the tables of 2 videos" in line for line in done)
+    assert not problems(examine_folder(out))
+    after = run_file(out)
+    finished = {name: value for name, value in before.items() if name != "videos"}
+    assert {name: value for name, value in after.items() if name != "videos"} == finished
+    assert [entry for entry in after["videos"] if entry["status"] == "done"] == before["videos"][:2]
+    kept_failure = damage == "not fitting"  # a file that can be read still knows who failed
+    assert [entry["status"] for entry in after["videos"][2:]] == ["failed"] * kept_failure
+    assert (out / "run.json.broken").exists() == (damage in ("half", "no object"))
+    videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    assert all(task.is_finished for task in plan(videos, out, AnalyzeOptions()))
+
+
+def test_leftovers_are_told_and_removed(out):
+    part = temporary(RecordPaths(out, "gone-0123abcd").frames)
+    part.write_bytes(b"half")
+    assert any("1 files of a run that was cut short" in finding.what for finding in examine_folder(out))
+    assert part.exists()
+    assert repair(out) == ["removed 1 files of a run that was cut short"]
+    assert not part.exists()
+
+
+def test_a_table_that_lost_its_end_or_its_rows_is_found(out):
+    faces = sorted((out / "faces").iterdir())
+    faces[0].write_bytes(faces[0].read_bytes()[:-100])
+    frames = RecordPaths(out, faces[1].stem).frames
+    footer = pq.read_metadata(frames).metadata
+    pq.write_table(pq.read_table(frames).slice(0, 2).replace_schema_metadata(footer), frames)
+    told = [finding.what for finding in problems(examine_folder(out))]
+    assert any("not a table written by ferflow" in what for what in told)
+    assert any("2 rows, its footer says 5" in what for what in told), told
+    assert all(finding.remedy for finding in problems(examine_folder(out)))
+
+
+def test_mixed_results_are_found(out, tmp_path, stand_in):
+    run([tmp_path / "a.mp4"], tmp_path / "other", AnalyzeOptions(every=2), pages=False)
+    for room in ("frames", "faces", "timeline"):
+        for path in (tmp_path / "other" / room).iterdir():
+            path.rename(out / room / f"x-{path.name}")
+    assert any("2 different sets of options" in finding.what for finding in problems(examine_folder(out)))
+
+
+def test_a_run_under_way_is_not_disturbed(out):
+    with held(out):
+        assert any("under way" in finding.what for finding in examine_folder(out))
+        with pytest.raises(RecordsError, match="another ferflow"):
+            repair(out)
+
+
+def test_the_command_tells_by_its_exit_code(out):
+    assert ferflow("doctor", out).returncode == 0
+    (out / "run.json").write_text("{")
+    broken = ferflow("doctor", out)
+    assert broken.returncode == 5
+    assert re.search(r"PROBLEM .*run\.json cannot be read\n +-> ferflow doctor .* --repair", broken.stdout)
+    mended = ferflow("doctor", out, "--repair")
+    assert mended.returncode == 0
+    assert "made again from the tables of 2 videos" in mended.stdout
+    assert ferflow("doctor", out / "nowhere").returncode == 5
+    assert ferflow("doctor", "--repair").returncode == 2

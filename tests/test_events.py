@@ -1,0 +1,119 @@
+"""Progress for programs: each line on stderr is an event of the documented schema."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from ferflow.events import Events
+from ferflow.tasks import TaskReport
+from tests.conftest import face_frames, write_video
+from tests.test_cli import ROOT, ferflow
+
+SCHEMA = json.loads((ROOT / "docs" / "progress.schema.json").read_text(encoding="utf-8"))
+
+
+def events_of(stderr: str) -> list[dict]:
+    """Every line as an event; a line that is none, or of no known shape, fails the test."""
+    events = [json.loads(line) for line in stderr.splitlines()]
+    for event in events:
+        jsonschema.validate(event, SCHEMA, jsonschema.Draft202012Validator)
+    return events
+
+
+def test_the_schema_is_one_and_covers_what_is_documented():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    named = {shape["properties"]["event"]["const"] for shape in SCHEMA["oneOf"]}
+    assert named == set(SCHEMA["properties"]["event"]["enum"])
+    docs = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in docs for name in named)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"event": "started", "time": "now"}, SCHEMA)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_is_told_event_by_event(tmp_path, face_video, workers):
+    other = write_video(tmp_path / "other.mp4", face_frames(12))
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    inputs = [face_video, other, tmp_path / "notes.mp4"]
+    out = tmp_path / "out"
+    done = ferflow("analyze", *inputs, "-o", out, "--no-report", "--progress", "json", "--workers", workers)
+    assert done.returncode == 10
+    events = events_of(done.stderr)
+    assert done.stdout == ""
+    kinds = [event["event"] for event in events]
+    assert (kinds[0], kinds[-1]) == ("planned", "finished")
+    assert (events[0]["n_inputs"], events[0]["n_pending"]) == (3, 3)
+    for video in (face_video, other):
+        mine = [event for event in events if event.get("source") == str(video)]
+        assert [event["event"] for event in mine][:2] == ["started", "progress"]
+        assert mine[-1]["event"] == "ended"
+        assert (mine[-1]["status"], mine[-1]["n_faces"]) == ("done", mine[-1]["n_frames"])
+        seconds = [event["seconds"] for event in mine if event["event"] == "progress"]
+        assert seconds == sorted(set(seconds))
+        assert 0 < seconds[-1] <= mine[-1]["duration_s"]
+    assert events[-1]["counts"] == {"done": 2, "failed": 1}
+    assert events[-1]["exit_code"] == 10
+    again = events_of(ferflow("analyze", face_video, "-o", out, "--no-report", "--progress", "json").stderr)
+    assert [event["event"] for event in again] == ["planned", "ended", "finished"]
+    assert again[1]["status"] == "skipped"
+
+
+def test_what_stops_a_run_is_the_last_event(tmp_path, face_video):
+    out = tmp_path / "out"
+    done = ferflow("analyze", face_video, "-o", out, "--model", "nonsense", "--progress", "json")
+    (event,) = events_of(done.stderr)
+    assert (event["event"], event["exit_code"], done.returncode) == ("failed", 4, 4)
+    assert "'nonsense' is no model" in event["message"]
+
+
+def test_hostile_names_and_warnings_stay_inside_their_line():
+    stream = io.StringIO()
+    events = Events(stream)
+    logger = logging.Logger("ferflow.test")
+    logger.addHandler(events)
+    logger.warning("two\nlines \u2028 and a %s", "name\udcff")
+    events.ended(TaskReport(source="a\nb\udcff.mp4", status="failed", error="no\r\n", failure="input"))
+    told = events_of(stream.getvalue())
+    assert stream.getvalue().isascii()
+    assert told[0]["message"].startswith("two\nlines")
+    assert told[1]["source"] == "a\nb\udcff.mp4"
+
+
+def test_the_log_file_is_appended_to_and_holds_what_the_screen_does_not(tmp_path, face_video):
+    log = tmp_path / "run.log"
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    for _ in range(2):
+        done = ferflow(
+            "analyze", face_video, tmp_path / "notes.mp4", "-o", tmp_path / "out", "--log-file", log, "-q"
+        )
+        assert len(done.stderr.splitlines()) == 1
+    lines = log.read_text().splitlines()
+    assert sum("2 inputs" in line for line in lines) == 2
+    assert sum(f"started {face_video}" in line for line in lines) == 1
+    assert sum("failed" in line and "not a video" in line for line in lines) == 2
+    assert all(Path(line.split()[0]) for line in lines)
+
+
+def test_a_fault_of_ours_is_one_line_and_its_trace_is_in_the_log(tmp_path, face_video):
+    import subprocess
+    import sys
+
+    log = tmp_path / "run.log"
+    argv = ["ferflow", "analyze", str(face_video), "-o", str(tmp_path / "out"), "--log-file", str(log)]
+    code = (
+        "import sys, ferflow.jobs.run as r\n"
+        "def plan(*a, **k): raise RuntimeError('a bug')\n"
+        f"r.plan = plan\nsys.argv = {argv!r}\n"
+        "from ferflow.cli import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "unexpected RuntimeError: a bug" in done.stderr.splitlines()[-1]
+    assert "Traceback" in log.read_text()

@@ -1,0 +1,142 @@
+"""Ctrl+C, SIGTERM and a closed terminal: out in two seconds, nothing half-written, and a line about how to go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ferflow.jobs.bench_memory import repeated
+from tests.conftest import face_frames, write_video
+
+
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory):
+    """Twenty minutes, as two seconds again and again."""
+    folder = tmp_path_factory.mktemp("long")
+    clip = write_video(folder / "clip.mp4", face_frames(50, size=(320, 180), step=1))
+    repeated(clip, folder / "long.mp4", 20 * 60)
+    return folder / "long.mp4"
+
+
+def lock_is_there(out: Path) -> bool:
+    """From here on it plans and loads the models."""
+    return (out / ".ferflow.lock").exists()
+
+
+def tables_are_begun(out: Path) -> bool:
+    return bool(list(out.glob("frames/.*.tmp")))
+
+
+def interrupted(
+    command: list[object], out: Path, when: Callable[[Path], bool], number: int, *, group: bool = False
+) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Start ferflow, signal it when something is so; how it ended, and seconds from the signal to the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ferflow", *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Whoever runs the tests in the background ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not when(out) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    started = time.monotonic()
+    # A terminal signals every process of the group.
+    os.killpg(process.pid, number) if group else process.send_signal(number)
+    process.wait(60)
+    took = time.monotonic() - started
+    told = process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    return subprocess.CompletedProcess(command, process.returncode, *told), took
+
+
+def seconds_allowed() -> float:
+    """Two, on a machine that has time for us."""
+    return 2.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+@pytest.mark.parametrize(
+    ("when", "number", "group", "options"),
+    [
+        (tables_are_begun, signal.SIGINT, False, []),
+        (tables_are_begun, signal.SIGTERM, False, []),
+        (tables_are_begun, signal.SIGHUP, False, []),
+        (lock_is_there, signal.SIGINT, False, []),
+        (tables_are_begun, signal.SIGINT, True, ["--workers", "2"]),
+        (lock_is_there, signal.SIGTERM, False, ["--workers", "2"]),
+        # The decoder skips for minutes and hands nothing on: nobody notices but the clock.
+        (tables_are_begun, signal.SIGINT, False, ["--start", "19:00"]),
+    ],
+    ids=["frames", "term", "hangup", "models", "workers", "workers-loading", "skipping"],
+)
+def test_a_signal_ends_a_run_and_says_how_to_go_on(tmp_path, long_video, when, number, group, options):
+    out, again = tmp_path / "out", tmp_path / "again.mp4"
+    again.symlink_to(long_video)
+    command = ["analyze", long_video, again, "-o", out, "--no-report", *(options or ["--workers", "1"])]
+    done, took = interrupted(command, out, when, number, group=group)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.count("interrupted. What is done is kept; the same command does the rest.") == 1
+    assert "Traceback" not in done.stderr
+    assert took < seconds_allowed(), done.stderr
+    assert not list(out.rglob("*.tmp"))
+    assert not list(out.rglob("*.parquet"))
+
+
+def test_programs_are_told_by_an_event(tmp_path, long_video):
+    out = tmp_path / "out"
+    command = ["analyze", long_video, "-o", out, "--no-report", "--progress", "json"]
+    done, _ = interrupted(command, out, tables_are_begun, signal.SIGTERM)
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["event"], last["exit_code"], done.returncode) == ("failed", 130, 130)
+
+
+def test_a_signal_that_a_library_swallows_ends_the_process_all_the_same(tmp_path):
+    """An exception raised in a destructor is dropped by Python: only the clock is left."""
+    code = (
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "from ferflow.cli.interrupt import interruptible\n"
+        "class Deaf:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01)\n"
+        "left = Path(sys.argv[1])\n"
+        "with interruptible(tell=lambda text: print(text, file=sys.stderr), clean=left.unlink):\n"
+        "    Deaf()\n"
+        "    time.sleep(60)\n"
+    )
+    left = tmp_path / "half.tmp"
+    left.touch()
+    signalled = subprocess.run(
+        [sys.executable, "-c", code, str(left)], capture_output=True, text=True, timeout=30, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert signalled.returncode == 130
+    assert "the same command does the rest" in signalled.stderr
+    assert not left.exists()
+
+
+def test_a_signal_that_was_ignored_on_purpose_stays_ignored(tmp_path):
+    """`nohup ferflow ...` goes on when the terminal is closed."""
+    code = (
+        "import os, signal\n"
+        "from ferflow.cli.interrupt import interruptible\n"
+        "with interruptible(tell=print, clean=lambda: None):\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    print('still here')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "still here\n")
