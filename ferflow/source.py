@@ -191,7 +191,8 @@ class Container:
             if context.name == "mjpeg":
                 # By default it hands out half pictures as whole ones, the rest being what was in memory before.
                 context.options |= {"err_detect": "explode"}
-            context.thread_count = self._threads
+            # The threads of MPEG-4 race for what they patch damage with, and say nothing of it.
+            context.thread_count = 1 if context.name == "mpeg4" else self._threads
             # Threads that share a frame patch over damage without a word, each number of them differently.
             self._stream.thread_type = "FRAME"
         except BaseException:

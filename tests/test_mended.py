@@ -26,7 +26,10 @@ def read(path, **how):
 def corner_of_brightness(luma: np.ndarray) -> tuple[str, str]:
     """Where the bright corner of a picture lies."""
     half_y, half_x = luma.shape[0] // 2, luma.shape[1] // 2
-    upper, left = luma[:half_y].mean() > luma[half_y:].mean(), luma[:, :half_x].mean() > luma[:, half_x:].mean()
+    upper, left = (
+        luma[:half_y].mean() > luma[half_y:].mean(),
+        luma[:, :half_x].mean() > luma[:, half_x:].mean(),
+    )
     return "upper" if upper else "lower", "left" if left else "right"
 
 
@@ -51,7 +54,9 @@ def test_the_display_matrix_is_followed_also_where_it_mirrors(tmp_path, matrix, 
     assert opened.size == ((48, 96) if matrix[0] == 0 else (96, 48))
 
 
-@pytest.mark.parametrize(("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))])
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))]
+)
 def test_exif_orientation_of_stills_is_followed(tmp_path, orientation, size):
     stills(3, suffix=".jpg", orientation=orientation)(tmp_path / "turned")
     stills(3, suffix=".jpg")(tmp_path / "plain")
@@ -88,7 +93,14 @@ def test_an_interlaced_frame_shows_one_moment_and_keeps_its_time(tmp_path):
 # PQ of 0.005, 5, 100 and 203 cd/m2 by SMPTE ST 2084, HLG of reference white by BT.2408: from the standards' own tables.
 @pytest.mark.parametrize(
     ("transfer", "signal", "share_of_white"),
-    [(16, 0.0, 0.0), (16, 0.5081, 100 / 203), (16, 0.5807, 1.0), (16, 1.0, 1.0), (18, 0.0, 0.0), (18, 0.75, 1.0)],
+    [
+        (16, 0.0, 0.0),
+        (16, 0.5081, 100 / 203),
+        (16, 0.5807, 1.0),
+        (16, 1.0, 1.0),
+        (18, 0.0, 0.0),
+        (18, 0.75, 1.0),
+    ],
 )
 def test_hdr_luma_becomes_that_of_sdr(transfer, signal, share_of_white):
     table = sdr_luma(transfer)
@@ -115,7 +127,9 @@ def test_a_film_in_pq_looks_like_the_same_film_in_sdr(tmp_path):
         stream.options = {"x265-params": "log-level=none"}
         tag(stream)
         for _ in range(3):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(gray, format="gray").reformat(format="yuv420p10le")))
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(gray, format="gray").reformat(format="yuv420p10le"))
+            )
         container.mux(stream.encode(None))
     frames, _ = read(path)
     assert frames[0].planes.luma_mean() == pytest.approx(0.561 * 255, abs=4)
@@ -124,7 +138,10 @@ def test_a_film_in_pq_looks_like_the_same_film_in_sdr(tmp_path):
 def test_gaps_say_where_frames_are_missing_and_how_many(tmp_path):
     wreck.without_frames(film("mjpeg", "yuvj420p", n=20), 3, 4, 11)(path := tmp_path / "a.avi")
     _, opened = read(path)
-    assert [(round(g.start_s * 25), round(g.end_s * 25), g.n_frames) for g in opened.faults.gaps] == [(2, 5, 2), (10, 12, 1)]
+    assert [(round(g.start_s * 25), round(g.end_s * 25), g.n_frames) for g in opened.faults.gaps] == [
+        (2, 5, 2),
+        (10, 12, 1),
+    ]
 
 
 def test_a_gap_at_the_end_has_no_end(tmp_path):
