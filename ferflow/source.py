@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import av.container
@@ -173,8 +173,8 @@ class Container:
             held = packet
 
     def _empty_packet(self) -> av.Packet[av.VideoStream]:
-        packet = av.Packet()
-        packet.stream, packet.time_base = self._stream, self._stream.time_base
+        packet = cast("av.Packet[av.VideoStream]", av.Packet())
+        packet.stream, packet.time_base = self._stream, self.info.time_base
         return packet
 
     def _open(self) -> None:

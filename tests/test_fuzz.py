@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from tests.torture.fuzz import CONTROL, TARGETS, fuzz
+from tests.torture.fuzz import fuzz
+from tests.torture.targets import CONTROL, TARGETS
 
 SEED = int(os.environ.get("FERFLOW_FUZZ_SEED", "20261124"))
 READERS = [name for name in TARGETS if name != CONTROL]
