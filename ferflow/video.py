@@ -273,7 +273,7 @@ def _is_mirrored(picture: av.VideoFrame) -> bool:
         return False
     if matrix is None:
         return False
-    a, b, _, c, d = np.frombuffer(cast("Buffer", matrix), np.int32)[:5].astype(float)
+    a, b, _, c, d = np.frombuffer(memoryview(cast("Buffer", matrix)), np.int32)[:5].astype(float)
     return bool(a * d - b * c < 0)
 
 
