@@ -141,9 +141,9 @@ def _videos_under(folder: Path, out: Path) -> Iterator[Found]:
                 yield Found(here)
         except OSError as error:
             refused.append(error)
-    for error in refused:
-        where = Path(error.filename or folder)
-        yield Found(where, f"{where}: cannot be read ({error.strerror}). Check its permissions.")
+    for refusal in refused:
+        path = Path(refusal.filename or folder)
+        yield Found(path, f"{path}: cannot be read ({refusal.strerror}). Check its permissions.")
 
 
 def _known_endings() -> str:

@@ -152,7 +152,7 @@ class AnalyzeOptions:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise OptionsError(
-                    f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
+                    f"{name} must be one of {', '.join(get_args(choices))}, got {_short(getattr(self, name))}"
                 )
         if self.backend == "onnx" and self.device == "gpu":
             raise OptionsError("device gpu needs the keras backend, got backend onnx")
@@ -161,13 +161,15 @@ class AnalyzeOptions:
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
             if value is not None and value < low:
-                raise OptionsError(f"{name} must be at least {low}, got {value}")
+                raise OptionsError(f"{name} must be at least {low}, got {_short(value)}")
             if value is not None and value > high:
                 raise OptionsError(f"{name} must be at most {high}, got {_short(value)}")
-        for name, (low, high) in _RANGES.items():
+        for name, (above, below) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not low < value < high:
-                raise OptionsError(f"{name} must be above {low:g} and below {high:.0f}, got {_short(value)}")
+            if value is not None and not above < value < below:
+                raise OptionsError(
+                    f"{name} must be above {above:g} and below {below:.0f}, got {_short(value)}"
+                )
 
     def _is_empty_range(self) -> bool:
         if self.start is None or self.end is None:

@@ -237,8 +237,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     try:
         metadata = pq.read_metadata(path).metadata or {}
-        found: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        found: dict[str, Any] = dict(json.loads(metadata[METADATA_KEY]))
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RecordsError(
             f"{path}: not a table written by ferflow ({type(error).__name__}). "
             "Move it away, or use --overwrite."
@@ -260,7 +260,8 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, partitioning=None, use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise RecordsError(f"{path}: cannot be read ({error}).") from error
+        first_line = str(error).partition("\n")[0]
+        raise RecordsError(f"{path}: cannot be read ({first_line}).") from error
 
 
 @dataclass(frozen=True, slots=True)

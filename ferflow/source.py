@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import av.container
@@ -179,8 +179,8 @@ class Container:
             held = packet
 
     def _empty_packet(self) -> av.Packet[av.VideoStream]:
-        packet = av.Packet()
-        packet.stream, packet.time_base = self._stream, self._stream.time_base
+        packet = cast("av.Packet[av.VideoStream]", av.Packet())
+        packet.stream, packet.time_base = self._stream, self.info.time_base
         return packet
 
     def _open(self) -> None:
@@ -197,7 +197,8 @@ class Container:
             if context.name == "mjpeg":
                 # By default it hands out half pictures as whole ones, the rest being what was in memory before.
                 context.options |= {"err_detect": "explode"}
-            context.thread_count = self._threads
+            # The threads of MPEG-4 race for what they patch damage with, and say nothing of it.
+            context.thread_count = 1 if context.name == "mpeg4" else self._threads
             # Threads that share a frame patch over damage without a word, each number of them differently.
             self._stream.thread_type = "FRAME"
         except BaseException:

@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.buffer import Buffer
 
 from ferflow.errors import DecodeError
 from ferflow.faults import Faults
@@ -267,12 +268,12 @@ def _frames(n: int) -> str:
 def _is_mirrored(picture: av.VideoFrame) -> bool:
     """Whether the display matrix turns the picture over; its rotation is then that after an upside-down flip."""
     try:
-        matrix = picture.side_data.get(Type.DISPLAYMATRIX)
+        matrix = picture.side_data.get("DISPLAYMATRIX")
     except ValueError:  # stills with EXIF carry side data that PyAV has no name for
         return False
     if matrix is None:
         return False
-    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].astype(float)
+    a, b, _, c, d = np.frombuffer(memoryview(cast("Buffer", matrix)), np.int32)[:5].astype(float)
     return bool(a * d - b * c < 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ferflow import source, video
 from ferflow.faults import MOST_GAPS, Faults, Gap
-from ferflow.options import TimePoint
+from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.tones import sdr_luma
 from ferflow.video import Selection, open_video
 from tests.conftest import numbered_image, write_video
@@ -42,10 +42,15 @@ def marked(size=(96, 48)) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("matrix", "corner"),
-    [((1, 0, 0, 1), ("upper", "left")), ((-1, 0, 0, 1), ("upper", "right")), ((1, 0, 0, -1), ("lower", "left")),
-     ((-1, 0, 0, -1), ("lower", "right")), ((0, 1, 1, 0), ("upper", "left"))],
+    [
+        ((1, 0, 0, 1), ("upper", "left")),
+        ((-1, 0, 0, 1), ("upper", "right")),
+        ((1, 0, 0, -1), ("lower", "left")),
+        ((-1, 0, 0, -1), ("lower", "right")),
+        ((0, 1, 1, 0), ("upper", "left")),
+    ],
     ids=["as it is", "mirrored", "upside down and mirrored", "turned", "mirrored at the diagonal"],
-)  # fmt: skip
+)
 def test_the_display_matrix_is_followed_also_where_it_mirrors(tmp_path, matrix, corner):
     wreck.display_matrix(lambda path: write_video(path, [marked()] * 3), *matrix)(path := tmp_path / "a.mp4")
     frames, opened = read(path)
@@ -169,8 +174,16 @@ def test_the_list_of_gaps_is_bounded_and_covers_all(tmp_path):
 
 @pytest.mark.parametrize(
     ("codec", "suffix"),
-    [("libx264", "mkv"), ("libx264", "ts"), ("libx265", "mkv"), ("libvpx-vp9", "webm"), ("libsvtav1", "mkv"), ("mpeg4", "avi"), ("mjpeg", "avi")],
-)  # fmt: skip
+    [
+        ("libx264", "mkv"),
+        ("libx264", "ts"),
+        ("libx265", "mkv"),
+        ("libvpx-vp9", "webm"),
+        ("libsvtav1", "mkv"),
+        ("mpeg4", "avi"),
+        ("mjpeg", "avi"),
+    ],
+)
 def test_damage_is_read_alike_by_any_number_of_threads(tmp_path, codec, suffix):
     whole = film(codec, "yuvj420p" if codec == "mjpeg" else "yuv420p", n=60, gop=10)
     wreck.bits_flipped(whole, 7, n=30, start=0.3, stop=0.9)(path := tmp_path / f"a.{suffix}")
@@ -232,3 +245,11 @@ def test_size_and_rotation_are_known_when_the_range_begins_later(tmp_path):
         frames = list(opened.frames(Selection(start=TimePoint(frame_index=4))))
     assert [frame.index for frame in frames] == [4, 5]
     assert (opened.rotation, opened.size) == (90, (48, 96))
+
+
+@pytest.mark.parametrize("fps", [0.0011, 1 / 3, 23.976, 999.123456789, 1000.99999])
+def test_any_rate_of_images_that_may_be_asked_for_is_kept(tmp_path, fps):
+    stills(3)(tmp_path / "shots")
+    assert AnalyzeOptions(sequence_fps=fps).sequence_fps == fps
+    frames, _ = read(tmp_path / "shots", sequence_fps=fps)
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 1 / fps, 2 / fps], rel=1e-3)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ferflow.inputs import VIDEO_SUFFIXES
-from tests.torture import cage, corpus
+from tests.torture import cage, corpus, kinds
 from tests.torture.films import film
 from tests.torture.verdict import complaints, table
 
@@ -36,7 +36,7 @@ def entries(out: Path) -> dict[str, dict]:
 
 
 def outcomes(
-    folder: Path, cases: list[corpus.Case]
+    folder: Path, cases: list[kinds.Case]
 ) -> tuple[list[str], Path, subprocess.CompletedProcess[str]]:
     """Make the inputs, analyse them all in one go, and say what is wrong with how they ended."""
     inputs, out = folder / "in", folder / "out"
@@ -63,7 +63,7 @@ def test_every_file_ends_as_documented_and_has_the_rows_a_witness_counts(tmp_pat
     wrong, out, done = outcomes(tmp_path, cases)
     assert wrong == []
     assert len(cases) > 250
-    assert {case.kind for case in cases} == corpus.KINDS.keys() - {"barred"}
+    assert {case.kind for case in cases} == kinds.KINDS.keys() - {"barred"}
     assert done.returncode == 10
     assert "Traceback" not in done.stderr + done.stdout
     assert "unexpected" not in done.stderr
@@ -150,4 +150,4 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_done(tmp_path):
     assert found.pop("dark/film.mp4")["status"] == "done"  # it may be entered by who knows the name
     assert found.keys() == {"film.mp4", "shut", "dark", "shut/film.mp4"}
     for video in found.values():
-        assert re.search(corpus.KINDS["barred"].told, video["error"])
+        assert re.search(kinds.KINDS["barred"].told, video["error"])

@@ -151,12 +151,20 @@ class ModelCard:
         """
         try:
             table = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: cannot be read as a model card ({error}). Restore it.") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(
+                f"{path}: cannot be read as a model card ({_brief(error)}). Restore it."
+            ) from error
         try:
             return replace(cls(**_arguments(table)), folder=path.parent)
         except (TypeError, KeyError, ValueError) as error:
-            raise ModelError(f"{path}: not a model card ({error}). Restore it.") from error
+            raise ModelError(f"{path}: not a model card ({_brief(error)}). Restore it.") from error
+
+
+def _brief(error: Exception) -> str:
+    """One line of a message that may repeat what stands in the file."""
+    line = str(error).partition("\n")[0]
+    return line if len(line) <= 200 else f"{line[:200]}..."
 
 
 def sha256_of(path: Path) -> str:

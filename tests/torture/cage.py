@@ -22,11 +22,17 @@ def without_network() -> None:
     program = b"".join(
         struct.pack("HBBI", *line)
         for line in (
-            (_LOAD, 0, 0, 4), (_EQUAL, 0, 6, machine), (_LOAD, 0, 0, 0), (_EQUAL, 0, 4, call),
-            (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, _AF_INET), (_EQUAL, 0, 1, _AF_INET6),
-            (_RETURN, 0, 0, _KILL), (_RETURN, 0, 0, _ALLOW),
+            (_LOAD, 0, 0, 4),
+            (_EQUAL, 0, 6, machine),
+            (_LOAD, 0, 0, 0),
+            (_EQUAL, 0, 4, call),
+            (_LOAD, 0, 0, 16),
+            (_EQUAL, 1, 0, _AF_INET),
+            (_EQUAL, 0, 1, _AF_INET6),
+            (_RETURN, 0, 0, _KILL),
+            (_RETURN, 0, 0, _ALLOW),
         )
-    )  # fmt: skip
+    )
     lines = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, and after padding the address.
     head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(lines)))

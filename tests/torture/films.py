@@ -13,6 +13,9 @@ import numpy as np
 
 N_FRAMES = 12
 SIZE = (64, 48)
+MS = Fraction(1, 1000)
+FASTSTART = {"movflags": "faststart"}
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 
 Maker = Callable[[Path], object]
 

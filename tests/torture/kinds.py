@@ -1,0 +1,196 @@
+"""What must become of each kind of input; also the table in docs/inputs.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.torture.films import N_FRAMES, Maker
+
+DONE, GAPS, FAILED = "done", "done_with_gaps", "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Inputs that end alike; a row of the table in docs/inputs.md."""
+
+    title: str
+    outcome: tuple[str, ...]
+    told: str = ""
+    """Pattern of the error, or of one of the warnings; empty: none."""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One input."""
+
+    kind: str
+    name: str
+    make: Maker
+    rows: int | None = None
+    """Of FRAMES; None: as many as the witness counts."""
+    is_slow: bool = False
+
+
+KINDS = {
+    "containers": Kind(
+        title="MP4, MOV, MKV, WebM, AVI, MPEG-TS and -PS, FLV, WMV, 3GP, NUT, Y4M, IVF, GIF, APNG",
+        outcome=(DONE,),
+    ),
+    "codecs": Kind(
+        title="H.264, H.265, AV1, VP8, VP9, MPEG-1/2/4, MJPEG, ProRes, CineForm, PNG, QuickTime RLE, FFV1, HuffYUV, "
+        "Ut Video, DV, uncompressed",
+        outcome=(DONE,),
+    ),
+    "pixels": Kind(
+        title="8 to 16 bits, 4:1:1 to 4:4:4, RGB, gray, palettes, alpha, limited and full range",
+        outcome=(DONE,),
+        note="alpha is ignored: what lies under it is analysed",
+    ),
+    "hdr": Kind(title="HDR (PQ, HLG)", outcome=(DONE,), note="luma is brought to SDR first"),
+    "interlaced": Kind(title="interlaced", outcome=(DONE,), note="the upper field of each frame is analysed"),
+    "sizes": Kind(title="odd sizes, 1x1, lines, 8K", outcome=(DONE,)),
+    "rotation": Kind(
+        title="rotated by 90, 180, 270 degrees, or mirrored", outcome=(DONE,), note="read upright"
+    ),
+    "timing": Kind(
+        title="variable frame rate, delayed start, negative timestamps, B-frames, dropped frames",
+        outcome=(DONE,),
+        note="times are the container's",
+    ),
+    "untimed": Kind(
+        title="no timestamps (raw H.264)", outcome=(DONE,), told="no timestamps; times follow from 25 frames"
+    ),
+    "backwards": Kind(
+        title="timestamps that jump back",
+        outcome=(GAPS,),
+        told="timestamps jump back 1 times",
+        note="time goes on by the usual step",
+    ),
+    "resized": Kind(
+        title="picture size that changes on the way",
+        outcome=(DONE,),
+        told="size changes from 64x48 to 96x64",
+        note="boxes are in pixels of their own frame",
+    ),
+    "overlong": Kind(
+        title="a single timestamp years away",
+        outcome=(FAILED,),
+        told=r"more than 1000000. Give a longer --bin",
+    ),
+    "boastful": Kind(
+        title="a header that promises hours that are not there",
+        outcome=(GAPS,),
+        told="truncated: frames end at",
+    ),
+    "streams": Kind(
+        title="sound, subtitles or a cover picture beside the video; several videos",
+        outcome=(DONE,),
+        note="the first video stream is analysed",
+    ),
+    "sounds": Kind(
+        title="sound, subtitles or a cover picture only",
+        outcome=(FAILED,),
+        told=r"no video stream \(found|no format that ferflow reads",
+    ),
+    "ending": Kind(title="a wrong file ending", outcome=(DONE,), note="the content decides"),
+    "cut": Kind(
+        title="cut off, and the container tells how long it was (MP4, MOV with the index in front; MKV, FLV, AVI)",
+        outcome=(GAPS, FAILED, DONE),
+        told="truncated: frames end at|ends inside a frame|could not be decoded|no frame could be|not a video|damaged",
+        note="what could be read is kept; less than half a second may be missing without a word",
+    ),
+    "cut-untold": Kind(
+        title="cut off, and the container does not tell (GIF, TS, raw streams, fragmented MP4)",
+        outcome=(DONE, GAPS, FAILED),
+        told="",
+        note="what could be read is kept; that something is missing is only seen where the cut went through a frame",
+    ),
+    "no-index": Kind(
+        title="MP4 or MOV cut off before its index",
+        outcome=(FAILED,),
+        told="not a video .*cut off",
+    ),
+    "holes": Kind(
+        title="frames that cannot be decoded",
+        outcome=(GAPS,),
+        told=r"frames? could not be decoded \(after|damaged and left out \(after|reading stopped|jump back",
+        note="left out and counted; `gaps` says where",
+    ),
+    "resync": Kind(
+        title="a hole after which MKV or TS finds its way again",
+        outcome=(DONE, GAPS),
+        note="where no frame was broken by it, all that is seen of it is a hole in `time_s`",
+    ),
+    "flips": Kind(
+        title="bits turned over anywhere",
+        outcome=(DONE, GAPS, FAILED),
+        note="a decoder notices most damage, not all",
+    ),
+    "empty": Kind(title="an empty file", outcome=(FAILED,), told=r"empty \(0 bytes\)"),
+    "foreign": Kind(
+        title="text, zeros, noise, archives, documents, programs",
+        outcome=(FAILED,),
+        told="not a video|no video stream|no frame could be decoded|cannot be opened",
+    ),
+    "playlists": Kind(
+        title="playlists and lists that name other files or addresses (HLS, DASH, concat, SDP, PLS, SMIL)",
+        outcome=(FAILED,),
+        told="not a video",
+        note="nothing but the named file is opened, no name in it is looked up",
+    ),
+    "references": Kind(
+        title="MOV that refers to samples in another file",
+        outcome=(FAILED, GAPS),
+        told="could not be decoded|no frame",
+        note="the reference is not followed",
+    ),
+    "bombs": Kind(
+        title="frames over 67 megapixels",
+        outcome=(FAILED,),
+        told="over the limit|no frame could be decoded|not a video|cannot be opened",
+        note="refused before memory is taken",
+    ),
+    "names": Kind(
+        title="names with spaces, newlines, emoji, quotes, markup, leading dashes, 255 bytes, bytes that are no text",
+        outcome=(DONE,),
+        note="files of ferflow's own have plain names",
+    ),
+    "links": Kind(title="links to videos", outcome=(DONE,)),
+    "nowhere": Kind(
+        title="links to nothing or in a circle, missing files",
+        outcome=(FAILED,),
+        told="No such file|no such file|Too many levels",
+    ),
+    "endless": Kind(
+        title="pipes, sockets, devices",
+        outcome=(FAILED,),
+        told="not a regular file",
+        note="never waited for",
+    ),
+    "barred": Kind(
+        title="files and folders that may not be read",
+        outcome=(FAILED,),
+        told=r"[Pp]ermission|may (not )?be read|cannot be read",
+    ),
+    "stills": Kind(
+        title="a folder of two or more numbered PNG, JPEG, BMP, WebP or TIFF images",
+        outcome=(DONE,),
+        note="EXIF orientation is followed",
+    ),
+    "stills-broken": Kind(
+        title="such a folder with unreadable images",
+        outcome=(GAPS,),
+        told="1 frame could not be decoded",
+        note="their place in time stays",
+    ),
+    "stills-none": Kind(
+        title="such a folder without a readable image",
+        outcome=(FAILED,),
+        told="none of the 3 images can be read",
+    ),
+}
+
+
+def of(kind: str, makers: dict[str, Maker], rows: int | None = N_FRAMES) -> list[Case]:
+    return [Case(kind=kind, name=name, make=make, rows=rows) for name, make in makers.items()]

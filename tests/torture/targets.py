@@ -1,0 +1,221 @@
+"""What reads files from outside, and sound files for it to be spoilt. A new target is one line in TARGETS."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from tests.torture import films
+from tests.torture.films import film
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that reads files from outside."""
+
+    seeds: Callable[[Path], list[bytes]]
+    """Sound inputs, made in a scratch folder."""
+    read: Callable[[Path], object]
+    """Raises FerflowError, or nothing."""
+    suffix: str = ""
+    is_text: bool = False
+    """Changes are then kept within UTF-8, to get past the first check."""
+
+
+def read_video(path: Path) -> None:
+    """Decode up to 40 frames, and hold what is promised of them."""
+    from ferflow.video import Selection, open_video
+
+    with open_video(path, threads=2) as video:
+        last = 0.0
+        for frame in islice(video.frames(Selection()), 40):
+            assert last <= frame.time_s < math.inf, (last, frame.time_s)
+            assert frame.planes.y.size > 0
+            assert frame.planes.y.ndim == 2
+            assert 0 <= frame.planes.luma_mean() <= 255
+            last = frame.time_s
+        assert all(gap.end_s is None or gap.end_s >= gap.start_s for gap in video.faults.gaps), (
+            video.faults.gaps
+        )
+        json.dumps([video.info.duration_s_from_header, video.info.frame_rate], allow_nan=False)
+    assert video.rotation % 90 == 0
+
+
+@cache
+def _tools() -> object:
+    from ferflow.faces import make_detector
+    from ferflow.options import AnalyzeOptions
+    from ferflow.pipeline import Tools
+    from tests.conftest import MeanClassifier
+
+    return Tools(make_detector(AnalyzeOptions()), MeanClassifier())
+
+
+def read_wholly(path: Path) -> None:
+    """The whole analysis, up to the tables."""
+    from ferflow.options import AnalyzeOptions, TimePoint
+    from ferflow.pipeline import analyze
+
+    for batch in analyze(path, AnalyzeOptions(end=TimePoint(frame_index=40), threads=2), tools=_tools()):
+        batch.validate(full=True)
+
+
+def read_job(path: Path) -> None:
+    from ferflow.options import AnalyzeOptions
+
+    options = AnalyzeOptions.from_toml(path)
+    again = AnalyzeOptions().updated(**json.loads(json.dumps(options.as_dict(), allow_nan=False)))
+    assert again == options
+
+
+def read_time(path: Path) -> None:
+    from ferflow.options import TimePoint
+
+    point = TimePoint.parse(path.read_text("utf-8", "surrogateescape"))
+    assert TimePoint.parse(str(point)) == point
+
+
+def read_footer(path: Path) -> None:
+    from ferflow.records import read_metadata, read_table
+
+    json.dumps(read_metadata(path))
+    read_table(path, ["time_s"])
+
+
+def read_metadata_of_ours(path: Path) -> None:
+    """The file is what stands in the footer of a sound table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ferflow.records import METADATA_KEY, read_metadata
+
+    table = pa.table({"a": [1]}).replace_schema_metadata({METADATA_KEY: path.read_bytes()})
+    pq.write_table(table, path.with_suffix(".parquet"))
+    assert isinstance(read_metadata(path.with_suffix(".parquet")), dict)
+
+
+def read_card(path: Path) -> None:
+    from ferflow.models.registry import resolve
+
+    resolve(path).verify()
+
+
+def of(*makers: films.Maker) -> Callable[[Path], list[bytes]]:
+    def seeds(folder: Path) -> list[bytes]:
+        for number, maker in enumerate(makers):
+            maker(folder / f"{number}")
+        return [(folder / f"{number}").read_bytes() for number in range(len(makers))]
+
+    return seeds
+
+
+def _videos() -> Callable[[Path], list[bytes]]:
+    hundredths = {"pts": range(0, 24, 4), "time_base": Fraction(1, 100), "n": 6}
+    return of(
+        film(n=6, muxer="mp4"),
+        film(n=6, muxer="mp4", container={"movflags": "frag_keyframe+empty_moov"}),
+        film(n=6, muxer="mov", rotation=90),
+        film(n=6, muxer="matroska"),
+        film(n=6, muxer="mpegts"),
+        film(n=6, muxer="flv"),
+        film("libx265", n=6, muxer="mp4"),
+        film("libvpx-vp9", n=6, muxer="webm"),
+        film("libsvtav1", n=6, muxer="matroska"),
+        film("libvpx", n=6, muxer="ivf"),
+        film("mpeg4", n=6, muxer="avi"),
+        film("mjpeg", "yuvj420p", n=6, muxer="avi"),
+        film("mpeg2video", n=6, muxer="mpeg"),
+        film("wmv2", n=6, muxer="asf"),
+        film("ffv1", n=6, muxer="nut"),
+        film("prores_ks", "yuv422p10le", n=3, muxer="mov"),
+        film("gif", "rgb8", muxer="gif", **hundredths),
+        film("apng", "rgb24", n=4, muxer="apng"),
+        film("h263", n=4, size=(176, 144), muxer="3gp"),
+        film("wrapped_avframe", n=3, muxer="yuv4mpegpipe"),
+        film("png", "rgba", n=3, muxer="mov"),
+        film("qtrle", "rgb24", n=4, muxer="mov"),
+        film("huffyuv", "yuv422p", n=3, muxer="avi"),
+        film("libx265", "yuv420p10le", n=4, muxer="matroska"),
+        films.annex_b,
+        film("dvvideo", size=(720, 576), n=1, muxer="avi"),
+        film("jpeg2000", "rgb24", n=3, muxer="matroska"),
+    )
+
+
+def _stills(folder: Path) -> list[bytes]:
+    return [films.still(1, suffix=suffix) for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff")]
+
+
+def _tables(folder: Path) -> list[bytes]:
+    from tests.made_records import Made, write_session
+
+    name = write_session(folder, Made(seconds=2))
+    return [(folder / room / f"{name}.parquet").read_bytes() for room in ("frames", "faces")]
+
+
+def _footers(folder: Path) -> list[bytes]:
+    from ferflow.records import read_metadata
+    from tests.made_records import Made, write_session
+
+    name = write_session(folder, Made(seconds=2))
+    return [json.dumps(read_metadata(folder / "faces" / f"{name}.parquet")).encode()]
+
+
+def _cards(folder: Path) -> list[bytes]:
+    from ferflow.models.registry import SHIPPED
+
+    return [path.read_bytes() for path in sorted(SHIPPED.glob("*.json"))]
+
+
+def texts(*contents: str) -> Callable[[Path], list[bytes]]:
+    return lambda folder: [content.encode() for content in contents]
+
+
+JOB = """every = 2
+start = "0:10"
+end = "1:30.5"
+min_face = 40
+detector = "haar"
+score = 0.8
+participants = 1
+threads = 2
+bin_seconds = 0.5
+sequence_fps = 25
+batch_size = 32
+"""
+
+TARGETS = {
+    "video": Target(_videos(), read_video, ".mp4"),
+    "analysis": Target(_videos(), read_wholly, ".mp4"),
+    "still": Target(_stills, read_video, ".png"),
+    "job": Target(
+        texts(JOB, 'fps = 5\nend = "300f"\n', "model = 'x'\nfps = 1e300\n"), read_job, ".toml", is_text=True
+    ),
+    "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),
+    "footer": Target(_tables, read_footer, ".parquet"),
+    "metadata": Target(_footers, read_metadata_of_ours, ".json", is_text=True),
+    "card": Target(_cards, read_card, ".json", is_text=True),
+}
+
+
+def read_control(path: Path) -> None:
+    """What the loop must notice: death, silence, an error that is none of ferflow's."""
+    match path.read_bytes()[:1]:
+        case b"d":
+            os.abort()
+        case b"s":
+            threading.Event().wait()
+        case b"e":
+            raise KeyError("spoilt")
+
+
+CONTROL = "control"
+TARGETS[CONTROL] = Target(texts("fine"), read_control)
