@@ -25,6 +25,7 @@ LEVELS = [
     {"models"},
     {"classify"},
     {"pipeline", "load", "tally", "runfile"},
+    {"explain"},
     {"timeline"},
     {"summaries"},
     {"tasks"},

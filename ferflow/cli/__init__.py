@@ -16,7 +16,9 @@ from ferflow import __version__
 from ferflow.cli.analyze import analyze
 from ferflow.cli.demo import demo
 from ferflow.cli.evaluate import evaluate
+from ferflow.cli.explain import explain
 from ferflow.cli.export import export
+from ferflow.cli.models import models
 from ferflow.cli.train import train
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError
 from ferflow.text import shown
@@ -30,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, train, evaluate, export):
+for command in (analyze, demo, train, evaluate, explain, export, models):
     app.command()(command)
 
 
