@@ -2,8 +2,8 @@
 
     python -m ferflow.jobs.recipes_table RUNS... [--out docs/recipes.md]
 
-RUNS are folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote. What has no card yet but a history gets a row of
-its best epoch so far, and says so; what was never trained has no figures.
+RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
+card yet but a history gets a row of its best epoch so far, and says so; what was never trained has no figures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def runs_in(folders: list[Path]) -> dict[str, Run]:
     """Runs by the name their options carry."""
     found = {}
     for folder in folders:
-        for path in sorted(folder.glob(f"*/{HISTORY_FILE}")):
+        for path in sorted([*folder.glob(HISTORY_FILE), *folder.glob(f"*/{HISTORY_FILE}")]):
             options = read(path.parent / STATE_FILE)[0]["options"]
             history = json.loads(path.read_text("utf-8"))
             card = resolve(path.parent) if (path.parent / CARD_FILE).exists() else None
