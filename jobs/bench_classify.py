@@ -3,7 +3,8 @@
     python -m ferflow.jobs.bench_classify [--model NAME|PATH] [--threads 2] [--data fer2013.npz] [--usage PublicTest]
 
 All forms run the same weights in this one process, in turns, so that a busy machine slows them alike; the best turn of
-each counts. Images are noise unless a data set is given, which also gives accuracy and macro recall.
+each counts. On a machine with other work compare faces per second of CPU time, with --threads 1: waiting is not in it.
+Images are noise unless a data set is given, which also gives accuracy and macro recall.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,14 @@ from ferflow.models.labelled import as_classes
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 
 Form = Callable[[UInt8Array], FloatArray]
+
+
+class Rates(NamedTuple):
+    """Faces per second."""
+
+    wall: float
+    cpu: float
+    """Per second of CPU time, of all threads together."""
 
 
 def forms(card: ModelCard, threads: int) -> dict[str, Form]:
@@ -42,16 +52,17 @@ def forms(card: ModelCard, threads: int) -> dict[str, Form]:
     return found
 
 
-def rates(found: dict[str, Form], images: UInt8Array, batch: int, turns: int) -> dict[str, list[float]]:
+def rates(found: dict[str, Form], images: UInt8Array, batch: int, turns: int) -> dict[str, list[Rates]]:
     """Faces per second of each form in each turn."""
-    measured: dict[str, list[float]] = {name: [] for name in found}
+    measured: dict[str, list[Rates]] = {name: [] for name in found}
     for form in found.values():
         predict(form, images[:batch], batch)
     for _ in range(turns):
         for name, form in found.items():
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             predict(form, images, batch)
-            measured[name].append(len(images) / (time.perf_counter() - began))
+            wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+            measured[name].append(Rates(len(images) / wall, len(images) / cpu))
     return measured
 
 
@@ -75,15 +86,18 @@ def main() -> None:
     images = noise if faces is None else faces.images[: arguments.faces]
     found = forms(card, arguments.threads)
     measured = rates(found, images, arguments.batch, arguments.turns)
-    base = np.array(measured[list(found)[-1]])
+    base = list(found)[-1]
     sizes = {"onnx int8": "onnx", "onnx float32": card.float_file, "tensorflow float32": "keras"}
     print(
-        f"{card.name} ({card.recipe}), batches of {arguments.batch}, {arguments.threads} threads, {len(images)} faces"
+        f"{card.name} ({card.recipe}), batches of {arguments.batch}, {arguments.threads} threads, {len(images)} faces; "
+        f"x: median ratio to {base}"
     )
     for name, rate in measured.items():
-        ratio = float(np.median(np.array(rate) / base))
+        ratios = np.median(np.array(rate) / np.array(measured[base]), axis=0)
         size = card.path(sizes[name]).stat().st_size / 1e6
-        line = f"{name:20} {max(rate):7.0f} faces/s   {ratio:5.2f} x {list(found)[-1]}   {size:5.2f} MB"
+        wall, cpu = np.max(rate, axis=0)
+        line = f"{name:20} {wall:6.0f} faces/s {ratios[0]:5.2f} x"
+        line += f"   {cpu:6.0f} /CPU s {ratios[1]:5.2f} x   {size:5.2f} MB"
         if faces is not None:
             truth = as_classes(faces.labels, card.labels, card.merged)
             kept = truth >= 0

@@ -26,6 +26,7 @@ LEVELS = [
     {"models"},
     {"classify"},
     {"pipeline", "load", "tally", "markers"},
+    {"explain"},
     {"timeline"},
     {"summaries"},
     {"marked", "clips"},

@@ -17,8 +17,10 @@ from ferflow.cli.common import tell
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
+from ferflow.cli.explain import explain
 from ferflow.cli.export import export
 from ferflow.cli.interrupt import interruptible
+from ferflow.cli.models import models
 from ferflow.cli.train import train
 from ferflow.errors import FerflowError
 
@@ -31,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, doctor, evaluate, export, train):
+for command in (analyze, demo, doctor, evaluate, explain, export, models, train):
     app.command()(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,14 +18,25 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this run; a run in it goes on.")],
     recipe: Annotated[
-        str | None, typer.Option(help="Architecture.  [default: resnet-lean]", metavar="NAME")
-    ] = None,
+        str, typer.Option(help="Network and its way of training; see `ferflow models`.", metavar="NAME")
+    ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule.", metavar="N")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything drawn at random.", metavar="N")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a step.", metavar="N")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.", metavar="R")] = None,
     mixup: Annotated[
         float | None, typer.Option(help="Strength of mixing pairs of images; 0: none.", metavar="A")
+    ] = None,
+    balance: Annotated[
+        Literal["none", "weights", "oversample"] | None,
+        typer.Option(help="Against rare classes going under.  [default: the recipe's]"),
+    ] = None,
+    backbone_weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Where transfer recipes start: imagenet (Keras downloads it), an h5 file, or none (random).",
+            metavar="PATH|imagenet|none",
+        ),
     ] = None,
     compute: Annotated[
         str | None,
@@ -46,26 +57,38 @@ def train(
     """Train an expression model.
 
     Kill it when you like: the same command goes on from the last epoch. Needs `pip install 'ferflow[train]'`.
-    Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model.
+    Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model. Learning curves are
+    in curves.html from the first epoch on.
     """
     import importlib.util
 
     if importlib.util.find_spec("keras") is None:
         raise ModelError("training needs TensorFlow. Run: pip install 'ferflow[train]'")
-    from ferflow.models.options import FULL_SIZE, TrainOptions
+    from ferflow.dashboards.learning import write_curves
+    from ferflow.models.options import TrainOptions
+    from ferflow.models.recipes import FULL_SIZE
     from ferflow.models.train import train as run_training
     from ferflow.progress import Epochs
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     chosen: dict[str, Any] = {
-        "recipe": recipe, "epochs": epochs, "seed": seed, "batch_size": batch_size,
-        "learning_rate": learning_rate, "mixup": mixup, "patience": patience, "compute": compute,
+        "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
+        "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
+        "backbone": backbone_weights,
     }  # fmt: skip
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part
-    options = TrainOptions(**{name: value for name, value in chosen.items() if value is not None})
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    options = TrainOptions.of_recipe(recipe, **changes)
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
-        card = run_training(data, out, options, start=start_from, on_epoch=epochs_bar.ended)
+
+        def ended(figures: dict[str, float]) -> None:
+            epochs_bar.ended(figures)
+            write_curves(out, options.name)
+
+        card = run_training(data, out, options, start=start_from, on_epoch=ended)
     if not quiet:
-        accuracy = card.scores.get("labels", {}).get("accuracy")
-        typer.echo(f"Model: {out / 'card.json'}" + (f"  accuracy {accuracy:.4f}" if accuracy else ""))
+        for kind, scores in card.scores.items():
+            told = f"accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
+            typer.echo(f"{kind}: {told}, ECE {scores['ece']:.4f}, {scores['n']} rows")
+        typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

@@ -169,7 +169,8 @@ def _shown_shares(numbers: IntArray, options: TrainOptions) -> npt.NDArray[np.fl
         counts *= class_weights(numbers, len(counts))
     elif options.balance == "oversample":
         counts = np.where(counts > 0, 1.0, 0.0)
-    return counts / counts.sum()
+    shares: npt.NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def score(card: ModelCard, faces: Faces, weights: str = "onnx") -> dict[str, Any]:

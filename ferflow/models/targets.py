@@ -58,7 +58,8 @@ def class_weights(numbers: IntArray, n_classes: int) -> FloatArray:
     """Weights by inverse frequency within `WEIGHTS`, so scaled that rows weigh 1 on average: float32 (K,)."""
     counts = np.bincount(numbers, minlength=n_classes)
     bounded = np.clip(len(numbers) / (n_classes * np.maximum(counts, 1)), *WEIGHTS)
-    return (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
+    weights: FloatArray = (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
+    return weights
 
 
 def oversampled(numbers: IntArray, rng: np.random.Generator) -> IntArray:

@@ -1,0 +1,176 @@
+"""The page of `ferflow explain`: crops, feature maps, evidence by place, and how each score comes about.
+
+One file that needs no other: pictures are embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ferflow import __version__
+from ferflow.explain import Moment
+from ferflow.models.cards import ModelCard
+from ferflow.models.insight import Seen
+
+from . import palette
+from .page import render, template_text, write_text
+from .pictures import UInt8Array, enlarged, png_uri
+from .words import percent, shown, some, timecode
+
+MOST_FACES = 6
+"""Per frame, the largest first."""
+MOST_MAPS = 24
+"""Per stage, the strongest first."""
+MAP_PX, CROP_PX, EVIDENCE_PX = 56, 192, 128
+MAPS_PER_ROW = 12
+
+FloatArray = npt.NDArray[np.float32]
+
+_FOR, _AGAINST = np.array([240, 140, 20], np.float32), np.array([40, 110, 235], np.float32)
+"""Orange and blue, RGB."""
+
+_WHY = {
+    "picture": "the picture",
+    "asked for": "asked for",
+    "first face": "first frame with a face, of two a second",
+    "most expressive": "most expressive of the frames looked at, two a second",
+}
+
+
+def write_explanation(
+    path: Path, name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]
+) -> None:
+    """Write the page about frames of `name` and what a model saw in their faces."""
+    write_text(path, render_explanation(name, card, found))
+
+
+def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]) -> str:
+    """The page as HTML; the same faces give the same text."""
+    faces = sum(len(seen) for _, seen in found)
+    page = {
+        "name": shown(name),
+        "lead": f"{some(faces, 'face')} as the model {shown(card.name)} ({card.recipe}, float32) saw "
+        f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels of gray",
+        "moments": [_moment(moment, seen, card) for moment, seen in found],
+        "temperature": f"{card.temperature:g}",
+        "has_evidence": any(part.evidence is not None for _, seen in found for part in seen),
+        "prior": ", ".join(
+            f"{label} {percent(share)}" for label, share in zip(card.labels, card.prior, strict=False)
+        ),
+    }
+    return render(
+        "explanation.html.j2", page=page, version=__version__, more_style=template_text("models.css"),
+        shows_faces=True,
+    )  # fmt: skip
+
+
+def _moment(moment: Moment, seen: list[Seen], card: ModelCard) -> dict[str, Any]:
+    order = np.argsort(-moment.crops.face_px, kind="stable")[:MOST_FACES]
+    return {
+        "title": "The picture" if moment.why == "picture" else timecode(moment.time_s),
+        "why": _WHY[moment.why],
+        "preview": png_uri(moment.preview),
+        "hidden": len(seen) - len(order),
+        "faces": [
+            _face(seen[i], card, number, float(moment.crops.face_px[i])) for number, i in enumerate(order, 1)
+        ],
+    }
+
+
+def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> dict[str, Any]:
+    colours = palette.colours(list(card.labels))
+    order = np.argsort(-seen.probs, kind="stable")
+    return {
+        "number": number,
+        "crop": png_uri(enlarged(seen.crop, CROP_PX)),
+        "px": f"{face_px:.0f}",
+        "answer": shown(card.labels[order[0]]),
+        "scores": [_score(seen, card, int(k), colours[card.labels[k]]) for k in order],
+        "evidence": _evidence(seen, card, order),
+        "stages": [_stage(name, maps) for name, maps in seen.stages.items()],
+    }
+
+
+def _score(seen: Seen, card: ModelCard, k: int, colour: str) -> dict[str, Any]:
+    """How one score comes about: evidence + bias = logit, then temperature and softmax."""
+    known = seen.evidence is not None and seen.bias is not None
+    return {
+        "label": shown(card.labels[k]),
+        "colour": colour,
+        "width": round(100 * float(seen.probs[k]), 1),
+        "share": percent(float(seen.probs[k])),
+        "logit": _signed(seen.logits[k]),
+        "evidence": _signed(seen.evidence[k].mean()) if known and seen.evidence is not None else "–",
+        "bias": _signed(seen.bias[k]) if known and seen.bias is not None else "–",
+        "scaled": _signed(seen.logits[k] / card.temperature),
+    }
+
+
+def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[dict[str, str]]:
+    """The crop under each label's evidence, on one scale: orange speaks for the label, blue against it."""
+    if seen.evidence is None:
+        return []
+    # What all labels share moves no score: only the difference from their mean does.
+    against_mean = seen.evidence - seen.evidence.mean(axis=0, keepdims=True)
+    most = float(np.abs(against_mean).max()) or 1.0
+    return [
+        {
+            "label": shown(card.labels[k]),
+            "share": percent(float(seen.probs[k])),
+            "image": png_uri(_overlaid(seen.crop, against_mean[k] / most)),
+        }
+        for k in order
+    ]
+
+
+def _overlaid(crop: UInt8Array, evidence: FloatArray) -> UInt8Array:
+    """Crop (S, S) in gray with evidence (H, W), -1..1, laid over it in colour: RGB."""
+    side = (EVIDENCE_PX, EVIDENCE_PX)
+    gray = enlarged(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
+    # Places are squares of the crop, so they are enlarged from their middles.
+    smooth = np.asarray(cv2.resize(evidence.astype(np.float32), side, interpolation=cv2.INTER_CUBIC))
+    strength = np.clip(np.abs(smooth), 0, 1)[..., None] * 0.75
+    colour = np.where(smooth[..., None] > 0, _FOR, _AGAINST)
+    mixed: UInt8Array = np.clip(gray * (1 - strength) + colour * strength, 0, 255).astype(np.uint8)
+    return mixed
+
+
+def _stage(name: str, maps: FloatArray) -> dict[str, Any]:
+    """The strongest maps of a stage as one picture, each brought to its own range."""
+    strength = maps.reshape(len(maps), -1).std(axis=1)
+    order = np.argsort(-strength, kind="stable")[:MOST_MAPS]
+    _, height, width = maps.shape
+    return {
+        "name": name.split("/")[0],
+        "size": f"{len(maps)} maps of {width} x {height}",
+        "n_shown": len(order),
+        "image": png_uri(_grid([_stretched(maps[i]) for i in order])),
+    }
+
+
+def _stretched(values: FloatArray) -> UInt8Array:
+    low, high = float(values.min()), float(values.max())
+    gray = ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
+    return np.asarray(cv2.resize(gray, (MAP_PX, MAP_PX), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _grid(pictures: list[UInt8Array]) -> UInt8Array:
+    """Pictures of one size side by side, a few to a row, with a gap between them."""
+    columns = min(MAPS_PER_ROW, len(pictures))
+    rows = -(-len(pictures) // columns)
+    step = MAP_PX + 4
+    whole = np.full((rows * step - 4, columns * step - 4), 128, np.uint8)
+    for i, picture in enumerate(pictures):
+        y, x = i // columns * step, i % columns * step
+        whole[y : y + MAP_PX, x : x + MAP_PX] = picture
+    return whole
+
+
+def _signed(value: Any) -> str:
+    return f"{float(value):+.2f}".replace("-", "−")

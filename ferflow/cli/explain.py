@@ -1,0 +1,54 @@
+"""`ferflow explain`: what the network looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ferflow.cli.common import DEFAULTS, Quiet, Verbose, log_to_stderr
+from ferflow.options import TimePoint
+
+
+def explain(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE|VIDEO", help="A picture or a video with faces.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The page to write. It shows the faces.", metavar="OUT.html")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
+    ] = DEFAULTS.model,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Frame to explain: 12.5 (seconds), 300f or 1:30.5; may be repeated.  "
+            "[default: the first face, and the most expressive one]",
+            metavar="TIME",
+        ),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The whole picture is one face: look for none in it.")
+    ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what the network saw in a face: feature maps, evidence by place, and how the scores come about."""
+    from ferflow.dashboards.explanation import write_explanation
+    from ferflow.explain import moments
+    from ferflow.models.insight import Insight
+    from ferflow.options import AnalyzeOptions
+    from ferflow.pipeline import Tools
+
+    log_to_stderr(verbose=verbose, quiet=quiet)
+    options = AnalyzeOptions(model=model, backend="onnx")
+    tools = Tools.load(options)
+    found = moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
+    insight = Insight(tools.classifier.card)
+    write_explanation(
+        out, source.name, tools.classifier.card, [(part, insight(part.crops.images)) for part in found]
+    )
+    if not quiet:
+        faces = sum(len(part.crops) for part in found)
+        typer.echo(f"{faces} face{'s' * (faces != 1)} in {len(found)} frame{'s' * (len(found) != 1)}")
+        typer.echo(f"Page: {out}")

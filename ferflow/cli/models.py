@@ -1,0 +1,96 @@
+"""`ferflow models`: which models and recipes there are."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ferflow.models.cards import ModelCard
+    from ferflow.models.recipes import Recipe
+
+
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...", help="Names, cards or folders of training runs.  [default: those shipped]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print whole cards and recipes as JSON.")] = False,
+) -> None:
+    """List installed models with what their cards say, and the recipes that `train` knows.
+
+    Every file is held against the sha256 of its card first.
+    """
+    from ferflow.models.recipes import RECIPES
+    from ferflow.models.registry import available, resolve
+
+    cards = [resolve(name) for name in names or available()]
+    if as_json:
+        typer.echo(
+            json.dumps({"models": [_table(card) for card in cards], "recipes": _plain(RECIPES)}, indent=1)
+        )
+        return
+    typer.echo("Models (--model NAME)\n")
+    for card in cards:
+        typer.echo("\n".join(_card_lines(card)) + "\n")
+    if not names:
+        typer.echo("Recipes (ferflow train --recipe NAME)\n")
+        for name, recipe in RECIPES.items():
+            typer.echo("\n".join(_recipe_lines(name, recipe)))
+
+
+def _card_lines(card: ModelCard) -> list[str]:
+    sizes = [
+        f"{kind} {card.path(kind).stat().st_size / 1e6:.2f} MB{' (int8)' if kind == 'onnx' and card.is_int8 else ''}"
+        for kind in card.files
+    ]
+    lines = [f"  {card.name}  recipe {card.recipe}, sha256 {card.sha256[:16]}…"]
+    for kind, scores in card.scores.items():
+        if "accuracy" in scores:
+            lines.append(
+                f"      {kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}, "
+                f"ECE {scores['ece']:.3f}, {scores['n']} rows"
+            )
+    prior = ", ".join(f"{label} {share:.2f}" for label, share in zip(card.labels, card.prior, strict=False))
+    facts = {
+        "files": ", ".join(sizes),
+        "labels": ", ".join(card.labels) + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),
+        "prior assumed": prior or "unknown",
+        "trained on": f"{card.data}, {card.rows} rows, {card.leaks} leaking rows left out, seed {card.seed}",
+        "selected on": card.selection,
+        "note": card.note,
+    }
+    return lines + [line for name, text in facts.items() if text for line in _wrapped(f"{name}: {text}")]
+
+
+def _recipe_lines(name: str, recipe: Recipe) -> list[str]:
+    published = f"  [published: {recipe.published}]" if recipe.published else ""
+    return [f"  {name}{published}", *_wrapped(recipe.description)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 8)
+
+
+def _table(card: ModelCard) -> dict[str, Any]:
+    table = _plain(card)
+    return {**table, "folder": str(card.folder), "sha256": card.sha256}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and mappings as JSON-able values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,153 @@
+"""Faces to explain: those of a picture, or of a few frames of a video.
+
+for moment in moments(Path("talk.mp4"), tools, options):
+    moment.crops.images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ferflow.crops import FaceCrops, crop_faces
+from ferflow.errors import OptionsError, VideoError
+from ferflow.faces import Detections, Float32Array
+from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.pipeline import Tools
+from ferflow.planes import UInt8Array
+from ferflow.video import Frame, Selection, open_video
+
+LOOKED_PER_SECOND = 2.0
+"""Frames looked at to find the one to explain."""
+MOST_LOOKED = 600
+"""Five minutes of video; after that, --at says where."""
+PREVIEW_PX = 560
+"""Width of the frame's small picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame and its faces."""
+
+    time_s: float
+    why: str
+    """Why this frame: "picture", "asked for", "first face", "most expressive"."""
+    preview: UInt8Array
+    """uint8 (h, w), luma, with a box around each face."""
+    crops: FaceCrops
+
+
+def moments(
+    path: Path, tools: Tools, options: AnalyzeOptions, at: Sequence[TimePoint] = (), *, whole: bool = False
+) -> list[Moment]:
+    """Find the frames to explain.
+
+    Args:
+        path: a picture or a video.
+        tools: detector and classifier.
+        options: thresholds of the detector.
+        at: the frames wanted; empty: the first with a face and the most expressive one, looking at two frames a
+            second for at most five minutes.
+        whole: the whole picture is one face, so none is looked for.
+
+    Raises:
+        VideoError: it cannot be read, or shows no face there.
+        OptionsError: the video ends before a frame that was asked for.
+    """
+    if at:
+        found = [_moment(_frame_at(path, point, options), "asked for", tools, whole=whole) for point in at]
+    else:
+        found = _chosen(path, tools, options, whole=whole)
+    found = [moment for moment in found if len(moment.crops)]
+    if not found:
+        raise VideoError(
+            f"{path.name}: no face found. If the picture is a face and nothing else, say so with --whole."
+        )
+    return found
+
+
+def _chosen(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> list[Moment]:
+    selection = Selection(fps=LOOKED_PER_SECOND)
+    first: Moment | None = None
+    best, most = None, -1.0
+    looked = 0
+    for frame in _frames(path, selection, options):
+        looked += 1
+        moment = _moment(frame, "most expressive", tools, whole=whole)
+        if not len(moment.crops):
+            continue
+        first = first or moment
+        expressive = _expressiveness(moment, tools)
+        if expressive > most:
+            best, most = moment, expressive
+    if first is None or best is None:
+        return []
+    if looked == 1:
+        return [_because(first, "picture")]
+    return [_because(first, "first face")] if best is first else [_because(first, "first face"), best]
+
+
+def _expressiveness(moment: Moment, tools: Tools) -> float:
+    """Highest share of a face in the frame that is not neutral, 0..1."""
+    labels = tools.classifier.card.labels
+    probs = tools.classifier(moment.crops.images)
+    neutral = probs[:, labels.index("neutral")] if "neutral" in labels else 1 - probs.max(axis=1)
+    return float((1 - neutral).max())
+
+
+def _because(moment: Moment, why: str) -> Moment:
+    return Moment(moment.time_s, why, moment.preview, moment.crops)
+
+
+def _frame_at(path: Path, point: TimePoint, options: AnalyzeOptions) -> Frame:
+    frame = next(_frames(path, Selection(start=point), options), None)
+    if frame is None:
+        raise OptionsError(f"{path.name}: ends before {point}. Ask for an earlier moment with --at.")
+    return frame
+
+
+def _frames(path: Path, selection: Selection, options: AnalyzeOptions) -> Iterator[Frame]:
+    with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
+        yield from islice(video.frames(selection), MOST_LOOKED)
+
+
+def _moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment:
+    if whole:
+        return Moment(frame.time_s, why, _preview(frame, np.zeros((0, 4), np.float32)), _whole(frame, tools))
+    (found,) = tools.detector.detect([frame])
+    crops = crop_faces(frame, found, np.arange(1, len(found) + 1, dtype=np.int32), tools.crop_shape)
+    return Moment(frame.time_s, why, _preview(frame, found.xyxy), crops)
+
+
+def _whole(frame: Frame, tools: Tools) -> FaceCrops:
+    """The whole picture as one crop, squeezed as `dataset.load` squeezes."""
+    height, width = frame.planes.y.shape
+    box = np.array([[0, 0, width, height]], np.float32)
+    found = Detections(box, np.ones(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
+    crops = crop_faces(frame, found, np.ones(1, np.int32), tools.crop_shape)
+    size = tools.crop_shape.size
+    shrinks = min(height, width) >= size
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(frame.planes.y, (size, size), interpolation=how), np.uint8)
+    crops.images[0] = frame.planes.expanded(small)[..., None]
+    return crops
+
+
+def _preview(frame: Frame, xyxy: Float32Array) -> UInt8Array:
+    """Return the luma of a frame in small, as the viewer sees it, with boxes (N, 4) drawn in."""
+    height, width = frame.planes.y.shape
+    factor_x = min(1.0, PREVIEW_PX / width)
+    factor_y = factor_x / frame.pixel_aspect
+    shape = (max(1, round(width * factor_x)), max(1, round(height * factor_y)))
+    small = np.asarray(cv2.resize(frame.planes.y, shape, interpolation=cv2.INTER_AREA), np.uint8)
+    small = np.ascontiguousarray(frame.planes.expanded(small))
+    for x1, y1, x2, y2 in xyxy:
+        low = (round(float(x1) * factor_x), round(float(y1) * factor_y))
+        high = (round(float(x2) * factor_x), round(float(y2) * factor_y))
+        cv2.rectangle(small, low, high, 255, 2)
+    return small

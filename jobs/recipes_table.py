@@ -1,0 +1,125 @@
+"""The recipes' table in docs/recipes.md, from the cards of the runs under a folder.
+
+    python -m ferflow.jobs.recipes_table RUNS... [--out docs/recipes.md]
+
+RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
+card yet but a history gets a row of its best epoch so far, and says so; what was never trained has no figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferflow.errors import ModelError
+from ferflow.models.cards import ModelCard
+from ferflow.models.options import TrainOptions
+from ferflow.models.recipes import RECIPES
+from ferflow.models.registry import CARD_FILE, resolve
+from ferflow.models.state import HISTORY_FILE, STATE_FILE, read
+
+BEGIN, END = "<!-- table: python -m ferflow.jobs.recipes_table -->", "<!-- end of table -->"
+HEADER = [
+    "recipe", "published on FER2013", "accuracy", "macro recall", "macro precision", "macro F1", "ECE",
+    "FER+ majority: accuracy", "macro recall", "epochs", "made by",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished or unfinished run."""
+
+    folder: Path
+    card: ModelCard | None
+    history: list[dict[str, float]]
+    options: dict[str, Any]
+
+
+def runs_in(folders: list[Path]) -> dict[str, Run]:
+    """Runs by the name their options carry."""
+    found = {}
+    for folder in folders:
+        for path in sorted([*folder.glob(HISTORY_FILE), *folder.glob(f"*/{HISTORY_FILE}")]):
+            options = read(path.parent / STATE_FILE)[0]["options"]
+            history = json.loads(path.read_text("utf-8"))
+            card = resolve(path.parent) if (path.parent / CARD_FILE).exists() else None
+            found[options["name"]] = Run(path.parent, card, history, options)
+    return found
+
+
+def table(runs: dict[str, Run]) -> str:
+    """The table as Markdown: the papers' recipes and ours, in the order of `RECIPES`."""
+    rows = [HEADER, ["---"] * len(HEADER)]
+    for name, recipe in RECIPES.items():
+        if recipe.published or name == "default":
+            rows.append([f"`{name}`", recipe.published or "ours", *_figures(name, runs.get(name))])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _figures(name: str, run: Run | None) -> list[str]:
+    if run is None:
+        return ["not trained here"] + [""] * (len(HEADER) - 3)
+    epochs = f"{len(run.history)} of {run.options['epochs']}"
+    if run.card is None:
+        best = max(run.history, key=lambda epoch: epoch["accuracy"])
+        unfinished = f"{best['accuracy']:.1%} (unfinished)"
+        return [
+            unfinished,
+            "",
+            "",
+            "",
+            "",
+            f"{best.get('ferplus_accuracy', 0):.1%}",
+            "",
+            epochs,
+            _command(name, run),
+        ]
+    scores = run.card.scores
+    keys = ("accuracy", "macro_recall", "macro_precision", "macro_f1")
+    cells = [f"{scores['labels'][key]:.1%}" for key in keys] + [f"{scores['labels']['ece']:.3f}"]
+    votes = scores.get("ferplus_majority")
+    cells += [f"{votes[key]:.1%}" for key in ("accuracy", "macro_recall")] if votes else ["", ""]
+    return [*cells, epochs, _command(name, run)]
+
+
+def _command(name: str, run: Run) -> str:
+    """The command, with what was asked for otherwise than the recipe says."""
+    usual = TrainOptions.of_recipe(name)
+    flags = {
+        "epochs": "--epochs", "seed": "--seed", "batch_size": "--batch-size", "compute": "--compute",
+        "learning_rate": "--learning-rate", "mixup": "--mixup", "balance": "--balance",
+        "backbone": "--backbone-weights",
+    }  # fmt: skip
+    other = [
+        f" {flag} {run.options[key]}"
+        for key, flag in flags.items()
+        if key in run.options and run.options[key] != getattr(usual, key)
+    ]
+    return f"`--recipe {name}{''.join(other)}`"
+
+
+def main() -> None:
+    """Put the table between its marks in a file, or print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    made = table(runs_in(arguments.runs))
+    if arguments.out is None:
+        print(made)
+        return
+    text = arguments.out.read_text("utf-8")
+    if BEGIN not in text or END not in text:
+        raise ModelError(f"{arguments.out}: has no {BEGIN} ... {END} to put the table between.")
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    arguments.out.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

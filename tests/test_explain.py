@@ -1,0 +1,136 @@
+"""What the network looked at: evidence adds up to the logits, stages are the network's, frames are those asked for."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from ferflow.cli.models import models
+from ferflow.dashboards.learning import render_curves
+from ferflow.dashboards.explanation import render_explanation
+from ferflow.errors import OptionsError, VideoError
+from ferflow.explain import moments
+from ferflow.models.insight import Insight
+from ferflow.models.registry import resolve
+from ferflow.options import AnalyzeOptions, TimePoint
+from tests.conftest import face_frames, portrait, write_video
+
+
+@pytest.fixture(scope="module")
+def card():
+    return resolve("default")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "face.png"
+    cv2.imwrite(str(path), portrait()[..., ::-1])
+    return path
+
+
+@pytest.fixture(scope="module")
+def seen(card):
+    gray = cv2.cvtColor(portrait()[20:240, 110:330], cv2.COLOR_RGB2GRAY)
+    crop = cv2.resize(gray, (48, 48), interpolation=cv2.INTER_AREA)
+    return Insight(card)(np.stack([crop, crop[:, ::-1]])[..., None])
+
+
+def test_the_mean_evidence_and_the_bias_are_the_logits(seen):
+    for part in seen:
+        assert part.evidence.mean(axis=(1, 2)) + part.bias == pytest.approx(part.logits, abs=1e-4)
+
+
+def test_probabilities_are_those_of_the_float_network(card, seen):
+    from ferflow.classify import OnnxClassifier
+
+    crops = np.stack([part.crop for part in seen])[..., None]
+    expected = OnnxClassifier(card, weights=card.float_file)(crops)
+    assert np.stack([part.probs for part in seen]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_stages_are_the_last_maps_of_each_size_down_to_what_is_averaged(seen):
+    shapes = [maps.shape for maps in seen[0].stages.values()]
+    sides = [shape[1] for shape in shapes]
+    assert sides == sorted(set(sides), reverse=True)
+    assert sides[-1] == seen[0].evidence.shape[1]
+    assert all(name.endswith("relu") for name in seen[0].stages)
+
+
+def test_a_picture_is_one_moment(picture, tools):
+    (moment,) = moments(picture, tools, AnalyzeOptions())
+    assert (moment.why, len(moment.crops)) == ("picture", 1)
+    assert moment.crops.images.shape == (1, 48, 48, 1)
+
+
+def test_a_picture_without_a_face_says_what_to_do_and_can_be_taken_whole(tmp_path, tools):
+    flat = np.full((60, 60), 128, np.uint8)
+    flat[20:40] = 60
+    cv2.imwrite(str(tmp_path / "flat.png"), flat)
+    with pytest.raises(VideoError, match="--whole"):
+        moments(tmp_path / "flat.png", tools, AnalyzeOptions())
+    (moment,) = moments(tmp_path / "flat.png", tools, AnalyzeOptions(), whole=True)
+    crop = moment.crops.images[0, :, :, 0]
+    assert crop[:15] == pytest.approx(128, abs=2)
+    assert crop[17:31] == pytest.approx(60, abs=2)
+
+
+def test_frames_of_a_video_are_those_asked_for(tmp_path, tools):
+    empty = [np.full((240, 320, 3), 120, np.uint8)] * 25
+    video = write_video(tmp_path / "late.mp4", empty + face_frames(25))
+    chosen = moments(video, tools, AnalyzeOptions())
+    assert chosen[0].why == "first face"
+    assert chosen[0].time_s == pytest.approx(1.0, abs=0.05)
+    (asked,) = moments(video, tools, AnalyzeOptions(), [TimePoint.parse("1.5")])
+    assert (asked.why, round(asked.time_s, 2)) == ("asked for", 1.52)
+    with pytest.raises(OptionsError, match="ends before"):
+        moments(video, tools, AnalyzeOptions(), [TimePoint.parse("9")])
+    with pytest.raises(VideoError, match="no face"):
+        moments(video, tools, AnalyzeOptions(), [TimePoint.parse("0.1")])
+
+
+def test_the_page_shows_crop_evidence_and_stages_and_escapes_names(picture, tools, card, seen):
+    (moment,) = moments(picture, tools, AnalyzeOptions())
+    page = render_explanation("<b>a</b>.png", card, [(moment, seen[:1])])
+    # frame, crop, one picture per label, one per stage
+    assert page.count("data:image/png;base64,") == 2 + len(card.labels) + len(seen[0].stages)
+    assert "<b>a</b>.png" not in page
+    assert "No face image is stored" not in page
+
+
+def test_the_commands_answer_without_tensorflow(picture, tmp_path):
+    code = (
+        "import sys\nfrom ferflow.cli import app\n"
+        f"app(['explain', {str(picture)!r}, '-o', 'x.html'], standalone_mode=False)\n"
+        "app(['models'], standalone_mode=False)\n"
+        "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert (tmp_path / "x.html").read_text().startswith("<!doctype html>")
+
+
+def test_models_are_listed_with_their_cards_and_recipes(capsys, card):
+    models()
+    told = capsys.readouterr().out
+    assert f"{card.scores['labels']['macro_recall']:.4f}" in told
+    assert "two-conv" in told
+    models(as_json=True)
+    table = json.loads(capsys.readouterr().out)
+    assert table["models"][0]["sha256"] == card.sha256
+    assert table["recipes"]["nine-conv-6class"]["options"]["merge"] == {"disgust": "angry"}
+
+
+def test_curves_of_a_run_are_drawn_from_its_history():
+    history = [
+        {"epoch": k, "loss": 2 - k / 10, "accuracy": k / 10, "selection": k / 10, "seconds": 60.0}
+        for k in (1, 2, 3)
+    ]
+    page = render_curves("<run>", history)
+    assert "best: epoch 3, accuracy 30.0%" in page
+    assert page.count("<circle") == 6
+    assert "<run>" not in page
+    assert "epoch 1" in render_curves("run", history[:1])
