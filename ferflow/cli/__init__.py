@@ -14,6 +14,7 @@ import typer
 
 from ferflow import __version__
 from ferflow.cli.analyze import analyze
+from ferflow.cli.bench import bench
 from ferflow.cli.demo import demo
 from ferflow.cli.train import train
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, train):
+for command in (analyze, bench, demo, train):
     app.command()(command)
 
 
