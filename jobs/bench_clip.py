@@ -1,8 +1,8 @@
 """Clips to measure speed on: a number of faces that move in front of a drawn room, as a codec meets them.
 
 The faces are the portrait of the sample (`ferflow.sample`), with noise as of a camera, so that there is
-something to spend the bits on: how fast a video decodes depends on how many it has. The rates are those that
-YouTube recommends for uploads at 30 frames a second; streams of less decode faster.
+something to spend the bits on: how fast a video decodes depends on how many it has. The rates are the highest that
+YouTube recommends for live streams at 30 frames a second; videos of less decode faster.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Scene:
 
 
 SCENES = {
-    "720p": Scene(1280, 720, 1, 200, 5.0),
-    "480p-six": Scene(854, 480, 6, 90, 2.5),
-    "1080p-seven": Scene(1920, 1080, 7, 150, 8.0),
+    "720p": Scene(1280, 720, 1, 200, 4.0),
+    "480p-six": Scene(854, 480, 6, 90, 2.0),
+    "1080p-seven": Scene(1920, 1080, 7, 150, 6.0),
     "360p": Scene(640, 360, 1, 120, 1.0),
 }
 
