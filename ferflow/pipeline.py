@@ -13,7 +13,7 @@ the next are decoded. What comes out, and in which order, does not depend on the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -178,14 +178,15 @@ def _parts(
 
 def frame_rows(video_id: str, frames: list[Tracked]) -> pa.RecordBatch:
     """Rows of FRAMES, one per frame, also where nobody is."""
+    seen = [item.seen for item in frames]
     columns = [
-        pa.array([video_id] * len(frames), pa.string()),
-        pa.array([item.seen.frame.index for item in frames], pa.int32()),
-        pa.array([item.seen.frame.pts for item in frames], pa.int64()),
-        pa.array([item.seen.frame.time_s for item in frames], pa.float64()),
-        pa.array([len(item.faces) for item in frames], pa.int16()),
-        pa.array([item.seen.luma_mean for item in frames], pa.float32()),
-        pa.array([item.seen.is_cut for item in frames], pa.bool_()),
+        _texts([video_id] * len(frames)),
+        _column(np.array([each.frame.index for each in seen], np.int32)),
+        _column(np.array([each.frame.pts for each in seen], np.int64)),
+        _column(np.array([each.frame.time_s for each in seen], np.float64)),
+        _column(np.array([len(item.faces) for item in frames], np.int16)),
+        _column(np.array([each.luma_mean for each in seen], np.float32)),
+        _column(np.array([each.is_cut for each in seen], np.bool_)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=FRAMES)
 
@@ -202,21 +203,23 @@ def face_rows(
         labels: K names, in the order of the columns of `probs`.
     """
     n = len(faces)
-    points = faces.landmarks.reshape(n, 10)
-    landmarks = pa.FixedSizeListArray.from_arrays(
-        pa.array(points.ravel()), 10, mask=pa.array(np.isnan(points).any(axis=1))
-    )
+    points = np.ascontiguousarray(faces.landmarks.reshape(n, 10))
     columns = [
-        pa.array([video_id] * n, pa.string()),
-        *(pa.array(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
-        *(_floats(faces.xyxy[:, i]) for i in range(4)),
-        _floats(faces.score),
-        landmarks,
-        *(_floats(faces.pose[:, i]) for i in range(3)),
-        _floats(faces.sharpness),
-        _floats(faces.face_px),
-        *(_floats(probs[:, i]) for i in range(len(labels))),
-        pa.DictionaryArray.from_arrays(probs.argmax(axis=1).astype(np.int8), pa.array(labels)),
+        _texts([video_id] * n),
+        *(_column(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
+        *(_known(faces.xyxy[:, i]) for i in range(4)),
+        _known(faces.score),
+        pa.Array.from_buffers(
+            pa.list_(pa.float32(), 10),
+            n,
+            [_bits(~np.isnan(points).any(axis=1))],
+            children=[_column(points.ravel())],
+        ),
+        *(_known(faces.pose[:, i]) for i in range(3)),
+        _known(faces.sharpness),
+        _known(faces.face_px),
+        *(_known(probs[:, i]) for i in range(len(labels))),
+        pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _texts(labels)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=faces_schema(labels))
 
@@ -239,6 +242,26 @@ def _opencv_on_one_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _floats(values: npt.NDArray[np.float32]) -> pa.Array:
+# Not `pa.array`: it loads pandas, which takes as long as everything else that is loaded before the first frame.
+def _column(values: npt.NDArray[np.generic], known: pa.Buffer | None = None) -> pa.Array:
+    """An Arrow array over the same memory."""
+    if values.dtype == np.bool_:
+        return pa.Array.from_buffers(pa.bool_(), len(values), [known, _bits(values)])
+    kind, data = pa.from_numpy_dtype(values.dtype), pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind, len(values), [known, data])
+
+
+def _known(values: npt.NDArray[np.float32]) -> pa.Array:
     """NaN, which stands for unknown here, becomes null."""
-    return pa.array(np.ascontiguousarray(values), pa.float32(), from_pandas=True)
+    missing = np.isnan(values)
+    return _column(values, _bits(~missing) if missing.any() else None)
+
+
+def _texts(texts: Sequence[str]) -> pa.Array:
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
+def _bits(flags: npt.NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))

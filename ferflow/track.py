@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from ferflow.errors import OptionsError
 from ferflow.faces import Detections
@@ -150,8 +149,8 @@ class Tracker:
         reach = np.minimum(_REACH_AT_ONCE + _REACH_PER_SECOND * unseen, _REACH_AT_MOST)
         cost = distance + growth + _UNSEEN_COST_PER_SECOND * unseen
         allowed = (distance <= reach) & (growth <= math.log(_LARGEST_SIZE_RATIO))
-        pairs = zip(*linear_sum_assignment(np.where(allowed, cost, _FORBIDDEN)), strict=True)
-        return [(candidates[i], int(row)) for i, row in pairs if allowed[i, row]]
+        pairs = _cheapest(np.where(allowed, cost, _FORBIDDEN))
+        return [(candidates[i], row) for i, row in pairs if allowed[i, row]]
 
     def _started(self, centre: Float64Array, size: float, time_s: float) -> _Track:
         track = _Track.at(centre, size, time_s)
@@ -179,10 +178,25 @@ class Tracker:
         centres = np.array([track.centre for track in nameless])
         sizes = np.array([track.size for track in nameless])
         distance, growth = _apart(missing, centres, sizes, -math.inf)
-        for i, row in zip(*linear_sum_assignment(distance + growth), strict=True):
+        for i, row in _cheapest(distance + growth):
             nameless[row].track_id = missing[i].track_id
             self._ended.pop(missing[i].track_id, None)
             self._live = [track for track in self._live if track is not missing[i]]
+
+
+def _cheapest(cost: Float64Array) -> list[tuple[int, int]]:
+    """Rows and columns paired so that the sum of costs, float64 (R, C), is least."""
+    rows, columns = cost.shape
+    if not rows or not columns:
+        return []
+    # If everybody's favourite is another one, there is nothing to solve, and scipy need not be loaded.
+    if rows <= columns and len(set(best := cost.argmin(axis=1).tolist())) == rows:
+        return list(enumerate(best))
+    if columns <= rows and len(set(best := cost.argmin(axis=0).tolist())) == columns:
+        return [(row, column) for column, row in enumerate(best)]
+    from scipy.optimize import linear_sum_assignment
+
+    return [(int(i), int(j)) for i, j in zip(*linear_sum_assignment(cost), strict=True)]
 
 
 def _places(detections: Detections) -> tuple[Float64Array, Float64Array]:

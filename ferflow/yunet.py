@@ -114,7 +114,7 @@ class YuNet:
         return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        planes, scale = _padded_planes(frame, decimation(self._options, frame))
+        planes, scale = padded_planes(frame, decimation(self._options, frame))
         session = self._session(full_range=frame.planes.full_range)
         score, faces = session.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
@@ -168,7 +168,7 @@ class YuNetOpenCV:
         return _scaled(rows, scale)
 
 
-def _padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
+def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
     """What the network looks at, and the way back.
 
     Returns:

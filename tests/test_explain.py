@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ferflow.cli.models import models
-from ferflow.dashboards.learning import render_curves
 from ferflow.dashboards.explanation import render_explanation
+from ferflow.dashboards.learning import render_curves
 from ferflow.errors import OptionsError, VideoError
 from ferflow.explain import moments
 from ferflow.models.insight import Insight

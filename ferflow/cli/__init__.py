@@ -13,6 +13,7 @@ import typer
 
 from ferflow import __version__
 from ferflow.cli.analyze import analyze
+from ferflow.cli.bench import bench
 from ferflow.cli.common import tell
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, doctor, evaluate, explain, export, models, train):
+for command in (analyze, bench, demo, doctor, evaluate, explain, export, models, train):
     app.command()(command)
 
 

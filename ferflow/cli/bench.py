@@ -1,0 +1,72 @@
+"""`ferflow bench`: how fast this machine is, and where the time goes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ferflow.cli.common import DEFAULTS
+from ferflow.errors import OptionsError
+
+if TYPE_CHECKING:
+    from ferflow.jobs.bench import BenchReport
+
+
+def bench(
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[VIDEO]...", help="Video files.  [default: a clip drawn for it]"),
+    ] = None,
+    scene: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Clip to draw where no video is given: 720p, 480p-six, 1080p-seven, 360p, or all.  [default: 720p]",
+            metavar="NAME",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of clips that are drawn.", min=1, max=3600)] = 10.0,
+    rounds: Annotated[
+        int, typer.Option(help="How often each is timed; the median counts.", min=1, max=99)
+    ] = 3,
+    vs_haar: Annotated[
+        bool,
+        typer.Option(
+            "--vs-haar",
+            help="Also time the straightforward script of the papers in the same run; needs ferflow[train].",
+        ),
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
+    ] = None,
+    detect_every: Annotated[
+        int | None, typer.Option(help="As of `ferflow analyze`.  [default: 1]", metavar="N")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures there as JSON too.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Measure decoding alone against the whole pipeline, and each of its stages.
+
+    Prints a Markdown table: rates, their ratio, time by stage, memory, and time to the first frame.
+    """
+    from ferflow.jobs.bench import as_json, as_table, measure
+
+    if videos and scene:
+        raise OptionsError("a video and --scene were given: give one of them")
+    options = DEFAULTS.updated(threads=threads, detect_every=detect_every)
+    reports: list[BenchReport] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for report in measure(
+            videos or scene or ["720p"], Path(folder), options, seconds=seconds, rounds=rounds, vs_haar=vs_haar
+        ):
+            typer.echo(f"{report.video}: {report.full_fps:.0f} frames/s", err=True)
+            reports.append(report)
+    typer.echo(as_table(reports))
+    if json_file is not None:
+        try:
+            json_file.write_text(as_json(reports) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OptionsError(f"{json_file}: cannot be written ({error.strerror}).") from error
