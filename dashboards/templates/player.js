@@ -6,8 +6,9 @@
   const element = (id) => document.getElementById(id);
   const video = element("video"), cursor = element("cursor"), slider = element("moment"), words = element("now-words");
   let moment = 0;
-  // Containers may start before their first picture; the page counts from the picture.
-  let offset = 0;
+  // Containers may start before their first picture; the page counts from the picture. Until that has been
+  // shown, nobody knows by how much, and a wish to go elsewhere waits.
+  let offset = null;
 
   const timecode = (seconds) => {
     const tenths = Math.floor(Math.max(seconds, 0) * 10 + 0.5 + 1e-6), two = (n) => String(n).padStart(2, "0");
@@ -65,7 +66,7 @@
     tell();
     place();
     boxes();
-    if (seek && video && video.readyState) video.currentTime = moment + offset;
+    if (seek && video && offset !== null) video.currentTime = moment + offset;
   };
 
   // --- Timeline ---------------------------------------------------------------------------------------
@@ -155,12 +156,19 @@
   };
   if (video.error) trouble();
   video.addEventListener("error", trouble);
-  video.requestVideoFrameCallback?.((_, { mediaTime }) => {
-    if (video.currentTime === 0) offset = mediaTime;
-    video.dataset.offset = offset;
+  const settle = (seconds) => {
+    if (offset !== null) return;
+    offset = seconds;
+    video.dataset.offset = seconds;
     if (moment > 0) video.currentTime = moment + offset;
-  });
+  };
+  video.requestVideoFrameCallback?.((_, { mediaTime }) => settle(mediaTime));
+  // A page in the background is shown no frames.
+  const wait = () => setTimeout(() => settle(0), 3000);
+  if (video.readyState > 1) wait();
+  else video.addEventListener("loadeddata", wait, { once: true });
   const follow = () => {
+    if (offset === null) return;
     go(video.currentTime - offset, { seek: false });
     const [start, end] = range();
     if (!video.paused && (moment * 1000 > end || moment * 1000 < start)) show(moment * 1000, moment * 1000 + end - start);
