@@ -63,8 +63,9 @@ def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> N
     _panel(figure, panels, 0, whose + _word(measure.capitalize(), colour), [0, 1])
     _panel(figure, panels, 1, "<br>" + _word("Net positivity", palette.VALENCE), [-1, 1])
     colours = palette.colours(session.labels)
-    names = " ".join(_word(plain(shown(one)), colours[one]) for one in session.labels)
-    _panel(figure, panels, 2, f"<br>{names}", [0, 1])
+    names = [_word(plain(clipped(shown(one), 14)), colours[one]) for one in session.labels]
+    half = (len(names) + 1) // 2
+    _panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", [0, 1])
     _curve(figure, panels.names[0], rows, measure, measure, colour)
     _curve(figure, panels.names[1], rows, "valence", "net positivity", palette.VALENCE)
     for one in session.labels:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from ferflow.marked import segments_of
 from ferflow.summaries import STRIP, Person
 from ferflow.tally import FloatArray, column, ratio
-from ferflow.timeline import bin_of
 
 from .session import Session
 
@@ -62,27 +60,6 @@ def drawn(session: Session) -> Drawn:
         for name in STRIP.names[1:]
     }
     return Drawn(step, step * bin_seconds, joined, strip, lanes, leading)
-
-
-def words_by_bin(session: Session, data: Drawn, most: int = 3) -> dict[int, list[str]]:
-    """Labels of the markers and stretches in each drawn bin that has any, so many at most and how many more."""
-    found: dict[int, list[str]] = {}
-    for time_s, label in zip(*(session.markers.column(name).to_pylist() for name in ("time_s", "label")),
-                             strict=True):  # fmt: skip
-        found.setdefault(_bin(time_s, data), []).append(label)
-    for segment in segments_of(session.markers, data.end_s):
-        last = _bin(max(segment.start_s, segment.end_s - 1e-6), data)
-        for k in range(_bin(segment.start_s, data) + 1, last + 1):
-            found.setdefault(k, []).append(segment.label)
-    distinct = {k: list(dict.fromkeys(labels)) for k, labels in sorted(found.items()) if 0 <= k < data.n}
-    return {
-        k: labels if len(labels) <= most else [*labels[:most], f"{len(labels) - most} more"]
-        for k, labels in distinct.items()
-    }
-
-
-def _bin(time_s: float, data: Drawn) -> int:
-    return int(bin_of(np.array([time_s]), data.step_s)[0])
 
 
 def _joined(values: FloatArray, step: int) -> FloatArray:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferflow.marked import segments_of
+from ferflow.marked import is_moment, segments_of
 from ferflow.tally import FloatArray, column
 
 from . import palette
-from .drawn import Drawn, drawn, words_by_bin
+from .drawn import Drawn, drawn
 from .session import Session
 from .words import clipped, shown
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Lengths of time are counted from here; it is no moment in the world.
 _START = datetime(1970, 1, 1)
-_ROW_PX = {"markers": 26, "engagement": 190, "shares": 150, "valence": 130}
+_ROW_PX = {"markers": 38, "engagement": 190, "shares": 150, "valence": 130}
 _FOOT = "y9"
 _LANE_PX = 22
 _COVERAGE_PX = 24
@@ -37,6 +37,10 @@ _NAME_LETTERS = 12
 MOST_LINES = 120
 """Markers with a line through all rows; of more, only the row of markers tells."""
 MOST_BANDS = 200
+MOMENTS_AT = 0.75
+"""Height of the diamonds in the row of markers; the labels of stretches stand at 0.25."""
+MOST_MARKS = 2000
+"""Markers and stretches that the page can name, the earliest first; the table has all."""
 _TITLE_PX = 44
 """Of each row: the space above it, which its title stands in."""
 _SLIDER_PX = 40
@@ -69,20 +73,19 @@ def timeline_figure(session: Session) -> Figure:
         margin={"l": canvas.left_px, "r": 10, "t": 0, "b": _BOTTOM_PX},
         hovermode="x unified",
         hoversubplots="axis",
-        barmode="stack",
-        bargap=0,
         showlegend=False,
         dragmode="zoom",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis=_time_axis(data, canvas.rows),
+        xaxis=_time_axis(data),
+        xaxis2=_slider_axis(data, canvas.rows),
     )
     return canvas.figure
 
 
 def _rows_of(session: Session, data: Drawn) -> dict[str, int]:
     """Height in pixels of each row there is, from the top down."""
-    sizes = {**_ROW_PX, "lanes": _LANE_PX * len(data.lanes)} if session.people else {"markers": 26}
+    sizes = {**_ROW_PX, "lanes": _LANE_PX * len(data.lanes)} if session.people else {"markers": 38}
     if not len(session.markers):
         del sizes["markers"]
     return {**sizes, "coverage": _COVERAGE_PX}
@@ -97,33 +100,45 @@ def _lane_name(session: Session, track_id: int) -> str:
     return clipped(shown(session.name_of(track_id)), _NAME_LETTERS)
 
 
-def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
-    span = [moment(0.0), moment(data.n * data.step_s)]
-    hours = data.n * data.step_s >= 3600
-    # The slider shows the first row in small, as high as its curve needs.
-    top = max(0.1, float(np.nanmax(np.append(data.audience["expressiveness"], 0.0))))
-    small = {"rangemode": "fixed", "range": [0, 1.1 * top]}
+def _time_axis(data: Drawn) -> dict[str, Any]:
+    hours = data.end_s >= 3600
     return {
-        "type": "date",
-        "range": span,
-        "minallowed": span[0],
-        "maxallowed": span[1],
+        **_span(data),
         "tickformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
         "hoverformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
         "nticks": 8,
         "anchor": _FOOT,
+        "showticklabels": False,
         "showspikes": True,
         "spikemode": "across",
         "spikethickness": 1,
         "spikedash": "solid",
         "spikesnap": "hovered data",
+    }
+
+
+def _slider_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
+    """A second axis, always of the same range, with the slider: a slider draws every row of its own axis."""
+    axis = _time_axis(data)
+    # The slider shows the engagement in small, as high as its curve needs.
+    top = max(0.1, float(np.nanmax(np.append(data.audience["expressiveness"], 0.0))))
+    return axis | {
+        "matches": "x",
+        "showticklabels": True,
+        "showgrid": False,
+        "showspikes": False,
         "rangeslider": {
             "visible": True,
             "thickness": _SLIDER_PX / rows.plot_px,
-            "range": span,
-            "yaxis": small,
+            "range": axis["range"],
+            "yaxis": {"rangemode": "fixed", "range": [0, 1.1 * top]},
         },
     }
+
+
+def _span(data: Drawn) -> dict[str, Any]:
+    span = [moment(0.0), moment(data.end_s)]
+    return {"type": "date", "range": span, "minallowed": span[0], "maxallowed": span[1]}
 
 
 class _Rows:
@@ -138,9 +153,7 @@ class _Rows:
             top += _TITLE_PX
             self.domains[name] = (max(0.0, 1 - (top + size) / self.plot_px), 1 - top / self.plot_px)
             top += size
-        # The slider shows the row that has the first axis.
-        names = sorted(sizes, key=lambda name: name == "markers")
-        self.axes = {name: "y" if k == 0 else f"y{k + 1}" for k, name in enumerate(names)}
+        self.axes = {name: "y" if k == 0 else f"y{k + 1}" for k, name in enumerate(sizes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +170,8 @@ class _Canvas:
             x0=moment(self.data.step_s / 2),
             dx=self.data.step_s * 1000,
             y=numbers(values),
-            xaxis="x",
-            yaxis=self.rows.axes[row],
             mode="lines",
-            **({"hovertemplate": "%{y:.2f}"} | style),
+            **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
 
     def area(self, row: str, name: str, values: FloatArray, colour: str, **style: Any) -> None:
@@ -271,10 +282,17 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
 
 
 def _foot(canvas: _Canvas) -> None:
-    """An empty row for the x axis to stand on: the slider shades itself by the row it hangs on."""
+    """A row without height for the time axes to stand on, with what the slider shows."""
+    data = canvas.data
+    values = data.audience[
+        "engagement" if np.isfinite(data.audience["engagement"]).any() else "expressiveness"
+    ]
     canvas.figure.add_scatter(x=[None], y=[None], yaxis=_FOOT, hoverinfo="skip")
+    canvas.area(
+        "foot", "", values, faded(palette.ENGAGEMENT, 0.35), xaxis="x2", yaxis=_FOOT, hoverinfo="skip"
+    )
     canvas.figure.update_layout(
-        {f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True}}
+        {f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True, "range": [0, 1]}}
     )
 
 
@@ -291,51 +309,57 @@ def _coverage(canvas: _Canvas) -> None:
     )
     for state in there:
         look = palette.COVERAGE[state]
-        values = data.strip[state]
-        # Bars fill their bins to the edge: a strip that began in the middle of the first would look like a gap.
-        canvas.figure.add_bar(
-            name=look.words, x0=moment(data.step_s / 2), dx=data.step_s * 1000, width=data.step_s * 1000,
-            y=numbers(np.where(values > 0, values, np.nan)), yaxis=canvas.rows.axes["coverage"],
-            hovertemplate="%{y:.2f}",
-            marker={"color": look.colour, "line": {"width": 0},
-                    "pattern": {"shape": look.pattern, "size": 5, "solidity": 0.25, "fgcolor": "#FFFFFF"}},
+        values = np.where(data.strip[state] > 0, data.strip[state], np.nan)
+        # One more bin to both sides, out of sight: an area that began in the middle of the first bin would look
+        # like a gap. Not bars, of which a browser draws each by itself.
+        canvas.figure.add_scatter(
+            name=look.words, x0=moment(-data.step_s / 2), dx=data.step_s * 1000, yaxis=canvas.rows.axes["coverage"],
+            y=numbers(np.pad(values, 1, mode="edge")), stackgroup="coverage", mode="lines",
+            fillcolor=look.colour, line={"width": 0, "shape": "hvh", "color": "rgba(0,0,0,0)"},
+            hovertemplate="%{y:.2f}", fillpattern=_hatched(look) if look.pattern else None,
         )  # fmt: skip
+
+
+def _hatched(look: palette.Look) -> dict[str, Any]:
+    return {"shape": look.pattern, "size": 5, "solidity": 0.25, "fgcolor": "#FFFFFF", "bgcolor": look.colour}
 
 
 def _markers(canvas: _Canvas, session: Session) -> None:
-    """A row of labels; lines and bands through all rows; words for the cursor."""
-    axis, data = canvas.rows.axes["markers"], canvas.data
+    """A row for labels; lines for moments and bands for stretches through all rows."""
+    data, top = canvas.data, canvas.rows.domains["markers"][1]
     found = segments_of(session.markers, data.end_s)
-    canvas.row(
-        "markers", _title("Markers", None, _marker_hint(session)), range=[0, 1], tickvals=[], showgrid=False
-    )
+    canvas.row("markers", _title("Markers", None, _marker_hint(session)), range=[0, 1], tickvals=[],
+               showgrid=False)  # fmt: skip
     for k, segment in enumerate(found[:MOST_BANDS]):
         canvas.figure.add_shape(
-            type="rect", xref="x", yref="paper", y0=0, y1=canvas.rows.domains["markers"][1],
-            x0=moment(segment.start_s), x1=moment(segment.end_s), layer="below", line={"width": 0},
+            type="rect", xref="x", yref="paper", y0=0, y1=top, x0=moment(segment.start_s),
+            x1=moment(segment.end_s), layer="below", line={"width": 0},
             fillcolor=faded(palette.MARKER, 0.16 if k % 2 else 0.1),
         )  # fmt: skip
-    times = [time for time in column(session.markers, "time_s") if time < data.end_s]
+    times = moments_in(session, data.end_s)
     for time in times if len(times) <= MOST_LINES else []:
         canvas.figure.add_shape(
-            type="line", xref="x", yref="paper", y0=0, y1=canvas.rows.domains["markers"][1], x0=moment(time),
-            x1=moment(time), line={"width": 1, "color": palette.MARKER, "dash": "dot"},
+            type="line", xref="x", yref="paper", y0=0, y1=top, x0=moment(time), x1=moment(time),
+            line={"width": 1, "color": palette.MARKER, "dash": "dot"},
         )  # fmt: skip
-    labels = session.markers.column("label").to_pylist()[: len(times)]
+    marks = times if len(times) <= MOST_LINES else _one_in_each(times, data.step_s)
     canvas.figure.add_scatter(
-        # The page's script writes the labels for which there is room, also after a zoom.
-        name="marks", x=[moment(time) for time in times], y=[0.5] * len(times), yaxis=axis, hoverinfo="skip",
-        mode="markers+text", textposition="middle right",
+        # The page's script writes the labels for which there is room: moments above, stretches below.
+        name="marks", x=[moment(time) for time in marks], y=[MOMENTS_AT] * len(marks), hoverinfo="skip",
+        yaxis=canvas.rows.axes["markers"], mode="markers",
         marker={"symbol": "diamond", "size": 8, "color": palette.MARKER},
-        meta={"marks": [plain(clipped(shown(label), 28)) for label in labels]},
     )  # fmt: skip
-    words = words_by_bin(session, data)
-    canvas.figure.add_scatter(
-        name="at", x=[moment((k + 0.5) * data.step_s) for k in words], y=[0.5] * len(words), yaxis=axis,
-        mode="markers", marker={"opacity": 0, "color": palette.MARKER},
-        text=[plain(", ".join(clipped(shown(label), 40) for label in labels)) for labels in words.values()],
-        hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+
+
+def moments_in(session: Session, end_s: float) -> list[float]:
+    """Times of the markers that are moments and not stretches."""
+    rows = session.markers.to_pylist()
+    return [row["time_s"] for row in rows if row["time_s"] < end_s and is_moment(row)]
+
+
+def _one_in_each(times: list[float], step_s: float) -> list[float]:
+    """The first time in each drawn bin that has any."""
+    return list({math.floor(time / step_s + 1e-9): time for time in reversed(times)}.values())[::-1]
 
 
 def _marker_hint(session: Session) -> str:

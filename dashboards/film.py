@@ -22,7 +22,7 @@ LEAST_BOX_STEP_S = 0.2
 
 # What some browser plays; of the rest none does, and a player would only be a black hole.
 _FORMATS = ("mp4", "webm", "matroska")
-_CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "theora", "mpeg4")
+_CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import jinja2
 from markupsafe import Markup
 
 from ferflow.files import whole_file
+from ferflow.marked import is_moment
 from ferflow.records import RecordPaths
 
 from . import palette
 from .curves import curves_figure
-from .figures import MOST_BANDS, timeline_figure
+from .figures import MOST_BANDS, MOST_MARKS, timeline_figure
 from .mix import mix_words
 from .sections import page_of
 from .session import PersonNames, Session, load_session
@@ -69,8 +70,13 @@ def _facts(session: Session) -> dict[str, Any]:
         "names": names,
         "labels": [shown(label) for label in session.labels],
         "colours": list(palette.colours(session.labels).values()),
+        # Clipped, so that whatever a file holds, the page stays small.
+        "marks": [
+            [round(row["time_s"], 3), clipped(shown(row["label"]), 40)]
+            for row in filter(is_moment, session.markers.slice(0, MOST_MARKS).to_pylist())
+        ],
         "segments": [
-            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 80)]
+            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 40)]
             for row in session.segments.slice(0, MOST_BANDS).to_pylist()
         ],
     }

@@ -46,7 +46,7 @@ COVERAGE = {
     "face": Look("with a face", "#129488"),
     "small": Look("only small faces", "#129488", "/"),
     "nobody": Look("no face", "#9AA3B2"),
-    "missing": Look("no frame could be read", "#8A6D3B", "x"),
+    "missing": Look("no frame could be read", "#A07C3F", "x"),
     "outside": Look("not analysed", "#5F6C7B", "."),
 }
 """By the columns of `summaries.STRIP`, in the order in which they are stacked."""

@@ -8,8 +8,9 @@ Formulas are in `docs/numbers.md`; the markers come from `markers`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +50,12 @@ def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
     return sorted(found, key=lambda segment: (segment.start_s, segment.end_s))
 
 
-def _opens(row: dict[str, object]) -> bool:
+def is_moment(row: Mapping[str, Any]) -> bool:
+    """Whether a marker (a row of MARKERS) has no length."""
+    return row["end_s"] is None and not _opens(row)
+
+
+def _opens(row: Mapping[str, Any]) -> bool:
     return row["end_s"] is None and row["kind"] == SEGMENT_KIND
 
 

@@ -159,7 +159,9 @@ def bench(
         full_over_decode=median(each.full.fps / each.decode.fps for each in timed),
         faces_per_s=median(each.full.faces / each.full.seconds for each in timed),
         haar_fps=median(each.haar.fps for each in timed if each.haar) if vs_haar else None,
-        full_over_haar=median(each.full.fps / each.haar.fps for each in timed if each.haar) if vs_haar else None,
+        full_over_haar=median(each.full.fps / each.haar.fps for each in timed if each.haar)
+        if vs_haar
+        else None,
         decode_cpu_ms=median(each.decode.cpu_ms for each in timed),
         full_cpu_ms=median(each.full.cpu_ms for each in timed),
         haar_cpu_ms=median(each.haar.cpu_ms for each in timed if each.haar) if vs_haar else None,
@@ -303,7 +305,9 @@ def as_table(reports: Sequence[BenchReport]) -> str:
     }
     lines = [f"| {name} | {' | '.join(values)} |" for name, values in rows.items()]
     lines.insert(1, "|---|" + "---|" * len(reports))
-    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(lines)
+    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(
+        lines
+    )
 
 
 def as_json(reports: Sequence[BenchReport]) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from ferflow.clips import write_clips
 from ferflow.dashboards import write_index, write_session_report
+from ferflow.records import RecordPaths, read_table
+from ferflow.summaries import peaks
+from tests.conftest import numbered_image, write_video
 from tests.made_records import Made, write_session
 
 CHROMIUM = os.environ.get("FERFLOW_CHROMIUM") or next(
@@ -21,6 +26,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync"]  # fmt: skip
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">\n\"' </script> שלום \u202egpj.mp4"
+
+
+HOSTILE_MARKERS = (
+    (2.0, None, HOSTILE, HOSTILE), (4.0, 9.0, "<b onclick=x>'\"&amp;</script>", "<i>"), (6.0, None, HOSTILE, ""),
+    (11.0, None, "\u202e\u2066evil", ""),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +52,46 @@ def out(tmp_path_factory):
         Made(seconds=20, people=0, video_id="nobody"),
         Made(seconds=30, people=2, pose=False, video_id="haar"),
         Made(seconds=3600, fps=2, people=8, video_id="hour"),
-        Made(seconds=20, video_id="hostile", source={"name": HOSTILE}, warnings=(HOSTILE,)),
+        Made(
+            seconds=20,
+            video_id="hostile",
+            source={"name": HOSTILE},
+            warnings=(HOSTILE,),
+            markers=HOSTILE_MARKERS,
+        ),
     ):
         write_session_report(folder, write_session(folder, made))
+    for video_id, codec, start_ms in (("h264", "libx264", 0), ("vp8", "libvpx", 0), ("late", "libx264", 700)):
+        filmed(folder, video_id, codec, start_ms)
+    filmed(folder, "avi", "mpeg4", 0, claimed="h264")
+    paths = RecordPaths(folder, "h264")
+    write_clips(paths, peaks(read_table(paths.timeline)))
+    write_session_report(folder, "h264")
     failed = {"video_id": None, "source": HOSTILE, "status": "failed", "error": HOSTILE}
     (folder / "run.json").write_text(json.dumps({"videos": [failed]}))
     write_index(folder)
     return folder
+
+
+def filmed(out, video_id: str, codec: str, start_ms: int, **source) -> None:
+    """A session whose video is there: 20 s, a moving face; and markers."""
+    suffix = {"libvpx": ".webm", "mpeg4": ".avi"}.get(codec, ".mp4")
+    films = out.parent / f"{out.name} films #1?"
+    films.mkdir(exist_ok=True)
+    video = films / f"{video_id} 100%{suffix}"
+    pts = [start_ms + 100 * k for k in range(200)]
+    write_video(
+        video,
+        [numbered_image(k // 4) for k in range(200)],
+        codec=codec,
+        pts=None if codec == "mpeg4" else pts,
+    )
+    facts = {"path": str(video), "name": video.name, "size": video.stat().st_size, "width": 320, "height": 240,
+             "format": "matroska,webm" if codec == "libvpx" else "mov,mp4", "time_base": "1/512",
+             "codec": source.get("claimed") or {"libvpx": "vp8", "libx264": "h264"}.get(codec, codec)}  # fmt: skip
+    marks = ((3.0, None, "clap", ""), (9.0, None, "clap", ""), (5.0, 12.0, "level 1", "level"))
+    made = Made(seconds=20, people=2, video_id=video_id, source=facts, markers=marks)
+    write_session_report(out, write_session(out, made))
 
 
 class Opened:
@@ -85,11 +129,47 @@ class Opened:
         self.page.wait_for_selector("#timeline .hoverlayer .legend", state="attached", timeout=5_000)
         return self.page.locator("#timeline .hoverlayer").text_content()
 
+    def go_to(self, seconds: float) -> None:
+        """Move the slider of moments."""
+        self.page.evaluate(
+            "(s) => { const e = document.getElementById('moment'); e.step = 'any'; e.value = s; "
+            "e.dispatchEvent(new Event('input')); }",
+            seconds,
+        )
+
+    def moment(self) -> float:
+        """Where the cursor stands, read off its place in the chart."""
+        return self.page.evaluate(
+            "() => { const a = document.getElementById('timeline')._fullLayout.xaxis,"
+            " c = document.getElementById('cursor').getBoundingClientRect(),"
+            " t = document.getElementById('timeline').getBoundingClientRect();"
+            " return a.p2d(c.left + 1 - t.left - a._offset + 0) ? Date.parse(a.p2d(c.left - t.left - a._offset)"
+            ".replace(' ', 'T') + 'Z') / 1000 : null; }"
+        )
+
+    def until(self, expression: str, seconds: float = 20.0) -> None:
+        """Wait until a JavaScript expression holds (the page's policy forbids playwright's own way)."""
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"never: {expression}"
+            self.page.wait_for_timeout(50)
+
+    def ready(self) -> None:
+        """Wait until the video shows its first picture."""
+        self.until("document.getElementById('video').dataset.offset !== undefined")
+
+    def film_time(self) -> float:
+        """Seconds of the video after its first picture, once it has got there."""
+        self.until("!document.getElementById('video').seeking")
+        return self.page.evaluate(
+            "() => { const v = document.getElementById('video'); return v.currentTime - Number(v.dataset.offset); }"
+        )
+
     def span(self) -> list[str]:
         return self.page.evaluate("document.getElementById('timeline').layout.xaxis.range")
 
 
-@pytest.mark.parametrize("video", ["one", "eight", "nobody", "haar", "hour", "hostile"])
+@pytest.mark.parametrize("video", ["one", "eight", "nobody", "haar", "hour", "hostile", "h264", "avi"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_pages_open_without_a_complaint_and_fit(browser, out, video, width):
     size = {"width": width, "height": 844}
@@ -138,7 +218,7 @@ def test_a_peak_in_the_table_shows_its_moment_in_the_timeline(browser, out):
         seconds = float(button.get_attribute("data-seconds"))
         button.focus()
         opened.page.keyboard.press("Enter")
-        opened.page.wait_for_function("document.getElementById('timeline').layout.xaxis.range[1].length > 10")
+        opened.until("document.getElementById('timeline').layout.xaxis.range[1].length > 10")
         seconds_of = "(date) => Date.parse(date.replace(' ', 'T') + 'Z') / 1000"
         start, end = (opened.page.evaluate(seconds_of, date) for date in opened.span())
         assert start <= seconds <= end
@@ -151,14 +231,10 @@ def test_closer_and_all_of_it(browser, out):
     with Opened(browser, out / "reports/one.html") as opened:
         whole = opened.span()
         opened.page.get_by_role("button", name="Closer").click()
-        opened.page.wait_for_function(
-            f"document.getElementById('timeline').layout.xaxis.range[0] !== '{whole[0]}'"
-        )
+        opened.until(f"document.getElementById('timeline').layout.xaxis.range[0] !== '{whole[0]}'")
         assert opened.span()[0].startswith("1970-01-01 00:00:15")
         opened.page.get_by_role("button", name="All of it").click()
-        opened.page.wait_for_function(
-            "document.getElementById('timeline').layout.xaxis.range[0].includes('00:00:00')"
-        )
+        opened.until("document.getElementById('timeline').layout.xaxis.range[0].includes('00:00:00')")
         assert opened.wrong == []
 
 
@@ -167,9 +243,33 @@ def test_a_hostile_name_is_shown_as_text(browser, out):
         assert "<img src=x onerror=" in opened.page.locator("h1").inner_text()
         assert opened.page.title() != "owned"
         assert opened.page.locator("img").count() == 0
+        assert opened.wrong == []
     with Opened(browser, out / "index.html") as opened:
         assert opened.page.get_by_text("<img src=x onerror=").count() >= 2
         assert opened.page.locator("img").count() == 0
+        assert opened.wrong == []
+
+
+def test_hostile_markers_are_shown_as_text_wherever_they_stand(browser, out):
+    with Opened(browser, out / "reports/hostile.html") as opened:
+        opened.page.wait_for_selector("#around[data-drawn=yes]")
+        opened.go_to(2.2)
+        label = "<img src=x onerror="
+        assert label in opened.page.locator("#now-words").inner_text()
+        assert label in " ".join(opened.page.locator(".mark-label").all_text_contents())
+        assert label in opened.page.locator("#around .annotation").first.text_content()
+        opened.point_at(0.11, 1)
+        assert label in opened.label()
+        opened.page.locator("details.marks summary").click()
+        assert label in opened.page.locator("details.marks").inner_text()
+        assert (
+            "<b onclick=x>'\"&amp;</script>"
+            in opened.page.locator("[aria-labelledby=segments-title] tbody").inner_text()
+        )
+        whole = opened.page.locator("body").inner_text()
+        assert not set(whole) & {"\u202e", "\u2066"}
+        assert opened.page.title() != "owned"
+        assert opened.page.locator("img, [onclick], main b[onclick]").count() == 0
         assert opened.wrong == []
 
 
@@ -208,3 +308,126 @@ def test_an_hour_is_ready_within_two_seconds_of_drawing(browser, out):
     with Opened(browser, out / "reports/hour.html") as opened:
         took = opened.page.evaluate("performance.now()")
         assert took < 15_000  # a loaded machine; the aim on a quiet one is 2 s
+
+
+@pytest.mark.parametrize("video", ["h264", "vp8"])
+def test_a_click_into_the_timeline_takes_video_and_cursor_there(browser, out, video):
+    with Opened(browser, out / f"reports/{video}.html") as opened:
+        opened.ready()
+        area = opened.page.locator("#timeline .nsewdrag").nth(1)
+        area.scroll_into_view_if_needed()
+        box = area.bounding_box()
+        opened.page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + box["height"] - 4)
+        opened.until("document.getElementById('video').currentTime > 1")
+        assert opened.film_time() == pytest.approx(12, abs=0.1)
+        assert opened.moment() == pytest.approx(12, abs=0.2)
+        assert opened.page.locator("#clock").inner_text() in ("00:11.9", "00:12.0", "00:12.1")
+        assert opened.wrong == []
+
+
+def test_a_peak_takes_the_video_along(browser, out):
+    with Opened(browser, out / "reports/h264.html") as opened:
+        opened.ready()
+        button = opened.page.locator("[aria-labelledby=peaks-title] button.time").first
+        button.click()
+        opened.until("document.getElementById('video').currentTime > 1")
+        assert opened.film_time() == pytest.approx(float(button.get_attribute("data-seconds")), abs=0.05)
+        assert opened.wrong == []
+
+
+def test_the_cursor_follows_the_video_as_it_plays_and_when_it_is_moved(browser, out):
+    with Opened(browser, out / "reports/h264.html") as opened:
+        opened.ready()
+        opened.page.evaluate(
+            "() => { const v = document.getElementById('video'); v.muted = true; return v.play(); }"
+        )
+        opened.until("document.getElementById('video').currentTime > 1.2")
+        opened.page.evaluate("document.getElementById('video').pause()")
+        opened.page.wait_for_timeout(300)
+        assert opened.moment() == pytest.approx(opened.film_time(), abs=0.2)
+        assert opened.moment() > 1
+        opened.page.evaluate("document.getElementById('video').currentTime = 15")
+        opened.until("document.getElementById('clock').textContent === '00:15.0'")
+        assert opened.moment() == pytest.approx(15, abs=0.2)
+        assert opened.wrong == []
+
+
+def test_a_video_whose_first_picture_comes_late_is_not_shifted_against_its_data(browser, out):
+    with Opened(browser, out / "reports/late.html") as opened:
+        opened.ready()
+        opened.go_to(5)
+        assert opened.film_time() == pytest.approx(5, abs=0.01)
+        # The file has its first picture at 0.7 s, and `time_s` counts from there.
+        assert opened.page.evaluate("document.getElementById('video').currentTime") == pytest.approx(
+            5.7, abs=0.01
+        )
+        assert opened.wrong == []
+
+
+def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
+    faces = read_table(RecordPaths(out, "h264").faces).to_pandas()
+    with Opened(browser, out / "reports/h264.html") as opened:
+        opened.ready()
+        assert opened.page.locator("#boxes rect").count() == 0
+        opened.page.locator("#show-boxes").check()
+        opened.go_to(8.0)
+        frame = opened.page.locator(".frame").bounding_box()
+        found = [opened.page.locator("#boxes rect").nth(k).bounding_box() for k in range(2)]
+        for row in faces[faces.time_s == 8.0].itertuples():
+            left, top = (
+                frame["x"] + row.x1 / 320 * frame["width"],
+                frame["y"] + row.y1 / 240 * frame["height"],
+            )
+            assert min(abs(box["x"] - left) + abs(box["y"] - top) for box in found) < 6
+        assert "Person 1" in opened.page.locator(".tag").first.inner_text()
+        assert opened.wrong == []
+
+
+def test_a_video_that_the_browser_cannot_play_leaves_a_plain_word_and_the_data(browser, out):
+    with Opened(browser, out / "reports/avi.html") as opened:
+        opened.page.wait_for_selector("#video-trouble:visible")
+        assert "This browser cannot show the video" in opened.page.locator("#video-trouble").inner_text()
+        assert not opened.page.locator("#video").is_visible()
+        opened.go_to(5)
+        assert opened.page.locator("#clock").inner_text() == "00:05.0"
+        assert opened.wrong == []
+
+
+def test_clips_of_peaks_play(browser, out):
+    with Opened(browser, out / "reports/h264.html") as opened:
+        clip = opened.page.locator(".clips video").first
+        clip.scroll_into_view_if_needed()
+        opened.until("document.querySelector('.clips video').readyState > 0")
+        assert 3 < clip.evaluate("(video) => video.duration") < 7.6
+        assert "Clips around the peaks" in opened.page.locator("footer").inner_text()
+        assert opened.wrong == []
+
+
+def test_the_slider_of_moments_speaks(browser, out):
+    with Opened(browser, out / "reports/eight.html") as opened:
+        slider = opened.page.locator("#moment")
+        slider.focus()
+        for _ in range(3):
+            opened.page.keyboard.press("ArrowRight")
+        said = slider.get_attribute("aria-valuetext")
+        assert said.startswith("00:03.0: engagement ")
+        assert "Person 1 (" in said
+        assert "coverage with a face" in said
+
+
+def test_the_range_slider_narrows_every_row(browser, out):
+    with Opened(browser, out / "reports/eight.html") as opened:
+        handle = opened.page.locator("#timeline .rangeslider-grabber-max").first
+        handle.scroll_into_view_if_needed()
+        box = opened.page.locator("#timeline .rangeslider-bg").bounding_box()
+        grip = handle.locator("rect").last.bounding_box() or handle.bounding_box()
+        y = box["y"] + box["height"] / 2
+        opened.page.mouse.move(grip["x"] + grip["width"] / 2, y)
+        opened.page.mouse.down()
+        opened.page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=8)
+        opened.page.mouse.up()
+        opened.page.wait_for_timeout(200)
+        seconds_of = "(date) => Date.parse(date.replace(' ', 'T') + 'Z') / 1000"
+        start, end = (opened.page.evaluate(seconds_of, date) for date in opened.span())
+        assert (start, end) == (pytest.approx(0, abs=1), pytest.approx(60, abs=6))
+        assert opened.wrong == []

@@ -2,12 +2,13 @@
 // One moment for all: the cursor in the timeline, the words about it, the slider, and the video where there is one.
 (() => {
   if (!globalThis.ferflow) return;
-  const { chart, data, lanes, facts, span, step, show, range, date, onView, drawn } = globalThis.ferflow;
+  const { chart, data, lanes, facts, happening, span, step, show, range, date, onView, drawn } = globalThis.ferflow;
   const element = (id) => document.getElementById(id);
   const video = element("video"), cursor = element("cursor"), slider = element("moment"), words = element("now-words");
   let moment = 0;
-  // Containers may start before their first picture; the page counts from the picture.
-  let offset = 0;
+  // Containers may start before their first picture; the page counts from the picture. Until that has been
+  // shown, nobody knows by how much, and a wish to go elsewhere waits.
+  let offset = null;
 
   const timecode = (seconds) => {
     const tenths = Math.floor(Math.max(seconds, 0) * 10 + 0.5 + 1e-6), two = (n) => String(n).padStart(2, "0");
@@ -20,21 +21,19 @@
     return sign + (size < 0.005 ? "<0.01" : size >= 0.995 ? ">0.99" : size.toFixed(2));
   };
   const signed = (value) => (value > 0 ? "+" : "") + score(value);
-  const plain = (html) => new DOMParser().parseFromString(String(html), "text/html").body.textContent;
   const column = (name) => data.find((trace) => trace.name === name)?.y;
   const curves = ["engagement", "attention", "expressiveness", "net positivity"].filter(column);
-  const at = data.find((trace) => trace.name === "at");
-  const starts = at ? new Map(at.x.map((x, k) => [Math.floor((Date.parse(x.replace(" ", "T") + "Z") / 1000) / step), plain(at.text[k])])) : new Map();
-  const states = data.filter((trace) => trace.type === "bar");
+  const states = data.filter((trace) => trace.stackgroup === "coverage");
 
   /** What the data says of a moment: pairs of a term and words. */
   const said = (time) => {
     const k = Math.floor(time / step + 1e-9), pairs = [];
-    if (starts.has(k)) pairs.push(["markers", starts.get(k)]);
+    if (happening.has(k)) pairs.push(["markers", happening.get(k)]);
     for (const name of curves) pairs.push([name, column(name)[k] == null ? "unknown" : (name === "net positivity" ? signed : score)(column(name)[k])]);
     const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
     if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "nobody"]);
-    const state = states.filter((trace) => trace.y[k]).sort((a, b) => b.y[k] - a.y[k])[0];
+    // The strip has one more bin in front.
+    const state = states.filter((trace) => trace.y[k + 1]).sort((a, b) => b.y[k + 1] - a.y[k + 1])[0];
     pairs.push(["coverage", state ? state.name : "nothing"]);
     return pairs;
   };
@@ -65,7 +64,7 @@
     tell();
     place();
     boxes();
-    if (seek && video && video.readyState) video.currentTime = moment + offset;
+    if (seek && video && offset !== null) video.currentTime = moment + offset;
   };
 
   // --- Timeline ---------------------------------------------------------------------------------------
@@ -155,12 +154,19 @@
   };
   if (video.error) trouble();
   video.addEventListener("error", trouble);
-  video.requestVideoFrameCallback?.((_, { mediaTime }) => {
-    if (video.currentTime === 0) offset = mediaTime;
-    video.dataset.offset = offset;
+  const settle = (seconds) => {
+    if (offset !== null) return;
+    offset = seconds;
+    video.dataset.offset = seconds;
     if (moment > 0) video.currentTime = moment + offset;
-  });
+  };
+  video.requestVideoFrameCallback?.((_, { mediaTime }) => settle(mediaTime));
+  // The first picture may have been shown before this script ran: ask for it again. A page in the background is
+  // shown none at all.
+  if (video.readyState > 1) video.currentTime = video.currentTime;
+  setTimeout(() => settle(0), 15000);
   const follow = () => {
+    if (offset === null) return;
     go(video.currentTime - offset, { seek: false });
     const [start, end] = range();
     if (!video.paused && (moment * 1000 > end || moment * 1000 < start)) show(moment * 1000, moment * 1000 + end - start);

@@ -11,26 +11,43 @@ globalThis.ferflow = (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figure = read("figure");
   const axesOf = (layout) => Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
-  // The slider shows the first row only; plotly.py has no name for the other rows' part of it.
-  for (const axis of axesOf(figure.layout)) {
-    if (/^yaxis\d/.test(axis) && axis !== figure.layout.xaxis.anchor.replace("y", "yaxis")) figure.layout.xaxis.rangeslider[axis] = { rangemode: "fixed", range: [1e6, 1e6 + 1] };
-  }
+  const facts = read("facts");
   const whole = figure.layout.xaxis.range.slice();
 
   // The data carries label numbers; words for the cursor are made here, so that the page stays small.
+  const escaped = (text) => (text === undefined ? null : text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"));
+  // A line without width: of markers without size, a browser would still make one each.
+  const tell = ({ x0, dx, yaxis }, text, height, place) => figure.data.splice(place, 0, {
+    type: "scatter", mode: "lines", x0, dx, xaxis: "x", yaxis, y: text.map((words) => (words === null ? null : height)), text,
+    line: { width: 0, color: "rgba(0,0,0,0)" }, connectgaps: false, hovertemplate: "%{text}<extra></extra>",
+  });
   const lanes = figure.data.find((trace) => trace.type === "heatmap") || null;
   if (lanes) {
     const { labels, names } = lanes.meta;
     const who = (k) => labels.map((label, n) => [label, names.filter((_, lane) => lanes.z[lane][k] === n)])
       .filter(([, people]) => people.length).map(([label, people]) => `${people.join(", ")}: ${label}`).join(" · ");
     const text = lanes.z[0].map((_, k) => who(k) || null);
-    figure.data.unshift({
-      type: "scatter", mode: "markers", name: "people", x0: lanes.x0, dx: lanes.dx, yaxis: lanes.yaxis,
-      y: text.map((words) => (words === null ? null : (names.length - 1) / 2)), text,
-      marker: { opacity: 0, color: "rgba(0,0,0,0)" }, hovertemplate: "%{text}<extra></extra>",
-    });
+    tell(lanes, text, (names.length - 1) / 2, 0);
   }
-  const marks = figure.data.findIndex((trace) => trace.name === "marks");
+  // Markers where they are, stretches from end to end.
+  const marks = figure.data.find((trace) => trace.name === "marks");
+  const step = figure.data.find((trace) => trace.dx).dx / 1000;
+  const happening = new Map();
+  const note = (k, label) => {
+    const labels = happening.get(k) || happening.set(k, []).get(k);
+    if (!labels.includes(label)) labels.push(label);
+  };
+  for (const [time, label] of facts.marks) note(Math.floor(time / step + 1e-9), label);
+  for (const [start, end, label] of facts.segments) {
+    for (let k = Math.floor(start / step + 1e-9); k < end / step - 1e-9; k++) note(k, label);
+  }
+  for (const [k, labels] of happening) happening.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
+  if (marks) {
+    const n = Math.round((Date.parse(figure.layout.xaxis.range[1].replace(" ", "T") + "Z") / 1000) / step);
+    const curve = figure.data.find((trace) => trace.dx && trace.xaxis !== "x2" && trace.stackgroup !== "coverage");
+    const x0 = curve ? curve.x0 : new Date(step * 500).toISOString().replace("T", " ").replace("Z", "");
+    tell({ x0, dx: step * 1000, yaxis: marks.yaxis }, Array.from({ length: n }, (_, k) => escaped(happening.get(k))), 0.5, figure.data.length);
+  }
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const look = (layout) => {
@@ -47,9 +64,9 @@ globalThis.ferflow = (() => {
       change[axis + ".tickfont.size"] = 11;
       change[axis + ".spikecolor"] = soft;
     }
-    if (layout.xaxis.rangeslider) {
-      change["xaxis.rangeslider.bgcolor"] = colour("--page");
-      change["xaxis.rangeslider.bordercolor"] = colour("--line");
+    if (layout === figure.layout || layout.xaxis2?.rangeslider) {
+      change["xaxis2.rangeslider.bgcolor"] = colour("--page");
+      change["xaxis2.rangeslider.bordercolor"] = colour("--line");
     }
     return change;
   };
@@ -85,26 +102,33 @@ globalThis.ferflow = (() => {
   }
 
   // Of the markers' labels, those are written for which there is room.
+  const holder = chart.parentElement;
   const label = () => {
-    if (marks < 0) return null;
-    const { x, meta } = figure.data[marks], axis = chart._fullLayout.xaxis, [start, end] = range();
-    let free = -Infinity;
-    const text = x.map((at, k) => {
-      const time = ms(at), px = axis.d2p(at);
-      if (time < start || time > end || px < free) return "";
-      free = px + 16 + 6.3 * meta.marks[k].length;
-      return free > axis._length + 8 ? "" : " " + meta.marks[k];
-    });
-    return Plotly.restyle(chart, { text: [text] }, [marks]);
+    holder.querySelectorAll(".mark-label").forEach((old) => old.remove());
+    if (!marks) return;
+    const layout = chart._fullLayout, axis = layout.xaxis, row = layout[marks.yaxis.replace("y", "yaxis")], [start, end] = range();
+    // Moments above, stretches below.
+    for (const [named, height] of [[facts.marks, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
+      let free = -Infinity;
+      for (const [time, text] of named) {
+        const px = axis.d2p(date(time * 1000));
+        if (time * 1000 < start || time * 1000 > end || px < free) continue;
+        const tag = document.createElement("bdi");
+        tag.className = "mark-label";
+        tag.textContent = text.length > 28 ? text.slice(0, 27) + "…" : text;
+        Object.assign(tag.style, { left: `${axis._offset + chart.offsetLeft + px + (height > 0.5 ? 7 : 3)}px`, top: `${row._offset + row.d2p(height)}px` });
+        holder.append(tag);
+        if (px + tag.offsetWidth > axis._length) tag.remove();
+        else free = px + 12 + tag.offsetWidth;
+      }
+    }
   };
-  const listeners = [];
-  drawn.then(label).then(() => {
-    chart.on("plotly_relayout", (change) => {
-      if ("xaxis.range" in change || "xaxis.range[0]" in change || "xaxis.autorange" in change) label();
-      for (const listener of listeners) listener();
-    });
+  const listeners = [label];
+  drawn.then(() => {
+    label();
+    chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     chart.dataset.drawn = "yes";
-    if (around) drawAround();
+    if (around) setTimeout(drawAround, 0);
   });
 
   const drawAround = () => {
@@ -134,16 +158,16 @@ globalThis.ferflow = (() => {
   // On paper: black on white, as wide as the sheet, and all of it.
   const paper = (place, height) => {
     place.before = { height: place.layout.height, autosize: true };
-    const slider = place === chart ? { "xaxis.rangeslider.visible": false } : {};
+    const slider = place === chart ? { "xaxis2.rangeslider.visible": false } : {};
     Plotly.relayout(place, { ...look(place.layout), width: 660, height, ...slider });
   };
   const screen = (place) => {
-    const slider = place === chart ? { "xaxis.rangeslider.visible": true } : {};
+    const slider = place === chart ? { "xaxis2.rangeslider.visible": true } : {};
     Plotly.relayout(place, { ...look(place.layout), ...place.before, width: null, ...slider }).then(() => Plotly.Plots.resize(place));
   };
   addEventListener("beforeprint", () => {
     paper(chart, Math.min(chart.layout.height * 0.75, 600));
-    if (around && around.layout) paper(around, around.layout.height * 0.8);
+    if (around && around.layout) paper(around, around.layout.height);
   });
   addEventListener("afterprint", () => {
     screen(chart);
@@ -151,11 +175,9 @@ globalThis.ferflow = (() => {
   });
 
   return {
-    chart, data: figure.data, lanes, facts: read("facts"), drawn, show, range, date,
+    chart, data: figure.data, lanes, facts, happening, drawn, show, range, date, step,
     /** Seconds of the axis, from and to. */
     span: [first / 1000, last / 1000],
-    /** Seconds per drawn bin. */
-    step: figure.data.find((trace) => trace.dx).dx / 1000,
     onView: (listener) => listeners.push(listener),
   };
 })();

@@ -1,0 +1,96 @@
+"""Size of a one-hour session report, and how long until it can be used in a browser.
+
+    python -m ferflow.jobs.bench_reports [--people 8] [--runs 5]
+
+The hour is made up (nobody was filmed) and has markers and face boxes, so the page is as full as one gets. It is
+opened in Chromium several times; printed are the medians of the time until the timeline is drawn, until the
+first answer to the mouse, and, as a measure of the machine, of an empty page that loads plotly alone. Run it in a
+checkout: the records come from `tests/made_records.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ferflow.dashboards import write_session_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+LIMIT_BYTES = 400_000
+LIMIT_SECONDS = 2.0
+
+
+def an_hour(out: Path, people: int) -> Path:
+    """The report of a made-up hour whose video (a stand-in that holds no picture) can be found."""
+    from tests.made_records import Made, write_session
+
+    film = out / "hour.mp4"
+    film.write_bytes(b"\0" * 1000)
+    events = tuple((30.0 + 60 * k, None, ("jump", "boss", "find")[k % 3], "event") for k in range(59))
+    parts = tuple((600.0 * k, 600.0 * (k + 1), f"level {k + 1}", "level") for k in range(6))
+    source = {"path": str(film), "size": 1000}
+    made = Made(seconds=3600, fps=10, people=people, video_id="hour", markers=events + parts, source=source)
+    return write_session_report(out, write_session(out, made))
+
+
+def opened(browser: Browser, page: Path) -> tuple[float, float]:
+    """Seconds until the timeline is drawn, and until it has answered the mouse after that."""
+    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+    started = time.perf_counter()
+    tab.goto(page.as_uri(), wait_until="commit")
+    tab.wait_for_selector("#timeline[data-drawn=yes]", timeout=60_000)
+    drawn = time.perf_counter() - started
+    tab.locator("#timeline .nsewdrag").nth(1).hover()
+    tab.wait_for_selector("#timeline .hoverlayer .legend", timeout=60_000, state="attached")
+    answered = time.perf_counter() - started
+    tab.close()
+    return drawn, answered
+
+
+def empty(browser: Browser, page: Path) -> float:
+    """Seconds in which a page without data loads plotly."""
+    tab = browser.new_page()
+    started = time.perf_counter()
+    tab.goto(page.as_uri())
+    tab.wait_for_function("() => typeof Plotly !== 'undefined'")
+    tab.close()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print size and times."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--runs", type=int, default=5)
+    asked = parser.parse_args()
+    chromium = os.environ.get("FERFLOW_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
+        page = an_hour(Path(folder), asked.people)
+        bare = page.with_name("bare.html")
+        bare.write_text("<script src='../assets/plotly.min.js'></script>")
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        runs = [(*opened(browser, page), empty(browser, bare)) for _ in range(asked.runs)]
+        drawn, answered, alone = (statistics.median(column) for column in zip(*runs, strict=True))
+        browser.close()
+        size = page.stat().st_size
+    print(
+        f"one hour, {asked.people} people: {size / 1000:.0f} kB without plotly.js (limit {LIMIT_BYTES / 1000:.0f} kB)"
+    )
+    print(
+        f"drawn after {drawn:.2f} s, answers the mouse after {answered:.2f} s (limit {LIMIT_SECONDS:.0f} s)"
+    )
+    print(f"of which plotly alone, in an empty page: {alone:.2f} s; CPU load here {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

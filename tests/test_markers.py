@@ -1,0 +1,251 @@
+"""Files of markers, stretches and marker-locked curves; truth worked out by hand or with pandas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from ferflow.errors import OptionsError
+from ferflow.events import lags, locked_curves, segments
+from ferflow.markers import (
+    LONGEST_LABEL,
+    MARKERS,
+    Marker,
+    load_markers,
+    markers_beside,
+    parse_markers,
+    read_markers,
+    store_markers,
+)
+from ferflow.records import RecordPaths, timeline_schema
+from tests.made_records import LABELS, Made, write_session
+
+HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'
+
+
+def marker_table(*rows: tuple) -> pa.Table:
+    """(time_s, end_s, label, kind) as a table."""
+    return pa.Table.from_pylist(
+        [dict(zip(MARKERS.names, ("v", *row), strict=True)) for row in rows], schema=MARKERS
+    )
+
+
+def audience_of(engagement: list[float | None], bin_seconds: float = 1.0) -> pa.Table:
+    """A timeline of one person; every measure is what is given, and so is the audience's."""
+    schema = timeline_schema(LABELS)
+    rows = []
+    for k, value in enumerate(engagement):
+        shared = {name: value for name in schema.names if name not in ("video_id", "track_id")}
+        shared |= {"video_id": "v", "bin_start_s": k * bin_seconds, "bin_end_s": (k + 1) * bin_seconds}
+        seen = 0 if value is None else 1
+        shared |= {"n_frames": 10, "n_faces": seen, "n_people": seen}
+        rows.append(shared | {"track_id": None})
+        if seen:
+            rows.append(shared | {"track_id": 1})
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def test_seconds_and_timecodes_ends_and_kinds_are_read():
+    text = "time_s,label,end_s,kind\n12.5,boss,,event\n1:30.5,level,0:02:00,level\n"
+    assert parse_markers(text, "m.csv") == [
+        Marker(12.5, None, "boss", "event"),
+        Marker(90.5, 120.0, "level", "level"),
+    ]
+
+
+def test_columns_may_come_in_any_order_with_others_between_and_blank_lines():
+    text = "player,Label,TIME_S\nA,jump,3\n,,\n\nB,fall,1\n"
+    assert [(m.time_s, m.label) for m in parse_markers(text, "m.csv")] == [(3.0, "jump"), (1.0, "fall")]
+
+
+def test_semicolons_with_decimal_commas_are_what_half_of_the_world_exports():
+    assert parse_markers("time_s;label;end_s\n1,5;a;2,25\n", "m.csv") == [Marker(1.5, 2.25, "a")]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes("\ufefftime_s,label\r\n1,ä\r\n".encode())
+    assert read_markers(path).column("label").to_pylist() == ["ä"]
+
+
+def test_markers_are_kept_in_order_of_time(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("time_s,label\n3,c\n1,a\n2,b\n")
+    assert read_markers(path, "v").to_pydict() == {
+        "video_id": ["v"] * 3, "time_s": [1.0, 2.0, 3.0], "end_s": [None] * 3, "label": ["a", "b", "c"],
+        "kind": [""] * 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "must name the columns time_s and label"),
+        ("time,label\n1,a\n", "it has: time, label"),
+        ("time_s,label,label\n1,a,b\n", "once each"),
+        ("time_s,label\nsoon,a\n", "line 2: time_s: 'soon' is not a time"),
+        ("time_s,label\n1,a\n-1,b\n", "line 3: time_s: '-1' is not a time"),
+        ("time_s,label\nnan,a\n", "is not a time"),
+        ("time_s,label\ninf,a\n", "is not a time"),
+        ("time_s,label\n300f,a\n", "is not a time"),
+        ("time_s,label\n1760000000000,a\n", "no place in a video"),
+        ("time_s,label\n,a\n", "'' is not a time"),
+        ("time_s,label\n1,\n", "without a label"),
+        ("time_s,label\n1\n", "without a label"),
+        ("time_s,label,end_s\n5,a,5\n", "end_s (5) must lie after time_s (5)"),
+        ("time_s,label,end_s\n5,a,4\n", "must lie after"),
+        (f"time_s,label\n1,{'x' * (LONGEST_LABEL + 1)}\n", "Shorten it"),
+        ('time_s,label\n1,"a\n', "not a CSV file"),
+        ("time_s,label\n" + "1,a\n" * 20_001, "more than 20000 markers"),
+    ],
+)
+def test_what_is_no_marker_is_refused_with_file_line_and_remedy(text, told):
+    with pytest.raises(OptionsError) as refused:
+        parse_markers(text, "game.csv")
+    message = str(refused.value)
+    assert told in message
+    assert message.startswith("game.csv")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"time_s,label\n1,\xff\n", "not UTF-8"),
+        (b"\x00\x01\x02", "must name"),
+        (b"x" * (8 * 2**20 + 1), "larger"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, content, told):
+    path = tmp_path / "m.csv"
+    path.write_bytes(content)
+    with pytest.raises(OptionsError, match=told):
+        read_markers(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(OptionsError, match=r"gone\.csv: cannot be read"):
+        read_markers(tmp_path / "gone.csv")
+    with pytest.raises(OptionsError, match="cannot be read"):
+        read_markers(tmp_path)
+
+
+def test_a_hostile_label_comes_through_unchanged_and_a_hostile_name_stays_on_one_line(tmp_path):
+    path = tmp_path / "m.csv"
+    quoted = HOSTILE.replace('"', '""')
+    path.write_text(f'time_s,label\n1,"{quoted}"\n', encoding="utf-8")
+    assert read_markers(path).column("label").to_pylist() == [HOSTILE]
+    with pytest.raises(OptionsError) as refused:
+        read_markers(tmp_path / "a\nb\u202e.csv")
+    assert "\n" not in str(refused.value)
+    assert "\u202e" not in str(refused.value)
+
+
+def test_the_file_beside_a_video_bears_its_stem(tmp_path):
+    video = tmp_path / "my.talk.mp4"
+    assert markers_beside(video) is None
+    (tmp_path / "my.talk.markers.csv").write_text("time_s,label\n")
+    assert markers_beside(video).name == "my.talk.markers.csv"
+
+
+def test_kept_markers_are_found_again_without_the_file(tmp_path):
+    paths, path = RecordPaths(tmp_path, "v"), tmp_path / "m.csv"
+    assert len(load_markers(paths)) == 0
+    path.write_text("time_s,label\n1,a\n")
+    assert store_markers(paths, path)
+    assert not store_markers(paths, path)
+    path.write_text("time_s,label\n2,a\n")
+    assert store_markers(paths, path)
+    path.write_text("time_s\n")
+    with pytest.raises(OptionsError):
+        store_markers(paths, path)
+    path.unlink()
+    assert load_markers(paths).column("time_s").to_pylist() == [2.0]
+    assert pd.read_parquet(paths.markers).label.tolist() == ["a"]
+
+
+def test_a_stretch_weighs_bins_by_what_lies_in_it():
+    table = segments(
+        audience_of([0.0, 1.0, 0.5, None]), marker_table((0.5, 2.5, "a", ""), (3.0, 9.0, "b", ""))
+    )
+    first, second = table.to_pylist()
+    assert first["engagement"] == pytest.approx((0.5 * 0.0 + 1.0 * 1.0 + 0.5 * 0.5) / 2)
+    assert (first["n_people"], second["n_people"]) == (1, 0)
+    assert second["engagement"] is None
+    assert second["end_s"] == 4.0  # not past the end of the video
+
+
+def test_chapters_last_until_the_next_one():
+    chapters = marker_table(
+        (1.0, None, "one", "segment"), (2.0, None, "x", ""), (3.0, None, "two", "segment")
+    )
+    table = segments(audience_of([0.1] * 5), chapters)
+    assert [(row["label"], row["start_s"], row["end_s"]) for row in table.to_pylist()] == [
+        ("one", 1.0, 3.0), ("two", 3.0, 5.0),
+    ]  # fmt: skip
+
+
+def test_a_locked_curve_is_mean_and_spread_of_the_bins_around():
+    values = [k / 100 for k in range(40)]
+    curves = locked_curves(
+        audience_of(values), marker_table((10.4, None, "a", ""), (20.0, None, "a", ""))
+    ).to_pandas()
+    rows = curves[curves.measure == "engagement"].set_index("lag_s")
+    assert list(rows.index) == list(range(-5, 11))
+    assert rows.loc[3, "mean"] == pytest.approx((0.13 + 0.23) / 2, abs=1e-6)
+    assert rows.loc[3, "sd"] == pytest.approx(np.std([0.13, 0.23], ddof=1), abs=1e-6)
+    assert (rows.n == 2).all()
+    assert set(curves.measure) >= {"engagement", "valence", *(f"prob_{label}" for label in LABELS)}
+
+
+def test_near_the_ends_and_in_gaps_fewer_markers_count_and_one_has_no_spread():
+    values = [0.5] * 12
+    values[7] = None
+    curves = locked_curves(
+        audience_of(values), marker_table((2.0, None, "a", ""), (6.0, None, "a", ""))
+    ).to_pandas()
+    rows = curves[curves.measure == "engagement"].set_index("lag_s")
+    assert rows.n.to_dict() == {
+        -5: 1, -4: 1, -3: 1, -2: 2, -1: 2, 0: 2, 1: 1, 2: 2, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1, 10: 0,
+    }  # fmt: skip
+    assert math.isnan(rows.loc[1, "sd"])
+    assert math.isnan(rows.loc[10, "mean"])
+
+
+def test_labels_with_most_markers_come_first_and_those_after_the_end_do_not_count():
+    table = marker_table(
+        (1.0, None, "a", ""), (1.0, None, "b", ""), (2.0, None, "b", ""), (99.0, None, "c", "")
+    )
+    curves = locked_curves(audience_of([0.1] * 5), table)
+    assert list(dict.fromkeys(zip(*curves.select(["label", "n_markers"]).to_pydict().values(), strict=True))) == [
+        ("b", 2), ("a", 1),
+    ]  # fmt: skip
+    assert set(locked_curves(audience_of([0.1] * 5), table, most=1).column("label").to_pylist()) == {"b"}
+
+
+def test_lags_are_whole_bins_and_hold_the_marker():
+    for length in (0.02, 0.1, 0.5, 1.0, 2.0, 4.0, 30.0):
+        at = lags(length)
+        assert 0.0 in at
+        assert at.min() >= -5 - 1e-9
+        assert at.max() <= 10 + 1e-9
+        assert len(at) <= 151
+        np.testing.assert_allclose(at / length, np.round(at / length), atol=1e-9)
+
+
+def test_no_markers_and_no_bins_are_nothing_to_fear(tmp_path):
+    empty = timeline_schema(LABELS).empty_table()
+    one = marker_table((1.0, 2.0, "a", ""))
+    assert len(segments(empty, one)) == len(locked_curves(empty, one)) == 0
+    assert len(locked_curves(audience_of([0.1]), MARKERS.empty_table())) == 0
+
+
+def test_a_session_keeps_its_markers_when_it_is_analysed_again(tmp_path):
+    made = Made(seconds=12, markers=((1.0, None, "a", ""),))
+    write_session(tmp_path, made)
+    write_session(tmp_path, Made(seconds=12))
+    assert len(load_markers(RecordPaths(tmp_path, made.video_id))) == 1

@@ -1,0 +1,337 @@
+"""What a session's page is made of beside its curves: people, the strip of coverage, the video, clips."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from ferflow.clips import clip_path, clips_of, write_clips
+from ferflow.dashboards import write_session_report
+from ferflow.dashboards.film import MOST_BOXES, boxes_of, film_of, url_between
+from ferflow.dashboards.session import load_session
+from ferflow.errors import OptionsError, VideoError
+from ferflow.jobs.beside import Beside
+from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
+from ferflow.records import RecordPaths, read_metadata, read_table, write_table
+from ferflow.summaries import Peak, merged, strip
+from tests.conftest import face_frames, numbered_image, write_video
+from tests.made_records import Made, made_tables, write_session
+from tests.test_report_numbers import text
+
+
+def of(table, name: str) -> list[float]:
+    return [round(value, 6) for value in table.column(name).to_pylist()]
+
+
+def test_the_strip_tells_face_small_nobody_and_no_frame_apart():
+    made = Made(seconds=10, holes=((4, 6.5),), away=((7, 8),), small=((8, 9),), seed=3)
+    frames, faces = made_tables(made)
+    table = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
+    assert of(table, "missing") == [0, 0, 0, 0, 1, 1, 0.5, 0, 0, 0]
+    assert of(table, "small")[8] + of(table, "nobody")[8] == pytest.approx(1)
+    assert of(table, "small")[8] > 0.7
+    assert of(table, "nobody")[7] == 1
+    assert of(table, "face")[0] + of(table, "nobody")[0] == pytest.approx(1)
+    total = sum(np.array(of(table, name)) for name in ("face", "small", "nobody", "missing", "outside"))
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+def test_a_single_lost_frame_shows_only_where_frames_are_known_to_have_failed():
+    frames, faces = made_tables(Made(seconds=4, people=0, holes=((1.5, 1.6),)))
+    assert of(strip(frames, faces, bin_seconds=1.0, failed=True, ranged=False), "missing") == [0, 0.1, 0, 0]
+    assert of(strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "missing") == [0, 0, 0, 0]
+
+
+def test_before_a_start_that_was_asked_for_nothing_was_analysed_and_otherwise_nothing_could_be_read():
+    frames, faces = made_tables(Made(seconds=4, people=0, holes=((0, 1.5),)))
+    ranged = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=True)
+    assert (of(ranged, "outside"), of(ranged, "missing")) == ([1, 0.5, 0, 0], [0, 0, 0, 0])
+    plain = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
+    assert (of(plain, "outside"), of(plain, "missing")) == ([0, 0, 0, 0], [1, 0.5, 0, 0])
+
+
+def test_one_frame_and_none_have_a_strip():
+    for seconds, expected in ((0.1, [1.0]), (0, [])):
+        frames, faces = made_tables(Made(seconds=seconds, people=0))
+        assert of(strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "nobody") == expected
+
+
+# --- People -----------------------------------------------------------------------------------------------
+
+JOINED = {1: ("ann", "Ann <b>"), 3: ("ann", "Ann <b>"), 2: ("bo", "Bo")}
+
+
+def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
+    made = Made(seconds=40, people=4)
+    video_id = write_session(tmp_path, made)
+    _, faces = made_tables(made)
+    joined = merged(faces, {3: 1})
+    assert set(joined.column("track_id").to_pylist()) == {1, 2, 4}
+    session = load_session(tmp_path, video_id, JOINED)
+    bins = session.timeline.to_pandas()
+    both = faces.to_pandas().query("track_id in (1, 3)")
+    assert {person.track_id for person in session.people} == {1, 2, 4}
+    ann = next(person for person in session.people if person.track_id == 1)
+    assert ann.means["prob_happy"] == pytest.approx(both.prob_happy.astype(float).mean(), abs=1e-6)
+    people = bins.dropna(subset="track_id").groupby("bin_start_s").track_id.nunique()
+    whole = bins[bins.track_id.isna()].set_index("bin_start_s")
+    assert (whole.n_people[people.index] == people).all()
+    assert [session.name_of(track) for track in (1, 2, 4)] == ["Ann <b>", "Bo", "Person 4"]
+
+
+def test_names_stand_wherever_people_do_and_are_escaped(tmp_path):
+    html = write_session_report(
+        tmp_path, write_session(tmp_path, Made(seconds=40, people=4)), JOINED
+    ).read_text("utf-8")
+    assert "Ann &lt;b&gt;" in html
+    assert "Ann <b>" not in html
+    assert "Person 3" not in html
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', html, re.S)[1])
+    assert facts["names"] == {"1": "Ann <b>", "2": "Bo", "4": "Person 4"}
+
+
+def test_without_names_a_page_is_the_same_as_with_none(tmp_path):
+    video_id = write_session(tmp_path, Made(seconds=20, people=2))
+    first = write_session_report(tmp_path, video_id).read_bytes()
+    assert write_session_report(tmp_path, video_id, {}).read_bytes() == first
+
+
+# --- The video --------------------------------------------------------------------------------------------
+
+
+def source_of(video: Path, **changes) -> dict:
+    facts = {"path": str(video), "name": video.name, "size": video.stat().st_size if video.is_file() else None,
+             "format": "mov,mp4", "codec": "h264", "width": 320, "height": 240}  # fmt: skip
+    return {"source": facts | changes}
+
+
+def test_a_video_that_is_there_has_a_relative_address(tmp_path):
+    video = tmp_path / "my films" / "a #1?%.mp4"
+    video.parent.mkdir()
+    video.write_bytes(b"1234")
+    film = film_of(source_of(video), tmp_path / "out" / "reports" / "a.html")
+    assert film.url == "../../my%20films/a%20%231%3F%25.mp4"
+    assert film.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"path": "/nowhere/a.mp4"}, "not where it was analysed"),
+        ({"path": None}, "not where it was analysed"),
+        ({"size": 5}, "Another file"),
+        ({"codec": "mpeg4"}, "Browsers do not play"),
+        ({"format": "avi"}, "Browsers do not play"),
+    ],
+)
+def test_a_video_that_cannot_be_shown_is_told_of(tmp_path, changes, told):
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"1234")
+    film = film_of(source_of(video, **changes), tmp_path / "a.html")
+    assert film.url is None
+    assert told in film.problem
+
+
+def test_numbered_images_have_no_player(tmp_path):
+    film = film_of(source_of(tmp_path, format="images", codec="png"), tmp_path / "a.html")
+    assert "Numbered images" in film.problem
+    assert film_of({}, tmp_path / "a.html").url is None
+
+
+def test_an_address_stays_one_whatever_the_name(tmp_path):
+    for name in ('"><script>.mp4', "a\nb.mp4", "שלום.mp4", "\udcff.mp4"):
+        assert re.fullmatch(r"[\w./%~-]+", url_between(tmp_path / "r" / "x.html", tmp_path / name), re.ASCII)
+
+
+def test_boxes_are_those_of_the_table(tmp_path):
+    made = Made(seconds=10, people=2, seed=1)
+    _, faces = made_tables(made)
+    boxes = boxes_of(faces, {"source": {"width": 1280, "height": 720}})
+    assert boxes["step_s"] == 0.2
+    rows = faces.to_pandas()
+    for track in boxes["tracks"]:
+        own = rows[rows.track_id == track["id"]]
+        for first, coded in track["runs"]:
+            for k, corners in enumerate(np.frombuffer(base64.b64decode(coded), np.uint8).reshape(-1, 4)):
+                cell = own[
+                    (own.time_s > (first + k) * 0.2 - 1e-6) & (own.time_s < (first + k + 1) * 0.2 - 1e-6)
+                ].iloc[0]
+                expected = cell[["x1", "y1", "x2", "y2"]].to_numpy(float) / [1280, 720, 1280, 720] * 255
+                np.testing.assert_allclose(corners, np.clip(expected, 0, 255), atol=0.51)
+
+
+def test_boxes_of_an_hour_fit_into_a_page():
+    _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
+    boxes = boxes_of(faces, {"source": {"width": 1280, "height": 720}})
+    assert len(json.dumps(boxes)) < 90_000
+    n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded in track["runs"])
+    assert MOST_BOXES * 0.7 < n <= MOST_BOXES
+
+
+def test_where_the_size_of_the_picture_is_unknown_there_are_no_boxes():
+    _, faces = made_tables(Made(seconds=2))
+    assert boxes_of(faces, {"source": {}}) is None
+    assert boxes_of(faces.slice(0, 0), {"source": {"width": 10, "height": 10}}) is None
+
+
+# --- Clips ------------------------------------------------------------------------------------------------
+
+
+def peak_at(time_s: float) -> Peak:
+    return Peak(time_s, time_s - 1, time_s + 1, 0.5, 0.5, "engagement", "happy", (1,))
+
+
+def test_a_clip_shows_the_moment_of_its_peak(tmp_path):
+    numbers = [
+        number // 2 for number in range(100)
+    ]  # 20 s, five frames a second; the brightness tells the second
+    video = write_video(
+        tmp_path / "v.mp4",
+        [numbered_image(n) for n in numbers],
+        pts=[5000 + 200 * k for k in range(100)],
+        gop=30,
+    )
+    source = {"path": str(video), "name": "v.mp4", "size": video.stat().st_size, "time_base": "1/1000"}
+    made = Made(seconds=20, fps=5, source=source)
+    write_session(tmp_path, made)
+    paths = RecordPaths(tmp_path, made.video_id)
+    frames = read_table(paths.frames).to_pandas()
+    shifted = frames.assign(pts=(5000 + 200 * frames.frame_index).astype("int64"))
+    write_table(paths.frames, pa.Table.from_pandas(shifted, schema=read_table(paths.frames).schema.remove_metadata()),
+                read_metadata(paths.frames))  # fmt: skip
+    (clip,) = write_clips(paths, [peak_at(10.0)])
+    with av.open(str(clip)) as container:
+        brightness = [frame.to_ndarray(format="gray").mean() for frame in container.decode(video=0)]
+        assert container.streams.audio == ()
+    assert len(brightness) == 36  # 3 s before to 4 s after, both ends in
+    first = 20 + 4 * numbers[35]
+    assert brightness[0] == pytest.approx(first, abs=12)
+    assert brightness[15] - brightness[0] == pytest.approx(4 * (numbers[50] - numbers[35]), abs=8)
+
+
+def test_clips_of_other_moments_go_and_a_clip_fits_its_peak_only(tmp_path):
+    video = write_video(tmp_path / "v.mp4", face_frames(50))
+    made = Made(seconds=2, source={"path": str(video), "time_base": "1/512"})
+    write_session(tmp_path, made)
+    paths = RecordPaths(tmp_path, made.video_id)
+    write_clips(paths, [peak_at(0.5), peak_at(1.5)])
+    assert set(clips_of(paths, [peak_at(1.5), peak_at(0.7)])) == {0}
+    write_clips(paths, [peak_at(1.5)])
+    assert [path.name for path in paths.clips.iterdir()] == ["000001500.mp4"]
+
+
+def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
+    made = Made(seconds=2)
+    write_session(tmp_path, made)
+    with pytest.raises(VideoError, match="not where it was analysed"):
+        write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(1.0)])
+    assert not clip_path(RecordPaths(tmp_path, made.video_id), peak_at(1.0)).exists()
+
+
+# --- Markers given to a run -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch, tools):
+    """Runs with a classifier without weights."""
+    from ferflow import tasks
+    from ferflow.pipeline import Tools
+
+    monkeypatch.setattr(tasks, "model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr(Tools, "load", classmethod(lambda cls, options: tools))
+
+
+def test_markers_beside_a_video_are_on_its_page_and_outlive_their_file(tmp_path, face_video, quick):
+    video = tmp_path / "in" / "face.mp4"
+    video.parent.mkdir()
+    video.write_bytes(face_video.read_bytes())
+    beside = video.with_name("face.markers.csv")
+    beside.write_text("time_s,label,end_s\n0.2,boom,1.0\n")
+    out = tmp_path / "out"
+    report = run([video.parent], out)
+    (done,) = report.videos
+    page = out / done.report
+    assert report.exit_code == 0
+    assert "boom" in text(page.read_text("utf-8"))
+    beside.write_text("time_s,label\n0.4,bang\n")
+    run([video.parent], out)
+    assert "bang" in text(page.read_text("utf-8"))
+    assert "boom" not in page.read_text("utf-8")
+    before = page.read_bytes()
+    beside.unlink()
+    run([video.parent], out)
+    assert write_session_report(out, done.video_id).read_bytes() == before
+    assert pd.read_parquet(out / "markers").label.tolist() == ["bang"]
+
+
+def test_one_file_of_markers_is_for_every_video_and_wins(tmp_path, face_video, quick):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.mp4").write_bytes(face_video.read_bytes() + name.encode())
+    (folder / "a.markers.csv").write_text("time_s,label\n0.1,own\n")
+    shared = tmp_path / "shared.csv"
+    shared.write_text("time_s,label\n0.1,shared\n")
+    report = run([folder], tmp_path / "out", beside=Beside(markers=shared))
+    for video in report.videos:
+        html = (tmp_path / "out" / video.report).read_text("utf-8")
+        assert "shared" in html
+        assert "own" not in re.findall(r"<bdi[^>]*>(.*?)</bdi>", html)
+
+
+def test_broken_markers_beside_a_video_cost_neither_its_page_nor_the_others(tmp_path, face_video, quick):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.mp4").write_bytes(face_video.read_bytes() + name.encode())
+    (folder / "a.markers.csv").write_text("time_s,label\nsoon,x\n")
+    report = run([folder], tmp_path / "out")
+    assert [video.status for video in report.videos] == ["failed", "done"]
+    assert "a.markers.csv, line 2" in report.videos[0].error
+    assert report.exit_code == 10
+    assert len(list((tmp_path / "out/reports").glob("*.html"))) == 2
+
+
+def test_a_broken_file_for_all_is_refused_before_any_work(tmp_path, face_video):
+    shared = tmp_path / "shared.csv"
+    shared.write_text("nothing")
+    with pytest.raises(OptionsError, match="must name the columns"):
+        run([face_video], tmp_path / "out", beside=Beside(markers=shared))
+    assert not (tmp_path / "out" / "frames").exists()
+
+
+def test_clips_are_kept_only_where_they_were_asked_for(tmp_path, face_video, quick):
+    options, out = AnalyzeOptions(bin_seconds=0.2), tmp_path / "out"
+    run([face_video], out, options)
+    assert not list(out.glob("reports/*.clips"))
+    report = run([face_video], out, options, beside=Beside(embed_clips=True))
+    session = load_session(out, report.videos[0].video_id)
+    assert len(session.clips) == len(session.peaks) == len(list(out.glob("reports/*.clips/*.mp4")))
+    html = (out / report.videos[0].report).read_text("utf-8")
+    assert html.count("<figure>") == len(session.peaks)
+    if session.peaks:
+        assert "Clips around the peaks" in text(html)
+
+
+def test_two_renders_with_everything_on_the_page_are_the_same_bytes(tmp_path):
+    video = write_video(tmp_path / "v.mp4", face_frames(30))
+    made = Made(seconds=20, people=3, markers=((1.0, 2.0, "a", ""), (5.0, None, "b", "")),
+                source={"path": str(video), "size": video.stat().st_size})  # fmt: skip
+    video_id = write_session(tmp_path, made)
+    first = write_session_report(tmp_path, video_id).read_bytes()
+    assert write_session_report(tmp_path, video_id).read_bytes() == first
+    again = tmp_path / "again"
+    write_session(again, replace(made))
+    # Only the way to the video differs between two folders.
+    other = write_session_report(again, video_id).read_bytes()
+    assert other.replace(b"../../v.mp4", b"../v.mp4") == first
