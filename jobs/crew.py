@@ -163,8 +163,8 @@ class _Crew:
         if worker.is_ready and waiting:
             self.hire(1)
         if task is not None:
-            why = f"{task.source.name}: its worker {death}. Often that is too little memory: use fewer --workers."
-            yield task, TaskReport.failed(task, why, failure="passing")
+            why = f"its worker {death}. Often that is too little memory: use fewer --workers."
+            yield task, self._work.after_death(task, why)
 
 
 def _hired(work: Work) -> _Worker:

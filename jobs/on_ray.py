@@ -62,12 +62,7 @@ def _reports(
             yield task, replace(ray.get(done), source=str(task.source))
             idle.append(actor)
         except ray.exceptions.RayError as error:
-            yield (
-                task,
-                TaskReport.failed(
-                    task, f"{task.source.name}: its worker died ({type(error).__name__}).", failure="passing"
-                ),
-            )
+            yield task, work.after_death(task, f"its worker died ({type(error).__name__}).")
             idle.append(worker.remote(work))
 
 

@@ -25,7 +25,7 @@ from ferflow.jobs.listen import Engine, Listener, Silent
 from ferflow.jobs.work import Work
 from ferflow.machine import available_memory, default_workers
 from ferflow.options import AnalyzeOptions
-from ferflow.plan import meanwhile, plan
+from ferflow.plan import plan
 from ferflow.runfile import RunFile
 from ferflow.tasks import TaskReport, VideoTask, report_without_work
 
@@ -180,12 +180,8 @@ class _Carry:
             if not failed:
                 return
             time.sleep(RETRY_AFTER_SECONDS)
-            now = {id(task): meanwhile(task, self.work.options) for task in failed}
-            for task in failed:
-                if not now[id(task)].is_pending:
-                    yield task, self.work.derive(task, _done(now[id(task)]))
             # One at a time: too little memory is what most often ends a worker.
-            pending, processes = [task for task in failed if now[id(task)].is_pending], min(processes, 1)
+            pending, processes = failed, min(processes, 1)
 
     def _attempt(
         self, tasks: list[VideoTask], processes: int, attempt: int, failed: list[VideoTask]
@@ -208,14 +204,6 @@ class _Carry:
             workers = default_workers(n_pending, available_cpus(), available_memory(), self.work.options)
         workers = min(workers, n_pending)
         return workers if workers > 1 else 0
-
-
-def _done(task: VideoTask) -> TaskReport:
-    """Of a video that was finished in this run, though nobody was left to say so."""
-    report = report_without_work(task)
-    if report.status == "failed":
-        return report
-    return replace(report, status="done_with_gaps" if report.has_gaps else "done")
 
 
 def _engine(name: str) -> Engine:

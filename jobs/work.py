@@ -12,6 +12,7 @@ from ferflow.failures import failure_of, told
 from ferflow.jobs.beside import Beside
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
+from ferflow.plan import meanwhile
 from ferflow.records import RecordPaths, finished_videos
 from ferflow.tasks import (
     OnProgress,
@@ -76,6 +77,14 @@ class Work:
             )
         finally:
             paths.remove_unfinished()
+
+    def after_death(self, task: VideoTask, why: str) -> TaskReport:
+        """How a video ended whose worker died: mostly as a failure that may pass, but it can have been finished."""
+        now = meanwhile(task, self.options)
+        if not now.is_finished:
+            return TaskReport.failed(task, f"{task.source.name}: {why}", failure="passing")
+        report = report_without_work(now)
+        return self.derive(now, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
 
     def follow(self, out: Path, done: set[str]) -> None:
         """Give the other finished videos of the folder the same bins; their records stay as they are."""

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
-from ferflow.errors import FerflowError, ModelError
+from ferflow.errors import FerflowError
 from ferflow.jobs.work import Work
 from ferflow.tasks import TaskReport
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,12 @@ def work_until_told(connection: Connection, work: Work, level: int) -> None:
     with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has no more to do
         try:
             tools = work.tools()
-        except Exception as error:
-            mouth.say(Unfit(_as_ours(error)))
+        except FerflowError as error:
+            mouth.say(Unfit(error))
             return
+        except Exception as error:  # too little memory for one more, say; the others may do
+            log.error("a worker could not load its models (%s: %s)", type(error).__name__, error)
+            sys.exit(1)
         _split_threads(work)
         mouth.say(Ready())
         while True:
@@ -127,12 +132,6 @@ def _split_threads(work: Work) -> None:
     threads = work.options.threads or 1
     cv2.setNumThreads(threads)
     pa.set_cpu_count(threads)
-
-
-def _as_ours(error: Exception) -> FerflowError:
-    if isinstance(error, FerflowError):
-        return error
-    return ModelError(f"the models cannot be loaded ({type(error).__name__}: {error}). Run: ferflow doctor")
 
 
 def _die_with_parent() -> None:

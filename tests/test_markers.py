@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ferflow.errors import OptionsError
-from ferflow.events import lags, locked_curves, segments
+from ferflow.marked import lags, locked_curves, segments
 from ferflow.markers import (
     LONGEST_LABEL,
     MARKERS,

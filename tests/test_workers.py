@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from ferflow.jobs.run import run
 from ferflow.jobs.work import Work
 from ferflow.machine import WORKER_BYTES, default_workers
 from ferflow.options import AnalyzeOptions
+from ferflow.plan import plan
 from ferflow.tasks import VideoTask
 from tests.conftest import face_frames, write_video
 
@@ -213,3 +215,17 @@ def test_one_process_uses_a_gpu():
 )
 def test_threads_are_split_between_workers(threads, workers, each):
     assert crew.thread_share(threads, workers) == each
+
+
+def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_again(tmp_path, videos):
+    out = tmp_path / "out"
+    run(videos[:1], out, pages=False)
+    (task,) = plan(videos[:1], out, AnalyzeOptions())
+    marker = task.paths.faces.stat()
+    work = Work(AnalyzeOptions(), pages=False)
+    report = work.after_death(replace(task, is_finished=False), "its worker was killed by signal 9.")
+    assert (report.status, report.n_frames) == ("done", 4)
+    assert task.paths.faces.stat() == marker
+    other = Work(AnalyzeOptions(every=2), pages=False)  # results of another run, about to be overwritten
+    report = other.after_death(replace(task, is_finished=False), "its worker was killed by signal 9.")
+    assert (report.status, report.failure) == ("failed", "passing")
