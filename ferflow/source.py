@@ -45,6 +45,10 @@ _DEMUXERS = frozenset(
     "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
 )
 
+# What makes decoders tell of damage. MJPEG's would hand out half pictures as whole ones, the rest being what was in
+# memory before; AV1's, if it works ahead, drops several frames without a word.
+_DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
+
 _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
 
 
@@ -194,9 +198,7 @@ class Container:
             self._stream = _video_stream(self._container, self._path.name)
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
-            if context.name == "mjpeg":
-                # By default it hands out half pictures as whole ones, the rest being what was in memory before.
-                context.options |= {"err_detect": "explode"}
+            context.options |= _DECODER_OPTIONS.get(context.name, {})
             # The threads of MPEG-4 race for what they patch damage with, and say nothing of it.
             context.thread_count = 1 if context.name == "mpeg4" else self._threads
             # Threads that share a frame patch over damage without a word, each number of them differently.
@@ -267,7 +269,9 @@ def _opened(path: Path) -> av.container.InputContainer:
             f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
         ) from error
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(f"{path.name}: cannot be opened ({_reason(error)}).") from error
+        raise VideoError(
+            f"{path.name}: cannot be opened ({_reason(error)}). It is damaged, or its disk cannot be read."
+        ) from error
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:

@@ -41,6 +41,8 @@ def witness(path: Path) -> list[int | None]:
             stream = next(
                 s for s in file.streams.video if not s.disposition & av.stream.Disposition.attached_pic
             )
+            if stream.codec_context is None:
+                return []
             stream.codec_context.thread_count = 1
             packets = list(file.demux(stream))
             if len(packets) > 1 and packets[-2].is_corrupt:
