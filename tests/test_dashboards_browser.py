@@ -252,6 +252,7 @@ def test_a_hostile_name_is_shown_as_text(browser, out):
 
 def test_hostile_markers_are_shown_as_text_wherever_they_stand(browser, out):
     with Opened(browser, out / "reports/hostile.html") as opened:
+        opened.page.locator("#around").scroll_into_view_if_needed()
         opened.page.wait_for_selector("#around[data-drawn=yes]")
         opened.go_to(2.2)
         label = "<img src=x onerror="

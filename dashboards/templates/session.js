@@ -128,10 +128,18 @@ globalThis.ferflow = (() => {
     label();
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     chart.dataset.drawn = "yes";
-    if (around) setTimeout(drawAround, 0);
+    if (around) {
+      // Drawn when it comes near: it must not keep the timeline waiting.
+      const near = new IntersectionObserver((entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) drawAround();
+      }, { rootMargin: "600px" });
+      near.observe(around);
+    }
   });
 
   const drawAround = () => {
+    if (around.dataset.drawn) return null;
+    around.dataset.drawn = "soon";
     const curves = read("around-figure");
     assign(curves.layout, look(curves.layout));
     if (narrow()) stack(curves.layout);
@@ -167,6 +175,7 @@ globalThis.ferflow = (() => {
   };
   addEventListener("beforeprint", () => {
     paper(chart, Math.min(chart.layout.height * 0.75, 600));
+    if (around) drawAround();
     if (around && around.layout) paper(around, around.layout.height);
   });
   addEventListener("afterprint", () => {
