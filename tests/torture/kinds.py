@@ -97,7 +97,8 @@ KINDS = {
     "cut": Kind(
         title="cut off, and the container tells how long it was (MP4, MOV with the index in front; MKV, FLV, AVI)",
         outcome=(GAPS, FAILED, DONE),
-        told="truncated: frames end at|ends inside a frame|could not be decoded|no frame could be|not a video|damaged|cannot be opened",
+        told="truncated: frames end at|ends inside a frame|could not be decoded|no frame could be|not a video|"
+        "damaged|cannot be opened",
         note="what could be read is kept; less than half a second may be missing without a word",
     ),
     "cut-untold": Kind(
