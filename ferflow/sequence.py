@@ -84,7 +84,8 @@ def _first_header(images: list[Path]) -> VideoInfo:
 
 def _decoded(path: Path, threads: int | None) -> av.VideoFrame | None:
     with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=threads)) as container:
-        return next(container.pictures(Faults()), None)
+        for picture in container.pictures(Faults()):
+            return picture if isinstance(picture, av.VideoFrame) else None
     return None
 
 

@@ -20,6 +20,7 @@ import av.error
 from av.stream import Disposition
 
 from ferflow.errors import VideoError
+from ferflow.sparing import CODECS, Spared, Sparing
 
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
@@ -77,7 +78,7 @@ class Source(Protocol):
 
     info: VideoInfo
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
         """Decoded pictures in order of presentation, pts and time_base set; failures are counted."""
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class Container:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         check_is_file(path)
+        self.sparing: Sparing | None = None
         try:
             # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
             # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
@@ -115,15 +117,24 @@ class Container:
             self._container.close()
             raise
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+    def spare(self, fps: float, start_s: float) -> None:
+        """Let the decoder pass over frames that nobody will ask for, if it can; see `Sparing`."""
+        if self.info.codec in CODECS:
+            self.sparing = Sparing(fps, start_s)
+
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
         """See `Source`."""
         failures, last_pts = 0, None
-        for packet in self._packets(faults):
+        sparing, context = self.sparing, self._stream.codec_context
+        packets = self._packets(faults)
+        for packet in sparing.marked(packets, context) if sparing is not None else packets:
             try:
                 pictures = packet.decode()
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
+                if sparing is not None:
+                    sparing.stop()
                 faults.n_failed += 1
                 failures += 1
                 if failures < MAX_FAILURES_IN_A_ROW:
@@ -135,7 +146,11 @@ class Container:
                 if picture.pts is None:
                     picture.pts = self._guessed_pts(last_pts, faults)
                 last_pts = picture.pts
+                if sparing is not None:
+                    yield from sparing.before(picture.pts, self.info.time_base)
                 yield picture
+        if sparing is not None:
+            yield from sparing.before(None, self.info.time_base)
 
     def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
         """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""

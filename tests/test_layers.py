@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"ferflow", "errors", "files", "text", "cpus"},
     {"options", "records"},
-    {"planes", "yunet_graph"},
+    {"planes", "sparing"},
+    {"yunet_graph"},
     {"source"},
     {"sequence"},
     {"video", "prefetch", "inputs"},
