@@ -98,9 +98,9 @@ class AnalyzeOptions:
     threads: int | None = None
     """CPU threads of this process; None: as many as it has CPUs. Changes speed, not results."""
     device: DeviceName = "auto"
-    """`gpu` needs the Keras backend; `auto` takes a GPU where TensorFlow can have one."""
+    """`gpu` needs `onnxruntime-gpu` or TensorFlow; `auto` takes a GPU where one of them can have it."""
     backend: BackendName = "auto"
-    """`onnx` (ONNX Runtime on the CPU), `keras` (TensorFlow), `auto`: onnx unless a GPU is used."""
+    """`onnx` (ONNX Runtime), `keras` (TensorFlow), `auto`: onnx, unless only TensorFlow can use the GPU."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried out.
@@ -128,8 +128,6 @@ class AnalyzeOptions:
                 raise OptionsError(
                     f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
                 )
-        if self.backend == "onnx" and self.device == "gpu":
-            raise OptionsError("device gpu needs the keras backend, got backend onnx")
 
     def _check_bounds(self) -> None:
         for name in ("every", "detect_every", "batch_size", "chunk_frames", "participants", "threads"):
@@ -192,7 +190,8 @@ class AnalyzeOptions:
 _NO_EFFECT_ON_RECORDS = {"model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
 
 _TYPES: dict[str, type] = {
-    "every": int, "detect_every": int, "participants": int, "threads": int, "min_face": int, "batch_size": int, "chunk_frames": int,
+    "every": int, "detect_every": int, "participants": int, "threads": int, "min_face": int, "batch_size": int,
+    "chunk_frames": int,
     "fps": float, "score": float, "sequence_fps": float, "bin_seconds": float,
     "detector": str, "model": str, "device": str, "backend": str,
 }  # fmt: skip

@@ -105,10 +105,7 @@ class Sparing:
     ) -> av.Packet[av.VideoStream]:
         self._settle()
         spare = (
-            packet.size > 0
-            and not packet.is_discard
-            and not self._is_asked_for(packet)
-            and not self._is_over
+            packet.size > 0 and not packet.is_discard and not self._is_asked_for(packet) and not self._is_over
         )
         context.skip_frame = "NONREF" if spare else "DEFAULT"
         if spare and packet.pts is not None:

@@ -104,7 +104,12 @@ class _Network:
         pointwise, depthwise = ([head[position] for head in heads] for position in (0, 1))
         shape = self._weight("cells_shape", np.array([1, -1, _CHANNELS], np.int64))
         self.nodes += [
-            _node("Conv", [pointwise[0].input[0], *self._stacked(pointwise, narrow)], narrow, kernel_shape=[1, 1]),
+            _node(
+                "Conv",
+                [pointwise[0].input[0], *self._stacked(pointwise, narrow)],
+                narrow,
+                kernel_shape=[1, 1],
+            ),
             _node(
                 "Conv",
                 [narrow, *self._stacked(depthwise, wide)],

@@ -159,7 +159,9 @@ def bench(
         full_over_decode=median(each.full.fps / each.decode.fps for each in timed),
         faces_per_s=median(each.full.faces / each.full.seconds for each in timed),
         haar_fps=median(each.haar.fps for each in timed if each.haar) if vs_haar else None,
-        full_over_haar=median(each.full.fps / each.haar.fps for each in timed if each.haar) if vs_haar else None,
+        full_over_haar=median(each.full.fps / each.haar.fps for each in timed if each.haar)
+        if vs_haar
+        else None,
         decode_cpu_ms=median(each.decode.cpu_ms for each in timed),
         full_cpu_ms=median(each.full.cpu_ms for each in timed),
         haar_cpu_ms=median(each.haar.cpu_ms for each in timed if each.haar) if vs_haar else None,
@@ -190,7 +192,8 @@ def measure(
         folder: where drawn clips go.
         options: how they are analysed.
         seconds: length of drawn clips.
-        rounds, vs_haar: as of `bench`.
+        rounds: as of `bench`.
+        vs_haar: as of `bench`.
     """
     named = [name for video in videos for name in (SCENES if video == "all" else [video])]
     for video in named:
@@ -249,15 +252,20 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                 with _spending(spent, "write"):
                     writer.write(frame_rows("bench", [Tracked(seen, found, ids)]))
                 if len(waiting) >= options.batch_size:
-                    with _spending(spent, "classify"):
-                        probs = tools.classifier(waiting.images)
-                    with _spending(spent, "write"):
-                        writer.write(face_rows("bench", waiting, probs, labels))
+                    _classified(waiting, writer, tools, spent)
                     waiting = FaceCrops.none(tools.crop_shape)
+            _classified(waiting, writer, tools, spent)
             with _spending(spent, "write"):
                 writer.finish({})
     spent["detect"] -= spent["planes"]  # the detector prepares them itself
     return {stage: spent[stage] / max(n_frames, 1) * 1e3 for stage in STAGES}
+
+
+def _classified(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
+    with _spending(spent, "classify"):
+        probs = tools.classifier(faces.images)
+    with _spending(spent, "write"):
+        writer.write(face_rows("bench", faces, probs, tools.classifier.card.labels))
 
 
 def scene_clip(name: str, seconds: float, folder: Path) -> Path:
@@ -303,7 +311,9 @@ def as_table(reports: Sequence[BenchReport]) -> str:
     }
     lines = [f"| {name} | {' | '.join(values)} |" for name, values in rows.items()]
     lines.insert(1, "|---|" + "---|" * len(reports))
-    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(lines)
+    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(
+        lines
+    )
 
 
 def as_json(reports: Sequence[BenchReport]) -> str:
@@ -350,7 +360,7 @@ def _nothing() -> Iterator[None]:
 @contextmanager
 def _script(video: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "ferflow.jobs.bench_haar", str(video), str(_HAAR_FRAMES)]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         if _pipe(process.stdout).readline().strip() != "ready":
@@ -389,7 +399,7 @@ def _whole_command(video: Path) -> tuple[float, float, float]:
 def _first_frame_s(video: Path) -> float:
     code = "import sys, ferflow\nnext(ferflow.analyze(sys.argv[1]))"
     started = time.perf_counter()
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  the code above
         [sys.executable, "-c", code + "\nprint(flush=True)", str(video)], stdout=subprocess.PIPE, text=True
     ) as process:
         _pipe(process.stdout).readline()

@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             counts = agreement(reference, boxes)
             found, true, false = found + counts[0], true + counts[1], false + counts[2]
             spent, spent_before = spent + now, spent_before + seconds
-        print(f"{stride:5d}  {found / true:6.3f}  {false / true:14.3f}  {spent / spent_before:7.0%}", flush=True)
+        print(
+            f"{stride:5d}  {found / true:6.3f}  {false / true:14.3f}  {spent / spent_before:7.0%}", flush=True
+        )
 
 
 if __name__ == "__main__":

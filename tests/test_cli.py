@@ -120,7 +120,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--model", "nonsense"], "'nonsense' is no model", 4),
         (["--detector", "mtcnn"], "mtcnn", 2),
         (["--job", "gone.toml"], "gone.toml", 2),
-        (["--backend", "onnx", "--device", "gpu"], "keras", 2),
+        (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, told, code):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
-    {"ferflow", "errors", "files", "text", "cpus"},
+    {"ferflow", "errors", "files", "text", "cpus", "runtime"},
     {"options", "records"},
     {"planes", "sparing"},
     {"yunet_graph"},

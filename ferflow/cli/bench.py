@@ -60,7 +60,12 @@ def bench(
     reports: list[BenchReport] = []
     with tempfile.TemporaryDirectory() as folder:
         for report in measure(
-            videos or scene or ["720p"], Path(folder), options, seconds=seconds, rounds=rounds, vs_haar=vs_haar
+            videos or scene or ["720p"],
+            Path(folder),
+            options,
+            seconds=seconds,
+            rounds=rounds,
+            vs_haar=vs_haar,
         ):
             typer.echo(f"{report.video}: {report.full_fps:.0f} frames/s", err=True)
             reports.append(report)
