@@ -9,9 +9,9 @@ a card lists an int8 network, that is what ONNX Runtime serves.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,11 +24,13 @@ from ferflow.models.evaluate import softmax
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
+from ferflow.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, session
 
 log = logging.getLogger(__name__)
 
 _PIECE = 16
-"""Faces that go through the network together on a CPU."""
+"""Faces that go through the network together on a CPU: larger batches are no faster, and what lies between two
+layers would no longer fit the caches."""
 
 
 class Classifier(Protocol):
@@ -57,64 +59,94 @@ def make_classifier(options: AnalyzeOptions) -> Classifier:
         OptionsError: a GPU was asked for and there is none.
     """
     card = resolve(options.model)
-    if options.backend == "keras" or options.device == "gpu":
-        return _keras(card, options)
-    if options.backend == "auto" and options.device == "auto" and _gpu_in_reach():
+    if options.device == "gpu":
+        return _on_gpu(card, options.backend)
+    if options.device == "auto" and has_nvidia_driver():
         try:
-            return _keras(card, AnalyzeOptions(model=options.model, device="gpu"))
+            return _on_gpu(card, options.backend)
         except (ModelError, OptionsError) as error:
             log.warning("GPU not used (%s); classifying on the CPU", error)
+    if options.backend == "keras":
+        return _keras(card, on_gpu=False)
     return OnnxClassifier(card, threads=1)  # batches run side by side instead
 
 
 class OnnxClassifier:
-    """ONNX Runtime on the CPU.
+    """ONNX Runtime, on the CPU or on a GPU.
 
-    `weights` picks an entry of the card's files: "onnx", which is int8 where the card says so, or its float twin.
-
-    A batch is run in pieces: larger ones are no faster, and what lies between two layers would no longer fit
-    the caches.
+    On a CPU a batch is run in pieces: larger ones are no faster, and what lies between two layers would no
+    longer fit the caches.
     """
 
     backend = "onnx"
 
-    def __init__(self, card: ModelCard, *, threads: int | None = None, weights: str = "onnx") -> None:
-        import onnxruntime as ort
+    def __init__(
+        self,
+        card: ModelCard,
+        *,
+        threads: int | None = None,
+        weights: str = "onnx",
+        providers: tuple[str, ...] = (CPU,),
+        piece: int | None = _PIECE,
+    ) -> None:
+        """Load the network.
 
-        self.card = card
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads or available_cpus()
-        settings.log_severity_level = 3
+        Args:
+            card: which.
+            threads: for one call; None: as many as there are CPUs.
+            weights: entry of the card's files: "onnx", which is int8 where the card says so, or its float twin.
+            providers: of ONNX Runtime, in order of preference.
+            piece: faces that go through the network together; None: all of a batch.
+
+        Raises:
+            ModelError: the card has no such file, or ONNX Runtime cannot load it.
+            OptionsError: the first provider cannot be had.
+        """
+        self.card, self._piece = card, piece
         path = card.path(weights)
         try:
-            self._session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+            self._session = session(str(path), threads=threads or available_cpus(), providers=providers)
         except Exception as error:  # ONNX Runtime has no public base class for its errors
             raise ModelError(
                 f"{path.name}: not a network ONNX Runtime can load ({type(error).__name__})."
             ) from error
+        if self._session.get_providers()[0] != providers[0]:
+            # It only says so in its log, and goes on with the next one.
+            raise OptionsError(
+                f"ONNX Runtime cannot start {providers[0]}. Install the CUDA version it was built for, "
+                "or use --device cpu."
+            )
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
         if not len(images):
             return np.zeros((0, len(self.card.labels)), np.float32)
-        pieces = [images[i : i + _PIECE] for i in range(0, len(images), _PIECE)]
+        step = self._piece or len(images)
+        pieces = [images[i : i + step] for i in range(0, len(images), step)]
         logits = [self._session.run(["logits"], {self._input: piece})[0] for piece in pieces]
         return softmax(np.concatenate(logits), self.card.temperature)
 
 
 class KerasClassifier:
-    """Keras on TensorFlow: the GPU's way, and the reference for the exported network."""
+    """Keras on TensorFlow: a GPU's way, and the reference for the exported network."""
 
     backend = "keras"
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, *, compute: str = "float32") -> None:
+        """Load the network.
+
+        Args:
+            card: which.
+            compute: Keras dtype policy; "mixed_float16" is what GPUs are fast at, and moves probabilities by
+                less than 0.01.
+        """
         import tensorflow as tf
 
         from ferflow.models.cnn import load_served
 
         self.card = card
-        model = load_served(card)
+        model = load_served(card, compute=compute)
         shape = (None, card.input_size, card.input_size, card.channels)
         # The signature is declared so that a short last batch does not trace the graph again.
         self._logits = tf.function(
@@ -128,18 +160,32 @@ class KerasClassifier:
         return softmax(np.asarray(self._logits(images), np.float32), self.card.temperature)
 
 
-def _keras(card: ModelCard, options: AnalyzeOptions) -> Classifier:
+def _on_gpu(card: ModelCard, backend: str) -> Classifier:
+    """On ONNX Runtime if that has CUDA, else on TensorFlow; in whole batches and the precision GPUs like."""
+    if backend in ("auto", "onnx") and has_cuda():
+        # Integers are the CPU's way to be fast; convolutions run in TF32 there unless told otherwise.
+        weights = "onnx_float" if "onnx_float" in card.files else "onnx"
+        return OnnxClassifier(card, weights=weights, providers=(CUDA, CPU), piece=None)
+    if backend == "onnx":
+        raise OptionsError(
+            "device gpu: this ONNX Runtime has no CUDA. Run: pip install onnxruntime-gpu, or use --backend keras."
+        )
+    return _keras(card, on_gpu=True)
+
+
+def _keras(card: ModelCard, *, on_gpu: bool) -> Classifier:
     if importlib.util.find_spec("tensorflow") is None:
         raise ModelError("the keras backend needs TensorFlow. Run: pip install 'ferflow[train]'")
     import tensorflow as tf
 
-    if options.device == "cpu":
-        tf.config.set_visible_devices([], "GPU")
-    elif options.device == "gpu" and not tf.config.list_physical_devices("GPU"):
+    with contextlib.suppress(RuntimeError):  # it was started already, by whoever has it in this process
+        # Batches run side by side; its own threads for each of them would get in each other's way.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        if not on_gpu:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.set_visible_devices([], "GPU")
+    if not on_gpu:
+        return KerasClassifier(card)
+    if not tf.config.list_physical_devices("GPU"):
         raise OptionsError("device gpu: TensorFlow sees no GPU on this machine. Use --device cpu or auto.")
-    return KerasClassifier(card)
-
-
-def _gpu_in_reach() -> bool:
-    """Whether it is worth the ten seconds of importing TensorFlow to ask it for a GPU."""
-    return Path("/proc/driver/nvidia/version").exists() and importlib.util.find_spec("tensorflow") is not None
+    return KerasClassifier(card, compute="mixed_float16")

@@ -130,9 +130,9 @@ class AnalyzeOptions:
     threads: int | None = None
     """CPU threads of this process; None: as many as it has CPUs. Changes speed, not results."""
     device: DeviceName = "auto"
-    """`gpu` needs the Keras backend; `auto` takes a GPU where TensorFlow can have one."""
+    """`gpu` needs `onnxruntime-gpu` or TensorFlow; `auto` takes a GPU where one of them can have it."""
     backend: BackendName = "auto"
-    """`onnx` (ONNX Runtime on the CPU), `keras` (TensorFlow), `auto`: onnx unless a GPU is used."""
+    """`onnx` (ONNX Runtime), `keras` (TensorFlow), `auto`: onnx, unless only TensorFlow can use the GPU."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried out.
@@ -154,8 +154,6 @@ class AnalyzeOptions:
                 raise OptionsError(
                     f"{name} must be one of {', '.join(get_args(choices))}, got {_short(getattr(self, name))}"
                 )
-        if self.backend == "onnx" and self.device == "gpu":
-            raise OptionsError("device gpu needs the keras backend, got backend onnx")
 
     def _check_bounds(self) -> None:
         for name, (low, high) in _BOUNDS.items():

@@ -82,7 +82,8 @@ def _first_header(images: list[Path]) -> VideoInfo:
 def _decoded(path: Path) -> av.VideoFrame | None:
     # One thread: a single picture gives no work to more, and starting them takes longer than decoding it.
     with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=1)) as container:
-        return next(container.pictures(Faults()), None)
+        for picture in container.pictures(Faults()):
+            return picture if isinstance(picture, av.VideoFrame) else None
     return None
 
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from functools import partial
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -24,6 +25,7 @@ from av.stream import Disposition
 
 from ferflow.errors import VideoError
 from ferflow.faults import Faults
+from ferflow.sparing import CODECS, Spared, Sparing
 
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
@@ -77,7 +79,7 @@ class Source(Protocol):
 
     info: VideoInfo
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
         """Decoded pictures in order of presentation, pts and time_base set; failures are counted."""
 
     def close(self) -> None:
@@ -89,6 +91,7 @@ class Container:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         check_is_file(path)
+        self.sparing: Sparing | None = None
         self._path = path
         self._threads = threads or 0  # 0: FFmpeg counts the CPUs
         self._open()
@@ -98,29 +101,52 @@ class Container:
             self._container.close()
             raise
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+    def spare(self, fps: float, start_s: float) -> None:
+        """Let the decoder pass over frames that nobody will ask for, if it can; see `Sparing`."""
+        if self.info.codec in CODECS:
+            self.sparing = Sparing(fps, start_s)
+
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
         """See `Source`.
 
-        At the first sign of damage the file is read again by one thread: how a decoder patches over damage
-        depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and results must not.
+        At the first sign of damage the file is read again by one thread that decodes everything: how a decoder
+        patches over damage depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and on what
+        it passed over; and results must not.
         """
-        n_given = 0
-        if self._threads != 1:
-            try:
-                for picture in self._decoded(faults, stop_at_damage=True):
-                    yield picture
-                    n_given += 1
-                return
-            except _DamageError:
-                faults.n_failed, faults.ended_early = 0, None  # will be met again
-                self._threads = 1
-                self._container.close()
-                self._open()
-        yield from islice(self._decoded(faults), n_given, None)
+        if self._threads == 1 and self.sparing is None:
+            yield from self._read(faults)
+            return
+        n_given, last_pts = 0, None
+        try:
+            for picture in self._read(faults, stop_at_damage=True):
+                yield picture
+                n_given, last_pts = n_given + 1, picture.pts
+            return
+        except _DamageError:
+            faults.n_failed, faults.ended_early = 0, None  # will be met again
+            self._threads, was_sparing, self.sparing = 1, self.sparing is not None, None
+            self._container.close()
+            self._open()
+        again = self._read(faults)
+        if was_sparing:
+            # A frame that was passed over may turn out to be one that cannot be decoded: they cannot be counted.
+            yield from dropwhile(partial(_is_not_after, last_pts), again)
+        else:
+            yield from islice(again, n_given, None)
 
-    def _decoded(self, faults: Faults, *, stop_at_damage: bool = False) -> Iterator[av.VideoFrame]:
+    def _read(self, faults: Faults, *, stop_at_damage: bool = False) -> Iterator[av.VideoFrame | Spared]:
+        packets, sparing = self._packets(faults), self.sparing
+        if sparing is None:
+            return self._decoded(packets, faults, stop_at_damage=stop_at_damage)
+        marked = sparing.marked(packets, self._stream.codec_context)
+        pictures = self._decoded(marked, faults, stop_at_damage=stop_at_damage)
+        return sparing.filled(pictures, self.info.time_base)
+
+    def _decoded(
+        self, packets: Iterator[av.Packet[av.VideoStream]], faults: Faults, *, stop_at_damage: bool
+    ) -> Iterator[av.VideoFrame]:
         patience, last_pts = _Patience(), None
-        for packet in self._packets(faults):
+        for packet in packets:
             try:
                 pictures = packet.decode()
             except av.error.EOFError:
@@ -222,6 +248,10 @@ class Container:
             n_frames_from_header=stream.frames or None,
             pixel_aspect=_sane_aspect(float(stream.sample_aspect_ratio or 1)),
         )
+
+
+def _is_not_after(pts: int | None, picture: av.VideoFrame | Spared) -> bool:
+    return pts is not None and picture.pts is not None and picture.pts <= pts
 
 
 class _DamageError(Exception):

@@ -29,6 +29,7 @@ from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.planes import Planes, planes_of
 from ferflow.sequence import ImageSequence
 from ferflow.source import Container, Source
+from ferflow.sparing import Spared
 from ferflow.text import timecode
 
 MAX_FRAMES_AT_ONE_TIME = 1000
@@ -74,6 +75,11 @@ class Selection:
         """Whether this frame and all later ones lie past the end."""
         return self.end is not None and self.end.reached(time_s, index)
 
+    def samples(self) -> tuple[float, float] | None:
+        """Frames per second and seconds of the start, if these alone decide which frames are taken."""
+        starts = self.start or TimePoint(seconds=0.0)
+        return (self.fps, starts.seconds) if self.fps is not None and starts.seconds is not None else None
+
     def takes(self, index: int, time_s: float) -> bool:
         """Whether this frame is analysed; to be asked once per frame, in order."""
         if self.start is not None and not self.start.reached(time_s, index):
@@ -116,12 +122,16 @@ class Video:
         Raises:
             DecodeError: the stream holds no frame that can be decoded.
         """
+        if isinstance(self._source, Container) and (samples := selection.samples()) is not None:
+            self._source.spare(*samples)
         for picture in self._source.pictures(self.faults):
             time_s = self._clock.time_of(picture, self.info.time_base)
             index = self.n_decoded
             if selection.is_over(index, time_s):
                 break
             self.n_decoded += 1
+            if isinstance(picture, Spared):
+                continue
             if picture.is_corrupt:
                 self.faults.n_damaged += 1
                 continue
@@ -223,7 +233,7 @@ class _Clock:
     _step_s: float = 0.0
     _shift_s: float = 0.0
 
-    def time_of(self, picture: av.VideoFrame, time_base: Fraction) -> float:
+    def time_of(self, picture: av.VideoFrame | Spared, time_base: Fraction) -> float:
         time_base, pts = picture.time_base or time_base, picture.pts or 0
         if self.first_pts is None:
             self.first_pts = pts

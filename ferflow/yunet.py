@@ -21,6 +21,7 @@ from ferflow.errors import ModelError
 from ferflow.faces import Detections, Detector, Float32Array, smallest_face
 from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
+from ferflow.runtime import CPU, CUDA, has_cuda, session
 from ferflow.video import Frame
 from ferflow.yunet_graph import STRIDES, black_level, for_planes
 
@@ -115,8 +116,8 @@ class YuNet:
 
     def _detect_one(self, frame: Frame) -> Detections:
         planes, scale = padded_planes(frame, decimation(self._options, frame))
-        session = self._session(full_range=frame.planes.full_range)
-        score, faces = session.run(["score", "faces"], {"planes": planes})
+        network = self._session(full_range=frame.planes.full_range)
+        score, faces = network.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
         if not len(cells):
             return Detections.none()
@@ -130,13 +131,9 @@ class YuNet:
             return self._sessions[full_range]
 
     def _loaded(self, full_range: bool) -> Any:
-        import onnxruntime as ort
-
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # frames run side by side instead
-        settings.log_severity_level = 3
         network = for_planes(self._weights.read_bytes(), full_range=full_range)
-        return ort.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+        on_gpu = self._options.device == "gpu" and has_cuda()
+        return session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
 
 
 class YuNetOpenCV:

@@ -192,7 +192,8 @@ def measure(
         folder: where drawn clips go.
         options: how they are analysed.
         seconds: length of drawn clips.
-        rounds, vs_haar: as of `bench`.
+        rounds: as of `bench`.
+        vs_haar: as of `bench`.
     """
     named = [name for video in videos for name in (SCENES if video == "all" else [video])]
     for video in named:
@@ -251,15 +252,20 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                 with _spending(spent, "write"):
                     writer.write(frame_rows("bench", [Tracked(seen, found, ids)]))
                 if len(waiting) >= options.batch_size:
-                    with _spending(spent, "classify"):
-                        probs = tools.classifier(waiting.images)
-                    with _spending(spent, "write"):
-                        writer.write(face_rows("bench", waiting, probs, labels))
+                    _classified(waiting, writer, tools, spent)
                     waiting = FaceCrops.none(tools.crop_shape)
+            _classified(waiting, writer, tools, spent)
             with _spending(spent, "write"):
                 writer.finish({})
     spent["detect"] -= spent["planes"]  # the detector prepares them itself
     return {stage: spent[stage] / max(n_frames, 1) * 1e3 for stage in STAGES}
+
+
+def _classified(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
+    with _spending(spent, "classify"):
+        probs = tools.classifier(faces.images)
+    with _spending(spent, "write"):
+        writer.write(face_rows("bench", faces, probs, tools.classifier.card.labels))
 
 
 def scene_clip(name: str, seconds: float, folder: Path) -> Path:
@@ -354,7 +360,7 @@ def _nothing() -> Iterator[None]:
 @contextmanager
 def _script(video: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "ferflow.jobs.bench_haar", str(video), str(_HAAR_FRAMES)]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         if _pipe(process.stdout).readline().strip() != "ready":
@@ -393,7 +399,7 @@ def _whole_command(video: Path) -> tuple[float, float, float]:
 def _first_frame_s(video: Path) -> float:
     code = "import sys, ferflow\nnext(ferflow.analyze(sys.argv[1]))"
     started = time.perf_counter()
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  the code above
         [sys.executable, "-c", code + "\nprint(flush=True)", str(video)], stdout=subprocess.PIPE, text=True
     ) as process:
         _pipe(process.stdout).readline()

@@ -89,3 +89,34 @@ def test_the_cpu_path_never_imports_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_gpu_path_on_the_cpu_device_of_the_same_code(onnx):
+    tf = pytest.importorskip("tensorflow", reason="needs ferflow[train]")
+    from ferflow.classify import KerasClassifier, OnnxClassifier
+
+    images = crops(33)
+    whole = OnnxClassifier(onnx.card, piece=None)
+    assert whole(images) == pytest.approx(onnx(images), abs=1e-5)
+    with tf.device("/CPU:0"):
+        mixed = KerasClassifier(onnx.card, compute="mixed_float16")(images)
+        plain = KerasClassifier(onnx.card)(images)
+    assert mixed == pytest.approx(plain, abs=1e-2)
+    assert not np.array_equal(mixed, plain)
+
+
+def test_a_gpu_that_cannot_be_had_costs_one_line_and_no_result(onnx, monkeypatch, caplog):
+    """A driver, an ONNX Runtime that says it has CUDA, and no CUDA: what a half-installed machine looks like."""
+    monkeypatch.setattr("ferflow.classify.has_nvidia_driver", lambda: True)
+    monkeypatch.setattr("ferflow.classify.has_cuda", lambda: True)
+    classifier = make_classifier(AnalyzeOptions())
+    assert classifier(crops(3)) == pytest.approx(onnx(crops(3)), abs=1e-6)
+    (record,) = caplog.records
+    assert "GPU not used" in record.message
+    assert "\n" not in record.message
+
+
+def test_onnx_on_a_gpu_is_refused_where_onnx_runtime_has_none(monkeypatch):
+    monkeypatch.setattr("ferflow.classify.has_cuda", lambda: False)
+    with pytest.raises(OptionsError, match="onnxruntime-gpu"):
+        make_classifier(AnalyzeOptions(backend="onnx", device="gpu"))

@@ -119,7 +119,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--model", "nonsense"], "'nonsense' is no model", 4),
         (["--detector", "mtcnn"], "mtcnn", 2),
         (["--job", "gone.toml"], "gone.toml", 2),
-        (["--backend", "onnx", "--device", "gpu"], "keras", 2),
+        (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
         (["--workers", "0"], "workers", 2),
         (["--retries", "-1"], "retries", 2),
         (["--progress", "xml"], "xml", 2),

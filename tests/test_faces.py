@@ -108,3 +108,25 @@ def test_altered_detector_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.metadata.distribution", lambda name: fake)
     with pytest.raises(ModelError, match="sha256"):
         yunet.weights_path()
+
+
+def test_colour_reaches_the_network_as_opencv_would_show_it():
+    """The rewritten network reads YUV; OpenCV reads the file as it is, and BGR."""
+    rgb = portrait()
+    i420 = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).reshape(-1)
+    y, u, v = np.split(i420, [512 * 512, 512 * 512 * 5 // 4])
+    planes = Planes(y.reshape(512, 512), u.reshape(256, 256), v.reshape(256, 256), full_range=False)
+    ours = make_detector(AnalyzeOptions(min_face=10)).detect([Frame(0, 0, 0.0, planes)])[0]
+    assert ours.xyxy == pytest.approx(opencv_boxes(rgb), abs=1.0)
+
+
+def test_several_threads_may_detect_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    frames = [gray_frame(np.roll(portrait(), shift, axis=1)) for shift in range(0, 40, 5)]
+    for name in ("yunet", "haar"):
+        detector = make_detector(AnalyzeOptions(detector=name))
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda frame, d=detector: d.detect([frame])[0].xyxy, frames))
+        for found, alone in zip(together, detector.detect(frames), strict=True):
+            assert np.array_equal(found, alone.xyxy)

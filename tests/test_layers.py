@@ -13,10 +13,11 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
-    {"ferflow", "errors", "files", "text", "cpus"},
+    {"ferflow", "errors", "files", "text", "cpus", "runtime"},
     {"options", "records", "failures"},
     {"machine", "folder", "faults", "tones"},
-    {"planes", "yunet_graph"},
+    {"planes", "sparing"},
+    {"yunet_graph"},
     {"source"},
     {"sequence"},
     {"video", "prefetch", "inputs", "fingerprint"},

@@ -48,7 +48,8 @@ def test_what_is_no_time_is_refused_with_examples(text):
         ({"every": 2, "fps": 5.0}, "one of them"),
         ({"detector": "mtcnn"}, "yunet, haar"),
         ({"device": "tpu"}, "auto, cpu, gpu"),
-        ({"backend": "onnx", "device": "gpu"}, "keras"),
+        ({"detect_every": 0}, "detect_every"),
+        ({"detect_every": 17}, "at most 16"),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, told):

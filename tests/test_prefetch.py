@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
-from ferflow.prefetch import prefetch
+from ferflow.prefetch import ahead, prefetch
 
 
 def decode_threads() -> list[threading.Thread]:
@@ -100,3 +101,75 @@ def test_an_error_at_either_end_of_the_source_is_raised_too(at):
     with pytest.raises(LookupError, match=at):
         list(prefetch(Stubborn(at=at), depth=2))
     assert decode_threads() == []
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def test_work_ahead_keeps_the_order_whoever_is_done_first(pool):
+    def slow_if_even(number):
+        time.sleep(0.01 * (number % 2 == 0))
+        return number * number
+
+    assert list(ahead(pool, slow_if_even, range(20), 6)) == [(i, i * i) for i in range(20)]
+
+
+def test_work_ahead_is_bounded_and_starts_only_when_asked(pool):
+    made = 0
+
+    def items():
+        nonlocal made
+        for number in range(100):
+            made += 1
+            yield number
+
+    with closing(ahead(pool, str, items(), 3)) as results:
+        assert made == 0
+        for taken in range(1, 20):
+            next(results)
+            assert made - taken <= 3
+
+
+def test_an_error_of_the_work_is_raised_at_its_place_and_nothing_more_is_begun(pool):
+    begun = []
+
+    def fails_at_five(number):
+        begun.append(number)
+        if number == 5:
+            raise LookupError("five")
+        return number
+
+    seen = []
+    with pytest.raises(LookupError, match="five"):
+        seen.extend(ahead(pool, fails_at_five, range(100), 3))
+    assert [item for item, _ in seen] == [0, 1, 2, 3, 4]
+    assert max(begun) <= 5 + 3
+
+
+def test_an_error_of_the_items_comes_after_what_was_there_before(pool):
+    def items():
+        yield from (1, 2)
+        raise LookupError("disk gone")
+
+    seen = []
+    with pytest.raises(LookupError, match="disk gone"):
+        seen.extend(ahead(pool, str, items(), 8))
+    assert seen == [(1, "1"), (2, "2")]
+
+
+def test_an_early_stop_waits_for_what_was_begun(pool):
+    running = 0
+
+    def work(number):
+        nonlocal running
+        running += 1
+        time.sleep(0.05)
+        running -= 1
+
+    results = ahead(pool, work, range(100), 4)
+    next(results)
+    results.close()
+    assert running == 0

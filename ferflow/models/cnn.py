@@ -84,15 +84,18 @@ def serve(
     return served
 
 
-def load_served(card: ModelCard) -> KerasModel:
+def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
     """Build the network a card names and fill it with its weights: (N, S, S, 1) to logits (N, K).
+
+    `compute` is the Keras dtype policy of its trunk.
 
     Raises:
         ModelError: the recipe is unknown here, or the weights do not fit it.
     """
     if card.recipe not in RECIPES:
         raise ModelError(f"{card.name}: this ferflow has no recipe {card.recipe!r}. Use a newer one.")
-    model = build(card.recipe, Network(classes=len(card.labels), input_size=card.input_size))
+    network = Network(classes=len(card.labels), input_size=card.input_size, compute=compute)
+    model = build(card.recipe, network)
     path = card.path("keras")
     try:
         with warnings.catch_warnings():

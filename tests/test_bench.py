@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ferflow.faces import make_detector
+from ferflow.jobs import bench
+from ferflow.jobs.bench_clip import Scene, draw_clip
+from ferflow.jobs.bench_stride import agreement
+from ferflow.options import AnalyzeOptions
+from ferflow.video import Selection, open_video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bench") / "three.mp4"
+    draw_clip(path, Scene(640, 360, 3, 90, 1.0), 0.7)
+    return path
+
+
+def test_a_scene_shows_as_many_faces_as_it_says(clip):
+    with open_video(clip) as video:
+        found = make_detector(AnalyzeOptions()).detect(list(video.frames(Selection(every=7))))
+    assert [len(faces) for faces in found] == [3, 3, 3]
+
+
+def test_the_command_measures_and_writes_json(clip, tmp_path):
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "ferflow", "bench", str(clip), "--rounds", "1", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (report,) = json.loads(out.read_text())
+    assert (report["n_frames"], report["faces_per_frame"]) == (21, 3.0)
+    assert report["full_over_decode"] == pytest.approx(report["full_fps"] / report["decode_fps"])
+    assert report["haar_fps"] is None
+    assert set(report["stages_cpu_ms"]) == set(bench.STAGES)
+    assert all(spent > 0 for spent in report["stages_cpu_ms"].values())
+    assert 50 < report["peak_mib"] < 2000
+    assert "| **ferflow / decoding** |" in done.stdout
+
+
+def test_a_scene_nobody_knows_is_refused_with_the_known_ones():
+    done = subprocess.run(
+        [sys.executable, "-m", "ferflow", "bench", "--scene", "imax"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "1080p-seven" in done.stderr
+
+
+def test_agreement_by_hand():
+    a = {
+        0: np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32),
+        1: np.array([[0, 0, 10, 10]], np.float32),
+    }
+    b = {0: np.array([[1, 0, 11, 10]], np.float32), 2: np.array([[5, 5, 9, 9]], np.float32)}
+    assert agreement(a, b) == (1, 3, 1)
