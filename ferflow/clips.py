@@ -88,7 +88,7 @@ def _pictures_between(
     container: Container, start_s: Fraction, end_s: Fraction
 ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
     """(seconds, picture) of a stretch, at most `MOST_FPS` a second; the timestamps are the container's."""
-    from ferflow.source import Faults
+    from ferflow.faults import Faults
 
     last_s = None
     container.seek(start_s)
@@ -96,7 +96,8 @@ def _pictures_between(
         time_s = (picture.pts or 0) * (picture.time_base or container.info.time_base)
         if time_s > end_s:
             return
-        if time_s >= start_s and (last_s is None or time_s - last_s >= 0.9 / MOST_FPS):
+        due = time_s >= start_s and (last_s is None or time_s - last_s >= 0.9 / MOST_FPS)
+        if due and isinstance(picture, av.VideoFrame):
             last_s = time_s
             yield time_s, picture
 

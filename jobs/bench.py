@@ -26,10 +26,10 @@ from typing import IO
 import av
 
 from ferflow.carry import Seen, Tracked
+from ferflow.cpus import available_cpus
 from ferflow.crops import FaceCrops, crop_frames
 from ferflow.cuts import CutDetector
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.faces import available_cpus
 from ferflow.jobs.bench_clip import SCENES, draw_clip
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows

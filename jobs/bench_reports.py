@@ -30,7 +30,7 @@ LIMIT_KB = 400
 
 def an_hour(out: Path, people: int) -> Path:
     """The report of a made-up hour whose video (a stand-in that holds no picture) can be found."""
-    from tests.made_records import Made, write_session  # type: ignore[import-untyped]
+    from tests.made_records import Made, write_session  # type: ignore[import-not-found]
 
     film = out / "hour.mp4"
     film.write_bytes(b"\0" * 1000)

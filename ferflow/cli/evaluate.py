@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
 
 if TYPE_CHECKING:
     from ferflow.models.assess import Assessment
@@ -58,7 +58,7 @@ def evaluate(
     from ferflow.models.dataset import load
     from ferflow.models.registry import resolve
 
-    log_to_stderr(verbose=verbose, quiet=quiet)
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
     faces = load(data)
     classifier = KerasClassifier(card) if weights == "keras" else OnnxClassifier(card, weights=weights)

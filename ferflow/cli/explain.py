@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
 from ferflow.options import TimePoint
 
 
@@ -40,7 +40,7 @@ def explain(
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
 
-    log_to_stderr(verbose=verbose, quiet=quiet)
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     options = AnalyzeOptions(model=model, backend="onnx")
     tools = Tools.load(options)
     found = moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import Out, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr
 from ferflow.errors import ModelError, OptionsError
 
 
@@ -36,7 +36,7 @@ def export(
 
     from ferflow.models.registry import CARD_FILE, resolve
 
-    log_to_stderr(verbose=verbose, quiet=quiet)
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
     if importlib.util.find_spec("keras") is None:
         raise ModelError("exporting needs TensorFlow. Run: pip install 'ferflow[train]'")
