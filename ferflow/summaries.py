@@ -355,7 +355,8 @@ def _frame_ends(time_s: FloatArray, bin_seconds: float, *, failed: bool) -> Floa
 def _frame_states(frames: pa.Table, faces: pa.Table) -> IntArray:
     """Of every frame, int64 (N,): 0 with a face, 1 with small ones only, 2 with none."""
     largest = np.zeros(len(frames))
-    np.maximum.at(largest, frame_rows(frames, faces), column(faces, "face_px"))
+    rows = frame_rows(column(frames, "frame_index").astype(np.int64), faces)
+    np.maximum.at(largest, rows, column(faces, "face_px"))
     seen = column(frames, "n_faces") > 0
     return np.where(seen, np.where(largest >= SMALL_FACE_PX, 0, 1), 2).astype(np.int64)
 
