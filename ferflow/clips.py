@@ -89,6 +89,7 @@ def _pictures_between(
 ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
     """(seconds, picture) of a stretch, at most `MOST_FPS` a second; the timestamps are the container's."""
     from ferflow.faults import Faults
+    from ferflow.sparing import Spared
 
     last_s = None
     container.seek(start_s)
@@ -97,7 +98,7 @@ def _pictures_between(
         if time_s > end_s:
             return
         due = time_s >= start_s and (last_s is None or time_s - last_s >= 0.9 / MOST_FPS)
-        if due and isinstance(picture, av.VideoFrame):
+        if due and not isinstance(picture, Spared):  # none are, where nothing was spared
             last_s = time_s
             yield time_s, picture
 
