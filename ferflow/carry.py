@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ferflow.faces import Detections, Float32Array
 from ferflow.records import UNTRACKED
@@ -84,7 +85,7 @@ def _held(key: Tracked, seen: Seen) -> Tracked:
     return Tracked(seen, _unscored(key.faces), key.track_id)
 
 
-def _in_both(a: Int32Array, b: Int32Array) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _in_both(a: Int32Array, b: Int32Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Rows of `a` and rows of `b` that hold the same track."""
     _, rows_a, rows_b = np.intersect1d(a, b, return_indices=True)
     named = a[rows_a] != UNTRACKED
