@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -212,7 +212,7 @@ def face_rows(
         pa.Array.from_buffers(
             pa.list_(pa.float32(), 10),
             n,
-            [_bits(~np.isnan(points).any(axis=1))],
+            [_bits(np.isfinite(points).all(axis=1))],
             children=[_column(points.ravel())],
         ),
         *(_known(faces.pose[:, i]) for i in range(3)),
@@ -263,5 +263,5 @@ def _texts(texts: Sequence[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
-def _bits(flags: npt.NDArray[Any] | np.bool_) -> pa.Buffer:
+def _bits(flags: npt.ArrayLike) -> pa.Buffer:
     return pa.py_buffer(np.packbits(np.asarray(flags, np.bool_), bitorder="little"))
