@@ -48,6 +48,24 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Begin with the best weights of an earlier run.", metavar="FOLDER")
     ] = None,
+    label_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the labels' head in what is served; the votes' head has the rest.  [default: the best]",
+            metavar="W",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    tau: Annotated[
+        float | None,
+        typer.Option(
+            help="Power of the learnt class prior that is divided out.  [default: the best]",
+            metavar="T",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after N epochs without a better score; 0: never.", metavar="N")
     ] = None,
@@ -74,7 +92,7 @@ def train(
     chosen: dict[str, Any] = {
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
-        "backbone": backbone_weights,
+        "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
     }  # fmt: skip
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part

@@ -128,6 +128,10 @@ def best_blend(answers: dict[str, FloatArray], parts: Split, options: TrainOptio
     options = options or TrainOptions()
     shares = SHARES if cnn.VOTE_HEAD in answers else (1.0,)
     taus = TAUS if options.adjust_prior else (0.0,)
+    if options.label_share is not None:
+        shares = (options.label_share,)
+    if options.prior_tau is not None:
+        taus = (options.prior_tau,)
     learnt = {share: learnt_prior(parts.training, share, options) for share in shares}
     blends = [Blend(share, tau, learnt[share]) for share in shares for tau in taus]
     scored = [(blend, _both(softmax(blend(answers)), parts.selection, options.classes)) for blend in blends]

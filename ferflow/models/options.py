@@ -14,6 +14,9 @@ from ferflow.models.labelled import LABELS, Classes
 from ferflow.models.recipes import RECIPES
 from ferflow.models.trunks import RANDOM
 
+_NOT_TRAINING = ("name", "patience", "label_share", "prior_tau")
+"""Options that change when a run ends and what is made of it, not the run."""
+
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies of the trunk."""
 
@@ -69,6 +72,10 @@ class TrainOptions:
     dropout: float = 0.1
     average_decay: float = 0.997
     """Of the moving average of weights that is judged and kept: about 1 / (1 - decay) steps."""
+    label_share: float | None = None
+    """Weight of the label head in what is served, 0..1, the vote head has the rest; None: by the selection split."""
+    prior_tau: float | None = None
+    """Power of the learnt class prior that is divided out, 0..1; None: by the selection split."""
     patience: int = 0
     """Stop after so many epochs without a better selection score; 0 never stops early."""
     compute: str = "float32"
@@ -130,11 +137,12 @@ class TrainOptions:
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for two runs to be the same run."""
-        return {name: value for name, value in asdict(self).items() if name != "patience"}
+        return {name: value for name, value in asdict(self).items() if name not in _NOT_TRAINING}
 
     def is_run_of(self, stored: Mapping[str, Any]) -> bool:
         """Whether a stored `identity` is this run's; what an older ferflow did not store had today's default."""
         mine, usual = self.identity(), TrainOptions().identity()
         augmentation = usual["augmentation"] | stored.get("augmentation", {})
-        then = usual | dict(stored) | {"augmentation": augmentation}
+        kept = {name: value for name, value in stored.items() if name not in _NOT_TRAINING}
+        then = usual | kept | {"augmentation": augmentation}
         return bool(json.loads(json.dumps(mine)) == json.loads(json.dumps(then)))

@@ -8,7 +8,6 @@ needs face crops to see the ranges of its activations: training rows, never thos
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from ferflow.models.dataset import Split, split
 from ferflow.models.evaluate import FloatArray, softmax
 from ferflow.models.export import to_onnx
 from ferflow.models.finish import onnx_probs, score
+from ferflow.models.half import halved, rounded, save_compact
 from ferflow.models.labelled import Faces
 from ferflow.models.quantise import CALIBRATION_CROPS, to_int8
 from ferflow.models.registry import CARD_FILE
@@ -50,17 +50,20 @@ def release(card: ModelCard, out: Path, faces: Faces | None) -> ModelCard:
         ModelError: no Keras weights, or what was written does not answer as they do.
         OptionsError: the faces do not hold both kinds of rows.
     """
-    model = cnn.load_served(card)
+    model = rounded(cnn.load_served(card))
     parts = None if faces is None else split(faces, card.seed)
     out.mkdir(parents=True, exist_ok=True)
     files = {"onnx": f"{card.name}.onnx", "keras": f"{card.name}.weights.h5"}
-    shutil.copyfile(card.path("keras"), out / files["keras"])
-    to_onnx(model, out / files["onnx"])
+    save_compact(model, out / files["keras"])
+    whole = out / f"{card.name}.whole.onnx"
+    to_onnx(model, whole)
     crops = _crops(parts, card)
     expected = softmax(np.asarray(model.predict_on_batch(crops.astype(np.float32))), card.temperature)
     if parts is not None:
         files = {"onnx": f"{card.name}.int8.onnx", "onnx_float": files["onnx"], "keras": files["keras"]}
-        to_int8(out / files["onnx_float"], out / files["onnx"], _calibration(parts, card.seed))
+        to_int8(whole, out / files["onnx"], _calibration(parts, card.seed))
+    halved(whole, out / (files["onnx_float"] if parts is not None else files["onnx"]))
+    whole.unlink()
     named = {kind: WeightFile(file, sha256_of(out / file)) for kind, file in files.items()}
     released = replace(card, files=named, folder=out)
     _agree(released, crops, expected)

@@ -1,0 +1,73 @@
+"""Weights in half the bytes: kept as float16, computed with in float32.
+
+    rounded(model)                       # what is lost is lost once, for every runtime alike
+    save_compact(model, Path("default.weights.h5"))
+    halved(Path("whole.onnx"), Path("default.onnx"))
+
+A network that is shipped lies in a package and a repository for good; eleven bits of a weight are more than int8
+leaves of it, and no label depends on the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferflow.files import whole_file
+from ferflow.models.cnn import KerasModel
+
+LEAST_SIZE = 1024
+"""Smaller constants stay float32: they are no burden, and some are counts and floors."""
+
+
+def rounded(model: KerasModel) -> KerasModel:
+    """The same network, every weight rounded to what float16 can hold."""
+    model.set_weights([weight.astype(np.float16).astype(np.float32) for weight in model.get_weights()])
+    return model
+
+
+def save_compact(model: KerasModel, path: Path) -> None:
+    """Write Keras weights compressed: of rounded ones, half the bits are zero."""
+    import h5py
+
+    part = path.with_name("part-" + path.name)  # Keras insists on the ending
+    model.save_weights(part)
+    try:
+        with h5py.File(part) as source, whole_file(path) as target, h5py.File(target, "w") as compact:
+            source.visititems(lambda name, item: _copied(compact, name, item))
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def halved(source: Path, target: Path) -> None:
+    """Write an ONNX network whose convolution kernels are float16 constants, cast to float32 as it is loaded."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(source))
+    for weight in model.graph.initializer:
+        if (
+            weight.data_type != TensorProto.FLOAT
+            or len(weight.dims) != 4
+            or np.prod(weight.dims) < LEAST_SIZE
+        ):
+            continue
+        name, kept = weight.name, f"{weight.name}/half"
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), kept))
+        model.graph.node.insert(0, helper.make_node("Cast", [kept], [name], name=name, to=TensorProto.FLOAT))
+    onnx.checker.check_model(model, full_check=True)
+    with whole_file(target) as part:
+        onnx.save_model(model, str(part))
+
+
+def _copied(compact: Any, name: str, item: Any) -> None:
+    """One group or dataset of an HDF5 file, with its attributes."""
+    if hasattr(item, "shape"):
+        packed = {"compression": "gzip", "shuffle": True} if item.size >= LEAST_SIZE else {}
+        mine = compact.create_dataset(name, data=item[...], **packed)
+    else:
+        mine = compact.require_group(name)
+    for key, value in item.attrs.items():
+        mine.attrs[key] = value
