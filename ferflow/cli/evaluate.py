@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
+from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
-    from ferflow.models.assess import Assessment
+    from ferflow.models.assess import Assessment, Classifies
+    from ferflow.models.cards import ModelCard
     from ferflow.models.evaluate import Scores
 
 WeightsName = Literal["onnx", "onnx_float", "keras"]
@@ -52,7 +54,6 @@ def evaluate(
 
     Rows or images that cannot be read are skipped and counted; a data set that is broken as a whole is refused.
     """
-    from ferflow.classify import KerasClassifier, OnnxClassifier
     from ferflow.files import whole_file
     from ferflow.models.assess import assess
     from ferflow.models.dataset import load
@@ -61,7 +62,7 @@ def evaluate(
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
     faces = load(data)
-    classifier = KerasClassifier(card) if weights == "keras" else OnnxClassifier(card, weights=weights)
+    classifier = _classifier(card, weights)
     form = f"{weights} (int8)" if weights == "onnx" and card.is_int8 else weights
     found = assess(classifier, faces, data=data.name, weights=form, splits=usage or ())
     if json_path is not None:
@@ -75,6 +76,18 @@ def evaluate(
         typer.echo(_told(found))
         for path in filter(None, (json_path, report)):
             typer.echo(f"Written: {path}")
+
+
+def _classifier(card: ModelCard, weights: WeightsName) -> Classifies:
+    import importlib.util
+
+    from ferflow.classify import KerasClassifier, OnnxClassifier
+
+    if weights != "keras":
+        return OnnxClassifier(card, weights=card.float_file if weights == "onnx_float" else weights)
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModelError("keras weights need TensorFlow. Run: pip install 'ferflow[train]'")
+    return KerasClassifier(card)
 
 
 def _told(found: Assessment) -> str:

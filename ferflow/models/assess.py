@@ -21,7 +21,7 @@ from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.dataset import TRAINING, leaking
 from ferflow.models.evaluate import FloatArray, IntArray, Scores, UInt8Array, evaluate, timed
-from ferflow.models.labelled import BoolArray, Faces, as_classes, majority
+from ferflow.models.labelled import SIZE, BoolArray, Faces, as_classes, majority
 
 
 class Classifies(Protocol):
@@ -92,9 +92,13 @@ def assess(
         splits: names of the splits to measure on; empty: see the module.
 
     Raises:
-        OptionsError: no such split, or no row of a class the model has.
+        OptionsError: no such split, or no row of a class the model has, or a model of another input.
     """
     card = classifier.card
+    if (card.input_size, card.channels) != (SIZE, 1):
+        raise OptionsError(
+            f"{card.name} takes {card.input_size} px and {card.channels} channels; data sets are read as {SIZE} px gray"
+        )
     rows = chosen_rows(faces, splits)
     truth = as_classes(faces.labels, card.labels, card.merged)
     measured = rows & (truth >= 0)
