@@ -20,6 +20,7 @@ from ferflow.tally import FloatArray, column, ratio
 
 from . import palette
 from .session import Session
+from .words import shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -258,7 +259,8 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
     title = _title("People", None, "coloured by the expression that appears most")
     if hidden:
         title = _title("People", None, f"the {len(data.lanes)} longest in view, of {len(session.people)}")
-    names = [f"P{person.track_id}" for person in data.lanes]
+    named = session.names.names
+    names = [plain(_short(named.get(person.track_id) or f"P{person.track_id}")) for person in data.lanes]
     canvas.row("lanes", title, tickvals=list(range(len(names))), ticktext=names, showgrid=False,
                range=[len(names) - 0.5, -0.5])  # fmt: skip
     if not names:
@@ -301,6 +303,12 @@ def _coverage(canvas: _Canvas) -> None:
             x0=moment(start * data.step_s), x1=moment(end * data.step_s),
             fillcolor=palette.NO_FRAME, line={"width": 0}, layer="above",
         )  # fmt: skip
+
+
+def _short(name: str, most: int = 7) -> str:
+    """A name that fits beside its lane."""
+    name = shown(name)
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def plain(text: str) -> str:

@@ -234,11 +234,11 @@ def _peaks(session: Session) -> Section:
     return {
         "peaks_measure": measure,
         "peaks_hint": hint,
-        "peaks": [_peak(peak, colours) for peak in session.peaks],
+        "peaks": [_peak(peak, colours, session) for peak in session.peaks],
     }
 
 
-def _peak(peak: Peak, colours: Mapping[str, str]) -> Section:
+def _peak(peak: Peak, colours: Mapping[str, str], session: Session) -> Section:
     return {
         "time": {"seconds": f"{peak.time_s:g}", "text": timecode(peak.time_s)},
         "span": f"{timecode(peak.start_s)} – {timecode(peak.end_s)}",
@@ -247,12 +247,12 @@ def _peak(peak: Peak, colours: Mapping[str, str]) -> Section:
         "prominence": score(peak.prominence),
         "label": shown(peak.label or UNKNOWN),
         "colour": colours.get(peak.label or "", "transparent"),
-        "people": _names(peak.track_ids),
+        "people": _names(session, peak.track_ids),
     }
 
 
-def _names(track_ids: tuple[int, ...], most: int = 8) -> str:
-    names = [f"P{track}" for track in track_ids[:most]]
+def _names(session: Session, track_ids: tuple[int, ...], most: int = 8) -> str:
+    names = [shown(session.name_of(track)) for track in track_ids[:most]]
     return listed([*names, f"{len(track_ids) - most} more"] if len(track_ids) > most else names) or UNKNOWN
 
 
@@ -265,13 +265,13 @@ def _people(session: Session) -> Section:
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)
         hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {longest} or less."
-    return {"people_hint": hint, "people": [_person(person, session.labels) for person in listed_people]}
+    return {"people_hint": hint, "people": [_person(person, session) for person in listed_people]}
 
 
-def _person(person: Person, labels: list[str]) -> Section:
-    means, mix = person.means, _mix(labels, person.means)
+def _person(person: Person, session: Session) -> Section:
+    means, mix = person.means, _mix(session.labels, person.means)
     return {
-        "name": f"P{person.track_id}",
+        "name": shown(session.name_of(person.track_id)),
         "seconds": timecode(person.seconds),
         "span": f"{timecode(person.first_s)} – {timecode(person.last_s)}",
         "mix": mix,

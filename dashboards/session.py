@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ferflow.people import EVERYBODY_UNNAMED, People, merged, person_timeline
 from ferflow.records import RecordPaths, read_metadata, read_table
 from ferflow.summaries import Coverage, Peak, Person, audience, coverage, peak_end, peaks, people
 from ferflow.tally import FloatArray, column
@@ -19,6 +21,9 @@ SMALL_FACE_PX = 30.0
 BLURRY_BELOW = 80.0
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
 was blurred by 1.5 px of the 48."""
+
+PersonNames = Mapping[int, tuple[str, str]]
+"""Track to (key, name) of the person: tracks of one key are one person."""
 
 _FACE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch", "face_px", "sharpness"]
 
@@ -54,6 +59,11 @@ class Session:
     """Faces less sharp than `BLURRY_BELOW`."""
     sharpness: float
     """Median sharpness of the faces; NaN without."""
+    names: People = field(default=EVERYBODY_UNNAMED)
+
+    def name_of(self, track_id: int) -> str:
+        """What a person is called on the page."""
+        return self.names.name(track_id)
 
     @property
     def name(self) -> str:
@@ -117,8 +127,13 @@ class Session:
         return int(present.max()) if len(present) else 0
 
 
-def load_session(out: Path, video_id: str) -> Session:
+def load_session(out: Path, video_id: str, people_names: PersonNames | None = None) -> Session:
     """Gather one video.
+
+    Args:
+        out: the output folder.
+        video_id: of a finished video.
+        people_names: names of people, and which tracks are one of them; None: each track is a person.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
@@ -128,7 +143,8 @@ def load_session(out: Path, video_id: str) -> Session:
     labels = [str(label) for label in footer.get("labels", [])]
     frames = read_table(paths.frames)
     faces = read_table(paths.faces, [*_FACE_COLUMNS, *(f"prob_{label}" for label in labels)])
-    timeline = read_table(paths.timeline)
+    names = People({track: name for track, (_, name) in (people_names or {}).items()})
+    persons, timeline = merged(faces, names), person_timeline(paths, names)
     time_s, heights, sharpness = (
         column(frames, "time_s"),
         column(faces, "face_px"),
@@ -140,12 +156,13 @@ def load_session(out: Path, video_id: str) -> Session:
         footer=footer,
         labels=labels,
         timeline=timeline,
-        people=people(frames, faces, labels),
+        people=people(frames, persons, labels),
         peaks=peaks(timeline),
-        coverage=coverage(frames, faces),
+        coverage=coverage(frames, persons),
         frame_step_s=float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan"),
         n_small=int((heights < SMALL_FACE_PX).sum()),
         face_px=(float(quartiles[0]), float(quartiles[1]), float(quartiles[2])),
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
         sharpness=float(np.median(sharpness)) if len(sharpness) else float("nan"),
+        names=names,
     )

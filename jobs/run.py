@@ -86,7 +86,7 @@ def run(
         OptionsError, ModelError, RecordsError: nothing can be analysed at all.
     """
     out, options, listener = Path(out), options or AnalyzeOptions(), listener or Silent()
-    with _only_run_in(out):
+    with only_run_in(out):
         tasks = plan(inputs, out, options, overwrite=overwrite)
         listener.planned(len(tasks))
         pending = [task for task in tasks if task.paths and not task.is_finished]
@@ -103,7 +103,7 @@ def run(
         file.finished = _now()
         file.save(out)
         if pages:
-            _write_index(out)
+            _write_pages(out)
     return RunReport(out, tuple(ended[id(task)] for task in tasks))
 
 
@@ -136,10 +136,9 @@ def _derived(task: VideoTask, report: TaskReport, options: AnalyzeOptions, pages
         if needs_timeline(paths, options):
             write_timeline(paths, options)
         if pages:
-            from ferflow.dashboards import write_session_report
+            from ferflow.dashboards import refresh_session
 
-            if not paths.report.exists():
-                write_session_report(paths.out, paths.video_id)
+            refresh_session(paths.out, paths.video_id)
             return replace(report, report=paths.report.relative_to(paths.out).as_posix())
     except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
         log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
@@ -157,11 +156,12 @@ def _follow(out: Path, done: set[str], options: AnalyzeOptions, pages: bool) -> 
             _derived(task, report_without_work(task), options, pages)
 
 
-def _write_index(out: Path) -> None:
-    from ferflow.dashboards import write_index
+def _write_pages(out: Path) -> None:
+    """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
+    from ferflow.dashboards import refresh
 
     try:
-        write_index(out)
+        refresh(out, forgiving=True)
     except OSError as error:
         raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
 
@@ -176,7 +176,7 @@ def _run_file(out: Path, options: AnalyzeOptions, tools: Tools | None) -> RunFil
 
 
 @contextmanager
-def _only_run_in(out: Path) -> Iterator[None]:
+def only_run_in(out: Path) -> Iterator[None]:
     """Hold the folder; the operating system lets go of it when the process ends, however it ends."""
     try:
         out.mkdir(parents=True, exist_ok=True)

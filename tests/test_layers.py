@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
     {"ferflow", "errors", "files", "text"},
-    {"options", "records"},
+    {"options", "records", "usercsv"},
     {"planes"},
     {"source"},
     {"sequence"},
@@ -26,7 +26,8 @@ LEVELS = [
     {"classify"},
     {"pipeline", "load", "tally", "runfile"},
     {"timeline"},
-    {"summaries"},
+    {"summaries", "people", "sessions"},
+    {"cohort"},
     {"tasks"},
     {"progress"},
     {"dashboards"},

@@ -15,6 +15,8 @@ import typer
 from ferflow import __version__
 from ferflow.cli.analyze import analyze
 from ferflow.cli.demo import demo
+from ferflow.cli.people import people
+from ferflow.cli.report import report
 from ferflow.cli.train import train
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError
 from ferflow.text import shown
@@ -28,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, demo, train):
+for command in (analyze, report, people, demo, train):
     app.command()(command)
 
 
