@@ -18,7 +18,6 @@ from ferflow.cohort import (
     mean_interval,
 )
 from ferflow.tally import BASELINE_SECONDS, REACTING_THRESHOLD
-from ferflow.timeline import MEASURES
 
 from . import palette
 from .folder import Folder
@@ -53,8 +52,8 @@ def drawn_groups(cohort: Cohort) -> list[str]:
 
 
 def known_measures(cohort: Cohort) -> list[str]:
-    """Measures known of anybody."""
-    return [name for name in MEASURES if any(math.isfinite(member.mean(name)) for member in cohort.members)]
+    """Measures known of anybody, in the page's order."""
+    return [name for name in TITLES if any(math.isfinite(member.mean(name)) for member in cohort.members)]
 
 
 def leading_measure(cohort: Cohort) -> str:
@@ -104,7 +103,8 @@ def _who(folder: Folder) -> str:
 def _mean_card(cohort: Cohort, name: str) -> Section:
     n, mean, low, high = mean_interval(member.mean(name) for member in cohort.members)
     title = TITLES[name] if name == "valence" else f"Mean {name}"
-    return _card(title, _word(name, mean), f"95 % interval {_span(name, low, high)}, n {n}")
+    note = f"95 % interval {_span(name, low, high)}, n {n}" if math.isfinite(low) else f"n {n}: no interval"
+    return _card(title, _word(name, mean), note)
 
 
 def _peak_card(cohort: Cohort) -> Section:
@@ -175,10 +175,8 @@ def _some_of(names: tuple[str, ...], most: int = 3) -> str:
 def _chart_words(cohort: Cohort) -> str:
     name = leading_measure(cohort)
     groups: list[str | None] = [*drawn_groups(cohort)] or [None]
-    means = [
-        f"{shown(group) if group else 'everybody'} {_word(name, mean_interval(m.mean(name) for m in cohort.of(group))[1])}"
-        for group in groups
-    ]
+    found = {group: mean_interval(member.mean(name) for member in cohort.of(group)) for group in groups}
+    means = [f"{shown(group or 'everybody')} {_word(name, mean)}" for group, (_, mean, *_) in found.items()]
     return (
         f"Four rows over one time axis: {TITLES[name].lower()}, share of people reacting, net positivity, and how "
         f"many people the curves rest on. Mean {TITLES[name].lower()}: {listed(means)}."

@@ -67,7 +67,7 @@ def _lines(cohort: Cohort, lead: str) -> list[_Line]:
 def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
     name = plain(shown(line.group)) if line.group else "everybody"
     if row in ("lead", "valence"):
-        _band(figure, axis, line, found, cohort.step_s)
+        _band(figure, axis, line, _within(found, -1.0 if row == "valence" else 0.0), cohort.step_s)
     values = found.n if row == "n" else found.mean
     template = "%{y:.0f} in view" if row == "n" else "%{y:.2f}"
     shape = "hvh" if row == "n" else "linear"
@@ -76,6 +76,11 @@ def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort:
         mode="lines", line={"color": line.colour, "width": 1.4 if row == "n" else 2, "dash": line.dash, "shape": shape},
         hovertemplate=template, meta=row,
     )  # fmt: skip
+
+
+def _within(found: Band, least: float) -> Band:
+    """A band cut off at the bounds of what is measured."""
+    return Band(found.mean, np.clip(found.low, least, 1.0), np.clip(found.high, least, 1.0), found.n)
 
 
 def _band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) -> None:

@@ -24,20 +24,19 @@ _STATUS = {"done": "done", "done_with_gaps": "done, with gaps", "skipped": "done
 Section = dict[str, Any]
 
 
-def write_index(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Path:
+def write_index(out: Path, options: PageOptions | None = None) -> Path:
     """Write `index.html` from the tables, `run.json` and the lists of people and sessions.
-
-    Args:
-        out: the output folder.
-        options: how; None: the defaults.
-        forgiving: tell on the page of a list that cannot be read, and go on without it.
 
     Raises:
         RecordsError: `run.json` is there but cannot be read.
         OptionsError: a list cannot be read, or lacks a column.
     """
     options = options or PageOptions()
-    folder = load_folder(out, options, forgiving=forgiving)
+    return write_folder(out, load_folder(out, options), options)
+
+
+def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
+    """Write `index.html` of a folder that was gathered already."""
     path = out / "index.html"
     write_text(path, render_index(folder, options))
     if _has_figure(folder):
@@ -104,7 +103,7 @@ def _cards(folder: Folder) -> list[Section]:
         ),
         _card("Coverage", percent(coverage), "of all analysed frames show a face"),
     ]
-    if not _has_figure(folder):
+    if not folder.cohort.members:
         return cards
     participants, *means = headline_cards(folder)
     return [cards[0], participants, cards[1], *means]

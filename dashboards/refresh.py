@@ -24,7 +24,8 @@ from ferflow.records import RecordPaths, finished_videos, read_metadata
 from ferflow.sessions import NAME as SESSIONS_NAME
 from ferflow.tasks import write_timeline
 
-from .index import write_index
+from .folder import load_folder
+from .index import write_folder
 from .page import ensure_assets, write_session_report
 from .settings import PageOptions
 
@@ -43,6 +44,8 @@ class Refreshed:
     """They say what they would say if they were made again."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why, by video id."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the lists of people and sessions."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class Status:
     """Those of the last time."""
     pages: dict[str, str] = field(default_factory=dict)
     """Digest of a page's inputs, by its path in the folder."""
+    warnings: tuple[str, ...] = ()
+    """What the overview says of the lists."""
 
     @classmethod
     def load(cls, out: Path) -> Self:
@@ -62,13 +67,19 @@ class Status:
             if content["format"] != FORMAT:
                 return cls()
             pages = {str(page): str(digest) for page, digest in content["pages"].items()}
-            return cls(PageOptions.from_dict(content["options"]), pages)
+            warnings = tuple(str(warning) for warning in content["warnings"])
+            return cls(PageOptions.from_dict(content["options"]), pages, warnings)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def save(self, out: Path) -> None:
         """Write it under its name only once it is whole."""
-        content = {"format": FORMAT, "options": self.options.as_dict(), "pages": self.pages}
+        content = {
+            "format": FORMAT,
+            "options": self.options.as_dict(),
+            "pages": self.pages,
+            "warnings": self.warnings,
+        }
         with whole_file(_status_path(out)) as part:
             part.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
 
@@ -95,7 +106,7 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     status = Status.load(out)
     status.options = options or status.options
     people = _people(out, forgiving)
-    written, kept, failed = [], [], dict[str, str]()
+    written, kept, failed = list[Path](), list[Path](), dict[str, str]()
     for video_id in finished_videos(out):
         path = RecordPaths(out, video_id).report
         try:
@@ -104,16 +115,11 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
             failed[video_id] = str(error)
         else:
             (written if made else kept).append(path)
-    digest = _index_digest(out, status.options, forgiving)
-    path = out / INDEX
-    if status.is_fresh(out, INDEX, digest):
-        kept.append(path)
-    else:
-        write_index(out, status.options, forgiving=forgiving)
-        status.pages[INDEX] = digest
-        written.append(path)
-    status.save(out)
-    return Refreshed(tuple(written), tuple(kept), failed)
+    try:
+        (written if _index(out, status, forgiving) else kept).append(out / INDEX)
+    finally:
+        status.save(out)
+    return Refreshed(tuple(written), tuple(kept), failed, status.warnings)
 
 
 def refresh_session(out: Path, video_id: str) -> Path:
@@ -142,6 +148,18 @@ def _session(out: Path, video_id: str, people: People, status: Status) -> bool:
     status.pages.pop(page, None)
     write_session_report(out, video_id, people.keyed(), theme=status.options.theme)
     status.pages[page] = digest
+    return True
+
+
+def _index(out: Path, status: Status, forgiving: bool) -> bool:
+    """Whether the overview had to be made."""
+    digest = _index_digest(out, status.options, forgiving)
+    if status.is_fresh(out, INDEX, digest):
+        return False
+    status.pages.pop(INDEX, None)
+    folder = load_folder(out, status.options, forgiving=forgiving)
+    write_folder(out, folder, status.options)
+    status.pages[INDEX], status.warnings = digest, folder.warnings
     return True
 
 
@@ -205,6 +223,6 @@ def _digest(*parts: Any) -> str:
 
 @cache
 def _code() -> str:
-    """This room's own code: a newer ferflow of the same version makes every page new."""
+    """Digest of the code of this room: a newer ferflow of the same version makes every page new."""
     files = sorted([*_ROOM.glob("*.py"), *(_ROOM / "templates").iterdir()])
     return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.is_file())).hexdigest()

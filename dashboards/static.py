@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ferflow.errors import OptionsError
 from ferflow.files import temporary, whole_file
@@ -29,8 +29,6 @@ from .settings import PageOptions
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-PictureFormat = Literal["png", "svg"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PDF_SECONDS = 120
@@ -81,8 +79,13 @@ def write_pdf(page: Path) -> Path:
     return path
 
 
-def write_pictures(out: Path, options: PageOptions, formats: Sequence[PictureFormat]) -> list[Path]:
+def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> list[Path]:
     """Write every figure into `figures/` of the output folder, on white.
+
+    Args:
+        out: the output folder.
+        options: as for the pages.
+        formats: `png`, `svg` or both.
 
     Raises:
         OptionsError: no Chromium, or kaleido is not installed.

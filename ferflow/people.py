@@ -164,7 +164,7 @@ def _second_faces(faces: pa.Table, person: IntArray, index: IntArray, counts: In
     keys = (index[tracked], -counts[index[tracked]], person[tracked], frame[tracked])
     order = tracked[np.lexsort(keys)]
     same = (np.diff(frame[order]) == 0) & (np.diff(person[order]) == 0)
-    return order[1:][same]
+    return np.asarray(order[1:][same], dtype=np.int64)
 
 
 def person_timeline(paths: RecordPaths, people: People) -> pa.Table:

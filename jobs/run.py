@@ -25,6 +25,7 @@ from ferflow.pipeline import Tools
 from ferflow.records import RecordPaths, finished_videos
 from ferflow.runfile import RunFile
 from ferflow.tasks import TaskReport, VideoTask, needs_timeline, plan, report_without_work, write_timeline
+from ferflow.text import shown
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,8 @@ def _write_pages(out: Path) -> None:
     from ferflow.dashboards import refresh
 
     try:
-        refresh(out, forgiving=True)
+        for warning in refresh(out, forgiving=True).warnings:
+            log.warning("%s", shown(warning))
     except OSError as error:
         raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of analyze.")]
 Theme = Literal["auto", "light", "dark"]
-Picture = Literal["png", "svg"]
 
 
 def report(
@@ -43,10 +42,10 @@ def report(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print each page into a PDF beside it, too; needs Chromium.")
     ] = False,
-    figures: Annotated[
-        list[Picture] | None,
-        typer.Option(help="Write each figure into OUT/figures, too; needs Chromium. May be given twice."),
-    ] = None,
+    png: Annotated[
+        bool, typer.Option("--png", help="Write each figure as PNG into OUT/figures, too; needs Chromium.")
+    ] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG, likewise.")] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -62,13 +61,16 @@ def report(
     must_be_output(out)
     with only_run_in(out):
         done = refresh(out, options)
+        for warning in done.warnings:
+            typer.echo(f"ferflow: {shown(warning)}", err=True)
         for video_id, reason in done.failed.items():
             typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
-        extras = _extras(out, options, csv, figures or [])
+        pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
+        extras = _extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
         extras += _printed(pages, done.written) if pdf else []
     if not quiet:
-        typer.echo(f"{len(done.written)} pages written, {len(done.kept)} as they were.")
+        typer.echo(f"Pages written: {len(done.written)}; as they were: {len(done.kept)}.")
         for path in extras:
             typer.echo(f"Also: {path}")
         typer.echo(f"Report: {out / 'index.html'}")
@@ -88,17 +90,17 @@ def must_be_output(out: Path) -> None:
         raise RecordsError(f"{out}: {what}. Run: ferflow analyze VIDEO -o {out}")
 
 
-def _extras(out: Path, options: PageOptions, csv: bool, figures: list[Picture]) -> list[Path]:
+def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
     written: list[Path] = []
     if csv:
         from ferflow.dashboards.tables import write_tables
 
         write_tables(out, options)
         written.append(out / "csv")
-    if figures:
+    if pictures:
         from ferflow.dashboards.static import write_pictures
 
-        write_pictures(out, options, sorted(set(figures)))
+        write_pictures(out, options, pictures)
         written.append(out / "figures")
     return written
 
