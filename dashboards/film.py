@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import pyarrow as pa
 
 from ferflow.records import UNTRACKED
-from ferflow.tally import FloatArray, IntArray, column, rows_by_value
+from ferflow.tally import Faces, FloatArray, IntArray, blocks, column, rows_by_value
 
 MOST_BOXES = 12_000
 """Boxes in a page at most: four bytes each, 64 kB as text."""
@@ -70,11 +69,11 @@ def url_between(page: Path, target: Path) -> str:
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
-def boxes_of(faces: pa.Table, footer: Mapping[str, Any]) -> dict[str, Any] | None:
+def boxes_of(faces: Faces, footer: Mapping[str, Any]) -> dict[str, Any] | None:
     """Boxes of the people, thinned out to a step of time at which they fit into a page.
 
     Args:
-        faces: FACES, `time_s, track_id, x1, y1, x2, y2`.
+        faces: FACES, `time_s, track_id, x1, y1, x2, y2`, whole or in blocks.
         footer: of the video; its picture size in pixels, upright.
 
     Returns:
@@ -83,12 +82,11 @@ def boxes_of(faces: pa.Table, footer: Mapping[str, Any]) -> dict[str, Any] | Non
     """
     source = footer.get("source") or {}
     width, height = source.get("width"), source.get("height")
-    faces = faces.filter(pa.array(column(faces, "track_id") != UNTRACKED))
-    if not len(faces) or not width or not height:
+    if not width or not height:
         return None
-    time_s, tracks = column(faces, "time_s"), column(faces, "track_id").astype(np.int64)
-    corners = np.stack([column(faces, name) for name in ("x1", "y1", "x2", "y2")], axis=1)
-    corners = np.round(255 * np.clip(corners / [width, height, width, height], 0, 1)).astype(np.uint8)
+    time_s, tracks, corners = _corners(faces, width, height)
+    if not len(tracks):
+        return None
     step = _box_step(time_s, tracks)
     kept = _firsts(time_s, tracks, step)
     cells = np.floor(time_s[kept] / step + 1e-9).astype(np.int64)
@@ -99,6 +97,22 @@ def boxes_of(faces: pa.Table, footer: Mapping[str, Any]) -> dict[str, Any] | Non
             for track, rows in rows_by_value(tracks[kept]).items()
         ],
     }
+
+
+def _corners(
+    faces: Faces, width: int, height: int
+) -> tuple[FloatArray, IntArray, np.typing.NDArray[np.uint8]]:
+    """Of the tracked faces: time, track, and x1, y1, x2, y2 in 255ths of the picture, uint8 (N, 4)."""
+    times, tracks, corners = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.uint8)]
+    for block in blocks(faces):
+        track = column(block, "track_id").astype(np.int64)
+        box = np.stack([column(block, name) for name in ("x1", "y1", "x2", "y2")], axis=1)
+        box = np.round(255 * np.clip(box / [width, height, width, height], 0, 1)).astype(np.uint8)
+        followed = track != UNTRACKED
+        times.append(column(block, "time_s")[followed])
+        tracks.append(track[followed])
+        corners.append(box[followed])
+    return np.concatenate(times), np.concatenate(tracks), np.concatenate(corners)
 
 
 def _box_step(time_s: FloatArray, tracks: IntArray) -> float:

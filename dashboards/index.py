@@ -1,210 +1,169 @@
-"""The page that lists the videos of an output folder."""
+"""The page that lists the videos of an output folder, and tells what they show together."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
-from markupsafe import Markup
 
-from ferflow.errors import RecordsError
-from ferflow.records import RecordPaths, finished_videos, read_metadata, read_table
-from ferflow.summaries import audience, peak_curve
-from ferflow.tally import FloatArray, column, ratio
+from ferflow.tally import ratio
 
 from . import palette
-from .page import render, write_text
-from .words import count, percent, score, shown, signed, some, timecode
-
-SPARK_POINTS = 120
-_SPARK_WIDTH, _SPARK_HEIGHT = 200, 36
+from .cohort import cohort_section, group_colours, headline_cards
+from .cohort_figure import cohort_figure
+from .folder import Entry, Folder, load_folder
+from .page import ensure_assets, inline_json, render, template_text, write_text
+from .settings import PageOptions
+from .spark import spark
+from .words import UNKNOWN, count, percent, score, shown, signed, some, timecode
 
 _STATUS = {"done": "done", "done_with_gaps": "done, with gaps", "skipped": "done before", "failed": "failed"}
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One video of the list."""
-
-    video_id: str
-    name: str
-    status: str
-    """`done`, `done_with_gaps`, `skipped` or `failed`."""
-    reason: str
-    """Why it failed, or what to keep in mind."""
-    duration_s: float | None = None
-    n_people: int | None = None
-    coverage: float = float("nan")
-    engagement: float = float("nan")
-    valence: float = float("nan")
-    curve: FloatArray | None = None
-    measure: str = "engagement"
-    link: str | None = None
+Section = dict[str, Any]
 
 
-def write_index(out: Path) -> Path:
-    """Write `index.html` from `run.json` and the timelines.
+def write_index(out: Path, options: PageOptions | None = None) -> Path:
+    """Write `index.html` from the tables, `run.json` and the lists of people and sessions.
 
     Raises:
         RecordsError: `run.json` is there but cannot be read.
+        OptionsError: a list cannot be read, or lacks a column.
     """
-    run = _read_run(out)
+    options = options or PageOptions()
+    return write_folder(out, load_folder(out, options), options)
+
+
+def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
+    """Write `index.html` of a folder that was gathered already."""
     path = out / "index.html"
-    write_text(path, render("index.html.j2", page=_page(run, entries(out, run)), version=_version(run)))
+    write_text(path, render_index(folder, options))
+    if _has_figure(folder):
+        ensure_assets(out)
     return path
 
 
-def entries(out: Path, run: dict[str, Any]) -> list[Entry]:
-    """Every video of the last run in its order, then those finished by earlier ones."""
-    listed = [_entry(out, video) for video in run.get("videos", [])]
-    known = {entry.video_id for entry in listed}
-    earlier = [video_id for video_id in finished_videos(out) if video_id not in known]
-    return listed + [_entry(out, {"video_id": video_id, "status": "skipped"}) for video_id in earlier]
-
-
-def _entry(out: Path, video: dict[str, Any]) -> Entry:
-    video_id = str(video.get("video_id") or "")
-    status = str(video.get("status") or "failed")
-    source = video.get("source")
-    name = str(source.get("name") or source.get("path") if isinstance(source, dict) else source or video_id)
-    failed = Entry(video_id, Path(name).name or name, status, str(video.get("error") or ""))
-    paths = RecordPaths(out, video_id)
-    if status == "failed" or not video_id or not paths.faces.exists():
-        return failed
-    try:
-        return _finished(paths, failed, video)
-    except RecordsError as error:
-        return Entry(video_id, failed.name, status, f"its tables cannot be read: {error}")
-
-
-def _finished(paths: RecordPaths, entry: Entry, video: dict[str, Any]) -> Entry:
-    footer = read_metadata(paths.faces)
-    timeline = read_table(paths.timeline)
-    whole, measure = audience(timeline), peak_curve(timeline)
-    n_frames = column(whole, "n_frames")
-    with_face = np.nan_to_num(column(whole, "presence") * n_frames).sum()
-    counts = footer.get("counts", {})
-    people = {track for track in timeline.column("track_id").to_pylist() if track is not None}
-    return Entry(
-        video_id=entry.video_id,
-        name=str(footer.get("source", {}).get("name") or entry.name),
-        status=entry.status,
-        reason="; ".join(str(warning) for warning in video.get("warnings") or footer.get("warnings") or []),
-        duration_s=footer.get("duration_s"),
-        n_people=counts.get("n_people", len(people)),
-        coverage=float(ratio(with_face, n_frames.sum())),
-        engagement=_mean(column(whole, measure)),
-        valence=_mean(column(whole, "valence")),
-        curve=_thinned(column(whole, measure)),
-        measure=measure,
-        link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
+def render_index(folder: Folder, options: PageOptions) -> str:
+    """The page as HTML; the same folder gives the same text."""
+    page = _page(folder)
+    page["figure"] = inline_json(cohort_figure(folder.cohort).to_json()) if _has_figure(folder) else None
+    version = str(folder.run.get("ferflow_version") or "")
+    script = template_text("cohort.js")
+    style = template_text("index.css")
+    return render(
+        "index.html.j2", page=page, version=version, script=script, page_style=style, theme=options.theme
     )
 
 
-def _page(run: dict[str, Any], listed: list[Entry]) -> dict[str, Any]:
-    done = [entry for entry in listed if entry.curve is not None]
-    failed = [entry for entry in listed if entry.status == "failed"]
-    seconds = sum(entry.duration_s or 0.0 for entry in done)
-    people = sum(entry.n_people or 0 for entry in done)
-    lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
-    started = f" · run of {str(run['started'])[:16].replace('T', ' ')}" if run.get("started") else ""
-    curves = [entry.curve for entry in done if entry.curve is not None and np.isfinite(entry.curve).any()]
-    top = max([float(np.nanmax(curve)) for curve in curves], default=1.0)
+def _has_figure(folder: Folder) -> bool:
+    return len(folder.cohort.members) > 1
+
+
+def _page(folder: Folder) -> Section:
+    done = folder.finished
+    curves = [entry.curve(entry.measure) for entry in done]
+    known = [curve for curve in curves if np.isfinite(curve).any()]
+    top = max([float(np.nanmax(curve)) for curve in known], default=1.0)
+    colours = group_colours(folder.cohort)
+    ranked = sorted(done, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
     return {
-        "lead": lead + shown(started),
-        "n_failed": some(len(failed), "input") if failed else "",
-        "rows": [_row(entry, top) for entry in listed],
-        "any_expressiveness": any(
-            entry.measure == "expressiveness" and math.isfinite(entry.engagement) for entry in done
-        ),
+        "lead": _lead(folder),
+        "n_failed": some(len(folder.broken), "input") if folder.broken else "",
+        "broken": [_broken(entry) for entry in folder.broken],
+        "warnings": [shown(warning) for warning in folder.warnings],
+        "cards": _cards(folder) if done else [],
+        "by": shown(folder.by or "").capitalize(),
+        "with_group": any(entry.group for entry in done),
+        "with_participant": any(entry.participant for entry in done),
+        "rows": [_row(rank, entry, top, colours) for rank, entry in enumerate(ranked, 1)],
+        "any_expressiveness": any(_starred(entry) for entry in done),
+        "cohort": cohort_section(folder) if _has_figure(folder) else None,
     }
 
 
-def _row(entry: Entry, top: float) -> dict[str, Any]:
-    star = "*" if entry.measure == "expressiveness" and math.isfinite(entry.engagement) else ""
+def _lead(folder: Folder) -> str:
+    done = folder.finished
+    seconds = sum(entry.duration_s or 0.0 for entry in done)
+    people = sum(entry.n_people for entry in done)
+    lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
+    started = str(folder.run.get("started") or "")[:16].replace("T", " ")
+    return lead + (f" · run of {shown(started)}" if started else "")
+
+
+# --- Headline numbers -----------------------------------------------------------------------------------
+
+
+def _cards(folder: Folder) -> list[Section]:
+    done = folder.finished
+    coverage = float(ratio(sum(entry.n_with_face for entry in done), sum(entry.n_frames for entry in done)))
+    cards = [
+        _card(
+            "Videos", count(len(done)), f"{timecode(sum(entry.duration_s or 0.0 for entry in done))} in all"
+        ),
+        _card("Coverage", percent(coverage), "of all analysed frames show a face"),
+    ]
+    if not folder.cohort.members:
+        return cards
+    participants, *means = headline_cards(folder)
+    return [cards[0], participants, cards[1], *means]
+
+
+def _card(label: str, value: str, note: str, unit: str = "") -> Section:
+    return {"label": label, "value": value, "unit": unit, "note": note}
+
+
+# --- The league table -----------------------------------------------------------------------------------
+
+
+def _row(rank: int, entry: Entry, top: float, colours: dict[str, str]) -> Section:
+    value = entry.mean(entry.measure)
+    positivity = entry.mean("valence")
     return {
+        "rank": str(rank) if math.isfinite(value) else UNKNOWN,
         "name": shown(entry.name),
         "link": entry.link,
+        "group": shown(entry.group or UNKNOWN),
+        "colour": colours.get(entry.group or "", "transparent"),
+        "participant": shown(entry.participant or UNKNOWN),
         "status": _STATUS.get(entry.status, shown(entry.status)),
         "fine": entry.status in ("done", "skipped"),
-        "finished": entry.curve is not None,
         "reason": shown(entry.reason),
         "duration": timecode(entry.duration_s),
         "people": count(entry.n_people),
         "coverage": percent(entry.coverage),
-        "engagement": score(entry.engagement) + star,
-        "valence": signed(entry.valence),
-        "spark": _spark(entry.curve, top, entry.measure) if entry.curve is not None else None,
-    }
+        "engagement": score(value) + ("*" if _starred(entry) else ""),
+        "valence": signed(positivity),
+        "reacting": percent(entry.mean("reacting")),
+        "spark": _spark(entry, top),
+        # What the table is sorted by, unrounded.
+        "keys": {
+            "engagement": _key(value), "valence": _key(positivity), "reacting": _key(entry.mean("reacting")),
+            "people": _key(entry.n_people), "duration": _key(entry.duration_s), "coverage": _key(entry.coverage),
+        },
+    }  # fmt: skip
 
 
-def _spark(curve: FloatArray, top: float, measure: str) -> Markup | None:
-    """A small curve as SVG, breaks where nothing is known; None if nothing is. All rows share one scale."""
+def _starred(entry: Entry) -> bool:
+    return entry.measure == "expressiveness" and math.isfinite(entry.mean("expressiveness"))
+
+
+def _key(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.6g}"
+
+
+def _spark(entry: Entry, top: float) -> Any:
+    curve, name = entry.curve(entry.measure), entry.measure
     if not np.isfinite(curve).any():
         return None
-    step = _SPARK_WIDTH / max(len(curve), 1)
-    points = [
-        None if math.isnan(value) else (f"{(k + 0.5) * step:.1f}", f"{_y(value, top):.1f}")
-        for k, value in enumerate(curve)
-    ]
-    lines = [part for part in _unbroken(points) if part]
-    drawn = ["L".join(f"{x} {y}" for x, y in part) for part in lines]
-    paths = "".join(f"M{line}" for line in drawn)
-    areas = "".join(
-        f"M{part[0][0]} {_SPARK_HEIGHT}L{line}L{part[-1][0]} {_SPARK_HEIGHT}Z"
-        for part, line in zip(lines, drawn, strict=True)
-    )
-    words = f"{measure} over time, from {score(float(np.nanmin(curve)))} to {score(float(np.nanmax(curve)))}"
-    colour = palette.ENGAGEMENT if measure == "engagement" else palette.EXPRESSIVENESS
-    return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="none">'
-        '<path d="{}" fill="{}" fill-opacity=".2"/>'
-        '<path d="{}" fill="none" stroke="{}" stroke-width="1.5" stroke-linejoin="round"/></svg>'
-    ).format(_SPARK_WIDTH, _SPARK_HEIGHT, words, areas, colour, paths, colour)
+    words = f"{name} over time, from {score(float(np.nanmin(curve)))} to {score(float(np.nanmax(curve)))}"
+    colour = palette.ENGAGEMENT if name == "engagement" else palette.EXPRESSIVENESS
+    return spark(curve, top, colour, words)
 
 
-def _y(value: float, top: float) -> float:
-    return _SPARK_HEIGHT - 1 - (_SPARK_HEIGHT - 3) * value / max(top, 1e-9)
-
-
-def _unbroken(points: list[tuple[str, str] | None]) -> list[list[tuple[str, str]]]:
-    parts: list[list[tuple[str, str]]] = [[]]
-    for point in points:
-        if point is None:
-            parts.append([])
-        else:
-            parts[-1].append(point)
-    return parts
-
-
-def _thinned(curve: FloatArray) -> FloatArray:
-    """At most `SPARK_POINTS` means of neighbouring bins."""
-    step = max(1, math.ceil(len(curve) / SPARK_POINTS))
-    padded = np.pad(curve, (0, -len(curve) % step), constant_values=np.nan).reshape(-1, step)
-    known = np.isfinite(padded)
-    return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
-
-
-def _mean(values: FloatArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _version(run: dict[str, Any]) -> str:
-    return str(run.get("ferflow_version") or "")
-
-
-def _read_run(out: Path) -> dict[str, Any]:
-    path = out / "run.json"
-    if not path.exists():
-        return {}
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordsError(f"{path}: cannot be read ({error}). Analyse again, or remove it.") from error
-    return run if isinstance(run, dict) else {}
+def _broken(entry: Entry) -> Section:
+    return {
+        "name": shown(entry.name),
+        "status": _STATUS.get(entry.status, shown(entry.status)),
+        "reason": shown(entry.reason or "No tables of it were found."),
+    }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from ferflow.files import whole_file
 from ferflow.marked import is_moment
+from ferflow.people import PersonNames
 from ferflow.records import RecordPaths
 
 from . import palette
@@ -18,13 +19,16 @@ from .curves import curves_figure
 from .figures import MOST_BANDS, MOST_MARKS, timeline_figure
 from .mix import mix_words
 from .sections import page_of
-from .session import PersonNames, Session, load_session
+from .session import Session, load_session
+from .settings import Theme
 from .words import clipped, shown
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_session_report(out: Path, video_id: str, people: PersonNames | None = None) -> Path:
+def write_session_report(
+    out: Path, video_id: str, people: PersonNames | None = None, *, theme: Theme = "auto"
+) -> Path:
     """Write `reports/<video_id>.html` from the tables of one video, and the script it shares with the others.
 
     Beside the tables, the page follows the video itself (a player, if it is still where it was analysed) and
@@ -34,17 +38,18 @@ def write_session_report(out: Path, video_id: str, people: PersonNames | None = 
         out: the output folder.
         video_id: of a finished video.
         people: track to (key, name) of its person; tracks of one key are one person.
+        theme: colours of the page; `auto` follows the reader's system.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     path = RecordPaths(out, video_id).report
-    write_text(path, render_session(load_session(out, video_id, people)))
+    write_text(path, render_session(load_session(out, video_id, people), theme))
     ensure_assets(out)
     return path
 
 
-def render_session(session: Session) -> str:
+def render_session(session: Session, theme: Theme = "auto") -> str:
     """A session's page as HTML; the same session gives the same text."""
     page = page_of(session)
     page["mix_words"], page["mix_keys"] = mix_words(page["mix"]), page["mix"]
@@ -59,6 +64,7 @@ def render_session(session: Session) -> str:
         clips_kept=bool(session.clips),
         version=str(session.footer.get("ferflow_version", "")),
         scripts=[template_text("session.js"), template_text("player.js")],
+        theme=theme,
     )
 
 
@@ -93,7 +99,7 @@ def ensure_assets(out: Path) -> Path:
     return path
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, *, theme: Theme = "auto", **values: Any) -> str:
     """Fill in a template of this room; every value is escaped unless it is `Markup`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -103,7 +109,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(style=template_text("style.css"), **values)
+    return environment.get_template(template).render(style=template_text("style.css"), theme=theme, **values)
 
 
 def template_text(name: str) -> Markup:

@@ -68,3 +68,8 @@ def stacked(labels: list[str]) -> list[str]:
     """Labels from the bottom up: neutral, the known ones, then any others."""
     known = [label for label in ("neutral", *STACKING) if label in labels]
     return known + [label for label in labels if label not in known]
+
+
+GROUPS = ("#4477AA", "#CC6677", "#117733", "#AA8800", "#882255", "#44AA99")
+"""For groups of people, in their order; after Tol's muted scheme (2021), made for colour blindness. Lines have a
+dash of their own besides."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pyarrow as pa
 from ferflow.clips import clips_of
 from ferflow.marked import locked_curves, segments
 from ferflow.markers import load_markers
-from ferflow.records import RecordPaths, read_metadata, read_table
+from ferflow.people import PersonFaces, PersonNames, name_of, person_timeline, persons
+from ferflow.records import Blocks, RecordPaths, read_metadata, read_table
 from ferflow.summaries import (
     SMALL_FACE_PX,
     Coverage,
@@ -21,14 +22,12 @@ from ferflow.summaries import (
     Person,
     audience,
     coverage,
-    merged,
     peak_end,
     peaks,
     people,
     strip,
 )
-from ferflow.tally import FloatArray, column
-from ferflow.timeline import timeline as timeline_of
+from ferflow.tally import Faces, FloatArray, blocks, column
 
 from .film import Film, boxes_of, film_of, url_between
 
@@ -39,12 +38,7 @@ was blurred by 1.5 px of the 48."""
 MOST_CURVES = 6
 """Labels with marker-locked curves on the page, those with most markers first."""
 
-PersonNames = Mapping[int, tuple[str, str]]
-"""Track to (key, name) of the person: tracks of one key are one person. Tracks that it lacks stay "Person N"."""
-
-_FACE_COLUMNS = [
-    "frame_index", "time_s", "track_id", "x1", "y1", "x2", "y2", "yaw", "pitch", "face_px", "sharpness",
-]  # fmt: skip
+_BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +72,8 @@ class Session:
     """Faces less sharp than `BLURRY_BELOW`."""
     sharpness: float
     """Median sharpness of the faces; NaN without."""
-    names: dict[int, str]
-    """Of people who were given one, by `track_id`."""
+    names: PersonNames
+    """Of people who were given one."""
     strip: pa.Table
     """What became of the time of each bin; see `summaries.strip`."""
     markers: pa.Table
@@ -99,7 +93,7 @@ class Session:
 
     def name_of(self, track_id: int) -> str:
         """What a person is called on the page."""
-        return self.names.get(track_id, f"Person {track_id}")
+        return name_of(self.names, track_id)
 
     @property
     def audience(self) -> pa.Table:
@@ -171,65 +165,53 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    paths = RecordPaths(out, video_id)
+    paths, names = RecordPaths(out, video_id), people_names or {}
     footer = read_metadata(paths.faces)
     labels = [str(label) for label in footer.get("labels", [])]
-    person_of, names = _persons(people_names or {})
-    frames = read_table(paths.frames)
-    faces = merged(read_table(paths.faces, [*_FACE_COLUMNS, *(f"prob_{one}" for one in labels)]), person_of)
-    timeline = _timeline(paths, footer, frames, faces, joined=any(a != b for a, b in person_of.items()))
+    frames, timeline = read_table(paths.frames), person_timeline(paths, names)
+    faces = _faces(paths, names)
+    scored = faces("frame_index", "time_s", "yaw", "pitch", *(f"prob_{label}" for label in labels))
+    heights, sharpness = _columns(faces("frame_index", "face_px", "sharpness"), "face_px", "sharpness")
     markers, tops = load_markers(paths), peaks(timeline)
-    heights, sharpness = column(faces, "face_px"), column(faces, "sharpness")
     return Session(
         video_id=video_id,
         footer=footer,
         labels=labels,
         timeline=timeline,
-        people=people(frames, faces, labels),
+        people=people(frames, scored, labels),
         peaks=tops,
-        coverage=coverage(frames, faces),
+        coverage=coverage(frames, faces("frame_index", "yaw")),
         frame_step_s=_usual_step(column(frames, "time_s")),
         n_small=int((heights < SMALL_FACE_PX).sum()),
         face_px=_quartiles(heights),
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
         sharpness=_quartiles(sharpness)[1],
         names=names,
-        strip=_strip(timeline, footer, frames, faces),
+        strip=_strip(timeline, footer, frames, faces("frame_index", "face_px")),
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
         film=film_of(footer, paths.report),
-        boxes=boxes_of(faces, footer),
+        boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
         clips={k: url_between(paths.report, clip) for k, clip in clips_of(paths, tops).items()},
     )
 
 
-def _persons(names: PersonNames) -> tuple[dict[int, int], dict[int, str]]:
-    """Track to the id of its person, the lowest of the person's tracks; and names by that id."""
-    first: dict[str, int] = {}
-    for track in sorted(names):
-        first.setdefault(names[track][0], track)
-    person_of = {track: first[key] for track, (key, _) in names.items()}
-    return person_of, {first[key]: name for key, name in names.values()}
+def _faces(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]:
+    """Gives FACES with persons in place of tracks, of the columns that are asked for, block by block."""
+    tracks = {track for block in Blocks(paths.faces, ["track_id"])
+              for track in block.column("track_id").unique().to_pylist()}  # fmt: skip
+    ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), persons(names, tracks))
+    return lambda *columns: replace(ready, faces=Blocks(paths.faces, ["track_id", *columns]))
 
 
-def _timeline(
-    paths: RecordPaths, footer: dict[str, Any], frames: pa.Table, faces: pa.Table, *, joined: bool
-) -> pa.Table:
-    """The table on disk; made anew where tracks were joined, since each person counts once."""
-    if not joined:
-        return read_table(paths.timeline)
-    return timeline_of(
-        frames,
-        faces,
-        video_id=paths.video_id,
-        bin_seconds=_bin_seconds(read_table(paths.timeline, ["bin_start_s", "bin_end_s"])) or 1.0,
-        labels=footer["labels"],
-        participants=footer["options"]["participants"],
-    )
+def _columns(faces: Faces, *names: str) -> tuple[FloatArray, ...]:
+    """Columns of all blocks, whole."""
+    parts = [[column(block, name) for name in names] for block in blocks(faces)]
+    return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
 
 
-def _strip(timeline: pa.Table, footer: dict[str, Any], frames: pa.Table, faces: pa.Table) -> pa.Table:
+def _strip(timeline: pa.Table, footer: dict[str, Any], frames: pa.Table, faces: Faces) -> pa.Table:
     counts, options = footer.get("counts") or {}, footer.get("options") or {}
     return strip(
         frames,

@@ -6,7 +6,7 @@ print(peak.time_s, peak.label, peak.track_ids)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,17 @@ from scipy.signal import find_peaks
 from ferflow.records import UNTRACKED
 from ferflow.tally import (
     NEUTRAL_LABEL,
+    Faces,
     FaceScores,
     FloatArray,
     IntArray,
+    Scorer,
+    Tally,
+    blocks,
     column,
     frame_rows,
     ratio,
     rows_by_value,
-    score_faces,
     tally,
 )
 from ferflow.timeline import bin_of
@@ -189,18 +192,6 @@ def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | No
     return max(named, key=lambda label: named[label]) if named else None
 
 
-def merged(table: pa.Table, person_of: Mapping[int, int]) -> pa.Table:
-    """FACES with the tracks of one person under one id.
-
-    Args:
-        table: with a column `track_id`.
-        person_of: track to person's id; tracks that it does not name stay as they are.
-    """
-    tracks = [person_of.get(track, track) for track in table.column("track_id").to_pylist()]
-    where = table.schema.get_field_index("track_id")
-    return table.set_column(where, table.schema.field(where), pa.array(tracks, pa.int32()))
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """One track over the whole video. Means are over its faces; NaN where unknown."""
@@ -222,32 +213,58 @@ class Person:
     """Most probable expression apart from neutral."""
 
 
-def people(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> list[Person]:
+def people(frames: pa.Table, faces: Faces, labels: Sequence[str]) -> list[Person]:
     """Everybody in a video, longest on screen first.
+
+    Args:
+        frames: FRAMES of the video.
+        faces: FACES of the video, whole or in blocks.
+        labels: the model's labels.
 
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
-    scores = score_faces(frames, faces, labels)
-    time_s = column(frames, "time_s")[scores.frame_row]
-    tracks = rows_by_value(scores.track_id)
-    everybody = [_person(track, rows, scores, time_s) for track, rows in tracks.items()]
+    scorer, time_s = Scorer.of(frames, faces, labels), column(frames, "time_s")
+    seen: dict[int, list[_Seen]] = {}
+    for block in blocks(faces):
+        scores = scorer(block)
+        for track, rows in rows_by_value(scores.track_id).items():
+            seen.setdefault(track, []).append(_Seen.of(scores, rows, time_s[scores.frame_row[rows]]))
+    everybody = [_person(track, parts) for track, parts in seen.items()]
     return sorted(everybody, key=lambda person: (-person.seconds, person.track_id))
 
 
-def _person(track: int, rows: IntArray, scores: FaceScores, time_s: FloatArray) -> Person:
-    one = np.zeros(len(rows), dtype=np.int64)
-    total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a block shows of one person."""
+
+    first_s: float
+    last_s: float
+    seconds: float
+    n_faces: int
+    total: Tally
+
+    @classmethod
+    def of(cls, scores: FaceScores, rows: IntArray, time_s: FloatArray) -> _Seen:
+        one = np.zeros(len(rows), dtype=np.int64)
+        total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
+        seconds = float(scores.seconds[rows].sum())
+        return cls(float(time_s.min()), float(time_s.max()), seconds, len(rows), total)
+
+
+def _person(track: int, parts: Sequence[_Seen]) -> Person:
+    total = sum((part.total for part in parts), start=Tally())
     means = {name: float(values[0]) for name, values in total.means.items()}
     probabilities = {name: value for name, value in means.items() if name.startswith("prob_")}
+    n_faces = sum(part.n_faces for part in parts)
     return Person(
         track_id=track,
-        first_s=float(time_s[rows].min()),
-        last_s=float(time_s[rows].max()),
-        seconds=float(scores.seconds[rows].sum()),
-        n_faces=len(rows),
+        first_s=min(part.first_s for part in parts),
+        last_s=max(part.last_s for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        n_faces=n_faces,
         means=means,
-        pose_known=float(total.counts["attention"][0]) / len(rows),
+        pose_known=float(total.counts["attention"][0]) / n_faces,
         label=leading_label(probabilities, neutral=True),
         leading=leading_label(probabilities),
     )
@@ -284,16 +301,22 @@ class Coverage:
         return float(ratio(self.n_frames_with_face, self.n_frames))
 
 
-def coverage(frames: pa.Table, faces: pa.Table) -> Coverage:
+def coverage(frames: pa.Table, faces: Faces) -> Coverage:
     """Count frames and faces of one video."""
-    tracks = column(faces, "track_id")
+    n_faces, n_untracked, n_pose_unknown, tracks = 0, 0, 0, set[int]()
+    for block in blocks(faces):
+        ids = column(block, "track_id").astype(np.int64)
+        n_faces += len(ids)
+        n_untracked += int((ids == UNTRACKED).sum())
+        n_pose_unknown += int(np.isnan(column(block, "yaw")).sum())
+        tracks |= set(np.unique(ids[ids != UNTRACKED]).tolist())
     return Coverage(
         n_frames=len(frames),
         n_frames_with_face=int((column(frames, "n_faces") > 0).sum()),
-        n_faces=len(faces),
-        n_untracked=int((tracks == UNTRACKED).sum()),
-        n_pose_unknown=int(np.isnan(column(faces, "yaw")).sum()),
-        n_people=len(np.unique(tracks[tracks != UNTRACKED])),
+        n_faces=n_faces,
+        n_untracked=n_untracked,
+        n_pose_unknown=n_pose_unknown,
+        n_people=len(tracks),
     )
 
 
@@ -311,7 +334,7 @@ STRIP = pa.schema(
 without a frame that could be read; and outside of the range that was asked for."""
 
 
-def strip(frames: pa.Table, faces: pa.Table, *, bin_seconds: float, failed: bool, ranged: bool) -> pa.Table:
+def strip(frames: pa.Table, faces: Faces, *, bin_seconds: float, failed: bool, ranged: bool) -> pa.Table:
     """What became of the time of every bin, a table of `STRIP`.
 
     A frame stands for the time until the next one; a longer gap is `missing` from one usual step on. It is a
@@ -320,7 +343,7 @@ def strip(frames: pa.Table, faces: pa.Table, *, bin_seconds: float, failed: bool
 
     Args:
         frames: FRAMES of one video, in order.
-        faces: FACES of it, `frame_index` and `face_px`.
+        faces: FACES of it, `frame_index` and `face_px`, whole or in blocks.
         bin_seconds: length of a bin.
         failed: whether frames of this video could not be decoded.
         ranged: whether a start was asked for; time before the first frame then lies outside.
@@ -352,11 +375,11 @@ def _frame_ends(time_s: FloatArray, bin_seconds: float, *, failed: bool) -> Floa
     return np.asarray(time_s + lengths, dtype=np.float64)
 
 
-def _frame_states(frames: pa.Table, faces: pa.Table) -> IntArray:
+def _frame_states(frames: pa.Table, faces: Faces) -> IntArray:
     """Of every frame, int64 (N,): 0 with a face, 1 with small ones only, 2 with none."""
-    largest = np.zeros(len(frames))
-    rows = frame_rows(column(frames, "frame_index").astype(np.int64), faces)
-    np.maximum.at(largest, rows, column(faces, "face_px"))
+    index, largest = column(frames, "frame_index").astype(np.int64), np.zeros(len(frames))
+    for block in blocks(faces):
+        np.maximum.at(largest, frame_rows(index, block), column(block, "face_px"))
     seen = column(frames, "n_faces") > 0
     return np.where(seen, np.where(largest >= SMALL_FACE_PX, 0, 1), 2).astype(np.int64)
 

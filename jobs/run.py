@@ -28,6 +28,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.plan import plan
 from ferflow.runfile import RunFile
 from ferflow.tasks import TaskReport, VideoTask, report_without_work
+from ferflow.text import shown
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def run(
         file.arrange([str(task.source) for task in tasks])
         file.save(out)
         if pages:
-            _write_index(out)
+            _write_pages(out)
     return RunReport(out, tuple(ended))
 
 
@@ -212,11 +213,14 @@ def _engine(name: str) -> Engine:
     return cast(Engine, importlib.import_module(ENGINES[name]))
 
 
-def _write_index(out: Path) -> None:
-    from ferflow.dashboards import write_index
+def _write_pages(out: Path) -> None:
+    """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
+    from ferflow.dashboards import refresh
 
     try:
-        write_index(out)
+        done = refresh(out, forgiving=True)
+        for warning in (*done.warnings, *done.failed.values()):
+            log.warning("%s", shown(warning))
     except OSError as error:
         raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
 

@@ -96,10 +96,9 @@ class Work:
                 others.derive(task, report_without_work(task))
 
     def _page(self, paths: RecordPaths) -> str:
-        from ferflow.dashboards import write_session_report
+        from ferflow.dashboards import refresh_session
 
-        if not paths.report.exists():
-            write_session_report(paths.out, paths.video_id)
+        refresh_session(paths.out, paths.video_id)
         return paths.report.relative_to(paths.out).as_posix()
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import what stands on its own level or above it in this list.
 LEVELS = [
     {"ferflow", "errors", "files", "text", "cpus", "runtime"},
-    {"options", "records", "failures"},
+    {"options", "records", "failures", "usercsv"},
     {"machine", "folder", "faults", "tones"},
     {"planes", "sparing"},
     {"yunet_graph"},
@@ -29,8 +29,8 @@ LEVELS = [
     {"pipeline", "load", "tally", "markers"},
     {"explain"},
     {"timeline"},
-    {"summaries"},
-    {"marked", "clips"},
+    {"summaries", "people", "sessions"},
+    {"marked", "clips", "cohort"},
     {"tasks"},
     {"plan", "runfile"},
     {"progress", "events"},

@@ -45,9 +45,10 @@ def test_a_run_leaves_what_the_contract_says(tmp_path, face_video):
     made = sorted(
         p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")
     )
+    notes = [f".pages/{page}.json" for page in ("index.html", f"{name}.html", "options")]
     assert made == sorted(
         [f"{t}/{name}.parquet" for t in ("faces", "frames", "timeline")]
-        + ["assets/plotly.min.js", "index.html", f"reports/{name}.html", "run.json"]
+        + ["assets/plotly.min.js", "index.html", f"reports/{name}.html", "run.json", *notes]
     )
     for table, schema in (
         ("frames", FRAMES),
@@ -310,7 +311,7 @@ def test_hostile_names_stay_inside_the_output_folder(tmp_path, face_video):
     assert len({video.video_id for video in report.videos}) == len(names)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     assert {path.name for path in out.iterdir()} == {
-        ".ferflow.lock", "assets", "faces", "frames", "index.html", "reports", "run.json", "timeline",
+        ".ferflow.lock", ".pages", "assets", "faces", "frames", "index.html", "reports", "run.json", "timeline",
     }  # fmt: skip
     assert all(re.fullmatch(r"[\w.-]+", path.name) for path in out.rglob("*"))
 

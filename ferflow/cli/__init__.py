@@ -22,6 +22,8 @@ from ferflow.cli.explain import explain
 from ferflow.cli.export import export
 from ferflow.cli.interrupt import interruptible
 from ferflow.cli.models import models
+from ferflow.cli.people import people
+from ferflow.cli.report import report
 from ferflow.cli.train import train
 from ferflow.errors import FerflowError
 
@@ -34,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, bench, demo, doctor, evaluate, explain, export, models, train):
+for command in (analyze, report, people, bench, demo, doctor, evaluate, explain, export, models, train):
     app.command()(command)
 
 

@@ -1,0 +1,224 @@
+"""Everything the overview tells, gathered from an output folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.cohort import Cohort, Watched, gather
+from ferflow.errors import FerflowError, OptionsError, RecordsError
+from ferflow.people import PeopleFile, person_timeline, read_people, unknown_tracks
+from ferflow.records import RecordPaths, finished_videos, read_metadata, read_table
+from ferflow.sessions import NAME as SESSIONS_NAME
+from ferflow.sessions import Sessions, read_sessions
+from ferflow.summaries import audience, peak_curve
+from ferflow.tally import FloatArray, column, ratio
+
+from .settings import PageOptions
+
+_List = TypeVar("_List", PeopleFile, Sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input: a finished video, or one that could not be analysed."""
+
+    video_id: str
+    name: str
+    status: str
+    """`done`, `done_with_gaps`, `skipped` or `failed`."""
+    reason: str
+    """Why it failed, or what to keep in mind."""
+    video: Watched | None = None
+    """None without results."""
+    duration_s: float | None = None
+    n_people: int = 0
+    n_frames: float = 0.0
+    n_with_face: float = 0.0
+    """Analysed frames, and those with a face."""
+    participant: str | None = None
+    group: str | None = None
+    link: str | None = None
+    """From the overview to its page."""
+
+    @property
+    def whole(self) -> pa.Table:
+        """The audience's rows; the video must have results."""
+        assert self.video is not None
+        return audience(self.video.timeline)
+
+    @property
+    def measure(self) -> str:
+        """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
+        return "engagement" if self.video is None else peak_curve(self.video.timeline)
+
+    def curve(self, name: str) -> FloatArray:
+        """A column of the audience, float64 (bins,); NaN where unknown."""
+        return column(self.whole, name)
+
+    def mean(self, name: str) -> float:
+        """Its mean over the bins in which it is known; NaN if never, or without results."""
+        if self.video is None:
+            return float("nan")
+        values = self.curve(name)
+        known = values[np.isfinite(values)]
+        return float(known.mean()) if len(known) else float("nan")
+
+    @property
+    def coverage(self) -> float:
+        """Share of analysed frames that show a face; NaN without any."""
+        return float(ratio(self.n_with_face, self.n_frames))
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An output folder and the lists that lie in it."""
+
+    run: dict[str, Any]
+    """`run.json`; empty if there is none."""
+    entries: tuple[Entry, ...]
+    """Inputs of the last runs in their order, then videos that `run.json` does not know."""
+    cohort: Cohort
+    by: str | None
+    """Column that makes the groups."""
+    warnings: tuple[str, ...]
+    """What is odd about the lists."""
+
+    @property
+    def finished(self) -> list[Entry]:
+        """Videos with results."""
+        return [entry for entry in self.entries if entry.video is not None]
+
+    @property
+    def broken(self) -> list[Entry]:
+        """Inputs without."""
+        return [entry for entry in self.entries if entry.video is None]
+
+
+def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> Folder:
+    """Gather a folder.
+
+    Args:
+        out: the output folder.
+        options: which list of sessions, grouped by what.
+        forgiving: tell of a list that cannot be read in the warnings, and go on without it.
+
+    Raises:
+        RecordsError: `run.json` is there but cannot be read.
+        OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column.
+    """
+    run, warnings = _read_run(out), list[str]()
+    people = _list(lambda: read_people(out), PeopleFile(), warnings, forgiving)
+    sources = _sources(out)
+    sessions = _list(lambda: _sessions(out, options, sources), Sessions(), warnings, forgiving)
+    by = _grouping(sessions, options, warnings, forgiving)
+    listed = [_entry(out, video, people, sessions, by) for video in run.get("videos", [])]
+    known = {entry.video_id for entry in listed}
+    earlier = ({"video_id": video_id, "status": "skipped"} for video_id in sources if video_id not in known)
+    entries = listed + [_entry(out, video, people, sessions, by) for video in earlier]
+    seen = [entry.video for entry in entries if entry.video is not None]
+    groups = [entry.group for entry in entries if entry.video is not None]
+    warnings += [*people.warnings, *unknown_tracks(people, _tracks(out, people, seen)), *sessions.warnings]
+    return Folder(run, tuple(entries), gather(seen, groups), by, tuple(warnings))
+
+
+def _list(read: Callable[[], _List], none: _List, warnings: list[str], forgiving: bool) -> _List:
+    try:
+        return read()
+    except OptionsError as error:
+        if not forgiving:
+            raise
+        warnings.append(f"left out: {error}")
+        return none
+
+
+def _grouping(sessions: Sessions, options: PageOptions, warnings: list[str], forgiving: bool) -> str | None:
+    try:
+        return sessions.grouping(options.by)
+    except OptionsError as error:
+        if not forgiving:
+            raise
+        warnings.append(str(error))
+        return sessions.grouping(None)
+
+
+def _sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:
+    path = options.sessions or out / SESSIONS_NAME
+    return read_sessions(path, sources) if options.sessions or path.exists() else Sessions()
+
+
+def _sources(out: Path) -> dict[str, str]:
+    """Path of the source of every finished video, by id; empty where the tables cannot be read."""
+    found = {}
+    for video_id in finished_videos(out):
+        try:
+            source = read_metadata(RecordPaths(out, video_id).faces).get("source", {})
+            found[video_id] = str(source.get("path") or source.get("name") or "")
+        except RecordsError:
+            found[video_id] = ""
+    return found
+
+
+def _tracks(out: Path, people: PeopleFile, videos: Sequence[Watched]) -> dict[str, list[int]]:
+    """Ids of the tracks on disk of every video that somebody named people of."""
+    named = [video.video_id for video in videos if people.of(video.video_id).names]
+    tables = {name: read_table(RecordPaths(out, name).timeline, ["track_id"]) for name in named}
+    return {name: table.column("track_id").drop_null().unique().to_pylist() for name, table in tables.items()}
+
+
+def _entry(out: Path, video: dict[str, Any], people: PeopleFile, sessions: Sessions, by: str | None) -> Entry:
+    video_id = str(video.get("video_id") or "")
+    status = str(video.get("status") or "failed")
+    source = video.get("source")
+    name = str(source.get("name") or source.get("path") if isinstance(source, dict) else source or video_id)
+    failed = Entry(video_id, Path(name).name or name, status, str(video.get("error") or ""))
+    paths = RecordPaths(out, video_id)
+    if status == "failed" or not video_id or not paths.faces.exists():
+        return failed
+    try:
+        session = sessions.of(video_id)
+        table = person_timeline(paths, people.of(video_id).keyed())
+        watched = Watched(video_id, table, people.of(video_id), session)
+        return _finished(paths, failed, video, watched, sessions.group(video_id, by))
+    except FerflowError as error:
+        return Entry(video_id, failed.name, status, f"its tables cannot be read: {error}")
+
+
+def _finished(
+    paths: RecordPaths, entry: Entry, video: dict[str, Any], watched: Watched, group: str | None
+) -> Entry:
+    footer, whole = read_metadata(paths.faces), audience(watched.timeline)
+    n_frames = column(whole, "n_frames")
+    tracks = watched.timeline.column("track_id").drop_null().unique()
+    return Entry(
+        video_id=entry.video_id,
+        name=str(footer.get("source", {}).get("name") or entry.name),
+        status=entry.status,
+        reason="; ".join(str(warning) for warning in video.get("warnings") or footer.get("warnings") or []),
+        video=watched,
+        duration_s=footer.get("duration_s"),
+        n_people=len(tracks),
+        n_frames=float(n_frames.sum()),
+        n_with_face=float(np.round(np.nan_to_num(column(whole, "presence") * n_frames)).sum()),
+        participant=watched.session.participant,
+        group=group,
+        link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
+    )
+
+
+def _read_run(out: Path) -> dict[str, Any]:
+    path = out / "run.json"
+    if not path.exists():
+        return {}
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordsError(f"{path}: cannot be read ({error}). Analyse again, or remove it.") from error
+    return run if isinstance(run, dict) else {}

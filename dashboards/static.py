@@ -1,0 +1,167 @@
+"""Pages as PDF and figures as pictures, made by the Chromium of this machine; nothing is fetched.
+
+PDF pages are printed by Chromium itself. PNG and SVG come from kaleido, plotly's own exporter, which drives the same
+Chromium.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ferflow.errors import OptionsError
+from ferflow.files import temporary, whole_file
+from ferflow.people import read_people
+from ferflow.records import finished_videos
+from ferflow.text import shown
+
+from .cohort_figure import cohort_figure
+from .figures import plain, timeline_figure
+from .folder import load_folder
+from .session import load_session
+from .settings import PageOptions
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PDF_SECONDS = 120
+"""A page that takes longer to print will never be printed."""
+PICTURE_WIDTH = 1200
+_TITLE_PX = 40
+
+
+def chromium() -> str:
+    """Path of a Chromium, Chrome or Edge: that of FERFLOW_CHROMIUM, else the first one found.
+
+    Raises:
+        OptionsError: there is none.
+    """
+    named = os.environ.get("FERFLOW_CHROMIUM")
+    found = shutil.which(named) if named else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        where = f"FERFLOW_CHROMIUM={named} is none" if named else "none was found"
+        raise OptionsError(
+            f"PDF and pictures need Chromium or Chrome: {where}. Install one, or name it in FERFLOW_CHROMIUM."
+        )
+    return found
+
+
+def write_pdf(page: Path) -> Path:
+    """Print a page into a PDF beside it.
+
+    Raises:
+        OptionsError: no Chromium, or it failed.
+    """
+    browser, path = chromium(), page.with_suffix(".pdf")
+    with whole_file(path) as part, tempfile.TemporaryDirectory() as profile:
+        command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                   "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
+                   "--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={part}", *_as_root(),
+                   page.absolute().as_uri()]  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=PDF_SECONDS, check=False)  # noqa: S603
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise OptionsError(
+                f"{page.name}: {browser} did not print it ({type(error).__name__})."
+            ) from error
+        if not part.exists() or not part.read_bytes().startswith(b"%PDF"):
+            told = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise OptionsError(
+                f"{page.name}: {browser} did not print it ({shown(told[-1]) if told else 'no reason'})."
+            )
+    return path
+
+
+def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> list[Path]:
+    """Write every figure into `figures/` of the output folder, on white.
+
+    Args:
+        out: the output folder.
+        options: as for the pages.
+        formats: `png`, `svg` or both.
+
+    Raises:
+        OptionsError: no Chromium, or kaleido is not installed.
+        RecordsError: a table cannot be read.
+    """
+    if importlib.util.find_spec("kaleido") is None:
+        raise OptionsError("pictures of figures need kaleido. Run: pip install 'ferflow[figures]'")
+    import kaleido
+
+    browser, made = chromium(), list[Path]()
+    # No MathJax: kaleido would fetch it from the network.
+    kaleido.start_sync_server(n=1, mathjax=False, path=browser, silence_warnings=True)
+    try:
+        for name, figure in _figures(out, options):
+            for picture in formats:
+                path = out / "figures" / f"{name}.{picture}"
+                with whole_file(path):
+                    size = {
+                        "format": picture,
+                        "width": PICTURE_WIDTH,
+                        "height": figure.layout.height,
+                        "scale": 2,
+                    }
+                    temporary(path).write_bytes(kaleido.calc_fig_sync(figure, opts=size))
+                made.append(path)
+    finally:
+        kaleido.stop_sync_server(silence_warnings=True)
+    return made
+
+
+def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
+    folder = load_folder(out, options)
+    if len(folder.cohort.members) > 1:
+        figure = cohort_figure(folder.cohort)
+        cohort = folder.cohort
+        names = {
+            plain(shown(group)): f"{plain(shown(group))} (n {len(cohort.of(group))})"
+            for group in cohort.groups
+        }
+        yield "cohort", _on_white(figure, "All videos together", names)
+    people = read_people(out)
+    for video_id in finished_videos(out):
+        session = load_session(out, video_id, people.of(video_id).keyed())
+        if session.people:
+            names = {plain(label): plain(label) for label in session.labels}
+            yield video_id, _on_white(timeline_figure(session), session.name, names)
+
+
+def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
+    """What the page's style sheet, script and keys do on screen.
+
+    Args:
+        figure: changed in place.
+        title: above it.
+        named: names of the traces that need a key, and what stands beside it.
+    """
+    axes = [name for name in figure.layout.to_plotly_json() if name.startswith(("xaxis", "yaxis"))]
+    ticks = {"color": "#5b6475", "size": 11}
+    soft: dict[str, Any] = {"gridcolor": "#eceded", "zerolinecolor": "#5b6475", "tickfont": ticks}
+    figure.update_layout(dict.fromkeys(axes, soft))
+    figure.update_layout(
+        paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", font={"color": "#1c2230", "size": 12},
+        height=figure.layout.height + _TITLE_PX, margin={"l": 60, "r": 24, "t": _TITLE_PX + 4},
+        title={"text": plain(shown(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
+    )  # fmt: skip
+    figure.update_xaxes(rangeslider_visible=False)
+    keyed = dict(named)
+    for trace in figure.data:
+        words = keyed.pop(trace.name, None)  # each once: a group has a line in every row
+        trace.update(showlegend=words is not None, name=words or trace.name)
+    if len(named) > 1:
+        figure.update_layout(showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0,
+                             "yanchor": "bottom", "traceorder": "normal"})  # fmt: skip
+    return figure
+
+
+def _as_root() -> list[str]:
+    """Chromium refuses to run as root within its sandbox; the only page it is given is ours."""
+    return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []

@@ -1,0 +1,89 @@
+"""`ferflow people`: who was followed in each video, and a list to name them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ferflow.cli.common import folder
+from ferflow.cli.report import Folder, must_be_output
+from ferflow.text import shown, timecode
+
+if TYPE_CHECKING:
+    from ferflow.people import Track
+
+
+def people(
+    out: Folder,
+    video: Annotated[
+        str | None, typer.Option(help="Only videos whose id contains this.", metavar="TEXT")
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            parser=folder, help="Write the list as a CSV to fill in; as OUT/people.csv it is followed.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """List the tracks of each video: when and where they are seen, and their names.
+
+    In OUT/people.csv (video_id,track_id,name) tracks get names; tracks of a video with the same name become one
+    person, and a name used in several videos one participant. Then run ferflow report.
+    """
+    from ferflow.errors import OptionsError
+    from ferflow.people import list_tracks, read_people
+
+    must_be_output(out)
+    if csv is not None and csv.exists():
+        raise OptionsError(f"{csv}: is there already and may hold names. Give another file.")
+    found = read_people(out)
+    for warning in found.warnings:
+        typer.echo(f"ferflow: {shown(warning)}", err=True)
+    tracks = [track for track in list_tracks(out, found) if video is None or video in track.video_id]
+    if csv is not None:
+        _write(csv, tracks)
+        typer.echo(f"{len(tracks)} tracks: {csv}")
+        return
+    for line in _lines(tracks):
+        typer.echo(line)
+
+
+def _write(path: Path, tracks: list[Track]) -> None:
+    from ferflow.usercsv import write_csv
+
+    columns = [
+        "video_id",
+        "track_id",
+        "name",
+        "first",
+        "last",
+        "seconds_in_view",
+        "across",
+        "face_px",
+        "appears_most",
+    ]
+    write_csv(path, columns, (
+        [track.video_id, track.track_id, track.name, timecode(track.first_s), timecode(track.last_s),
+         round(track.seconds, 1), round(track.across, 2), round(track.face_px), track.label]
+        for track in tracks
+    ))  # fmt: skip
+
+
+def _lines(tracks: list[Track]) -> Iterator[str]:
+    if not tracks:
+        yield "Nobody was followed."
+    last = None
+    for track in tracks:
+        if track.video_id != last:
+            yield f"{shown(track.video_id)}  ({shown(track.source)})"
+            yield "  track  in view    first    -  last     across  height  appears    name"
+            last = track.video_id
+        yield (
+            f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
+            f"{timecode(track.last_s):7}  {track.across:5.0%}  {track.face_px:4.0f}px  "
+            f"{shown(track.label or ''):9}  {shown(track.name)}"
+        ).rstrip()

@@ -1,0 +1,117 @@
+"""`ferflow report`: pages from tables, without analysing anything again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ferflow.cli.common import Quiet, Verbose, Voice, folder, log_to_stderr
+from ferflow.errors import EXIT_PARTIAL
+from ferflow.text import shown
+
+if TYPE_CHECKING:
+    from ferflow.dashboards import PageOptions
+
+Folder = Annotated[Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of analyze.")]
+Theme = Literal["auto", "light", "dark"]
+
+
+def report(
+    out: Folder,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare groups: a column of the session list.  [default: group, if it has one]",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    sessions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Session list, a CSV: video,participant,group,...  [default: OUT/sessions.csv, if it is there]",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+    theme: Annotated[
+        Theme, typer.Option(help="Colours of the pages; auto follows the reader's system.")
+    ] = "auto",
+    csv: Annotated[bool, typer.Option("--csv", help="Write the pages' tables into OUT/csv, too.")] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print each page into a PDF beside it, too; needs Chromium.")
+    ] = False,
+    png: Annotated[
+        bool, typer.Option("--png", help="Write each figure as PNG into OUT/figures, too; needs Chromium.")
+    ] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG, likewise.")] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the pages of an output folder again, from its tables alone.
+
+    Only pages whose inputs changed are written. Follows OUT/people.csv (see ferflow people) and the session list.
+    """
+    from ferflow.dashboards import PageOptions, refresh
+    from ferflow.folder import held
+
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    options = PageOptions(theme=theme, sessions=sessions, by=by)
+    must_be_output(out)
+    if pdf or png or svg:
+        from ferflow.dashboards.static import chromium
+
+        chromium()  # refused before anything is done
+    with held(out):
+        done = refresh(out, options)
+        for warning in done.warnings:
+            typer.echo(f"ferflow: {shown(warning)}", err=True)
+        for video_id, reason in done.failed.items():
+            typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
+        pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
+        extras = _extras(out, options, csv, pictures)
+        pages = [*done.written, *done.kept]
+        extras += _printed(pages, done.written) if pdf else []
+    if not quiet:
+        typer.echo(f"Pages written: {len(done.written)}; as they were: {len(done.kept)}.")
+        for path in extras:
+            typer.echo(f"Also: {path}")
+        typer.echo(f"Report: {out / 'index.html'}")
+    sys.exit(EXIT_PARTIAL if done.failed else 0)
+
+
+def must_be_output(out: Path) -> None:
+    """Refuse a folder that ferflow has not written into: its index.html may be somebody's own.
+
+    Raises:
+        RecordsError: it is none.
+    """
+    from ferflow.errors import RecordsError
+
+    if not (out / "faces").is_dir() and not (out / "run.json").is_file():
+        what = "not an output folder of ferflow" if out.is_dir() else "no such folder"
+        raise RecordsError(f"{out}: {what}. Run: ferflow analyze VIDEO -o {out}")
+
+
+def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
+    written: list[Path] = []
+    if csv:
+        from ferflow.dashboards.tables import write_tables
+
+        write_tables(out, options)
+        written.append(out / "csv")
+    if pictures:
+        from ferflow.dashboards.static import write_pictures
+
+        write_pictures(out, options, pictures)
+        written.append(out / "figures")
+    return written
+
+
+def _printed(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
+    """Print the pages that changed, or have no PDF yet."""
+    from ferflow.dashboards.static import write_pdf
+
+    wanted = [page for page in pages if page in changed or not page.with_suffix(".pdf").exists()]
+    return [write_pdf(page) for page in wanted]

@@ -1,0 +1,358 @@
+"""Many sessions, or many people, as one: who belongs together, curves with their spread, groups compared.
+
+A *participant* is what is counted: a person of a video, or whom the session list names for the video. Each
+participant counts once per group however many videos, faces or frames show them. What every number means is in
+`docs/numbers.md`, "Of a cohort". Everything here is a pure function of TIMELINE tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+
+from ferflow.people import EVERYBODY_UNNAMED, People
+from ferflow.sessions import UNLISTED, SessionRow
+from ferflow.tally import BASELINE_SECONDS, FloatArray, Tally, column, tally
+from ferflow.timeline import MEASURES
+
+CONFIDENCE = 0.95
+MOST_POINTS = 1200
+"""Points of a curve at most; longer sessions have their bins joined."""
+
+_BIN_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One finished video, as the cohort sees it."""
+
+    video_id: str
+    timeline: pa.Table
+    """TIMELINE with persons in place of tracks; see `people.person_timeline`."""
+    people: People = EVERYBODY_UNNAMED
+    session: SessionRow = UNLISTED
+
+    @property
+    def bin_seconds(self) -> float:
+        """Length of a bin; NaN without any."""
+        if not len(self.timeline):
+            return float("nan")
+        first = self.timeline.slice(0, 1)
+        return float(column(first, "bin_end_s")[0] - column(first, "bin_start_s")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One participant within one group."""
+
+    key: tuple[str, ...]
+    """Who it is: the given name, or video and track; the same in every group."""
+    name: str
+    group: str | None
+    video_ids: tuple[str, ...]
+    seconds: float
+    """In view, over all the videos: the sum over bins of presence times length."""
+    total: Tally
+    """Sums and counts per point of the common clock, of the columns `MEASURES`; a bin of a video counts once."""
+
+    def curve(self, name: str) -> FloatArray:
+        """A measure over the points, float64 (points,); NaN where unknown."""
+        return self.total.mean(name)
+
+    def mean(self, name: str) -> float:
+        """Mean over all the bins in which a measure is known; NaN if never."""
+        count = self.total.counts[name].sum()
+        return float(self.total.sums[name].sum() / count) if count else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Participants on one clock."""
+
+    members: tuple[Member, ...] = ()
+    """By group, then in the order of the videos."""
+    step_s: float = float("nan")
+    """Time between two points of a curve."""
+    bins_joined: int = 1
+    """Bins of the tables in one point."""
+    n_brief: int = 0
+    """People left out because they are in view for too short a time to say anything about them."""
+    other_bins: tuple[str, ...] = ()
+    """Videos left out because their bins have another length."""
+    crowded: tuple[str, ...] = ()
+    """Videos with a named participant that show several people, of whom none bears that name."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, in alphabetical order; a participant of none has None."""
+        return tuple(sorted({member.group for member in self.members if member.group is not None}))
+
+    def of(self, group: str | None) -> tuple[Member, ...]:
+        """The participants of a group; None: everybody."""
+        return tuple(member for member in self.members if group is None or member.group == group)
+
+    @property
+    def n_participants(self) -> int:
+        """Distinct participants; one may be in several groups."""
+        return len({member.key for member in self.members})
+
+    @property
+    def n_in_several(self) -> int:
+        """Participants who are in more than one group."""
+        keys = [member.key for member in self.members]
+        return sum(keys.count(key) > 1 for key in set(keys))
+
+    @property
+    def n_points(self) -> int:
+        """Length of a curve."""
+        return max((len(member.total.counts["valence"]) for member in self.members), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Mean of participants point by point, with its 95 % confidence band. Arrays of length points."""
+
+    mean: FloatArray
+    low: FloatArray
+    """NaN where fewer than two participants are known; not cut off at the measure's bounds."""
+    high: FloatArray
+    n: FloatArray
+    """Participants known there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure in two groups: first less second. NaN where a group is too small or nothing varies."""
+
+    measure: str
+    first: str
+    second: str
+    n: tuple[int, int]
+    difference: float
+    low: float
+    high: float
+    """95 % confidence interval of the difference, unequal variances allowed (Welch)."""
+    hedges_g: float
+    g_low: float
+    g_high: float
+    cliffs_delta: float
+
+
+def gather(videos: Sequence[Watched], groups: Sequence[str | None]) -> Cohort:
+    """Put participants on one clock.
+
+    Args:
+        videos: in the order in which they are told.
+        groups: the group of each, None: of none.
+
+    Returns:
+        Participants in view for `tally.BASELINE_SECONDS`, or for half of their session if that is shorter.
+    """
+    known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
+    if not known:
+        return Cohort()
+    bin_seconds = max(sorted(set(known)), key=known.count)
+    same = [abs(video.bin_seconds - bin_seconds) < _BIN_TOLERANCE for video in videos]
+    n_bins = max(_last_bin(video, bin_seconds) for video, fits in zip(videos, same, strict=True) if fits) + 1
+    joined = max(1, math.ceil(n_bins / MOST_POINTS))
+    clock = _Clock(bin_seconds, joined, math.ceil(max(n_bins, 1) / joined))
+    parts = [part for video, group, fits in zip(videos, groups, same, strict=True) if fits
+             for part in _parts(video, group, clock)]  # fmt: skip
+    members = _joined(parts)
+    kept = [member for member, span in members if member.seconds >= min(BASELINE_SECONDS, span / 2) - 1e-6]
+    return Cohort(
+        members=tuple(sorted(kept, key=lambda member: (member.group is None, member.group or ""))),
+        step_s=bin_seconds * joined,
+        bins_joined=joined,
+        n_brief=len(members) - len(kept),
+        other_bins=tuple(video.video_id for video, fits in zip(videos, same, strict=True)
+                         if not fits and len(video.timeline)),
+        crowded=tuple(video.video_id for video in videos if _is_crowded(video)),
+    )  # fmt: skip
+
+
+def band(curves: FloatArray) -> Band:
+    """Mean of participants with its confidence band: m -+ t(n - 1) s / sqrt(n), at each point by itself.
+
+    Student's t over participants, so that it widens with few of them; s is the sample standard deviation.
+
+    Args:
+        curves: float64 (participants, points), NaN where unknown.
+    """
+    known = np.isfinite(curves)
+    n = known.sum(axis=0).astype(np.float64)
+    filled = np.where(known, curves, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(axis=0) / n
+        variance = np.where(known, (curves - mean) ** 2, 0.0).sum(axis=0) / (n - 1)
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.sqrt(variance / n)
+    half = np.where(n >= 2, half, np.nan)
+    return Band(np.where(n > 0, mean, np.nan), mean - half, mean + half, n)
+
+
+def group_band(members: Sequence[Member], name: str, n_points: int) -> Band:
+    """`band` of a measure over participants."""
+    curves = np.array([member.curve(name) for member in members], dtype=np.float64)
+    return band(curves.reshape(len(members), n_points))
+
+
+def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
+    """n, mean and its 95 % confidence interval (as in `band`) of the known values; NaN where there is none."""
+    known = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
+    one = band(known.reshape(-1, 1))
+    return len(known), float(one.mean[0]), float(one.low[0]), float(one.high[0])
+
+
+def compare(cohort: Cohort, measures: Sequence[str] = MEASURES) -> list[Comparison]:
+    """Each pair of groups in each measure, over the participants' own means."""
+    return [
+        comparison(name, (first, [member.mean(name) for member in cohort.of(first)]),
+                   (second, [member.mean(name) for member in cohort.of(second)]))
+        for first, second in combinations(cohort.groups, 2)
+        for name in measures
+    ]  # fmt: skip
+
+
+def comparison(
+    measure: str, first: tuple[str, Sequence[float]], second: tuple[str, Sequence[float]]
+) -> Comparison:
+    """Compare two groups of values, unknown ones left out.
+
+    Hedges' g = J (m1 - m2) / s with the pooled standard deviation s and J = 1 - 3 / (4 (n1 + n2 - 2) - 1); its
+    interval is g -+ 1.96 sqrt((n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2))) (Hedges & Olkin, 1985). Cliff's delta
+    = share of pairs in which the first is larger, less the share in which it is smaller (Cliff, 1993).
+    """
+    a, b = (
+        np.array([v for v in values if math.isfinite(v)], dtype=np.float64) for _, values in (first, second)
+    )
+    n = len(a), len(b)
+    nan = float("nan")
+    difference = float(a.mean() - b.mean()) if min(n) else nan
+    low, high = _welch(a, b)
+    g, half = _hedges(a, b)
+    delta = (
+        2 * float(stats.mannwhitneyu(a, b, method="asymptotic").statistic) / (n[0] * n[1]) - 1
+        if min(n)
+        else nan
+    )
+    return Comparison(measure, first[0], second[0], n, difference, low, high, g, g - half, g + half, delta)
+
+
+def _welch(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    if min(len(a), len(b)) < 2 or a.var() + b.var() == 0:
+        return float("nan"), float("nan")
+    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
+def _hedges(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    """The effect and half the width of its interval."""
+    n, m = len(a), len(b)
+    if min(n, m) < 2 or a.var() + b.var() == 0:
+        return float("nan"), float("nan")
+    freedom = n + m - 2
+    pooled = math.sqrt(((n - 1) * a.var(ddof=1) + (m - 1) * b.var(ddof=1)) / freedom)
+    g = (1 - 3 / (4 * freedom - 1)) * float(a.mean() - b.mean()) / pooled
+    spread = math.sqrt((n + m) / (n * m) + g * g / (2 * (n + m)))
+    return g, float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * spread
+
+
+# --- Who is counted -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    bin_seconds: float
+    joined: int
+    n_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one video shows of one participant."""
+
+    key: tuple[str, ...]
+    """Parts of equal key and group are one participant."""
+    name: str
+    group: str | None
+    video_id: str
+    seconds: float
+    span: float
+    """Length of the session."""
+    total: Tally = field(default_factory=Tally)
+
+
+def _last_bin(video: Watched, bin_seconds: float) -> int:
+    ends = column(video.timeline, "bin_end_s")
+    return max(0, round((float(ends.max()) - video.session.offset_s) / bin_seconds) - 1)
+
+
+def _parts(video: Watched, group: str | None, clock: _Clock) -> list[_Part]:
+    table, session = video.timeline, video.session
+    audience = pc.is_null(table.column("track_id"))
+    ids = sorted({int(track) for track in table.column("track_id").drop_null().to_pylist()})
+    if not session.participant:
+        return [_person_part(video, track, group, clock) for track in ids]
+    rows = table.filter(audience)
+    named = [track for track in ids if video.people.name(track) == session.participant]
+    if named:
+        rows = table.filter(pc.equal(table.column("track_id"), named[0]))
+    elif not ids:
+        return []
+    return [_part(video, rows, (session.participant,), session.participant, group, clock)]
+
+
+def _person_part(video: Watched, track: int, group: str | None, clock: _Clock) -> _Part:
+    rows = video.timeline.filter(pc.equal(video.timeline.column("track_id"), track))
+    given = video.people.names.get(track)
+    key = (given,) if given else (video.video_id, str(track))
+    return _part(video, rows, key, video.people.name(track), group, clock)
+
+
+def _part(
+    video: Watched, rows: pa.Table, key: tuple[str, ...], name: str, group: str | None, clock: _Clock
+) -> _Part:
+    bins = np.round((column(rows, "bin_start_s") - video.session.offset_s) / clock.bin_seconds).astype(
+        np.int64
+    )
+    # What lies before the common start is no part of the session.
+    rows, bins = rows.filter(pa.array(bins >= 0)), bins[bins >= 0]
+    total = tally({name: column(rows, name) for name in MEASURES}, bins // clock.joined, clock.n_points)
+    seconds = float(np.nan_to_num(column(rows, "presence")).sum() * clock.bin_seconds)
+    length = (_last_bin(video, clock.bin_seconds) + 1) * clock.bin_seconds
+    return _Part(key, name, group, video.video_id, seconds, length, total)
+
+
+def _joined(parts: list[_Part]) -> list[tuple[Member, float]]:
+    """Participants of all their videos, each with the length of the sessions."""
+    together: dict[tuple[str | None, tuple[str, ...]], list[_Part]] = {}
+    for part in parts:
+        together.setdefault((part.group, part.key), []).append(part)
+    return [
+        (
+            Member(
+                key=same[0].key,
+                name=same[0].name,
+                group=same[0].group,
+                video_ids=tuple(part.video_id for part in same),
+                seconds=sum(part.seconds for part in same),
+                total=sum((part.total for part in same), start=Tally()),
+            ),
+            sum(part.span for part in same),
+        )
+        for same in together.values()
+    ]
+
+
+def _is_crowded(video: Watched) -> bool:
+    if not video.session.participant:
+        return False
+    ids = {track for track in video.timeline.column("track_id").to_pylist() if track is not None}
+    return len(ids) > 1 and video.session.participant not in {video.people.name(track) for track in ids}

@@ -1,0 +1,337 @@
+"""Who is who: names that somebody gave to tracks, and tracks that are one person.
+
+`people.csv` in the output folder has a row per track: `video_id,track_id,name`. Tracks of a video with the
+same name are one person; a track without a name stays what it is. The tables on disk keep their track ids:
+what is made from them follows the names.
+
+>>> people = People({1: "Ada", 4: "Ada"})
+>>> people.persons([1, 2, 4])
+{1: 1, 2: 2, 4: 1}
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.errors import OptionsError
+from ferflow.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
+from ferflow.tally import Faces, IntArray, blocks, column, frame_rows, frame_seconds, rows_by_value
+from ferflow.text import shown
+from ferflow.timeline import timeline
+from ferflow.usercsv import Row, read_csv
+
+NAME = "people.csv"
+COLUMNS = ("video_id", "track_id", "name")
+
+_TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
+
+
+PersonNames = Mapping[int, tuple[str, str]]
+"""Track to (key, name) of its person: tracks of one key are one person, tracks that it lacks one each."""
+
+
+def persons(names: PersonNames, track_ids: Iterable[int]) -> dict[int, int]:
+    """The person each track belongs to: the lowest id among the tracks of one key."""
+    first: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for track in sorted(set(track_ids)):
+        found[track] = first.setdefault(names[track][0], track) if track in names else track
+    return found
+
+
+def name_of(names: PersonNames, track_id: int) -> str:
+    """What to call a person: the given name, or `Person <id>`; `track <id>` where somebody is named so."""
+    if track_id in names:
+        return names[track_id][1]
+    plain = f"Person {track_id}"
+    return f"track {track_id}" if any(name == plain for _, name in names.values()) else plain
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The names that `people.csv` gives to one video's tracks; the name is the key, too."""
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    """By track id."""
+
+    def name(self, track_id: int) -> str:
+        """What to call a person; see `name_of`."""
+        return name_of(self.keyed(), track_id)
+
+    def persons(self, track_ids: Iterable[int]) -> dict[int, int]:
+        """The person each track belongs to; see `persons`."""
+        return persons(self.keyed(), track_ids)
+
+    def keyed(self) -> dict[int, tuple[str, str]]:
+        """For everything that is made from tables."""
+        return {track: (name, name) for track, name in self.names.items()}
+
+
+EVERYBODY_UNNAMED = People()
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleFile:
+    """What `people.csv` says."""
+
+    videos: Mapping[str, People] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """Rows that change nothing, counted."""
+
+    def of(self, video_id: str) -> People:
+        """The people of one video."""
+        return self.videos.get(video_id, EVERYBODY_UNNAMED)
+
+
+def read_people(out: Path) -> PeopleFile:
+    """The folder's `people.csv`; without one, nobody is named.
+
+    Rows about videos that are not there are counted in the warnings, and so are repeated ones.
+
+    Raises:
+        OptionsError: it cannot be read as such a table, or gives a track two names.
+    """
+    path = out / NAME
+    if not path.exists():
+        return PeopleFile()
+    rows = read_csv(path, required=COLUMNS)
+    finished = set(finished_videos(out))
+    named: dict[tuple[str, int], str] = {}
+    repeated, strange = [], []
+    for row in rows:
+        key = row.values["video_id"], _track_id(path, row)
+        if not row.values["name"]:
+            continue
+        if key in named:
+            _refuse_second_name(path, row, named[key])
+            repeated.append(f"{key[0]}, track {key[1]}")
+        elif key[0] not in finished:
+            strange.append(key[0])
+        else:
+            named[key] = row.values["name"]
+    return PeopleFile(_by_video(named), (
+        *_counted(strange, "names a video that is not in this folder", "name videos that are not in this folder"),
+        *_counted(repeated, "says again what another says", "say again what others say"),
+    ))  # fmt: skip
+
+
+def unknown_tracks(people: PeopleFile, tracks: Mapping[str, Iterable[int]]) -> list[str]:
+    """A warning that counts the names of tracks that do not exist; none if all do.
+
+    Args:
+        people: what the file says.
+        tracks: ids of the tracks by video id; other videos are not looked at.
+    """
+    found = [
+        f"{video_id}, track {track}"
+        for video_id, known in tracks.items()
+        for track in sorted(set(people.of(video_id).names) - set(known))
+    ]
+    return _counted(found, "names a track that its video does not have",
+                    "name tracks that their videos do not have")  # fmt: skip
+
+
+def tracks_of(paths: RecordPaths) -> list[int]:
+    """Ids of the tracks of a finished video, ascending.
+
+    Raises:
+        RecordsError: its faces cannot be read.
+    """
+    found = read_table(paths.faces, ["track_id"]).column("track_id").unique().to_pylist()
+    return sorted(track for track in found if track != UNTRACKED)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFaces:
+    """FACES in blocks, with persons in place of tracks; it can be gone through more than once.
+
+    A person is in a frame once: of two faces of one person, that of the track with more faces in the video
+    stays the person's (of equals, the lower id), and the other belongs to nobody (`UNTRACKED`).
+    """
+
+    faces: Faces
+    """With `frame_index` and `track_id` at least; all faces of a frame are in one block, as the writer lays them."""
+    person_of: Mapping[int, int]
+    """The person of each track that is not a person of its own."""
+    lengths: Mapping[int, int]
+    """Faces in the video, by track; only where there is something to merge."""
+
+    @classmethod
+    def of(cls, faces: Faces, person_of: Mapping[int, int]) -> Self:
+        """Get ready to merge; where there is nothing to merge, this costs nothing."""
+        merging = any(track != person for track, person in person_of.items())
+        return cls(faces, person_of if merging else {}, _lengths(faces) if merging else {})
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Yield the blocks in order, columns and rows unchanged but for `track_id`."""
+        for block in blocks(self.faces):
+            yield self._merged(block) if self.person_of else block
+
+    def _merged(self, block: pa.Table) -> pa.Table:
+        tracks, index = np.unique(column(block, "track_id").astype(np.int64), return_inverse=True)
+        person = np.array([self.person_of.get(int(track), int(track)) for track in tracks], dtype=np.int64)[
+            index
+        ]
+        lengths = np.array([self.lengths.get(int(track), 0) for track in tracks], dtype=np.int64)[index]
+        person[_second_faces(block, person, tracks[index], lengths)] = UNTRACKED
+        place = block.schema.get_field_index("track_id")
+        return block.set_column(place, block.schema.field(place), pa.array(person.astype(np.int32)))
+
+
+def merged(faces: pa.Table, person_of: Mapping[int, int]) -> pa.Table:
+    """FACES, whole, with persons in place of tracks; see `PersonFaces`."""
+    return next(iter(PersonFaces.of(faces, person_of)))
+
+
+def _lengths(faces: Faces) -> dict[int, int]:
+    found: Counter[int] = Counter()
+    for block in blocks(faces):
+        tracks, counts = np.unique(column(block, "track_id").astype(np.int64), return_counts=True)
+        found.update(dict(zip(tracks.tolist(), counts.tolist(), strict=True)))
+    return found
+
+
+def _second_faces(block: pa.Table, person: IntArray, track: IntArray, lengths: IntArray) -> IntArray:
+    """Rows whose person has a face of a longer track in the same frame, int64."""
+    frame = column(block, "frame_index").astype(np.int64)
+    rows = np.flatnonzero(person != UNTRACKED)
+    order = rows[np.lexsort((track[rows], -lengths[rows], person[rows], frame[rows]))]
+    same = (np.diff(frame[order]) == 0) & (np.diff(person[order]) == 0)
+    return np.asarray(order[1:][same], dtype=np.int64)
+
+
+def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
+    """TIMELINE of a finished video with persons in place of tracks, each with the lowest of its track ids.
+
+    Where no tracks are merged it is the table on disk; else it is made again from FRAMES and FACES, block by
+    block, with the bins of the one on disk.
+
+    Raises:
+        RecordsError: a table is missing or cannot be read.
+    """
+    table = read_table(paths.timeline)
+    person_of = persons(names, table.column("track_id").drop_null().unique().to_pylist())
+    if all(track == person for track, person in person_of.items()):
+        return table
+    facts = read_metadata(paths.timeline)
+    labels = facts["labels"]
+    columns = [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in labels)]
+    return timeline(
+        read_table(paths.frames),
+        PersonFaces.of(Blocks(paths.faces, columns), person_of),
+        video_id=paths.video_id,
+        bin_seconds=_bin_seconds(table, facts),
+        labels=labels,
+        participants=facts["options"]["participants"],
+    )
+
+
+def _bin_seconds(table: pa.Table, facts: Mapping[str, object]) -> float:
+    if isinstance(given := facts.get("bin_seconds"), int | float):
+        return float(given)
+    return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
+
+
+def _track_id(path: Path, row: Row) -> int:
+    text = row.values["track_id"]
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise OptionsError(
+            f"{path}: line {row.line}: track_id must be a whole number from 1, got {shown(text)!r}."
+        )
+    return int(text)
+
+
+def _refuse_second_name(path: Path, row: Row, name: str) -> None:
+    if row.values["name"] != name:
+        raise OptionsError(
+            f"{path}: line {row.line}: track {row.values['track_id']} of {shown(row.values['video_id'])} is called "
+            f"{shown(row.values['name'])!r} here and {shown(name)!r} above. Keep one of the rows."
+        )
+
+
+def _by_video(named: Mapping[tuple[str, int], str]) -> dict[str, People]:
+    videos: dict[str, dict[int, str]] = {}
+    for (video_id, track), name in named.items():
+        videos.setdefault(video_id, {})[track] = name
+    return {video_id: People(names) for video_id, names in videos.items()}
+
+
+def _counted(found: list[str], one: str, several: str) -> list[str]:
+    if not found:
+        return []
+    rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
+    return [f"{NAME}: {rows} (first: {shown(found[0])})."]
+
+
+# --- A list to name people in ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track, with what helps to find it in the video."""
+
+    video_id: str
+    source: str
+    """Name of the video's file."""
+    track_id: int
+    name: str
+    """As given; empty without one."""
+    first_s: float
+    last_s: float
+    seconds: float
+    """In view."""
+    across: float
+    """Where its face is, as the median over its faces: 0 the left edge of the picture, 1 the right."""
+    face_px: float
+    """Median side of its face, in source pixels."""
+    label: str | None
+    """The expression that appears most."""
+
+
+def list_tracks(out: Path, people: PeopleFile) -> list[Track]:
+    """Every track of every finished video, by video, then by id.
+
+    Raises:
+        RecordsError: a table cannot be read.
+    """
+    return [
+        track
+        for video_id in finished_videos(out)
+        for track in _tracks_of(RecordPaths(out, video_id), people.of(video_id))
+    ]
+
+
+def _tracks_of(paths: RecordPaths, people: People) -> list[Track]:
+    facts = read_metadata(paths.faces)
+    labels = [f"prob_{label}" for label in facts["labels"]]
+    faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", *labels])
+    frames = read_table(paths.frames, ["frame_index", "time_s"])
+    rows, time_s = frame_rows(column(frames, "frame_index").astype(np.int64), faces), column(frames, "time_s")
+    seconds = frame_seconds(time_s)[rows]
+    source = facts.get("source", {})
+    middle = (column(faces, "x1") + column(faces, "x2")) / 2 / float(source.get("width") or "nan")
+    height = column(faces, "face_px")
+    probs = np.stack([column(faces, name) for name in labels], axis=1)
+    return [
+        Track(
+            video_id=paths.video_id,
+            source=str(source.get("name") or paths.video_id),
+            track_id=track,
+            name=people.names.get(track, ""),
+            first_s=float(time_s[rows[mine]].min()),
+            last_s=float(time_s[rows[mine]].max()),
+            seconds=float(seconds[mine].sum()),
+            across=float(np.median(middle[mine])),
+            face_px=float(np.median(height[mine])),
+            label=str(facts["labels"][int(probs[mine].mean(axis=0).argmax())]),
+        )
+        for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
+        if track != UNTRACKED
+    ]

@@ -1,0 +1,177 @@
+"""The list of sessions: which video shows whom, and which group it belongs to.
+
+A CSV with a row per video: `video,participant,group` and any further columns. `video` is a video's id, its file
+name, the name without its ending, or its path. `offset_s`, where given, is the moment in the video at which the
+common clock starts: seconds or a timecode.
+
+>>> listed = read_sessions(Path("sessions.csv"), sources)
+>>> listed.rows["talk-1a2b3c4d"].values["group"]
+'control'
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ferflow.errors import OptionsError
+from ferflow.options import TimePoint
+from ferflow.text import shown
+from ferflow.usercsv import Row, read_csv
+
+NAME = "sessions.csv"
+"""Looked for in the output folder."""
+GROUP = "group"
+"""Column that makes the groups unless another is asked for."""
+
+_OWN_COLUMNS = {"video", "offset_s"}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """What the list says of one video."""
+
+    participant: str | None = None
+    offset_s: float = 0.0
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Every column of the list."""
+
+
+UNLISTED = SessionRow()
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The list, matched with the videos of a folder."""
+
+    rows: Mapping[str, SessionRow] = field(default_factory=dict)
+    """By video id."""
+    columns: tuple[str, ...] = ()
+    """What groups can be made by."""
+    warnings: tuple[str, ...] = ()
+
+    def of(self, video_id: str) -> SessionRow:
+        """What is said of one video; nothing, if it is not listed."""
+        return self.rows.get(video_id, UNLISTED)
+
+    def group(self, video_id: str, by: str | None) -> str | None:
+        """A video's value in the column `by`; None: of no group."""
+        return self.of(video_id).values.get(by, "") or None if by else None
+
+    def grouping(self, by: str | None) -> str | None:
+        """The column to group by: the one asked for, else `group` if there is one.
+
+        Raises:
+            OptionsError: no such column.
+        """
+        if by is None:
+            return GROUP if GROUP in self.columns else None
+        name = unicodedata.normalize("NFC", by.strip()).lower()
+        if name not in self.columns:
+            known = ", ".join(shown(column) for column in self.columns)
+            where = f"the session list has {known}" if known else "there is no session list: give --sessions"
+            raise OptionsError(f"cannot group by {shown(by)!r}: {where}.")
+        return name
+
+
+def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
+    """Read the list and find the video of each row.
+
+    Args:
+        path: the CSV.
+        sources: path of the source file of every finished video, by video id.
+
+    Raises:
+        OptionsError: not such a table, a name that fits several videos, or two rows that contradict each other.
+    """
+    rows = read_csv(path, required=("video",))
+    found: dict[str, SessionRow] = {}
+    unknown, repeated = [], []
+    for row in rows:
+        video_id = _video_of(path, row, sources)
+        if video_id is None:
+            unknown.append(row.values["video"])
+            continue
+        session = _session(path, row)
+        if video_id not in found:
+            found[video_id] = session
+        elif _said(found[video_id]) == _said(session):
+            repeated.append(row.values["video"])
+        else:
+            raise OptionsError(
+                f"{path}: line {row.line}: {shown(row.values['video'])} is listed twice, with different values. "
+                "Keep one of the rows."
+            )
+    columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
+    return Sessions(found, columns, (
+        *_counted(path, unknown, "names no video of this folder", "name no video of this folder"),
+        *_counted(path, repeated, "says again what another says", "say again what others say"),
+    ))  # fmt: skip
+
+
+def _session(path: Path, row: Row) -> SessionRow:
+    offset = row.values.get("offset_s", "")
+    return SessionRow(
+        row.values.get("participant") or None, _offset(path, row, offset) if offset else 0.0, row.values
+    )
+
+
+def _offset(path: Path, row: Row, text: str) -> float:
+    # A spreadsheet of a country that writes 12,5 does so here too.
+    plain = re.sub(r"^(\d+),(\d+)$", r"\1.\2", text)
+    try:
+        seconds = TimePoint.parse(plain).seconds
+    except OptionsError as error:
+        raise OptionsError(f"{path}: line {row.line}: offset_s: {error}") from error
+    if seconds is None:
+        raise OptionsError(f"{path}: line {row.line}: offset_s: give seconds or a timecode, not a frame.")
+    return seconds
+
+
+def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
+    """The video a row is about; None if there is none."""
+    wanted = row.values["video"].replace("\\", "/")
+    if wanted in sources:
+        return wanted
+    for same in (_ends_alike, _named_alike):
+        fitting = [video_id for video_id, source in sources.items() if wanted and same(wanted, source)]
+        if len(fitting) > 1:
+            raise OptionsError(
+                f"{path}: line {row.line}: {shown(wanted)} fits {len(fitting)} videos "
+                f"({', '.join(fitting[:3])}{', ...' if len(fitting) > 3 else ''}). Give the video id."
+            )
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def _ends_alike(wanted: str, source: str) -> bool:
+    """Whether the path ends in the one given, whole names compared."""
+    parts, asked = _parts(source), _parts(wanted)
+    return len(asked) <= len(parts) and parts[len(parts) - len(asked) :] == asked
+
+
+def _named_alike(wanted: str, source: str) -> bool:
+    return PurePosixPath(_composed(source)).stem == wanted
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in _composed(path).split("/") if part]
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def _said(session: SessionRow) -> dict[str, str]:
+    return {name: value for name, value in session.values.items() if name != "video"}
+
+
+def _counted(path: Path, found: list[str], one: str, several: str) -> list[str]:
+    if not found:
+        return []
+    rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
+    return [f"{shown(path.name)}: {rows} (first: {shown(found[0])})."]
