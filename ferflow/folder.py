@@ -75,7 +75,8 @@ def leftovers(out: Path) -> list[Path]:
     finished = set(finished_videos(out))
     tables = [path for room in ("frames", "timeline") for path in (out / room).glob("*.parquet")]
     alone = [path for path in tables if path.stem not in finished and _is_ours(path)]
-    pages = {RecordPaths(out, path.stem).report for path in alone}
+    of_alone = [RecordPaths(out, path.stem) for path in alone]
+    pages = {page for paths in of_alone for page in (paths.report, paths.page_status)}
     return sorted([*half, *alone, *(page for page in pages if page.exists())])
 
 

@@ -124,13 +124,23 @@ class RecordPaths:
 
     def remove(self) -> None:
         """Drop all results; first the file that marks them as finished, for good, so that none is ever mixed."""
-        for path in (self.faces, self.report, self.timeline, self.frames):
+        clips = self.clips.glob("*") if self.clips.is_dir() else ()
+        for path in (
+            self.faces, self.report, self.page_status, *clips, self.markers, self.timeline, self.frames,
+        ):  # fmt: skip
             remove(path)
+        if self.clips.is_dir():
+            self.clips.rmdir()
 
     @property
     def report(self) -> Path:
         """The page for people."""
         return self.out / "reports" / f"{self.video_id}.html"
+
+    @property
+    def page_status(self) -> Path:
+        """What the page was made from; see `dashboards.refresh`."""
+        return self.out / ".pages" / f"{self.report.name}.json"
 
 
 class TableWriter:

@@ -276,7 +276,7 @@ def test_hostile_markers_are_shown_as_text_wherever_they_stand(browser, out):
 
 def test_the_index_leads_to_the_pages_and_back(browser, out):
     with Opened(browser, out / "index.html") as opened:
-        opened.page.get_by_role("link", name="one.mp4").click()
+        opened.page.get_by_role("link", name="one.mp4").first.click()
         opened.page.wait_for_selector("#timeline[data-drawn=yes]")
         opened.page.get_by_role("link", name="all videos").click()
         opened.page.wait_for_selector("text=Analysed videos")

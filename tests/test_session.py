@@ -248,10 +248,10 @@ def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
 @pytest.fixture
 def quick(monkeypatch, tools):
     """Runs with a classifier without weights."""
-    from ferflow import tasks
+    from ferflow import plan
     from ferflow.pipeline import Tools
 
-    monkeypatch.setattr(tasks, "model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr(plan, "model_sha256", lambda options: tools.classifier.card.sha256)
     monkeypatch.setattr(Tools, "load", classmethod(lambda cls, options: tools))
 
 

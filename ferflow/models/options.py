@@ -14,7 +14,7 @@ from ferflow.models.labelled import LABELS, Classes
 from ferflow.models.recipes import RECIPES
 from ferflow.models.trunks import RANDOM
 
-_NOT_TRAINING = ("name", "patience", "label_share", "prior_tau")
+_NOT_TRAINING = ("patience", "label_share", "prior_tau")
 """Options that change when a run ends and what is made of it, not the run."""
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -143,6 +143,5 @@ class TrainOptions:
         """Whether a stored `identity` is this run's; what an older ferflow did not store had today's default."""
         mine, usual = self.identity(), TrainOptions().identity()
         augmentation = usual["augmentation"] | stored.get("augmentation", {})
-        kept = {name: value for name, value in stored.items() if name not in _NOT_TRAINING}
-        then = usual | kept | {"augmentation": augmentation}
+        then = usual | dict(stored) | {"augmentation": augmentation, "name": self.name}
         return bool(json.loads(json.dumps(mine)) == json.loads(json.dumps(then)))
