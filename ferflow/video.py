@@ -107,6 +107,8 @@ class Video:
         """(width, height) in pixels, upright; known for sure after the first frame."""
         self._clock = _Clock()
         self._size_now: tuple[int, int] | None = None
+        self._pose_now: tuple[int, int, int] | None = None
+        self._is_mirrored = False
         self._n_size_changes = 0
         self._usable_s = 0.0
         self._n_lost_noted = self._n_jumps_noted = 0
@@ -154,10 +156,18 @@ class Video:
 
     def _frame(self, picture: av.VideoFrame, index: int, time_s: float) -> Frame:
         rotation = _quarter_turn(picture.rotation)
-        planes = planes_of(picture, rotation, mirrored=_is_mirrored(picture))
+        planes = planes_of(picture, rotation, mirrored=self._mirrored(picture))
         self._note_size(planes, rotation, time_s)
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
         return Frame(index, picture.pts or 0, time_s, planes, aspect)
+
+    def _mirrored(self, picture: av.VideoFrame) -> bool:
+        # Asked where the picture turns or changes its size, not of each: PyAV ties a picture to its side data in a
+        # circle, so that hundreds of megabytes would wait for the garbage collector.
+        pose = (picture.rotation, picture.width, picture.height)
+        if pose != self._pose_now:
+            self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)
+        return self._is_mirrored
 
     def _note_size(self, planes: Planes, rotation: int, time_s: float) -> None:
         size = (planes.width, planes.height)

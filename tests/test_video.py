@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from fractions import Fraction
@@ -384,3 +385,16 @@ def test_real_clips_have_the_frames_and_times_an_independent_loop_finds(clips):
         expected = [float((pts - stamps[0][0]) * base) for pts, base in stamps]
         assert len(frames) == len(stamps), path.name
         assert [frame.time_s for frame in frames] == pytest.approx(expected, abs=1e-6), path.name
+
+
+def test_no_picture_waits_for_the_garbage_collector(face_video):
+    """Each holds megabytes outside of Python's sight."""
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(face_video) as video:
+            assert sum(1 for _ in video.frames(Selection())) == 30
+            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 3
