@@ -70,6 +70,6 @@ def stacked(labels: list[str]) -> list[str]:
     return known + [label for label in labels if label not in known]
 
 
-GROUPS = ("#4477AA", "#CC6677", "#117733", "#AA8800", "#882255", "#44AA99")
-"""For groups of people, in their order; after Tol's muted scheme (2021), made for colour blindness. Lines have a
+GROUPS = ("#4477AA", "#CC6677", "#2E9E5B", "#AA8800", "#AA4499", "#1F9E9E")
+"""For groups of people, in their order; after Tol's muted scheme (2021), lightened to show on dark, too. Lines have a
 dash of their own besides."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferflow.errors import OptionsError
-from ferflow.files import temporary, whole_file
+from ferflow.files import whole_file
 from ferflow.people import read_people
 from ferflow.records import finished_videos
 from ferflow.text import shown
@@ -102,14 +102,9 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
         for name, figure in _figures(out, options):
             for picture in formats:
                 path = out / "figures" / f"{name}.{picture}"
-                with whole_file(path):
-                    size = {
-                        "format": picture,
-                        "width": PICTURE_WIDTH,
-                        "height": figure.layout.height,
-                        "scale": 2,
-                    }
-                    temporary(path).write_bytes(kaleido.calc_fig_sync(figure, opts=size))
+                size = {"format": picture, "width": PICTURE_WIDTH, "height": figure.layout.height, "scale": 2}
+                with whole_file(path) as part:
+                    part.write_bytes(kaleido.calc_fig_sync(figure, opts=size))
                 made.append(path)
     finally:
         kaleido.stop_sync_server(silence_warnings=True)
