@@ -90,6 +90,8 @@ class Folder:
     """Column that makes the groups."""
     warnings: tuple[str, ...]
     """What is odd about the lists."""
+    left_out: bool = False
+    """Whether a list that cannot be read was left out."""
 
     @property
     def finished(self) -> list[Entry]:
@@ -119,6 +121,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     sources = _sources(out)
     sessions = _list(lambda: _sessions(out, options, sources), Sessions(), warnings, forgiving)
     by = _grouping(sessions, options, warnings, forgiving)
+    left_out = bool(warnings)
     listed = [_entry(out, video, people, sessions, by) for video in run.get("videos", [])]
     known = {entry.video_id for entry in listed}
     earlier = ({"video_id": video_id, "status": "skipped"} for video_id in sources if video_id not in known)
@@ -126,7 +129,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     seen = [entry.video for entry in entries if entry.video is not None]
     groups = [entry.group for entry in entries if entry.video is not None]
     warnings += [*people.warnings, *unknown_tracks(people, _tracks(out, people, seen)), *sessions.warnings]
-    return Folder(run, tuple(entries), gather(seen, groups), by, tuple(warnings))
+    return Folder(run, tuple(entries), gather(seen, groups), by, tuple(warnings), left_out)
 
 
 def _list(read: Callable[[], _List], none: _List, warnings: list[str], forgiving: bool) -> _List:

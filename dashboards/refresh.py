@@ -154,13 +154,14 @@ def _session(out: Path, video_id: str, people: People, status: Status) -> bool:
 
 def _index(out: Path, status: Status, forgiving: bool) -> tuple[str, ...] | None:
     """What is odd about the lists; None if the overview did not have to be made."""
-    page, digest = out / INDEX, _index_digest(out, status.options, forgiving)
+    page, digest = out / INDEX, _index_digest(out, status.options)
     if status.is_fresh(page, digest):
         return None
     status.forget(page)
     folder = load_folder(out, status.options, forgiving=forgiving)
     write_folder(out, folder, status.options)
-    status.note(page, digest)
+    if not folder.left_out:  # who asks for it strictly must be told, not be given the page as it is
+        status.note(page, digest)
     return folder.warnings
 
 
@@ -194,12 +195,12 @@ def _session_digest(paths: RecordPaths, people: People, options: PageOptions) ->
     )  # fmt: skip
 
 
-def _index_digest(out: Path, options: PageOptions, forgiving: bool) -> str:
+def _index_digest(out: Path, options: PageOptions) -> str:
     videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
     lists = [out / "run.json", out / PEOPLE_NAME, options.sessions or out / SESSIONS_NAME]
     return _digest(
         _traits([path for paths in videos for path in (paths.faces, paths.timeline)]),
-        [paths.report.exists() for paths in videos], [_content(path) for path in lists], options.as_dict(), forgiving,
+        [paths.report.exists() for paths in videos], [_content(path) for path in lists], options.as_dict(),
     )  # fmt: skip
 
 

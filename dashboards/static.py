@@ -143,7 +143,7 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
     figure.update_layout(dict.fromkeys(axes, soft))
     figure.update_layout(
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", font={"color": "#1c2230", "size": 12},
-        height=figure.layout.height + _TITLE_PX, margin={"l": 60, "r": 24, "t": _TITLE_PX + 4},
+        height=figure.layout.height + _TITLE_PX, margin={"l": figure.layout.margin.l + 16, "r": 24, "t": _TITLE_PX + 4},
         title={"text": plain(shown(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
     )  # fmt: skip
     figure.update_xaxes(rangeslider_visible=False)

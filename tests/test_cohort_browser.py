@@ -1,0 +1,141 @@
+"""The overview in a real browser. Skipped, saying so, where there is no Chromium."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from ferflow.dashboards import PageOptions, refresh
+from tests.made_cohort import forty_sessions, one_audience, write_run
+from tests.made_records import Made, write_session
+from tests.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright
+
+__all__ = ["browser", "playwright"]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """Overviews of several kinds of folders."""
+    folder = tmp_path_factory.mktemp("out")
+    forty_sessions(folder / "many", seconds=20, n=12)
+    one_audience(folder / "audience", seconds=40)
+    write_run(folder / "single", [write_session(folder / "single", Made(seconds=20))])
+    (folder / "empty").mkdir()
+    (folder / "empty" / "run.json").write_text(json.dumps({"videos": []}))
+    hostile = folder / "hostile"
+    write_run(hostile, [write_session(hostile, Made(seconds=20, people=2, video_id=name)) for name in "ab"])
+    for name, head, rows in (
+        ("sessions.csv", ["video", "group"], [["a", HOSTILE], ["b", "<b>'\"&amp;</script>"]]),
+        ("people.csv", ["video_id", "track_id", "name"], [["a", 1, HOSTILE], ["b", 1, "</script><i>"]]),
+    ):
+        with (hostile / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head, *rows])
+    for place in folder.iterdir():
+        refresh(place)
+    return folder
+
+
+def opened(browser, path, **context):
+    page = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context)).new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(path.as_uri())
+    if page.locator("#together").count():
+        page.wait_for_selector("#together[data-drawn=yes]", timeout=20_000)
+    return page, wrong
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile"])
+def test_every_overview_is_quiet_and_fits(browser, out, name, width):
+    page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
+    assert wrong == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()
+
+
+def test_hostile_groups_and_people_are_text(browser, out):
+    for place in ("index.html", "reports/a.html", "reports/b.html"):
+        page, wrong = opened(browser, out / "hostile" / place)
+        page.wait_for_timeout(200)
+        assert wrong == []
+        assert page.title() != "owned"
+        assert page.locator("img").count() == 0
+        assert "onerror" in page.locator("body").inner_text() or place == "reports/b.html"
+        page.context.close()
+
+
+def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser, out):
+    page, wrong = opened(browser, out / "many" / "index.html")
+    box = page.locator("#together .nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 - 5, box["y"] + 40)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.wait_for_selector("#together .hoverlayer .legend", state="attached", timeout=5_000)
+    told = page.locator("#together .hoverlayer").text_content()
+    assert all(group in told for group in ("calm", "drama", "quiz show"))
+    span = """(() => {
+        const range = document.getElementById("together").layout.xaxis.range;
+        return new Date(range[1]) - new Date(range[0]);
+    })()"""
+    whole = page.evaluate(span)
+    page.get_by_role("button", name="Closer").click()
+    page.wait_for_timeout(200)
+    assert page.evaluate(span) == pytest.approx(whole / 2, rel=0.02)
+    assert wrong == []
+    page.context.close()
+
+
+def test_the_league_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
+    page, wrong = opened(browser, out / "many" / "index.html")
+    page.get_by_role("button", name="Net positivity").click()
+    rows = page.locator("table.league tbody tr")
+    values = rows.evaluate_all("rows => rows.map((row) => Number(row.dataset.valence))")
+    assert len(values) == 12
+    assert values == sorted(values, reverse=True)
+    name = rows.first.locator("a").inner_text()
+    rows.first.locator("a").click()
+    page.wait_for_selector("#timeline[data-drawn=yes]", timeout=20_000)
+    assert name in page.title()
+    assert wrong == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(("theme", "system"), [("dark", "light"), ("light", "dark")])
+def test_a_theme_wins_over_the_readers_system(browser, tmp_path, theme, system):
+    write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
+    refresh(tmp_path, PageOptions(theme=theme))
+    for path in tmp_path.rglob("*.html"):
+        page, wrong = opened(browser, path, color_scheme=system)
+        red = int(
+            page.evaluate("getComputedStyle(document.body).backgroundColor").split("(")[1].split(",")[0]
+        )
+        assert (red < 100) == (theme == "dark")
+        assert wrong == []
+        page.context.close()
+
+
+def test_pdf_and_pictures_are_what_they_say(tmp_path):
+    pytest.importorskip("kaleido")
+    from PIL import Image
+
+    from ferflow.dashboards.static import write_pdf, write_pictures
+
+    write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
+    refresh(tmp_path)
+    assert write_pdf(tmp_path / "index.html").read_bytes().startswith(b"%PDF")
+    made = write_pictures(tmp_path, PageOptions(), ["png", "svg"])
+    assert {path.name for path in made} == {
+        f"{name}.{kind}" for name in ("cohort", "made-0123abcd") for kind in ("png", "svg")
+    }
+    for path in made:
+        if path.suffix == ".png":
+            with Image.open(path) as picture:
+                assert picture.width == 2400
+                assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+        else:
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
