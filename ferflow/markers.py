@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ class Marker:
 def markers_beside(video: Path) -> Path | None:
     """The file of markers beside a video, `<stem>.markers.csv`; None if there is none."""
     path = video.with_name(video.stem + SUFFIX)
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None  # noqa: PTH113 - a name too long for any file is no error to it
 
 
 def read_markers(path: Path, video_id: str = "") -> pa.Table:

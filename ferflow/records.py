@@ -124,13 +124,8 @@ class RecordPaths:
 
     def remove(self) -> None:
         """Drop all results; first the file that marks them as finished, for good, so that none is ever mixed."""
-        clips = self.clips.glob("*") if self.clips.is_dir() else ()
-        for path in (
-            self.faces, self.report, self.page_status, *clips, self.markers, self.timeline, self.frames,
-        ):  # fmt: skip
+        for path in (self.faces, self.report, self.page_status, self.timeline, self.frames):
             remove(path)
-        if self.clips.is_dir():
-            self.clips.rmdir()
 
     @property
     def report(self) -> Path:
