@@ -372,6 +372,7 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
         assert opened.page.locator("#boxes rect").count() == 0
         opened.page.locator("#show-boxes").check()
         opened.go_to(8.0)
+        opened.page.locator("#boxes rect").nth(1).wait_for(state="attached")
         frame = opened.page.locator(".frame").bounding_box()
         found = [opened.page.locator("#boxes rect").nth(k).bounding_box() for k in range(2)]
         for row in faces[faces.time_s == 8.0].itertuples():
