@@ -9,12 +9,13 @@ They may be called again at any time; the same tables give the same bytes.
 
 from .index import write_index
 from .page import ensure_assets, write_session_report
-from .refresh import refresh, refresh_session
+from .refresh import last_options, refresh, refresh_session
 from .settings import PageOptions
 
 __all__ = [
     "PageOptions",
     "ensure_assets",
+    "last_options",
     "refresh",
     "refresh_session",
     "write_index",

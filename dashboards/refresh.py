@@ -125,6 +125,11 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     return Refreshed(tuple(written), tuple(kept), failed, status.warnings)
 
 
+def last_options(out: Path) -> PageOptions:
+    """How the pages of a folder were made the last time; the defaults, if that is not known."""
+    return Status.load(out).options
+
+
 def refresh_session(out: Path, video_id: str) -> Path:
     """Make the page of one video, unless it is up to date, as the last time.
 

@@ -36,8 +36,11 @@ def report(
         ),
     ] = None,
     theme: Annotated[
-        Theme, typer.Option(help="Colours of the pages; auto follows the reader's system.")
-    ] = "auto",
+        Theme | None,
+        typer.Option(
+            help="Colours of the pages; auto follows the reader's system.  [default: as the last time]"
+        ),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write the pages' tables into OUT/csv, too.")] = False,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print each page into a PDF beside it, too; needs Chromium.")
@@ -53,12 +56,12 @@ def report(
 
     Only pages whose inputs changed are written. Follows OUT/people.csv (see ferflow people) and the session list.
     """
-    from ferflow.dashboards import PageOptions, refresh
+    from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.folder import held
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
-    options = PageOptions(theme=theme, sessions=sessions, by=by)
     must_be_output(out)
+    options = PageOptions(theme=theme or last_options(out).theme, sessions=sessions, by=by)
     if pdf or png or svg:
         from ferflow.dashboards.static import chromium
 
