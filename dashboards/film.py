@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import pyarrow as pa
 
+from ferflow.clips import first_picture_s
 from ferflow.records import UNTRACKED
 from ferflow.tally import Faces, FloatArray, IntArray, blocks, column, rows_by_value
 
@@ -34,14 +36,22 @@ class Film:
     """Why not, in a sentence for the reader."""
     coding: str
     """Container and codec, for who has to convert it."""
+    first_s: float = 0.0
+    """When the player should show the first picture, seconds; the player's own word counts where it gives it."""
 
 
-def film_of(footer: Mapping[str, Any], page: Path) -> Film:
-    """The source of a session, if it is still there and a browser may play it. Nothing is copied."""
+def film_of(footer: Mapping[str, Any], page: Path, frames: pa.Table | None = None) -> Film:
+    """The source of a session, if it is still there and a browser may play it. Nothing is copied.
+
+    `frames`, its FRAMES, tells when its first picture is shown.
+    """
     source = footer.get("source") or {}
     coding = f"{source.get('format') or 'unknown format'}, {source.get('codec') or 'unknown codec'}"
     problem = _problem(source, coding)
-    return Film(None if problem else url_between(page, Path(source["path"])), problem, coding)
+    if problem:
+        return Film(None, problem, coding)
+    first_s = float(first_picture_s(frames, footer)) if frames is not None and len(frames) else 0.0
+    return Film(url_between(page, Path(source["path"])), "", coding, round(max(0.0, first_s), 6))
 
 
 def _problem(source: Mapping[str, Any], coding: str) -> str:

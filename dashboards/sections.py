@@ -201,7 +201,9 @@ def _timeline_words(session: Session) -> Section:
 def _film(session: Session) -> Section:
     film = session.film
     return {
-        "film": {"url": film.url, "problem": shown(film.problem), "coding": shown(film.coding)},
+        "film": {
+            "url": film.url, "first_s": film.first_s, "problem": shown(film.problem), "coding": shown(film.coding),
+        },
         "people_there": bool(session.people),
     }
 

@@ -191,7 +191,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
-        film=film_of(footer, paths.report),
+        film=film_of(footer, paths.report, frames),
         boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
         clips={k: url_between(paths.report, clip) for k, clip in clips_of(paths, tops).items()},
     )

@@ -7,7 +7,7 @@ A clip shows faces; it is the one thing ferflow keeps that does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ferflow.summaries import Peak
 
 if TYPE_CHECKING:
     import av
+    import pyarrow as pa
 
     from ferflow.source import Container
 
@@ -57,15 +58,15 @@ def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
     source = Path((footer.get("source") or {}).get("path") or "")
     for peak, path in zip(peaks, wanted, strict=True):
         if not path.exists():
-            _write_clip(path, source, peak, _first_pts(paths, footer))
+            first_s = first_picture_s(read_table(paths.frames, ["pts", "time_s"]), footer)
+            _write_clip(path, source, peak, first_s)
     return wanted
 
 
-def _first_pts(paths: RecordPaths, footer: dict[str, Any]) -> Fraction:
-    """Timestamp of the video's first frame in seconds, from that of the first analysed one."""
-    row = read_table(paths.frames, ["pts", "time_s"]).slice(0, 1).to_pylist()[0]
-    time_base = Fraction(footer["source"]["time_base"])
-    return int(row["pts"]) * time_base - Fraction(row["time_s"])
+def first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
+    """When a video's first frame is shown by its file's own clock, from FRAMES: the first analysed may be a later one."""
+    row = frames.select(["pts", "time_s"]).slice(0, 1).to_pylist()[0]
+    return int(row["pts"]) * Fraction(footer["source"]["time_base"]) - Fraction(row["time_s"])
 
 
 def _write_clip(path: Path, source: Path, peak: Peak, first_s: Fraction) -> None:

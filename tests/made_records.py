@@ -37,6 +37,7 @@ class Made:
     """(time_s, end_s, label, kind)."""
     source: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    first_pts: int = 0
 
 
 def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
@@ -149,7 +150,7 @@ def _person_rows(
 
 def _frames(made: Made, index: np.ndarray, time_s: np.ndarray, row: np.ndarray) -> pa.Table:
     return pa.table(
-        {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": index * 512, "time_s": time_s,
+        {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": made.first_pts + index * 512, "time_s": time_s,
          "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
          "is_cut": np.zeros(len(index), dtype=bool)}
     ).cast(FRAMES)  # fmt: skip
@@ -162,7 +163,7 @@ def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str,
     row = columns["row"]
     probs = np.stack([columns[f"prob_{label}"] for label in made.labels], axis=1)
     values = {
-        "video_id": [made.video_id] * len(row), "frame_index": index[row], "pts": index[row] * 512,
+        "video_id": [made.video_id] * len(row), "frame_index": index[row], "pts": made.first_pts + index[row] * 512,
         "time_s": time_s[row], "y1": np.full(len(row), 200.0), "x2": columns["x1"] + columns["face_px"] * 0.8,
         "y2": 200 + columns["face_px"], "score": np.full(len(row), 0.9), "roll": np.zeros(len(row)), **columns,
     }  # fmt: skip

@@ -164,7 +164,7 @@
   // The first picture may have been shown before this script ran: ask for it again. A page in the background is
   // shown none at all.
   if (video.readyState > 1) video.currentTime = video.currentTime;
-  setTimeout(() => settle(0), 15000);
+  setTimeout(() => settle(Number(video.dataset.first)), 15000);
   const follow = () => {
     if (offset === null) return;
     go(video.currentTime - offset, { seek: false });
