@@ -202,7 +202,10 @@ def _film(session: Session) -> Section:
     film = session.film
     return {
         "film": {
-            "url": film.url, "first_s": film.first_s, "problem": shown(film.problem), "coding": shown(film.coding),
+            "url": film.url,
+            "first_s": film.first_s,
+            "problem": shown(film.problem),
+            "coding": shown(film.coding),
         },
         "people_there": bool(session.people),
     }

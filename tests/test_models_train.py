@@ -8,10 +8,12 @@ import pytest
 
 from ferflow.errors import OptionsError
 from ferflow.models import registry, state
-from ferflow.models.dataset import Split
+from ferflow.models.dataset import Split, load
 from ferflow.models.evaluate import softmax
 from ferflow.models.finish import Blend, best_blend, fit_temperature, learnt_prior
-from ferflow.models.labelled import LABELS, Faces
+from ferflow.models.labelled import LABELS, SEVEN, Faces
+from ferflow.models.targets import Targets, taught
+from ferflow.models.teachers import ask
 from ferflow.models.train import TrainOptions, train
 
 pytest.importorskip("keras")
@@ -215,3 +217,35 @@ def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, 
 def test_a_second_cycle_of_another_network_is_refused(undisturbed, data, tmp_path):
     with pytest.raises(OptionsError, match="do not fit"):
         train(data, tmp_path, replace(OPTIONS, recipe="resnet-lean"), start=undisturbed)
+
+
+def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
+    votes = np.array([[1, 0, 0], [0, 0, 0]], np.float32)  # the second row has too few votes to count
+    wanted = Targets(np.eye(3, dtype=np.float32)[:2], votes)
+    told = np.full((2, 3), 1 / 3, np.float32)
+    mixed = taught(wanted, {"label_head": told, "vote_head": told}, 0.3)
+    assert mixed.labels == pytest.approx(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), abs=1e-6)
+    assert mixed.votes == pytest.approx(np.array([[0.8, 0.1, 0.1], [0, 0, 0]]), abs=1e-6)
+    only_labels = taught(wanted, {"label_head": told}, 0.3)
+    assert np.array_equal(only_labels.votes, votes)
+
+
+def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, data, tmp_path):
+    images = load(data).images
+    answers = ask([undisturbed, undisturbed], images, SEVEN)
+    for shares in answers.values():
+        assert shares.shape == (len(images), 7)
+        assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    mirrored = ask([undisturbed], images[:, :, ::-1], SEVEN)
+    assert mirrored["label_head"] == pytest.approx(answers["label_head"], abs=1e-5)
+    card = train(data, tmp_path, replace(OPTIONS, epochs=1, teachers=(str(undisturbed),), teacher_share=1.0))
+    assert card.note == f"100% of the targets are answers of {undisturbed.name}."
+    with pytest.raises(OptionsError, match="other options"):
+        train(data, tmp_path, replace(OPTIONS, epochs=1))
+
+
+def test_a_teacher_that_cannot_teach_is_refused(undisturbed, data, tmp_path):
+    with pytest.raises(OptionsError, match="no run to learn from"):
+        train(data, tmp_path, replace(OPTIONS, teachers=(str(tmp_path / "nobody"),)))
+    with pytest.raises(OptionsError, match="other classes"):
+        train(data, tmp_path, replace(OPTIONS, teachers=(str(undisturbed),), merge={"disgust": "angry"}))

@@ -48,6 +48,17 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Begin with the best weights of an earlier run.", metavar="FOLDER")
     ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An earlier run whose answers are mixed into the targets; give it again for more.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    teacher_share: Annotated[
+        float | None,
+        typer.Option(help="Share of its answers in the targets.  [default: 0.5]", metavar="W", min=0, max=1),
+    ] = None,
     label_share: Annotated[
         float | None,
         typer.Option(
@@ -93,6 +104,7 @@ def train(
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
+        "teachers": tuple(map(str, teacher)) if teacher else None, "teacher_share": teacher_share,
     }  # fmt: skip
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part

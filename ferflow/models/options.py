@@ -67,6 +67,10 @@ class TrainOptions:
     """Classes that count as another one: {"disgust": "angry"} makes six."""
     backbone: str = RANDOM
     """Weights that a transfer recipe starts from: "none", "imagenet", or the path of an h5 file."""
+    teachers: tuple[str, ...] = ()
+    """Folders of finished runs whose answers are mixed into the targets (Hinton et al., 2015, distillation)."""
+    teacher_share: float = 0.5
+    """How much of the targets is the teachers', 0..1."""
     mixup: float = 0.2
     """Both parameters of the Beta the mixing share is drawn from; 0 mixes nothing."""
     dropout: float = 0.1
@@ -94,6 +98,8 @@ class TrainOptions:
             raise OptionsError(
                 f"no recipe is called {self.recipe!r}; choose one of: {', '.join(sorted(RECIPES))}"
             )
+        if not 0 <= self.teacher_share <= 1:
+            raise OptionsError(f"teacher_share must be in 0..1, got {self.teacher_share}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OptionsError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,20 @@ def targets(
         classes.shared(vote_shares(faces.votes)) if has_votes and faces.votes is not None else None,
         class_weights(numbers, len(classes))[numbers] if weighted else None,
     )
+
+
+def taught(wanted: Targets, answers: Mapping[str, FloatArray], share: float) -> Targets:
+    """Mix teachers' answers (N, K) by head into the targets; rows that do not count for votes stay out.
+
+    A head that the teachers lack keeps its targets.
+    """
+    labels, votes = answers.get(cnn.LABEL_HEAD), answers.get(cnn.VOTE_HEAD)
+    mixed = wanted.labels if labels is None else (1 - share) * wanted.labels + share * labels
+    if votes is None or wanted.votes is None:
+        return replace(wanted, labels=mixed.astype(np.float32))
+    counted = wanted.votes.sum(axis=1, keepdims=True)
+    mixed_votes = (1 - share) * wanted.votes + share * counted * votes
+    return replace(wanted, labels=mixed.astype(np.float32), votes=mixed_votes.astype(np.float32))
 
 
 def class_weights(numbers: IntArray, n_classes: int) -> FloatArray:

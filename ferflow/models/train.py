@@ -33,7 +33,8 @@ from ferflow.models.labelled import IntArray
 from ferflow.models.options import TrainOptions
 from ferflow.models.recipes import RECIPES
 from ferflow.models.state import Epoch, Progress
-from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets
+from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets, taught
+from ferflow.models.teachers import ask
 from ferflow.models.trunks import RANDOM, Backbone
 
 __all__ = ["Epoch", "OnEpoch", "TrainOptions", "train"]
@@ -94,9 +95,12 @@ def train(
 
 
 def _note(options: TrainOptions, start: Path | None) -> str:
-    """What a reader of the card should know of where the weights began."""
-    if start is not None:
-        return f"Begun with the weights of an earlier run, {start.name}."
+    """What a reader of the card should know of where the weights, and the targets, came from."""
+    if start is not None or options.teachers:
+        begun = [] if start is None else [f"Begun with the weights of an earlier run, {start.name}."]
+        names = ", ".join(Path(folder).name for folder in options.teachers)
+        taught_by = [f"{options.teacher_share:.0%} of the targets are answers of {names}."] if names else []
+        return " ".join(begun + taught_by)
     if not isinstance(RECIPES[options.recipe].trunk, Backbone):
         return ""
     name = Path(options.backbone).name
@@ -118,6 +122,10 @@ class _Run:
             votes=options.votes,
             weighted=options.balance == "weights",
         )
+        if options.teachers:
+            folders = [Path(folder) for folder in options.teachers]
+            answers = ask(folders, parts.training.images, options.classes)
+            self.targets = taught(self.targets, answers, options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_fetched(options, out))
         self.model = cnn.build(options.recipe, fetched)
