@@ -2,8 +2,9 @@
 
     python -m ferflow.jobs.bench_workers [--workers 1 2] [--videos 8] [--seconds 20] [--size 640x360] [--rounds 3]
 
-The sample clip is drawn once and analysed under as many names as there are videos. The settings take turns, and the
-median of the rounds counts, so that what else the machine does weighs on all alike. Start-up is part of the time.
+The sample clip is drawn once and analysed under as many names as there are videos. Each setting has as many CPUs as
+threads: one thread that decodes while another analyses would be two. The settings take turns, and the median of the
+rounds counts, so that what else the machine does weighs on all alike. Start-up is part of the time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ferflow.sample import draw_sample
@@ -28,11 +31,25 @@ def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[fl
         "--workers", str(workers), "--threads", str(threads),
     ]  # fmt: skip
     started, before = time.perf_counter(), os.times()
-    subprocess.run(command, check=True)
+    with _on_cpus(threads):
+        subprocess.run(command, check=True)
     after = os.times()
     shutil.rmtree(out)
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return time.perf_counter() - started, cpu
+
+
+@contextmanager
+def _on_cpus(number: int) -> Iterator[None]:
+    """Let this process and those it starts have so many CPUs."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise SystemExit("bench_workers pins processes to CPUs, which only Linux lets it do.")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def main() -> None:
