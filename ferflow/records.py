@@ -199,7 +199,7 @@ class TableWriter:
 
 
 def _repeats(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_boolean(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_boolean(kind))
 
 
 class RecordsWriter:

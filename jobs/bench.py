@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -41,8 +41,8 @@ from ferflow.yunet import decimation, padded_planes
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
 _STAGE_FRAMES = 150
 _SAMPLED_FPS = 5.0
-_HAAR_FRAMES = 60
-"""It takes a tenth of a second for each of them."""
+_RIVAL_FRAMES = 60
+"""They take a tenth of a second and more for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,41 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """Another program to be compared with; it talks as `bench_haar` does."""
+
+    name: str
+    command: tuple[str, ...]
+    """The video and a number of frames are added."""
+    remedy: str
+    """What to do where it does not start."""
+
+
+def haar_script() -> Rival:
+    """The straightforward script of the papers."""
+    command = (sys.executable, "-m", "ferflow.jobs.bench_haar")
+    return Rival("the papers' script", command, "--vs-haar needs TensorFlow: pip install 'ferflow[train]'")
+
+
+def fer_package(python: Path) -> Rival:
+    """The `fer` package, in the environment of that interpreter."""
+    script = Path(__file__).with_name("bench_fer.py")
+    return Rival("fer", (str(python), str(script)), f"--vs-fer needs a Python with fer; {script} says how")
+
+
+@dataclass(frozen=True, slots=True)
+class RivalPace:
+    """How another program did; medians over the rounds."""
+
+    fps: float
+    full_over: float
+    """How many times as fast ferflow is, by the clock."""
+    cpu_ms: float
+    """Of processor time per frame."""
+    faces_per_frame: float
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """Measured right after one another."""
 
@@ -74,7 +109,7 @@ class Round:
     full: Pace
     sampled: Pace
     """With `--fps 5`; `frames` are those looked at."""
-    haar: Pace | None
+    rivals: dict[str, Pace]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +128,12 @@ class BenchReport:
     full_fps: float
     full_over_decode: float
     faces_per_s: float
-    haar_fps: float | None
-    full_over_haar: float | None
     sampled_over_full: float
     """How many times as fast the whole video is done with `--fps 5` as with every frame."""
     decode_cpu_ms: float
     """Per frame, as all of these."""
     full_cpu_ms: float
-    haar_cpu_ms: float | None
+    rivals: dict[str, RivalPace]
     stages_cpu_ms: dict[str, float]
     """By stage, on one thread."""
     first_frame_s: float
@@ -118,7 +151,7 @@ class BenchReport:
 
 
 def bench(
-    video: Path, options: AnalyzeOptions | None = None, *, rounds: int = 3, vs_haar: bool = False
+    video: Path, options: AnalyzeOptions | None = None, *, rounds: int = 3, rivals: Sequence[Rival] = ()
 ) -> BenchReport:
     """Measure one video.
 
@@ -126,23 +159,24 @@ def bench(
         video: a video file with at least one frame.
         options: how it is analysed.
         rounds: how often each is timed.
-        vs_haar: time the straightforward script too; needs TensorFlow.
+        rivals: other programs, timed in the same rounds.
 
     Raises:
         VideoError, ModelError: it cannot be analysed.
-        OptionsError: `vs_haar` without TensorFlow.
+        OptionsError: one of the rivals does not start.
     """
     options = options or AnalyzeOptions()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     tools = Tools.load(options)
     full_pace(video, options, tools)  # what is loaded on first use is not what is measured
-    with _script(video) if vs_haar else _nothing() as script:
+    with ExitStack() as running:
+        scripts = {rival.name: running.enter_context(_running(rival, video)) for rival in rivals}
         timed = [
             Round(
                 decode_pace(video, options),
                 full_pace(video, options, tools),
                 full_pace(video, options.updated(fps=_SAMPLED_FPS), tools),
-                _answer(script) if script is not None else None,
+                {name: _answer(script) for name, script in scripts.items()},
             )
             for _ in range(rounds)
         ]
@@ -164,14 +198,10 @@ def bench(
         full_fps=median(each.full.fps for each in timed),
         full_over_decode=median(each.full.fps / each.decode.fps for each in timed),
         faces_per_s=median(each.full.faces / each.full.seconds for each in timed),
-        haar_fps=median(each.haar.fps for each in timed if each.haar) if vs_haar else None,
-        full_over_haar=median(each.full.fps / each.haar.fps for each in timed if each.haar)
-        if vs_haar
-        else None,
         sampled_over_full=median(each.full.seconds / each.sampled.seconds for each in timed),
         decode_cpu_ms=median(each.decode.cpu_ms for each in timed),
         full_cpu_ms=median(each.full.cpu_ms for each in timed),
-        haar_cpu_ms=median(each.haar.cpu_ms for each in timed if each.haar) if vs_haar else None,
+        rivals={rival.name: _against(rival, timed) for rival in rivals},
         stages_cpu_ms=stages_cpu_ms(video, options, tools),
         first_frame_s=_first_frame_s(video),
         command_s=command_s,
@@ -190,7 +220,7 @@ def measure(
     *,
     seconds: float = 10.0,
     rounds: int = 3,
-    vs_haar: bool = False,
+    rivals: Sequence[Rival] = (),
 ) -> Iterator[BenchReport]:
     """Measure several videos, one after the other.
 
@@ -200,12 +230,12 @@ def measure(
         options: how they are analysed.
         seconds: length of drawn clips.
         rounds: as of `bench`.
-        vs_haar: as of `bench`.
+        rivals: as of `bench`.
     """
     named = [name for video in videos for name in (SCENES if video == "all" else [video])]
     for video in named:
         path = video if isinstance(video, Path) else scene_clip(video, seconds, folder)
-        yield bench(path, options, rounds=rounds, vs_haar=vs_haar)
+        yield bench(path, options, rounds=rounds, rivals=rivals)
 
 
 def decode_pace(video: Path, options: AnalyzeOptions) -> Pace:
@@ -301,13 +331,19 @@ def as_table(reports: Sequence[BenchReport]) -> str:
         "ferflow, frames/s": [f"{r.full_fps:.0f}" for r in reports],
         "ferflow, faces/s": [f"{r.faces_per_s:.0f}" for r in reports],
         "**ferflow / decoding**": [f"**{r.full_over_decode:.2f}**" for r in reports],
-        "the papers' script, frames/s": [_or_none(r.haar_fps, ".1f") for r in reports],
-        "**ferflow / the papers' script**": [f"**{_or_none(r.full_over_haar, '.0f')}**" for r in reports],
+        **_rival_rows(reports),
         f"`--fps {_SAMPLED_FPS:g}`, times as fast as every frame": [
             f"{r.sampled_over_full:.1f}" for r in reports
         ],
-        "CPU ms per frame: decoding · ferflow · script": [
-            f"{r.decode_cpu_ms:.2f} · {r.full_cpu_ms:.2f} · {_or_none(r.haar_cpu_ms, '.0f')}" for r in reports
+        f"CPU ms per frame: {' · '.join(['decoding', 'ferflow', *machine.rivals])}": [
+            " · ".join(
+                [
+                    f"{r.decode_cpu_ms:.2f}",
+                    f"{r.full_cpu_ms:.2f}",
+                    *(f"{rival.cpu_ms:.0f}" for rival in r.rivals.values()),
+                ]
+            )
+            for r in reports
         ],
         **{
             f"CPU ms per frame on one thread: {stage}": [f"{r.stages_cpu_ms[stage]:.2f}" for r in reports]
@@ -342,8 +378,25 @@ def processor() -> str:
     return platform.processor() or "unknown processor"
 
 
-def _or_none(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def _rival_rows(reports: Sequence[BenchReport]) -> dict[str, list[str]]:
+    rows = {}
+    for name in reports[0].rivals:
+        found = [report.rivals[name] for report in reports]
+        rows[f"{name}, frames/s · faces per frame"] = [
+            f"{rival.fps:.1f} · {rival.faces_per_frame:.1f}" for rival in found
+        ]
+        rows[f"**ferflow / {name}**"] = [f"**{rival.full_over:.0f}**" for rival in found]
+    return rows
+
+
+def _against(rival: Rival, timed: Sequence[Round]) -> RivalPace:
+    paces = [(each.full, each.rivals[rival.name]) for each in timed]
+    return RivalPace(
+        fps=median(other.fps for _, other in paces),
+        full_over=median(full.fps / other.fps for full, other in paces),
+        cpu_ms=median(other.cpu_ms for _, other in paces),
+        faces_per_frame=paces[0][1].faces / paces[0][1].frames,
+    )
 
 
 @contextmanager
@@ -363,19 +416,15 @@ def _spending(spent: dict[str, float], stage: str) -> Iterator[None]:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
-
-
-@contextmanager
-def _script(video: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "ferflow.jobs.bench_haar", str(video), str(_HAAR_FRAMES)]
-    with subprocess.Popen(  # noqa: S603  our own module
+def _running(rival: Rival, video: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start it, and wait until it is ready."""
+    command = [*rival.command, str(video), str(_RIVAL_FRAMES)]
+    with subprocess.Popen(  # noqa: S603  our own scripts
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         if _pipe(process.stdout).readline().strip() != "ready":
             problem = (_pipe(process.stderr).read().strip().splitlines() or ["it ended"])[-1]
-            raise OptionsError(f"--vs-haar needs TensorFlow ({problem}). Run: pip install 'ferflow[train]'")
+            raise OptionsError(f"{rival.remedy} ({problem})")
         yield process
         _pipe(process.stdin).close()
 

@@ -35,11 +35,38 @@ def test_the_command_measures_and_writes_json(clip, tmp_path):
     (report,) = json.loads(out.read_text())
     assert (report["n_frames"], report["faces_per_frame"]) == (21, 3.0)
     assert report["full_over_decode"] == pytest.approx(report["full_fps"] / report["decode_fps"])
-    assert report["haar_fps"] is None
+    assert report["rivals"] == {}
     assert set(report["stages_cpu_ms"]) == set(bench.STAGES)
     assert all(spent > 0 for spent in report["stages_cpu_ms"].values())
     assert 50 < report["peak_mib"] < 2000
     assert "| **ferflow / decoding** |" in done.stdout
+
+
+def test_another_program_is_timed_in_the_same_rounds(clip, tmp_path):
+    script = tmp_path / "slow.py"
+    script.write_text(
+        "import json, sys\nprint('ready', flush=True)\nfor _ in sys.stdin:\n"
+        "    print(json.dumps({'frames': 10, 'faces': 20, 'seconds': 10.0, 'cpu_seconds': 5.0}), flush=True)\n"
+    )
+    slow = bench.Rival("slow", (sys.executable, str(script)), "cannot be")
+    report = bench.bench(clip, rounds=1, rivals=[slow])
+    assert report.rivals["slow"].fps == 1
+    assert report.rivals["slow"].full_over == pytest.approx(report.full_fps)
+    assert (report.rivals["slow"].cpu_ms, report.rivals["slow"].faces_per_frame) == (500, 2)
+    table = bench.as_table([report])
+    assert "| slow, frames/s · faces per frame | 1.0 · 2.0 |" in table
+    assert f"| **ferflow / slow** | **{report.full_fps:.0f}** |" in table
+    assert report.sampled_over_full > 0
+
+
+def test_a_program_that_does_not_start_is_named_with_its_remedy(clip, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "ferflow", "bench", str(clip), "--vs-fer", sys.executable],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "fer" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_scene_nobody_knows_is_refused_with_the_known_ones():

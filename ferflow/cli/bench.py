@@ -38,6 +38,12 @@ def bench(
             help="Also time the straightforward script of the papers in the same run; needs ferflow[train].",
         ),
     ] = False,
+    vs_fer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also time the fer package: the Python of an environment that has it.", metavar="PYTHON"
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
     ] = None,
@@ -52,11 +58,13 @@ def bench(
 
     Prints a Markdown table: rates, their ratio, time by stage, memory, and time to the first frame.
     """
-    from ferflow.jobs.bench import as_json, as_table, measure
+    from ferflow.jobs.bench import as_json, as_table, fer_package, haar_script, measure
 
     if videos and scene:
         raise OptionsError("a video and --scene were given: give one of them")
     options = DEFAULTS.updated(threads=threads, detect_every=detect_every)
+    rivals = [haar_script()] if vs_haar else []
+    rivals += [fer_package(vs_fer)] if vs_fer else []
     reports: list[BenchReport] = []
     with tempfile.TemporaryDirectory() as folder:
         for report in measure(
@@ -65,7 +73,7 @@ def bench(
             options,
             seconds=seconds,
             rounds=rounds,
-            vs_haar=vs_haar,
+            rivals=rivals,
         ):
             typer.echo(f"{report.video}: {report.full_fps:.0f} frames/s", err=True)
             reports.append(report)
