@@ -76,7 +76,7 @@ def export(
     presets = own_preset(card, share=label_share, tau=tau) if own else None
     written = release(card, out, None if data is None else load(data), presets)
     for old in set(there) - {out / card_file(made, written) for made in written}:
-        old.unlink()  # a card whose files were replaced is the card of nothing
+        old.unlink()  # it is replaced, and `--model OUT` would still lead to it
     if not quiet:
         typer.echo("\n".join(_told(out, written)))
 
