@@ -46,6 +46,10 @@ class Blend:
         """Blend logits, or biases, float32 (..., K) by head, into those that are served."""
         return self.mixed(by_head) + np.asarray(self.shift, np.float32)
 
+    def __str__(self) -> str:
+        """In words, for a reader of cards and pages."""
+        return f"{self.share:g} of the label head, {1 - self.share:g} of the vote head"
+
 
 def by_head(answer: Any) -> dict[str, Any]:
     """A Keras model's answer by the name of the head: a model with one head answers without its name."""

@@ -41,20 +41,20 @@ PRESETS = (
         name="default",
         share=0.6,
         tau=0.5,
-        purpose="videos of one's own: between FER2013's labels and the annotators' majority, rare classes kept",
+        purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
     Preset(
         name="fer2013",
         share=1.0,
         tau=0.25,
-        purpose="comparing with what is published on FER2013: agrees best with its own labels",
+        purpose="comparison with what is published on FER2013: agrees best with its own labels",
     ),
     Preset(
         name="ferplus",
         share=0.0,
         tau=0.5,
         temperature_by=BY_MAJORITY,
-        purpose="what most people call a face: agrees best with the majority of FER+ annotators",
+        purpose="what most people would call an expression: agrees best with the majority of FER+ annotators",
     ),
 )
 """What is made of the default network when it is exported."""
