@@ -188,6 +188,7 @@ def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
 
 def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, data):
     run_card = registry.resolve(trained)
+    assert "blend of heads" not in run_card.selection  # it was told, not chosen
     images = load(data).images[:60, ..., None]
     mine = OnnxClassifier(replace(run_card, temperature=1.0))(images)
     expected = by_hand(presets[0].path("onnx_float"), images, 0.3, (0.0,) * 7, 1.0)

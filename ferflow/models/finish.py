@@ -125,7 +125,11 @@ def _save_weights(model: cnn.KerasModel, path: Path) -> None:
 
 
 def _selection_note(trained: Trained) -> str:
-    chosen = ["blend of heads", "prior"] if trained.options.adjust_prior else []
-    return selected_on(
-        trained.parts.selection, f"best of {trained.epochs} epochs", *chosen, "temperature by the labels"
-    )
+    options = trained.options
+    choices = {
+        "blend of heads": trained.network.two_heads and options.label_share is None,
+        "prior": options.adjust_prior and options.prior_tau is None,
+    }
+    chosen = [name for name, is_chosen in choices.items() if is_chosen]
+    epochs = f"best of {trained.epochs} epochs"
+    return selected_on(trained.parts.selection, epochs, *chosen, "temperature on the labels")

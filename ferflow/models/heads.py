@@ -48,7 +48,8 @@ class Blend:
 
     def __str__(self) -> str:
         """In words, for a reader of cards and pages."""
-        return f"{self.share:g} of the label head, {1 - self.share:g} of the vote head"
+        alone = {0.0: "the vote head alone", 1.0: "the label head alone"}.get(self.share)
+        return alone or f"{self.share:g} of the label head, {1 - self.share:g} of the vote head"
 
 
 def by_head(answer: Any) -> dict[str, Any]:
