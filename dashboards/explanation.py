@@ -58,6 +58,7 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
         "lead": f"{some(faces, 'face')} as the model {shown(card.name)} ({card.recipe}, float32) saw "
         f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels of gray",
         "moments": [_moment(moment, seen, card) for moment, seen in found],
+        "blend": "" if card.blend is None else str(card.blend),
         "temperature": f"{card.temperature:g}",
         "has_evidence": any(part.evidence is not None for _, seen in found for part in seen),
         "prior": ", ".join(

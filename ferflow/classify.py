@@ -1,7 +1,7 @@
 """Expression probabilities for batches of crops, by ONNX Runtime or by Keras.
 
-Both run the same weights and end in logits; temperature and softmax are applied here, so they cannot differ. Where
-a card lists an int8 network, that is what ONNX Runtime serves.
+Both run the same weights and end in logits, of one head or two; what the card makes probabilities of them by is applied
+here (`ModelCard.probabilities`), so they cannot differ. Where a card lists an int8 network, ONNX Runtime serves that.
 
 >>> classifier = make_classifier(options)
 >>> classifier(crops.images)        # float32 (N, 7), rows sum to 1
@@ -20,7 +20,7 @@ from ferflow.cpus import available_cpus
 from ferflow.errors import ModelError, OptionsError
 from ferflow.faces import Float32Array
 from ferflow.models.cards import ModelCard
-from ferflow.models.evaluate import softmax
+from ferflow.models.heads import by_head
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
@@ -117,6 +117,12 @@ class OnnxClassifier:
                 "or use --device cpu."
             )
         self._input = self._session.get_inputs()[0].name
+        there = {output.name for output in self._session.get_outputs()}
+        if not there >= set(card.heads):
+            raise ModelError(
+                f"{path.name}: has the outputs {', '.join(sorted(there))}, but its card wants {', '.join(card.heads)}. "
+                "Restore the card that belongs to it."
+            )
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
@@ -124,8 +130,10 @@ class OnnxClassifier:
             return np.zeros((0, len(self.card.labels)), np.float32)
         step = self._piece or len(images)
         pieces = [images[i : i + step] for i in range(0, len(images), step)]
-        logits = [self._session.run(["logits"], {self._input: piece})[0] for piece in pieces]
-        return softmax(np.concatenate(logits), self.card.temperature)
+        heads = list(self.card.heads)
+        answers = [self._session.run(heads, {self._input: piece}) for piece in pieces]
+        columns = zip(heads, zip(*answers, strict=True), strict=True)
+        return self.card.probabilities({head: np.concatenate(column) for head, column in columns})
 
 
 class KerasClassifier:
@@ -149,15 +157,17 @@ class KerasClassifier:
         model = load_served(card, compute=compute)
         shape = (None, card.input_size, card.input_size, card.channels)
         # The signature is declared so that a short last batch does not trace the graph again.
-        self._logits = tf.function(
-            lambda images: model(images, training=False), input_signature=[tf.TensorSpec(shape, tf.uint8)]
+        self._outputs = tf.function(
+            lambda images: by_head(model(images, training=False)),
+            input_signature=[tf.TensorSpec(shape, tf.uint8)],
         )
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
         if not len(images):
             return np.zeros((0, len(self.card.labels)), np.float32)
-        return softmax(np.asarray(self._logits(images), np.float32), self.card.temperature)
+        outputs = self._outputs(images).items()
+        return self.card.probabilities({head: np.asarray(part, np.float32) for head, part in outputs})
 
 
 def _on_gpu(card: ModelCard, backend: str) -> Classifier:

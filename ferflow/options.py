@@ -115,7 +115,7 @@ class AnalyzeOptions:
     score: float = 0.7
     """Detections scored below this are left out, in [0.1, 1]; Haar gives every box the score 1."""
     model: str = "default"
-    """Name of an installed expression model, or the path of a model card."""
+    """Name of an installed expression model (`default`, `fer2013`, `ferplus`), or the path of a folder or card."""
     participants: int | None = None
     """Known number of people in each video; with 1, the largest face of a frame is that person."""
     sequence_fps: float = 25.0

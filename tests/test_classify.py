@@ -9,6 +9,7 @@ import pytest
 
 from ferflow.classify import OnnxClassifier, make_classifier
 from ferflow.errors import ModelError, OptionsError
+from ferflow.models.registry import available, resolve
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames
 
@@ -60,11 +61,13 @@ def test_the_same_weights_give_the_same_answers_in_both_backends(onnx):
     assert keras(crops(0)).shape == (0, len(keras.card.labels))
 
 
-def test_int8_keeps_to_its_float_twin(onnx):
+@pytest.mark.parametrize("name", available())
+def test_int8_keeps_to_its_float_twin(name):
     # 256 levels per activation cost up to a tenth on a face between two labels, and next to nothing on average.
-    assert onnx.card.is_int8
+    card = resolve(name)
+    assert card.is_int8
     faces = crops(200)[::2]
-    gap = np.abs(onnx(faces) - OnnxClassifier(onnx.card, weights="onnx_float")(faces))
+    gap = np.abs(OnnxClassifier(card)(faces) - OnnxClassifier(card, weights="onnx_float")(faces))
     assert gap.mean() < 0.01
     assert gap.max() < 0.2
 

@@ -19,9 +19,9 @@ from ferflow.options import AnalyzeOptions, TimePoint
 from tests.conftest import face_frames, portrait, write_video
 
 
-@pytest.fixture(scope="module")
-def card():
-    return resolve("default")
+@pytest.fixture(scope="module", params=["default", "ferplus"])
+def card(request):
+    return resolve(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,11 @@ def test_models_are_listed_with_their_cards_and_recipes(capsys, card):
     models()
     told = capsys.readouterr().out
     assert f"{card.scores['labels']['macro_recall']:.4f}" in told
+    assert card.purpose.split(":")[0] in told
     assert "two-conv" in told
     models(as_json=True)
     table = json.loads(capsys.readouterr().out)
-    assert table["models"][0]["sha256"] == card.sha256
+    assert {model["name"]: model["sha256"] for model in table["models"]}[card.name] == card.sha256
     assert table["recipes"]["nine-conv-6class"]["options"]["merge"] == {"disgust": "angry"}
 
 

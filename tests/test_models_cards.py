@@ -1,7 +1,9 @@
 """Cards and the registry: what is refused, and that the card alone says what the outputs mean."""
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from ferflow.errors import ModelError
 from ferflow.models import registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.heads import Blend
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -44,6 +47,39 @@ def test_a_card_survives_being_saved_and_loaded(folder):
     assert ModelCard.load(folder / "again.json") == card
     assert card.temperature == 1.5
     assert card.path("onnx").read_bytes().startswith(b"weights")
+
+
+def test_a_card_of_an_older_ferflow_is_read_and_keeps_its_digest(folder):
+    # Worked out as ferflow did before cards knew of blends; an output folder made with such a model must still match.
+    table = json.loads((folder / "card.json").read_text())
+    old = {name: value for name, value in table.items() if name not in ("blend", "purpose")} | {"format": 1}
+    (folder / "card.json").write_text(json.dumps(old))
+    card = registry.resolve(folder)
+    assert (card.blend, card.heads, card.purpose) == (None, ("logits",), "")
+    deciding = {
+        "recipe": "resnet-tiny",
+        "labels": LABELS,
+        "input": [48, 1],
+        "temperature": 1.5,
+        "files": {"onnx": sha256_of(folder / "m.onnx")},
+    }
+    assert card.sha256 == hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def test_cards_of_the_same_files_are_models_of_their_own(folder):
+    plain = registry.resolve(folder)
+    blends = [Blend(0.6, (0.0,) * 7), Blend(0.5, (0.0,) * 7), Blend(0.5, (0.0,) * 6 + (0.1,))]
+    cards = [plain, *(replace(plain, blend=blend) for blend in blends)]
+    assert len({card.sha256 for card in cards}) == 4
+    for card in cards[1:]:
+        card.save(folder / "again.json")
+        assert ModelCard.load(folder / "again.json") == card
+
+
+def test_a_folder_of_presets_stands_for_its_default(folder):
+    shutil.move(folder / "card.json", folder / "default.json")
+    registry.resolve(folder / "default.json").save(folder / "other.json")
+    assert registry.resolve(folder).name == "m"
 
 
 def test_label_order_comes_from_the_card_and_not_from_the_alphabet(folder):
@@ -96,7 +132,14 @@ def test_a_truncated_card_is_refused(folder):
         {"files": {"onnx": "m.onnx"}},
         {"scores": []},
         {"recipe": None},
-        {"format": 2},
+        {"format": 3},
+        {"blend": 7},
+        {"blend": {"share": 0.5}},
+        {"blend": {"share": 1.5, "shift": [0.0] * 7}},
+        {"blend": {"share": 0.5, "shift": [0.0] * 6}},
+        {"blend": {"share": 0.5, "shift": ["a"] * 7}},
+        {"blend": {"share": 0.5, "shift": [float("nan")] * 7}},
+        {"purpose": 7},
         {"code": "import os"},
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ferflow.errors import OptionsError
-from ferflow.models.evaluate import calibration_error, evaluate, measure
+from ferflow.models.evaluate import calibration_error, evaluate, predict
 
 NAMES = ("a", "b", "c")
 PROBS = np.array(
@@ -48,10 +48,12 @@ def test_a_class_nobody_shows_does_not_lower_the_macro_means():
 
 def test_rows_without_a_label_are_left_out_and_batches_keep_their_order():
     images = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((1, 48, 48), np.uint8)
-    scores = measure(lambda crops: PROBS[crops[:, 0, 0, 0]], images, np.where(TRUTH == 2, -1, TRUTH), NAMES)
+    probs = predict(lambda crops: PROBS[crops[:, 0, 0, 0]], images, batch=2)
+    assert np.array_equal(probs, PROBS)
+    scores = evaluate(probs, np.where(TRUTH == 2, -1, TRUTH), NAMES)
     assert scores.n == 4
     assert scores.accuracy == pytest.approx(3 / 4)
-    assert scores.faces_per_second > 0
+    assert scores.confusion == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
 
 
 def test_the_table_has_the_promised_keys_and_is_json():
@@ -65,3 +67,5 @@ def test_shapes_that_do_not_fit_are_refused():
         evaluate(PROBS, TRUTH[:3], NAMES)
     with pytest.raises(OptionsError):
         evaluate(PROBS[:0], TRUTH[:0], NAMES)
+    with pytest.raises(OptionsError):
+        evaluate(PROBS, np.full(5, -1), NAMES)

@@ -1,4 +1,4 @@
-"""Networks: heads merge exactly, ONNX equals Keras, and a card brings its network back."""
+"""Networks: heads stay as trained, ONNX equals Keras, and a card brings its network back."""
 
 import numpy as np
 import onnxruntime
@@ -35,24 +35,40 @@ def trained():
 
 @pytest.fixture(scope="module")
 def served(trained):
-    return cnn.serve(trained, "resnet-tiny", TWO, label_share=0.3)
+    return cnn.serve(shaken("resnet-tiny", cnn.Network()), "resnet-tiny", cnn.Network())
 
 
 def run_onnx(path, images):
     return onnxruntime.InferenceSession(str(path)).run(["logits"], {"images": images})[0]
 
 
-def test_the_merged_head_equals_the_blend_of_logits(trained, served):
+def test_two_heads_are_served_and_exported_as_they_were_trained(trained, tmp_path):
     both = trained.predict_on_batch(crops())
-    blend = 0.3 * np.asarray(both[cnn.LABEL_HEAD]) + 0.7 * np.asarray(both[cnn.VOTE_HEAD])
-    assert np.asarray(served.predict_on_batch(crops())) == pytest.approx(blend, abs=1e-4)
+    twice = cnn.serve(trained, "resnet-tiny", TWO)
+    to_onnx(twice, tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    assert [output.name for output in session.get_outputs()] == ["label_head", "vote_head"]
+    answers = twice.predict_on_batch(crops())
+    for head in ("label_head", "vote_head"):
+        assert np.asarray(answers[head]) == pytest.approx(np.asarray(both[head]), abs=1e-4)
+        (found,) = session.run([head], {"images": crops()})
+        assert found == pytest.approx(np.asarray(both[head]), abs=1e-4)
 
 
-def test_a_shift_of_logits_is_part_of_the_merged_head(trained, served):
-    shift = np.arange(7, dtype=np.float32)
-    shifted = cnn.serve(trained, "resnet-tiny", TWO, label_share=0.3, shift=shift)
+def test_a_shift_is_part_of_a_single_head(served):
+    one, shift = cnn.Network(), np.arange(7, dtype=np.float32)
+    shifted = cnn.serve(served, "resnet-tiny", one, shift=shift)
     difference = np.asarray(shifted.predict_on_batch(crops())) - np.asarray(served.predict_on_batch(crops()))
     assert difference == pytest.approx(np.tile(shift, (5, 1)), abs=1e-4)
+
+
+def test_weights_tell_how_many_heads_they_are_of(trained, served):
+    for model, two_heads in ((trained, True), (served, False)):
+        again, network = cnn.with_weights("resnet-tiny", model.get_weights(), classes=7)
+        assert network.two_heads == two_heads
+        assert len(again.get_weights()) == len(model.get_weights())
+    with pytest.raises(ModelError, match="do not fit"):
+        cnn.with_weights("resnet-lean", trained.get_weights(), classes=7)
 
 
 def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
@@ -72,7 +88,7 @@ SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
 )
 def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
     how = cnn.Network(dropout=0.5)
-    model = cnn.serve(shaken(recipe, how), recipe, how, label_share=1.0)
+    model = cnn.serve(shaken(recipe, how), recipe, how)
     to_onnx(model, tmp_path / "m.onnx")
     expected = np.asarray(model.predict_on_batch(crops(3).astype(np.float32)))
     scale = max(1.0, float(np.abs(expected).max()))

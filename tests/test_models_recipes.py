@@ -10,8 +10,8 @@ from ferflow.errors import ModelError, OptionsError
 from ferflow.jobs.recipes_table import BEGIN, END, runs_in, table
 from ferflow.models import cnn, registry
 from ferflow.models.augment import Augmentation, Draw, augment
+from ferflow.models.blends import learnt_prior
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.finish import learnt_prior
 from ferflow.models.labelled import LABELS, Classes, Faces
 from ferflow.models.options import TrainOptions
 from ferflow.models.recipes import RECIPES, STILL

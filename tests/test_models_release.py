@@ -9,8 +9,9 @@ import pytest
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models import cnn, registry, release
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.finish import onnx_probs
+from ferflow.models.finish import onnx_outputs
 from ferflow.models.labelled import LABELS, Faces
+from ferflow.models.presets import Preset
 from tests.test_models_network import shaken
 from tests.test_models_train import faces as drawn_faces
 
@@ -21,7 +22,7 @@ pytest.importorskip("keras")
 def card(tmp_path_factory):
     """A model with Keras weights alone."""
     folder = tmp_path_factory.mktemp("trained")
-    served = cnn.serve(shaken("resnet-tiny", cnn.Network()), "resnet-tiny", cnn.Network(), label_share=1.0)
+    served = cnn.serve(shaken("resnet-tiny", cnn.Network()), "resnet-tiny", cnn.Network())
     served.save_weights(folder / "m.weights.h5")
     file = WeightFile("m.weights.h5", sha256_of(folder / "m.weights.h5"))
     card = ModelCard(name="m", recipe="resnet-tiny", labels=LABELS, files={"keras": file}, folder=folder)
@@ -38,7 +39,12 @@ def faces():
 
 @pytest.fixture(scope="module")
 def released(card, faces, tmp_path_factory):
-    return release.release(card, tmp_path_factory.mktemp("released"), faces)
+    (written,) = release.release(card, tmp_path_factory.mktemp("released"), faces)
+    return written
+
+
+def probs(card, images, weights="onnx"):
+    return card.probabilities(onnx_outputs(card, images, weights))
 
 
 def test_a_release_holds_three_forms_and_their_digests(released):
@@ -50,19 +56,19 @@ def test_a_release_holds_three_forms_and_their_digests(released):
 
 
 def test_the_float_network_answers_as_the_keras_weights_do(released, faces):
-    crops = faces.images[:50, ..., None]
-    keras = np.asarray(cnn.load_served(released).predict_on_batch(crops.astype(np.float32)))
+    crops = faces.images[:50]
+    keras = np.asarray(cnn.load_served(released).predict_on_batch(crops[..., None].astype(np.float32)))
     powers = np.exp(keras - keras.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
-    assert onnx_probs(released, "onnx_float")(crops) == pytest.approx(expected, abs=1e-3)
+    assert probs(released, crops, "onnx_float") == pytest.approx(expected, abs=1e-3)
 
 
 def test_int8_keeps_close_for_any_batch_size(released, faces):
-    crops = faces.images[-70:, ..., None]
-    int8, in_float = onnx_probs(released), onnx_probs(released, "onnx_float")
-    together = int8(crops)
-    assert np.abs(together - in_float(crops)).mean() < 0.01
-    assert np.concatenate([int8(crop[None]) for crop in crops]) == pytest.approx(together, abs=1e-6)
+    crops = faces.images[-70:]
+    together = probs(released, crops)
+    assert np.abs(together - probs(released, crops, "onnx_float")).mean() < 0.01
+    for size in (1, 3, 64):
+        assert probs(released, crops[:size]) == pytest.approx(together[:size], abs=1e-6)
 
 
 def test_convolutions_are_int8_with_a_scale_per_channel_and_the_input_stays_bytes(released):
@@ -87,7 +93,7 @@ def test_the_card_states_what_both_forms_reach(released):
 
 
 def test_without_faces_the_float_network_alone_is_written(card, tmp_path):
-    written = release.release(card, tmp_path / "new", None)
+    (written,) = release.release(card, tmp_path / "new", None)
     assert set(written.files) == {"onnx", "keras"}
     assert not written.is_int8
 
@@ -114,8 +120,9 @@ def test_a_card_with_a_float_twin_but_no_int8_network_is_refused(released, tmp_p
         ModelCard.load(tmp_path / "card.json")
 
 
-def test_the_shipped_int8_network_is_small_and_loses_less_than_half_a_point():
-    card = registry.resolve("default")
+@pytest.mark.parametrize("name", registry.available())
+def test_the_shipped_int8_network_is_small_and_loses_less_than_half_a_point(name):
+    card = registry.resolve(name)
     assert card.path("onnx").stat().st_size <= 3_000_000
     for kind, scores in card.scores["float"].items():
         assert card.scores[kind]["accuracy"] >= scores["accuracy"] - 0.005
@@ -129,3 +136,10 @@ def test_the_command_refuses_to_replace_a_model(card, tmp_path):
         export(str(card.folder), tmp_path)
     with pytest.raises(OptionsError, match="the model itself"):
         export(str(card.folder), card.folder, overwrite=True)
+
+
+def test_a_blend_of_heads_that_are_not_there_is_refused(card, faces, tmp_path):
+    preset = Preset(name="m", share=0.5, tau=0.0)
+    for data in (faces, None):
+        with pytest.raises(OptionsError, match="finished run with two heads"):
+            release.release(card, tmp_path, data, [preset])

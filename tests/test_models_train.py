@@ -8,9 +8,9 @@ import pytest
 
 from ferflow.errors import OptionsError
 from ferflow.models import registry, state
+from ferflow.models.blends import ChosenBlend, best_blend, fit_temperature, learnt_prior
 from ferflow.models.dataset import Split, load
 from ferflow.models.evaluate import softmax
-from ferflow.models.finish import Blend, best_blend, fit_temperature, learnt_prior
 from ferflow.models.labelled import LABELS, SEVEN, Faces
 from ferflow.models.targets import Targets, taught
 from ferflow.models.teachers import ask
@@ -112,8 +112,11 @@ def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
     import onnxruntime
 
     crops = faces(5, seed=9)[0][..., None]
-    onnx = onnxruntime.InferenceSession(str(card.path("onnx"))).run(["logits"], {"images": crops})[0]
-    assert onnx == pytest.approx(np.asarray(cnn.load_served(card).predict_on_batch(crops)), abs=1e-4)
+    heads = ["label_head", "vote_head"]
+    onnx = onnxruntime.InferenceSession(str(card.path("onnx"))).run(heads, {"images": crops})
+    keras = cnn.load_served(card).predict_on_batch(crops)
+    assert onnx[0] == pytest.approx(np.asarray(keras["label_head"]), abs=1e-4)
+    assert onnx[1] == pytest.approx(np.asarray(keras["vote_head"]), abs=1e-4)
 
 
 def test_another_set_of_options_does_not_go_on_with_this_run(undisturbed, data):
@@ -141,6 +144,8 @@ def test_labels_alone_train_one_head(data, tmp_path):
     card = train(tmp_path / "plain.npz", tmp_path / "run", replace(OPTIONS, epochs=1))
     assert set(card.scores) == {"labels"}
     assert "training labels)" in card.prior_note
+    assert card.blend is None
+    assert card.heads == ("logits",)
 
 
 def test_too_few_rows_for_a_batch_are_refused(data, tmp_path):
@@ -197,9 +202,9 @@ def test_blending_heads_blends_their_log_priors():
 
 def test_dividing_the_prior_out_leaves_what_the_card_says():
     learnt = np.array([0.04, 0.16, 0.8], np.float32)
-    half = Blend(0.5, 0.5, learnt)
+    half = ChosenBlend(0.5, 0.5, learnt)
     assert half.prior == pytest.approx(np.sqrt(learnt) / np.sqrt(learnt).sum(), abs=1e-5)
-    assert Blend(0.5, 1.0, learnt).prior == pytest.approx([1 / 3] * 3, abs=1e-5)
+    assert ChosenBlend(0.5, 1.0, learnt).prior == pytest.approx([1 / 3] * 3, abs=1e-5)
     # Someone who has seen nothing answers with the prior learnt; what is served then is the prior left.
     nothing = {"label_head": np.log(learnt)[None], "vote_head": np.log(learnt)[None]}
     assert softmax(half(nothing))[0] == pytest.approx(half.prior, abs=1e-5)

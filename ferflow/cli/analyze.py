@@ -85,7 +85,8 @@ def analyze(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Expression model: a name, or the path of a model card.  [default: {DEFAULTS.model}]",
+            help="Expression model: default, fer2013 or ferplus (see ferflow models), or the folder or card of "
+            f"one you trained.  [default: {DEFAULTS.model}]",
             metavar="NAME|PATH",
         ),
     ] = None,

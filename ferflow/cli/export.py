@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr
 from ferflow.errors import ModelError, OptionsError
 
+if TYPE_CHECKING:
+    from ferflow.models.cards import ModelCard
+
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A name, a card, or the folder of a training run.")
+        str, typer.Argument(metavar="RUN|MODEL", help="The folder of a training run, a card, or a name.")
     ],
     out: Out,
     data: Annotated[
@@ -23,18 +27,37 @@ def export(
             metavar="DATA",
         ),
     ] = None,
+    label_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of presets, one model with this weight of the labels' head; the votes' head has the rest.",
+            metavar="W",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    tau: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead of presets, one model with this power of the learnt class prior divided out.",
+            metavar="T",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a model as ONNX: float32, and with --data int8 too.
 
-    Both are made from the Keras weights and held against them; the card lists every file with its sha256. Needs
-    `pip install 'ferflow[train]'`.
+    Both are made from the Keras weights and held against them; a card lists every file with its sha256. A run that
+    learnt labels and votes becomes one set of files and a card per preset (default, fer2013, ferplus), with --data as
+    it was trained on. Needs `pip install 'ferflow[train]'`.
     """
     import importlib.util
 
-    from ferflow.models.registry import CARD_FILE, resolve
+    from ferflow.models.registry import resolve
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
@@ -42,19 +65,34 @@ def export(
         raise ModelError("exporting needs TensorFlow. Run: pip install 'ferflow[train]'")
     if card.folder is not None and out.resolve() == card.folder.resolve():
         raise OptionsError(f"{out} holds the model itself. Give another folder with --out.")
-    if (out / CARD_FILE).exists() and not overwrite:
-        raise OptionsError(f"{out} holds a model already. Give another folder, or --overwrite.")
     from ferflow.models.dataset import load
-    from ferflow.models.release import release
+    from ferflow.models.presets import own_preset
+    from ferflow.models.release import card_file, cards_in, release
 
-    written = release(card, out, None if data is None else load(data))
+    there = cards_in(out)
+    if there and not overwrite:
+        raise OptionsError(f"{out} holds a model already. Give another folder, or --overwrite.")
+    own = label_share is not None or tau is not None
+    presets = own_preset(card, share=label_share, tau=tau) if own else None
+    written = release(card, out, None if data is None else load(data), presets)
+    for old in set(there) - {out / card_file(made, written) for made in written}:
+        old.unlink()  # it is replaced, and `--model OUT` would still lead to it
     if not quiet:
-        for kind, file in written.files.items():
-            size = (out / file.file).stat().st_size / 1e6
-            typer.echo(f"{kind:10}  {size:6.2f} MB  {out / file.file}  sha256 {file.sha256[:12]}…")
-        for kind, scores in written.scores.items():
+        typer.echo("\n".join(_told(out, written)))
+
+
+def _told(out: Path, written: Sequence[ModelCard]) -> Iterator[str]:
+    """The files, and what each card reaches."""
+    from ferflow.models.release import card_file
+
+    for kind, file in written[0].files.items():
+        size = (out / file.file).stat().st_size / 1e6
+        yield f"{kind:10}  {size:6.2f} MB  {out / file.file}  sha256 {file.sha256[:12]}…"
+    for card in written:
+        yield f"Card: {out / card_file(card, written)}{f', for {card.purpose}' if card.purpose else ''}"
+        for kind, scores in card.scores.items():
             if "accuracy" in scores:
-                typer.echo(
-                    f"{kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
+                yield (
+                    f"  {kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}, "
+                    f"ECE {scores['ece']:.3f}"
                 )
-        typer.echo(f"Card: {out / CARD_FILE}")

@@ -53,6 +53,7 @@ def _card_lines(card: ModelCard) -> list[str]:
         for kind in card.files
     ]
     lines = [f"  {card.name}  recipe {card.recipe}, sha256 {card.sha256[:16]}…"]
+    lines += _wrapped(f"for: {card.purpose}") if card.purpose else []
     for kind, scores in card.scores.items():
         if "accuracy" in scores:
             lines.append(
@@ -63,6 +64,8 @@ def _card_lines(card: ModelCard) -> list[str]:
     facts = {
         "files": ", ".join(sizes),
         "labels": ", ".join(card.labels) + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),
+        "logits": "" if card.blend is None else str(card.blend),
+        "temperature": f"{card.temperature:g}",
         "prior assumed": prior or "unknown",
         "trained on": f"{card.data}, {card.rows} rows, {card.leaks} leaking rows left out, seed {card.seed}",
         "selected on": card.selection,

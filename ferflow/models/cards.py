@@ -1,10 +1,13 @@
 """Model cards: what a set of weights is, what its outputs mean, and which files hold it.
 
-A card is a small JSON file beside the weights. Label order, input size, temperature and class prior belong to
-the weights, so they travel in the card and nothing else states them:
+A card is a small JSON file beside the weights. Label order, input size, blend of heads, temperature and class prior
+belong to the weights, so they travel in the card and nothing else states them:
 
     card = ModelCard.load(Path("run/card.json"))
-    card.labels[probs.argmax()]
+    probs = card.probabilities(outputs)
+    card.labels[probs[0].argmax()]
+
+Several cards may share one set of files and blend the heads otherwise; each is a model of its own, with its own digest.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from typing import Any, Self
 
 from ferflow.errors import ModelError
 from ferflow.files import whole_file
+from ferflow.models.card_checks import problem_of
+from ferflow.models.evaluate import softmax
+from ferflow.models.heads import BOTH_HEADS, SERVED_HEAD, Blend, FloatArray
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older ferflow could misread a newer card."""
-
-FILES = ("onnx", "onnx_float", "keras")
-"""What a card may list: the network that the CPU serves, the same in float32 where that one is int8, and the Keras
-weights both were made from."""
+READABLE = (1, FORMAT)
+"""1 knew networks of one head only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class ModelCard:
     """
 
     name: str
+    purpose: str = ""
+    """What to take this one for, where several are made of the same weights."""
     recipe: str
     """Which network of `cnn.RECIPES` the Keras weights fit; files hold no code."""
     labels: tuple[str, ...]
@@ -51,6 +57,8 @@ class ModelCard:
     input_size: int = 48
     """Side of the square crops it takes, pixels."""
     channels: int = 1
+    blend: Blend | None = None
+    """How the network's two heads become logits; None: it has one, whose logits are served as they are."""
     temperature: float = 1.0
     """Logits are divided by this before the softmax (Guo et al., 2017)."""
     prior: tuple[float, ...] = ()
@@ -77,7 +85,7 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         """Refuse what could not be used, with the reason."""
-        wrong = _wrong(self)
+        wrong = problem_of(self)
         if wrong:
             raise ModelError(
                 f"model card {self.name!r}: {wrong}. Restore the card that came with the weights."
@@ -94,15 +102,30 @@ class ModelCard:
         return "onnx_float" if self.is_int8 else "onnx"
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the network's outputs, each float32 (N, K)."""
+        return (SERVED_HEAD,) if self.blend is None else BOTH_HEADS
+
+    def logits(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
+        """Blend the outputs, float32 (N, K) by head, into the logits that are served."""
+        return outputs[SERVED_HEAD] if self.blend is None else self.blend(outputs)
+
+    def probabilities(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
+        """Turn outputs by head into probabilities, float32 (N, K), whose rows sum to 1."""
+        return softmax(self.logits(outputs), self.temperature)
+
+    @property
     def sha256(self) -> str:
-        """Digest of all that decides the probabilities: weights, labels, temperature. Hexadecimal."""
-        deciding = {
+        """Digest of all that decides the probabilities: weights, labels, blend, temperature. Hexadecimal."""
+        deciding: dict[str, Any] = {
             "recipe": self.recipe,
             "labels": self.labels,
             "input": [self.input_size, self.channels],
             "temperature": self.temperature,
             "files": {backend: file.sha256 for backend, file in sorted(self.files.items())},
         }
+        if self.blend is not None:  # left out, so that models of one head keep the digest they always had
+            deciding["blend"] = asdict(self.blend)
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def path(self, backend: str) -> Path:
@@ -177,8 +200,8 @@ def _arguments(table: Any) -> dict[str, Any]:
     """Turn a card's JSON into constructor arguments; TypeError, KeyError or ValueError where it is none."""
     if not isinstance(table, dict):
         raise ValueError("not a JSON object")
-    if table.get("format") != FORMAT:
-        raise ValueError(f"format {table.get('format')!r}, this ferflow reads {FORMAT}")
+    if table.get("format") not in READABLE:
+        raise ValueError(f"format {table.get('format')!r}, this ferflow reads up to {FORMAT}")
     known = {item.name for item in fields(ModelCard)} - {"folder"}
     unknown = table.keys() - known - {"format"}
     if unknown:
@@ -186,57 +209,8 @@ def _arguments(table: Any) -> dict[str, Any]:
     arguments = {name: table[name] for name in known & table.keys()}
     arguments["labels"] = tuple(table["labels"])
     arguments["prior"] = tuple(table.get("prior", ()))
+    if table.get("blend") is not None:
+        blend = Blend(**table["blend"])
+        arguments["blend"] = replace(blend, shift=tuple(blend.shift))
     arguments["files"] = {backend: WeightFile(**file) for backend, file in dict(table["files"]).items()}
     return arguments
-
-
-def _wrong(card: ModelCard) -> str | None:
-    """Return what is wrong with a card's values, or None."""
-    texts = (card.name, card.recipe, card.data, card.prior_note, card.selection, card.note, *card.labels)
-    counts = (card.input_size, card.channels, card.rows, card.leaks, card.seed)
-    checks = {
-        "names, labels and notes must be text": all(isinstance(text, str) for text in texts),
-        "sizes and counts must be whole numbers": all(type(count) is int for count in counts),
-        "labels must be two or more, all different": len(set(card.labels)) == len(card.labels) > 1,
-        "input_size must be 16 to 512 and channels 1 or 3": _within(card.input_size, 16, 512)
-        and card.channels in (1, 3),
-        "temperature must be a number above 0, at most 100": _within(card.temperature, 1e-3, 100),
-        "prior must be empty or hold a share per label, sum 1": _is_prior(card.prior, len(card.labels)),
-        "scores must be an object": isinstance(card.scores, Mapping),
-        f"files must name weights for some of {', '.join(FILES)}": bool(card.files)
-        and card.files.keys() <= set(FILES),
-        "onnx_float is the twin of an onnx file": not card.is_int8 or "onnx" in card.files,
-        "merged must name classes that are no labels, and the labels they count as": _is_merged(card),
-        "each file must be a plain file name with its sha256": all(map(_is_file, card.files.values())),
-    }
-    return next((complaint for complaint, holds in checks.items() if not holds), None)
-
-
-def _within(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-def _is_prior(prior: tuple[float, ...], classes: int) -> bool:
-    if not prior:
-        return True
-    return (
-        len(prior) == classes and all(_within(share, 0, 1) for share in prior) and abs(sum(prior) - 1) < 1e-3
-    )
-
-
-def _is_merged(card: ModelCard) -> bool:
-    return isinstance(card.merged, Mapping) and all(
-        isinstance(name, str) and name not in card.labels and label in card.labels
-        for name, label in card.merged.items()
-    )
-
-
-def _is_file(file: WeightFile) -> bool:
-    # A plain name: a card from elsewhere must not reach out of its own folder.
-    return (
-        isinstance(file.file, str)
-        and file.file not in ("", ".", "..")
-        and not set("/\\\0") & set(file.file)
-        and isinstance(file.sha256, str)
-        and len(file.sha256) == 64
-    )

@@ -1,34 +1,33 @@
-"""The networks, by recipe name: built, merged for serving, and brought back from a card.
+"""The networks, by recipe name: built, copied for serving, and brought back from a card.
 
 A card names its recipe; the recipe and a `.weights.h5` give back the network, so no file we
 read ever holds code:
 
     model = build("resnet-small")
-    model.load_weights("default.weights.h5")
+    model.load_weights("resnet-small.weights.h5")
     logits = model.predict_on_batch(crops)          # uint8 (N, 48, 48, 1) -> float32 (N, 7)
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.cards import ModelCard
+from ferflow.models.heads import BOTH_HEADS, LABEL_HEAD, SERVED_HEAD, VOTE_HEAD
 from ferflow.models.recipes import RECIPES
 from ferflow.models.trunks import Network, Trunk
 
-__all__ = ["RECIPES", "Network", "build", "load_served", "serve"]
+__all__ = [
+    "LABEL_HEAD", "RECIPES", "SERVED_HEAD", "VOTE_HEAD", "KerasModel", "Network", "build", "heads_of", "load_served",
+    "serve", "with_weights",
+]  # fmt: skip
 
-FloatArray = npt.NDArray[np.float32]
 KerasModel = Any
-
-SERVED_HEAD = "logits"
-LABEL_HEAD = "label_head"
-VOTE_HEAD = "vote_head"
 
 
 def build(recipe: str, network: Network | None = None) -> KerasModel:
@@ -46,9 +45,14 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     trunk = _trunk(recipe)
     image = keras.Input((network.input_size, network.input_size, 1), name="image", dtype="float32")
     x = trunk(image, network)
-    names = (LABEL_HEAD, VOTE_HEAD) if network.two_heads else (SERVED_HEAD,)
+    names = heads_of(network)
     heads = {name: keras.layers.Dense(network.classes, name=name, dtype="float32")(x) for name in names}
     return keras.Model(image, heads if network.two_heads else heads[SERVED_HEAD], name=recipe)
+
+
+def heads_of(network: Network) -> tuple[str, ...]:
+    """Names of a network's outputs."""
+    return BOTH_HEADS if network.two_heads else (SERVED_HEAD,)
 
 
 def serve(
@@ -56,36 +60,49 @@ def serve(
     recipe: str,
     network: Network,
     *,
-    label_share: float,
     shift: npt.ArrayLike = 0.0,
     input_size: int = 48,
 ) -> KerasModel:
-    """Copy a trained network into its one-headed form; two heads become one that blends their logits.
-
-    Both heads are linear in the same features, so `w * a + (1 - w) * b` is again one linear head, and so it is
-    after a shift of its logits.
+    """Copy a trained network into the form that is served: float32, one image size, its heads as they are.
 
     Args:
         trained: from `build(recipe, network)`.
         recipe: its recipe name.
         network: what it was built with.
-        label_share: weight w of the label head, 0..1; the vote head has the rest.
-        shift: (K,), added to the logits of each class.
+        shift: (K,), added to the logits of one head for good; those of two are blended by their card.
         input_size: side of the images it will be served, pixels.
     """
-    served = build(recipe, Network(classes=network.classes, input_size=input_size))
+    served = build(
+        recipe, Network(classes=network.classes, input_size=input_size, two_heads=network.two_heads)
+    )
     # By their order: Keras numbers the layers of its own applications anew in every network.
     for layer, source in zip(_trunk_layers(served), _trunk_layers(trained), strict=True):
         layer.set_weights(source.get_weights())
-    names_of_heads = (LABEL_HEAD, VOTE_HEAD) if network.two_heads else (SERVED_HEAD,) * 2
-    labels, votes = (trained.get_layer(name).get_weights() for name in names_of_heads)
-    kernel, bias = (label_share * a + (1 - label_share) * b for a, b in zip(labels, votes, strict=True))
-    served.get_layer(SERVED_HEAD).set_weights([kernel, bias + shift])
+    for head in heads_of(network):
+        kernel, bias = trained.get_layer(head).get_weights()
+        served.get_layer(head).set_weights([kernel, bias if network.two_heads else bias + shift])
     return served
 
 
+def with_weights(
+    recipe: str, weights: Sequence[npt.NDArray[Any]], *, classes: int
+) -> tuple[KerasModel, Network]:
+    """Build a recipe's network for serving, with one head or two, whichever these weights of it fit.
+
+    Raises:
+        ModelError: they fit neither.
+    """
+    for two_heads in (True, False):
+        network = Network(classes=classes, two_heads=two_heads)
+        model = build(recipe, network)
+        if [kept.shape for kept in model.get_weights()] == [kept.shape for kept in weights]:
+            model.set_weights(list(weights))
+            return model, network
+    raise ModelError(f"the weights do not fit recipe {recipe!r}.")
+
+
 def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
-    """Build the network a card names and fill it with its weights: (N, S, S, 1) to logits (N, K).
+    """Build the network a card names and fill it with its weights: (N, S, S, 1) to logits (N, K), by head if two.
 
     `compute` is the Keras dtype policy of its trunk.
 
@@ -94,7 +111,12 @@ def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
     """
     if card.recipe not in RECIPES:
         raise ModelError(f"{card.name}: this ferflow has no recipe {card.recipe!r}. Use a newer one.")
-    network = Network(classes=len(card.labels), input_size=card.input_size, compute=compute)
+    network = Network(
+        classes=len(card.labels),
+        input_size=card.input_size,
+        two_heads=card.blend is not None,
+        compute=compute,
+    )
     model = build(card.recipe, network)
     path = card.path("keras")
     try:
@@ -111,7 +133,7 @@ def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
 
 def _trunk_layers(model: KerasModel) -> list[Any]:
     """Layers with weights, heads apart."""
-    heads = (SERVED_HEAD, LABEL_HEAD, VOTE_HEAD)
+    heads = (SERVED_HEAD, *BOTH_HEADS)
     return [layer for layer in model.layers if layer.weights and layer.name not in heads]
 
 

@@ -1,6 +1,6 @@
 """Measure a classifier against labels: accuracy, per class, confusion and calibration.
 
-scores = measure(classifier, faces.images, faces.labels, card.labels)
+scores = evaluate(predict(classifier, faces.images), faces.labels, card.labels)
 scores.macro_recall, scores.table()
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -64,17 +64,18 @@ def evaluate(probs: FloatArray, labels: IntArray, names: tuple[str, ...]) -> Sco
     """Compare probabilities with labels.
 
     Args:
-        probs: float32 (N, K), rows sum to 1; N >= 1.
-        labels: (N,), 0..K-1.
+        probs: float32 (N, K), rows sum to 1.
+        labels: (N,), 0..K-1; rows labelled -1 are left out, one at least must be left.
         names: the K classes, in order.
 
     Raises:
         OptionsError: nothing to measure, or shapes do not fit.
     """
-    if probs.shape != (len(labels), len(names)) or not len(labels):
+    if probs.shape != (len(labels), len(names)) or not (labels >= 0).any():
         raise OptionsError(
-            f"cannot measure probs {probs.shape} against {len(labels)} labels of {len(names)} classes"
+            f"cannot measure probs {probs.shape} against {(labels >= 0).sum()} labels of {len(names)} classes"
         )
+    probs, labels = probs[labels >= 0], labels[labels >= 0]
     predicted = probs.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
@@ -115,26 +116,6 @@ def predict(
     """Classify images (N, S, S) in batches: float32 (N, K)."""
     starts = range(0, len(images), batch)
     return np.concatenate([classifier(images[start : start + batch, ..., None]) for start in starts])
-
-
-def measure(
-    classifier: Callable[[UInt8Array], FloatArray],
-    images: UInt8Array,
-    labels: IntArray,
-    names: tuple[str, ...],
-    *,
-    model: str | None = None,
-) -> Scores:
-    """Classify images (N, S, S) and compare with labels; rows labelled -1 are left out.
-
-    `classifier` takes uint8 (n, S, S, 1) and gives probabilities float32 (n, K).
-    """
-    keep = labels >= 0
-    images, labels = images[keep], labels[keep]
-    if not len(labels):
-        raise OptionsError("no labelled face to measure on")
-    probs, rate = timed(classifier, images)
-    return replace(evaluate(probs, labels, names), faces_per_second=rate, model=model)
 
 
 def timed(classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array) -> tuple[FloatArray, float]:

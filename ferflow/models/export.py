@@ -1,9 +1,9 @@
 """Write a served Keras network as ONNX: same arithmetic, batch norms folded into their convolutions.
 
-    to_onnx(model, Path("default.onnx"))
+    to_onnx(model, Path("resnet-wide.onnx"))
 
-Takes uint8 (N, S, S, 1) called "images", gives float32 (N, K) called "logits"; N is free. Temperature and
-softmax stay with the classifier, which has them from the card.
+Takes uint8 (N, S, S, 1) called "images", gives float32 (N, K) called "logits", or "label_head" and "vote_head" of a
+network with two heads; N is free. What becomes of them, up to the softmax, is for the card to say.
 
 The converter is our own because it is small: it knows the layers our recipes use and refuses all others.
 """
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ferflow.errors import ModelError
 from ferflow.files import whole_file
 from ferflow.models.cnn import KerasModel
+from ferflow.models.heads import by_head
 from ferflow.models.trunks import CONTRAST_FLOOR
 
 FloatArray = npt.NDArray[np.float32]
@@ -28,7 +29,7 @@ FloatArray = npt.NDArray[np.float32]
 OPSET, IR_VERSION = 17, 8
 """Old enough for every ONNX Runtime since 1.13, new enough for all we write."""
 
-INPUT, OUTPUT = "images", "logits"
+INPUT = "images"
 
 
 def to_onnx(model: KerasModel, path: Path) -> None:
@@ -65,12 +66,13 @@ class _Graph:
         from onnx import TensorProto, helper
 
         _, *size = self.model.input.shape
-        ends = (
-            helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", *size]),
-            helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", self.model.output.shape[-1]]),
-        )
-        self.node("Identity", [self.names[id(self.model.output)]], OUTPUT)
-        graph = helper.make_graph(self.nodes, self.model.name, ends[:1], ends[1:], self.weights)
+        outputs = []
+        for head, tensor in by_head(self.model.output).items():
+            self.node("Identity", [self.names[id(tensor)]], head)
+            shape = ["batch", tensor.shape[-1]]
+            outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, shape))
+        images = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", *size])
+        graph = helper.make_graph(self.nodes, self.model.name, [images], outputs, self.weights)
         opset = helper.make_opsetid("", OPSET)
         proto = helper.make_model(
             graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="ferflow"

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
-from ferflow.models.evaluate import FloatArray, softmax
+from ferflow.models.evaluate import FloatArray
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -54,7 +54,7 @@ class Insight:
         try:
             model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
             self._stages = _stage_tensors(model.graph)
-            self._head = _linear_head(model.graph)
+            self._head = _linear_head(model.graph, card)
             inner = [*self._stages, *([self._head.reads] if self._head else [])]
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(inner))
             settings = onnxruntime.SessionOptions()
@@ -69,8 +69,8 @@ class Insight:
         """Look at crops, uint8 (N, S, S, C)."""
         names = [output.name for output in self._session.get_outputs()]
         values = dict(zip(names, self._session.run(names, {"images": crops}), strict=True))
-        logits = values["logits"]
-        probs = softmax(logits, self.card.temperature)
+        outputs = {head: values[head] for head in self.card.heads}
+        logits, probs = self.card.logits(outputs), self.card.probabilities(outputs)
         head = self._head
         evidence = None if head is None else np.einsum("ndhw,dk->nkhw", values[head.reads], head.kernel)
         return [
@@ -117,12 +117,30 @@ def _sides(info: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in dims[2:]) if len(dims) == 4 else ()
 
 
-def _linear_head(graph: Any) -> _Head | None:
-    """The head, if the logits are one linear layer of globally averaged feature maps."""
+def _linear_head(graph: Any, card: ModelCard) -> _Head | None:
+    """The head as it is served, if the logits are one linear layer of globally averaged feature maps.
+
+    Two heads read the same maps, and their blend is one linear layer again.
+    """
+    heads = {name: _head_of(graph, name) for name in card.heads}
+    known = {name: head for name, head in heads.items() if head is not None}
+    first = next(iter(known.values()), None)
+    if first is None or len(known) < len(heads) or any(head.reads != first.reads for head in known.values()):
+        return None
+    if card.blend is None:
+        return first
+    kernels, biases = (
+        {name: getattr(head, part) for name, head in known.items()} for part in ("kernel", "bias")
+    )
+    return _Head(first.reads, card.blend.mixed(kernels), card.blend(biases))
+
+
+def _head_of(graph: Any, output: str) -> _Head | None:
+    """The linear layer behind one output."""
     from onnx import numpy_helper
 
     makers = {node.output[0]: node for node in graph.node}
-    chain, name = [], "logits"
+    chain, name = [], output
     for kind in ("Identity", "Gemm", "Flatten", "GlobalAveragePool"):
         node = makers.get(name)
         if node is None or node.op_type != kind:

@@ -1,10 +1,10 @@
 """An int8 twin of an exported network, calibrated on face crops.
 
-    to_int8(Path("default.float.onnx"), Path("default.onnx"), crops)
+    to_int8(Path("whole.onnx"), Path("resnet-wide.int8.onnx"), crops)
 
 Static QDQ quantisation by ONNX Runtime: weights as int8 with a scale per output channel, activations as uint8 with the
 range seen on the crops. Only convolutions are quantised, which is where the time goes: standardisation, sums,
-pooling and the linear head stay float32, and cost nothing to speak of.
+pooling and the linear heads stay float32, and cost nothing to speak of.
 """
 
 from __future__ import annotations

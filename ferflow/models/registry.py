@@ -1,11 +1,11 @@
 """Find a model by name or path, and refuse it unless its files are the ones its card was made for.
 
     card = resolve("default")               # shipped with ferflow
-    card = resolve("run")                   # a folder that `ferflow train` wrote
+    card = resolve("run")                   # a folder that `ferflow train` or `ferflow export` wrote
     card = resolve("run/card.json")
 
-A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names; exchanging those exchanges
-the model, and nothing else in the code knows of it.
+A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names, which it may share with others;
+exchanging those exchanges the model, and nothing else in the code knows of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def resolve(name_or_path: str | Path) -> ModelCard:
     """Return the card of a model whose files are there and unaltered.
 
     Args:
-        name_or_path: a shipped model's name, a card (.json), or a folder with `card.json` in it.
+        name_or_path: a shipped model's name, a card (.json), or a folder with `card.json` in it; a folder of several
+            presets stands for its `default.json`.
 
     Raises:
         ModelError: no such model, a malformed card, or a missing, damaged or exchanged file.
@@ -43,8 +44,9 @@ def _card_path(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, str) and name_or_path in available():
         return SHIPPED / f"{name_or_path}.json"
     path = Path(name_or_path)
-    if path.is_dir() and (path / CARD_FILE).is_file():
-        return path / CARD_FILE
+    for card in (path / CARD_FILE, path / f"{DEFAULT_MODEL}.json"):
+        if card.is_file():
+            return card
     if path.suffix == ".json" and path.is_file():
         return path
     raise ModelError(

@@ -1,14 +1,15 @@
-"""From a trained model to the folder that can be shipped: Keras weights, float ONNX, int8 ONNX and their card.
+"""From a trained model to the folder that can be shipped: Keras weights, float ONNX, int8 ONNX and their cards.
 
     release(resolve("run"), Path("release"), load(Path("fer2013.npz")))
 
 All is made anew from the Keras weights, and the float network is held against them before anything is written. int8
-needs face crops to see the ranges of its activations: training rows, never those it is measured on.
+needs face crops to see the ranges of its activations: training rows, never those it is measured on. A run with two
+heads becomes one set of files and a card per preset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.errors import ModelError
+from ferflow.errors import ModelError, OptionsError
 from ferflow.models import cnn
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.dataset import Split, split
-from ferflow.models.evaluate import FloatArray, softmax
 from ferflow.models.export import to_onnx
-from ferflow.models.finish import onnx_probs, score
+from ferflow.models.finish import onnx_outputs, score
 from ferflow.models.half import halved, rounded, save_compact
+from ferflow.models.heads import ByHead
 from ferflow.models.labelled import Faces
+from ferflow.models.presets import PRESETS, Preset, preset_card
 from ferflow.models.quantise import CALIBRATION_CROPS, to_int8
 from ferflow.models.registry import CARD_FILE
+from ferflow.models.runs import read_run
+from ferflow.models.targets import logits
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -37,48 +41,91 @@ INT8_LEAST_AGREEMENT = 0.95
 """Share of crops with the same first label; below it something is wrong with the ranges."""
 
 
-def release(card: ModelCard, out: Path, faces: Faces | None) -> ModelCard:
-    """Write `NAME.weights.h5`, `NAME.onnx`, with faces `NAME.int8.onnx` too, and `card.json` into `out`.
+def release(
+    card: ModelCard, out: Path, faces: Faces | None, presets: Sequence[Preset] | None = None
+) -> list[ModelCard]:
+    """Write `RECIPE.weights.h5`, `RECIPE.onnx`, with faces `RECIPE.int8.onnx` too, and the cards into `out`.
+
+    A finished run with two heads, given faces, gets a card per preset, `PRESET.json`, or `card.json` if there is one
+    preset only. Everything else gets its own card anew, `card.json`.
 
     Args:
-        card: a model with Keras weights.
+        card: of a run, or a model with Keras weights.
         out: another folder than the card's.
         faces: to calibrate int8 on (Training rows) and to measure on (PublicTest rows), parted by `dataset.split`
             with the card's seed; None writes the float network only and keeps the card's scores.
+        presets: what to make of two heads in place of `PRESETS`.
 
     Raises:
         ModelError: no Keras weights, or what was written does not answer as they do.
-        OptionsError: the faces do not hold both kinds of rows.
+        OptionsError: the faces do not hold both kinds of rows, or are not those that the run learnt from; or
+            presets are given where there are no two heads to blend.
     """
-    model = rounded(cnn.load_served(card))
     parts = None if faces is None else split(faces, card.seed)
+    model, cards = _made(card, parts, presets)
     out.mkdir(parents=True, exist_ok=True)
-    files = {"onnx": f"{card.name}.onnx", "keras": f"{card.name}.weights.h5"}
+    files = _write(model, cards[0], out, parts)
+    cards = [replace(made, files=files, folder=out) for made in cards]
+    _agree(cards, model, _crops(parts, card))
+    if parts is not None:
+        cards = _scored(cards, parts.selection)
+    for made in cards:
+        made.save(out / card_file(made, cards))
+    return cards
+
+
+def card_file(card: ModelCard, cards: Sequence[ModelCard]) -> str:
+    """Under which name a card of a release stands: its own, if there are others."""
+    return CARD_FILE if len(cards) == 1 else f"{card.name}.json"
+
+
+def cards_in(folder: Path) -> list[Path]:
+    """Cards of an earlier release that a new one in this folder would replace."""
+    names = [CARD_FILE, *(f"{preset.name}.json" for preset in PRESETS)]
+    return [folder / name for name in names if (folder / name).exists()]
+
+
+def _made(
+    card: ModelCard, parts: Split | None, presets: Sequence[Preset] | None
+) -> tuple[cnn.KerasModel, list[ModelCard]]:
+    """The network to write, rounded, and its cards, files and scores still to come."""
+    run = None if parts is None else read_run(card)
+    if parts is not None and run is not None and run.network.two_heads:
+        model = rounded(run.model)
+        answers = logits(model, parts.selection.images)
+        return model, [preset_card(preset, run, parts, answers) for preset in presets or PRESETS]
+    if presets is not None:
+        raise OptionsError(
+            f"{card.name}: a blend can be chosen of a finished run with two heads, by the data it learnt from. "
+            "Give the run's folder and --data."
+        )
+    return rounded(cnn.load_served(card)), [card]
+
+
+def _write(
+    model: cnn.KerasModel, card: ModelCard, out: Path, parts: Split | None
+) -> Mapping[str, WeightFile]:
+    """Write the network in all its forms, and return the files by what reads them."""
+    files = {"onnx": f"{card.recipe}.onnx", "keras": f"{card.recipe}.weights.h5"}
     save_compact(model, out / files["keras"])
-    whole = out / f"{card.name}.whole.onnx"
-    to_onnx(model, whole)
-    crops = _crops(parts, card)
-    expected = softmax(np.asarray(model.predict_on_batch(crops.astype(np.float32))), card.temperature)
-    if parts is not None:
-        files = {"onnx": f"{card.name}.int8.onnx", "onnx_float": files["onnx"], "keras": files["keras"]}
-        to_int8(whole, out / files["onnx"], _calibration(parts, card.seed))
-    halved(whole, out / (files["onnx_float"] if parts is not None else files["onnx"]))
-    whole.unlink()
-    named = {kind: WeightFile(file, sha256_of(out / file)) for kind, file in files.items()}
-    released = replace(card, files=named, folder=out)
-    _agree(released, crops, expected)
-    if parts is not None:
-        released = replace(released, scores=_scores(released, parts.selection))
-    released.save(out / CARD_FILE)
-    return released
+    whole = out / f"{card.recipe}.whole.onnx"
+    try:
+        to_onnx(model, whole)
+        if parts is not None:
+            files = {"onnx": f"{card.recipe}.int8.onnx", "onnx_float": files["onnx"], "keras": files["keras"]}
+            to_int8(whole, out / files["onnx"], _calibration(parts, card.seed))
+        halved(whole, out / files.get("onnx_float", files["onnx"]))
+    finally:
+        whole.unlink(missing_ok=True)
+    return {kind: WeightFile(file, sha256_of(out / file)) for kind, file in files.items()}
 
 
 def _crops(parts: Split | None, card: ModelCard) -> UInt8Array:
-    """Return crops to compare networks on: faces, or noise where there are none."""
+    """Return crops (N, S, S) to compare networks on: faces, or noise where there are none."""
     if parts is None:
-        shape = (CHECKED_CROPS, card.input_size, card.input_size, card.channels)
+        shape = (CHECKED_CROPS, card.input_size, card.input_size)
         return np.random.default_rng(card.seed).integers(0, 256, shape, dtype=np.uint8)
-    return parts.training.images[-CHECKED_CROPS:, ..., None]
+    return parts.training.images[-CHECKED_CROPS:]
 
 
 def _calibration(parts: Split, seed: int) -> UInt8Array:
@@ -87,26 +134,37 @@ def _calibration(parts: Split, seed: int) -> UInt8Array:
     return parts.training.images[rows[:CALIBRATION_CROPS], ..., None]
 
 
-def _agree(card: ModelCard, crops: UInt8Array, expected: FloatArray) -> None:
-    """Hold what was written against the Keras weights' answers (N, K) to crops (N, S, S, C)."""
-    found = onnx_probs(card, card.float_file)(crops)
-    worst = float(np.abs(found - expected).max())
-    if not worst <= FLOAT_TOLERANCE:
-        raise ModelError(f"{card.name}: the ONNX network differs from the Keras weights by {worst:.2g}.")
-    if card.is_int8:
-        found = onnx_probs(card)(crops)
-        same = float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())
-        if not same >= INT8_LEAST_AGREEMENT:
+def _agree(cards: Sequence[ModelCard], model: cnn.KerasModel, crops: UInt8Array) -> None:
+    """Hold what was written against the Keras weights' answers to crops (N, S, S), as each card blends them."""
+    expected, found = logits(model, crops), _outputs(cards[0], crops)
+    for card in cards:
+        wanted = card.probabilities(expected)
+        worst = float(np.abs(card.probabilities(found[card.float_file]) - wanted).max())
+        if not worst <= FLOAT_TOLERANCE:
+            raise ModelError(f"{card.name}: the ONNX network differs from the Keras weights by {worst:.2g}.")
+        given = card.probabilities(found["onnx"])
+        same = float((given.argmax(axis=1) == wanted.argmax(axis=1)).mean())
+        if card.is_int8 and not same >= INT8_LEAST_AGREEMENT:
             raise ModelError(
                 f"{card.name}: int8 gives another label for {1 - same:.0%} of the crops it was checked on. "
                 "Calibrate it on faces like those it will see."
             )
 
 
-def _scores(card: ModelCard, faces: Faces) -> Mapping[str, Any]:
-    """Scores of the int8 network, and what the float one reaches on the same rows."""
+def _outputs(card: ModelCard, images: UInt8Array) -> dict[str, ByHead]:
+    """What each ONNX file of a card answers to images (N, S, S)."""
+    return {kind: onnx_outputs(card, images, kind) for kind in {"onnx": 0, card.float_file: 0}}
+
+
+def _scored(cards: Sequence[ModelCard], faces: Faces) -> list[ModelCard]:
+    """Add scores of the int8 network, and what the float one reaches on the same rows."""
+    outputs = _outputs(cards[0], faces.images)
+    return [replace(card, scores=_scores(card, outputs, faces)) for card in cards]
+
+
+def _scores(card: ModelCard, outputs: Mapping[str, ByHead], faces: Faces) -> Mapping[str, Any]:
     kept = ("accuracy", "macro_recall", "ece")
-    of_float = score(card, faces, card.float_file)
-    return score(card, faces) | {
+    of_float = score(card, outputs[card.float_file], faces)
+    return score(card, outputs["onnx"], faces) | {
         "float": {kind: {key: scores[key] for key in kept} for kind, scores in of_float.items()}
     }

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ferflow.models import cnn
 from ferflow.models.augment import Draw, augment
+from ferflow.models.heads import ByHead, FloatArray, by_head
 from ferflow.models.labelled import SEVEN, Classes, Faces, IntArray, UInt8Array, majority, vote_counts
 from ferflow.models.options import TrainOptions
 
-FloatArray = npt.NDArray[np.float32]
-ByHead = dict[str, FloatArray]
 Batch = tuple[FloatArray, ByHead | FloatArray, ByHead | FloatArray | None]
 """Images (n, S, S, 1), targets (n, K) and sample weights (n,) or None; the latter two by head if there are two."""
 
@@ -134,7 +132,7 @@ def logits(model: cnn.KerasModel, images: UInt8Array) -> ByHead:
         answer = model.predict_on_batch(
             images[start : start + EVALUATION_BATCH, ..., None].astype(np.float32)
         )
-        for name, part in (answer if isinstance(answer, dict) else {cnn.SERVED_HEAD: answer}).items():
+        for name, part in by_head(answer).items():
             parts.setdefault(name, []).append(np.asarray(part, np.float32))
     return {name: np.concatenate(part) for name, part in parts.items()}
 

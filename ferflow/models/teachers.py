@@ -16,8 +16,9 @@ import numpy as np
 from ferflow.errors import OptionsError
 from ferflow.models import cnn, state
 from ferflow.models.evaluate import softmax
+from ferflow.models.heads import ByHead
 from ferflow.models.labelled import Classes, UInt8Array
-from ferflow.models.targets import ByHead, logits
+from ferflow.models.targets import logits
 
 
 def ask(folders: Sequence[Path], images: UInt8Array, classes: Classes) -> ByHead:
@@ -29,15 +30,14 @@ def ask(folders: Sequence[Path], images: UInt8Array, classes: Classes) -> ByHead
         classes: what they must tell apart.
 
     Returns:
-        Probabilities, float32 (N, K), by head that all of them have.
+        Probabilities, float32 (N, K), by head: that of labels, and that of votes where all have one.
 
     Raises:
-        OptionsError: a folder holds no run, one of other classes, or runs that share no head.
+        OptionsError: a folder holds no run, or one of other classes.
+        ModelError: its weights do not fit its recipe.
     """
     told = [_answers(folder, images, classes) for folder in folders]
     shared = set.intersection(*(set(answers) for answers in told))
-    if not shared:
-        raise OptionsError("the teachers have no head in common; give runs that all learnt votes, or none")
     return {head: np.mean([answers[head] for answers in told], axis=0, dtype=np.float32) for head in shared}
 
 
@@ -63,11 +63,5 @@ def _network(folder: Path, classes: Classes) -> cnn.KerasModel:
     stored = facts["options"]
     if Classes.without(stored.get("merge", {})) != classes:
         raise OptionsError(f"{folder.name}: tells other classes apart; a teacher must have the same")
-    for two_heads in (True, False):
-        model = cnn.build(
-            stored["recipe"], cnn.Network(classes=len(classes), input_size=None, two_heads=two_heads)
-        )
-        if [w.shape for w in model.get_weights()] == [w.shape for w in groups["best"]]:
-            model.set_weights(groups["best"])
-            return model
-    raise OptionsError(f"{folder.name}: its weights do not fit recipe {stored['recipe']!r}")
+    model, _ = cnn.with_weights(stored["recipe"], groups["best"], classes=len(classes))
+    return model

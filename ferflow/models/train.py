@@ -7,7 +7,7 @@ epoch) and `history.json`; at the end `card.json`, `.weights.h5` and `.onnx`. Al
 drawn from (seed, epoch, row), so nothing else need be kept to resume exactly.
 
 Where the data carries FER+ votes, two linear heads learn from the same features: one the hard label, one
-the votes. Afterwards they become one head that blends their logits (`cnn.serve`).
+the votes. Both stay in the files; the card says how their logits are blended (`heads.Blend`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""Presets: several models made of one trained network with two heads, and what each is for.
+
+FER2013's labels and the votes of FER+ disagree on a third of the faces, and no blend of the heads serves both at their
+best. A preset says how the heads are blended; its card carries the numbers, and all cards name the same weight files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ferflow.errors import OptionsError
+from ferflow.models.blends import best_blend, fit_temperature, selected_on
+from ferflow.models.cards import ModelCard
+from ferflow.models.dataset import Split
+from ferflow.models.finish import truths
+from ferflow.models.heads import FloatArray
+from ferflow.models.labelled import as_classes
+from ferflow.models.runs import Run
+
+BY_LABELS, BY_MAJORITY = "labels", "ferplus_majority"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How the heads of a run become a model."""
+
+    name: str
+    """Of the model, as in `--model NAME`."""
+    share: float | None
+    """Of the label head, 0..1; the vote head has the rest. None: chosen on the selection split."""
+    tau: float | None
+    """Power of the learnt class prior that is divided out, 0..1. None: chosen on the selection split."""
+    temperature_by: str = BY_LABELS
+    """Which labels of the selection split the probabilities are calibrated on."""
+    purpose: str = ""
+
+
+PRESETS = (
+    Preset(
+        name="default",
+        share=0.6,
+        tau=0.5,
+        purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
+    ),
+    Preset(
+        name="fer2013",
+        share=1.0,
+        tau=0.25,
+        purpose="comparison with what is published on FER2013: agrees best with its own labels",
+    ),
+    Preset(
+        name="ferplus",
+        share=0.0,
+        tau=0.5,
+        temperature_by=BY_MAJORITY,
+        purpose="what most people would call an expression: agrees best with the majority of FER+ annotators",
+    ),
+)
+"""What is made of the default network when it is exported."""
+
+
+def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, FloatArray]) -> ModelCard:
+    """Make a preset's card; its files and scores are still those of the run.
+
+    Args:
+        preset: which.
+        run: a finished run with two heads.
+        parts: what it was trained and selected on: they give the prior and the temperature.
+        answers: logits (N, K) by head to the selection split.
+
+    Raises:
+        OptionsError: the data is not what the run learnt from.
+    """
+    _must_be_data_of(run, parts)
+    told = replace(run.options, label_share=preset.share, prior_tau=preset.tau)
+    chosen = best_blend(answers, parts, told)
+    truth = as_classes(truths(parts.selection)[preset.temperature_by], run.card.labels, run.card.merged)
+    by = (
+        f"{(truth >= 0).sum()} rows by FER+ majority"
+        if preset.temperature_by == BY_MAJORITY
+        else "the labels"
+    )
+    return replace(
+        run.card,
+        name=preset.name,
+        purpose=preset.purpose,
+        blend=chosen.blend,
+        temperature=fit_temperature(chosen(answers), truth),
+        prior=chosen.prior,
+        prior_note=chosen.note(run.options, two_heads=True),
+        selection=selected_on(parts.selection, f"best of {run.epochs} epochs", f"temperature on {by}"),
+    )
+
+
+def own_preset(card: ModelCard, *, share: float | None, tau: float | None) -> Sequence[Preset]:
+    """A blend of somebody's own in place of the presets; what is None is chosen on the selection split."""
+    return (Preset(name=card.name, share=share, tau=tau),)
+
+
+def _must_be_data_of(run: Run, parts: Split) -> None:
+    if parts.training.votes is None or len(parts.training) != run.card.rows:
+        raise OptionsError(
+            f"{run.card.name} learnt from {run.card.data}, {run.card.rows} rows with votes; its presets need the same "
+            f"for their prior, and this has {len(parts.training)} training rows."
+        )

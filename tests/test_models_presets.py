@@ -1,0 +1,265 @@
+"""Presets: several models of one set of files. Their answers are blends made by hand, and nothing mixes them up."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+from ferflow.classify import KerasClassifier, OnnxClassifier
+from ferflow.errors import ModelError, OptionsError, RecordsError
+from ferflow.jobs.run import run
+from ferflow.models import registry, release
+from ferflow.models.dataset import load
+from ferflow.models.evaluate import evaluate
+from ferflow.models.labelled import FERPLUS_COLUMNS, Faces, majority
+from ferflow.models.presets import Preset
+from ferflow.options import AnalyzeOptions
+from tests.conftest import real_data
+from tests.test_classify import crops
+from tests.test_models_train import OPTIONS
+from tests.test_models_train import faces as drawn_faces
+
+SHARES = {"default": 0.6, "fer2013": 1.0, "ferplus": 0.0}
+TAUS = {"default": 0.5, "fer2013": 0.25, "ferplus": 0.5}
+
+
+def by_hand(path, images, share, shift, temperature):
+    """Probabilities of a network with two heads, worked out from its bare outputs."""
+    session = onnxruntime.InferenceSession(str(path))
+    labels, votes = session.run(["label_head", "vote_head"], {"images": images})
+    logits = share * labels.astype(float) + (1 - share) * votes.astype(float) + np.array(shift)
+    powers = np.exp(logits / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(params=SHARES)
+def card(request):
+    return registry.resolve(request.param)
+
+
+def test_the_shipped_presets_share_one_set_of_files_and_are_models_of_their_own():
+    cards = [registry.resolve(name) for name in registry.available()]
+    assert {card.name for card in cards} == set(SHARES)
+    assert all(card.files == cards[0].files for card in cards)
+    assert len({card.sha256 for card in cards}) == len(cards)
+    assert all(card.purpose for card in cards)
+    named = {file.file for file in cards[0].files.values()} | {f"{card.name}.json" for card in cards}
+    assert {path.name for path in registry.SHIPPED.iterdir()} == named
+
+
+@pytest.mark.parametrize("weights", ["onnx", "onnx_float"])
+def test_a_presets_answers_are_the_blend_of_both_heads(card, weights):
+    images, table = crops(40), json.loads((registry.SHIPPED / f"{card.name}.json").read_text())
+    blend = table["blend"]
+    assert blend["share"] == SHARES[card.name]
+    expected = by_hand(card.path(weights), images, **blend, temperature=table["temperature"])
+    assert OnnxClassifier(card, weights=weights)(images) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_shift_of_a_preset_divides_as_much_of_the_prior_out_as_its_card_says(card):
+    # What is left of the learnt prior is its power 1 - tau, the shift its power -tau.
+    left, tau = np.log(card.prior), TAUS[card.name]
+    shift = np.array(card.blend.shift)
+    assert shift - shift.mean() == pytest.approx(-tau / (1 - tau) * (left - left.mean()), abs=1e-3)
+
+
+def test_keras_answers_as_the_float_network_does(card):
+    pytest.importorskip("tensorflow", reason="needs ferflow[train]")
+    images = crops(30)
+    assert KerasClassifier(card)(images) == pytest.approx(
+        OnnxClassifier(card, weights="onnx_float")(images), abs=1e-3
+    )
+
+
+def test_a_card_that_forgets_one_of_the_heads_is_refused(card):
+    with pytest.raises(ModelError, match="label_head, vote_head, but its card wants logits"):
+        OnnxClassifier(replace(card, blend=None))
+
+
+def test_a_shared_file_that_was_tampered_with_is_refused_by_every_preset(tmp_path, monkeypatch):
+    shipped = tmp_path / "weights"
+    shutil.copytree(registry.SHIPPED, shipped)
+    monkeypatch.setattr(registry, "SHIPPED", shipped)
+    path = registry.resolve("default").path("onnx")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    for name in SHARES:
+        with pytest.raises(ModelError, match="damaged or was exchanged"):
+            registry.resolve(name)
+
+
+def test_an_output_folder_of_one_preset_refuses_another(tmp_path, face_video):
+    out = tmp_path / "out"
+    run([face_video], out, AnalyzeOptions(model="default", every=10), pages=False)
+    (before,) = (out / "faces").iterdir()
+    content = before.read_bytes()
+    with pytest.raises(RecordsError, match="another model"):
+        run([face_video], out, AnalyzeOptions(model="ferplus", every=10), pages=False)
+    assert before.read_bytes() == content
+    (video,) = run([face_video], out, AnalyzeOptions(model="default", every=10), pages=False).videos
+    assert video.status == "skipped"
+
+
+@pytest.fixture(scope="module")
+def public_test():
+    """PublicTest, read from the test data's own sheet, and both heads' answers to it."""
+    folder = real_data() / "fer2013"
+    if not folder.is_dir():
+        pytest.skip("no FER2013 in the folder of test data")
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = [row for row in csv.reader(file) if row[1] == "PublicTest"]
+    sheet = cv2.imread(str(folder / "public_test.webp"), cv2.IMREAD_GRAYSCALE)
+    tiles = sheet.reshape(sheet.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48)
+    votes = np.array([row[3:13] for row in rows]).astype(np.uint8)
+    faces = Faces(images=tiles[: len(rows)], labels=np.array([int(row[2]) for row in rows]), votes=votes)
+    session = onnxruntime.InferenceSession(str(registry.resolve("default").path("onnx")))
+    heads = ["label_head", "vote_head"]
+    answers = [session.run(heads, {"images": part[..., None]}) for part in np.array_split(faces.images, 56)]
+    return faces, {head: np.concatenate([answer[k] for answer in answers]) for k, head in enumerate(heads)}
+
+
+def test_the_cards_scores_are_those_that_evaluate_gives(card, public_test):
+    faces, outputs = public_test
+    probs = card.probabilities(outputs)
+    assert OnnxClassifier(card)(faces.images[:64, ..., None]) == pytest.approx(probs[:64], abs=1e-5)
+    for kind, truth in (("labels", faces.labels), ("ferplus_majority", majority(faces.votes))):
+        scores = evaluate(probs, truth, card.labels)
+        stated = card.scores[kind]
+        assert scores.n == stated["n"]
+        # Another processor may round an int8 sum the other way and tip a face or two.
+        for name in ("accuracy", "macro_recall", "ece"):
+            assert getattr(scores, name) == pytest.approx(stated[name], abs=2e-3)
+
+
+# From a run of one's own to its presets.
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    images, labels, votes = drawn_faces(400, seed=2)
+    path = tmp_path_factory.mktemp("data") / "faces.npz"
+    usage = np.array(["Training"] * 330 + ["PublicTest"] * 70)
+    np.savez(path, images=images, labels=labels, ferplus=votes, usage=usage)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    pytest.importorskip("keras")
+    from ferflow.models.train import train
+
+    out = tmp_path_factory.mktemp("run")
+    learnt = replace(OPTIONS, epochs=8, batch_size=32, learning_rate=0.05, image_sizes=((1.0, 48),))
+    train(data, out, replace(learnt, label_share=0.3, prior_tau=0.0))
+    return out
+
+
+@pytest.fixture(scope="module")
+def presets(trained, data, tmp_path_factory):
+    """Made of a run whose card is of an older ferflow, which merged the heads."""
+    old = tmp_path_factory.mktemp("old")
+    shutil.copytree(trained, old, dirs_exist_ok=True)
+    table = json.loads((old / "card.json").read_text()) | {"format": 1}
+    del table["blend"], table["purpose"]
+    (old / "card.json").write_text(json.dumps(table))
+    return release.release(registry.resolve(old), tmp_path_factory.mktemp("presets"), load(data))
+
+
+def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
+    out = presets[0].folder
+    assert sorted(path.name for path in out.iterdir()) == [
+        "default.json", "fer2013.json", "ferplus.json",
+        "resnet-tiny.int8.onnx", "resnet-tiny.onnx", "resnet-tiny.weights.h5",
+    ]  # fmt: skip
+    for card in presets:
+        assert registry.resolve(out / f"{card.name}.json") == card
+        assert (card.data, card.rows, card.recipe) == ("faces.npz", 330, "resnet-tiny")
+        assert set(card.scores) == {"labels", "ferplus_majority", "float"}
+    assert registry.resolve(out).name == "default"
+    assert "FER+ majority" in presets[2].selection
+    assert "FER+ majority" not in presets[0].selection + presets[1].selection
+
+
+def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, data):
+    run_card = registry.resolve(trained)
+    assert "blend of heads" not in run_card.selection  # it was told, not chosen
+    images = load(data).images[:60, ..., None]
+    mine = OnnxClassifier(replace(run_card, temperature=1.0))(images)
+    expected = by_hand(presets[0].path("onnx_float"), images, 0.3, (0.0,) * 7, 1.0)
+    assert mine == pytest.approx(expected, abs=2e-3)  # weights of a release are rounded to half precision
+
+
+def test_the_prior_of_a_preset_is_that_of_its_training_data(presets, data):
+    faces = load(data)
+    training = faces.usage == "Training"
+    votes = faces.votes[training][:, list(FERPLUS_COLUMNS)] / 10
+    least = 1e-3
+    voted = np.maximum(votes.mean(axis=0), least)
+    shown = np.maximum(np.bincount(faces.labels[training], minlength=7) / training.sum(), least)
+    for card in presets:
+        share, tau = SHARES[card.name], TAUS[card.name]
+        learnt = shown**share * voted ** (1 - share)
+        learnt /= learnt.sum()
+        assert card.blend.share == share
+        assert card.blend.shift == pytest.approx(-tau * np.log(learnt), abs=1e-4)
+        assert card.prior == pytest.approx(learnt ** (1 - tau) / (learnt ** (1 - tau)).sum(), abs=1e-4)
+
+
+def test_temperatures_are_fitted_to_the_labels_a_preset_stands_for(presets, data):
+    faces = load(data)
+    rows = faces.usage == "PublicTest"
+    voted = np.where(faces.votes[rows][:, 1] > faces.votes[rows][:, 3], 3, 4)
+    truths = {"default": faces.labels[rows], "fer2013": faces.labels[rows], "ferplus": voted}
+    for card in presets:
+        images, truth = faces.images[rows][..., None], truths[card.name]
+
+        def loss(temperature, card=card, images=images, truth=truth):
+            probs = by_hand(card.path("onnx_float"), images, card.blend.share, card.blend.shift, temperature)
+            return -np.log(np.maximum(probs[np.arange(len(truth)), truth], 1e-12)).mean()
+
+        least = loss(card.temperature)
+        for other in (0.8, 1.25):
+            assert least <= loss(np.clip(card.temperature * other, 0.2, 5.0)) + 1e-6
+
+
+def test_a_blend_of_ones_own_becomes_the_only_card(trained, data, tmp_path):
+    own = Preset(name="own", share=0.2, tau=0.0)
+    (card,) = release.release(registry.resolve(trained), tmp_path, load(data), [own])
+    assert registry.resolve(tmp_path) == card
+    assert (card.blend.share, card.blend.shift) == (0.2, (0.0,) * 7)
+    again, data_again = registry.resolve(tmp_path), load(data)
+    with pytest.raises(OptionsError, match="finished run"):  # a release keeps no state of a run
+        release.release(again, tmp_path / "again", data_again, [own])
+    (copied,) = release.release(again, tmp_path / "again", data_again)
+    assert copied.blend == card.blend
+    assert copied.scores == card.scores
+
+
+def test_other_data_than_the_run_learnt_from_is_refused(trained, data, tmp_path):
+    faces = load(data)
+    fewer = faces.where(np.arange(400) != 5)
+    for other in (fewer, replace(faces, votes=None)):
+        with pytest.raises(OptionsError, match="330 rows with votes"):
+            release.release(registry.resolve(trained), tmp_path / "out", other)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_replaces_a_release_and_its_cards(trained, data, tmp_path, capsys):
+    from ferflow.cli.export import export
+
+    export(str(trained), tmp_path, data=data, label_share=0.5, tau=0.0)
+    assert (tmp_path / "card.json").exists()
+    assert capsys.readouterr().out.count("Card: ") == 1
+    with pytest.raises(OptionsError, match="--overwrite"):
+        export(str(trained), tmp_path, data=data)
+    export(str(trained), tmp_path, data=data, overwrite=True)
+    told = capsys.readouterr().out
+    assert told.count("Card: ") == 3
+    assert "majority" in told
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == sorted(SHARES)
