@@ -74,7 +74,8 @@ def check_flat(watch: Watch) -> None:
     assert late <= 1.05 * early, watch.told()
     for values in (watch.threads, watch.files):
         early, late = watch.early_and_late(values)
-        assert late <= early, watch.told()
+        # One that happens to be under way when it is looked at; a leak would be one for each video, or for each event.
+        assert late <= early + 1, watch.told()
 
 
 @pytest.mark.slow
