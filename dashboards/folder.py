@@ -67,6 +67,8 @@ class Entry:
         """Its mean over the bins in which it is known; NaN if never, or without results."""
         if self.video is None:
             return float("nan")
+        if name not in self.whole.column_names:  # a label that another video's model has
+            return float("nan")
         values = self.curve(name)
         known = values[np.isfinite(values)]
         return float(known.mean()) if len(known) else float("nan")
@@ -97,6 +99,11 @@ class Folder:
     def finished(self) -> list[Entry]:
         """Videos with results."""
         return [entry for entry in self.entries if entry.video is not None]
+
+    @property
+    def ranked(self) -> list[Entry]:
+        """Those by their mean engagement (or what stands in for it), the highest first; unknown ones last."""
+        return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
 
     @property
     def broken(self) -> list[Entry]:

@@ -202,7 +202,10 @@ def _film(session: Session) -> Section:
     film = session.film
     return {
         "film": {
-            "url": film.url, "first_s": film.first_s, "problem": shown(film.problem), "coding": shown(film.coding),
+            "url": film.url,
+            "first_s": film.first_s,
+            "problem": shown(film.problem),
+            "coding": shown(film.coding),
         },
         "people_there": bool(session.people),
     }
@@ -210,7 +213,7 @@ def _film(session: Session) -> Section:
 
 def _peaks(session: Session) -> Section:
     colours = palette.colours(session.labels)
-    measure = session.peaks[0].curve.capitalize() if session.peaks else "Engagement"
+    measure = session.lead.capitalize()
     smooth = f"on the curve averaged over {SMOOTHING_SECONDS:g} s"
     hint = f"Moments worth watching: where {measure.lower()} stands out from what is around it, {smooth}."
     if session.peaks and not session.pose_known:

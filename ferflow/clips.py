@@ -64,7 +64,7 @@ def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
 
 
 def first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
-    """When a video's first frame is shown by its file's own clock, from FRAMES: the first analysed may be a later one."""
+    """When a video's first frame is shown by its file's own clock, from FRAMES: the first in it may be a later one."""
     row = frames.select(["pts", "time_s"]).slice(0, 1).to_pylist()[0]
     return int(row["pts"]) * Fraction(footer["source"]["time_base"]) - Fraction(row["time_s"])
 

@@ -150,8 +150,8 @@ def _person_rows(
 
 def _frames(made: Made, index: np.ndarray, time_s: np.ndarray, row: np.ndarray) -> pa.Table:
     return pa.table(
-        {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": made.first_pts + index * 512, "time_s": time_s,
-         "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
+        {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": made.first_pts + index * 512,
+         "time_s": time_s, "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
          "is_cut": np.zeros(len(index), dtype=bool)}
     ).cast(FRAMES)  # fmt: skip
 

@@ -11,7 +11,8 @@ import pytest
 from scipy.signal import find_peaks
 
 from ferflow.dashboards import write_session_report
-from tests.made_records import LABELS, Made, write_session
+from tests.made_records import Made, write_session
+from tests.read_page import PROBS, card, clock, mix, share, signed, table, text, two
 
 MARKERS = (
     (5.0, None, "clap", ""), (21.0, None, "clap", ""), (42.5, None, "clap", ""), (70.0, None, "clap", ""),
@@ -21,7 +22,6 @@ MADE = Made(
     seconds=120, people=4, untracked=0.02, away=((40, 46),), holes=((90, 93),), small=((60, 66),), markers=MARKERS,
     seed=5,
 )  # fmt: skip
-PROBS = [f"prob_{label}" for label in LABELS]
 
 
 class Page:
@@ -50,18 +50,10 @@ class Page:
         self.tracked = faces
 
     def card(self, label: str) -> tuple[str, str]:
-        found = re.search(
-            rf'"label">{label}</div><div class="value">(.*?)</div><div class="note">(.*?)</div>', self.html
-        )
-        return text(found[1]), text(found[2])
+        return card(self.html, label)
 
     def table(self, name: str) -> list[list[str]]:
-        """Cells of a section's table."""
-        body = re.search(
-            rf'<section[^>]*aria-labelledby="{name}-title">.*?<tbody>(.*?)</tbody>', self.html, re.S
-        )[1]
-        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body, re.S)
-        return [[text(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)] for row in rows]
+        return table(self.html, name)
 
     def fact(self, term: str) -> str:
         return text(re.search(rf"<dt>{re.escape(term)}</dt><dd>(.*?)</dd>", self.html)[1])
@@ -71,52 +63,6 @@ class Page:
         return html_of.unescape(
             re.findall(r'class="mix" role="img" aria-label="([^"]*)"', part)[row]
         ).replace("\u202f", " ")
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", html_of.unescape(re.sub(r"<[^>]+>", " ", html))).replace("\u202f", " ").strip()
-
-
-def two(value: float) -> str:
-    """As the page rounds a score."""
-    if np.isnan(value):
-        return "–"
-    return (
-        f"{value:.0f}"
-        if value in (0, 1)
-        else "<0.01"
-        if value < 0.005
-        else ">0.99"
-        if value >= 0.995
-        else f"{value:.2f}"
-    )
-
-
-def signed(value: float) -> str:
-    if 0 < abs(value) < 0.005:
-        return "<+0.01" if value > 0 else ">−0.01"
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def share(value: float) -> str:
-    return (
-        f"{value:.0%}".replace("%", " %")
-        if value in (0, 1)
-        else "<1 %"
-        if value < 0.01
-        else f"{value:.0%}".replace("%", " %")
-    )
-
-
-def clock(seconds: float) -> str:
-    tenths = int(seconds * 10 + 0.5 + 1e-6)
-    return f"{tenths // 600:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
-
-
-def mix(means: pd.Series) -> str:
-    named = {name[5:]: value for name, value in means[PROBS].items()}
-    order = sorted(named, key=lambda label: (label == "neutral", -named[label]))
-    return ", ".join(f"{label} {share(named[label])}" for label in order)
 
 
 @pytest.fixture(scope="module")
