@@ -221,16 +221,23 @@ def around(curves: pa.Table, measure: str) -> list[Around]:
 
 def _around(rows: pa.Table, label: str, measure: str) -> Around:
     main, valence = (rows.filter(pc.equal(rows.column("measure"), name)) for name in (measure, "valence"))
-    lag_s, mean, sd = (column(main, name) for name in ("lag_s", "mean", "sd"))
-    there = np.flatnonzero((lag_s >= 0) & np.isfinite(mean))
-    top = (
-        [float(values[there[np.argmax(mean[there])]]) for values in (mean, lag_s, sd)]
-        if len(there)
-        else [np.nan] * 3
-    )
+    before, after = _means_beside(main)
+    valence_before, valence_after = _means_beside(valence)
+    highest, lag_s, spread = _highest_after(main)
     return Around(
-        label, rows.column("n_markers")[0].as_py(), *_means_beside(main), *top, *_means_beside(valence)
-    )
+        label=label, n_markers=rows.column("n_markers")[0].as_py(), before=before, after=after, highest=highest,
+        highest_lag_s=lag_s, spread=spread, valence_before=valence_before, valence_after=valence_after,
+    )  # fmt: skip
+
+
+def _highest_after(rows: pa.Table) -> tuple[float, float, float]:
+    """(mean, lag, spread) where a curve is highest from the marker on; NaN if it is unknown there."""
+    lag_s, mean, sd = (column(rows, name) for name in ("lag_s", "mean", "sd"))
+    there = np.flatnonzero((lag_s >= 0) & np.isfinite(mean))
+    if not len(there):
+        return (float("nan"),) * 3
+    k = there[np.argmax(mean[there])]
+    return float(mean[k]), float(lag_s[k]), float(sd[k])
 
 
 def _means_beside(rows: pa.Table) -> tuple[float, float]:
