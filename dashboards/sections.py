@@ -227,7 +227,20 @@ def _peaks(session: Session) -> Section:
         "peaks_measure": measure,
         "peaks_hint": hint,
         "peaks": [_peak(session, k, colours) for k in range(len(session.peaks))],
-        "any_clip": bool(session.clips),
+        "clips": [_clip(session, url, places) for url, places in session.clips.items()],
+    }
+
+
+def _clip(session: Session, url: str, places: tuple[int, ...]) -> Section:
+    """A clip and the peaks in it, by their numbers in the table."""
+    shown_there = [session.peaks[place] for place in places]
+    return {
+        "url": url,
+        "name": f"Clip of {listed([f'peak {place + 1}' for place in places])}",
+        "peaks": [
+            {"number": place + 1, "time": timecode(peak.time_s), "label": shown(peak.label or UNKNOWN)}
+            for place, peak in zip(places, shown_there, strict=True)
+        ],
     }
 
 
@@ -242,7 +255,6 @@ def _peak(session: Session, k: int, colours: Mapping[str, str]) -> Section:
         "label": shown(peak.label or UNKNOWN),
         "colour": colours.get(peak.label or "", "transparent"),
         "people": _names(session, peak.track_ids),
-        "clip": session.clips.get(k),
     }
 
 

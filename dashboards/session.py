@@ -84,8 +84,8 @@ class Session:
     film: Film
     boxes: dict[str, Any] | None
     """See `film.boxes_of`."""
-    clips: dict[int, str]
-    """URLs of clips of the peaks, by the peak's place in the list."""
+    clips: dict[str, tuple[int, ...]]
+    """The peaks that each clip shows, as places in their list, by the clip's URL."""
 
     @property
     def name(self) -> str:
@@ -205,7 +205,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
         film=film_of(footer, paths.report, frames),
         boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
-        clips={k: url_between(paths.report, clip) for k, clip in clips_of(paths, tops).items()},
+        clips={url_between(paths.report, clip.path): clip.peaks for clip in clips_of(paths, tops)},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.clips import clips_of, write_clips
+from ferflow.clips import clips_of, planned, write_clips
 from ferflow.errors import OptionsError
 from ferflow.failures import told
 from ferflow.markers import markers_beside, read_markers, store_markers
@@ -70,7 +70,7 @@ class Beside:
 def _cut_clips(paths: RecordPaths) -> bool:
     """Cut the clips that are missing; whether any were."""
     tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
-    if len(clips_of(paths, tops)) == len(tops):
+    if len(clips_of(paths, tops)) == len(planned(paths, tops)):
         return False
     write_clips(paths, tops)
     return True
