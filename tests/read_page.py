@@ -53,7 +53,9 @@ def signed(value: float) -> str:
         return "–" if np.isnan(value) else "0"
     if 0 < abs(value) < 0.005:
         return "<+0.01" if value > 0 else ">−0.01"
-    return f"{value:+.2f}".replace("-", "−")
+    if 0.995 <= abs(value) < 1:
+        return ">+0.99" if value > 0 else "<−0.99"
+    return (f"{value:+.0f}" if abs(value) == 1 else f"{value:+.2f}").replace("-", "−")
 
 
 def share(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_of
+import json
 import re
 
 import numpy as np
@@ -110,9 +111,15 @@ def test_peaks(page):
     known = page.whole.engagement.notna()
     smooth = page.whole.engagement.rolling(3, center=True, min_periods=1).mean().where(known)
     curve = np.interp(page.whole.index, page.whole.index[known], smooth[known])
-    _, facts = find_peaks(np.pad(curve, 1, constant_values=curve.min()), prominence=0.05, distance=5)
+    held = np.pad(curve, 1, constant_values=curve.min())
+    _, facts = find_peaks(held, prominence=0.05, distance=5, width=0, rel_height=0.5)
     rise = np.sort(facts["prominences"][facts["prominences"] >= facts["prominences"].max() / 5])[::-1][:8]
     rows = page.table("peaks")
+    # Half of the prominence, in bins of 1 s; the first bin of what is held down lies before the video.
+    edges = [np.clip(facts[f"{side}_ips"] - 0.5, 0, 120) for side in ("left", "right")]
+    lasts = {f"{clock(start)} – {clock(end)}" for start, end in zip(*edges, strict=True)}
+    assert {row[2] for row in rows} <= lasts
+    assert len({row[2] for row in rows}) == len(rows)
     assert sorted(row[4] for row in rows) == sorted(two(value) for value in rise)
     for row in rows:
         at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == row[1]].iloc[0]
@@ -193,7 +200,43 @@ def test_quality(page):
         page.fact("Median height")
         == f"{quarters[0.5]:.0f} px (half: {quarters[0.25]:.0f}–{quarters[0.75]:.0f})"
     )
-    assert page.fact("Without a face") == str((frames.n_faces == 0).sum())
+    seen = (frames.n_faces > 0).sum()
+    assert page.fact("Without a face") == str(len(frames) - seen)
+    assert page.fact("With a face") == f"{seen:,} ({share(seen / len(frames))})".replace(",", " ")
+    assert page.fact("Analysed") == f"{len(frames):,}".replace(",", " ")
+    assert page.fact("Median sharpness") == f"{faces.sharpness.median():.3g}"
+
+
+def test_the_summary_in_words(page):
+    words = text(re.search(r'<p class="words">(.*?)</p>', page.html, re.S)[1])
+    means = page.whole[PROBS].mean()
+    assert f"{page.tracked.track_id.nunique()} people are in view" in words
+    assert f"{share((page.frames.n_faces > 0).mean())} of the analysed frames show a face" in words
+    assert (
+        f"On the whole {means.idxmax()[5:]} appears most, apart from that {means[PROBS[:-1]].idxmax()[5:]}"
+        in words
+    )
+    top = max(page.table("peaks"), key=lambda row: float(row[3]))
+    at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == top[1]].iloc[0]
+    assert f"Engagement reaches {two(at.engagement)} around {top[1]}" in words
+    assert at.engagement == pytest.approx(max(
+        page.whole.engagement[(page.whole.bin_start_s + 0.5).map(clock).isin([row[1] for row in page.table("peaks")])]
+    ))  # fmt: skip
+
+
+def test_the_curves_that_are_drawn(page):
+    """A point a second, as the table has it; the page's curves carry three digits."""
+    data = json.loads(re.search(r'id="figure">(.*?)</script>', page.html, re.S)[1])["data"]
+    curves = {
+        trace["name"]: trace["y"] for trace in data if trace.get("name") and isinstance(trace.get("y"), list)
+    }
+    for title, name in {
+        "engagement": "engagement",
+        "attention": "attention",
+        "net positivity": "valence",
+    }.items():
+        got = np.array([np.nan if y is None else y for y in curves[title]], dtype=float)
+        np.testing.assert_allclose(got, page.whole[name], atol=1.1e-3)  # 0.9997 is no 1.000
 
 
 def test_coverage_tells_four_things_apart(page):
