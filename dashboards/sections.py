@@ -187,10 +187,15 @@ def _timeline_words(session: Session) -> Section:
     )
     rows = ["engagement with its factors", "shares of expressions", "net positivity", "who is in view"]
     rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
+    meaning = f"What became of the time, in steps of {data.step_s:g} s{joined}."
+    if session.people:
+        meaning = (
+            f"Each point is the mean of {data.step_s:g} s{joined}; a break in a curve means nobody was in view, or "
+            "no frame."
+        )
     return {
-        "timeline_hint": f"Each point is the mean of {data.step_s:g} s{joined}; a break in a curve means nobody "
-        "was in view, or no frame. Point to read off values in every row, click to go to a moment, drag to look "
-        f"closer, double-click for all of it.{lanes}",
+        "timeline_hint": f"{meaning} Point to read off values, click to go to a moment, drag to look closer, "
+        f"double-click for all of it.{lanes}",
         "chart_words": f"Timeline over one time axis: {listed(rows)}. {_summary(session)} Use the slider of "
         "moments below to hear its values.",
         "end_s": f"{data.end_s:g}",
@@ -266,8 +271,8 @@ def _names(session: Session, track_ids: tuple[int, ...], most: int = 8) -> str:
 def _people(session: Session) -> Section:
     listed_people = session.people[:MOST_PEOPLE_ROWS]
     hint = (
-        "Numbers are means over a person's faces. A person is a face followed without a break: somebody who "
-        "leaves and returns may be counted twice."
+        "Numbers are means over a person's faces, those above are over seconds: the two can differ a little. A person "
+        "is a face followed without a break: somebody who leaves and returns may be counted twice."
     )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)

@@ -122,18 +122,26 @@ def _write_clip(clip: Clip, source: Path, first_s: Fraction) -> None:
 def _pictures_between(
     container: Container, start_s: Fraction, end_s: Fraction
 ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-    """(seconds, picture) of a stretch, at most `MOST_FPS` a second; the timestamps are the container's."""
+    """(seconds, picture) of a stretch, at most `MOST_FPS` a second; the timestamps are the container's.
+
+    What is shown when it starts comes first, at the start: a clip must not begin with black.
+    """
     from ferflow.faults import Faults
     from ferflow.sparing import Spared
 
-    last_s = None
+    last_s, before = None, None
     container.seek(start_s)
     for picture in container.pictures(Faults()):
         time_s = (picture.pts or 0) * (picture.time_base or container.info.time_base)
+        if isinstance(picture, Spared):  # none are, where nothing was spared
+            continue
+        if time_s > start_s and before is not None:
+            last_s = start_s
+            yield start_s, before
+        before = picture if time_s < start_s else None
         if time_s > end_s:
             return
-        due = time_s >= start_s and (last_s is None or time_s - last_s >= 0.9 / MOST_FPS)
-        if due and not isinstance(picture, Spared):  # none are, where nothing was spared
+        if time_s >= start_s and (last_s is None or time_s - last_s >= 0.9 / MOST_FPS):
             last_s = time_s
             yield time_s, picture
 

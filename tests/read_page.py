@@ -52,7 +52,7 @@ def signed(value: float) -> str:
     if np.isnan(value) or value == 0:
         return "–" if np.isnan(value) else "0"
     if 0 < abs(value) < 0.005:
-        return "<+0.01" if value > 0 else ">−0.01"
+        return "+0.00" if value > 0 else "−0.00"
     if 0.995 <= abs(value) < 1:
         return ">+0.99" if value > 0 else "<−0.99"
     return (f"{value:+.0f}" if abs(value) == 1 else f"{value:+.2f}").replace("-", "−")

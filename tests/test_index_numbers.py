@@ -99,8 +99,6 @@ def span(measure: str, low: float, high: float) -> str:
 
 def effect(value: float) -> str:
     """A number without bounds."""
-    if 0 < abs(value) < 0.005:
-        return "<+0.01" if value > 0 else ">−0.01"
     return "–" if np.isnan(value) else f"{value:+.2f}".replace("-", "−")
 
 
