@@ -68,6 +68,19 @@ def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
     assert not list(RecordPaths(tmp_path, made.video_id).clips.glob("*"))
 
 
+def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
+    images = [numbered_image(number) for number in range(50)]
+    video = write_video(tmp_path / "v.mp4", images, pts=[200 * k for k in range(50)], gop=20)
+    source = {"path": str(video), "name": "v.mp4", "time_base": "1/1000"}
+    made = Made(seconds=10, fps=5, source=source)
+    write_session(tmp_path, made)
+    (clip,) = write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(5.1)])  # from 2.1, between 10 and 11
+    with av.open(str(clip)) as container:
+        first, second, *_ = container.decode(video=0)
+    assert [first.time, second.time] == pytest.approx([0.0, 0.1], abs=1e-3)
+    assert first.to_ndarray(format="gray").mean() == pytest.approx(20 + 4 * 10, abs=3)
+
+
 def test_peaks_nearer_than_a_clip_is_long_share_one(tmp_path):
     paths = RecordPaths(tmp_path, "v")
     tops = [peak_at(time_s) for time_s in (4.0, 10.5, 17.4, 24.5, 60.0)]  # 7 s apart no clips overlap

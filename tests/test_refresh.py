@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 from unittest.mock import patch
 
+import pandas as pd
 import pytest
 
 from ferflow.cli import main
@@ -101,7 +102,8 @@ def test_a_broken_table_costs_its_own_page_only(two):
     done = refresh(two)
     assert list(done.failed) == ["a"]
     assert RecordPaths(two, "b").report.exists()
-    assert report(two).returncode == 10
+    assert report(two, "--csv").returncode == 10
+    assert pd.read_csv(two / "csv" / "people.csv").video_id.unique().tolist() == ["b"]
 
 
 def test_broken_notes_make_every_page_new(two):
