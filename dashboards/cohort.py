@@ -254,13 +254,7 @@ def _effect(value: float) -> str:
     """A number without bounds, with its sign and two digits."""
     if not math.isfinite(value):
         return UNKNOWN
-    text = f"{abs(value):.2f}"
-    sign = "−" if value < 0 else "+"
-    return (
-        f"{sign}{text}"
-        if text != "0.00"
-        else ("0" if value == 0 else f"<{sign}0.01" if value > 0 else ">−0.01")
-    )
+    return f"{'−' if value < 0 else '+'}{abs(value):.2f}" if value else "0"
 
 
 def _signed_span(value: float, low: float, high: float, word: Any = None) -> str:
@@ -334,11 +328,20 @@ def _participant(
     }  # fmt: skip
 
 
+def _lead_reading(cohort: Cohort) -> list[tuple[str, str]]:
+    if leading_measure(cohort) == "engagement":
+        return [("Engagement", "is attention (how far a face is turned to the camera) × expressiveness. It measures "
+                 "faces, not interest: somebody absorbed and still has little of it.")]  # fmt: skip
+    return [("Expressiveness", "is the score of everything but neutral, less the person's own resting face. It stands "
+             "in for engagement, which needs a head pose.")]  # fmt: skip
+
+
 def _reading(cohort: Cohort) -> list[tuple[str, str]]:
     name = TITLES[leading_measure(cohort)].lower()
     return [
         ("Participants", "are what is counted: a person of a video, or whom the session list names for a video. "
          "Tracks that people.csv gives one name are one participant, also over several videos."),
+        *_lead_reading(cohort),
         ("The band", f"says how far the mean {name} may be off because few were watched. It says nothing of whether "
          "the model reads these faces well."),
         ("Reacting", f"is the share of participants in view whose expressiveness is {REACTING_THRESHOLD:g} or more "

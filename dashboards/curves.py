@@ -57,8 +57,8 @@ class _Panels:
 
 def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
-    measure = "engagement" if session.pose_known else "expressiveness"
-    colour = palette.ENGAGEMENT if session.pose_known else palette.EXPRESSIVENESS
+    measure = session.lead
+    colour = palette.ENGAGEMENT if measure == "engagement" else palette.EXPRESSIVENESS
     whose = f"<b>{plain(clipped(shown(label), 40))}</b>  n = {n}<br>"
     _panel(figure, panels, 0, whose + _word(measure.capitalize(), colour), [0, 1])
     _panel(figure, panels, 1, "<br>" + _word("Net positivity", palette.VALENCE), [-1, 1])

@@ -303,10 +303,8 @@ def _coverage(canvas: _Canvas) -> None:
     parts: list[str | tuple[str, str]] = []
     for state in there:
         parts += [" · "] if parts else []
-        parts.append((palette.COVERAGE[state].words, palette.COVERAGE[state].colour))
-    canvas.row(
-        "coverage", _title("Coverage", None, "time ", *parts), range=[0, 1], tickvals=[], showgrid=False
-    )
+        parts.append((palette.COVERAGE[state].brief, palette.COVERAGE[state].colour))
+    canvas.row("coverage", _title("Coverage", None, *parts), range=[0, 1], tickvals=[], showgrid=False)
     for state in there:
         look = palette.COVERAGE[state]
         values = np.where(data.strip[state] > 0, data.strip[state], np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ class Entry:
         """Its mean over the bins in which it is known; NaN if never, or without results."""
         if self.video is None:
             return float("nan")
+        if name not in self.whole.column_names:  # a label that another video's model has
+            return float("nan")
         values = self.curve(name)
         known = values[np.isfinite(values)]
         return float(known.mean()) if len(known) else float("nan")
@@ -99,6 +102,11 @@ class Folder:
         return [entry for entry in self.entries if entry.video is not None]
 
     @property
+    def ranked(self) -> list[Entry]:
+        """Those by their mean engagement (or what stands in for it), the highest first; unknown ones last."""
+        return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
+
+    @property
     def broken(self) -> list[Entry]:
         """Inputs without."""
         return [entry for entry in self.entries if entry.video is None]
@@ -114,13 +122,13 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
 
     Raises:
         RecordsError: `run.json` is there but cannot be read.
-        OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column.
+        OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column; see also
+            `PageOptions.remembered`.
     """
     run, warnings = _read_run(out), list[str]()
     people = _list(lambda: read_people(out), PeopleFile(), warnings, forgiving)
     sources = _sources(out)
-    sessions = _list(lambda: _sessions(out, options, sources), Sessions(), warnings, forgiving)
-    by = _grouping(sessions, options, warnings, forgiving)
+    sessions, by = _sessions_and_groups(out, options, sources, warnings, forgiving)
     left_out = bool(warnings)
     listed = [_entry(out, video, people, sessions, by) for video in run.get("videos", [])]
     known = {entry.video_id for entry in listed}
@@ -140,6 +148,26 @@ def _list(read: Callable[[], _List], none: _List, warnings: list[str], forgiving
             raise
         warnings.append(f"left out: {error}")
         return none
+
+
+def _sessions_and_groups(
+    out: Path, options: PageOptions, sources: Mapping[str, str], warnings: list[str], forgiving: bool
+) -> tuple[Sessions, str | None]:
+    if _has_vanished(options):
+        warnings.append(
+            f"session list {options.sessions}: not there any more, so there is no list and no groups of it. Put it "
+            "back, name another with --sessions, or give --forget."
+        )
+        return Sessions(), None
+    sessions = _list(lambda: _sessions(out, options, sources), Sessions(), warnings, forgiving)
+    return sessions, _grouping(sessions, options, warnings, forgiving or "by" in options.remembered)
+
+
+def _has_vanished(options: PageOptions) -> bool:
+    """Whether a list that nobody asks for now, but somebody did, is gone."""
+    if options.sessions is None or "sessions" not in options.remembered:
+        return False
+    return not os.path.exists(options.sessions)  # noqa: PTH110 - a share that is away is no error to it
 
 
 def _grouping(sessions: Sessions, options: PageOptions, warnings: list[str], forgiving: bool) -> str | None:

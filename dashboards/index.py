@@ -66,7 +66,6 @@ def _page(folder: Folder) -> Section:
     known = [curve for curve in curves if np.isfinite(curve).any()]
     top = max([float(np.nanmax(curve)) for curve in known], default=1.0)
     colours = group_colours(folder.cohort)
-    ranked = sorted(done, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
     return {
         "lead": _lead(folder),
         "n_failed": some(len(folder.broken), "input") if folder.broken else "",
@@ -76,7 +75,7 @@ def _page(folder: Folder) -> Section:
         "by": shown(folder.by or "").capitalize(),
         "with_group": any(entry.group for entry in done),
         "with_participant": any(entry.participant for entry in done),
-        "rows": [_row(rank, entry, top, colours) for rank, entry in enumerate(ranked, 1)],
+        "rows": [_row(rank, entry, top, colours) for rank, entry in enumerate(folder.ranked, 1)],
         "any_expressiveness": any(_starred(entry) for entry in done),
         "cohort": cohort_section(folder) if _has_figure(folder) else None,
     }

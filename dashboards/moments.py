@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from ferflow.marked import AFTER_SECONDS, BEFORE_SECONDS
+from ferflow.marked import AFTER_SECONDS, BEFORE_SECONDS, Around, around
 from ferflow.markers import times_by_label
-from ferflow.tally import column
 
 from .mix import mix_of, mix_words
 from .session import MOST_CURVES, Session
@@ -33,7 +28,9 @@ def moments_of(session: Session) -> Section:
         "segments": [_segment(session, row) for row in rows] + ([_whole(session)] if rows else []),
         "segments_hint": "Means over the bins of each stretch, weighted by the seconds that lie in it."
         + (f" {some(hidden, 'later stretch', 'later stretches')} not listed." if hidden else ""),
-        "around": _around(session) if session.people else [],
+        "around": [_around(found) for found in around(session.curves, session.lead)]
+        if session.people
+        else [],
         "markers": [_marker(row) for row in session.markers.slice(0, MOST_MARKERS).to_pylist()],
         "markers_summary": some(len(session.markers), "marker")
         + (f", the first {MOST_MARKERS} listed" if len(session.markers) > MOST_MARKERS else ""),
@@ -95,43 +92,18 @@ def _known(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _around(session: Session) -> list[Section]:
-    measure = "engagement" if session.pose_known else "expressiveness"
-    labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
-    return [_locked(session, label, measure) for label in labels]
-
-
-def _locked(session: Session, label: str, measure: str) -> Section:
-    rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
-    main, valence = (rows.filter(pc.equal(rows.column("measure"), name)) for name in (measure, "valence"))
-    top = _highest(main)
+def _around(found: Around) -> Section:
+    known, sure = math.isfinite(found.highest), math.isfinite(found.spread)
     return {
-        "label": clipped(shown(label), 80),
-        "n": count(rows.column("n_markers")[0].as_py()),
-        "before": score(_mean_where(main, after=False)),
-        "after": score(_mean_where(main, after=True)),
-        "highest": UNKNOWN if top is None else f"{score(top[1])} at {_lag(top[0])}",
-        "spread": UNKNOWN if top is None or math.isnan(top[2]) else f"± {top[2]:.2f}",
-        "valence_before": signed(_mean_where(valence, after=False)),
-        "valence_after": signed(_mean_where(valence, after=True)),
+        "label": clipped(shown(found.label), 80),
+        "n": count(found.n_markers),
+        "before": score(found.before),
+        "after": score(found.after),
+        "highest": f"{score(found.highest)} at {_lag(found.highest_lag_s)}" if known else UNKNOWN,
+        "spread": f"± {found.spread:.2f}" if sure else UNKNOWN,
+        "valence_before": signed(found.valence_before),
+        "valence_after": signed(found.valence_after),
     }
-
-
-def _mean_where(rows: pa.Table, *, after: bool) -> float:
-    """Mean of a curve before the marker, or from it on."""
-    lag, mean = column(rows, "lag_s"), column(rows, "mean")
-    values = mean[((lag >= 0) == after) & np.isfinite(mean)]
-    return float(values.mean()) if len(values) else float("nan")
-
-
-def _highest(rows: pa.Table) -> tuple[float, float, float] | None:
-    """(lag, mean, spread) where a curve is highest from the marker on; None if it is unknown there."""
-    lag, mean, sd = (column(rows, name) for name in ("lag_s", "mean", "sd"))
-    there = np.flatnonzero((lag >= 0) & np.isfinite(mean))
-    if not len(there):
-        return None
-    k = there[np.argmax(mean[there])]
-    return float(lag[k]), float(mean[k]), float(sd[k])
 
 
 def _lag(seconds: float) -> str:

@@ -38,16 +38,18 @@ class Look:
 
     words: str
     colour: str
+    brief: str
+    """The same for a title that a phone has room for."""
     pattern: str = ""
     """Of plotly's names; a second sign beside the colour, for print and for who sees no difference."""
 
 
 COVERAGE = {
-    "face": Look("with a face", "#129488"),
-    "small": Look("only small faces", "#129488", "/"),
-    "nobody": Look("no face", "#9AA3B2"),
-    "missing": Look("no frame could be read", "#A07C3F", "x"),
-    "outside": Look("not analysed", "#5F6C7B", "."),
+    "face": Look("with a face", "#129488", "with a face"),
+    "small": Look("only small faces", "#129488", "only small", "/"),
+    "nobody": Look("no face", "#9AA3B2", "no face"),
+    "missing": Look("no frame could be read", "#A07C3F", "unreadable", "x"),
+    "outside": Look("not analysed", "#5F6C7B", "not analysed", "."),
 }
 """By the columns of `summaries.STRIP`, in the order in which they are stacked."""
 

@@ -155,7 +155,21 @@ def _number(value: Any) -> float | None:
 
 
 def reading(session: Session) -> list[tuple[str, str]]:
-    """How to read the page: term and explanation."""
+    """How to read the page: term and explanation of what is on it."""
+    of_people = _people_reading(session) if session.people else []
+    return [
+        *of_people,
+        (
+            "Coverage",
+            f"tells four things apart: a face of {SMALL_FACE_PX:g} px or more was seen; only smaller ones, whose "
+            "expressions are guesses; nobody was; or no frame could be read, and nothing is known of that time.",
+        ),
+        *(_marker_reading(session) if session.people else []),
+        ("Times", "are minutes and seconds after the first frame, taken from the file's own timestamps."),
+    ]
+
+
+def _people_reading(session: Session) -> list[tuple[str, str]]:
     sole = session.footer.get("options", {}).get("participants") == 1
     away = " While the only participant is out of view it counts as 0." if sole else ""
     return [
@@ -194,13 +208,6 @@ def reading(session: Session) -> list[tuple[str, str]]:
             "curves are means over the people in view, each counted once. Gaps stay gaps: nobody in view is "
             "not 0.",
         ),
-        (
-            "Coverage",
-            f"tells four things apart: a face of {SMALL_FACE_PX:g} px or more was seen; only smaller ones, whose "
-            "expressions are guesses; nobody was; or no frame could be read, and nothing is known of that time.",
-        ),
-        *_marker_reading(session),
-        ("Times", "are minutes and seconds after the first frame, taken from the file's own timestamps."),
     ]
 
 

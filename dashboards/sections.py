@@ -187,10 +187,15 @@ def _timeline_words(session: Session) -> Section:
     )
     rows = ["engagement with its factors", "shares of expressions", "net positivity", "who is in view"]
     rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
+    meaning = f"What became of the time, in steps of {data.step_s:g} s{joined}."
+    if session.people:
+        meaning = (
+            f"Each point is the mean of {data.step_s:g} s{joined}; a break in a curve means nobody was in view, or "
+            "no frame."
+        )
     return {
-        "timeline_hint": f"Each point is the mean of {data.step_s:g} s{joined}; a break in a curve means nobody "
-        "was in view, or no frame. Point to read off values in every row, click to go to a moment, drag to look "
-        f"closer, double-click for all of it.{lanes}",
+        "timeline_hint": f"{meaning} Point to read off values, click to go to a moment, drag to look closer, "
+        f"double-click for all of it.{lanes}",
         "chart_words": f"Timeline over one time axis: {listed(rows)}. {_summary(session)} Use the slider of "
         "moments below to hear its values.",
         "end_s": f"{data.end_s:g}",
@@ -213,7 +218,7 @@ def _film(session: Session) -> Section:
 
 def _peaks(session: Session) -> Section:
     colours = palette.colours(session.labels)
-    measure = session.peaks[0].curve.capitalize() if session.peaks else "Engagement"
+    measure = session.lead.capitalize()
     smooth = f"on the curve averaged over {SMOOTHING_SECONDS:g} s"
     hint = f"Moments worth watching: where {measure.lower()} stands out from what is around it, {smooth}."
     if session.peaks and not session.pose_known:
@@ -227,7 +232,20 @@ def _peaks(session: Session) -> Section:
         "peaks_measure": measure,
         "peaks_hint": hint,
         "peaks": [_peak(session, k, colours) for k in range(len(session.peaks))],
-        "any_clip": bool(session.clips),
+        "clips": [_clip(session, url, places) for url, places in session.clips.items()],
+    }
+
+
+def _clip(session: Session, url: str, places: tuple[int, ...]) -> Section:
+    """A clip and the peaks in it, by their numbers in the table."""
+    shown_there = [session.peaks[place] for place in places]
+    return {
+        "url": url,
+        "name": f"Clip of {listed([f'peak {place + 1}' for place in places])}",
+        "peaks": [
+            {"number": place + 1, "time": timecode(peak.time_s), "label": shown(peak.label or UNKNOWN)}
+            for place, peak in zip(places, shown_there, strict=True)
+        ],
     }
 
 
@@ -242,7 +260,6 @@ def _peak(session: Session, k: int, colours: Mapping[str, str]) -> Section:
         "label": shown(peak.label or UNKNOWN),
         "colour": colours.get(peak.label or "", "transparent"),
         "people": _names(session, peak.track_ids),
-        "clip": session.clips.get(k),
     }
 
 
@@ -254,8 +271,8 @@ def _names(session: Session, track_ids: tuple[int, ...], most: int = 8) -> str:
 def _people(session: Session) -> Section:
     listed_people = session.people[:MOST_PEOPLE_ROWS]
     hint = (
-        "Numbers are means over a person's faces. A person is a face followed without a break: somebody who "
-        "leaves and returns may be counted twice."
+        "Numbers are means over a person's faces, those above are over seconds: the two can differ a little. A person "
+        "is a face followed without a break: somebody who leaves and returns may be counted twice."
     )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)

@@ -22,6 +22,7 @@ from ferflow.summaries import (
     Person,
     audience,
     coverage,
+    peak_curve,
     peak_end,
     peaks,
     people,
@@ -79,12 +80,12 @@ class Session:
     markers: pa.Table
     segments: pa.Table
     curves: pa.Table
-    """Marker-locked, of the `MOST_CURVES` labels with most markers; see `events.locked_curves`."""
+    """Marker-locked, of the `MOST_CURVES` labels with most markers; see `marked.locked_curves`."""
     film: Film
     boxes: dict[str, Any] | None
     """See `film.boxes_of`."""
-    clips: dict[int, str]
-    """URLs of clips of the peaks, by the peak's place in the list."""
+    clips: dict[str, tuple[int, ...]]
+    """The peaks that each clip shows, as places in their list, by the clip's URL."""
 
     @property
     def name(self) -> str:
@@ -122,6 +123,11 @@ class Session:
         return bool(np.isfinite(self.values("attention")).any())
 
     @property
+    def lead(self) -> str:
+        """The measure that the page is about: `engagement`, or `expressiveness` where no pose is known."""
+        return peak_curve(self.timeline)
+
+    @property
     def peak_end(self) -> float:
         """`(peak happy + end happy) / 2` of the audience."""
         return peak_end(self.timeline)
@@ -138,20 +144,26 @@ class Session:
 
     @property
     def together(self) -> Together | None:
-        """The bin in which most people react, of equals the one with the largest share; None if none does."""
-        share, present = self.values("reacting"), self.values("n_people")
-        if not np.isfinite(share).any():
-            return None
-        reacting = np.round(np.nan_to_num(share * present))
-        k = int(np.lexsort((-np.arange(len(share)), np.nan_to_num(share), reacting))[-1])
-        middle = float(self.audience.column("bin_start_s")[k].as_py()) + self.bin_seconds / 2
-        return Together(middle, int(reacting[k]), int(present[k])) if reacting[k] else None
+        """See `together_in`."""
+        return together_in(self.timeline)
 
     @property
     def most_at_once(self) -> int:
         """Most people seen within one bin."""
         present = self.values("n_people")
         return int(present.max()) if len(present) else 0
+
+
+def together_in(timeline: pa.Table) -> Together | None:
+    """The bin in which most people react, of equals the one with the largest share; None if none does."""
+    whole = audience(timeline)
+    share, present = column(whole, "reacting"), column(whole, "n_people")
+    if not np.isfinite(share).any():
+        return None
+    reacting = np.round(np.nan_to_num(share * present))
+    k = int(np.lexsort((-np.arange(len(share)), np.nan_to_num(share), reacting))[-1])
+    middle = (column(whole, "bin_start_s")[k] + column(whole, "bin_end_s")[k]) / 2
+    return Together(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
 
 
 def load_session(out: Path, video_id: str, people_names: PersonNames | None = None) -> Session:
@@ -193,7 +205,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
         film=film_of(footer, paths.report, frames),
         boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
-        clips={k: url_between(paths.report, clip) for k, clip in clips_of(paths, tops).items()},
+        clips={url_between(paths.report, clip.path): clip.peaks for clip in clips_of(paths, tops)},
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ferflow.errors import OptionsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.files import whole_file
 from ferflow.people import read_people
 from ferflow.records import finished_videos
@@ -89,7 +89,7 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
 
     Raises:
         OptionsError: no Chromium, or kaleido is not installed.
-        RecordsError: a table cannot be read.
+        RecordsError: `run.json` cannot be read.
     """
     if importlib.util.find_spec("kaleido") is None:
         raise OptionsError("pictures of figures need kaleido. Run: pip install 'ferflow[figures]'")
@@ -123,7 +123,10 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
         yield "cohort", _on_white(figure, "All videos together", names)
     people = read_people(out)
     for video_id in finished_videos(out):
-        session = load_session(out, video_id, people.of(video_id).keyed())
+        try:
+            session = load_session(out, video_id, people.of(video_id).keyed())
+        except RecordsError:
+            continue  # told of, for want of its page
         if session.people:
             names = {plain(label): plain(label) for label in session.labels}
             yield video_id, _on_white(timeline_figure(session), session.name, names)

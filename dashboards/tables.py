@@ -1,28 +1,25 @@
-"""The tables of the pages as CSV, unrounded.
+"""The tables of the pages as CSV, unrounded; docs/cohort.md says which file is which table.
 
-`csv/` of the output folder: `videos`, `participants`, `groups`, `comparisons` and `curves` of the overview;
-`people` and `peaks` of the sessions' pages, all sessions in one file each.
+`csv/` of the output folder: here those of the overview, in `session_tables` those of the sessions' pages, all sessions
+in one file each.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferflow.cohort import Cohort, Watched, compare, group_band, mean_interval
-from ferflow.people import PersonFaces, tracks_of
-from ferflow.records import Blocks, RecordPaths, read_metadata, read_table
-from ferflow.summaries import Person, peaks, people
+from ferflow.cohort import Cohort, compare, group_band, mean_interval
+from ferflow.summaries import peak_end
 from ferflow.timeline import MEASURES
 from ferflow.usercsv import write_csv
 
 from .cohort import known_measures
-from .folder import Folder, load_folder
+from .folder import Entry, Folder, load_folder
+from .session import together_in
+from .session_tables import Cells, Table, probability_names, session_tables
 from .settings import PageOptions
-
-Cells = list[object]
-
-_FACE_COLUMNS = ["frame_index", "time_s", "track_id", "yaw", "pitch"]
 
 
 def write_tables(out: Path, options: PageOptions) -> list[Path]:
@@ -32,30 +29,51 @@ def write_tables(out: Path, options: PageOptions) -> list[Path]:
         OptionsError, RecordsError: as `folder.load_folder`.
     """
     folder = load_folder(out, options)
-    tables = {
-        "videos": (_VIDEOS, _videos(folder)),
+    tables = overview_tables(folder) | session_tables(out, folder)
+    return [write_csv(out / "csv" / f"{name}.csv", *table) for name, table in tables.items()]
+
+
+def overview_tables(folder: Folder) -> dict[str, Table]:
+    """Columns and rows of the overview's tables, by name."""
+    probs = probability_names(folder)
+    return {
+        "videos": ([*_VIDEOS, *MEASURES, *probs], _videos(folder, [*MEASURES, *probs])),
         "participants": (_PARTICIPANTS, _participants(folder.cohort)),
         "groups": (_GROUPS, _groups(folder.cohort)),
         "comparisons": (_COMPARISONS, _comparisons(folder.cohort)),
         "curves": (_CURVES, _curves(folder.cohort)),
-        "people": (_PEOPLE, _people(out, folder)),
-        "peaks": (_PEAKS, _peaks(folder)),
     }
-    return [write_csv(out / "csv" / f"{name}.csv", *table) for name, table in tables.items()]
 
 
-_VIDEOS = ["video_id", "name", "participant", "group", "status", "duration_s", "n_people", "n_frames",
-           "coverage", *MEASURES]  # fmt: skip
+_VIDEOS = ["video_id", "name", "participant", "group", "status", "reason", "rank", "duration_s", "n_people",
+           "n_frames", "coverage", "most_reacting", "most_reacting_of", "most_reacting_at_s", "peak_end"]  # fmt: skip
 
 
-def _videos(folder: Folder) -> Iterator[Cells]:
+def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
+    ranks = {entry.video_id: rank for rank, entry in enumerate(folder.ranked, 1)}
     for entry in folder.entries:
-        facts: Cells = [entry.video_id, entry.name, entry.participant, entry.group, entry.status]
+        facts: Cells = [
+            entry.video_id,
+            entry.name,
+            entry.participant,
+            entry.group,
+            entry.status,
+            entry.reason,
+        ]
         if entry.video is None:
-            yield facts + [None] * (len(_VIDEOS) - len(facts))
+            yield facts + [None] * (len(_VIDEOS) + len(names) - len(facts))
         else:
-            counts: Cells = [entry.duration_s, entry.n_people, int(entry.n_frames), entry.coverage]
-            yield facts + counts + [entry.mean(name) for name in MEASURES]
+            rank = ranks[entry.video_id] if math.isfinite(entry.mean(entry.measure)) else None
+            counts: Cells = [rank, entry.duration_s, entry.n_people, int(entry.n_frames), entry.coverage]
+            yield facts + counts + _moments(entry) + [entry.mean(name) for name in names]
+
+
+def _moments(entry: Entry) -> Cells:
+    """The bin in which most people react, and the peak-end score."""
+    assert entry.video is not None
+    top = together_in(entry.video.timeline)
+    found: Cells = [None] * 3 if top is None else [top.n_reacting, top.n_people, top.time_s]
+    return [*found, peak_end(entry.video.timeline)]
 
 
 _PARTICIPANTS = ["participant", "group", "video_ids", "seconds_in_view", *MEASURES]
@@ -71,7 +89,7 @@ _GROUPS = ["group", "measure", "n", "mean", "low_95", "high_95"]
 
 
 def _groups(cohort: Cohort) -> Iterator[Cells]:
-    for group in cohort.groups or (None,):
+    for group in (None, *cohort.groups):  # None, an empty cell: everybody
         for name in MEASURES:
             yield [group, name, *mean_interval(member.mean(name) for member in cohort.of(group))]
 
@@ -90,55 +108,10 @@ _CURVES = ["group", "start_s", "end_s", "measure", "n", "mean", "low_95", "high_
 
 
 def _curves(cohort: Cohort) -> Iterator[Cells]:
-    for group in cohort.groups or (None,):
+    for group in (None, *cohort.groups):
         for name in known_measures(cohort):
             found = group_band(cohort.of(group), name, cohort.n_points)
             for k in range(cohort.n_points):
                 span: Cells = [round(k * cohort.step_s, 9), round((k + 1) * cohort.step_s, 9)]
                 values = [float(column[k]) for column in (found.mean, found.low, found.high)]
                 yield [group, *span, name, int(found.n[k]), *values]
-
-
-_PEOPLE = ["video_id", "video", "track_id", "name", "first_s", "last_s", "seconds_in_view", "n_faces",
-           "appears_most", "pose_known", *MEASURES]  # fmt: skip
-
-
-def _people(out: Path, folder: Folder) -> Iterator[Cells]:
-    for entry in folder.finished:
-        assert entry.video is not None
-        for person in _persons(out, entry.video):
-            name = entry.video.people.name(person.track_id)
-            facts: Cells = [entry.video_id, entry.name, person.track_id, name, person.first_s, person.last_s]
-            spans: Cells = [person.seconds, person.n_faces, person.label, person.pose_known]
-            yield facts + spans + [person.means.get(name) for name in MEASURES]
-
-
-def _persons(out: Path, video: Watched) -> list[Person]:
-    paths = RecordPaths(out, video.video_id)
-    labels = read_metadata(paths.faces)["labels"]
-    faces = Blocks(paths.faces, [*_FACE_COLUMNS, *(f"prob_{label}" for label in labels)])
-    merged = PersonFaces.of(faces, video.people.persons(tracks_of(paths)))
-    return people(read_table(paths.frames), merged, labels)
-
-
-_PEAKS = [
-    "video_id",
-    "video",
-    "time_s",
-    "start_s",
-    "end_s",
-    "measure",
-    "height",
-    "prominence",
-    "appears",
-    "people",
-]
-
-
-def _peaks(folder: Folder) -> Iterator[Cells]:
-    for entry in folder.finished:
-        assert entry.video is not None
-        for peak in peaks(entry.video.timeline):
-            names = "; ".join(entry.video.people.name(track) for track in peak.track_ids)
-            yield [entry.video_id, entry.name, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height,
-                   peak.prominence, peak.label, names]  # fmt: skip

@@ -42,19 +42,17 @@ def score(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A number in [-1, 1] with its sign and two digits."""
+    """A number in [-1, 1] with its sign and two digits; what rounds to nothing keeps its sign, and only 0 is `0`."""
     if value is None or math.isnan(value):
         return UNKNOWN
     if value == 0:
         return "0"
-    plus, minus = "+", "−"
-    text = score(abs(value)).lstrip("<>")
-    # Near nothing the bound lies further out than the number, near one further in.
-    if abs(value) < 0.005:
-        return f"<{plus}{text}" if value > 0 else f">{minus}{text}"
+    sign = "+" if value > 0 else "−"
+    if abs(value) < 0.005:  # "<+0.01" and ">−0.01" are true as well, and nobody can read them
+        return f"{sign}0.00"
     if 0.995 <= abs(value) < 1:
-        return f">{plus}{text}" if value > 0 else f"<{minus}{text}"
-    return (plus if value > 0 else minus) + text
+        return f">{sign}0.99" if value > 0 else f"<{sign}0.99"
+    return sign + score(abs(value))
 
 
 def count(number: float | None) -> str:

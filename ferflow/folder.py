@@ -20,7 +20,7 @@ from ferflow.records import RecordPaths, finished_videos, read_metadata
 
 log = logging.getLogger(__name__)
 
-ROOMS = ("frames", "faces", "timeline", "reports", "assets", "csv", "figures", ".pages")
+ROOMS = ("frames", "faces", "timeline", "markers", "reports", "assets", "csv", "figures", ".pages")
 """Folders in an output folder that are ours."""
 
 LOCK = ".ferflow.lock"

@@ -2,6 +2,7 @@
 
 segments(timeline, markers)        a row per stretch
 locked_curves(timeline, markers)   a row per label, lag and measure
+around(curves, "engagement")       of those, what a table of labels says
 
 Formulas are in `docs/numbers.md`; the markers come from `markers`.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ferflow.markers import times_by_label
 from ferflow.summaries import audience, probability_columns
@@ -183,6 +185,67 @@ def _mean_sd_n(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     mean = ratio(np.where(known, values, 0.0).sum(axis=0), n)
     squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
     return mean, np.sqrt(ratio(squares, n - 1)), n
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The curves of one label in short; NaN where nothing is known."""
+
+    label: str
+    n_markers: int
+    before: float
+    """Mean of the measure's curve over lags below 0."""
+    after: float
+    """And over those from 0 on."""
+    highest: float
+    """Its largest value from 0 on."""
+    highest_lag_s: float
+    spread: float
+    """Standard deviation between markers there."""
+    valence_before: float
+    valence_after: float
+
+
+def around(curves: pa.Table, measure: str) -> list[Around]:
+    """What happens around the markers of each label.
+
+    Args:
+        curves: of `locked_curves`.
+        measure: `engagement`, or another of its measures.
+    """
+    labels = list(dict.fromkeys(curves.column("label").to_pylist()))
+    return [
+        _around(curves.filter(pc.equal(curves.column("label"), label)), label, measure) for label in labels
+    ]
+
+
+def _around(rows: pa.Table, label: str, measure: str) -> Around:
+    main, valence = (rows.filter(pc.equal(rows.column("measure"), name)) for name in (measure, "valence"))
+    before, after = _means_beside(main)
+    valence_before, valence_after = _means_beside(valence)
+    highest, lag_s, spread = _highest_after(main)
+    return Around(
+        label=label, n_markers=rows.column("n_markers")[0].as_py(), before=before, after=after, highest=highest,
+        highest_lag_s=lag_s, spread=spread, valence_before=valence_before, valence_after=valence_after,
+    )  # fmt: skip
+
+
+def _highest_after(rows: pa.Table) -> tuple[float, float, float]:
+    """(mean, lag, spread) where a curve is highest from the marker on; NaN if it is unknown there."""
+    lag_s, mean, sd = (column(rows, name) for name in ("lag_s", "mean", "sd"))
+    there = np.flatnonzero((lag_s >= 0) & np.isfinite(mean))
+    if not len(there):
+        return (float("nan"),) * 3
+    k = there[np.argmax(mean[there])]
+    return float(mean[k]), float(lag_s[k]), float(sd[k])
+
+
+def _means_beside(rows: pa.Table) -> tuple[float, float]:
+    """Mean of a curve before the marker, and from it on."""
+    lag_s, mean = column(rows, "lag_s"), column(rows, "mean")
+    known = np.isfinite(mean)
+    before, after = mean[known & (lag_s < 0)], mean[known & (lag_s >= 0)]
+    return float(ratio(before.sum(), len(before))), float(ratio(after.sum(), len(after)))
 
 
 def _end_of(whole: pa.Table) -> float:

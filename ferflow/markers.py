@@ -5,7 +5,7 @@
     1:30.0,level 2,2:45.0,level
 
 `read_markers()` reads such a file into a table; `store_markers()` keeps it in the output folder, so that a page
-can be made again when the file is gone. What the numbers say around markers is in `events`.
+can be made again when the file is gone. What the numbers say around markers is in `marked`.
 """
 
 from __future__ import annotations

@@ -124,7 +124,14 @@ class RecordPaths:
 
     def remove(self) -> None:
         """Drop all results; first the file that marks them as finished, for good, so that none is ever mixed."""
-        for path in (self.faces, self.report, self.page_status, self.timeline, self.frames):
+        for path in (
+            self.faces,
+            self.report,
+            self.page_status,
+            self.timeline,
+            self.frames,
+            *self.clips.glob("*.mp4"),
+        ):
             remove(path)
 
     @property

@@ -219,7 +219,7 @@ class Container:
         Raises:
             VideoError: nothing that can be decoded.
         """
-        self._container = _opened(self._path)
+        self._container = opened(self._path)
         try:
             self._stream = _video_stream(self._container, self._path.name)
             context = self._stream.codec_context
@@ -280,7 +280,7 @@ class _Patience:
         return None
 
 
-def _opened(path: Path) -> av.container.InputContainer:
+def opened(path: Path) -> av.container.InputContainer:
     try:
         # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
         # are refused before they are read, and `max_pixels` holds from the first frame that is probed.

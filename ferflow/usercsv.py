@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from ferflow.text import shown
 DELIMITERS = (",", ";", "\t")
 """Comma; semicolon, as spreadsheets write it where the comma is in the numbers; tab."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Also after what a spreadsheet of another country takes for the end of a cell, whatever stands in quotes.
+_FORMULA_START = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])( *)(?=[=+\-@])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def read_csv(path: Path, *, required: Sequence[str]) -> list[Row]:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a table as CSV (UTF-8, comma); numbers unrounded, None and NaN as empty cells.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection").
+    Where a spreadsheet would take a text, or the rest of one, for a formula, an apostrophe goes before that (OWASP,
+    "CSV Injection").
     """
     from ferflow.files import whole_file
 
@@ -117,4 +120,4 @@ def _cell(value: object) -> object:
         return value
     # Outside UTF-8 lie only halves of surrogate pairs, which a file name may hold.
     safe = value.encode("utf-8", "replace").decode("utf-8")
-    return f"'{safe}" if safe.startswith(_FORMULA_STARTS) else safe
+    return _FORMULA_START.sub(r"\1\2'", safe)

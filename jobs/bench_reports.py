@@ -12,12 +12,14 @@ records come from `tests/made_records.py`.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shutil
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ferflow.dashboards import write_session_report
@@ -30,15 +32,26 @@ LIMIT_KB = 400
 
 def an_hour(out: Path, people: int) -> Path:
     """The report of a made-up hour whose video (a stand-in that holds no picture) can be found."""
-    from tests.made_records import Made, write_session  # type: ignore[import-not-found]
-
+    made_up = _made_up()
     film = out / "hour.mp4"
     film.write_bytes(b"\0" * 1000)
     events = tuple((30.0 + 60 * k, None, ("jump", "boss", "find")[k % 3], "event") for k in range(59))
     parts = tuple((600.0 * k, 600.0 * (k + 1), f"level {k + 1}", "level") for k in range(6))
     source = {"path": str(film), "size": 1000}
-    made = Made(seconds=3600, fps=10, people=people, video_id="hour", markers=events + parts, source=source)
-    return write_session_report(out, write_session(out, made))
+    made = made_up.Made(
+        seconds=3600, fps=10, people=people, video_id="hour", markers=events + parts, source=source
+    )
+    return write_session_report(out, made_up.write_session(out, made))
+
+
+def _made_up() -> ModuleType:
+    """The tests' records of nobody: they are no part of what is installed."""
+    try:
+        return importlib.import_module("tests.made_records")
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            f"bench_reports: its made-up hour comes from tests/, which is not here ({error}). Run it in a checkout."
+        ) from error
 
 
 def opened(browser: Browser, page: Path) -> tuple[float, float, float]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.clips import clips_of, write_clips
+from ferflow.clips import clips_of, planned, write_clips
+from ferflow.errors import OptionsError
+from ferflow.failures import told
 from ferflow.markers import markers_beside, read_markers, store_markers
-from ferflow.records import RecordPaths, read_table
+from ferflow.people import PersonNames, person_timeline, read_people
+from ferflow.records import RecordPaths, finished_videos, read_metadata
 from ferflow.summaries import peaks
 
 
@@ -35,14 +38,46 @@ class Beside:
         Markers of an earlier run stay when there is no file of them any more.
 
         Raises:
-            OptionsError: its file of markers cannot be used.
+            OptionsError: its file of markers cannot be used; its clips are cut for all that.
             VideoError: clips are wanted, but the video is gone.
         """
-        file = self.markers or markers_beside(video)
-        if file is not None and store_markers(paths, file):
-            paths.report.unlink(missing_ok=True)
-        if self.embed_clips:
-            tops = peaks(read_table(paths.timeline))
-            if len(clips_of(paths, tops)) < len(tops):
-                write_clips(paths, tops)
+        try:
+            file = self.markers or markers_beside(video)
+            if file is not None and store_markers(paths, file):
                 paths.report.unlink(missing_ok=True)
+        finally:
+            if self.embed_clips and _cut_clips(paths):
+                paths.report.unlink(missing_ok=True)
+
+    def bring_all(self, out: Path) -> dict[str, str]:
+        """The same for every finished video of a folder, which must be held, without analysing anything.
+
+        Returns:
+            Why not, by video id; what is wrong with one video costs no other.
+        """
+        failed = {}
+        for video_id in finished_videos(out):
+            paths = RecordPaths(out, video_id)
+            source = Path(video_id)
+            try:
+                source = Path((read_metadata(paths.faces).get("source") or {}).get("path") or video_id)
+                self.bring(source, paths)
+            except Exception as error:
+                failed[video_id] = told(source, error)
+        return failed
+
+
+def _cut_clips(paths: RecordPaths) -> bool:
+    """Cut the clips that are missing; whether any were."""
+    tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
+    if len(clips_of(paths, tops)) == len(planned(paths, tops)):
+        return False
+    write_clips(paths, tops)
+    return True
+
+
+def _names(paths: RecordPaths) -> PersonNames:
+    try:
+        return read_people(paths.out).of(paths.video_id).keyed()
+    except OptionsError:  # told of by whoever makes the page
+        return {}

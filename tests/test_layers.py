@@ -20,7 +20,7 @@ LEVELS = [
     {"yunet_graph"},
     {"source"},
     {"sequence"},
-    {"video", "prefetch", "inputs", "fingerprint"},
+    {"video", "sound", "prefetch", "inputs", "fingerprint"},
     {"faces", "sample"},
     {"yunet", "haar", "track", "pose", "cuts"},
     {"crops", "carry"},

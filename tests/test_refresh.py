@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
+from unittest.mock import patch
 
+import pandas as pd
 import pytest
 
+from ferflow.cli import main
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.run import run
@@ -28,9 +34,21 @@ def state(out) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.rglob("*.html")}
 
 
-def report(out, *options: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ferflow", "report", str(out), *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+def report(out, *options: object, **environment: str) -> SimpleNamespace:
+    """`ferflow report`, within this process."""
+    command = ["ferflow", "report", str(out), *map(str, options)]
+    with (
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+        patch.object(sys, "argv", command),
+        patch.object(sys.modules["ferflow.cli.report"], "log_to_stderr"),  # it would outlive the test
+        patch.dict(os.environ, environment),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return SimpleNamespace(
+        returncode=ended.value.code or 0, stdout=stdout.getvalue(), stderr=stderr.getvalue()
+    )
 
 
 def changed(before, after) -> set[str]:
@@ -84,7 +102,8 @@ def test_a_broken_table_costs_its_own_page_only(two):
     done = refresh(two)
     assert list(done.failed) == ["a"]
     assert RecordPaths(two, "b").report.exists()
-    assert report(two).returncode == 10
+    assert report(two, "--csv").returncode == 10
+    assert pd.read_csv(two / "csv" / "people.csv").video_id.unique().tolist() == ["b"]
 
 
 def test_broken_notes_make_every_page_new(two):
@@ -130,6 +149,173 @@ def test_pages_of_workers_are_not_made_twice(tmp_path, face_video):
     assert state(out) == before
 
 
+# --- What was asked for the last time ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def listed(two, tmp_path_factory):
+    """The folder, and a list of sessions elsewhere that makes teams of its two videos."""
+    path = tmp_path_factory.mktemp("lists") / "studie.csv"
+    path.write_text("video,team\na,red\nb,blue\n")
+    return two, path
+
+
+def groups(out) -> set[str]:
+    html = (out / "index.html").read_text(encoding="utf-8")
+    return {team for team in ("red", "blue") if f">{team}</bdi>" in html}
+
+
+def test_groups_and_the_list_of_sessions_are_kept_for_the_next_time(listed):
+    out, path = listed
+    report(out, "--sessions", path, "--by", "team")
+    before = state(out)
+    assert groups(out) == {"red", "blue"}
+    assert report(out).stdout.startswith("Pages written: 0")
+    refresh(out, forgiving=True)  # as at the end of a run
+    assert state(out) == before
+    path.write_text("video,team\na,red\nb,red\n")
+    report(out)
+    assert groups(out) == {"red"}
+
+
+def test_what_is_kept_is_forgotten_when_that_is_asked_for(listed):
+    out, path = listed
+    report(out, "--sessions", path, "--by", "team", "--theme", "dark")
+    report(out, "--forget", "--sessions", path)
+    assert groups(out) == set()
+    assert (out / "index.html").read_text().startswith('<!doctype html>\n<html lang="en">')
+    report(out, "--by", "team")  # the list is kept still
+    assert groups(out) == {"red", "blue"}
+    report(out, "--forget")
+    assert groups(out) == set()
+
+
+def test_a_list_that_has_vanished_is_told_of_in_one_line_and_costs_nothing_else(listed):
+    out, path = listed
+    report(out, "--sessions", path, "--by", "team")
+    RecordPaths(out, "a").report.unlink()
+    path.rename(path.with_suffix(".away"))
+    done = report(out, "--csv")
+    assert done.returncode == 0
+    assert re.fullmatch(r"ferflow: session list .*studie\.csv: not there any more.*--forget\.\n", done.stderr)
+    assert RecordPaths(out, "a").report.exists()
+    assert (out / "csv" / "videos.csv").exists()
+    assert groups(out) == set()
+    assert "studie.csv: not there any more" in (out / "index.html").read_text()
+    path.with_suffix(".away").rename(path)
+    assert report(out).stderr == ""
+    assert groups(out) == {"red", "blue"}
+
+
+def test_a_list_that_is_asked_for_and_not_there_is_refused(listed):
+    out, path = listed
+    report(out, "--sessions", path, "--by", "team")
+    path.unlink()
+    done = report(out, "--sessions", path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_column_that_has_vanished_is_told_of(listed):
+    out, path = listed
+    report(out, "--sessions", path, "--by", "team")
+    path.write_text("video,crew\na,red\nb,blue\n")
+    done = report(out)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "cannot group by 'team'" in done.stderr
+    assert report(out, "--by", "team").returncode == 2
+
+
+# --- Markers and clips without a new analysis -------------------------------------------------------------
+
+
+@pytest.fixture
+def filmed(tmp_path):
+    """Two videos that lie where they were analysed; made-up faces."""
+    from tests.conftest import face_frames, write_video
+
+    out, videos = tmp_path / "out", tmp_path / "in"
+    videos.mkdir()
+    for name in "ab":
+        video = write_video(videos / f"{name}.mp4", face_frames(125), pts=[160 * k for k in range(125)])
+        source = {"path": str(video), "name": video.name, "size": video.stat().st_size, "time_base": "1/1000"}
+        write_session(out, Made(seconds=20, people=2, video_id=name, source=source))
+    write_run(out, ["a", "b"])
+    refresh(out)
+    return out, videos
+
+
+def test_markers_for_all_are_taken_over_without_a_new_analysis(filmed, tmp_path):
+    out, _ = filmed
+    before = state(out)
+    file = tmp_path / "film.csv"
+    file.write_text("time_s,label\n2,boom\n")
+    tables = {
+        path: path.read_bytes() for room in ("frames", "faces", "timeline") for path in (out / room).iterdir()
+    }
+    assert report(out, "--markers", file).stdout.startswith("Pages written: 2; as they were: 1.")
+    assert changed(before, state(out)) == {"a.html", "b.html"}
+    assert all(b"boom" in state(out)[f"{name}.html"][0] for name in "ab")
+    assert report(out, "--markers", file).stdout.startswith("Pages written: 0")
+    assert report(out).stdout.startswith("Pages written: 0")  # and they stay
+    assert {path: path.read_bytes() for path in tables} == tables
+
+
+def test_markers_beside_one_video_touch_its_page_only(filmed):
+    out, videos = filmed
+    (videos / "b.markers.csv").write_text("time_s,label\n2,boom\n")
+    before = state(out)
+    assert report(out).returncode == 0
+    assert changed(before, state(out)) == {"b.html"}
+
+
+@pytest.mark.parametrize("content", ["", "nothing", "time_s,label\nsoon,x\n", b"\xff\xfe\x00"])
+def test_a_bad_file_of_markers_is_refused_in_one_line_and_nothing_is_done(filmed, tmp_path, content):
+    out, _ = filmed
+    file = tmp_path / "film.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = state(out)
+    done = report(out, "--markers", file, "--theme", "dark")
+    assert done.returncode == 2
+    assert re.fullmatch(r"ferflow: film\.csv[,:].*\n", done.stderr)
+    assert state(out) == before
+
+
+def test_bad_markers_beside_one_video_cost_no_other(filmed):
+    out, videos = filmed
+    (videos / "a.markers.csv").write_text("time_s,label\nsoon,x\n")
+    (videos / "b.markers.csv").write_text("time_s,label\n2,boom\n")
+    done = report(out)
+    assert done.returncode == 10
+    assert re.fullmatch(r"ferflow: a: a\.markers\.csv, line 2: .*\n", done.stderr)
+    assert b"boom" in state(out)["b.html"][0]
+
+
+def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
+    out, videos = filmed
+    done = report(out, "--embed-clips")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Pages written: 2")
+    html = state(out)["a.html"][0].decode()
+    clips = re.findall(r'<figure><video[^>]* src="([^"]+)"', html)
+    assert clips
+    assert sorted(clips) == sorted(f"a.clips/{path.name}" for path in (out / "reports/a.clips").iterdir())
+    assert report(out, "--embed-clips").stdout.startswith("Pages written: 0")
+    for path in (out / "reports/a.clips").iterdir():
+        path.unlink()
+    before = state(out)
+    report(out)
+    assert changed(before, state(out)) == {"a.html"}
+    assert "<figure>" not in state(out)["a.html"][0].decode()
+    (videos / "b.mp4").rename(videos / "away.mp4")
+    for path in (out / "reports/b.clips").iterdir():
+        path.unlink()
+    done = report(out, "--embed-clips")
+    assert done.returncode == 10
+    assert re.fullmatch(r"ferflow: b: b\.mp4: not where it was analysed.*\n", done.stderr)
+    assert "<figure>" in state(out)["a.html"][0].decode()
+
+
 # --- The commands -----------------------------------------------------------------------------------------
 
 
@@ -137,9 +323,7 @@ def test_report_makes_pages_and_tables_and_says_how_many(two):
     done = report(two, "--csv", "--theme", "light")
     assert done.returncode == 0, done.stderr
     assert "Pages written: 3; as they were: 0." in done.stdout
-    assert {path.name for path in (two / "csv").iterdir()} == {
-        "videos.csv", "participants.csv", "groups.csv", "comparisons.csv", "curves.csv", "people.csv", "peaks.csv",
-    }  # fmt: skip
+    assert {"videos.csv", "marker_curves.csv"} < {path.name for path in (two / "csv").iterdir()}
     assert "as they were: 3." in report(two).stdout  # the theme holds for the next time
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_of
+import json
 import re
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from scipy.signal import find_peaks
 
 from ferflow.dashboards import write_session_report
-from tests.made_records import LABELS, Made, write_session
+from tests.made_records import Made, write_session
+from tests.read_page import PROBS, card, clock, mix, share, signed, table, text, two
 
 MARKERS = (
     (5.0, None, "clap", ""), (21.0, None, "clap", ""), (42.5, None, "clap", ""), (70.0, None, "clap", ""),
@@ -21,7 +23,6 @@ MADE = Made(
     seconds=120, people=4, untracked=0.02, away=((40, 46),), holes=((90, 93),), small=((60, 66),), markers=MARKERS,
     seed=5,
 )  # fmt: skip
-PROBS = [f"prob_{label}" for label in LABELS]
 
 
 class Page:
@@ -50,18 +51,10 @@ class Page:
         self.tracked = faces
 
     def card(self, label: str) -> tuple[str, str]:
-        found = re.search(
-            rf'"label">{label}</div><div class="value">(.*?)</div><div class="note">(.*?)</div>', self.html
-        )
-        return text(found[1]), text(found[2])
+        return card(self.html, label)
 
     def table(self, name: str) -> list[list[str]]:
-        """Cells of a section's table."""
-        body = re.search(
-            rf'<section[^>]*aria-labelledby="{name}-title">.*?<tbody>(.*?)</tbody>', self.html, re.S
-        )[1]
-        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body, re.S)
-        return [[text(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)] for row in rows]
+        return table(self.html, name)
 
     def fact(self, term: str) -> str:
         return text(re.search(rf"<dt>{re.escape(term)}</dt><dd>(.*?)</dd>", self.html)[1])
@@ -71,52 +64,6 @@ class Page:
         return html_of.unescape(
             re.findall(r'class="mix" role="img" aria-label="([^"]*)"', part)[row]
         ).replace("\u202f", " ")
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", html_of.unescape(re.sub(r"<[^>]+>", " ", html))).replace("\u202f", " ").strip()
-
-
-def two(value: float) -> str:
-    """As the page rounds a score."""
-    if np.isnan(value):
-        return "–"
-    return (
-        f"{value:.0f}"
-        if value in (0, 1)
-        else "<0.01"
-        if value < 0.005
-        else ">0.99"
-        if value >= 0.995
-        else f"{value:.2f}"
-    )
-
-
-def signed(value: float) -> str:
-    if 0 < abs(value) < 0.005:
-        return "<+0.01" if value > 0 else ">−0.01"
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def share(value: float) -> str:
-    return (
-        f"{value:.0%}".replace("%", " %")
-        if value in (0, 1)
-        else "<1 %"
-        if value < 0.01
-        else f"{value:.0%}".replace("%", " %")
-    )
-
-
-def clock(seconds: float) -> str:
-    tenths = int(seconds * 10 + 0.5 + 1e-6)
-    return f"{tenths // 600:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
-
-
-def mix(means: pd.Series) -> str:
-    named = {name[5:]: value for name, value in means[PROBS].items()}
-    order = sorted(named, key=lambda label: (label == "neutral", -named[label]))
-    return ", ".join(f"{label} {share(named[label])}" for label in order)
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +111,15 @@ def test_peaks(page):
     known = page.whole.engagement.notna()
     smooth = page.whole.engagement.rolling(3, center=True, min_periods=1).mean().where(known)
     curve = np.interp(page.whole.index, page.whole.index[known], smooth[known])
-    _, facts = find_peaks(np.pad(curve, 1, constant_values=curve.min()), prominence=0.05, distance=5)
+    held = np.pad(curve, 1, constant_values=curve.min())
+    _, facts = find_peaks(held, prominence=0.05, distance=5, width=0, rel_height=0.5)
     rise = np.sort(facts["prominences"][facts["prominences"] >= facts["prominences"].max() / 5])[::-1][:8]
     rows = page.table("peaks")
+    # Half of the prominence, in bins of 1 s; the first bin of what is held down lies before the video.
+    edges = [np.clip(facts[f"{side}_ips"] - 0.5, 0, 120) for side in ("left", "right")]
+    lasts = {f"{clock(start)} – {clock(end)}" for start, end in zip(*edges, strict=True)}
+    assert {row[2] for row in rows} <= lasts
+    assert len({row[2] for row in rows}) == len(rows)
     assert sorted(row[4] for row in rows) == sorted(two(value) for value in rise)
     for row in rows:
         at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == row[1]].iloc[0]
@@ -247,7 +200,43 @@ def test_quality(page):
         page.fact("Median height")
         == f"{quarters[0.5]:.0f} px (half: {quarters[0.25]:.0f}–{quarters[0.75]:.0f})"
     )
-    assert page.fact("Without a face") == str((frames.n_faces == 0).sum())
+    seen = (frames.n_faces > 0).sum()
+    assert page.fact("Without a face") == str(len(frames) - seen)
+    assert page.fact("With a face") == f"{seen:,} ({share(seen / len(frames))})".replace(",", " ")
+    assert page.fact("Analysed") == f"{len(frames):,}".replace(",", " ")
+    assert page.fact("Median sharpness") == f"{faces.sharpness.median():.3g}"
+
+
+def test_the_summary_in_words(page):
+    words = text(re.search(r'<p class="words">(.*?)</p>', page.html, re.S)[1])
+    means = page.whole[PROBS].mean()
+    assert f"{page.tracked.track_id.nunique()} people are in view" in words
+    assert f"{share((page.frames.n_faces > 0).mean())} of the analysed frames show a face" in words
+    assert (
+        f"On the whole {means.idxmax()[5:]} appears most, apart from that {means[PROBS[:-1]].idxmax()[5:]}"
+        in words
+    )
+    top = max(page.table("peaks"), key=lambda row: float(row[3]))
+    at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == top[1]].iloc[0]
+    assert f"Engagement reaches {two(at.engagement)} around {top[1]}" in words
+    assert at.engagement == pytest.approx(max(
+        page.whole.engagement[(page.whole.bin_start_s + 0.5).map(clock).isin([row[1] for row in page.table("peaks")])]
+    ))  # fmt: skip
+
+
+def test_the_curves_that_are_drawn(page):
+    """A point a second, as the table has it; the page's curves carry three digits."""
+    data = json.loads(re.search(r'id="figure">(.*?)</script>', page.html, re.S)[1])["data"]
+    curves = {
+        trace["name"]: trace["y"] for trace in data if trace.get("name") and isinstance(trace.get("y"), list)
+    }
+    for title, name in {
+        "engagement": "engagement",
+        "attention": "attention",
+        "net positivity": "valence",
+    }.items():
+        got = np.array([np.nan if y is None else y for y in curves[title]], dtype=float)
+        np.testing.assert_allclose(got, page.whole[name], atol=1.1e-3)  # 0.9997 is no 1.000
 
 
 def test_coverage_tells_four_things_apart(page):

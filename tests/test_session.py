@@ -8,24 +8,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
-from ferflow.clips import clip_path, clips_of, write_clips
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.film import MOST_BOXES, boxes_of, film_of, url_between
 from ferflow.dashboards.session import load_session
-from ferflow.errors import OptionsError, VideoError
+from ferflow.errors import OptionsError
 from ferflow.jobs.beside import Beside
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.people import merged
-from ferflow.records import RecordPaths, read_metadata, read_table, write_table
-from ferflow.summaries import Peak, strip
-from tests.conftest import face_frames, numbered_image, write_video
+from ferflow.summaries import strip
+from tests.conftest import face_frames, write_video
 from tests.made_records import Made, made_tables, write_session
 from tests.test_report_numbers import text
 
@@ -186,60 +182,6 @@ def test_where_the_size_of_the_picture_is_unknown_there_are_no_boxes():
     _, faces = made_tables(Made(seconds=2))
     assert boxes_of(faces, {"source": {}}) is None
     assert boxes_of(faces.slice(0, 0), {"source": {"width": 10, "height": 10}}) is None
-
-
-# --- Clips ------------------------------------------------------------------------------------------------
-
-
-def peak_at(time_s: float) -> Peak:
-    return Peak(time_s, time_s - 1, time_s + 1, 0.5, 0.5, "engagement", "happy", (1,))
-
-
-def test_a_clip_shows_the_moment_of_its_peak(tmp_path):
-    numbers = [
-        number // 2 for number in range(100)
-    ]  # 20 s, five frames a second; the brightness tells the second
-    video = write_video(
-        tmp_path / "v.mp4",
-        [numbered_image(n) for n in numbers],
-        pts=[5000 + 200 * k for k in range(100)],
-        gop=30,
-    )
-    source = {"path": str(video), "name": "v.mp4", "size": video.stat().st_size, "time_base": "1/1000"}
-    made = Made(seconds=20, fps=5, source=source)
-    write_session(tmp_path, made)
-    paths = RecordPaths(tmp_path, made.video_id)
-    frames = read_table(paths.frames).to_pandas()
-    shifted = frames.assign(pts=(5000 + 200 * frames.frame_index).astype("int64"))
-    write_table(paths.frames, pa.Table.from_pandas(shifted, schema=read_table(paths.frames).schema.remove_metadata()),
-                read_metadata(paths.frames))  # fmt: skip
-    (clip,) = write_clips(paths, [peak_at(10.0)])
-    with av.open(str(clip)) as container:
-        brightness = [frame.to_ndarray(format="gray").mean() for frame in container.decode(video=0)]
-        assert container.streams.audio == ()
-    assert len(brightness) == 36  # 3 s before to 4 s after, both ends in
-    first = 20 + 4 * numbers[35]
-    assert brightness[0] == pytest.approx(first, abs=12)
-    assert brightness[15] - brightness[0] == pytest.approx(4 * (numbers[50] - numbers[35]), abs=8)
-
-
-def test_clips_of_other_moments_go_and_a_clip_fits_its_peak_only(tmp_path):
-    video = write_video(tmp_path / "v.mp4", face_frames(50))
-    made = Made(seconds=2, source={"path": str(video), "time_base": "1/512"})
-    write_session(tmp_path, made)
-    paths = RecordPaths(tmp_path, made.video_id)
-    write_clips(paths, [peak_at(0.5), peak_at(1.5)])
-    assert set(clips_of(paths, [peak_at(1.5), peak_at(0.7)])) == {0}
-    write_clips(paths, [peak_at(1.5)])
-    assert [path.name for path in paths.clips.iterdir()] == ["000001500.mp4"]
-
-
-def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
-    made = Made(seconds=2)
-    write_session(tmp_path, made)
-    with pytest.raises(VideoError, match="not where it was analysed"):
-        write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(1.0)])
-    assert not clip_path(RecordPaths(tmp_path, made.video_id), peak_at(1.0)).exists()
 
 
 # --- Markers given to a run -------------------------------------------------------------------------------

@@ -20,7 +20,10 @@
     if (size === 0 || size === 1) return sign + size;
     return sign + (size < 0.005 ? "<0.01" : size >= 0.995 ? ">0.99" : size.toFixed(2));
   };
-  const signed = (value) => (value > 0 ? "+" : "") + score(value);
+  const signed = (value) => {
+    const size = Math.abs(value), sign = value < 0 ? "−" : "+";
+    return size === 0 ? "0" : size < 0.005 ? `${sign}0.00` : (value > 0 ? "+" : "") + score(value);
+  };
   const column = (name) => data.find((trace) => trace.name === name)?.y;
   const curves = ["engagement", "attention", "expressiveness", "net positivity"].filter(column);
   const states = data.filter((trace) => trace.stackgroup === "coverage");
@@ -56,7 +59,8 @@
     const axis = chart._fullLayout?.xaxis;
     if (!axis) return;
     const x = axis.d2p(date(moment * 1000)), inside = x >= -1 && x <= axis._length + 1;
-    cursor.hidden = !inside;
+    // At the very start it says nothing, and would stand in the rows' titles.
+    cursor.hidden = !inside || moment === 0;
     if (inside) cursor.style.transform = `translateX(${axis._offset + x}px)`;
   };
   const go = (time, { seek = true } = {}) => {

@@ -80,6 +80,7 @@ globalThis.ferflow = (() => {
   assign(figure.layout, look(figure.layout));
   // A finger must be able to scroll past the chart.
   figure.layout.dragmode = narrow() ? false : "zoom";
+  if (narrow()) figure.layout.xaxis.nticks = 4;
   const config = { responsive: true, displayModeBar: false, scrollZoom: false };
   const drawn = Plotly.newPlot(chart, figure.data, figure.layout, config);
 
@@ -110,15 +111,18 @@ globalThis.ferflow = (() => {
     // Moments above, stretches below.
     for (const [named, height] of [[facts.marks, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
       let free = -Infinity;
-      for (const [time, text] of named) {
-        const px = axis.d2p(date(time * 1000));
+      const gap = height > 0.5 ? 14 : 0, places = named.map(([time]) => axis.d2p(date(time * 1000)));
+      for (const [k, [time, text]] of named.entries()) {
+        const px = places[k];
         if (time * 1000 < start || time * 1000 > end || px < free) continue;
         const tag = document.createElement("bdi");
         tag.className = "mark-label";
         tag.textContent = text.length > 28 ? text.slice(0, 27) + "…" : text;
         Object.assign(tag.style, { left: `${axis._offset + chart.offsetLeft + px + (height > 0.5 ? 7 : 3)}px`, top: `${row._offset + row.d2p(height)}px` });
         holder.append(tag);
-        if (px + tag.offsetWidth > axis._length) tag.remove();
+        // A name that would run over the next marker is left to the cursor and the list.
+        const next = places.find((other, later) => later > k && other > px) ?? Infinity;
+        if (px + tag.offsetWidth > axis._length || (gap && px + gap + tag.offsetWidth > next)) tag.remove();
         else free = px + 12 + tag.offsetWidth;
       }
     }

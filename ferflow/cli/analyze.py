@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, EngineName, Out, Quiet, Verbose, Voice, named, run_and_exit
+from ferflow.cli.common import (
+    DEFAULTS,
+    EmbedClips,
+    EngineName,
+    Markers,
+    Out,
+    Quiet,
+    Verbose,
+    Voice,
+    named,
+    run_and_exit,
+)
 from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceName, TimePoint
 from ferflow.text import shown
@@ -157,16 +168,8 @@ def analyze(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Begin no further video after one has failed.")
     ] = False,
-    markers: Annotated[
-        Path | None,
-        typer.Option(
-            help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv beside a video]",
-            metavar="FILE.csv",
-        ),
-    ] = None,
-    embed_clips: Annotated[
-        bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
-    ] = False,
+    markers: Markers = None,
+    embed_clips: EmbedClips = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")

@@ -42,6 +42,16 @@ def folder(text: str) -> Path:
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", parser=folder, metavar="FOLDER", help="Output folder.")]
+Markers = Annotated[
+    Path | None,
+    typer.Option(
+        help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv beside a video]",
+        metavar="FILE.csv",
+    ),
+]
+EmbedClips = Annotated[
+    bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with traces of unexpected errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 

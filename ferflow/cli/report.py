@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import Quiet, Verbose, Voice, folder, log_to_stderr
+from ferflow.cli.common import EmbedClips, Markers, Quiet, Verbose, Voice, folder, log_to_stderr
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import shown
 
@@ -24,14 +24,14 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Compare groups: a column of the session list.  [default: group, if it has one]",
+            help="Compare groups: a column of the session list.  [default: as the last time; group, if it has one]",
             metavar="COLUMN",
         ),
     ] = None,
     sessions: Annotated[
         Path | None,
         typer.Option(
-            help="Session list, a CSV: video,participant,group,...  [default: OUT/sessions.csv, if it is there]",
+            help="Session list, a CSV: video,participant,group,...  [default: as the last time; OUT/sessions.csv]",
             metavar="FILE.csv",
         ),
     ] = None,
@@ -41,6 +41,11 @@ def report(
             help="Colours of the pages; auto follows the reader's system.  [default: as the last time]"
         ),
     ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget --by, --sessions and --theme of the last time.")
+    ] = False,
+    markers: Markers = None,
+    embed_clips: EmbedClips = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write the pages' tables into OUT/csv, too.")] = False,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print each page into a PDF beside it, too; needs Chromium.")
@@ -54,22 +59,30 @@ def report(
 ) -> None:
     """Make the pages of an output folder again, from its tables alone.
 
-    Only pages whose inputs changed are written. Follows OUT/people.csv (see ferflow people) and the session list.
+    Only pages whose inputs changed are written. Follows OUT/people.csv (see ferflow people), the session list, and
+    the markers beside the videos.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.folder import held
+    from ferflow.jobs.beside import Beside
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     must_be_output(out)
-    options = PageOptions(theme=theme or last_options(out).theme, sessions=sessions, by=by)
+    last = PageOptions() if forget else last_options(out)
+    options = last.updated(theme=theme, sessions=sessions, by=by)
+    beside = Beside(markers, embed_clips)
+    beside.check()
     if pdf or png or svg:
         from ferflow.dashboards.static import chromium
 
         chromium()  # refused before anything is done
     with held(out):
+        apart = beside.bring_all(out)
         done = refresh(out, options)
         for warning in done.warnings:
             typer.echo(f"ferflow: {shown(warning)}", err=True)
+        for video_id, reason in apart.items():
+            typer.echo(f"ferflow: {shown(video_id)}: {shown(reason)}", err=True)
         for video_id, reason in done.failed.items():
             typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
@@ -81,7 +94,7 @@ def report(
         for path in extras:
             typer.echo(f"Also: {path}")
         typer.echo(f"Report: {out / 'index.html'}")
-    sys.exit(EXIT_PARTIAL if done.failed else 0)
+    sys.exit(EXIT_PARTIAL if done.failed or apart else 0)
 
 
 def must_be_output(out: Path) -> None:

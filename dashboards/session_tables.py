@@ -1,0 +1,178 @@
+"""The tables of the sessions' pages, all sessions of a folder in one table each, with every row and unrounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.cohort import Watched
+from ferflow.errors import RecordsError
+from ferflow.marked import Around, around, locked_curves, segments
+from ferflow.markers import MARKERS, load_markers
+from ferflow.records import RecordPaths
+from ferflow.summaries import STRIP, Person, peak_curve, peaks, probability_columns
+from ferflow.tally import column
+from ferflow.timeline import MEASURES
+
+from .folder import Folder
+from .session import Session, load_session
+
+Cells = list[object]
+Table = tuple[list[str], Iterable[Cells]]
+"""Columns and rows."""
+
+_VIDEO = ["video_id", "video"]
+
+
+def session_tables(out: Path, folder: Folder) -> dict[str, Table]:
+    """Columns and rows of the tables of all sessions, by name."""
+    probs = probability_names(folder)
+    people, quality = _from_faces(out, folder, [*MEASURES, *probs])
+    of_segments = [*_SEGMENTS, *MEASURES, *probs]
+    return {
+        "people": ([*_VIDEO, *_PEOPLE, *MEASURES, *probs], people),
+        "peaks": ([*_VIDEO, *_PEAKS], _peaks(folder)),
+        "markers": ([*_VIDEO, *_MARKERS], _markers(out, folder)),
+        "segments": ([*_VIDEO, *of_segments], _segments(out, folder, of_segments)),
+        "around_markers": ([*_VIDEO, *_AROUND], _around(out, folder)),
+        "marker_curves": ([*_VIDEO, *_LOCKED.values()], _locked(out, folder)),
+        "quality": ([*_VIDEO, *_QUALITY], quality),
+    }
+
+
+def probability_names(folder: Folder) -> list[str]:
+    """`prob_<label>` of every label that any of the videos' models has."""
+    names = [name for video in _videos(folder) for name in probability_columns(video.timeline)]
+    return list(dict.fromkeys(names))
+
+
+def _videos(folder: Folder) -> list[Watched]:
+    return [entry.video for entry in folder.finished if entry.video is not None]
+
+
+def _named(folder: Folder) -> Iterator[tuple[list[Any], Watched]]:
+    """(id and name, video) of every finished one."""
+    for entry in folder.finished:
+        assert entry.video is not None
+        yield [entry.video_id, entry.name], entry.video
+
+
+def _marked(out: Path, video: Watched) -> pa.Table:
+    """Its markers; none where they cannot be read, which is told of, for want of its page."""
+    try:
+        return load_markers(RecordPaths(out, video.video_id))
+    except RecordsError:
+        return MARKERS.empty_table()
+
+
+# --- Of the timeline and the markers --------------------------------------------------------------------
+
+
+_PEAKS = ["time_s", "start_s", "end_s", "measure", "height", "prominence", "appears", "people"]
+
+
+def _peaks(folder: Folder) -> Iterator[Cells]:
+    for video, watched in _named(folder):
+        for peak in peaks(watched.timeline):
+            names = "; ".join(watched.people.name(track) for track in peak.track_ids)
+            yield [*video, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height, peak.prominence,
+                   peak.label, names]  # fmt: skip
+
+
+_MARKERS = [name for name in MARKERS.names if name != "video_id"]
+
+
+def _markers(out: Path, folder: Folder) -> Iterator[Cells]:
+    for video, watched in _named(folder):
+        for row in _marked(out, watched).select(_MARKERS).to_pylist():
+            yield [*video, *row.values()]
+
+
+_SEGMENTS = ["label", "kind", "start_s", "end_s", "n_people", "presence"]
+
+
+def _segments(out: Path, folder: Folder, names: list[str]) -> Iterator[Cells]:
+    for video, watched in _named(folder):
+        found = segments(watched.timeline, _marked(out, watched))
+        for row in found.to_pylist():
+            yield [*video, *map(row.get, names)]
+
+
+_AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highest_offset_s", "spread_there",
+           "valence_before", "valence_after"]  # fmt: skip
+
+
+def _around(out: Path, folder: Folder) -> Iterator[Cells]:
+    for video, watched in _named(folder):
+        measure = peak_curve(watched.timeline)
+        curves = locked_curves(watched.timeline, _marked(out, watched))
+        for found in around(curves, measure):
+            yield [*video, *_around_cells(found, measure)]
+
+
+def _around_cells(found: Around, measure: str) -> Cells:
+    return [found.label, measure, found.n_markers, found.before, found.after, found.highest, found.highest_lag_s,
+            found.spread, found.valence_before, found.valence_after]  # fmt: skip
+
+
+_LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "measure": "measure", "mean": "mean",
+           "sd": "spread", "n": "n"}  # fmt: skip
+"""Columns of `locked_curves`, and what they are called in the CSV."""
+
+
+def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
+    for video, watched in _named(folder):
+        curves = locked_curves(watched.timeline, _marked(out, watched))
+        for batch in curves.select(list(_LOCKED)).to_batches():
+            for row in batch.to_pylist():
+                yield [*video, *row.values()]
+
+
+# --- Of the faces ---------------------------------------------------------------------------------------
+
+
+def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells], list[Cells]]:
+    """Rows of `people` and of `quality`: a session's faces are read once for both."""
+    people: list[Cells] = []
+    quality: list[Cells] = []
+    for video, watched in _named(folder):
+        try:
+            session = load_session(out, watched.video_id, watched.people.keyed())
+        except RecordsError:
+            continue  # told of, for want of its page
+        people += [[*video, *_person(session, person, names)] for person in session.people]
+        quality.append([*video, *_quality(session)])
+    return people, quality
+
+
+_PEOPLE = ["track_id", "name", "first_s", "last_s", "seconds_in_view", "n_faces", "appears_most",
+           "most_but_neutral", "pose_known"]  # fmt: skip
+
+
+def _person(session: Session, person: Person, names: list[str]) -> Cells:
+    return [person.track_id, session.name_of(person.track_id), person.first_s, person.last_s, person.seconds,
+            person.n_faces, person.label, person.leading, person.pose_known, *map(person.means.get, names)]  # fmt: skip
+
+
+_QUALITY = ["n_decoded", "n_failed", "n_damaged", "n_cuts", "n_frames", "n_frames_with_face", "n_faces",
+            "n_untracked", "n_pose_unknown", "n_small", "n_blurry", "face_px_25", "face_px_50", "face_px_75",
+            "sharpness_50", *(f"seconds_{state}" for state in STRIP.names[1:]), "bin_s", "model", "model_sha256",
+            "detector", "detector_sha256", "ferflow_version", "options_digest"]  # fmt: skip
+
+
+def _quality(session: Session) -> Cells:
+    counts, cover, footer = session.footer.get("counts") or {}, session.coverage, session.footer
+    lasts = [float(np.sum(column(session.strip, state))) for state in STRIP.names[1:]]
+    made_by = [
+        (footer.get(part) or {}).get(fact) for part in ("model", "detector") for fact in ("name", "sha256")
+    ]
+    return [
+        *map(counts.get, ("n_decoded", "n_failed", "n_damaged", "n_cuts")), cover.n_frames, cover.n_frames_with_face,
+        cover.n_faces, cover.n_untracked, cover.n_pose_unknown, session.n_small, session.n_blurry, *session.face_px,
+        session.sharpness, *lasts, session.bin_seconds, *made_by, footer.get("ferflow_version"),
+        footer.get("options_digest"),
+    ]  # fmt: skip

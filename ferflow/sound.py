@@ -1,0 +1,100 @@
+"""The sound of a stretch of a video, for clips.
+
+>>> sound_between(Path("talk.mp4"), Fraction(60), Fraction(67)).shape
+(2, 336000)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.source import opened
+
+RATE = 48_000
+"""Samples per second."""
+LAYOUT = "stereo"
+
+_WARM_UP_SECONDS = 0.5
+"""Decoders give wrong sound for some packets after a seek."""
+_APART_SECONDS = 10
+"""Streams of a file are interleaved within this: pictures so far past the end say that no sound will follow."""
+
+Samples = npt.NDArray[np.float32]
+
+
+def sound_between(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None:
+    """The sound of [start_s, end_s), by the file's own clock.
+
+    Every sample lies where its timestamp says: what is missing or cannot be decoded is silence, and no later sound
+    moves for it.
+
+    Args:
+        path: the video.
+        start_s: seconds.
+        end_s: likewise.
+
+    Returns:
+        float32 (2, samples), `RATE` a second from `start_s` on, in [-1, 1]; None if there is no sound.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    samples = np.zeros((2, round((end_s - start_s) * RATE)), dtype=np.float32)
+    heard = False
+    with opened(path) as container:
+        stream = container.streams.best("audio")
+        if not isinstance(stream, av.AudioStream) or stream.codec_context is None:
+            return None
+        with contextlib.suppress(av.error.FFmpegError):
+            container.seek(int((start_s - Fraction(_WARM_UP_SECONDS)) * av.time_base))
+        for time_s, part in _parts(container, stream, end_s):
+            first = round((time_s - start_s) * RATE)
+            part = part[:, max(0, -first) : max(0, samples.shape[1] - first)]
+            samples[:, max(0, first) : max(0, first) + part.shape[1]] = part
+            heard = heard or part.shape[1] > 0
+    # Float sound may hold anything; an encoder refuses what is no number.
+    return np.clip(np.nan_to_num(samples), -1, 1) if heard else None
+
+
+def _parts(
+    container: av.container.InputContainer, stream: av.AudioStream, end_s: Fraction
+) -> Iterator[tuple[Fraction, Samples]]:
+    """(seconds, samples) of the decoded frames up to a time."""
+    resampler = av.AudioResampler(format="fltp", layout=LAYOUT, rate=RATE)
+    for frame in _frames(container, stream, end_s):
+        with contextlib.suppress(av.error.FFmpegError, ValueError):
+            for part in resampler.resample(frame):
+                if part.pts is not None and part.time_base is not None:
+                    yield part.pts * part.time_base, part.to_ndarray().astype(np.float32)
+
+
+def _begins_after(frame: av.AudioFrame, end_s: Fraction) -> bool:
+    return frame.pts is not None and frame.time_base is not None and frame.pts * frame.time_base >= end_s
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.AudioStream, end_s: Fraction
+) -> Iterator[av.AudioFrame | None]:
+    """Frames up to a time, then None, at which a resampler gives what it holds back."""
+    with contextlib.suppress(av.error.FFmpegError):  # the end of what can be read
+        for packet in container.demux(stream, *container.streams.video[:1]):
+            if packet.stream is not stream:
+                if packet.dts is not None and packet.dts * packet.time_base > end_s + _APART_SECONDS:
+                    break
+                continue
+            with contextlib.suppress(av.error.InvalidDataError):
+                for frame in packet.decode():
+                    if not isinstance(frame, av.AudioFrame) or _begins_after(frame, end_s):
+                        yield None
+                        return
+                    yield frame
+    yield None
