@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ferflow.dashboards.curves import render_curves
 from ferflow.dashboards.evaluation import render_evaluation
 from ferflow.dashboards.explanation import render_explanation
+from ferflow.dashboards.learning import render_curves
 from ferflow.explain import Moment
 from ferflow.models.insight import Insight
 from ferflow.models.registry import resolve
