@@ -39,14 +39,14 @@ class Preset:
 PRESETS = (
     Preset(
         name="default",
-        share=0.6,
-        tau=0.5,
+        share=0.7,
+        tau=0.75,
         purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
     Preset(
         name="fer2013",
         share=1.0,
-        tau=0.25,
+        tau=0.0,
         purpose="comparison with what is published on FER2013: agrees best with its own labels",
     ),
     Preset(
