@@ -24,8 +24,8 @@ from tests.test_classify import crops
 from tests.test_models_train import OPTIONS
 from tests.test_models_train import faces as drawn_faces
 
-SHARES = {"default": 0.7, "fer2013": 1.0, "ferplus": 0.0}
-TAUS = {"default": 0.75, "fer2013": 0.0, "ferplus": 0.5}
+SHARES = {"default": 0.5, "fer2013": 1.0, "ferplus": 0.0}
+TAUS = {"default": 0.5, "fer2013": 0.0, "ferplus": 0.5}
 
 
 def by_hand(path, images, share, shift, temperature):
@@ -182,8 +182,8 @@ def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
         assert (card.data, card.rows, card.recipe) == ("faces.npz", 330, "resnet-tiny")
         assert set(card.scores) == {"labels", "ferplus_majority", "float"}
     assert registry.resolve(out).name == "default"
-    assert "FER+ majority" in presets[2].selection
-    assert "FER+ majority" not in presets[0].selection + presets[1].selection
+    by_majority = [card.name for card in presets if "FER+ majority" in card.selection]
+    assert by_majority == ["default", "ferplus"]
 
 
 def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, data):
@@ -215,7 +215,7 @@ def test_temperatures_are_fitted_to_the_labels_a_preset_stands_for(presets, data
     faces = load(data)
     rows = faces.usage == "PublicTest"
     voted = np.where(faces.votes[rows][:, 1] > faces.votes[rows][:, 3], 3, 4)
-    truths = {"default": faces.labels[rows], "fer2013": faces.labels[rows], "ferplus": voted}
+    truths = {"default": voted, "fer2013": faces.labels[rows], "ferplus": voted}
     for card in presets:
         images, truth = faces.images[rows][..., None], truths[card.name]
 

@@ -39,8 +39,9 @@ class Preset:
 PRESETS = (
     Preset(
         name="default",
-        share=0.7,
-        tau=0.75,
+        share=0.5,
+        tau=0.5,
+        temperature_by=BY_MAJORITY,
         purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
     Preset(
