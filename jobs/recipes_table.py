@@ -82,7 +82,7 @@ def _figures(name: str, run: Run | None) -> list[str]:
     cells = [f"{scores['labels'][key]:.1%}" for key in keys] + [f"{scores['labels']['ece']:.3f}"]
     votes = scores.get("ferplus_majority")
     cells += [f"{votes[key]:.1%}" for key in ("accuracy", "macro_recall")] if votes else ["", ""]
-    return [*cells, epochs, _command(name, run)]
+    return [*cells, epochs, " ".join(filter(None, [_command(name, run), run.card.note]))]
 
 
 def _command(name: str, run: Run) -> str:
