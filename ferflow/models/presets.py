@@ -41,7 +41,6 @@ PRESETS = (
         name="default",
         share=0.5,
         tau=0.5,
-        temperature_by=BY_MAJORITY,
         purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
     Preset(
