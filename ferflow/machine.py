@@ -6,6 +6,7 @@ CPUs are counted by `cpus.available_cpus`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from pathlib import Path
 
 import psutil
@@ -62,3 +63,16 @@ def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptio
     if options.device == "auto" and options.backend == "auto" and has_nvidia_driver():
         return 1
     return max(1, min(n_videos, cpus // CPUS_PER_WORKER, memory // WORKER_BYTES))
+
+
+def give_back() -> None:
+    """Return freed memory to the system.
+
+    Arrow and the C library keep it for later, and what a long video left in pieces would come on top of what its page
+    takes.
+    """
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)

@@ -17,6 +17,7 @@ from ferflow import __version__
 from ferflow.errors import RecordsError, VideoError
 from ferflow.failures import Failure, failure_of, told
 from ferflow.fingerprint import fingerprint, signature
+from ferflow.machine import give_back
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.records import (
@@ -201,6 +202,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
         )
     paths.report.unlink(missing_ok=True)
+    give_back()
     table = timeline(
         read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
         Blocks(paths.faces, [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
@@ -210,8 +212,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
         participants=metadata["options"]["participants"],
     )
     write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
-    # Arrow keeps freed memory for later; a long run would carry that of its longest video to the end.
-    pa.default_memory_pool().release_unused()
+    give_back()
 
 
 def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
