@@ -16,7 +16,7 @@ from ferflow.options import AnalyzeOptions
 _CGROUP = Path("/sys/fs/cgroup")
 
 WORKER_BYTES = 600 << 20
-"""What a worker needs: 411 MiB for 720p by `python -m ferflow.jobs.bench_memory`, and some air."""
+"""What a worker needs: 365 MiB for 720p by `python -m ferflow.jobs.bench_memory`, and some air."""
 
 CPUS_PER_WORKER = 2
 """One decodes, the other does the rest."""
