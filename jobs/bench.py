@@ -68,7 +68,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another program to be compared with; it talks as `bench_haar` does."""
+    """Another program to be compared with; it talks as `bench_fer` does."""
 
     name: str
     command: tuple[str, ...]

@@ -10,7 +10,8 @@ neither PyTorch (`facenet_pytorch`) nor `moviepy`, so these may be missing:
     .fer/bin/pip install "opencv-python-headless<5" tensorflow-cpu pandas tqdm requests pillow matplotlib \
         "setuptools<80"
 
-Talks as `bench_haar` does: "ready", then for each line on its input a line of JSON. Imports nothing of ferflow.
+Says "ready" when all is loaded and warm; then, for each line on its input, goes through the first FRAMES frames and
+answers with a line of JSON: frames, faces, seconds, cpu_seconds. Imports nothing of ferflow.
 """
 
 import importlib.util
@@ -18,6 +19,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -37,8 +39,8 @@ def detector() -> Any:
     return FER(mtcnn=False)
 
 
-def one_pass(video: str, n_frames: int, fer: Any) -> dict[str, float]:
-    """Frames, faces and seconds of one go through the video."""
+def one_pass(video: str, n_frames: int, count: Callable[[Any], int]) -> dict[str, float]:
+    """Frames, faces and seconds of one go through the video; `count` finds and classifies the faces of a frame."""
     frames = faces = 0
     started, started_cpu = time.perf_counter(), time.process_time()
     capture = cv2.VideoCapture(video)
@@ -46,7 +48,7 @@ def one_pass(video: str, n_frames: int, fer: Any) -> dict[str, float]:
         ok, image = capture.read()
         if not ok:
             break
-        faces += len(fer.detect_emotions(image))
+        faces += count(image)
         frames += 1
     capture.release()
     return {
@@ -57,14 +59,19 @@ def one_pass(video: str, n_frames: int, fer: Any) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Load, warm up, and answer."""
+def answer(count: Callable[[Any], int]) -> None:
+    """Warm up, say so, and go through the video of the command line for each line on the input."""
     video, n_frames = sys.argv[1], int(sys.argv[2])
-    fer = detector()
-    one_pass(video, 2, fer)
+    one_pass(video, 2, count)
     print("ready", flush=True)
     for _ in sys.stdin:
-        print(json.dumps(one_pass(video, n_frames, fer)), flush=True)
+        print(json.dumps(one_pass(video, n_frames, count)), flush=True)
+
+
+def main() -> None:
+    """Load, and answer."""
+    fer = detector()
+    answer(lambda image: len(fer.detect_emotions(image)))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def test_a_program_that_does_not_start_is_named_with_its_remedy(clip, tmp_path):
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "fer" in done.stderr
+    assert "--vs-fer needs a Python with fer" in done.stderr
+    assert "No module named 'fer'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

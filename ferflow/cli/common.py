@@ -52,6 +52,13 @@ Markers = Annotated[
 EmbedClips = Annotated[
     bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
 ]
+
+
+def share(help_text: str, metavar: str) -> Any:
+    """An option that takes a number from 0 to 1."""
+    return typer.Option(help=help_text, metavar=metavar, min=0.0, max=1.0)
+
+
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with traces of unexpected errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 

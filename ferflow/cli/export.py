@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr
+from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr, share
 from ferflow.errors import ModelError, OptionsError
 
 if TYPE_CHECKING:
@@ -29,21 +29,14 @@ def export(
     ] = None,
     label_share: Annotated[
         float | None,
-        typer.Option(
-            help="Instead of presets, one model with this weight of the labels' head; the votes' head has the rest.",
-            metavar="W",
-            min=0.0,
-            max=1.0,
+        share(
+            "Instead of presets, one model with this weight of the labels' head; the votes' head has the rest.",
+            "W",
         ),
     ] = None,
     tau: Annotated[
         float | None,
-        typer.Option(
-            help="Instead of presets, one model with this power of the learnt class prior divided out.",
-            metavar="T",
-            min=0.0,
-            max=1.0,
-        ),
+        share("Instead of presets, one model with this power of the learnt class prior divided out.", "T"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     verbose: Verbose = False,

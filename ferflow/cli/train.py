@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr
+from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr, share
 from ferflow.errors import ModelError
 
 
@@ -57,25 +57,18 @@ def train(
     ] = None,
     teacher_share: Annotated[
         float | None,
-        typer.Option(help="Share of its answers in the targets.  [default: 0.5]", metavar="W", min=0, max=1),
+        share("Share of its answers in the targets.  [default: 0.5]", "W"),
     ] = None,
     label_share: Annotated[
         float | None,
-        typer.Option(
-            help="Weight of the labels' head in what is served; the votes' head has the rest.  [default: the best]",
-            metavar="W",
-            min=0.0,
-            max=1.0,
+        share(
+            "Weight of the labels' head in what is served; the votes' head has the rest.  [default: the best]",
+            "W",
         ),
     ] = None,
     tau: Annotated[
         float | None,
-        typer.Option(
-            help="Power of the learnt class prior that is divided out.  [default: the best]",
-            metavar="T",
-            min=0.0,
-            max=1.0,
-        ),
+        share("Power of the learnt class prior that is divided out.  [default: the best]", "T"),
     ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after N epochs without a better score; 0: never.", metavar="N")
