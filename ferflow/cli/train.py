@@ -46,7 +46,11 @@ def train(
         ),
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Begin with the best weights of an earlier run.", metavar="FOLDER")
+        Path | None,
+        typer.Option(
+            help="Begin with the best weights of an earlier run: of the same network, or a narrower one.",
+            metavar="FOLDER",
+        ),
     ] = None,
     teacher: Annotated[
         list[Path] | None,

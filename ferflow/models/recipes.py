@@ -79,6 +79,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             description="263 MFLOP, 1.6 M parameters; starts at half size.",
             options={"epochs": 56},
         ),
+        "resnet-broad": Recipe(
+            trunk=ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2),
+            description="389 MFLOP, 2.7 M parameters; resnet-wide, made wider where an image is small.",
+            options={"epochs": 56},
+        ),
         "resnet-lean": Recipe(
             trunk=ResNet((32, 64, 128), (1, 2, 2), stem=5, stem_strides=2),
             description="95 MFLOP, 0.7 M parameters; starts at half size.",

@@ -61,8 +61,8 @@ def train(
         data: what `dataset.load` reads.
         out: folder of this run; with a checkpoint in it, training goes on from there.
         options: recipe and schedule.
-        start: folder of an earlier run of the same recipe whose best weights this one begins with, for a second
-            cycle of the schedule; without effect once `out` holds a checkpoint.
+        start: folder of an earlier run whose best weights this one begins with, for a second cycle of the
+            schedule: of the same recipe, or one that is narrower; without effect once `out` holds a checkpoint.
         on_epoch: told each epoch's figures, for a progress display.
 
     Returns:
@@ -140,7 +140,7 @@ class _Run:
         if path.exists():
             return state.restore(path, self.model, self.options)
         if start is not None:
-            state.begin_with(start / state.STATE_FILE, self.model)
+            state.begin_with(start / state.STATE_FILE, self.model, seed=self.options.seed)
         return state.fresh(self.model)
 
     def epoch(self, progress: Progress) -> None:
