@@ -63,13 +63,15 @@ def _whole(session: Session) -> Section:
         name for name in session.segments.column_names if name not in ("label", "kind", "start_s", "end_s")
     ]
     values = {name: session.mean(name) for name in names if name != "n_people"}
+    # As the card counts it, by frames: a last bin of few frames would weigh too much in a mean over bins.
+    whole = {"n_people": float(len(session.people)), "presence": session.coverage.share}
     return {
         "label": "Whole video",
         "kind": "",
         "seek": {"seconds": "0", "text": timecode(0)},
         "end": timecode(session.end_s),
         "length": timecode(session.end_s),
-        **_measures(session, values | {"n_people": float(len(session.people))}),
+        **_measures(session, values | whole),
     }
 
 

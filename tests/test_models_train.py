@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ferflow.errors import OptionsError
-from ferflow.models import registry, state
+from ferflow.errors import ModelError, OptionsError
+from ferflow.models import cnn, registry, state
 from ferflow.models.blends import ChosenBlend, best_blend, fit_temperature, learnt_prior
 from ferflow.models.dataset import Split, load
+from ferflow.models.earlier import earlier
 from ferflow.models.evaluate import softmax
 from ferflow.models.labelled import LABELS, SEVEN, Faces
+from ferflow.models.recipes import FULL_SIZE
 from ferflow.models.targets import Targets, taught
 from ferflow.models.teachers import ask
 from ferflow.models.train import TrainOptions, train
@@ -212,16 +214,16 @@ def test_dividing_the_prior_out_leaves_what_the_card_says():
 
 def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):
     still = replace(OPTIONS, learning_rate=1e-12, epochs=1, mixup=0.0, weight_decay=0.0)
-    card = train(data, tmp_path, still, start=undisturbed)
+    card = train(data, tmp_path, still, start=str(undisturbed))
     best = [state.read(out / "state.npz")[1]["best"] for out in (undisturbed, tmp_path)]
     kernels = [np.concatenate([w.ravel() for w in weights if w.ndim > 1]) for weights in best]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
-    assert "earlier run" in card.note
+    assert card.note == f"Begun with the weights of {undisturbed.name}."
 
 
 def test_a_second_cycle_of_another_network_is_refused(undisturbed, data, tmp_path):
     with pytest.raises(OptionsError, match="do not fit"):
-        train(data, tmp_path, replace(OPTIONS, recipe="resnet-lean"), start=undisturbed)
+        train(data, tmp_path, replace(OPTIONS, recipe="resnet-lean"), start=str(undisturbed))
 
 
 def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
@@ -237,11 +239,12 @@ def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
 
 def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, data, tmp_path):
     images = load(data).images
-    answers = ask([undisturbed, undisturbed], images, SEVEN)
+    teacher = earlier(str(undisturbed))
+    answers = ask([teacher, teacher], images, SEVEN)
     for shares in answers.values():
         assert shares.shape == (len(images), 7)
         assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    mirrored = ask([undisturbed], images[:, :, ::-1], SEVEN)
+    mirrored = ask([teacher], images[:, :, ::-1], SEVEN)
     assert mirrored["label_head"] == pytest.approx(answers["label_head"], abs=1e-5)
     card = train(data, tmp_path, replace(OPTIONS, epochs=1, teachers=(str(undisturbed),), teacher_share=1.0))
     assert card.note == f"100% of the targets are answers of {undisturbed.name}."
@@ -250,7 +253,23 @@ def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, da
 
 
 def test_a_teacher_that_cannot_teach_is_refused(undisturbed, data, tmp_path):
-    with pytest.raises(OptionsError, match="no run to learn from"):
+    with pytest.raises(ModelError, match="is no model"):
         train(data, tmp_path, replace(OPTIONS, teachers=(str(tmp_path / "nobody"),)))
     with pytest.raises(OptionsError, match="other classes"):
         train(data, tmp_path, replace(OPTIONS, teachers=(str(undisturbed),), merge={"disgust": "angry"}))
+
+
+def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path):
+    installed = registry.resolve("fer2013")
+    still = replace(
+        OPTIONS,
+        recipe=installed.recipe,
+        epochs=1,
+        learning_rate=1e-9,
+        weight_decay=0.0,
+        image_sizes=FULL_SIZE,
+    )
+    card = train(data, tmp_path, replace(still, teachers=("fer2013",)), start="fer2013")
+    assert card.note == "Begun with the weights of fer2013. 50% of the targets are answers of fer2013."
+    kernels = [cnn.load_served(model).get_weights()[0] for model in (installed, card)]
+    assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)

@@ -46,17 +46,17 @@ def train(
         ),
     ] = None,
     start_from: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Begin with the best weights of an earlier run: of the same network, or a narrower one.",
-            metavar="FOLDER",
+            help="Begin with the weights of an earlier run or a model: of the same network, or a narrower one.",
+            metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            help="An earlier run whose answers are mixed into the targets; give it again for more.",
-            metavar="FOLDER",
+            help="An earlier run or a model whose answers are mixed into the targets; give it again for more.",
+            metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher_share: Annotated[
@@ -101,7 +101,7 @@ def train(
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
-        "teachers": tuple(map(str, teacher)) if teacher else None, "teacher_share": teacher_share,
+        "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
     }  # fmt: skip
     if start_from is not None:
         chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part

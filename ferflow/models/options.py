@@ -68,7 +68,7 @@ class TrainOptions:
     backbone: str = RANDOM
     """Weights that a transfer recipe starts from: "none", "imagenet", or the path of an h5 file."""
     teachers: tuple[str, ...] = ()
-    """Folders of finished runs whose answers are mixed into the targets (Hinton et al., 2015, distillation)."""
+    """Runs or models whose answers are mixed into the targets (distillation, Hinton et al., 2015)."""
     teacher_share: float = 0.5
     """How much of the targets is the teachers', 0..1."""
     mixup: float = 0.2

@@ -173,25 +173,28 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 dense=(256,),
                 stem=64,
                 norm=True,
-                block_dropout=0.15,
+                block_dropout=0.1,
+                pooled=True,
                 scale="standardised",
             ),
             description="Deep CNN, He-normal, batch norm, dropout, Nadam, inverse-frequency class weights (bounded), "
             "flip, shear, rotation, zoom and brightness, early stopping on the best epoch. Chosen: a 5x5 stem at "
-            "stride 2 and three blocks of two 3x3 convolutions (64, 128, 256), dense 256, cosine from 0.002, moving "
-            "average of weights, 45 epochs.",
+            "stride 2 and three blocks of two 3x3 convolutions (64, 128, 256), averaged, dense 256, cosine from 0.002, "
+            "label smoothing, moving average of weights, 60 epochs that begin on small images.",
             options=_BARE
             | {
                 "optimizer": "nadam",
                 "learning_rate": 2e-3,
                 "warmup_epochs": 1.0,
-                "epochs": 45,
+                "epochs": 60,
+                "image_sizes": ((0.5, 32), (0.8, 40), (1.0, 48)),
                 "batch_size": 128,
-                "dropout": 0.4,
+                "dropout": 0.3,
+                "label_smoothing": 0.1,
                 "balance": "weights",
-                "weight_decay": 1e-2,
+                "weight_decay": 5e-2,
                 "average_decay": 0.997,
-                "patience": 12,
+                "patience": 20,
                 "augmentation": Augmentation(
                     rotation_degrees=12,
                     scale=0.12,

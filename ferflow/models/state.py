@@ -17,7 +17,6 @@ from ferflow.errors import OptionsError
 from ferflow.files import whole_file
 from ferflow.models.cnn import KerasModel
 from ferflow.models.options import TrainOptions
-from ferflow.models.widen import widened
 
 STATE_FILE, HISTORY_FILE = "state.npz", "history.json"
 GROUPS = ("model", "optimizer", "average", "best")
@@ -121,20 +120,6 @@ def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
         best_score=facts["best_score"],
         history=facts["history"],
     )
-
-
-def begin_with(path: Path, model: KerasModel, *, seed: int) -> None:
-    """Give a network the best weights of an earlier run, `widened` if need be; its optimiser starts afresh.
-
-    Raises:
-        OptionsError: no such run, or one of another network.
-    """
-    _, groups = read(path)
-    shapes = [weights.shape for weights in model.get_weights()]
-    try:
-        model.set_weights(widened(groups["best"], shapes, seed=seed))
-    except ValueError as error:
-        raise OptionsError(f"{path.parent.name}: its weights do not fit this network ({error}).") from error
 
 
 def _replace(path: Path, content: bytes) -> None:

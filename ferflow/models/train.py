@@ -28,6 +28,7 @@ from ferflow.models import cnn, state
 from ferflow.models.augment import Draw
 from ferflow.models.cards import ModelCard
 from ferflow.models.dataset import Split, load, split
+from ferflow.models.earlier import begin_with, earlier
 from ferflow.models.finish import Trained, finish
 from ferflow.models.labelled import IntArray
 from ferflow.models.options import TrainOptions
@@ -52,7 +53,7 @@ def train(
     out: Path,
     options: TrainOptions,
     *,
-    start: Path | None = None,
+    start: str | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> ModelCard:
     """Train, or go on training, and write card and weights into `out`.
@@ -61,7 +62,7 @@ def train(
         data: what `dataset.load` reads.
         out: folder of this run; with a checkpoint in it, training goes on from there.
         options: recipe and schedule.
-        start: folder of an earlier run whose best weights this one begins with, for a second cycle of the
+        start: what `earlier` reads: a run or model whose weights this run begins with, for another cycle of the
             schedule: of the same recipe, or one that is narrower; without effect once `out` holds a checkpoint.
         on_epoch: told each epoch's figures, for a progress display.
 
@@ -69,7 +70,9 @@ def train(
         The card of the finished model.
 
     Raises:
-        OptionsError: the data cannot be used, or `out` holds a run with other options.
+        OptionsError: the data cannot be used, `out` holds a run with other options, or a start or teacher does not
+            fit this run.
+        ModelError: a start or teacher cannot be found or read.
     """
     parts = split(load(data), options.seed)
     if len(parts.training) < options.batch_size:
@@ -94,11 +97,11 @@ def train(
     return finish(trained, out, _note(options, start))
 
 
-def _note(options: TrainOptions, start: Path | None) -> str:
+def _note(options: TrainOptions, start: str | None) -> str:
     """What a reader of the card should know of where the weights, and the targets, came from."""
     if start is not None or options.teachers:
-        begun = [] if start is None else [f"Begun with the weights of an earlier run, {start.name}."]
-        names = ", ".join(Path(folder).name for folder in options.teachers)
+        begun = [] if start is None else [f"Begun with the weights of {Path(start).name}."]
+        names = ", ".join(Path(teacher).name for teacher in options.teachers)
         taught_by = [f"{options.teacher_share:.0%} of the targets are answers of {names}."] if names else []
         return " ".join(begun + taught_by)
     if not isinstance(RECIPES[options.recipe].trunk, Backbone):
@@ -123,8 +126,8 @@ class _Run:
             weighted=options.balance == "weights",
         )
         if options.teachers:
-            folders = [Path(folder) for folder in options.teachers]
-            answers = ask(folders, parts.training.images, options.classes)
+            teachers = [earlier(teacher) for teacher in options.teachers]
+            answers = ask(teachers, parts.training.images, options.classes)
             self.targets = taught(self.targets, answers, options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_fetched(options, out))
@@ -134,13 +137,13 @@ class _Run:
         self.steps = len(self._order(0)) // options.batch_size
         self.size = options.size_at(0)
 
-    def resume(self, start: Path | None) -> Progress:
+    def resume(self, start: str | None) -> Progress:
         """Return the progress in the folder, the network set to it; or a fresh one."""
         path = self.out / state.STATE_FILE
         if path.exists():
             return state.restore(path, self.model, self.options)
         if start is not None:
-            state.begin_with(start / state.STATE_FILE, self.model, seed=self.options.seed)
+            begin_with(earlier(start), self.model, seed=self.options.seed)
         return state.fresh(self.model)
 
     def epoch(self, progress: Progress) -> None:

@@ -93,6 +93,8 @@ class Plain:
     """A batch norm before every activation."""
     block_dropout: float = 0.0
     """Dropped after each block."""
+    pooled: bool = False
+    """Dense layers read the average over the image, which takes images of any size; else every pixel."""
     scale: Literal["unit", "standardised"] = "unit"
     """Grey levels divided by 255, or each image brought to mean 0 and about unit contrast."""
 
@@ -109,7 +111,8 @@ class Plain:
                 x = self._conv(x, width, dtype, name=f"block{i}_{k}", kernel=self.kernel)
             x = layers.MaxPooling2D(2, name=f"block{i}_pool", dtype=dtype)(x)
             x = _dropped(x, self.block_dropout, f"block{i}_dropout", dtype)
-        x = layers.Flatten(name="flat", dtype=dtype)(x)
+        flat = layers.GlobalAveragePooling2D if self.pooled else layers.Flatten
+        x = flat(name="flat", dtype=dtype)(x)
         for i, units in enumerate(self.dense):
             x = self._dense(x, units, dtype, name=f"dense{i}")
             x = _dropped(x, network.dropout, f"dense{i}_dropout")

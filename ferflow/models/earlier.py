@@ -1,0 +1,62 @@
+"""Networks that a new one begins with or learns from: a run's best so far, or a model that is installed.
+
+network = earlier("first")       # a folder of `ferflow train`, finished or not
+network = earlier("fer2013")     # any model with Keras weights, by name, card or folder
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ferflow.errors import OptionsError
+from ferflow.models import cnn, state
+from ferflow.models.labelled import Classes
+from ferflow.models.registry import available, resolve
+from ferflow.models.widen import widened
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier network has learnt."""
+
+    name: str
+    recipe: str
+    classes: Classes
+    weights: Sequence[npt.NDArray[Any]]
+    """In Keras' order, heads last."""
+
+
+def earlier(name_or_path: str) -> Earlier:
+    """Read the network of a run, or of a model as `registry.resolve` finds it.
+
+    Raises:
+        OptionsError: a run whose state is damaged.
+        ModelError: no such model, or one without Keras weights.
+    """
+    path = Path(name_or_path) / state.STATE_FILE
+    if name_or_path not in available() and path.is_file():
+        facts, groups = state.read(path)
+        stored = facts["options"]
+        classes = Classes.without(stored.get("merge", {}))
+        return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"])
+    card = resolve(name_or_path)
+    weights = cnn.load_served(card).get_weights()
+    return Earlier(card.name, card.recipe, Classes.without(card.merged), weights)
+
+
+def begin_with(network: Earlier, model: cnn.KerasModel, *, seed: int) -> None:
+    """Give a model the weights of an earlier network, `widened` if need be.
+
+    Raises:
+        OptionsError: they are another network's.
+    """
+    shapes = [weights.shape for weights in model.get_weights()]
+    try:
+        model.set_weights(widened(network.weights, shapes, seed=seed))
+    except ValueError as error:
+        raise OptionsError(f"{network.name}: its weights do not fit this network ({error}).") from error
