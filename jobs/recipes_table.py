@@ -3,7 +3,8 @@
     python -m ferflow.jobs.recipes_table RUNS... [--out docs/recipes.md]
 
 RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
-card yet but a history gets a row of its best epoch so far, and says so; what was never trained has no figures.
+card yet but a history gets a row of its best epoch so far, and says so. A recipe without a run among them keeps the row it
+has in the file: training them all takes longer than most machines are free.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ HEADER = [
 ]  # fmt: skip
 
 
+_UNTRAINED = ["not trained here"] + [""] * (len(HEADER) - 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished or unfinished run."""
@@ -39,29 +43,42 @@ class Run:
 
 
 def runs_in(folders: list[Path]) -> dict[str, Run]:
-    """Runs by the name their options carry."""
+    """Runs by the name of their recipe; that of the shipped network is `default`."""
+    shipped = RECIPES["default"].options["recipe"]
     found = {}
     for folder in folders:
         for path in sorted([*folder.glob(HISTORY_FILE), *folder.glob(f"*/{HISTORY_FILE}")]):
             options = read(path.parent / STATE_FILE)[0]["options"]
             history = json.loads(path.read_text("utf-8"))
             card = resolve(path.parent) if (path.parent / CARD_FILE).exists() else None
-            found[options["name"]] = Run(path.parent, card, history, options)
+            name = "default" if options["name"] == shipped else options["name"]
+            found[name] = Run(path.parent, card, history, options)
     return found
 
 
-def table(runs: dict[str, Run]) -> str:
-    """The table as Markdown: the papers' recipes and ours, in the order of `RECIPES`."""
-    rows = [HEADER, ["---"] * len(HEADER)]
+def table(runs: dict[str, Run], before: str = "") -> str:
+    """The table as Markdown: the papers' recipes and ours, in the order of `RECIPES`.
+
+    Args:
+        runs: by recipe, see `runs_in`.
+        before: the table as it was, for the rows of recipes that have no run.
+    """
+    kept = {line.split("`")[1]: line for line in before.splitlines() if line.startswith("| `")}
+    lines = [_line(HEADER), _line(["---"] * len(HEADER))]
     for name, recipe in RECIPES.items():
-        if recipe.published or name == "default":
-            rows.append([f"`{name}`", recipe.published or "ours", *_figures(name, runs.get(name))])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        if not recipe.published and name != "default":
+            continue
+        figures = _figures(name, runs[name]) if name in runs else _UNTRAINED
+        made = _line([f"`{name}`", recipe.published or "ours", *figures])
+        lines.append(made if name in runs else kept.get(name, made))
+    return "\n".join(lines)
 
 
-def _figures(name: str, run: Run | None) -> list[str]:
-    if run is None:
-        return ["not trained here"] + [""] * (len(HEADER) - 3)
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _figures(name: str, run: Run) -> list[str]:
     epochs = f"{len(run.history)} of {run.options['epochs']}"
     if run.card is None:
         best = max(run.history, key=lambda epoch: epoch["accuracy"])
@@ -109,16 +126,16 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    made = table(runs_in(arguments.runs))
+    runs = runs_in(arguments.runs)
     if arguments.out is None:
-        print(made)
+        print(table(runs))
         return
     text = arguments.out.read_text("utf-8")
     if BEGIN not in text or END not in text:
         raise ModelError(f"{arguments.out}: has no {BEGIN} ... {END} to put the table between.")
     before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    arguments.out.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", "utf-8")
+    old, after = rest.split(END, 1)
+    arguments.out.write_text(f"{before}{BEGIN}\n{table(runs, old)}\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

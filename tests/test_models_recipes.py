@@ -206,6 +206,10 @@ def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, 
     assert "not trained here" in rows["deep-nadam"]
     (tmp_path / "a" / "card.json").unlink()
     assert "(unfinished)" in table(runs_in([tmp_path / "a"]))
+    kept = "| `deep-nadam` | trained elsewhere |"
+    again = table(runs_in([tmp_path / "a"]), f"{kept}\n| `two-conv` | as it was |")
+    assert kept in again
+    assert "as it was" not in again
 
 
 def test_the_table_in_the_docs_is_one_that_the_command_can_replace():
