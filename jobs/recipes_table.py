@@ -3,8 +3,8 @@
     python -m ferflow.jobs.recipes_table RUNS... [--out docs/recipes.md]
 
 RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
-card yet but a history gets a row of its best epoch so far, and says so. A recipe without a run among them keeps the row it
-has in the file: training them all takes longer than most machines are free.
+card yet but a history gets a row of its best epoch so far, and says so. A recipe without a run among them keeps the row
+it has in the file: training them all takes longer than most machines are free.
 """
 
 from __future__ import annotations
