@@ -10,11 +10,11 @@ from ferflow.errors import ModelError, OptionsError
 from ferflow.models import cnn, registry, state
 from ferflow.models.blends import ChosenBlend, best_blend, fit_temperature, learnt_prior
 from ferflow.models.dataset import Split, load
-from ferflow.models.earlier import earlier
+from ferflow.models.earlier import begin_with, earlier
 from ferflow.models.evaluate import softmax
 from ferflow.models.labelled import LABELS, SEVEN, Faces
 from ferflow.models.recipes import FULL_SIZE
-from ferflow.models.targets import Targets, taught
+from ferflow.models.targets import Targets, logits, taught
 from ferflow.models.teachers import ask
 from ferflow.models.train import TrainOptions, train
 
@@ -273,3 +273,13 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
     assert card.note == "Begun with the weights of fer2013. 50% of the targets are answers of fer2013."
     kernels = [cnn.load_served(model).get_weights()[0] for model in (installed, card)]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
+
+
+def test_a_run_with_one_head_begins_with_the_answers_that_the_model_serves(data, tmp_path):
+    """A folder of somebody's own faces has no votes, and the shipped network has two heads."""
+    images = load(data).images
+    model = cnn.build(registry.resolve("default").recipe)
+    begin_with(earlier("default"), model, seed=1)
+    served = registry.resolve("default")
+    wanted = served.blend(logits(cnn.load_served(served), images))
+    assert logits(model, images)["logits"] == pytest.approx(wanted, abs=1e-3)

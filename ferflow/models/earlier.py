@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ferflow.errors import OptionsError
 from ferflow.models import cnn, state
+from ferflow.models.heads import BOTH_HEADS, Blend
 from ferflow.models.labelled import Classes
 from ferflow.models.registry import available, resolve
 from ferflow.models.widen import widened
@@ -28,7 +29,17 @@ class Earlier:
     recipe: str
     classes: Classes
     weights: Sequence[npt.NDArray[Any]]
-    """In Keras' order, heads last."""
+    """In Keras' order, heads last: a kernel and a bias each."""
+    blend: Blend | None
+    """What two heads come to, for a network that has one; None: it has one itself."""
+
+    def one_head(self) -> Sequence[npt.NDArray[Any]]:
+        """Its weights with one head, whatever it had."""
+        if self.blend is None:
+            return self.weights
+        heads = self.weights[-4:]
+        kernels, biases = (dict(zip(BOTH_HEADS, parts, strict=True)) for parts in (heads[::2], heads[1::2]))
+        return [*self.weights[:-4], self.blend.mixed(kernels), self.blend(biases)]
 
 
 def earlier(name_or_path: str) -> Earlier:
@@ -43,20 +54,23 @@ def earlier(name_or_path: str) -> Earlier:
         facts, groups = state.read(path)
         stored = facts["options"]
         classes = Classes.without(stored.get("merge", {}))
-        return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"])
+        _, network = cnn.with_weights(stored["recipe"], groups["best"], classes=len(classes))
+        labels_alone = Blend(1.0, (0.0,) * len(classes)) if network.two_heads else None
+        return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"], labels_alone)
     card = resolve(name_or_path)
     weights = cnn.load_served(card).get_weights()
-    return Earlier(card.name, card.recipe, Classes.without(card.merged), weights)
+    return Earlier(card.name, card.recipe, Classes.without(card.merged), weights, card.blend)
 
 
 def begin_with(network: Earlier, model: cnn.KerasModel, *, seed: int) -> None:
-    """Give a model the weights of an earlier network, `widened` if need be.
+    """Give a model the weights of an earlier network, `widened` if need be, two heads blended if it has one.
 
     Raises:
         OptionsError: they are another network's.
     """
     shapes = [weights.shape for weights in model.get_weights()]
+    weights = network.weights if isinstance(model.output, dict) else network.one_head()
     try:
-        model.set_weights(widened(network.weights, shapes, seed=seed))
+        model.set_weights(widened(weights, shapes, seed=seed))
     except ValueError as error:
         raise OptionsError(f"{network.name}: its weights do not fit this network ({error}).") from error
