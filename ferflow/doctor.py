@@ -23,8 +23,9 @@ from packaging.requirements import Requirement
 from ferflow import __version__
 from ferflow.cpus import available_cpus
 from ferflow.errors import FerflowError
-from ferflow.machine import WORKER_BYTES, available_memory, cpu_features, default_workers, has_nvidia_driver
+from ferflow.machine import WORKER_BYTES, available_memory, cpu_features, default_workers
 from ferflow.options import AnalyzeOptions
+from ferflow.runtime import has_cuda, has_nvidia_driver
 
 Level = Literal["fine", "note", "problem"]
 
@@ -143,12 +144,18 @@ def _gpu() -> Iterator[Finding]:
         return
     driver = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace").splitlines()[0]
     told = f"GPU: {driver.removeprefix('NVRM version: ').strip()}"
-    if _is_installed("tensorflow"):
+    if has_cuda():
+        yield Finding("fine", f"{told}; ONNX Runtime classifies on it")
+    elif _is_installed("tensorflow"):
         yield Finding(
             "fine", f"{told}; TensorFlow {importlib.metadata.version('tensorflow')} classifies on it"
         )
     else:
-        yield Finding("note", f"{told}; not used without TensorFlow", "pip install 'ferflow[train]'")
+        yield Finding(
+            "note",
+            f"{told}; not used without onnxruntime-gpu or TensorFlow",
+            "pip install onnxruntime-gpu, or 'ferflow[train]'",
+        )
 
 
 def _codecs() -> Iterator[Finding]:

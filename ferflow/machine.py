@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from ferflow.options import AnalyzeOptions
+from ferflow.runtime import has_nvidia_driver
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -42,11 +43,6 @@ def cpu_features() -> set[str]:
             if name.strip() in ("flags", "Features"):
                 return set(words.split())
     return set()
-
-
-def has_nvidia_driver() -> bool:
-    """Whether a driver for NVIDIA GPUs is loaded."""
-    return Path("/proc/driver/nvidia/version").exists()
 
 
 def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptions) -> int:

@@ -23,6 +23,7 @@ import av.container
 import av.error
 from av.stream import Disposition
 
+from ferflow.cpus import available_cpus
 from ferflow.errors import VideoError
 from ferflow.faults import Faults
 from ferflow.sparing import CODECS, Spared, Sparing
@@ -86,6 +87,11 @@ class Source(Protocol):
         """Let go of the file."""
 
 
+MOST_THREADS = 16
+"""Of a decoder, unless told otherwise. FFmpeg itself takes one more than there are CPUs, up to this many, but does not
+know of a container's quota."""
+
+
 class Container:
     """A video stream in a container, read by FFmpeg through PyAV."""
 
@@ -93,7 +99,7 @@ class Container:
         check_is_file(path)
         self.sparing: Sparing | None = None
         self._path = path
-        self._threads = threads or 0  # 0: FFmpeg counts the CPUs
+        self._threads = threads or min(available_cpus() + 1, MOST_THREADS)
         self._open()
         try:
             self.info = self._described(path)

@@ -240,11 +240,11 @@ def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
 def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, data, tmp_path):
     images = load(data).images
     teacher = earlier(str(undisturbed))
-    answers = ask([teacher, teacher], images, SEVEN)
+    answers = ask([teacher, teacher], images, SEVEN, two_heads=True)
     for shares in answers.values():
         assert shares.shape == (len(images), 7)
         assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    mirrored = ask([teacher], images[:, :, ::-1], SEVEN)
+    mirrored = ask([teacher], images[:, :, ::-1], SEVEN, two_heads=True)
     assert mirrored["label_head"] == pytest.approx(answers["label_head"], abs=1e-5)
     card = train(data, tmp_path, replace(OPTIONS, epochs=1, teachers=(str(undisturbed),), teacher_share=1.0))
     assert card.note == f"100% of the targets are answers of {undisturbed.name}."
@@ -275,7 +275,7 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
 
 
-def test_a_run_with_one_head_begins_with_the_answers_that_the_model_serves(data, tmp_path):
+def test_a_run_with_one_head_begins_with_and_learns_the_answers_that_the_model_serves(data, tmp_path):
     """A folder of somebody's own faces has no votes, and the shipped network has two heads."""
     images = load(data).images
     model = cnn.build(registry.resolve("default").recipe)
@@ -283,3 +283,6 @@ def test_a_run_with_one_head_begins_with_the_answers_that_the_model_serves(data,
     served = registry.resolve("default")
     wanted = served.blend(logits(cnn.load_served(served), images))
     assert logits(model, images)["logits"] == pytest.approx(wanted, abs=1e-3)
+    mirrored = served.blend(logits(cnn.load_served(served), images[:, :, ::-1]))
+    taught_it = ask([earlier("default")], images, SEVEN, two_heads=False)
+    assert taught_it["label_head"] == pytest.approx((softmax(wanted) + softmax(mirrored)) / 2, abs=1e-4)

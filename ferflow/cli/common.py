@@ -103,6 +103,7 @@ def run_and_exit(
             events.failed(error.exit_code, str(error))
             sys.exit(error.exit_code)
         except Exception as error:
+            logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
             events.failed(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
             sys.exit(FerflowError.exit_code)
     events.finished(report.exit_code, out, report.videos)

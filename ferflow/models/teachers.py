@@ -1,6 +1,6 @@
 """What earlier networks answer to the faces a new one learns from: distillation (Hinton et al., 2015).
 
-    answers = ask([earlier("first"), earlier("second")], faces.images, options.classes)   # by head, rows sum to 1
+    answers = ask([earlier("first"), earlier("second")], faces.images, options.classes, two_heads=True)
 
 Labels from a web search are wrong on a third of the faces. Networks that have seen all of them, averaged, know better
 than each single label which other answers are likely, and teach that.
@@ -21,30 +21,32 @@ from ferflow.models.labelled import Classes, UInt8Array
 from ferflow.models.targets import logits
 
 
-def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes) -> ByHead:
+def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, two_heads: bool) -> ByHead:
     """Average the answers of earlier networks to faces and to their mirror images.
 
     Args:
         teachers: who is asked.
         images: uint8 (N, S, S).
         classes: what they must tell apart.
+        two_heads: whether the one that learns has two; else a teacher's two are blended as they are served.
 
     Returns:
-        Probabilities, float32 (N, K), by head: that of labels, and that of votes where all have one.
+        Probabilities, float32 (N, K), rows sum to 1, by head: that of labels, and that of votes where all have one.
 
     Raises:
         OptionsError: a teacher tells other classes apart.
         ModelError: its weights do not fit its recipe.
     """
-    told = [_answers(teacher, images, classes) for teacher in teachers]
+    told = [_answers(teacher, images, classes, two_heads) for teacher in teachers]
     shared = set.intersection(*(set(answers) for answers in told))
     return {head: np.mean([answers[head] for answers in told], axis=0, dtype=np.float32) for head in shared}
 
 
-def _answers(teacher: Earlier, images: UInt8Array, classes: Classes) -> ByHead:
+def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: bool) -> ByHead:
     if teacher.classes != classes:
         raise OptionsError(f"{teacher.name}: tells other classes apart; a teacher must have the same")
-    model, _ = cnn.with_weights(teacher.recipe, teacher.weights, classes=len(classes))
+    weights = teacher.weights if two_heads else teacher.one_head()
+    model, _ = cnn.with_weights(teacher.recipe, weights, classes=len(classes))
     seen = [logits(model, view) for view in (images, images[:, :, ::-1])]
     return {
         head if head != cnn.SERVED_HEAD else cnn.LABEL_HEAD: np.mean(

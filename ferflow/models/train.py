@@ -127,7 +127,8 @@ class _Run:
         )
         if options.teachers:
             teachers = [earlier(teacher) for teacher in options.teachers]
-            answers = ask(teachers, parts.training.images, options.classes)
+            two_heads = self.targets.votes is not None
+            answers = ask(teachers, parts.training.images, options.classes, two_heads=two_heads)
             self.targets = taught(self.targets, answers, options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_fetched(options, out))
