@@ -24,7 +24,7 @@ from ferflow.models.heads import by_head
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.planes import UInt8Array
-from ferflow.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, session
+from ferflow.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, session
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +149,7 @@ class KerasClassifier:
             compute: Keras dtype policy; "mixed_float16" is what GPUs are fast at, and moves probabilities by
                 less than 0.01.
         """
+        import_keras()
         import tensorflow as tf
 
         from ferflow.models.cnn import load_served
@@ -186,6 +187,7 @@ def _on_gpu(card: ModelCard, backend: str) -> Classifier:
 def _keras(card: ModelCard, *, on_gpu: bool) -> Classifier:
     if importlib.util.find_spec("tensorflow") is None:
         raise ModelError("the keras backend needs TensorFlow. Run: pip install 'ferflow[train]'")
+    import_keras()
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # it was started already, by whoever has it in this process

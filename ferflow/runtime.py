@@ -1,7 +1,12 @@
-"""How ONNX Runtime is started here: on one thread of the CPU, or on a GPU where it has one."""
+"""How the runtimes are started: ONNX Runtime on one thread of the CPU or on a GPU, Keras without a word."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +39,30 @@ def session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     settings.log_severity_level = 3
     return ort.InferenceSession(network, settings, providers=list(providers))
+
+
+def import_keras() -> None:
+    """Import Keras, and with it TensorFlow, whose greetings would stand between our own lines.
+
+    Its errors are silenced too (a machine without a GPU has some), unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+    """
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _without_stderr():
+        importlib.import_module("keras")
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """What native code writes while its libraries are loaded, before any setting of it counts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,5 +1,9 @@
 """Networks: heads stay as trained, ONNX equals Keras, and a card brings its network back."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -159,3 +163,13 @@ def test_a_network_that_reads_half_of_the_standardisation_is_refused(tmp_path):
 def test_an_unknown_recipe_lists_those_there_are():
     with pytest.raises(OptionsError, match="resnet-small"):
         cnn.build("resnet-huge")
+
+
+def test_nothing_but_our_own_lines_reaches_the_terminal_when_keras_is_loaded():
+    code = (
+        "import sys; from ferflow.models import cnn; cnn.build('resnet-tiny').predict_on_batch; "
+        "print('ours', file=sys.stderr)"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("", "ours\n")

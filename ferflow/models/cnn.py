@@ -21,6 +21,7 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.heads import BOTH_HEADS, LABEL_HEAD, SERVED_HEAD, VOTE_HEAD
 from ferflow.models.recipes import RECIPES
 from ferflow.models.trunks import Network, Trunk
+from ferflow.runtime import import_keras
 
 __all__ = [
     "LABEL_HEAD", "RECIPES", "SERVED_HEAD", "VOTE_HEAD", "KerasModel", "Network", "build", "heads_of", "load_served",
@@ -39,6 +40,7 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     Raises:
         OptionsError: no recipe of that name.
     """
+    import_keras()
     import keras
 
     network = network or Network()

@@ -37,6 +37,7 @@ from ferflow.models.state import Epoch, Progress
 from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets, taught
 from ferflow.models.teachers import ask
 from ferflow.models.trunks import RANDOM, Backbone
+from ferflow.runtime import import_keras
 
 __all__ = ["Epoch", "OnEpoch", "TrainOptions", "train"]
 
@@ -114,6 +115,7 @@ class _Run:
     """The two networks of a run: one learns, the other shows the average."""
 
     def __init__(self, options: TrainOptions, parts: Split, out: Path) -> None:
+        import_keras()
         import keras
 
         keras.utils.set_random_seed(options.seed)
