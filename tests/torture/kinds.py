@@ -93,7 +93,11 @@ KINDS = {
         outcome=(FAILED,),
         told=r"no video stream \(found|no format that ferflow reads",
     ),
-    "ending": Kind(title="a wrong file ending", outcome=(DONE,), note="the content decides"),
+    "ending": Kind(
+        title="a wrong file ending",
+        outcome=(DONE,),
+        note="the content decides, of a file that is named or matched by a glob",
+    ),
     "cut": Kind(
         title="cut off, and the container tells how long it was (MP4, MOV with the index in front; MKV, FLV, AVI)",
         outcome=(GAPS, FAILED, DONE),
