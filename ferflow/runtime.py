@@ -41,16 +41,16 @@ def session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...
     return ort.InferenceSession(network, settings, providers=list(providers))
 
 
-def import_keras() -> None:
-    """Import Keras, and with it TensorFlow, whose greetings would stand between our own lines.
+def import_keras() -> Any:
+    """The module `keras`; TensorFlow comes with it, and its greetings would stand between our own lines.
 
     Its errors are silenced too (a machine without a GPU has some), unless TF_CPP_MIN_LOG_LEVEL says otherwise.
     """
     if "keras" in sys.modules:
-        return
+        return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _without_stderr():
-        importlib.import_module("keras")
+        return importlib.import_module("keras")
 
 
 @contextlib.contextmanager

@@ -68,9 +68,11 @@ def table(runs: dict[str, Run], before: str = "") -> str:
     for name, recipe in RECIPES.items():
         if not recipe.published and name != "default":
             continue
+        if name not in runs and name in kept:
+            lines.append(kept[name])
+            continue
         figures = _figures(name, runs[name]) if name in runs else _UNTRAINED
-        made = _line([f"`{name}`", recipe.published or "ours", *figures])
-        lines.append(made if name in runs else kept.get(name, made))
+        lines.append(_line([f"`{name}`", recipe.published or "ours", *figures]))
     return "\n".join(lines)
 
 

@@ -167,8 +167,8 @@ def test_an_unknown_recipe_lists_those_there_are():
 
 def test_nothing_but_our_own_lines_reaches_the_terminal_when_keras_is_loaded():
     code = (
-        "import sys; from ferflow.models import cnn; cnn.build('resnet-tiny').predict_on_batch; "
-        "print('ours', file=sys.stderr)"
+        "import sys; import numpy as np; from ferflow.models import cnn; "
+        "cnn.build('resnet-tiny').predict_on_batch(np.zeros((1, 48, 48, 1))); print('ours', file=sys.stderr)"
     )
     env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

@@ -79,7 +79,11 @@ def bench(
             reports.append(report)
     typer.echo(as_table(reports))
     if json_file is not None:
-        try:
-            json_file.write_text(as_json(reports) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OptionsError(f"{json_file}: cannot be written ({error.strerror}).") from error
+        _write(json_file, as_json(reports) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionsError(f"{path}: cannot be written ({error.strerror}).") from error

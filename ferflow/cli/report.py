@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +15,7 @@ from ferflow.text import shown
 
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
+    from ferflow.dashboards.refresh import Refreshed
 
 Folder = Annotated[Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of analyze.")]
 Theme = Literal["auto", "light", "dark"]
@@ -79,12 +81,7 @@ def report(
     with held(out):
         apart = beside.bring_all(out)
         done = refresh(out, options)
-        for warning in done.warnings:
-            typer.echo(f"ferflow: {shown(warning)}", err=True)
-        for video_id, reason in apart.items():
-            typer.echo(f"ferflow: {shown(video_id)}: {shown(reason)}", err=True)
-        for video_id, reason in done.failed.items():
-            typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
+        _warn(done, apart)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
         extras = _extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
@@ -95,6 +92,16 @@ def report(
             typer.echo(f"Also: {path}")
         typer.echo(f"Report: {out / 'index.html'}")
     sys.exit(EXIT_PARTIAL if done.failed or apart else 0)
+
+
+def _warn(done: Refreshed, apart: Mapping[str, str]) -> None:
+    """Say what went wrong, a line each: with the folder, with what lies beside a video, with a page."""
+    for warning in done.warnings:
+        typer.echo(f"ferflow: {shown(warning)}", err=True)
+    for video_id, reason in apart.items():
+        typer.echo(f"ferflow: {shown(video_id)}: {shown(reason)}", err=True)
+    for video_id, reason in done.failed.items():
+        typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
 
 
 def must_be_output(out: Path) -> None:

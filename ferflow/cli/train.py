@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr, share
 from ferflow.errors import ModelError
+
+if TYPE_CHECKING:
+    from ferflow.models.cards import ModelCard
 
 
 def train(
@@ -102,9 +105,9 @@ def train(
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
         "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
+        # Small images were for learning the coarse part.
+        "image_sizes": None if start_from is None else FULL_SIZE,
     }  # fmt: skip
-    if start_from is not None:
-        chosen["image_sizes"] = FULL_SIZE  # small images were for learning the coarse part
     changes = {name: value for name, value in chosen.items() if value is not None}
     options = TrainOptions.of_recipe(recipe, **changes)
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
@@ -115,7 +118,11 @@ def train(
 
         card = run_training(data, out, options, start=start_from, on_epoch=ended)
     if not quiet:
-        for kind, scores in card.scores.items():
-            told = f"accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
-            typer.echo(f"{kind}: {told}, ECE {scores['ece']:.4f}, {scores['n']} rows")
-        typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")
+        _tell(card, out)
+
+
+def _tell(card: ModelCard, out: Path) -> None:
+    for kind, scores in card.scores.items():
+        told = f"accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
+        typer.echo(f"{kind}: {told}, ECE {scores['ece']:.4f}, {scores['n']} rows")
+    typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

@@ -40,9 +40,7 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     Raises:
         OptionsError: no recipe of that name.
     """
-    import_keras()
-    import keras
-
+    keras = import_keras()
     network = network or Network()
     trunk = _trunk(recipe)
     image = keras.Input((network.input_size, network.input_size, 1), name="image", dtype="float32")

@@ -115,10 +115,7 @@ class _Run:
     """The two networks of a run: one learns, the other shows the average."""
 
     def __init__(self, options: TrainOptions, parts: Split, out: Path) -> None:
-        import_keras()
-        import keras
-
-        keras.utils.set_random_seed(options.seed)
+        import_keras().utils.set_random_seed(options.seed)
         self.options, self.parts, self.out = options, parts, out
         self.targets = targets(
             parts.training,
