@@ -42,8 +42,12 @@ def is_temporary(path: Path) -> bool:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write to; afterwards the file is made durable and named, or removed after an error.
 
-    The path is this process's own: several may write the same file at once, and the last one's stays.
+    The path is this process's own: several may write the same file at once, and the last one's stays. A pipe or a
+    device, `/dev/stdout` say, has no content to replace and is written to as it is.
     """
+    if _is_stream(path):
+        yield path
+        return
     make_folder(path.parent)
     part = temporary(path.with_name(f"{path.name}.{os.getpid()}"))
     _remove_abandoned(path)
@@ -53,6 +57,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         publish(path, part)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    # /dev/stdout may lead to a plain file that a shell has opened: what is replaced there never reaches the shell.
+    led_there = path.is_symlink() and path.is_relative_to("/dev")
+    return led_there or path.is_fifo() or path.is_char_device()
 
 
 def publish(path: Path, part: Path | None = None) -> None:

@@ -158,3 +158,32 @@ def test_a_full_disk_is_known_by_what_caused_an_error(tmp_path):
 def test_publishing_without_a_part_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
         publish(tmp_path / "never-written")
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").is_symlink(), reason="no /dev/stdout here")
+def test_what_is_written_to_stdout_reaches_the_shell_and_leaves_the_device_alone(tmp_path):
+    shell = tmp_path / "shell.txt"
+    with shell.open("w") as stdout:
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import pathlib; from ferflow.files import whole_file\n"
+                "with whole_file(pathlib.Path('/dev/stdout')) as part: part.open('a').write('figures')",
+            ],
+            stdout=stdout,
+            check=True,
+        )
+    assert shell.read_text() == "figures"
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    with whole_file(pipe) as part:
+        part.write_text("figures")
+    assert read.communicate()[0] == b"figures"
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

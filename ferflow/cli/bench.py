@@ -10,6 +10,7 @@ import typer
 
 from ferflow.cli.common import DEFAULTS
 from ferflow.errors import OptionsError
+from ferflow.files import whole_file
 
 if TYPE_CHECKING:
     from ferflow.jobs.bench import BenchReport
@@ -84,6 +85,7 @@ def bench(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OptionsError(f"{path}: cannot be written ({error.strerror}).") from error

@@ -164,13 +164,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             description="Deep CNN, He-normal, batch norm, dropout, Nadam, inverse-frequency class weights (bounded), "
             "flip, shear, rotation, zoom and brightness, early stopping on the best epoch. Chosen: a 5x5 stem at "
             "stride 2 and three blocks of two 3x3 convolutions (64, 128, 256), averaged, dense 256, cosine from 0.002, "
-            "label smoothing, moving average of weights, 60 epochs that begin on small images.",
+            "label smoothing, moving average of weights, 48 epochs that begin on small images.",
             options=_BARE
             | {
                 "optimizer": "nadam",
                 "learning_rate": 2e-3,
                 "warmup_epochs": 1.0,
-                "epochs": 60,
+                "epochs": 48,
                 "image_sizes": ((0.5, 32), (0.8, 40), (1.0, 48)),
                 "batch_size": 128,
                 "dropout": 0.3,
