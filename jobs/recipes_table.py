@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
 from ferflow.models.options import TrainOptions
-from ferflow.models.recipes import RECIPES
+from ferflow.models.recipes import AUGMENTATIONS, RECIPES
 from ferflow.models.registry import CARD_FILE, resolve
 from ferflow.models.state import HISTORY_FILE, STATE_FILE, read
 
@@ -117,6 +117,13 @@ def _command(name: str, run: Run) -> str:
         for key, flag in flags.items()
         if key in run.options and run.options[key] != getattr(usual, key)
     ]
+    other += [
+        f" --augment {named}"
+        for named, augmentation in AUGMENTATIONS.items()
+        if augmentation != usual.augmentation and asdict(augmentation) == run.options.get("augmentation")
+    ]
+    if usual.votes and not run.options.get("votes", True):
+        other.append(" --labels-only")
     return f"`--recipe {name}{''.join(other)}`"
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from ferflow.cli import app
 from ferflow.errors import ModelError, OptionsError
 from ferflow.jobs.recipes_table import BEGIN, END, runs_in, table
 from ferflow.models import cnn, registry
@@ -210,6 +212,22 @@ def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, 
     again = table(runs_in([tmp_path / "a"]), f"{kept}\n| `two-conv` | as it was |")
     assert kept in again
     assert "as it was" not in again
+
+
+def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(data, tmp_path):  # noqa: F811
+    told = "--recipe resnet-tiny --epochs 1 --batch-size 16 --augment light --labels-only --tau 0 -o".split()
+    done = CliRunner().invoke(app, ["train", str(data), *told, str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    assert registry.resolve(tmp_path / "run").blend is None
+    (run,) = runs_in([tmp_path]).values()
+    stored = run.options["augmentation"]
+    assert stored["erase_chance"] == pytest.approx(Augmentation().erase_chance * 0.4)
+    assert stored["rotation_degrees"] == Augmentation().rotation_degrees
+    row = table({"two-conv": run})
+    assert "--augment light" in row
+    assert "--labels-only" not in row, "two-conv never learns votes"
+    row = table({"default": run})
+    assert "--augment light --labels-only`" in row
 
 
 def test_the_table_in_the_docs_is_one_that_the_command_can_replace():

@@ -30,6 +30,12 @@ def train(
     mixup: Annotated[
         float | None, typer.Option(help="Strength of mixing pairs of images; 0: none.", metavar="A")
     ] = None,
+    augment: Annotated[
+        Literal["video", "light", "none"] | None,
+        typer.Option(
+            help="How far images are disturbed: as crops from video are, less, or not.  [default: the recipe's]"
+        ),
+    ] = None,
     balance: Annotated[
         Literal["none", "weights", "oversample"] | None,
         typer.Option(help="Against rare classes going under.  [default: the recipe's]"),
@@ -66,6 +72,10 @@ def train(
         float | None,
         share("Share of its answers in the targets.  [default: 0.5]", "W"),
     ] = None,
+    labels_only: Annotated[
+        bool,
+        typer.Option("--labels-only", help="One head that learns the labels, also where there are votes."),
+    ] = False,
     label_share: Annotated[
         float | None,
         share(
@@ -95,7 +105,7 @@ def train(
         raise ModelError("training needs TensorFlow. Run: pip install 'ferflow[train]'")
     from ferflow.dashboards.learning import write_curves
     from ferflow.models.options import TrainOptions
-    from ferflow.models.recipes import FULL_SIZE
+    from ferflow.models.recipes import AUGMENTATIONS, FULL_SIZE
     from ferflow.models.train import train as run_training
     from ferflow.progress import Epochs
 
@@ -104,6 +114,8 @@ def train(
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
+        "augmentation": None if augment is None else AUGMENTATIONS[augment],
+        "votes": False if labels_only else None,
         "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
         # Small images were for learning the coarse part.
         "image_sizes": None if start_from is None else FULL_SIZE,
