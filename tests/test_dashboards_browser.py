@@ -126,7 +126,7 @@ class Opened:
 
     def label(self) -> str:
         """The cursor's label, once it is there."""
-        self.page.wait_for_selector("#timeline .hoverlayer .legend", state="attached", timeout=5_000)
+        self.page.wait_for_selector("#timeline .hoverlayer .legend", state="attached", timeout=20_000)
         return self.page.locator("#timeline .hoverlayer").text_content()
 
     def go_to(self, seconds: float) -> None:
@@ -374,9 +374,13 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
         assert opened.page.locator("#boxes rect").count() == 0
         opened.page.locator("#show-boxes").check()
         opened.go_to(8.0)
-        opened.page.locator("#boxes rect").nth(1).wait_for(state="attached")
+        # Read all at once: the page draws them anew with each picture.
+        places = (
+            "[...document.querySelectorAll('#boxes rect')].map(box => box.getBoundingClientRect().toJSON())"
+        )
+        opened.until(f"{places}.filter(box => box.width > 0).length === 2")
         frame = opened.page.locator(".frame").bounding_box()
-        found = [opened.page.locator("#boxes rect").nth(k).bounding_box() for k in range(2)]
+        found = opened.page.evaluate(places)
         for row in faces[faces.time_s == 8.0].itertuples():
             left, top = (
                 frame["x"] + row.x1 / 320 * frame["width"],
