@@ -110,8 +110,6 @@ def _axes(figure: Figure, cohort: Cohort, domains: dict[str, tuple[float, float]
     layout: dict[str, Any] = {
         "template": {}, "height": sum(_ROWS_PX.values()) + _TITLE_PX * len(_ROWS_PX) + _BOTTOM_PX,
         "margin": {"l": 44, "r": 10, "t": 0, "b": _BOTTOM_PX}, "hovermode": "x unified", "hoversubplots": "axis",
-        # Points may lie far apart: without a limit every place is told its nearest.
-        "hoverdistance": -1,
         "showlegend": False, "dragmode": "zoom", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {
             "type": "date", "range": span, "minallowed": span[0], "maxallowed": span[1], "nticks": 8, "anchor": "y4",

@@ -126,7 +126,7 @@ class Opened:
 
     def label(self) -> str:
         """The cursor's label, once it is there."""
-        self.page.wait_for_selector("#timeline .hoverlayer .legend", state="attached", timeout=20_000)
+        self.page.wait_for_selector("#timeline .hoverlayer .legend", state="attached", timeout=5_000)
         return self.page.locator("#timeline .hoverlayer").text_content()
 
     def go_to(self, seconds: float) -> None:

@@ -55,6 +55,14 @@
 
   const ms = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
   const date = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "");
+  // A place is told the points of its own step, however wide that is drawn, and no others: a gap stays one.
+  const step = figure.data.find((trace) => trace.dx).dx;
+  const reach = () => {
+    const axis = chart._fullLayout.xaxis, [start, end] = axis.range.map(ms);
+    chart._fullLayout.hoverdistance = Math.ceil((axis._length * step) / (end - start) / 2);
+  };
+  chart.on("plotly_afterplot", reach);
+  reach();
   const [first, last] = figure.layout.xaxis.range.map(ms);
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => {
