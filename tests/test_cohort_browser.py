@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from ferflow.dashboards import PageOptions, refresh
 from tests.made_cohort import forty_sessions, one_audience, write_run
 from tests.made_records import Made, write_session
-from tests.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright
+from tests.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright, until
 
 __all__ = ["browser", "playwright"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
@@ -49,13 +48,6 @@ def opened(browser, path, **context):
     if page.locator("#together").count():
         page.wait_for_selector("#together[data-drawn=yes]", timeout=20_000)
     return page, wrong
-
-
-def until(page, holds):
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "the page never did"
-        page.wait_for_timeout(50)
 
 
 def pointed_at(page, share=0.5):
@@ -107,7 +99,7 @@ def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser,
     })()"""
     whole = page.evaluate(span)
     page.get_by_role("button", name="Closer").click()
-    until(page, lambda: page.evaluate(span) < whole)
+    until(page, f"{span} < {whole}")
     assert page.evaluate(span) == pytest.approx(whole / 2, rel=0.02)
     assert wrong == []
     page.context.close()

@@ -94,6 +94,14 @@ def filmed(out, video_id: str, codec: str, start_ms: int, **source) -> None:
     write_session_report(out, write_session(out, made))
 
 
+def until(page, expression: str, seconds: float = 20.0) -> None:
+    """Wait until a JavaScript expression holds (the page's policy forbids playwright's own way)."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"never: {expression}"
+        page.wait_for_timeout(50)
+
+
 class Opened:
     """A page that remembers what went wrong in it."""
 
@@ -148,11 +156,7 @@ class Opened:
         )
 
     def until(self, expression: str, seconds: float = 20.0) -> None:
-        """Wait until a JavaScript expression holds (the page's policy forbids playwright's own way)."""
-        deadline = time.monotonic() + seconds
-        while not self.page.evaluate(expression):
-            assert time.monotonic() < deadline, f"never: {expression}"
-            self.page.wait_for_timeout(50)
+        until(self.page, expression, seconds)
 
     def ready(self) -> None:
         """Wait until the video shows its first picture."""

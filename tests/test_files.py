@@ -169,7 +169,7 @@ def test_what_is_written_to_stdout_reaches_the_shell_and_leaves_the_device_alone
                 sys.executable,
                 "-c",
                 "import pathlib; from ferflow.files import whole_file\n"
-                "with whole_file(pathlib.Path('/dev/stdout')) as part: part.open('a').write('figures')",
+                "with whole_file(pathlib.Path('/dev/stdout')) as part: part.write_text('figures')",
             ],
             stdout=stdout,
             check=True,

@@ -30,7 +30,8 @@ LIGHT = Augmentation(
     scale=0.1, shift=0.06, light_chance=0.3, brightness=30, contrast=0.25, gamma=0.25, blur_chance=0.05,
     shrink_chance=0.05, jpeg_chance=0.05, erase_chance=0.1,
 )  # fmt: skip
-"""Half as much as video: for a later cycle, when a network fits the data set too little rather than too well."""
+"""Moved nearly as far as video, lit, blurred, compressed and covered about half as often:
+for a later cycle, when a network fits the data set too little rather than too well."""
 AUGMENTATIONS = MappingProxyType({"video": Augmentation(), "light": LIGHT, "none": STILL})
 """Those that have a name."""
 
