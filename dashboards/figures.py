@@ -101,11 +101,13 @@ def _lane_name(session: Session, track_id: int) -> str:
 
 
 def _time_axis(data: Drawn) -> dict[str, Any]:
-    hours = data.end_s >= 3600
+    clock = "%-H:%M:%S.%1f" if data.end_s >= 3600 else "%M:%S.%1f"
     return {
         **_span(data),
-        "tickformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
-        "hoverformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
+        "tickformat": clock,
+        "hoverformat": clock,
+        # By itself plotly takes the title from a row that may have nothing to tell.
+        "unifiedhovertitle": {"text": f"%{{x|{clock}}}"},
         "nticks": 8,
         "anchor": _FOOT,
         "showticklabels": False,
@@ -182,8 +184,8 @@ class _Canvas:
             "stackgroup": f"{row} {name}",
             "line": {"width": 0, "shape": shape, "color": "rgba(0,0,0,0)"},
         }
-        if "hoverinfo" in style:
-            defaults["hovertemplate"] = None
+        # With a template, plotly would not heed which points tell nothing (session.js).
+        defaults |= {"hovertemplate": None, "yhoverformat": ".2f"}
         self.line(row, name, values, fillcolor=colour, **(defaults | style))
 
     def row(self, row: str, title: str, **axis: Any) -> None:

@@ -216,6 +216,22 @@ def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
         assert opened.wrong == []
 
 
+def test_wide_bins_are_told_from_edge_to_edge_and_gaps_tell_nothing_of_their_neighbours(browser, out):
+    with Opened(browser, out / "reports/one.html") as opened:
+        # About 110 px a bin; nothing is known from 30 to 33 s.
+        opened.page.evaluate("ferflow.show(26000, 38000)")
+        for seconds in (28.5, 28.1, 28.9, 30.2, 31.5, 32.8):
+            known = seconds < 30
+            opened.point_at((seconds - 26) / 12, row=1)
+            opened.page.wait_for_timeout(300)
+            told = opened.label()
+            for row in ("engagement", "happy", "net positivity", "positive : "):
+                assert (row in told) == known
+            assert told.startswith(f"00:{int(seconds)}.5")
+            assert f"no frame could be read : {0 if known else 1}.00" in told
+        assert opened.wrong == []
+
+
 def test_a_peak_in_the_table_shows_its_moment_in_the_timeline(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
         button = opened.page.locator("button.time").first

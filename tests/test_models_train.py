@@ -286,3 +286,20 @@ def test_a_run_with_one_head_begins_with_and_learns_the_answers_that_the_model_s
     mirrored = served.blend(logits(cnn.load_served(served), images[:, :, ::-1]))
     taught_it = ask([earlier("default")], images, SEVEN, two_heads=False)
     assert taught_it["label_head"] == pytest.approx((softmax(wanted) + softmax(mirrored)) / 2, abs=1e-4)
+
+
+def test_a_run_with_two_heads_begins_with_and_learns_from_one_that_has_one(undisturbed, data, tmp_path):
+    images = load(data).images
+    one_head = train(data, tmp_path / "one", replace(OPTIONS, votes=False))
+    told = softmax(logits(cnn.load_served(one_head), images)["logits"])
+    model = cnn.build(OPTIONS.recipe, cnn.Network(two_heads=True))
+    begin_with(earlier(str(tmp_path / "one")), model, seed=1)
+    for answers in logits(model, images).values():
+        assert softmax(answers) == pytest.approx(told, abs=1e-4)
+    teachers = [earlier(str(out)) for out in (undisturbed, tmp_path / "one")]
+    of_two, of_one, of_both = (
+        ask(those, images, SEVEN, two_heads=True) for those in (teachers[:1], teachers[1:], teachers)
+    )
+    assert set(of_one) == {"label_head"}
+    assert of_both["label_head"] == pytest.approx((of_two["label_head"] + of_one["label_head"]) / 2, abs=1e-5)
+    assert of_both["vote_head"] == pytest.approx(of_two["vote_head"], abs=1e-5)

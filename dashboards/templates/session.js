@@ -29,6 +29,10 @@ globalThis.ferflow = (() => {
     const text = lanes.z[0].map((_, k) => who(k) || null);
     tell(lanes, text, (names.length - 1) / 2, 0);
   }
+  // A stack draws the unknown as zero; the cursor must not tell it as one. (Shares of coverage are known.)
+  for (const trace of figure.data) {
+    if (trace.stackgroup && !trace.hovertemplate && !trace.hoverinfo) trace.hoverinfo = trace.y.map((value) => (value === null ? "none" : "all"));
+  }
   // Markers where they are, stretches from end to end.
   const marks = figure.data.find((trace) => trace.name === "marks");
   const step = figure.data.find((trace) => trace.dx).dx / 1000;
@@ -127,9 +131,14 @@ globalThis.ferflow = (() => {
       }
     }
   };
-  const listeners = [label];
+  // A place is told the bins drawn there, however wide, and no others: a gap stays one.
+  const reach = () => {
+    const [start, end] = range();
+    chart._fullLayout.hoverdistance = Math.ceil((chart._fullLayout.xaxis._length * step * 1000) / (end - start) / 2);
+  };
+  const listeners = [label, reach];
   drawn.then(() => {
-    label();
+    listeners.forEach((listener) => listener());
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     chart.dataset.drawn = "yes";
     if (around) {

@@ -41,6 +41,10 @@ class Earlier:
         kernels, biases = (dict(zip(BOTH_HEADS, parts, strict=True)) for parts in (heads[::2], heads[1::2]))
         return [*self.weights[:-4], self.blend.mixed(kernels), self.blend(biases)]
 
+    def two_heads(self) -> Sequence[npt.NDArray[Any]]:
+        """Its weights with two heads; the only one of a network that has one stands for both."""
+        return [*self.weights, *self.weights[-2:]] if self.blend is None else self.weights
+
 
 def earlier(name_or_path: str) -> Earlier:
     """Read the network of a run, or of a model as `registry.resolve` finds it.
@@ -63,13 +67,13 @@ def earlier(name_or_path: str) -> Earlier:
 
 
 def begin_with(network: Earlier, model: cnn.KerasModel, *, seed: int) -> None:
-    """Give a model the weights of an earlier network, `widened` if need be, two heads blended if it has one.
+    """Give a model the weights of an earlier network, `widened` if need be, with as many heads as it has.
 
     Raises:
         OptionsError: they are another network's.
     """
     shapes = [weights.shape for weights in model.get_weights()]
-    weights = network.weights if isinstance(model.output, dict) else network.one_head()
+    weights = network.two_heads() if isinstance(model.output, dict) else network.one_head()
     try:
         model.set_weights(widened(weights, shapes, seed=seed))
     except ValueError as error:

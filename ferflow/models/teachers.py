@@ -31,15 +31,18 @@ def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, tw
         two_heads: whether the one that learns has two; else a teacher's two are blended as they are served.
 
     Returns:
-        Probabilities, float32 (N, K), rows sum to 1, by head: that of labels, and that of votes where all have one.
+        Probabilities, float32 (N, K), rows sum to 1, by head: of each head, what those answer that have it.
 
     Raises:
         OptionsError: a teacher tells other classes apart.
         ModelError: its weights do not fit its recipe.
     """
     told = [_answers(teacher, images, classes, two_heads) for teacher in teachers]
-    shared = set.intersection(*(set(answers) for answers in told))
-    return {head: np.mean([answers[head] for answers in told], axis=0, dtype=np.float32) for head in shared}
+    heads = set().union(*told)
+    return {
+        head: np.mean([answers[head] for answers in told if head in answers], axis=0, dtype=np.float32)
+        for head in heads
+    }
 
 
 def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: bool) -> ByHead:
