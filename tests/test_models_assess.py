@@ -11,6 +11,7 @@ import pytest
 
 from ferflow.dashboards.evaluation import render_evaluation
 from ferflow.errors import OptionsError
+from ferflow.jobs.bench_disturbed import DISTURBANCES, accuracies, disturbed
 from ferflow.models.assess import assess
 from ferflow.models.cards import ModelCard, WeightFile
 from ferflow.models.dataset import load
@@ -34,7 +35,7 @@ class Reads:
         k = len(self.card.labels)
         sure = images[:, 0, 1, 0] / 100.0
         probs = np.repeat(((1 - sure) / (k - 1))[:, None], k, axis=1)
-        probs[np.arange(len(images)), images[:, 0, 0, 0]] = sure
+        probs[np.arange(len(images)), images[:, 0, 0, 0] % k] = sure
         return probs.astype(np.float32)
 
 
@@ -189,3 +190,17 @@ def test_the_command_measures_the_shipped_model_and_counts_what_it_skips(tmp_pat
 def test_the_page_of_a_perfect_model_has_no_mistakes():
     page = render_evaluation(measured(Faces(images=told([3, 4], [90, 80]), labels=np.array([3, 4]))))
     assert "There are none." in page
+
+
+def test_disturbed_faces_are_the_same_ones_for_every_model_and_as_they_are_where_nothing_is_done():
+    answers = [0, 3, 3, 4, 6, 6, 5, 1]
+    votes = np.zeros((8, 10), np.uint8)
+    votes[:, 0] = 10  # all say neutral
+    data = Faces(images=told(answers, [90] * 8), labels=np.array(answers), votes=votes)
+    found = dict(accuracies([Reads(), Reads()], data))
+    assert found["as they are"] == [1, 2 / 8, 1, 2 / 8]
+    assert all(figures[:2] == figures[2:] for figures in found.values())
+    images = {name: disturbed(data.images, how) for name, how in DISTURBANCES.items()}
+    assert np.array_equal(images["as they are"], data.images)
+    for name in set(DISTURBANCES) - {"as they are", "as in video"}:
+        assert (images[name] != data.images).any(axis=(1, 2)).all()

@@ -1,6 +1,7 @@
 """Training: exact resume, the same seed again, early stopping, and a model that comes out usable."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -65,21 +66,20 @@ def undisturbed(data, tmp_path_factory):
 def resumed(data, tmp_path_factory):
     """The same run, killed after its first epoch and once more inside the third."""
     out = tmp_path_factory.mktemp("resumed")
-
-    def kill_after(epoch):
-        def on_epoch(figures):
-            if figures["epoch"] == epoch:
-                raise Killed
-
-        return on_epoch
-
-    with pytest.raises(Killed):
-        train(data, out, OPTIONS, on_epoch=kill_after(1))
+    killed_after(1, data, out, OPTIONS)
     (out / "state.npz.tmp").write_bytes(b"half a state")
-    with pytest.raises(Killed):
-        train(data, out, OPTIONS, on_epoch=kill_after(2))
+    killed_after(2, data, out, OPTIONS)
     train(data, out, OPTIONS)
     return out
+
+
+def killed_after(epoch, data, out, options):
+    def on_epoch(figures):
+        if figures["epoch"] == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(data, out, options, on_epoch=on_epoch)
 
 
 def curve(out):
@@ -250,6 +250,21 @@ def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, da
     assert card.note == f"100% of the targets are answers of {undisturbed.name}."
     with pytest.raises(OptionsError, match="other options"):
         train(data, tmp_path, replace(OPTIONS, epochs=1))
+
+
+def test_a_killed_run_goes_on_with_what_its_teachers_said_and_without_them(
+    undisturbed, data, tmp_path, monkeypatch
+):
+    taught_run = replace(OPTIONS, teachers=(str(tmp_path / "teacher"),))
+    shutil.copytree(undisturbed, tmp_path / "teacher")
+    train(data, tmp_path / "whole", taught_run)
+    killed_after(1, data, tmp_path / "killed", taught_run)
+    shutil.rmtree(tmp_path / "teacher")
+    train(data, tmp_path / "killed", taught_run)
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    (tmp_path / "killed" / "teachers.npz").write_bytes(b"broken")
+    with pytest.raises(ModelError, match="is no model"):  # asked again, and not there
+        train(data, tmp_path / "killed", taught_run)
 
 
 def test_a_teacher_that_cannot_teach_is_refused(undisturbed, data, tmp_path):

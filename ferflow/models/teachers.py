@@ -8,17 +8,47 @@ than each single label which other answers are likely, and teach that.
 
 from __future__ import annotations
 
+import logging
+import zipfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ferflow.errors import OptionsError
+from ferflow.files import whole_file
 from ferflow.models import cnn
 from ferflow.models.earlier import Earlier
 from ferflow.models.evaluate import softmax
 from ferflow.models.heads import ByHead
 from ferflow.models.labelled import Classes, UInt8Array
 from ferflow.models.targets import logits
+
+ANSWERS_FILE = "teachers.npz"
+
+log = logging.getLogger(__name__)
+
+
+def keep(answers: ByHead, out: Path) -> None:
+    """Put answers into a run's folder: a resumed run need not ask again, nor have its teachers at hand."""
+    # Any: NumPy's stubs take every keyword for the flag `allow_pickle`.
+    named: dict[str, Any] = dict(answers)
+    with whole_file(out / ANSWERS_FILE) as part, part.open("wb") as file:
+        np.savez(file, **named)
+
+
+def recall(out: Path, n: int) -> ByHead | None:
+    """Answers to `n` faces that are kept in a run's folder; None if there are none, or none that can be read."""
+    try:
+        with np.load(out / ANSWERS_FILE, allow_pickle=False) as archive:
+            answers = {head: archive[head] for head in archive.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("%s: cannot be read (%s); the teachers are asked again", out / ANSWERS_FILE, error)
+        return None
+    return answers if all(len(shares) == n for shares in answers.values()) else None
 
 
 def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, two_heads: bool) -> ByHead:

@@ -3,8 +3,9 @@
     card = train(Path("fer2013.npz"), Path("run"), TrainOptions(epochs=40))
 
 The output folder holds `state.npz` (network, optimiser, average and history; replaced whole after every
-epoch) and `history.json`; at the end `card.json`, `.weights.h5` and `.onnx`. All that is drawn at random is
-drawn from (seed, epoch, row), so nothing else need be kept to resume exactly.
+epoch), `history.json` and, where there are teachers, what they said (`teachers.npz`); at the end `card.json`,
+`.weights.h5` and `.onnx`. All that is drawn at random is drawn from (seed, epoch, row), so nothing else need be kept
+to resume exactly.
 
 Where the data carries FER+ votes, two linear heads learn from the same features: one the hard label, one
 the votes. Both stay in the files; the card says how their logits are blended (`heads.Blend`).
@@ -30,12 +31,13 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.dataset import Split, load, split
 from ferflow.models.earlier import begin_with, earlier
 from ferflow.models.finish import Trained, finish
+from ferflow.models.heads import ByHead
 from ferflow.models.labelled import IntArray
 from ferflow.models.options import TrainOptions
 from ferflow.models.recipes import RECIPES
 from ferflow.models.state import Epoch, Progress
 from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets, taught
-from ferflow.models.teachers import ask
+from ferflow.models.teachers import ask, keep, recall
 from ferflow.models.trunks import RANDOM, Backbone
 from ferflow.runtime import import_keras
 
@@ -125,10 +127,7 @@ class _Run:
             weighted=options.balance == "weights",
         )
         if options.teachers:
-            teachers = [earlier(teacher) for teacher in options.teachers]
-            two_heads = self.targets.votes is not None
-            answers = ask(teachers, parts.training.images, options.classes, two_heads=two_heads)
-            self.targets = taught(self.targets, answers, options.teacher_share)
+            self.targets = taught(self.targets, self._answers(), options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_fetched(options, out))
         self.model = cnn.build(options.recipe, fetched)
@@ -136,6 +135,17 @@ class _Run:
         _compile(self.model, options)
         self.steps = len(self._order(0)) // options.batch_size
         self.size = options.size_at(0)
+
+    def _answers(self) -> ByHead:
+        """What the teachers say to the training faces: as it was kept for a run that goes on, else asked."""
+        images = self.parts.training.images
+        answers = recall(self.out, len(images)) if (self.out / state.STATE_FILE).exists() else None
+        if answers is None:
+            teachers = [earlier(teacher) for teacher in self.options.teachers]
+            two_heads = self.targets.votes is not None
+            answers = ask(teachers, images, self.options.classes, two_heads=two_heads)
+            keep(answers, self.out)
+        return answers
 
     def resume(self, start: str | None) -> Progress:
         """Return the progress in the folder, the network set to it; or a fresh one."""
