@@ -91,11 +91,18 @@ class Epochs:
     """A bar for training."""
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
-        self._bar = tqdm(total=total, desc="epochs", unit="epoch", disable=True if quiet else None)
+        self._bar = tqdm(
+            total=total, desc="epochs", unit="epoch", disable=True if quiet else None,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+        )  # fmt: skip
+
+    def reached(self, epochs: float) -> None:
+        """So many epochs are done, the share of the one under way included."""
+        self._bar.update(epochs - self._bar.n)
 
     def ended(self, figures: dict[str, float]) -> None:
         """One more epoch is done; its figures are shown behind the bar."""
-        self._bar.update(figures["epoch"] - self._bar.n)
+        self.reached(figures["epoch"])
         self._bar.set_postfix(loss=figures.get("loss"), accuracy=figures.get("accuracy"))
 
     def __enter__(self) -> Self:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ferflow.errors import ModelError
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -41,16 +43,32 @@ def session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...
     return ort.InferenceSession(network, settings, providers=list(providers))
 
 
-def import_keras() -> Any:
-    """The module `keras`; TensorFlow comes with it, and its greetings would stand between our own lines.
+def import_keras(purpose: str = "this network") -> Any:
+    """The module `keras`; its backend comes with it, and TensorFlow's greetings would stand between our own lines.
 
     Its errors are silenced too (a machine without a GPU has some), unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+
+    Args:
+        purpose: what needs it, for the message.
+
+    Raises:
+        ModelError: Keras, or the backend that KERAS_BACKEND or its settings name, is not installed.
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _without_stderr():
-        return importlib.import_module("keras")
+    try:
+        with _without_stderr():
+            return importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name in ("keras", "tensorflow"):
+            raise ModelError(f"{purpose} needs TensorFlow. Run: pip install 'ferflow[train]'") from error
+        raise ModelError(
+            f"{purpose} needs the package {error.name}, since Keras is set to another backend than TensorFlow. "
+            f"Install it, or set KERAS_BACKEND=tensorflow."
+        ) from error
+    except ValueError as error:  # a backend nobody has
+        raise ModelError(f"{purpose} needs Keras: {error}. Set KERAS_BACKEND=tensorflow.") from error
 
 
 @contextlib.contextmanager

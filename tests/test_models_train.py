@@ -97,6 +97,12 @@ def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed
             assert np.array_equal(one, other)
 
 
+def test_each_step_tells_how_far_training_is(data, tmp_path):
+    told = []
+    train(data, tmp_path, replace(OPTIONS, epochs=1), on_step=told.append)
+    assert told == [1 / 2, 1]  # 44 rows are two batches of 16
+
+
 def test_the_same_seed_gives_the_same_first_epoch_and_another_does_not(data, undisturbed, resumed, tmp_path):
     assert curve(undisturbed)[0] == curve(resumed)[0]
     train(data, tmp_path, replace(OPTIONS, seed=2, patience=1, epochs=1))

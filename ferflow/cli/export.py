@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr, share
-from ferflow.errors import ModelError, OptionsError
+from ferflow.errors import OptionsError
+from ferflow.runtime import import_keras
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
@@ -48,14 +49,11 @@ def export(
     learnt labels and votes becomes one set of files and a card per preset (default, fer2013, ferplus), with --data as
     it was trained on. Needs `pip install 'ferflow[train]'`.
     """
-    import importlib.util
-
     from ferflow.models.registry import resolve
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
-    if importlib.util.find_spec("keras") is None:
-        raise ModelError("exporting needs TensorFlow. Run: pip install 'ferflow[train]'")
+    import_keras("exporting")
     if card.folder is not None and out.resolve() == card.folder.resolve():
         raise OptionsError(f"{out} holds the model itself. Give another folder with --out.")
     from ferflow.models.dataset import load

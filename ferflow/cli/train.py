@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr, share
-from ferflow.errors import ModelError
+from ferflow.runtime import import_keras
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
+    from ferflow.models.options import TrainOptions
 
 
 def train(
@@ -99,17 +100,11 @@ def train(
     Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model. Learning curves are
     in curves.html from the first epoch on.
     """
-    import importlib.util
-
-    if importlib.util.find_spec("keras") is None:
-        raise ModelError("training needs TensorFlow. Run: pip install 'ferflow[train]'")
-    from ferflow.dashboards.learning import write_curves
+    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    import_keras("training")
     from ferflow.models.options import TrainOptions
     from ferflow.models.recipes import AUGMENTATIONS, FULL_SIZE
-    from ferflow.models.train import train as run_training
-    from ferflow.progress import Epochs
 
-    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     chosen: dict[str, Any] = {
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
@@ -121,16 +116,24 @@ def train(
         "image_sizes": None if start_from is None else FULL_SIZE,
     }  # fmt: skip
     changes = {name: value for name, value in chosen.items() if value is not None}
-    options = TrainOptions.of_recipe(recipe, **changes)
+    card = _run(data, out, TrainOptions.of_recipe(recipe, **changes), start_from, quiet=quiet)
+    if not quiet:
+        _tell(card, out)
+
+
+def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, quiet: bool) -> ModelCard:
+    """Train with a bar on stderr and the curves' page beside the weights."""
+    from ferflow.dashboards.learning import write_curves
+    from ferflow.models.train import train as run_training
+    from ferflow.progress import Epochs
+
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
 
         def ended(figures: dict[str, float]) -> None:
             epochs_bar.ended(figures)
             write_curves(out, options.name)
 
-        card = run_training(data, out, options, start=start_from, on_epoch=ended)
-    if not quiet:
-        _tell(card, out)
+        return run_training(data, out, options, start=start, on_epoch=ended, on_step=epochs_bar.reached)
 
 
 def _tell(card: ModelCard, out: Path) -> None:

@@ -80,6 +80,7 @@ def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: 
         raise OptionsError(f"{teacher.name}: tells other classes apart; a teacher must have the same")
     weights = teacher.weights if two_heads else teacher.one_head()
     model, _ = cnn.with_weights(teacher.recipe, weights, classes=len(classes))
+    log.info("asking %s about %d faces", teacher.name, len(images))
     seen = [logits(model, view) for view in (images, images[:, :, ::-1])]
     return {
         head if head != cnn.SERVED_HEAD else cnn.LABEL_HEAD: np.mean(

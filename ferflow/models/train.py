@@ -41,9 +41,10 @@ from ferflow.models.teachers import ask, keep, recall
 from ferflow.models.trunks import RANDOM, Backbone
 from ferflow.runtime import import_keras
 
-__all__ = ["Epoch", "OnEpoch", "TrainOptions", "train"]
+__all__ = ["Epoch", "OnEpoch", "OnStep", "TrainOptions", "train"]
 
 OnEpoch = Callable[[Epoch], None]
+OnStep = Callable[[float], None]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def train(
     *,
     start: str | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> ModelCard:
     """Train, or go on training, and write card and weights into `out`.
 
@@ -68,6 +70,7 @@ def train(
         start: what `earlier` reads: a run or model whose weights this run begins with, for another cycle of the
             schedule: of the same recipe, or one that is narrower; without effect once `out` holds a checkpoint.
         on_epoch: told each epoch's figures, for a progress display.
+        on_step: told after each step how many epochs are done, a share of one included.
 
     Returns:
         The card of the finished model.
@@ -83,7 +86,7 @@ def train(
             f"{data.name}: {len(parts.training)} training rows do not fill a batch of {options.batch_size}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run(options, parts, out)
+    run = _Run(options, parts, out, on_step)
     progress = run.resume(start)
     while progress.epoch < options.epochs and not _stale(progress, options):
         run.epoch(progress)
@@ -116,9 +119,9 @@ def _note(options: TrainOptions, start: str | None) -> str:
 class _Run:
     """The two networks of a run: one learns, the other shows the average."""
 
-    def __init__(self, options: TrainOptions, parts: Split, out: Path) -> None:
+    def __init__(self, options: TrainOptions, parts: Split, out: Path, on_step: OnStep | None) -> None:
         import_keras().utils.set_random_seed(options.seed)
-        self.options, self.parts, self.out = options, parts, out
+        self.options, self.parts, self.out, self.on_step = options, parts, out, on_step
         self.targets = targets(
             parts.training,
             options.label_smoothing,
@@ -167,6 +170,8 @@ class _Run:
             losses.append(float(told["loss"]))
             progress.step += 1
             self._average(progress)
+            if self.on_step is not None:
+                self.on_step(progress.epoch + (step + 1) / self.steps)
             if (step + 1) % STEPS_PER_LOG == 0:
                 rate = (step + 1) * self.options.batch_size / (time.monotonic() - began)
                 done = f"epoch {progress.epoch + 1} step {step + 1}/{self.steps}"
