@@ -39,6 +39,6 @@ def test_the_wheel_holds_every_room_and_no_top_level_jobs(tmp_path):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"ferflow"}
     for name in (
         "ferflow/jobs/run.py", "ferflow/dashboards/page.py", "ferflow/dashboards/templates/style.css",
-        "ferflow/models/weights/resnet-wide.int8.onnx", "ferflow/models/weights/ferplus.json", "ferflow/py.typed",
+        "ferflow/models/weights/resnet-broad.int8.onnx", "ferflow/models/weights/ferplus.json", "ferflow/py.typed",
     ):  # fmt: skip
         assert name in names

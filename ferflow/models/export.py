@@ -1,6 +1,6 @@
 """Write a served Keras network as ONNX: same arithmetic, batch norms folded into their convolutions.
 
-    to_onnx(model, Path("resnet-wide.onnx"))
+    to_onnx(model, Path("resnet-broad.onnx"))
 
 Takes uint8 (N, S, S, 1) called "images", gives float32 (N, K) called "logits", or "label_head" and "vote_head" of a
 network with two heads; N is free. What becomes of them, up to the softmax, is for the card to say.

@@ -1,8 +1,8 @@
 """Weights in half the bytes: kept as float16, computed with in float32.
 
     rounded(model)                       # what is lost is lost once, for every runtime alike
-    save_compact(model, Path("resnet-wide.weights.h5"))
-    halved(Path("whole.onnx"), Path("resnet-wide.onnx"))
+    save_compact(model, Path("resnet-broad.weights.h5"))
+    halved(Path("whole.onnx"), Path("resnet-broad.onnx"))
 
 A network that is shipped lies in a package and a repository for good; eleven bits of a weight are more than int8
 leaves of it, and no label depends on the rest.

@@ -39,7 +39,7 @@ class Preset:
 PRESETS = (
     Preset(
         name="default",
-        share=0.5,
+        share=0.4,
         tau=0.5,
         purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
@@ -52,7 +52,7 @@ PRESETS = (
     Preset(
         name="ferplus",
         share=0.0,
-        tau=0.5,
+        tau=0.4,
         temperature_by=BY_MAJORITY,
         purpose="what most people would call an expression: agrees best with the majority of FER+ annotators",
     ),

@@ -1,6 +1,6 @@
 """An int8 twin of an exported network, calibrated on face crops.
 
-    to_int8(Path("whole.onnx"), Path("resnet-wide.int8.onnx"), crops)
+    to_int8(Path("whole.onnx"), Path("resnet-broad.int8.onnx"), crops)
 
 Static QDQ quantisation by ONNX Runtime: weights as int8 with a scale per output channel, activations as uint8 with the
 range that a batch of the crops has on average. Only convolutions are quantised, which is where the time goes:

@@ -80,9 +80,9 @@ _VGG_OFFSET = (-103.939, -116.779, -123.68)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(
-            trunk=ResNet((48, 96, 192), (2, 2, 2), stem=5, stem_strides=2),
-            description="The shipped model: resnet-wide, two heads, labels and votes.",
-            options={"recipe": "resnet-wide", "epochs": 56},
+            trunk=ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2),
+            description="The shipped model: resnet-broad, two heads, labels and votes.",
+            options={"recipe": "resnet-broad", "epochs": 56},
         ),
         "resnet-wide": Recipe(
             trunk=ResNet((48, 96, 192), (2, 2, 2), stem=5, stem_strides=2),
