@@ -12,6 +12,7 @@ import sys
 import termios
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import face_frames, write_video
@@ -84,6 +85,21 @@ def test_a_terminal_shows_a_bar_for_the_video_and_one_for_all(tmp_path, face_vid
     assert re.search(r"face\.mp4: +\d+%\|", shown)
     assert re.search(r"videos: +100%\|.*3/3", shown)
     assert "2 done, 1 failed." in shown
+
+
+def test_the_bar_of_a_training_moves_within_an_epoch(tmp_path):
+    pytest.importorskip("keras", reason="needs ferflow[train]")
+    rng = np.random.default_rng(0)
+    images, usage = (
+        rng.integers(0, 256, (48, 48, 48), np.uint8),
+        np.array(["Training"] * 32 + ["PublicTest"] * 16),
+    )
+    np.savez(tmp_path / "faces.npz", images=images, labels=np.arange(48) % 7, usage=usage)
+    how = ("--recipe", "resnet-tiny", "--epochs", "1", "--batch-size", "16")
+    shown, code = on_terminal("train", tmp_path / "faces.npz", "-o", tmp_path / "run", *how)
+    assert code == 0, shown
+    assert re.search(r"epochs: +50%\|.* 0\.50/1 ", shown)
+    assert re.search(r"epochs: +100%\|.* 1\.00/1 ", shown)
 
 
 def test_the_second_run_says_skipped_and_keeps_quiet_about_the_law(tmp_path, face_video):

@@ -77,10 +77,13 @@ _TRANSFER = _BARE | {
 _VGG_OFFSET = (-103.939, -116.779, -123.68)
 """Mean colours of ImageNet, blue first, as the authors of VGG subtracted them."""
 
+_BROAD = ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2)
+"""The network that ships, by its own name and as `default`."""
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(
-            trunk=ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2),
+            trunk=_BROAD,
             description="The shipped model: resnet-broad, two heads, labels and votes.",
             options={"recipe": "resnet-broad", "epochs": 56},
         ),
@@ -90,7 +93,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             options={"epochs": 56},
         ),
         "resnet-broad": Recipe(
-            trunk=ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2),
+            trunk=_BROAD,
             description="393 MFLOP, 2.7 M parameters; resnet-wide, made wider where an image is small.",
             options={"epochs": 56},
         ),
