@@ -49,10 +49,10 @@ def render_index(folder: Folder, options: PageOptions) -> str:
     page = _page(folder)
     page["figure"] = inline_json(cohort_figure(folder.cohort).to_json()) if _has_figure(folder) else None
     version = str(folder.run.get("ferflow_version") or "")
-    script = template_text("cohort.js")
+    scripts = [template_text(name) for name in ("chart.js", "cohort.js")]
     style = template_text("index.css")
     return render(
-        "index.html.j2", page=page, version=version, script=script, page_style=style, theme=options.theme
+        "index.html.j2", page=page, version=version, scripts=scripts, page_style=style, theme=options.theme
     )
 
 

@@ -63,7 +63,7 @@ def render_session(session: Session, theme: Theme = "auto") -> str:
         facts=inline_json(json.dumps(_facts(session), ensure_ascii=False, separators=(",", ":"))),
         clips_kept=bool(session.clips),
         version=str(session.footer.get("ferflow_version", "")),
-        scripts=[template_text("session.js"), template_text("player.js")],
+        scripts=[template_text(name) for name in ("chart.js", "session.js", "player.js")],
         theme=theme,
     )
 

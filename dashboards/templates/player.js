@@ -2,7 +2,7 @@
 // One moment for all: the cursor in the timeline, the words about it, the slider, and the video where there is one.
 (() => {
   if (!globalThis.ferflow) return;
-  const { chart, data, lanes, facts, happening, span, step, show, range, date, onView, drawn } = globalThis.ferflow;
+  const { chart, data, lanes, facts, happening, span, step, show, range, onView, drawn } = globalThis.ferflow;
   const element = (id) => document.getElementById(id);
   const video = element("video"), cursor = element("cursor"), slider = element("moment"), words = element("now-words");
   let moment = 0;
@@ -58,7 +58,7 @@
   const place = () => {
     const axis = chart._fullLayout?.xaxis;
     if (!axis) return;
-    const x = axis.d2p(date(moment * 1000)), inside = x >= -1 && x <= axis._length + 1;
+    const x = axis.d2p(charts.date(moment * 1000)), inside = x >= -1 && x <= axis._length + 1;
     // At the very start it says nothing, and would stand in the rows' titles.
     cursor.hidden = !inside || moment === 0;
     if (inside) cursor.style.transform = `translateX(${axis._offset + x}px)`;

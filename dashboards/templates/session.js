@@ -2,15 +2,9 @@
 // Charts: the timeline, and the curves around markers. What follows the video is in player.js.
 globalThis.ferflow = (() => {
   const chart = document.getElementById("timeline"), around = document.getElementById("around");
-  if (typeof Plotly === "undefined") {
-    for (const place of [chart, around].filter(Boolean)) {
-      place.innerHTML = "<p class='notice'>The chart needs assets/plotly.min.js beside the reports folder. Keep the whole output folder together, or run <code>ferflow report</code> again.</p>";
-    }
-    return null;
-  }
+  if (!charts.ready([chart, around].filter(Boolean), "the reports folder")) return null;
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figure = read("figure");
-  const axesOf = (layout) => Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
   const facts = read("facts");
   const whole = figure.layout.xaxis.range.slice();
 
@@ -47,64 +41,18 @@ globalThis.ferflow = (() => {
   }
   for (const [k, labels] of happening) happening.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
   if (marks) {
-    const n = Math.round((Date.parse(figure.layout.xaxis.range[1].replace(" ", "T") + "Z") / 1000) / step);
+    const n = Math.round(charts.ms(whole[1]) / 1000 / step);
     const curve = figure.data.find((trace) => trace.dx && trace.xaxis !== "x2" && trace.stackgroup !== "coverage");
-    const x0 = curve ? curve.x0 : new Date(step * 500).toISOString().replace("T", " ").replace("Z", "");
+    const x0 = curve ? curve.x0 : charts.date(step * 500);
     tell({ x0, dx: step * 1000, yaxis: marks.yaxis }, Array.from({ length: n }, (_, k) => escaped(happening.get(k))), 0.5, figure.data.length);
   }
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const look = (layout) => {
-    const ink = colour("--ink"), soft = colour("--soft"), grid = colour("--grid"), card = colour("--card");
-    const change = {
-      "font.color": ink, "font.family": getComputedStyle(document.body).fontFamily, "font.size": 12,
-      "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": colour("--line"), "hoverlabel.font.color": ink,
-      "hoverlabel.font.size": 12,
-    };
-    for (const axis of axesOf(layout)) {
-      change[axis + ".gridcolor"] = grid;
-      change[axis + ".zerolinecolor"] = soft;
-      change[axis + ".tickfont.color"] = soft;
-      change[axis + ".tickfont.size"] = 11;
-      change[axis + ".spikecolor"] = soft;
-    }
-    if (layout === figure.layout || layout.xaxis2?.rangeslider) {
-      change["xaxis2.rangeslider.bgcolor"] = colour("--page");
-      change["xaxis2.rangeslider.bordercolor"] = colour("--line");
-    }
-    return change;
-  };
-  const narrow = () => chart.clientWidth < 560;
-  const assign = (target, change) => {
-    for (const [path, value] of Object.entries(change)) {
-      const keys = path.split(".");
-      keys.slice(0, -1).reduce((at, key) => (at[key] = at[key] || {}), target)[keys.at(-1)] = value;
-    }
-  };
-  assign(figure.layout, look(figure.layout));
   // A finger must be able to scroll past the chart.
-  figure.layout.dragmode = narrow() ? false : "zoom";
-  if (narrow()) figure.layout.xaxis.nticks = 4;
-  const config = { responsive: true, displayModeBar: false, scrollZoom: false };
-  const drawn = Plotly.newPlot(chart, figure.data, figure.layout, config);
-
-  // The axis has dates, the page has milliseconds: a bare number may be taken for a year.
-  const ms = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
-  const date = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "");
-  const [first, last] = whole.map(ms);
-  const range = () => chart.layout.xaxis.range.map(ms);
-  const show = (start, end) => {
-    const length = Math.max(1000, Math.min(end - start, last - first));
-    const from = Math.max(first, Math.min(start, last - length));
-    return Plotly.relayout(chart, { "xaxis.range": [date(from), date(from + length)] });
-  };
-  for (const button of document.querySelectorAll("[data-zoom]")) {
-    button.addEventListener("click", () => {
-      if (button.dataset.zoom === "all") return show(first, last);
-      const [start, end] = range(), half = ((end - start) / 2) * Number(button.dataset.zoom), middle = (start + end) / 2;
-      return show(middle - half, middle + half);
-    });
-  }
+  const narrow = charts.narrow(chart);
+  figure.layout.dragmode = narrow ? false : "zoom";
+  if (narrow) figure.layout.xaxis.nticks = 4;
+  const drawn = charts.draw(chart, figure);
+  const { range, show, first, last } = charts.zoomed(chart, whole);
 
   // Of the markers' labels, those are written for which there is room.
   const holder = chart.parentElement;
@@ -115,7 +63,7 @@ globalThis.ferflow = (() => {
     // Moments above, stretches below.
     for (const [named, height] of [[facts.marks, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
       let free = -Infinity;
-      const gap = height > 0.5 ? 14 : 0, places = named.map(([time]) => axis.d2p(date(time * 1000)));
+      const gap = height > 0.5 ? 14 : 0, places = named.map(([time]) => axis.d2p(charts.date(time * 1000)));
       for (const [k, [time, text]] of named.entries()) {
         const px = places[k];
         if (time * 1000 < start || time * 1000 > end || px < free) continue;
@@ -131,16 +79,10 @@ globalThis.ferflow = (() => {
       }
     }
   };
-  // A place is told the bins drawn there, however wide, and no others: a gap stays one.
-  const reach = () => {
-    const [start, end] = range();
-    chart._fullLayout.hoverdistance = Math.ceil((chart._fullLayout.xaxis._length * step * 1000) / (end - start) / 2);
-  };
-  const listeners = [label, reach];
+  const listeners = [label, () => charts.reach(chart, step * 1000)];
   drawn.then(() => {
     listeners.forEach((listener) => listener());
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
-    chart.dataset.drawn = "yes";
     if (around) {
       // Drawn when it comes near: it must not keep the timeline waiting.
       const near = new IntersectionObserver((entries) => {
@@ -154,13 +96,12 @@ globalThis.ferflow = (() => {
     if (around.dataset.drawn) return null;
     around.dataset.drawn = "soon";
     const curves = read("around-figure");
-    assign(curves.layout, look(curves.layout));
-    if (narrow()) stack(curves.layout);
-    return Plotly.newPlot(around, curves.data, curves.layout, config).then(() => { around.dataset.drawn = "yes"; });
+    if (charts.narrow(chart)) stack(curves.layout);
+    return charts.draw(around, curves);
   };
   // On a phone the three panels of a row stand one below the other.
   const stack = (layout) => {
-    const axes = axesOf(layout).filter((name) => name.startsWith("x")), rows = axes.length, old = layout.height;
+    const axes = charts.axesOf(layout).filter((name) => name.startsWith("x")), rows = axes.length;
     layout.height = 210 * rows + 34;
     const at = (k) => [1 - (k + 1) / rows, 1 - k / rows - 56 / (210 * rows)];
     axes.sort((a, b) => Number(a.slice(5) || 1) - Number(b.slice(5) || 1)).forEach((name, k) => {
@@ -168,36 +109,25 @@ globalThis.ferflow = (() => {
       layout[name.replace("x", "y")].domain = at(k);
       Object.assign(layout.annotations[k], { x: 0, y: at(k)[1] });
     });
-    return old;
   };
 
-  const relook = () => {
-    Plotly.relayout(chart, look(chart.layout));
-    if (around && around.layout) Plotly.relayout(around, look(around.layout));
-  };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", relook);
-  // On paper: black on white, as wide as the sheet, and all of it.
-  const paper = (place, height) => {
-    place.before = { height: place.layout.height, autosize: true };
-    const slider = place === chart ? { "xaxis2.rangeslider.visible": false } : {};
-    Plotly.relayout(place, { ...look(place.layout), width: 660, height, ...slider });
-  };
-  const screen = (place) => {
-    const slider = place === chart ? { "xaxis2.rangeslider.visible": true } : {};
-    Plotly.relayout(place, { ...look(place.layout), ...place.before, width: null, ...slider }).then(() => Plotly.Plots.resize(place));
-  };
+  charts.onNewColours(() => {
+    charts.repaint(chart);
+    if (around && around.layout) charts.repaint(around);
+  });
+  // On paper: all of it, so nothing to slide.
   addEventListener("beforeprint", () => {
-    paper(chart, Math.min(chart.layout.height * 0.75, 600));
+    charts.paper(chart, Math.min(chart.layout.height * 0.75, 600), { "xaxis2.rangeslider.visible": false });
     if (around) drawAround();
-    if (around && around.layout) paper(around, around.layout.height);
+    if (around && around.layout) charts.paper(around, around.layout.height);
   });
   addEventListener("afterprint", () => {
-    screen(chart);
-    if (around && around.layout) screen(around);
+    charts.screen(chart, { "xaxis2.rangeslider.visible": true });
+    if (around && around.layout) charts.screen(around);
   });
 
   return {
-    chart, data: figure.data, lanes, facts, happening, drawn, show, range, date, step,
+    chart, data: figure.data, lanes, facts, happening, drawn, show, range, step,
     /** Seconds of the axis, from and to. */
     span: [first / 1000, last / 1000],
     onView: (listener) => listeners.push(listener),
