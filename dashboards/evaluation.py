@@ -200,7 +200,7 @@ def _facts(assessment: Assessment) -> list[tuple[str, str]]:
         ("Model", f"{card.name}, sha256 {card.sha256[:16]}…"),
         ("Trained on", f"{card.data}, {card.rows:,} rows, {card.leaks:,} leaking rows left out"),
         ("Selected on", card.selection or "–"),
-        ("Logits", "of one head" if card.blend is None else str(card.blend)),
+        ("Heads", "one" if card.blend is None else str(card.blend)),
         ("Temperature", f"{card.temperature:g}"),
         ("Class prior the scores assume", prior or "unknown"),
     ]

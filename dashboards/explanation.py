@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ferflow import __version__
 from ferflow.explain import Moment
 from ferflow.models.cards import ModelCard
-from ferflow.models.insight import Seen
+from ferflow.models.heads import LABEL_HEAD, VOTE_HEAD
+from ferflow.models.insight import Answer, Seen
 
 from . import palette
 from .page import render, template_text, write_text
@@ -34,6 +35,8 @@ FloatArray = npt.NDArray[np.float32]
 
 _FOR, _AGAINST = np.array([240, 140, 20], np.float32), np.array([40, 110, 235], np.float32)
 """Orange and blue, RGB."""
+
+_HEADS = {LABEL_HEAD: "head of the labels", VOTE_HEAD: "head of the votes"}
 
 _WHY = {
     "picture": "the picture",
@@ -59,6 +62,7 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
         f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels of gray",
         "moments": [_moment(moment, seen, card) for moment, seen in found],
         "blend": "" if card.blend is None else str(card.blend),
+        "mixes": sum(share > 0 for share in card.shares.values()) > 1,
         "temperature": f"{card.temperature:g}",
         "has_evidence": any(part.evidence is not None for _, seen in found for part in seen),
         "prior": ", ".join(
@@ -92,33 +96,47 @@ def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> dict[str,
         "crop": png_uri(enlarged(seen.crop, CROP_PX)),
         "px": f"{face_px:.0f}",
         "answer": shown(card.labels[order[0]]),
+        "heads": [_head(name, answer) for name, answer in seen.answers.items()],
         "scores": [_score(seen, card, int(k), colours[card.labels[k]]) for k in order],
         "evidence": _evidence(seen, card, order),
         "stages": [_stage(name, maps) for name, maps in seen.stages.items()],
     }
 
 
+def _head(name: str, answer: Answer) -> str:
+    """A head's place in the table: how much it counts for, if there are others."""
+    whole = answer.share == 1
+    return "" if whole else f"{percent(answer.share)} {_HEADS[name]}"
+
+
 def _score(seen: Seen, card: ModelCard, k: int, colour: str) -> dict[str, Any]:
-    """How one score comes about: evidence + bias = logit, then temperature and softmax."""
-    known = seen.evidence is not None and seen.bias is not None
+    """How one score comes about: each head's evidence + bias = logit, its softmax, and the mean of those."""
     return {
         "label": shown(card.labels[k]),
         "colour": colour,
         "width": round(100 * float(seen.probs[k]), 1),
         "share": percent(float(seen.probs[k])),
-        "logit": _signed(seen.logits[k]),
-        "evidence": _signed(seen.evidence[k].mean()) if known and seen.evidence is not None else "–",
-        "bias": _signed(seen.bias[k]) if known and seen.bias is not None else "–",
-        "scaled": _signed(seen.logits[k] / card.temperature),
+        "parts": [_part(answer, k) for answer in seen.answers.values()],
+    }
+
+
+def _part(answer: Answer, k: int) -> dict[str, str]:
+    """What one head says of one label."""
+    return {
+        "evidence": "–" if answer.evidence is None else _signed(answer.evidence[k].mean()),
+        "bias": "–" if answer.bias is None else _signed(answer.bias[k]),
+        "logit": _signed(answer.logits[k]),
+        "share": percent(float(answer.probs[k])),
     }
 
 
 def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[dict[str, str]]:
     """The crop under each label's evidence, on one scale: orange speaks for the label, blue against it."""
-    if seen.evidence is None:
+    evidence = seen.evidence
+    if evidence is None:
         return []
     # What all labels share moves no score: only the difference from their mean does.
-    against_mean = seen.evidence - seen.evidence.mean(axis=0, keepdims=True)
+    against_mean = evidence - evidence.mean(axis=0, keepdims=True)
     most = float(np.abs(against_mean).max()) or 1.0
     return [
         {

@@ -1,4 +1,4 @@
-"""What the network looked at: evidence adds up to the logits, stages are the network's, frames are those asked for."""
+"""What the network looked at: evidence adds up to logits and those to scores; stages and frames are the right ones."""
 
 import json
 import subprocess
@@ -38,9 +38,19 @@ def seen(card):
     return Insight(card)(np.stack([crop, crop[:, ::-1]])[..., None])
 
 
-def test_the_mean_evidence_and_the_bias_are_the_logits(seen):
+def test_a_heads_mean_evidence_and_its_bias_are_its_logits(seen):
+    for answer in (answer for part in seen for answer in part.answers.values()):
+        assert answer.evidence.mean(axis=(1, 2)) + answer.bias == pytest.approx(answer.logits, abs=1e-4)
+
+
+def test_scores_are_the_mean_of_what_the_heads_say(card, seen):
     for part in seen:
-        assert part.evidence.mean(axis=(1, 2)) + part.bias == pytest.approx(part.logits, abs=1e-4)
+        assert set(part.answers) == ({"vote_head"} if card.name == "ferplus" else {"label_head", "vote_head"})
+        shares = [answer.share for answer in part.answers.values()]
+        assert sum(shares) == pytest.approx(1)
+        said = [np.exp(answer.logits / card.temperature) for answer in part.answers.values()]
+        mean = sum(share * power / power.sum() for share, power in zip(shares, said, strict=True))
+        assert part.probs == pytest.approx(mean, abs=1e-5)
 
 
 def test_probabilities_are_those_of_the_float_network(card, seen):

@@ -68,9 +68,12 @@ def test_a_card_of_an_older_ferflow_is_read_and_keeps_its_digest(folder):
 
 def test_cards_of_the_same_files_are_models_of_their_own(folder):
     plain = registry.resolve(folder)
-    blends = [Blend(0.6, (0.0,) * 7), Blend(0.5, (0.0,) * 7), Blend(0.5, (0.0,) * 6 + (0.1,))]
+    still, shifted = (0.0,) * 7, (0.0,) * 6 + (0.1,)
+    blends = [
+        Blend(0.6, still, still), Blend(0.5, still, still), Blend(0.5, shifted, still), Blend(0.5, still, shifted),
+    ]  # fmt: skip
     cards = [plain, *(replace(plain, blend=blend) for blend in blends)]
-    assert len({card.sha256 for card in cards}) == 4
+    assert len({card.sha256 for card in cards}) == 5
     for card in cards[1:]:
         card.save(folder / "again.json")
         assert ModelCard.load(folder / "again.json") == card
@@ -132,13 +135,14 @@ def test_a_truncated_card_is_refused(folder):
         {"files": {"onnx": "m.onnx"}},
         {"scores": []},
         {"recipe": None},
-        {"format": 3},
+        {"format": 4},
+        {"format": 2, "blend": {"share": 0.5, "shift": [0.0] * 7}},
         {"blend": 7},
         {"blend": {"share": 0.5}},
-        {"blend": {"share": 1.5, "shift": [0.0] * 7}},
-        {"blend": {"share": 0.5, "shift": [0.0] * 6}},
-        {"blend": {"share": 0.5, "shift": ["a"] * 7}},
-        {"blend": {"share": 0.5, "shift": [float("nan")] * 7}},
+        {"blend": {"share": 1.5, "label_shift": [0.0] * 7, "vote_shift": [0.0] * 7}},
+        {"blend": {"share": 0.5, "label_shift": [0.0] * 7, "vote_shift": [0.0] * 6}},
+        {"blend": {"share": 0.5, "label_shift": ["a"] * 7, "vote_shift": [0.0] * 7}},
+        {"blend": {"share": 0.5, "label_shift": [0.0] * 7, "vote_shift": [float("nan")] * 7}},
         {"purpose": 7},
         {"code": "import os"},
     ],

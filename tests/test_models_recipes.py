@@ -12,7 +12,7 @@ from ferflow.errors import ModelError, OptionsError
 from ferflow.jobs.recipes_table import BEGIN, END, runs_in, table
 from ferflow.models import cnn, registry
 from ferflow.models.augment import Augmentation, Draw, augment
-from ferflow.models.blends import learnt_prior
+from ferflow.models.blends import learnt_priors
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.labelled import LABELS, Classes, Faces
 from ferflow.models.options import TrainOptions
@@ -66,8 +66,8 @@ def test_class_weights_are_inverse_frequencies_within_bounds_and_one_on_average(
 
 def test_a_balanced_network_is_said_to_assume_what_it_was_shown():
     faces = Faces(images=np.zeros((9, 48, 48), np.uint8), labels=np.array([0] * 6 + [3] * 3))
-    plain = learnt_prior(faces, 1.0, TrainOptions())
-    evened = learnt_prior(faces, 1.0, TrainOptions(balance="oversample"))
+    plain = learnt_priors(faces, ["logits"], TrainOptions())["logits"]
+    evened = learnt_priors(faces, ["logits"], TrainOptions(balance="oversample"))["logits"]
     assert plain[[0, 3]] == pytest.approx([2 / 3, 1 / 3], abs=0.01)
     assert evened[[0, 3]] == pytest.approx([0.5, 0.5], abs=0.01)
 

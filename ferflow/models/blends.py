@@ -1,15 +1,15 @@
 """Which blend of heads is served, which class prior it assumes, and the temperature that goes with it.
 
     chosen = best_blend(answers, parts, options)            # or what `options` say
-    temperature = fit_temperature(chosen(answers), labels)
+    temperature = fit_temperature(partial(chosen, answers), labels)
 
-Labels and votes differ above all in their class prior. What a blend has learnt of it is divided out in part, which is a
-shift of the logits (Menon et al., 2021).
+Labels and votes differ above all in their class prior. What a head has learnt of its own is divided out in part, which
+is a shift of its logits (Menon et al., 2021).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from ferflow.models.dataset import SELECTION, Split
-from ferflow.models.evaluate import Scores, evaluate, softmax
-from ferflow.models.heads import SERVED_HEAD, VOTE_HEAD, Blend, FloatArray
+from ferflow.models.evaluate import Scores, evaluate
+from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, FloatArray, softmax
 from ferflow.models.labelled import Classes, Faces, IntArray, majority
 from ferflow.models.options import TrainOptions
 from ferflow.models.targets import class_weights, vote_shares
@@ -37,43 +37,51 @@ class ChosenBlend:
     """A share of the heads and a part of the prior, as chosen or as told."""
 
     share: float
-    """Of the label head, 0..1; the vote head has the rest."""
+    """Of the label head, 0..1; the vote head has the rest. Without meaning where there is one head."""
     tau: float
     """Power of the class prior that is divided out, 0..1 (Menon et al., 2021, logit adjustment)."""
-    learnt: FloatArray
-    """Class shares (K,) that the blended heads have learnt to assume."""
+    learnt: Mapping[str, FloatArray]
+    """Class shares (K,) that each head has learnt to assume."""
+
+    def shift(self, head: str) -> tuple[float, ...]:
+        """What is added to a head's logits, one number per class."""
+        return tuple(round(float(part), 6) for part in -self.tau * np.log(self.learnt[head]))
 
     @property
-    def shift(self) -> tuple[float, ...]:
-        """What is added to the blended logits, one number per class."""
-        return tuple(round(float(part), 6) for part in -self.tau * np.log(self.learnt))
-
-    @property
-    def blend(self) -> Blend:
-        """What a card says of it."""
-        return Blend(self.share, self.shift)
+    def blend(self) -> Blend | None:
+        """What a card says of it; None of one head, whose bias takes the shift."""
+        if SERVED_HEAD in self.learnt:
+            return None
+        return Blend(self.share, self.shift(LABEL_HEAD), self.shift(VOTE_HEAD))
 
     @property
     def prior(self) -> tuple[float, ...]:
         """Class shares that are still assumed after the shift."""
-        left = self.learnt ** (1 - self.tau)
-        return tuple(round(float(part), 6) for part in left / left.sum())
+        powers = {head: learnt ** (1 - self.tau) for head, learnt in self.learnt.items()}
+        left = {head: power / power.sum() for head, power in powers.items()}
+        prior = left[SERVED_HEAD] if self.blend is None else self.blend.mean(left)
+        return tuple(round(float(part), 6) for part in prior)
 
-    def __call__(self, answers: Mapping[str, FloatArray]) -> FloatArray:
-        """Turn logits (N, K) of one head, or by head of two, into those that are served."""
-        if SERVED_HEAD in answers:
-            return answers[SERVED_HEAD] + np.asarray(self.shift, np.float32)
-        return self.blend(answers)
+    def __call__(self, answers: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
+        """Turn logits (N, K) by head into the probabilities that are served."""
+        if self.blend is None:
+            shift = np.asarray(self.shift(SERVED_HEAD), np.float32)
+            return softmax(answers[SERVED_HEAD] + shift, temperature)
+        return self.blend(answers, temperature)
 
-    def note(self, options: TrainOptions, *, two_heads: bool) -> str:
+    def note(self, options: TrainOptions) -> str:
         """Where the prior comes from, for the card."""
-        learnt = "class shares of the training labels"
+        labels = "class shares of the training labels"
         if options.balance != "none":
-            learnt = f"class shares of the training labels, balanced by {options.balance}"
-        if two_heads:
-            learnt = f"training labels^{self.share:g} x annotators' votes^{1 - self.share:g}"
-        told = f"share {self.share:g} of the label head, tau {self.tau:g}"
-        return f"({learnt})^{1 - self.tau:g}, normalised; {told}"
+            labels = f"class shares of the training labels, balanced by {options.balance}"
+        known = {SERVED_HEAD: labels, LABEL_HEAD: labels, VOTE_HEAD: "class shares of annotators' votes"}
+        shares = {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
+        terms = [
+            f"{'' if share == 1 else f'{share:g} x '}({known[head]})^{1 - self.tau:g}, normalised"
+            for head, share in shares.items()
+            if share
+        ]
+        return f"{' + '.join(terms)}; tau {self.tau:g}"
 
 
 def best_blend(
@@ -93,11 +101,11 @@ def best_blend(
         shares = (options.label_share,)
     if options.prior_tau is not None:
         taus = (options.prior_tau,)
-    learnt = {share: learnt_prior(parts.training, share, options) for share in shares}
-    blends = [ChosenBlend(share, tau, learnt[share]) for share in shares for tau in taus]
+    learnt = learnt_priors(parts.training, answers, options)
+    blends = [ChosenBlend(share, tau, learnt) for share in shares for tau in taus]
     if len(blends) == 1:
         return blends[0]
-    scored = [(blend, _both(softmax(blend(answers)), parts.selection, options.classes)) for blend in blends]
+    scored = [(blend, _both(blend(answers), parts.selection, options.classes)) for blend in blends]
     least = max(found[0].accuracy for _, found in scored) - LABEL_SLACK
     merits = [
         (float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found])), blend)
@@ -107,30 +115,35 @@ def best_blend(
     return max(merits, key=lambda merit: merit[0])[1]
 
 
-def fit_temperature(blended: FloatArray, labels: npt.NDArray[np.int64]) -> float:
-    """Find the temperature of least negative log-likelihood (Guo et al., 2017) for logits (N, K).
+def fit_temperature(probabilities: Callable[[float], FloatArray], labels: npt.NDArray[np.int64]) -> float:
+    """Find the temperature of least negative log-likelihood (Guo et al., 2017).
 
-    Rows labelled -1 are left out.
+    Args:
+        probabilities: gives float32 (N, K) at a temperature.
+        labels: (N,); rows labelled -1 are left out.
     """
-    blended, labels = blended[labels >= 0], labels[labels >= 0]
+    rows = np.flatnonzero(labels >= 0)
 
     def loss(temperature: float) -> float:
-        probs = softmax(blended, temperature)
-        return float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
+        probs = probabilities(temperature)[rows, labels[rows]]
+        return float(-np.log(np.maximum(probs, 1e-12)).mean())
 
     return round(float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x), 4)
 
 
-def learnt_prior(training: Faces, share: float, options: TrainOptions | None = None) -> FloatArray:
-    """Class shares (K,) a blend of heads has learnt to assume; blending logits blends log priors."""
+def learnt_priors(training: Faces, heads: Iterable[str], options: TrainOptions | None = None) -> ByHead:
+    """Class shares (K,) that each head has learnt to assume: those of the votes, or of the labels as balanced."""
     options = options or TrainOptions()
-    prior = np.maximum(_shown_shares(options.classes.numbered(training.labels), options), LEAST_SHARE)
-    if training.votes is not None and share < 1:
-        soft = options.classes.shared(vote_shares(training.votes))
-        soft = soft[soft.sum(axis=1) > 0].mean(axis=0)
-        prior = prior**share * np.maximum(soft, LEAST_SHARE) ** (1 - share)
-    shares: FloatArray = (prior / prior.sum()).astype(np.float32)
-    return shares
+    priors = {}
+    for head in heads:
+        if head == VOTE_HEAD and training.votes is not None:
+            shares = options.classes.shared(vote_shares(training.votes))
+            prior = shares[shares.sum(axis=1) > 0].mean(axis=0)
+        else:
+            prior = _shown_shares(options.classes.numbered(training.labels), options)
+        prior = np.maximum(prior, LEAST_SHARE)
+        priors[head] = (prior / prior.sum()).astype(np.float32)
+    return priors
 
 
 def selected_on(selection: Faces, *chosen: str) -> str:

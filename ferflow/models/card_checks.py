@@ -24,7 +24,7 @@ def problem_of(card: ModelCard) -> str | None:
         "labels must be two or more, all different": len(set(card.labels)) == len(card.labels) > 1,
         "input_size must be 16 to 512 and channels 1 or 3": _within(card.input_size, 16, 512)
         and card.channels in (1, 3),
-        "blend must be empty, or hold a share in 0..1 and a shift per label": _is_blend(
+        "blend must be empty, or hold a share in 0..1 and two shifts per label": _is_blend(
             card.blend, len(card.labels)
         ),
         "temperature must be a number above 0, at most 100": _within(card.temperature, 1e-3, 100),
@@ -54,8 +54,10 @@ def _is_prior(prior: tuple[float, ...], classes: int) -> bool:
 def _is_blend(blend: Blend | None, classes: int) -> bool:
     if blend is None:
         return True
-    shifts = len(blend.shift) == classes and all(_within(part, -100, 100) for part in blend.shift)
-    return _within(blend.share, 0, 1) and shifts
+    shifts = (blend.label_shift, blend.vote_shift)
+    return _within(blend.share, 0, 1) and all(
+        len(shift) == classes and all(_within(part, -100, 100) for part in shift) for shift in shifts
+    )
 
 
 def _is_merged(card: ModelCard) -> bool:

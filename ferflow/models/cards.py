@@ -22,13 +22,12 @@ from typing import Any, Self
 from ferflow.errors import ModelError
 from ferflow.files import whole_file
 from ferflow.models.card_checks import problem_of
-from ferflow.models.evaluate import softmax
-from ferflow.models.heads import BOTH_HEADS, SERVED_HEAD, Blend, FloatArray
+from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, FloatArray, softmax
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""
-READABLE = (1, FORMAT)
-"""1 knew networks of one head only."""
+READABLE = (1, 2, FORMAT)
+"""1 knew networks of one head only; 2 blended the logits of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class ModelCard:
     """Side of the square crops it takes, pixels."""
     channels: int = 1
     blend: Blend | None = None
-    """How the network's two heads become logits; None: it has one, whose logits are served as they are."""
+    """How the answers of the network's two heads become one; None: it has one, whose logits are served as they are."""
     temperature: float = 1.0
     """Logits are divided by this before the softmax (Guo et al., 2017)."""
     prior: tuple[float, ...] = ()
@@ -104,15 +103,22 @@ class ModelCard:
     @property
     def heads(self) -> tuple[str, ...]:
         """Names of the network's outputs, each float32 (N, K)."""
-        return (SERVED_HEAD,) if self.blend is None else BOTH_HEADS
+        return tuple(self.shares)
 
-    def logits(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
-        """Blend the outputs, float32 (N, K) by head, into the logits that are served."""
-        return outputs[SERVED_HEAD] if self.blend is None else self.blend(outputs)
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of the scores comes from each head; sum 1."""
+        return {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
+
+    def logits(self, outputs: Mapping[str, FloatArray]) -> ByHead:
+        """Logits float32 (N, K) by head as the softmax takes them: outputs, and what the blend shifts them by."""
+        return {SERVED_HEAD: outputs[SERVED_HEAD]} if self.blend is None else self.blend.shifted(outputs)
 
     def probabilities(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
         """Turn outputs by head into probabilities, float32 (N, K), whose rows sum to 1."""
-        return softmax(self.logits(outputs), self.temperature)
+        if self.blend is None:
+            return softmax(outputs[SERVED_HEAD], self.temperature)
+        return self.blend(outputs, self.temperature)
 
     @property
     def sha256(self) -> str:
@@ -210,7 +216,14 @@ def _arguments(table: Any) -> dict[str, Any]:
     arguments["labels"] = tuple(table["labels"])
     arguments["prior"] = tuple(table.get("prior", ()))
     if table.get("blend") is not None:
+        if table["format"] < FORMAT:
+            raise ModelError(
+                f"model card {table.get('name')!r}: it blends its heads' logits, as an older ferflow did. Run the "
+                "`ferflow train` that made it once more: a finished run only makes its card again."
+            )
         blend = Blend(**table["blend"])
-        arguments["blend"] = replace(blend, shift=tuple(blend.shift))
+        arguments["blend"] = replace(
+            blend, label_shift=tuple(blend.label_shift), vote_shift=tuple(blend.vote_shift)
+        )
     arguments["files"] = {backend: WeightFile(**file) for backend, file in dict(table["files"]).items()}
     return arguments

@@ -34,12 +34,16 @@ class Earlier:
     """What two heads come to, for a network that has one; None: it has one itself."""
 
     def one_head(self) -> Sequence[npt.NDArray[Any]]:
-        """Its weights with one head, whatever it had."""
+        """Its weights with one head, whatever it had.
+
+        Two heads become the one linear layer whose logits are the mean of theirs: near what they serve, which is
+        the mean of their probabilities, and a place to begin from.
+        """
         if self.blend is None:
             return self.weights
         heads = self.weights[-4:]
         kernels, biases = (dict(zip(BOTH_HEADS, parts, strict=True)) for parts in (heads[::2], heads[1::2]))
-        return [*self.weights[:-4], self.blend.mixed(kernels), self.blend(biases)]
+        return [*self.weights[:-4], self.blend.mean(kernels), self.blend.mean(self.blend.shifted(biases))]
 
     def two_heads(self) -> Sequence[npt.NDArray[Any]]:
         """Its weights with two heads; the only one of a network that has one stands for both."""
@@ -59,7 +63,8 @@ def earlier(name_or_path: str) -> Earlier:
         stored = facts["options"]
         classes = Classes.without(stored.get("merge", {}))
         _, network = cnn.with_weights(stored["recipe"], groups["best"], classes=len(classes))
-        labels_alone = Blend(1.0, (0.0,) * len(classes)) if network.two_heads else None
+        still = (0.0,) * len(classes)
+        labels_alone = Blend(1.0, still, still) if network.two_heads else None
         return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"], labels_alone)
     card = resolve(name_or_path)
     weights = cnn.load_served(card).get_weights()

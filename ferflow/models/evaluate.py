@@ -102,14 +102,6 @@ def calibration_error(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS)
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
-    """Probabilities float32 (N, K) of logits (N, K) divided by a temperature."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probs: FloatArray = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return probs
-
-
 def predict(
     classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array, batch: int = 64
 ) -> FloatArray:

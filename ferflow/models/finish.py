@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.dataset import Split
 from ferflow.models.evaluate import Scores, evaluate
 from ferflow.models.export import INPUT, to_onnx
-from ferflow.models.heads import ByHead, FloatArray
+from ferflow.models.heads import SERVED_HEAD, ByHead, FloatArray
 from ferflow.models.labelled import Faces, UInt8Array, as_classes, majority
 from ferflow.models.options import TrainOptions
 from ferflow.models.registry import CARD_FILE
@@ -55,7 +56,7 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
     answers = logits(model, trained.parts.selection.images)
     blend = blend or best_blend(answers, trained.parts, options)
     truth = options.classes.numbered(trained.parts.selection.labels)
-    served = cnn.serve(model, recipe, trained.network, shift=0.0 if two_heads else blend.shift)
+    served = cnn.serve(model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD))
     files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
     to_onnx(served, out / files["onnx"])
     _save_weights(served, out / files["keras"])
@@ -64,10 +65,10 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
         recipe=recipe,
         labels=options.classes.names,
         merged=dict(options.merge),
-        blend=blend.blend if two_heads else None,
-        temperature=fit_temperature(blend(answers), truth),
+        blend=blend.blend,
+        temperature=fit_temperature(partial(blend, answers), truth),
         prior=blend.prior,
-        prior_note=blend.note(options, two_heads=two_heads),
+        prior_note=blend.note(options),
         files={backend: WeightFile(file, sha256_of(out / file)) for backend, file in files.items()},
         data=trained.data,
         rows=len(trained.parts.training),

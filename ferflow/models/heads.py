@@ -1,7 +1,7 @@
-"""What a network's outputs are called, and how two of them become the logits that are served.
+"""What a network's outputs are called, and how those of two heads become the probabilities that are served.
 
-    blend = Blend(share=0.6, shift=(0.0,) * 7)
-    blend({"label_head": a, "vote_head": b})        # 0.6 a + 0.4 b + shift
+    blend = Blend(share=0.5, label_shift=(0.0,) * 7, vote_shift=(0.0,) * 7)
+    blend({"label_head": a, "vote_head": b})        # 0.5 softmax(a) + 0.5 softmax(b)
 
 A network trained on labels and on votes keeps both heads in its files; which blend of them is served stands in the
 card, so that several models share one set of weights. `ModelCard.probabilities` is the only way from outputs to scores.
@@ -26,25 +26,48 @@ VOTE_HEAD = "vote_head"
 BOTH_HEADS = (LABEL_HEAD, VOTE_HEAD)
 
 
+def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
+    """Probabilities float32 (N, K) of logits (N, K) divided by a temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probs: FloatArray = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probs
+
+
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How two heads' logits become those that are served."""
+    """How two heads' answers become one: the weighted mean of their probabilities (linear opinion pool, Stone, 1961).
+
+    Where the heads disagree, such a mean is less sure than either; a mean of their logits would not be.
+    """
 
     share: float
     """Of the label head, 0..1; the vote head has the rest."""
-    shift: tuple[float, ...]
-    """Added to the blended logits, one per label: what divides a part of the learnt class prior out."""
+    label_shift: tuple[float, ...]
+    """Added to the label head's logits, one per label: what divides a part of the class prior it has learnt out."""
+    vote_shift: tuple[float, ...]
+    """The same for the vote head."""
 
-    def mixed(self, by_head: Mapping[str, FloatArray]) -> FloatArray:
-        """Blend anything that is linear in the heads, of one shape in both: their logits, or their kernels."""
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of the scores comes from each head; sum 1."""
+        return {LABEL_HEAD: self.share, VOTE_HEAD: 1 - self.share}
+
+    def shifted(self, by_head: Mapping[str, FloatArray]) -> ByHead:
+        """Shift logits, or biases, float32 (..., K) by head."""
+        shifts = {LABEL_HEAD: self.label_shift, VOTE_HEAD: self.vote_shift}
+        return {head: by_head[head] + np.asarray(shift, np.float32) for head, shift in shifts.items()}
+
+    def __call__(self, by_head: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
+        """Blend logits (N, K) by head into probabilities, float32 (N, K), whose rows sum to 1."""
+        return self.mean({head: softmax(part, temperature) for head, part in self.shifted(by_head).items()})
+
+    def mean(self, by_head: Mapping[str, FloatArray]) -> FloatArray:
+        """Weight what both heads have in one shape, float32, by their shares."""
         labels, votes = (np.asarray(by_head[head], np.float32) for head in BOTH_HEADS)
         share = np.float32(self.share)
-        mixed: FloatArray = share * labels + (1 - share) * votes
-        return mixed
-
-    def __call__(self, by_head: Mapping[str, FloatArray]) -> FloatArray:
-        """Blend logits, or biases, float32 (..., K) by head, into those that are served."""
-        return self.mixed(by_head) + np.asarray(self.shift, np.float32)
+        mean: FloatArray = share * labels + (1 - share) * votes
+        return mean
 
     def __str__(self) -> str:
         """In words, for a reader of cards and pages."""

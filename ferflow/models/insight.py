@@ -2,7 +2,8 @@
 
     insight = Insight(resolve("default"))
     seen = insight(crops)[0]
-    seen.evidence[3].mean() + seen.bias[3]      # the logit of label 3, exactly
+    answer = seen.answers["label_head"]
+    answer.evidence[3].mean() + answer.bias[3]      # this head's logit of label 3, exactly
 
 A network that ends in a global average and one linear layer (CAM: Zhou et al., 2016) gives evidence by place: the
 linear layer applied to the last feature map before it is averaged. The float ONNX file is asked for its inner tensors.
@@ -10,7 +11,7 @@ linear layer applied to the last feature map before it is averaged. The float ON
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,25 @@ import numpy.typing as npt
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
-from ferflow.models.evaluate import FloatArray
+from ferflow.models.heads import ByHead, FloatArray, softmax
 
 UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one head of a network says of one crop."""
+
+    share: float
+    """Of this head in the scores, above 0; those of all heads sum to 1."""
+    logits: FloatArray
+    """(K,), as the softmax takes them."""
+    probs: FloatArray
+    """(K,), sum 1: their softmax at the card's temperature."""
+    evidence: FloatArray | None
+    """(K, H, W); its mean over places plus `bias` is the logit. None if the network does not end in an average."""
+    bias: FloatArray | None
+    """(K,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +48,20 @@ class Seen:
     """(S, S)."""
     stages: dict[str, FloatArray]
     """Name of a stage's last tensor -> feature maps (C, H, W), in the order of the network."""
-    logits: FloatArray
-    """(K,)."""
+    answers: dict[str, Answer]
+    """By the heads that are heard."""
     probs: FloatArray
-    """(K,), sum 1."""
-    evidence: FloatArray | None
-    """(K, H, W); its mean over places plus `bias` is the logit. None if the network does not end in an average."""
-    bias: FloatArray | None
-    """(K,)."""
+    """(K,), sum 1: the mean of the heads' by their shares."""
+
+    @property
+    def evidence(self) -> FloatArray | None:
+        """(K, H, W): for each label the heads' evidence, by what each gives of its score."""
+        parts = [
+            (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None] * answer.evidence
+            for answer in self.answers.values()
+            if answer.evidence is not None
+        ]
+        return np.sum(parts, axis=0, dtype=np.float32) if parts else None
 
 
 class Insight:
@@ -54,8 +77,8 @@ class Insight:
         try:
             model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
             self._stages = _stage_tensors(model.graph)
-            self._head = _linear_head(model.graph, card)
-            inner = [*self._stages, *([self._head.reads] if self._head else [])]
+            self._heads = _linear_heads(model.graph, card)
+            inner = [*self._stages, *(head.reads for head in self._heads.values())]
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(inner))
             settings = onnxruntime.SessionOptions()
             settings.log_severity_level = 3
@@ -70,20 +93,38 @@ class Insight:
         names = [output.name for output in self._session.get_outputs()]
         values = dict(zip(names, self._session.run(names, {"images": crops}), strict=True))
         outputs = {head: values[head] for head in self.card.heads}
-        logits, probs = self.card.logits(outputs), self.card.probabilities(outputs)
-        head = self._head
-        evidence = None if head is None else np.einsum("ndhw,dk->nkhw", values[head.reads], head.kernel)
+        answers = self._answers(values, self.card.logits(outputs))
+        probs = self.card.probabilities(outputs)
         return [
             Seen(
                 crop=crops[i, ..., 0],
                 stages={name: values[name][i] for name in self._stages},
-                logits=logits[i],
+                answers={head: of_crops[i] for head, of_crops in answers.items()},
                 probs=probs[i],
-                evidence=None if evidence is None else evidence[i],
-                bias=None if head is None else head.bias,
             )
             for i in range(len(crops))
         ]
+
+    def _answers(self, values: ByHead, logits: ByHead) -> dict[str, list[Answer]]:
+        """What each head that is heard says of the crops whose inner tensors these are."""
+        answers = {}
+        for name, share in self.card.shares.items():
+            if not share:
+                continue
+            head = self._heads.get(name)
+            probs = softmax(logits[name], self.card.temperature)
+            evidence = None if head is None else np.einsum("ndhw,dk->nkhw", values[head.reads], head.kernel)
+            answers[name] = [
+                Answer(
+                    share=share,
+                    logits=logits[name][i],
+                    probs=probs[i],
+                    evidence=None if evidence is None else evidence[i],
+                    bias=None if head is None else head.bias,
+                )
+                for i in range(len(probs))
+            ]
+        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +136,7 @@ class _Head:
     kernel: FloatArray
     """(D, K)."""
     bias: FloatArray
+    """(K,)."""
 
 
 def _stage_tensors(graph: Any) -> list[str]:
@@ -117,22 +159,14 @@ def _sides(info: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in dims[2:]) if len(dims) == 4 else ()
 
 
-def _linear_head(graph: Any, card: ModelCard) -> _Head | None:
-    """The head as it is served, if the logits are one linear layer of globally averaged feature maps.
-
-    Two heads read the same maps, and their blend is one linear layer again.
-    """
-    heads = {name: _head_of(graph, name) for name in card.heads}
-    known = {name: head for name, head in heads.items() if head is not None}
-    first = next(iter(known.values()), None)
-    if first is None or len(known) < len(heads) or any(head.reads != first.reads for head in known.values()):
-        return None
-    if card.blend is None:
-        return first
-    kernels, biases = (
-        {name: getattr(head, part) for name, head in known.items()} for part in ("kernel", "bias")
-    )
-    return _Head(first.reads, card.blend.mixed(kernels), card.blend(biases))
+def _linear_heads(graph: Any, card: ModelCard) -> dict[str, _Head]:
+    """Those heads whose logits are one linear layer of globally averaged feature maps, with their biases as served."""
+    found = {name: _head_of(graph, name) for name in card.heads}
+    heads = {name: head for name, head in found.items() if head is not None}
+    if len(heads) < len(found):
+        return {}
+    biases = card.logits({name: head.bias for name, head in heads.items()})
+    return {name: replace(head, bias=biases[name]) for name, head in heads.items()}
 
 
 def _head_of(graph: Any, output: str) -> _Head | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ferflow.errors import OptionsError
 from ferflow.models.blends import best_blend, fit_temperature, selected_on
@@ -39,7 +40,7 @@ class Preset:
 PRESETS = (
     Preset(
         name="default",
-        share=0.4,
+        share=0.5,
         tau=0.5,
         purpose="videos of your own: between FER2013's labels and the annotators' majority, rare classes kept",
     ),
@@ -86,9 +87,9 @@ def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Fl
         name=preset.name,
         purpose=preset.purpose,
         blend=chosen.blend,
-        temperature=fit_temperature(chosen(answers), truth),
+        temperature=fit_temperature(partial(chosen, answers), truth),
         prior=chosen.prior,
-        prior_note=chosen.note(run.options, two_heads=True),
+        prior_note=chosen.note(run.options),
         selection=selected_on(parts.selection, f"best of {run.epochs} epochs", f"temperature on {by}"),
     )
 

@@ -20,8 +20,7 @@ from ferflow.errors import OptionsError
 from ferflow.files import whole_file
 from ferflow.models import cnn
 from ferflow.models.earlier import Earlier
-from ferflow.models.evaluate import softmax
-from ferflow.models.heads import ByHead
+from ferflow.models.heads import ByHead, softmax
 from ferflow.models.labelled import Classes, UInt8Array
 from ferflow.models.targets import logits
 
@@ -78,13 +77,16 @@ def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, tw
 def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: bool) -> ByHead:
     if teacher.classes != classes:
         raise OptionsError(f"{teacher.name}: tells other classes apart; a teacher must have the same")
-    weights = teacher.weights if two_heads else teacher.one_head()
-    model, _ = cnn.with_weights(teacher.recipe, weights, classes=len(classes))
+    model, _ = cnn.with_weights(teacher.recipe, teacher.weights, classes=len(classes))
     log.info("asking %s about %d faces", teacher.name, len(images))
-    seen = [logits(model, view) for view in (images, images[:, :, ::-1])]
-    return {
-        head if head != cnn.SERVED_HEAD else cnn.LABEL_HEAD: np.mean(
-            [softmax(answers[head]) for answers in seen], axis=0, dtype=np.float32
-        )
-        for head in seen[0]
-    }
+    views = [_told(teacher, logits(model, view), two_heads) for view in (images, images[:, :, ::-1])]
+    return {head: np.mean([view[head] for view in views], axis=0, dtype=np.float32) for head in views[0]}
+
+
+def _told(teacher: Earlier, outputs: ByHead, two_heads: bool) -> ByHead:
+    """A teacher's probabilities by the head that learns them."""
+    if teacher.blend is None:
+        return {cnn.LABEL_HEAD: softmax(outputs[cnn.SERVED_HEAD])}
+    if not two_heads:
+        return {cnn.LABEL_HEAD: teacher.blend(outputs)}
+    return {head: softmax(part) for head, part in outputs.items()}
