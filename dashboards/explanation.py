@@ -104,9 +104,8 @@ def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> dict[str,
 
 
 def _head(name: str, answer: Answer) -> str:
-    """A head's place in the table: how much it counts for, if there are others."""
-    whole = answer.share == 1
-    return "" if whole else f"{percent(answer.share)} {_HEADS[name]}"
+    """A head's place in the table: how much it counts for."""
+    return f"{percent(answer.share)} {_HEADS.get(name, name)}"
 
 
 def _score(seen: Seen, card: ModelCard, k: int, colour: str) -> dict[str, Any]:
@@ -135,14 +134,12 @@ def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[
     evidence = seen.evidence
     if evidence is None:
         return []
-    # What all labels share moves no score: only the difference from their mean does.
-    against_mean = evidence - evidence.mean(axis=0, keepdims=True)
-    most = float(np.abs(against_mean).max()) or 1.0
+    most = float(np.abs(evidence).max()) or 1.0
     return [
         {
             "label": shown(card.labels[k]),
             "share": percent(float(seen.probs[k])),
-            "image": png_uri(_overlaid(seen.crop, against_mean[k] / most)),
+            "image": png_uri(_overlaid(seen.crop, evidence[k] / most)),
         }
         for k in order
     ]

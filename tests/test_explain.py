@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -51,6 +52,14 @@ def test_scores_are_the_mean_of_what_the_heads_say(card, seen):
         said = [np.exp(answer.logits / card.temperature) for answer in part.answers.values()]
         mean = sum(share * power / power.sum() for share, power in zip(shares, said, strict=True))
         assert part.probs == pytest.approx(mean, abs=1e-5)
+
+
+def test_what_a_head_says_for_all_labels_alike_is_no_evidence(seen):
+    part = seen[0]
+    name, answer = next(iter(part.answers.items()))
+    louder = replace(part, answers=part.answers | {name: replace(answer, evidence=answer.evidence + 5)})
+    assert louder.evidence == pytest.approx(part.evidence, abs=1e-4)
+    assert np.abs(part.evidence).max() > 0.1
 
 
 def test_probabilities_are_those_of_the_float_network(card, seen):

@@ -66,6 +66,12 @@ def test_a_card_of_an_older_ferflow_is_read_and_keeps_its_digest(folder):
     assert card.sha256 == hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
+def test_a_card_that_averages_logits_is_refused_with_the_remedy_unless_it_has_one_head(folder):
+    assert registry.resolve(edited(folder, format=2)).blend is None
+    with pytest.raises(ModelError, match=r"card\.json: an older ferflow made it.*ferflow train"):
+        registry.resolve(edited(folder, format=2, blend={"share": 0.5, "shift": [0.0] * 7}))
+
+
 def test_cards_of_the_same_files_are_models_of_their_own(folder):
     plain = registry.resolve(folder)
     still, shifted = (0.0,) * 7, (0.0,) * 6 + (0.1,)
@@ -136,7 +142,6 @@ def test_a_truncated_card_is_refused(folder):
         {"scores": []},
         {"recipe": None},
         {"format": 4},
-        {"format": 2, "blend": {"share": 0.5, "shift": [0.0] * 7}},
         {"blend": 7},
         {"blend": {"share": 0.5}},
         {"blend": {"share": 1.5, "label_shift": [0.0] * 7, "vote_shift": [0.0] * 7}},

@@ -34,10 +34,10 @@ globalThis.charts = (() => {
       .then(() => { place.dataset.drawn = "yes"; });
   };
   /** Whether charts can be drawn; if not, their places say why. */
-  const ready = (places, assets) => {
+  const ready = (places, beside) => {
     if (typeof Plotly !== "undefined") return true;
     for (const place of places) {
-      place.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js beside ${assets}. Keep the whole output folder together, or run <code>ferflow report</code> again.</p>`;
+      place.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js beside ${beside}. Keep the whole output folder together, or run <code>ferflow report</code> again.</p>`;
     }
     return false;
   };
@@ -46,7 +46,7 @@ globalThis.charts = (() => {
   const ms = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
   const date = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "");
   /** The part of a chart's time that is shown, milliseconds, and how to show another: by a call, or by the page's buttons. */
-  const zoomed = (chart, whole) => {
+  const zoom = (chart, whole) => {
     const [first, last] = whole.map(ms);
     const range = () => chart.layout.xaxis.range.map(ms);
     const show = (start, end) => {
@@ -79,5 +79,5 @@ globalThis.charts = (() => {
   const screen = (chart, more = {}) => Plotly.relayout(chart, { ...look(chart.layout), ...chart.before, width: null, ...more })
     .then(() => Plotly.Plots.resize(chart));
 
-  return { axesOf, narrow, draw, ready, ms, date, zoomed, reach, repaint, onNewColours, paper, screen };
+  return { axesOf, narrow, draw, ready, ms, date, zoom, reach, repaint, onNewColours, paper, screen };
 })();

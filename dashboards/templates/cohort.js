@@ -34,7 +34,7 @@
     reach();
     chart.on("plotly_afterplot", reach);
   });
-  charts.zoomed(chart, whole);
+  charts.zoom(chart, whole);
   charts.onNewColours(() => charts.repaint(chart));
   addEventListener("beforeprint", () => charts.paper(chart, 520));
   addEventListener("afterprint", () => charts.screen(chart));

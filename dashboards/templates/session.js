@@ -52,7 +52,7 @@ globalThis.ferflow = (() => {
   figure.layout.dragmode = narrow ? false : "zoom";
   if (narrow) figure.layout.xaxis.nticks = 4;
   const drawn = charts.draw(chart, figure);
-  const { range, show, first, last } = charts.zoomed(chart, whole);
+  const { range, show, first, last } = charts.zoom(chart, whole);
 
   // Of the markers' labels, those are written for which there is room.
   const holder = chart.parentElement;

@@ -64,7 +64,7 @@ def _card_lines(card: ModelCard) -> list[str]:
     facts = {
         "files": ", ".join(sizes),
         "labels": ", ".join(card.labels) + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),
-        "scores": "" if card.blend is None else str(card.blend),
+        "heads": "" if card.blend is None else str(card.blend),
         "temperature": f"{card.temperature:g}",
         "prior assumed": prior or "unknown",
         "trained on": f"{card.data}, {card.rows} rows, {card.leaks} leaking rows left out, seed {card.seed}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -91,8 +92,9 @@ def best_blend(
 
     One kind alone would let the blend forget either the data set's labels or the annotators' majority; accuracy
     alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice, and no
-    more than `LABEL_SLACK` of it is given up on the labels, which are what published figures are about. What
-    the options state is not chosen.
+    more than `LABEL_SLACK` of it is given up on the labels, which are what published figures are about. Each is
+    judged at the temperature that fits it, since that decides between heads that disagree. What the options state
+    is not chosen.
     """
     options = options or TrainOptions()
     shares = SHARES if VOTE_HEAD in answers else (1.0,)
@@ -105,7 +107,11 @@ def best_blend(
     blends = [ChosenBlend(share, tau, learnt) for share in shares for tau in taus]
     if len(blends) == 1:
         return blends[0]
-    scored = [(blend, _both(blend(answers), parts.selection, options.classes)) for blend in blends]
+    truth = options.classes.numbered(parts.selection.labels)
+    scored = []
+    for blend in blends:
+        probs = blend(answers, fit_temperature(partial(blend, answers), truth))
+        scored.append((blend, _both(probs, parts.selection, options.classes)))
     least = max(found[0].accuracy for _, found in scored) - LABEL_SLACK
     merits = [
         (float(np.mean([2 * scores.accuracy + scores.macro_recall for scores in found])), blend)
@@ -136,7 +142,8 @@ def learnt_priors(training: Faces, heads: Iterable[str], options: TrainOptions |
     options = options or TrainOptions()
     priors = {}
     for head in heads:
-        if head == VOTE_HEAD and training.votes is not None:
+        if head == VOTE_HEAD:
+            assert training.votes is not None  # they made the head
             shares = options.classes.shared(vote_shares(training.votes))
             prior = shares[shares.sum(axis=1) > 0].mean(axis=0)
         else:

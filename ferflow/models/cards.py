@@ -26,8 +26,10 @@ from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, FloatArray, softmax
 
 FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""
-READABLE = (1, 2, FORMAT)
-"""1 knew networks of one head only; 2 blended the logits of two."""
+BLENDED_LOGITS = 2
+"""The format in which two heads' logits were averaged; one head is as ever."""
+READABLE = (1, BLENDED_LOGITS, FORMAT)
+"""1 knew networks of one head only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class ModelCard:
         """Read a card; its files are not looked at (see `verify`).
 
         Raises:
-            ModelError: not there, not a card, or made for a newer ferflow.
+            ModelError: not there, not a card, or of a ferflow too new or too old.
         """
         try:
             table = json.loads(path.read_text("utf-8"))
@@ -184,6 +186,15 @@ class ModelCard:
             raise ModelError(
                 f"{path}: cannot be read as a model card ({_brief(error)}). Restore it."
             ) from error
+        if (
+            isinstance(table, dict)
+            and table.get("format") == BLENDED_LOGITS
+            and table.get("blend") is not None
+        ):
+            raise ModelError(
+                f"{path}: an older ferflow made it, which averaged its heads otherwise. Repeat the `ferflow train` "
+                "of its run, which then makes the card alone, and after it the `ferflow export` if there was one."
+            )
         try:
             return replace(cls(**_arguments(table)), folder=path.parent)
         except (TypeError, KeyError, ValueError) as error:
@@ -216,11 +227,6 @@ def _arguments(table: Any) -> dict[str, Any]:
     arguments["labels"] = tuple(table["labels"])
     arguments["prior"] = tuple(table.get("prior", ()))
     if table.get("blend") is not None:
-        if table["format"] < FORMAT:
-            raise ModelError(
-                f"model card {table.get('name')!r}: it blends its heads' logits, as an older ferflow did. Run the "
-                "`ferflow train` that made it once more: a finished run only makes its card again."
-            )
         blend = Blend(**table["blend"])
         arguments["blend"] = replace(
             blend, label_shift=tuple(blend.label_shift), vote_shift=tuple(blend.vote_shift)

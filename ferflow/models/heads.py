@@ -38,7 +38,7 @@ def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
 class Blend:
     """How two heads' answers become one: the weighted mean of their probabilities (linear opinion pool, Stone, 1961).
 
-    Where the heads disagree, such a mean is less sure than either; a mean of their logits would not be.
+    It is never surer than the heads are on average, where a mean of their logits can be surer than both.
     """
 
     share: float
@@ -47,6 +47,10 @@ class Blend:
     """Added to the label head's logits, one per label: what divides a part of the class prior it has learnt out."""
     vote_shift: tuple[float, ...]
     """The same for the vote head."""
+
+    def __call__(self, by_head: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
+        """Blend logits (N, K) by head into probabilities, float32 (N, K), whose rows sum to 1."""
+        return self.mean({head: softmax(part, temperature) for head, part in self.shifted(by_head).items()})
 
     @property
     def shares(self) -> dict[str, float]:
@@ -57,10 +61,6 @@ class Blend:
         """Shift logits, or biases, float32 (..., K) by head."""
         shifts = {LABEL_HEAD: self.label_shift, VOTE_HEAD: self.vote_shift}
         return {head: by_head[head] + np.asarray(shift, np.float32) for head, shift in shifts.items()}
-
-    def __call__(self, by_head: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
-        """Blend logits (N, K) by head into probabilities, float32 (N, K), whose rows sum to 1."""
-        return self.mean({head: softmax(part, temperature) for head, part in self.shifted(by_head).items()})
 
     def mean(self, by_head: Mapping[str, FloatArray]) -> FloatArray:
         """Weight what both heads have in one shape, float32, by their shares."""

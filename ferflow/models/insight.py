@@ -5,8 +5,9 @@
     answer = seen.answers["label_head"]
     answer.evidence[3].mean() + answer.bias[3]      # this head's logit of label 3, exactly
 
-A network that ends in a global average and one linear layer (CAM: Zhou et al., 2016) gives evidence by place: the
-linear layer applied to the last feature map before it is averaged. The float ONNX file is asked for its inner tensors.
+A network that ends in a global average and a linear layer per head (CAM: Zhou et al., 2016) gives evidence by place:
+the linear layer applied to the last feature map before it is averaged. The float ONNX file is asked for its inner
+tensors.
 """
 
 from __future__ import annotations
@@ -55,9 +56,13 @@ class Seen:
 
     @property
     def evidence(self) -> FloatArray | None:
-        """(K, H, W): for each label the heads' evidence, by what each gives of its score."""
+        """(K, H, W): what speaks for each label more than for the mean of all, by what each head gives of its score.
+
+        What a head says for all labels alike moves no score.
+        """
         parts = [
-            (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None] * answer.evidence
+            (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None]
+            * (answer.evidence - answer.evidence.mean(axis=0))
             for answer in self.answers.values()
             if answer.evidence is not None
         ]
@@ -160,7 +165,7 @@ def _sides(info: Any) -> tuple[int, ...]:
 
 
 def _linear_heads(graph: Any, card: ModelCard) -> dict[str, _Head]:
-    """Those heads whose logits are one linear layer of globally averaged feature maps, with their biases as served."""
+    """The heads, biases as served, if all are a linear layer of globally averaged feature maps; else none."""
     found = {name: _head_of(graph, name) for name in card.heads}
     heads = {name: head for name, head in found.items() if head is not None}
     if len(heads) < len(found):

@@ -57,7 +57,8 @@ def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, tw
         teachers: who is asked.
         images: uint8 (N, S, S).
         classes: what they must tell apart.
-        two_heads: whether the one that learns has two; else a teacher's two are blended as they are served.
+        two_heads: whether the one that learns has two; else a teacher's two are blended as its card says, at
+            temperature 1.
 
     Returns:
         Probabilities, float32 (N, K), rows sum to 1, by head: of each head, what those answer that have it.

@@ -8,7 +8,7 @@ epoch), `history.json` and, where there are teachers, what they said (`teachers.
 to resume exactly.
 
 Where the data carries FER+ votes, two linear heads learn from the same features: one the hard label, one
-the votes. Both stay in the files; the card says how their logits are blended (`heads.Blend`).
+the votes. Both stay in the files; the card says how their probabilities are averaged (`heads.Blend`).
 """
 
 from __future__ import annotations
