@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -117,6 +118,32 @@ def test_the_league_sorts_by_the_unrounded_numbers_and_leads_to_each_session(bro
     page.wait_for_selector("#timeline[data-drawn=yes]", timeout=20_000)
     assert name in page.title()
     assert wrong == []
+    page.context.close()
+
+
+def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
+    page, wrong = opened(browser, out / "many" / "index.html")
+    before = page.locator("#together").bounding_box()
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    page.wait_for_timeout(300)
+    after = page.locator("#together").bounding_box()
+    assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
+    assert wrong == []
+    page.context.close()
+
+
+def test_an_overview_without_the_shared_script_says_what_is_missing_and_sorts_all_the_same(
+    browser, out, tmp_path
+):
+    shutil.copy(out / "many" / "index.html", tmp_path)
+    page = browser.new_context().new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    assert "plotly.min.js beside this page" in page.locator("#together").inner_text()
+    page.get_by_role("button", name="Net positivity").click()
+    values = page.locator("table.league tbody tr").evaluate_all(
+        "rows => rows.map((row) => Number(row.dataset.valence))"
+    )
+    assert values == sorted(values, reverse=True)
     page.context.close()
 
 
