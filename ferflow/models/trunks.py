@@ -87,8 +87,6 @@ class Plain:
     """Units of the dense layers; dropout comes after each."""
     kernel: int = 3
     """Side of the convolutions, pixels."""
-    stem: int = 0
-    """Channels of a 5x5 convolution at stride 2 that comes first; 0: none."""
     norm: bool = False
     """A batch norm before every activation."""
     block_dropout: float = 0.0
@@ -104,11 +102,9 @@ class Plain:
 
         dtype = network.compute
         x = standardised(image) if self.scale == "standardised" else _unit(image)
-        if self.stem:
-            x = self._conv(x, self.stem, dtype, name="stem", kernel=5, strides=2)
         for i, widths in enumerate(self.blocks):
             for k, width in enumerate(widths):
-                x = self._conv(x, width, dtype, name=f"block{i}_{k}", kernel=self.kernel)
+                x = self._conv(x, width, dtype, name=f"block{i}_{k}")
             x = layers.MaxPooling2D(2, name=f"block{i}_pool", dtype=dtype)(x)
             x = _dropped(x, self.block_dropout, f"block{i}_dropout", dtype)
         flat = layers.GlobalAveragePooling2D if self.pooled else layers.Flatten
@@ -118,17 +114,19 @@ class Plain:
             x = _dropped(x, network.dropout, f"dense{i}_dropout")
         return x
 
-    def _conv(
-        self, x: KerasTensor, width: int, dtype: str, *, name: str, kernel: int, strides: int = 1
-    ) -> KerasTensor:
+    def _conv(self, x: KerasTensor, width: int, dtype: str, *, name: str) -> KerasTensor:
         from keras import layers
 
         if self.norm:
-            return _conv(x, width, kernel=kernel, strides=strides, name=name, dtype=dtype)
+            return _conv(x, width, kernel=self.kernel, name=name, dtype=dtype)
         x = layers.Conv2D(
-            width, kernel, strides, padding="same", kernel_initializer="he_normal", name=f"{name}_conv",
+            width,
+            self.kernel,
+            padding="same",
+            kernel_initializer="he_normal",
+            name=f"{name}_conv",
             dtype=dtype,
-        )(x)  # fmt: skip
+        )(x)
         return layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
 
     def _dense(self, x: KerasTensor, units: int, dtype: str, *, name: str) -> KerasTensor:
