@@ -116,6 +116,9 @@ def test_the_page_shows_crop_evidence_and_stages_and_escapes_names(picture, tool
     # frame, crop, one picture per label, one per stage
     assert page.count("data:image/png;base64,") == 2 + len(card.labels) + len(seen[0].stages)
     assert "<b>a</b>.png" not in page
+    assert ("head of the labels" in page) == (
+        card.name == "default"
+    )  # only where there are two to tell apart
     assert "No face image is stored" not in page
 
 

@@ -60,15 +60,17 @@ class ChosenBlend:
         """Class shares that are still assumed after the shift."""
         powers = {head: learnt ** (1 - self.tau) for head, learnt in self.learnt.items()}
         left = {head: power / power.sum() for head, power in powers.items()}
-        prior = left[SERVED_HEAD] if self.blend is None else self.blend.mean(left)
+        blend = self.blend
+        prior = left[SERVED_HEAD] if blend is None else blend.mean(left)
         return tuple(round(float(part), 6) for part in prior)
 
     def __call__(self, answers: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
         """Turn logits (N, K) by head into the probabilities that are served."""
-        if self.blend is None:
+        blend = self.blend
+        if blend is None:
             shift = np.asarray(self.shift(SERVED_HEAD), np.float32)
             return softmax(answers[SERVED_HEAD] + shift, temperature)
-        return self.blend(answers, temperature)
+        return blend(answers, temperature)
 
     def note(self, options: TrainOptions) -> str:
         """Where the prior comes from, for the card."""
@@ -76,7 +78,8 @@ class ChosenBlend:
         if options.balance != "none":
             labels = f"class shares of the training labels, balanced by {options.balance}"
         known = {SERVED_HEAD: labels, LABEL_HEAD: labels, VOTE_HEAD: "class shares of annotators' votes"}
-        shares = {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
+        blend = self.blend
+        shares = {SERVED_HEAD: 1.0} if blend is None else blend.shares
         terms = [
             f"{'' if share == 1 else f'{share:g} x '}({known[head]})^{1 - self.tau:g}, normalised"
             for head, share in shares.items()
