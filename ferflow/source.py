@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import dropwhile, islice
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import av
 import av.container
@@ -46,6 +46,23 @@ _DEMUXERS = frozenset(
     "mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg mpegvideo flv asf ogg mxf gif apng ivf nut "
     "yuv4mpegpipe h264 hevc m4v obu av1 vc1 dv rm wtv mjpeg nsv gxf bink roq swf amv live_flv "
     "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
+)
+
+# FFmpeg's `image2` demuxer wins by the ending of a name (`.jpg`) over the demuxer that reads the content, unless
+# all of a small file fits into what is probed. It is not allowed, since it also expands patterns in names and would
+# open other files; so what it claims is opened by its first bytes.
+_STILL_DEMUXERS = {
+    b"\xff\xd8\xff": "jpeg_pipe",
+    b"\x89PNG\r\n\x1a\n": "png_pipe",
+    b"BM": "bmp_pipe",
+    b"RIFF": "webp_pipe",
+    b"II*\0": "tiff_pipe",
+    b"MM\0*": "tiff_pipe",
+}
+
+# Up to PyAV 18 tags that are no UTF-8 raise unless asked otherwise; PyAV 19 replaces them and refuses the argument.
+_METADATA_ERRORS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
 )
 
 # What makes decoders tell of damage. MJPEG's would hand out half pictures as whole ones, the rest being what was in
@@ -113,7 +130,12 @@ class Container:
             self.sparing = Sparing(fps, start_s)
 
     def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
-        """See `Source`.
+        """See `Source`. A still is one picture, although cameras put others (previews, depth maps) behind it."""
+        is_still = self.info.format in _STILL_DEMUXERS.values()
+        return islice(self._pictures(faults), 1 if is_still else None)
+
+    def _pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
+        """Decode all of the stream.
 
         At the first sign of damage the file is read again by one thread that decodes everything: how a decoder
         patches over damage depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and on what
@@ -288,26 +310,50 @@ class _Patience:
 
 def opened(path: Path) -> av.container.InputContainer:
     try:
-        # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
-        # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
-        return av.open(
-            f"file:{path.absolute()}",
-            options={
-                "protocol_whitelist": "file",
-                "format_whitelist": ",".join(sorted(_DEMUXERS)),
-                "max_pixels": str(MAX_PIXELS),
-            },
-            metadata_errors="replace",
-            timeout=MAX_SECONDS_WITHOUT_FRAME,
-        )
-    except _NOT_A_VIDEO as error:
-        raise VideoError(
-            f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
-        ) from error
+        return _opened(path, None)
+    except av.error.ArgumentError as error:  # how FFmpeg says that a format is not on the list
+        if (demuxer := _still_demuxer(path)) is None:
+            raise _open_error(path, error) from error
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(
-            f"{path.name}: cannot be opened ({_reason(error)}). It is damaged, or its disk cannot be read."
-        ) from error
+        raise _open_error(path, error) from error
+    try:
+        return _opened(path, demuxer)
+    except (av.error.FFmpegError, OSError) as error:
+        raise _open_error(path, error) from error
+
+
+def _opened(path: Path, demuxer: str | None) -> av.container.InputContainer:
+    # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
+    # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
+    container: av.container.InputContainer = av.open(
+        f"file:{path.absolute()}",
+        format=demuxer,
+        options={
+            "protocol_whitelist": "file",
+            "format_whitelist": ",".join(sorted(_DEMUXERS)),
+            "max_pixels": str(MAX_PIXELS),
+        },
+        timeout=MAX_SECONDS_WITHOUT_FRAME,
+        **_METADATA_ERRORS,
+    )
+    return container
+
+
+def _open_error(path: Path, error: Exception) -> VideoError:
+    if isinstance(error, _NOT_A_VIDEO):
+        return VideoError(
+            f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
+        )
+    return VideoError(
+        f"{path.name}: cannot be opened ({_reason(error)}). It is damaged, or its disk cannot be read."
+    )
+
+
+def _still_demuxer(path: Path) -> str | None:
+    """The demuxer of a still picture by the first bytes of its file, or None."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return next((name for magic, name in _STILL_DEMUXERS.items() if start.startswith(magic)), None)
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import cast
 
 import av
+import av.filter
 import numpy as np
 from av.buffer import Buffer
 
@@ -31,6 +32,10 @@ from ferflow.sequence import ImageSequence
 from ferflow.source import Container, Source
 from ferflow.sparing import Spared
 from ferflow.text import timecode
+
+# Numbers of FFmpeg's AVFrameSideDataType, which only grows at its end: 31 (EXIF) is the last of FFmpeg 8.
+_DISPLAY_MATRIX = 6
+_OTHER_SIDE_DATA = [kind for kind in range(64) if kind != _DISPLAY_MATRIX]
 
 MAX_FRAMES_AT_ONE_TIME = 1000
 """So many frames in a row with one timestamp end the stream: no video stands still for so long, but a broken or
@@ -162,10 +167,10 @@ class Video:
         return Frame(index, picture.pts or 0, time_s, planes, aspect)
 
     def _mirrored(self, picture: av.VideoFrame) -> bool:
-        # Asked where the picture turns or changes its size, not of each: PyAV ties a picture to its side data in a
-        # circle, so that hundreds of megabytes would wait for the garbage collector.
+        # Within a stream it is asked where the picture turns or changes its size: it costs a millisecond, and PyAV ties
+        # a picture to its side data in a circle, so that hundreds of megabytes would wait for the garbage collector.
         pose = (picture.rotation, picture.width, picture.height)
-        if pose != self._pose_now:
+        if pose != self._pose_now or isinstance(self._source, ImageSequence):
             self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)
         return self._is_mirrored
 
@@ -287,14 +292,31 @@ def _frames(n: int) -> str:
 
 def _is_mirrored(picture: av.VideoFrame) -> bool:
     """Whether the display matrix turns the picture over; its rotation is then that after an upside-down flip."""
-    try:
-        matrix = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # stills with EXIF carry side data that PyAV has no name for
-        return False
+    matrix = _without_other_side_data(picture).side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False
     a, b, _, c, d = np.frombuffer(memoryview(cast("Buffer", matrix)), np.int32)[:5].astype(float)
     return bool(a * d - b * c < 0)
+
+
+def _without_other_side_data(picture: av.VideoFrame) -> av.VideoFrame:
+    """The same picture with its display matrix and no other side data.
+
+    PyAV (18 and 19) wraps all side data of a picture as soon as one entry is asked for. It then frees the metadata of
+    an entry twice, which ends the process: PNG's colour profiles have some. And it raises for kinds that it has no
+    name for, such as the EXIF data of stills. So FFmpeg drops the other kinds before PyAV sees them.
+    """
+    graph = av.filter.Graph()
+    last = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
+    )
+    for kind in _OTHER_SIDE_DATA:
+        last.link_to(drop := graph.add("sidedata", f"mode=delete:type={kind}"))
+        last = drop
+    last.link_to(graph.add("buffersink"))
+    graph.configure()
+    graph.push(picture)
+    return cast(av.VideoFrame, graph.pull())
 
 
 def _quarter_turn(degrees: int) -> int:
