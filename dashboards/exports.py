@@ -15,17 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferflow.analytics.person_names import read_people
+from ferflow.dashboards.overview.cohort_figure import cohort_figure
+from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.dashboards.session_report.figures import plain, timeline_figure
+from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
-from ferflow.files import whole_file
-from ferflow.people import read_people
-from ferflow.records import finished_videos
+from ferflow.store.atomic_files import whole_file
+from ferflow.store.records import finished_videos
 from ferflow.text import shown
-
-from .cohort_figure import cohort_figure
-from .figures import plain, timeline_figure
-from .folder import load_folder
-from .session import load_session
-from .settings import PageOptions
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

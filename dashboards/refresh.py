@@ -17,19 +17,18 @@ from typing import Any, Self
 
 import ferflow
 from ferflow import __version__
+from ferflow.analytics.person_names import NAME as PEOPLE_NAME
+from ferflow.analytics.person_names import People, PeopleFile, read_people
+from ferflow.analytics.session_list import NAME as SESSIONS_NAME
+from ferflow.dashboards.overview.index import write_folder
+from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.dashboards.shared.page import ensure_assets, write_session_report
+from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.files import whole_file
+from ferflow.jobs.video_job import write_timeline
 from ferflow.options import AnalyzeOptions
-from ferflow.people import NAME as PEOPLE_NAME
-from ferflow.people import People, PeopleFile, read_people
-from ferflow.records import RecordPaths, finished_videos, read_metadata
-from ferflow.sessions import NAME as SESSIONS_NAME
-from ferflow.tasks import write_timeline
-
-from .folder import load_folder
-from .index import write_folder
-from .page import ensure_assets, write_session_report
-from .settings import PageOptions
+from ferflow.store.atomic_files import whole_file
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 
 INDEX = "index.html"
 
@@ -236,6 +235,6 @@ def _digest(*parts: Any) -> str:
 @cache
 def _code() -> str:
     """Digest of ferflow's own code: a newer one of the same version makes every page new."""
-    rooms = [Path(ferflow.__file__).parent, _ROOM, _ROOM / "templates"]
-    files = sorted(path for room in rooms for path in room.iterdir() if path.suffix in _SOURCES)
+    rooms = {Path(ferflow.__file__).parent, _ROOM}
+    files = sorted({path for room in rooms for path in room.rglob("*") if path.suffix in _SOURCES})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -25,18 +25,18 @@ if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file
 
 if TYPE_CHECKING:
     from ferflow.jobs.run import RunReport, run
-    from ferflow.load import load_faces, load_frames, load_timeline
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
+    from ferflow.store.load import load_faces, load_frames, load_timeline
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
     "RunReport": "ferflow.jobs.run",
     "TimePoint": "ferflow.options",
     "analyze": "ferflow.pipeline",
-    "load_faces": "ferflow.load",
-    "load_frames": "ferflow.load",
-    "load_timeline": "ferflow.load",
+    "load_faces": "ferflow.store.load",
+    "load_frames": "ferflow.store.load",
+    "load_timeline": "ferflow.store.load",
     "run": "ferflow.jobs.run",
 }
 

@@ -26,18 +26,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ferflow.carry import Seen, Tracked, tracked
-from ferflow.classify import Classifier, make_classifier
-from ferflow.cpus import available_cpus
-from ferflow.crops import CropShape, FaceCrops, crop_frames
-from ferflow.cuts import CutDetector
-from ferflow.faces import Detections, Detector, Float32Array, make_detector
-from ferflow.inputs import video_id_of
+from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
+from ferflow.faces.detections import Detections, Detector, Float32Array, make_detector
+from ferflow.faces.shot_detector import CutDetector
+from ferflow.faces.track_interpolation import Seen, Tracked, tracked
+from ferflow.faces.tracker import Tracker
+from ferflow.media.inputs import video_id_of
+from ferflow.media.prefetch import ahead, prefetch
+from ferflow.media.video import Selection, Video, open_video
+from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
-from ferflow.prefetch import ahead, prefetch
-from ferflow.records import FRAMES, faces_schema
-from ferflow.track import Tracker
-from ferflow.video import Selection, Video, open_video
+from ferflow.store.records import FRAMES, faces_schema
+from ferflow.system.cpus import available_cpus
 
 T = TypeVar("T")
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from ferflow import __version__
 from ferflow.errors import RecordsError, VideoError
-from ferflow.fingerprint import has_changed
-from ferflow.inputs import Found, discover, video_id_of
+from ferflow.jobs.video_job import VideoTask
+from ferflow.media.fingerprint import has_changed
+from ferflow.media.inputs import Found, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
-from ferflow.records import RecordPaths, finished_videos, read_metadata
-from ferflow.tasks import VideoTask
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 
 log = logging.getLogger(__name__)
 

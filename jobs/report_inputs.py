@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.clips import clips_of, planned, write_clips
+from ferflow.analytics.markers import markers_beside, read_markers, store_markers
+from ferflow.analytics.peaks import peaks
+from ferflow.analytics.person_names import PersonNames, person_timeline, read_people
 from ferflow.errors import OptionsError
-from ferflow.failures import told
-from ferflow.markers import markers_beside, read_markers, store_markers
-from ferflow.people import PersonNames, person_timeline, read_people
-from ferflow.records import RecordPaths, finished_videos, read_metadata
-from ferflow.summaries import peaks
+from ferflow.render.clips import clips_of, planned, write_clips
+from ferflow.store.failure_kinds import told
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 
 
 @dataclass(frozen=True, slots=True)

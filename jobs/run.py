@@ -17,17 +17,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from ferflow.cpus import available_cpus
 from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
-from ferflow.folder import held, sweep
-from ferflow.jobs.beside import Beside
-from ferflow.jobs.listen import Engine, Listener, Silent
+from ferflow.jobs.listener import Engine, Listener, Silent
+from ferflow.jobs.plan import plan
+from ferflow.jobs.report_inputs import Beside
+from ferflow.jobs.video_job import TaskReport, VideoTask, report_without_work
 from ferflow.jobs.work import Work
-from ferflow.machine import available_memory, default_workers
 from ferflow.options import AnalyzeOptions
-from ferflow.plan import plan
-from ferflow.runfile import RunFile
-from ferflow.tasks import TaskReport, VideoTask, report_without_work
+from ferflow.store.output_folder import held, sweep
+from ferflow.store.run_manifest import RunFile
+from ferflow.system.cpus import available_cpus
+from ferflow.system.memory import available_memory, default_workers
 from ferflow.text import shown
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class RunReport:
         return EXIT_PARTIAL if self.failed or self.with_gaps else 0
 
 
-ENGINES = {"local": "ferflow.jobs.local", "ray": "ferflow.jobs.on_ray"}
+ENGINES = {"local": "ferflow.jobs.engines.local", "ray": "ferflow.jobs.engines.ray_engine"}
 """Modules that carry out tasks; see `listen.Engine`."""
 
 

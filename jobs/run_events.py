@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ferflow import __version__
-from ferflow.tasks import TaskReport, VideoTask
+from ferflow.jobs.video_job import TaskReport, VideoTask
 
 VERSION = 1
 """Raised when an event changes its meaning or loses a field; new events and fields come without."""

@@ -14,13 +14,14 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from ferflow import __version__
+from ferflow.analytics.timeline import timeline
 from ferflow.errors import RecordsError, VideoError
-from ferflow.failures import Failure, failure_of, told
-from ferflow.fingerprint import fingerprint, signature
-from ferflow.machine import give_back
+from ferflow.media.fingerprint import fingerprint, signature
+from ferflow.media.video import Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
-from ferflow.records import (
+from ferflow.store.failure_kinds import Failure, failure_of, told
+from ferflow.store.records import (
     FRAMES,
     UNTRACKED,
     Blocks,
@@ -30,8 +31,7 @@ from ferflow.records import (
     read_table,
     write_table,
 )
-from ferflow.timeline import timeline
-from ferflow.video import Video, open_video
+from ferflow.system.memory import give_back
 
 MOST_BINS = 1_000_000
 """Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""

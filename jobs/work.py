@@ -8,13 +8,9 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferflow.failures import failure_of, told
-from ferflow.jobs.beside import Beside
-from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools
-from ferflow.plan import meanwhile
-from ferflow.records import RecordPaths, finished_videos
-from ferflow.tasks import (
+from ferflow.jobs.plan import meanwhile
+from ferflow.jobs.report_inputs import Beside
+from ferflow.jobs.video_job import (
     OnProgress,
     TaskReport,
     VideoTask,
@@ -23,6 +19,10 @@ from ferflow.tasks import (
     run_task,
     write_timeline,
 )
+from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools
+from ferflow.store.failure_kinds import failure_of, told
+from ferflow.store.records import RecordPaths, finished_videos
 
 log = logging.getLogger(__name__)
 

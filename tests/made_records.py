@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ferflow.markers import MARKERS
-from ferflow.records import FRAMES, RecordPaths, RecordsWriter, faces_schema
+from ferflow.analytics.markers import MARKERS
+from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter, faces_schema
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -60,8 +60,8 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
 
 def write_session(out: Path, made: Made, **metadata: object) -> str:
     """Write both tables as the pipeline does, and the timeline; the video's id."""
-    from ferflow import timeline as room
-    from ferflow.records import write_table
+    from ferflow.analytics import timeline as room
+    from ferflow.store.records import write_table
 
     frames, faces = made_tables(made)
     paths = RecordPaths(out, made.video_id)

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, chunks
-from ferflow.records import FRAMES
-from ferflow.track import Tracker
+from ferflow.store.records import FRAMES
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
 
 
@@ -111,7 +111,7 @@ def test_stopping_early_ends_the_decode_thread(face_video, tools):
 
 
 def test_the_real_network_gives_the_same_bits_with_any_number_of_threads(tmp_path, tools):
-    from ferflow.classify import make_classifier
+    from ferflow.models.classifier import make_classifier
 
     path = write_video(tmp_path / "a.mp4", face_frames(40))
     real = Tools(tools.detector, make_classifier(AnalyzeOptions()))
@@ -191,7 +191,7 @@ def test_one_participant_is_one_id_across_cuts_and_bystanders(tmp_path, tools):
 
 
 def test_haar_gives_boxes_without_pose_and_landmarks(face_video, tools):
-    from ferflow.faces import make_detector
+    from ferflow.faces.detections import make_detector
 
     options = AnalyzeOptions(detector="haar")
     batches = list(analyze(face_video, options, tools=Tools(make_detector(options), tools.classifier)))

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ferflow.errors import ModelError, OptionsError, RecordsError
-from ferflow.inputs import discover, video_id_of
+from ferflow.media.inputs import discover, video_id_of
+from ferflow.media.video import Selection
 from ferflow.models.cards import ModelCard
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.records import METADATA_KEY, RecordPaths, read_metadata
+from ferflow.store.records import METADATA_KEY, RecordPaths, read_metadata
 from ferflow.text import shown, timecode
-from ferflow.video import Selection
 
 # The folder of a test outlives its examples.
 settings.register_profile(

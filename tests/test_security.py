@@ -12,9 +12,9 @@ import av
 import pytest
 
 import ferflow
-from ferflow import source
 from ferflow.errors import VideoError
-from ferflow.video import Selection, open_video
+from ferflow.media import container
+from ferflow.media.video import Selection, open_video
 from tests.conftest import numbered_image, write_video
 from tests.torture import cage, wreck
 from tests.torture.films import film
@@ -164,7 +164,7 @@ def test_a_huge_frame_in_the_middle_costs_no_memory(tmp_path):
     path = tmp_path / "a.avi"
     wreck.spoilt(film("mjpeg", "yuvj420p"), blown_up)(path)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom ferflow.video import Selection, open_video\n"
+        "import sys\nfrom pathlib import Path\nfrom ferflow.media.video import Selection, open_video\n"
         "with open_video(Path(sys.argv[1])) as video:\n"
         "    print(len(list(video.frames(Selection()))), video.faults.n_failed)\n"
         # Not `ru_maxrss`: it begins with the size of the process that started this one.
@@ -183,4 +183,4 @@ def test_every_demuxer_that_is_allowed_reads_its_own_file_only():
         "h264 hevc m4v obu av1 vc1 dv rm wtv mjpeg nsv gxf bink roq swf amv live_flv png_pipe jpeg_pipe bmp_pipe "
         "webp_pipe tiff_pipe webp webp_anim"
     )
-    assert frozenset(known.split()) == source._DEMUXERS
+    assert frozenset(known.split()) == container._DEMUXERS

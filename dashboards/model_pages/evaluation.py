@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ferflow import __version__
-from ferflow.models.assess import Assessment
-from ferflow.models.evaluate import ConfidenceBin, Scores, reliability
-
-from . import palette
-from .page import render, template_text, write_text
-from .pictures import enlarged, png_uri
-from .words import percent, score, shown, some
+from ferflow import __version__, palette
+from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
+from ferflow.dashboards.shared.number_format import percent, score, shown, some
+from ferflow.dashboards.shared.page import render, template_text, write_text
+from ferflow.models.evaluation import Assessment
+from ferflow.models.metrics import ConfidenceBin, Scores, reliability
 
 MOST_MISTAKES = 24
 MISTAKE_PX = 96

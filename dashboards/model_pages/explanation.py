@@ -13,16 +13,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow import __version__
-from ferflow.explain import Moment
+from ferflow import __version__, palette
+from ferflow.dashboards.model_pages.data_uri import UInt8Array, enlarged, png_uri
+from ferflow.dashboards.shared.number_format import percent, shown, some, timecode
+from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
+from ferflow.models.class_activation import Answer, Seen
 from ferflow.models.heads import LABEL_HEAD, VOTE_HEAD
-from ferflow.models.insight import Answer, Seen
-
-from . import palette
-from .page import render, template_text, write_text
-from .pictures import UInt8Array, enlarged, png_uri
-from .words import percent, shown, some, timecode
+from ferflow.render.explain import Moment
 
 MOST_FACES = 6
 """Per frame, the largest first."""

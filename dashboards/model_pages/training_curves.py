@@ -9,12 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ferflow import __version__
+from ferflow import __version__, palette
+from ferflow.dashboards.shared.number_format import some
+from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.errors import RecordsError
-
-from . import palette
-from .page import render, template_text, write_text
-from .words import some
 
 CURVES_FILE, HISTORY_FILE = "curves.html", "history.json"
 

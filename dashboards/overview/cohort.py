@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ferflow.cohort import (
+from ferflow import palette
+from ferflow.analytics.cohort import (
     CONFIDENCE,
     Cohort,
     Comparison,
@@ -17,13 +18,21 @@ from ferflow.cohort import (
     group_band,
     mean_interval,
 )
-from ferflow.sessions import GROUP
-from ferflow.tally import BASELINE_SECONDS, REACTING_THRESHOLD
-
-from . import palette
-from .folder import Folder
-from .spark import interval, spark
-from .words import UNKNOWN, count, listed, percent, score, shown, signed, some, timecode
+from ferflow.analytics.session_list import GROUP
+from ferflow.analytics.tally import BASELINE_SECONDS, REACTING_THRESHOLD
+from ferflow.dashboards.overview.overview_data import Folder
+from ferflow.dashboards.overview.sparkline import interval, spark
+from ferflow.dashboards.shared.number_format import (
+    UNKNOWN,
+    count,
+    listed,
+    percent,
+    score,
+    shown,
+    signed,
+    some,
+    timecode,
+)
 
 Section = dict[str, Any]
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferflow.cohort import Band, Cohort, group_band
-from ferflow.tally import FloatArray
-
-from . import palette
-from .cohort import TITLES, drawn_groups, group_colours, leading_measure
-from .figures import moment, numbers, plain
-from .spark import runs
-from .words import shown
+from ferflow import palette
+from ferflow.analytics.cohort import Band, Cohort, group_band
+from ferflow.analytics.tally import FloatArray
+from ferflow.dashboards.overview.cohort import TITLES, drawn_groups, group_colours, leading_measure
+from ferflow.dashboards.overview.sparkline import runs
+from ferflow.dashboards.session_report.figures import moment, numbers, plain
+from ferflow.dashboards.shared.number_format import shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,16 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from ferflow.tally import ratio
-
-from . import palette
-from .cohort import cohort_section, group_colours, headline_cards
-from .cohort_figure import cohort_figure
-from .folder import Entry, Folder, load_folder
-from .page import ensure_assets, inline_json, render, template_text, write_text
-from .settings import PageOptions
-from .spark import spark
-from .words import UNKNOWN, count, percent, score, shown, signed, some, timecode
+from ferflow import palette
+from ferflow.analytics.tally import ratio
+from ferflow.dashboards.overview.cohort import cohort_section, group_colours, headline_cards
+from ferflow.dashboards.overview.cohort_figure import cohort_figure
+from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
+from ferflow.dashboards.overview.sparkline import spark
+from ferflow.dashboards.shared.number_format import (
+    UNKNOWN,
+    count,
+    percent,
+    score,
+    shown,
+    signed,
+    some,
+    timecode,
+)
+from ferflow.dashboards.shared.page import ensure_assets, inline_json, render, template_text, write_text
+from ferflow.dashboards.shared.settings import PageOptions
 
 _STATUS = {"done": "done", "done_with_gaps": "done, with gaps", "skipped": "done before", "failed": "failed"}
 

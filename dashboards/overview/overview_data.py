@@ -13,16 +13,15 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.cohort import Cohort, Watched, gather
+from ferflow.analytics.cohort import Cohort, Watched, gather
+from ferflow.analytics.peaks import audience, peak_curve
+from ferflow.analytics.person_names import PeopleFile, person_timeline, read_people, unknown_tracks
+from ferflow.analytics.session_list import NAME as SESSIONS_NAME
+from ferflow.analytics.session_list import Sessions, read_sessions
+from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
-from ferflow.people import PeopleFile, person_timeline, read_people, unknown_tracks
-from ferflow.records import RecordPaths, finished_videos, read_metadata, read_table
-from ferflow.sessions import NAME as SESSIONS_NAME
-from ferflow.sessions import Sessions, read_sessions
-from ferflow.summaries import audience, peak_curve
-from ferflow.tally import FloatArray, column, ratio
-
-from .settings import PageOptions
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata, read_table
 
 _List = TypeVar("_List", PeopleFile, Sessions)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from markupsafe import Markup
 
-from ferflow.tally import FloatArray, ratio
+from ferflow.analytics.tally import FloatArray, ratio
 
 SPARK_POINTS = 120
 _WIDTH, _HEIGHT = 200, 36

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from ferflow.summaries import STRIP, Person
-from ferflow.tally import FloatArray, column, ratio
-
-from .session import Session
+from ferflow.analytics.peaks import STRIP, Person
+from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.dashboards.session_report.session_data import Session
 
 MOST_BINS = 1200
 """Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""

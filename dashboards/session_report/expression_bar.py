@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from . import palette
-from .words import percent, shown
+from ferflow import palette
+from ferflow.dashboards.shared.number_format import percent, shown
 
 
 def mix_of(labels: list[str], means: Mapping[str, float]) -> list[dict[str, Any]]:

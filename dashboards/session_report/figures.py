@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferflow.marked import is_moment, segments_of
-from ferflow.tally import FloatArray, column
-
-from . import palette
-from .drawn import Drawn, drawn
-from .session import Session
-from .words import clipped, shown
+from ferflow import palette
+from ferflow.analytics.event_locked import is_moment, segments_of
+from ferflow.analytics.tally import FloatArray, column
+from ferflow.dashboards.session_report.downsample import Drawn, drawn
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import clipped, shown
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

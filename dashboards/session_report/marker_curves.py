@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ferflow.tally import FloatArray, column
-
-from . import palette
-from .figures import faded, numbers, plain
-from .session import Session
-from .words import clipped, shown, some
+from ferflow import palette
+from ferflow.analytics.tally import FloatArray, column
+from ferflow.dashboards.session_report.figures import faded, numbers, plain
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import clipped, shown, some
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

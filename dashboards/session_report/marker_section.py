@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ferflow.marked import AFTER_SECONDS, BEFORE_SECONDS, Around, around
-from ferflow.markers import times_by_label
-
-from .mix import mix_of, mix_words
-from .session import MOST_CURVES, Session
-from .words import UNKNOWN, clipped, count, percent, score, shown, signed, some, timecode
+from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, Around, around
+from ferflow.analytics.markers import times_by_label
+from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
+from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
+from ferflow.dashboards.shared.number_format import (
+    UNKNOWN,
+    clipped,
+    count,
+    percent,
+    score,
+    shown,
+    signed,
+    some,
+    timecode,
+)
 
 MOST_SEGMENTS = 40
 """Rows of the table of stretches, in order of time."""

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ferflow.marked import AFTER_SECONDS, BEFORE_SECONDS
-from ferflow.summaries import SMALL_FACE_PX
-from ferflow.tally import BASELINE_SECONDS, REACTING_THRESHOLD, column
-
-from . import palette
-from .session import Session
-from .words import UNKNOWN, count, percent, shown, size, some, timecode
+from ferflow import palette
+from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS
+from ferflow.analytics.peaks import SMALL_FACE_PX
+from ferflow.analytics.tally import BASELINE_SECONDS, REACTING_THRESHOLD, column
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, shown, size, some, timecode
 
 Section = dict[str, Any]
 

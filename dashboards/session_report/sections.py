@@ -6,16 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ferflow.summaries import PEAK_PROMINENCE, SMOOTHING_SECONDS, Person, leading_label
-from ferflow.tally import REACTING_THRESHOLD
-
-from . import palette
-from .drawn import MOST_LANES, drawn
-from .mix import mix_of, mix_words
-from .moments import moments_of
-from .quality import named, quality_of, reading, sampling
-from .session import Session
-from .words import (
+from ferflow import palette
+from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS, Person, leading_label
+from ferflow.analytics.tally import REACTING_THRESHOLD
+from ferflow.dashboards.session_report.downsample import MOST_LANES, drawn
+from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
+from ferflow.dashboards.session_report.marker_section import moments_of
+from ferflow.dashboards.session_report.quality import named, quality_of, reading, sampling
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
     count,
     listed,

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ferflow.clips import clips_of
-from ferflow.marked import locked_curves, segments
-from ferflow.markers import load_markers
-from ferflow.people import PersonFaces, PersonNames, name_of, person_timeline, persons
-from ferflow.records import Blocks, RecordPaths, read_metadata, read_table
-from ferflow.summaries import (
+from ferflow.analytics.event_locked import locked_curves, segments
+from ferflow.analytics.markers import load_markers
+from ferflow.analytics.peaks import (
     SMALL_FACE_PX,
     Coverage,
     Peak,
@@ -28,9 +25,11 @@ from ferflow.summaries import (
     people,
     strip,
 )
-from ferflow.tally import Faces, FloatArray, blocks, column
-
-from .film import Film, boxes_of, film_of, url_between
+from ferflow.analytics.person_names import PersonFaces, PersonNames, name_of, person_timeline, persons
+from ferflow.analytics.tally import Faces, FloatArray, blocks, column
+from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
+from ferflow.render.clips import clips_of
+from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table
 
 BLURRY_BELOW = 80.0
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that

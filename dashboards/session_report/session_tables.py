@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ferflow.cohort import Watched
+from ferflow.analytics.cohort import Watched
+from ferflow.analytics.event_locked import Around, around, locked_curves, segments
+from ferflow.analytics.markers import MARKERS, load_markers
+from ferflow.analytics.peaks import STRIP, Person, peak_curve, peaks, probability_columns
+from ferflow.analytics.tally import column
+from ferflow.analytics.timeline import MEASURES
+from ferflow.dashboards.overview.overview_data import Folder
+from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
-from ferflow.marked import Around, around, locked_curves, segments
-from ferflow.markers import MARKERS, load_markers
-from ferflow.records import RecordPaths
-from ferflow.summaries import STRIP, Person, peak_curve, peaks, probability_columns
-from ferflow.tally import column
-from ferflow.timeline import MEASURES
-
-from .folder import Folder
-from .session import Session, load_session
+from ferflow.store.records import RecordPaths
 
 Cells = list[object]
 Table = tuple[list[str], Iterable[Cells]]

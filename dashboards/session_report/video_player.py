@@ -13,9 +13,9 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.clips import first_picture_s
-from ferflow.records import UNTRACKED
-from ferflow.tally import Faces, FloatArray, IntArray, blocks, column, rows_by_value
+from ferflow.analytics.tally import Faces, FloatArray, IntArray, blocks, column, rows_by_value
+from ferflow.render.clips import first_picture_s
+from ferflow.store.records import UNTRACKED
 
 MOST_BOXES = 12_000
 """Boxes in a page at most: four bytes each, 64 kB as text."""

@@ -9,21 +9,20 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ferflow.files import whole_file
-from ferflow.marked import is_moment
-from ferflow.people import PersonNames
-from ferflow.records import RecordPaths
+from ferflow import palette
+from ferflow.analytics.event_locked import is_moment
+from ferflow.analytics.person_names import PersonNames
+from ferflow.dashboards.session_report.expression_bar import mix_words
+from ferflow.dashboards.session_report.figures import MOST_BANDS, MOST_MARKS, timeline_figure
+from ferflow.dashboards.session_report.marker_curves import curves_figure
+from ferflow.dashboards.session_report.sections import page_of
+from ferflow.dashboards.session_report.session_data import Session, load_session
+from ferflow.dashboards.shared.number_format import clipped, shown
+from ferflow.dashboards.shared.settings import Theme
+from ferflow.store.atomic_files import whole_file
+from ferflow.store.records import RecordPaths
 
-from . import palette
-from .curves import curves_figure
-from .figures import MOST_BANDS, MOST_MARKS, timeline_figure
-from .mix import mix_words
-from .sections import page_of
-from .session import Session, load_session
-from .settings import Theme
-from .words import clipped, shown
-
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def write_session_report(

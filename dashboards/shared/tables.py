@@ -10,16 +10,15 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferflow.cohort import Cohort, compare, group_band, mean_interval
-from ferflow.summaries import peak_end
-from ferflow.timeline import MEASURES
-from ferflow.usercsv import write_csv
-
-from .cohort import known_measures
-from .folder import Entry, Folder, load_folder
-from .session import together_in
-from .session_tables import Cells, Table, probability_names, session_tables
-from .settings import PageOptions
+from ferflow.analytics.cohort import Cohort, compare, group_band, mean_interval
+from ferflow.analytics.csv_input import write_csv
+from ferflow.analytics.peaks import peak_end
+from ferflow.analytics.timeline import MEASURES
+from ferflow.dashboards.overview.cohort import known_measures
+from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
+from ferflow.dashboards.session_report.session_data import together_in
+from ferflow.dashboards.session_report.session_tables import Cells, Table, probability_names, session_tables
+from ferflow.dashboards.shared.settings import PageOptions
 
 
 def write_tables(out: Path, options: PageOptions) -> list[Path]:

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import stats
 
-from ferflow.people import EVERYBODY_UNNAMED, People
-from ferflow.sessions import UNLISTED, SessionRow
-from ferflow.tally import BASELINE_SECONDS, FloatArray, Tally, column, tally
-from ferflow.timeline import MEASURES
+from ferflow.analytics.person_names import EVERYBODY_UNNAMED, People
+from ferflow.analytics.session_list import UNLISTED, SessionRow
+from ferflow.analytics.tally import BASELINE_SECONDS, FloatArray, Tally, column, tally
+from ferflow.analytics.timeline import MEASURES
 
 CONFIDENCE = 0.95
 MOST_POINTS = 1200

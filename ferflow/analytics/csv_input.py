@@ -67,7 +67,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     Where a spreadsheet would take a text, or the rest of one, for a formula, an apostrophe goes before that (OWASP,
     "CSV Injection").
     """
-    from ferflow.files import whole_file
+    from ferflow.store.atomic_files import whole_file
 
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ferflow.markers import times_by_label
-from ferflow.summaries import audience, probability_columns
-from ferflow.tally import FloatArray, column, ratio
-from ferflow.timeline import MEASURES, bin_of
+from ferflow.analytics.markers import times_by_label
+from ferflow.analytics.peaks import audience, probability_columns
+from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.analytics.timeline import MEASURES, bin_of
 
 BEFORE_SECONDS = 5.0
 AFTER_SECONDS = 10.0

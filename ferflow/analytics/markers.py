@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
-from ferflow.records import RecordPaths, read_metadata, read_table, write_table
+from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
 from ferflow.text import shown
 
 SUFFIX = ".markers.csv"

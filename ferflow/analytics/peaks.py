@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.signal import find_peaks
 
-from ferflow.records import UNTRACKED
-from ferflow.tally import (
+from ferflow.analytics.tally import (
     NEUTRAL_LABEL,
     Faces,
     FaceScores,
@@ -30,7 +29,8 @@ from ferflow.tally import (
     rows_by_value,
     tally,
 )
-from ferflow.timeline import bin_of
+from ferflow.analytics.timeline import bin_of
+from ferflow.store.records import UNTRACKED
 
 SMOOTHING_SECONDS = 3.0
 """Window of the centred moving average that peaks are looked for on."""

@@ -20,12 +20,12 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.csv_input import Row, read_csv
+from ferflow.analytics.tally import Faces, IntArray, blocks, column, frame_rows, frame_seconds, rows_by_value
+from ferflow.analytics.timeline import timeline
 from ferflow.errors import OptionsError
-from ferflow.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
-from ferflow.tally import Faces, IntArray, blocks, column, frame_rows, frame_seconds, rows_by_value
+from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
 from ferflow.text import shown
-from ferflow.timeline import timeline
-from ferflow.usercsv import Row, read_csv
 
 NAME = "people.csv"
 COLUMNS = ("video_id", "track_id", "name")

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ferflow.analytics.csv_input import Row, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.text import shown
-from ferflow.usercsv import Row, read_csv
 
 NAME = "sessions.csv"
 """Looked for in the output folder."""

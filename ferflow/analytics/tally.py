@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.errors import RecordsError
-from ferflow.records import UNTRACKED
+from ferflow.store.records import UNTRACKED
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

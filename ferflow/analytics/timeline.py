@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ferflow.records import timeline_schema
-from ferflow.tally import (
+from ferflow.analytics.tally import (
     Faces,
     FaceScores,
     FloatArray,
@@ -29,6 +28,7 @@ from ferflow.tally import (
     regrouped,
     tally,
 )
+from ferflow.store.records import timeline_schema
 
 MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
 """Columns that are means over faces, then over people; `prob_<label>` are too."""

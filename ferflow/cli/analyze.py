@@ -24,7 +24,7 @@ from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceNam
 from ferflow.text import shown
 
 if TYPE_CHECKING:
-    from ferflow.tasks import VideoTask
+    from ferflow.jobs.video_job import VideoTask
 
 
 def _time(text: str) -> TimePoint:
@@ -203,11 +203,11 @@ def analyze(
         batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip
     if dry_run:
-        from ferflow.plan import plan
+        from ferflow.jobs.plan import plan
 
         _print_plan(plan(inputs, out, options, overwrite=overwrite))
         return
-    from ferflow.jobs.beside import Beside
+    from ferflow.jobs.report_inputs import Beside
 
     voice = Voice(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     run_and_exit(

@@ -10,10 +10,10 @@ import typer
 
 from ferflow.cli.common import DEFAULTS
 from ferflow.errors import OptionsError
-from ferflow.files import whole_file
+from ferflow.store.atomic_files import whole_file
 
 if TYPE_CHECKING:
-    from ferflow.jobs.bench import BenchReport
+    from ferflow.jobs.benchmarks.speed import BenchReport
 
 
 def bench(
@@ -59,7 +59,7 @@ def bench(
 
     Prints a Markdown table: rates, their ratio, time by stage, memory, and time to the first frame.
     """
-    from ferflow.jobs.bench import as_json, as_table, fer_package, haar_script, measure
+    from ferflow.jobs.benchmarks.speed import as_json, as_table, fer_package, haar_script, measure
 
     if videos and scene:
         raise OptionsError("a video and --scene were given: give one of them")

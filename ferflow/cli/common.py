@@ -78,11 +78,11 @@ def run_and_exit(
     inputs: list[str], out: Path, options: AnalyzeOptions, *, voice: Voice, **how: Any
 ) -> NoReturn:
     """Run, tell how it went, and end; `how` goes to `jobs.run.run`."""
-    from ferflow.events import Events, Logged
-    from ferflow.folder import sweep
-    from ferflow.jobs.listen import Several
+    from ferflow.jobs.listener import Several
+    from ferflow.jobs.progress import Bars
     from ferflow.jobs.run import run
-    from ferflow.progress import Bars
+    from ferflow.jobs.run_events import Events, Logged
+    from ferflow.store.output_folder import sweep
 
     if not voice.as_json:
         log_to_stderr(voice)
@@ -143,7 +143,7 @@ def _log_file(path: Path) -> logging.Handler:
 
 
 def _print_summary(report: RunReport, *, pages: bool) -> None:
-    from ferflow.progress import summary
+    from ferflow.jobs.progress import summary
 
     typer.echo(summary(report.videos))
     typer.echo(f"Data: {report.out}/frames  {report.out}/faces  {report.out}/timeline  {report.out}/run.json")

@@ -17,7 +17,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Analyse a sample clip, drawn here and now."""
-    from ferflow.sample import draw_sample
+    from ferflow.demo_clip import draw_sample
 
     clip = out / f"sample-{seconds:g}s.mp4"
     clip.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from ferflow.errors import ModelError, OptionsError, RecordsError
 from ferflow.text import shown
 
 if TYPE_CHECKING:
-    from ferflow.doctor import Finding
+    from ferflow.doctor.machine_check import Finding
 
 _SIGNS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 
@@ -35,12 +35,12 @@ def doctor(
     if out is None:
         if repair:
             raise OptionsError("--repair needs the output folder to repair")
-        from ferflow.doctor import examine_machine
+        from ferflow.doctor.machine_check import examine_machine
 
         sys.exit(_told(examine_machine(), ModelError.exit_code))
 
-    from ferflow.folder_checks import examine_folder
-    from ferflow.folder_checks import repair as repair_folder
+    from ferflow.doctor.output_check import examine_folder
+    from ferflow.doctor.output_check import repair as repair_folder
 
     if repair:
         for line in repair_folder(out) or ["nothing to repair"]:

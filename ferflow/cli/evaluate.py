@@ -12,9 +12,9 @@ from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
 from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
-    from ferflow.models.assess import Assessment, Classifies
     from ferflow.models.cards import ModelCard
-    from ferflow.models.evaluate import Scores
+    from ferflow.models.evaluation import Assessment, Classifies
+    from ferflow.models.metrics import Scores
 
 WeightsName = Literal["onnx", "onnx_float", "keras"]
 
@@ -54,10 +54,10 @@ def evaluate(
 
     Rows or images that cannot be read are skipped and counted; a data set that is broken as a whole is refused.
     """
-    from ferflow.files import whole_file
-    from ferflow.models.assess import assess
-    from ferflow.models.dataset import load
+    from ferflow.models.data.dataset import load
+    from ferflow.models.evaluation import assess
     from ferflow.models.registry import resolve
+    from ferflow.store.atomic_files import whole_file
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     card = resolve(model)
@@ -69,7 +69,7 @@ def evaluate(
         with whole_file(json_path) as part:
             part.write_text(json.dumps(found.table(), indent=1, ensure_ascii=False) + "\n", "utf-8")
     if report is not None:
-        from ferflow.dashboards.evaluation import write_evaluation
+        from ferflow.dashboards.model_pages.evaluation import write_evaluation
 
         write_evaluation(report, found)
     if not quiet:
@@ -81,7 +81,7 @@ def evaluate(
 def _classifier(card: ModelCard, weights: WeightsName) -> Classifies:
     import importlib.util
 
-    from ferflow.classify import KerasClassifier, OnnxClassifier
+    from ferflow.models.classifier import KerasClassifier, OnnxClassifier
 
     if weights != "keras":
         return OnnxClassifier(card, weights=card.float_file if weights == "onnx_float" else weights)

@@ -34,11 +34,11 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Show what the network saw in a face: feature maps, evidence by place, and how the scores come about."""
-    from ferflow.dashboards.explanation import write_explanation
-    from ferflow.explain import moments
-    from ferflow.models.insight import Insight
+    from ferflow.dashboards.model_pages.explanation import write_explanation
+    from ferflow.models.class_activation import Insight
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
+    from ferflow.render.explain import moments
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     options = AnalyzeOptions(model=model, backend="onnx")

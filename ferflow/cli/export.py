@@ -10,7 +10,7 @@ import typer
 
 from ferflow.cli.common import Out, Quiet, Verbose, Voice, log_to_stderr, share
 from ferflow.errors import OptionsError
-from ferflow.runtime import import_keras
+from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
@@ -56,9 +56,9 @@ def export(
     import_keras("exporting")
     if card.folder is not None and out.resolve() == card.folder.resolve():
         raise OptionsError(f"{out} holds the model itself. Give another folder with --out.")
-    from ferflow.models.dataset import load
-    from ferflow.models.presets import own_preset
-    from ferflow.models.release import card_file, cards_in, release
+    from ferflow.models.data.dataset import load
+    from ferflow.models.training.presets import own_preset
+    from ferflow.models.training.release import card_file, cards_in, release
 
     there = cards_in(out)
     if there and not overwrite:
@@ -74,7 +74,7 @@ def export(
 
 def _told(out: Path, written: Sequence[ModelCard]) -> Iterator[str]:
     """The files, and what each card reaches."""
-    from ferflow.models.release import card_file
+    from ferflow.models.training.release import card_file
 
     for kind, file in written[0].files.items():
         size = (out / file.file).stat().st_size / 1e6

@@ -13,7 +13,7 @@ from ferflow.cli.report import Folder, must_be_output
 from ferflow.text import shown, timecode
 
 if TYPE_CHECKING:
-    from ferflow.people import Track
+    from ferflow.analytics.person_names import Track
 
 
 def people(
@@ -34,8 +34,8 @@ def people(
     In OUT/people.csv (video_id,track_id,name) tracks get names; tracks of a video with the same name become one
     person, and a name used in several videos one participant. Then run ferflow report.
     """
+    from ferflow.analytics.person_names import list_tracks, read_people
     from ferflow.errors import OptionsError
-    from ferflow.people import list_tracks, read_people
 
     must_be_output(out)
     if csv is not None and csv.exists():
@@ -53,7 +53,7 @@ def people(
 
 
 def _write(path: Path, tracks: list[Track]) -> None:
-    from ferflow.usercsv import write_csv
+    from ferflow.analytics.csv_input import write_csv
 
     columns = [
         "video_id",

@@ -65,8 +65,8 @@ def report(
     the markers beside the videos.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
-    from ferflow.folder import held
-    from ferflow.jobs.beside import Beside
+    from ferflow.jobs.report_inputs import Beside
+    from ferflow.store.output_folder import held
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     must_be_output(out)
@@ -75,7 +75,7 @@ def report(
     beside = Beside(markers, embed_clips)
     beside.check()
     if pdf or png or svg:
-        from ferflow.dashboards.static import chromium
+        from ferflow.dashboards.exports import chromium
 
         chromium()  # refused before anything is done
     with held(out):
@@ -120,12 +120,12 @@ def must_be_output(out: Path) -> None:
 def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
     written: list[Path] = []
     if csv:
-        from ferflow.dashboards.tables import write_tables
+        from ferflow.dashboards.shared.tables import write_tables
 
         write_tables(out, options)
         written.append(out / "csv")
     if pictures:
-        from ferflow.dashboards.static import write_pictures
+        from ferflow.dashboards.exports import write_pictures
 
         write_pictures(out, options, pictures)
         written.append(out / "figures")
@@ -134,7 +134,7 @@ def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> 
 
 def _printed(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
     """Print the pages that changed, or have no PDF yet."""
-    from ferflow.dashboards.static import write_pdf
+    from ferflow.dashboards.exports import write_pdf
 
     wanted = [page for page in pages if page in changed or not page.with_suffix(".pdf").exists()]
     return [write_pdf(page) for page in wanted]

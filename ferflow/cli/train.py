@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr, share
-from ferflow.runtime import import_keras
+from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
-    from ferflow.models.options import TrainOptions
+    from ferflow.models.training.options import TrainOptions
 
 
 def train(
@@ -102,8 +102,8 @@ def train(
     """
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     import_keras("training")
-    from ferflow.models.options import TrainOptions
     from ferflow.models.recipes import AUGMENTATIONS, FULL_SIZE
+    from ferflow.models.training.options import TrainOptions
 
     chosen: dict[str, Any] = {
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
@@ -123,9 +123,9 @@ def train(
 
 def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, quiet: bool) -> ModelCard:
     """Train with a bar on stderr and the curves' page beside the weights."""
-    from ferflow.dashboards.learning import write_curves
-    from ferflow.models.train import train as run_training
-    from ferflow.progress import Epochs
+    from ferflow.dashboards.model_pages.training_curves import write_curves
+    from ferflow.jobs.progress import Epochs
+    from ferflow.models.training.train import train as run_training
 
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
 

@@ -10,8 +10,8 @@ between them. What a network calls those faces is for the network to say: `Perso
 (450, 'A')
 """
 
-from ferflow.sample.film import draw_sample
-from ferflow.sample.portrait import face_image
-from ferflow.sample.truth import PersonTruth, SampleTruth, sample_script
+from ferflow.demo_clip.film import draw_sample
+from ferflow.demo_clip.portrait import face_image
+from ferflow.demo_clip.truth import PersonTruth, SampleTruth, sample_script
 
 __all__ = ["PersonTruth", "SampleTruth", "draw_sample", "face_image", "sample_script"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ferflow.sample.portrait import Mouth
+from ferflow.demo_clip.portrait import Mouth
 
 _Pair = tuple[float, float, float, float]
 """(x, y) left, (x, y) right in the picture; a group lists its pairs from the outer side inwards."""

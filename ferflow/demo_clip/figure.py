@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.sample.expressions import EXPRESSIONS
-from ferflow.sample.portrait import (
+from ferflow.demo_clip.expressions import EXPRESSIONS
+from ferflow.demo_clip.portrait import (
     FACE_CENTRE,
     FIGURE_TOP,
     SILHOUETTE,
@@ -23,8 +23,8 @@ from ferflow.sample.portrait import (
     resized,
     spread,
 )
-from ferflow.sample.script import Place
-from ferflow.sample.warp import PATCH_XYXY, Pose, pose_shift
+from ferflow.demo_clip.script import Place
+from ferflow.demo_clip.warp import PATCH_XYXY, Pose, pose_shift
 
 _CELL = 8
 """Frame pixels between points where the smooth pose warp is computed; the rest is interpolated."""

@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ferflow.demo_clip.expressions import EXPRESSIONS
+from ferflow.demo_clip.figure import Figure, paint
+from ferflow.demo_clip.portrait import ByteArray, FloatArray, read_portrait, someone_else
+from ferflow.demo_clip.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage, smooth
+from ferflow.demo_clip.warp import expression_shift
 from ferflow.errors import OptionsError, VideoError
-from ferflow.sample.expressions import EXPRESSIONS
-from ferflow.sample.figure import Figure, paint
-from ferflow.sample.portrait import ByteArray, FloatArray, read_portrait, someone_else
-from ferflow.sample.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage, smooth
-from ferflow.sample.warp import expression_shift
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""

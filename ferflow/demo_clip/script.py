@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferflow.demo_clip.expressions import EXPRESSIONS
+from ferflow.demo_clip.portrait import FACE_CENTRE, FACE_XYXY, FloatArray
+from ferflow.demo_clip.warp import Pose, pose_shift
 from ferflow.errors import OptionsError
-from ferflow.sample.expressions import EXPRESSIONS
-from ferflow.sample.portrait import FACE_CENTRE, FACE_XYXY, FloatArray
-from ferflow.sample.warp import Pose, pose_shift
 
 SCRIPT_SECONDS = 20.0
 """Every time in the script below is on this clock; another length stretches or shrinks it."""

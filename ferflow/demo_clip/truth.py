@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.sample.portrait import HAIR_XYXY, FloatArray
-from ferflow.sample.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage
+from ferflow.demo_clip.portrait import HAIR_XYXY, FloatArray
+from ferflow.demo_clip.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

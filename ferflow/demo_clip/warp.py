@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.sample.expressions import MIDDLE, PAIRS, Expression
-from ferflow.sample.portrait import FloatArray
+from ferflow.demo_clip.expressions import MIDDLE, PAIRS, Expression
+from ferflow.demo_clip.portrait import FloatArray
 
 PATCH_XYXY = (160, 56, 290, 206)
 """The part of the portrait that expressions may move."""

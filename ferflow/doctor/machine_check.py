@@ -3,7 +3,7 @@
 >>> for finding in examine_machine():
 ...     print(finding.level, finding.what, finding.remedy)
 
-Output folders are examined by `ferflow.folder_checks`.
+Output folders are examined by `ferflow.doctor.output_check`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from ferflow import __version__
-from ferflow.cpus import available_cpus
 from ferflow.errors import FerflowError
-from ferflow.machine import WORKER_BYTES, available_memory, cpu_features, default_workers
 from ferflow.options import AnalyzeOptions
-from ferflow.runtime import has_cuda, has_nvidia_driver
+from ferflow.system.cpus import available_cpus
+from ferflow.system.memory import WORKER_BYTES, available_memory, cpu_features, default_workers
+from ferflow.system.runtime import has_cuda, has_nvidia_driver
 
 Level = Literal["fine", "note", "problem"]
 
@@ -183,8 +183,8 @@ def _codecs() -> Iterator[Finding]:
 
 def _models() -> Iterator[Finding]:
     """Files of models and detectors, by their sha256."""
+    from ferflow.faces.yunet import SHA256, weights_path
     from ferflow.models.registry import available, resolve
-    from ferflow.yunet import SHA256, weights_path
 
     for name in available():
         card = resolve(name)
@@ -195,8 +195,8 @@ def _models() -> Iterator[Finding]:
 
 def _self_test() -> Iterator[Finding]:
     """Draw a short clip and take it the whole way to a page, as a user's video goes."""
+    from ferflow.demo_clip import draw_sample, sample_script
     from ferflow.jobs.run import run
-    from ferflow.sample import draw_sample, sample_script
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ferflow-doctor-") as folder:

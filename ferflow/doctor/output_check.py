@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ferflow.doctor import Finding
+from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
-from ferflow.folder import held, is_held, leftovers, sweep
-from ferflow.records import RecordPaths, finished_videos, read_metadata
-from ferflow.runfile import NAME, RunFile
+from ferflow.store.output_folder import held, is_held, leftovers, sweep
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.run_manifest import NAME, RunFile
 
 LITTLE_SPACE = 1 << 30
 """Bytes; an hour of video leaves some tens of MB of tables."""

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces import Detections, Float32Array
-from ferflow.planes import Planes, UInt8Array
-from ferflow.pose import head_pose
-from ferflow.video import Frame
+from ferflow.faces.detections import Detections, Float32Array
+from ferflow.faces.head_pose import head_pose
+from ferflow.media.planes import Planes, UInt8Array
+from ferflow.media.video import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.video import Frame
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -121,9 +121,9 @@ def make_detector(options: AnalyzeOptions) -> Detector:
         ModelError: its file is missing or altered.
     """
     if options.detector == "haar":
-        from ferflow.haar import Haar
+        from ferflow.faces.haar import Haar
 
         return Haar(options)
-    from ferflow.yunet import make_yunet
+    from ferflow.faces.yunet import make_yunet
 
     return make_yunet(options)

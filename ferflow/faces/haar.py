@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from ferflow.errors import ModelError
-from ferflow.faces import Detections, smallest_face
+from ferflow.faces.detections import Detections, smallest_face
+from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.video import Frame
 
 _FILE = "haarcascade_frontalface_default.xml"
 _SCALE_STEP, _NEIGHBOURS = 1.3, 5

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces import Float32Array
+from ferflow.faces.detections import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.planes import UInt8Array
+from ferflow.media.planes import UInt8Array
 
 # The picture is compared at 64x36, each row of it made from 2 rows of the plane, to save time.
 _COLUMNS, _ROWS, _ROWS_READ = 64, 36, 2

@@ -2,7 +2,7 @@
 
 Detection takes most of the time, and a face is hardly elsewhere two frames later. Between two frames that were
 looked at, a face of both moves in a straight line; a face of one of them is taken to be there for half of the
-way, or up to a cut. What this costs in found faces: `python -m ferflow.jobs.bench_stride`.
+way, or up to a cut. What this costs in found faces: `python -m ferflow.jobs.benchmarks.stride`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces import Detections, Float32Array
-from ferflow.records import UNTRACKED
-from ferflow.track import Int32Array, Tracker
-from ferflow.video import Frame
+from ferflow.faces.detections import Detections, Float32Array
+from ferflow.faces.tracker import Int32Array, Tracker
+from ferflow.media.video import Frame
+from ferflow.store.records import UNTRACKED
 
 
 @dataclass(frozen=True, slots=True)

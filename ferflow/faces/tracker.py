@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
-from ferflow.faces import Detections
-from ferflow.records import UNTRACKED
+from ferflow.faces.detections import Detections
+from ferflow.store.records import UNTRACKED
 
 CERTAIN_SCORE = 0.8
 """A detection of this score starts a track at once; a weaker one must be seen twice."""

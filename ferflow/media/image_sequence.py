@@ -12,8 +12,8 @@ import av
 import av.error
 
 from ferflow.errors import VideoError
-from ferflow.faults import Faults
-from ferflow.source import Container, VideoInfo
+from ferflow.media.container import Container, VideoInfo
+from ferflow.media.decode_report import Faults
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.sequence import IMAGE_SUFFIXES, images_in
-from ferflow.source import check_is_file
+from ferflow.media.container import check_is_file
+from ferflow.media.image_sequence import IMAGE_SUFFIXES, images_in
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "

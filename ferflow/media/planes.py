@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
-from ferflow.tones import sdr_luma
+from ferflow.media.hdr import sdr_luma
 
 UInt8Array = npt.NDArray[np.uint8]
 

@@ -25,12 +25,12 @@ import numpy as np
 from av.buffer import Buffer
 
 from ferflow.errors import DecodeError
-from ferflow.faults import Faults
+from ferflow.media.container import Container, Source
+from ferflow.media.decode_report import Faults
+from ferflow.media.frame_skipping import Spared
+from ferflow.media.image_sequence import ImageSequence
+from ferflow.media.planes import Planes, planes_of
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.planes import Planes, planes_of
-from ferflow.sequence import ImageSequence
-from ferflow.source import Container, Source
-from ferflow.sparing import Spared
 from ferflow.text import timecode
 
 # Numbers of FFmpeg's AVFrameSideDataType, which only grows at its end: 31 (EXIF) is the last of FFmpeg 8.

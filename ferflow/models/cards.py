@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from ferflow.errors import ModelError
-from ferflow.files import whole_file
 from ferflow.models.card_checks import problem_of
 from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, FloatArray, softmax
+from ferflow.store.atomic_files import whole_file
 
 FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""

@@ -16,15 +16,15 @@ from typing import Protocol
 
 import numpy as np
 
-from ferflow.cpus import available_cpus
 from ferflow.errors import ModelError, OptionsError
-from ferflow.faces import Float32Array
+from ferflow.faces.detections import Float32Array
+from ferflow.media.planes import UInt8Array
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import by_head
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import UInt8Array
-from ferflow.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, session
+from ferflow.system.cpus import available_cpus
+from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, session
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class KerasClassifier:
         import_keras()
         import tensorflow as tf
 
-        from ferflow.models.cnn import load_served
+        from ferflow.models.keras_network import load_served
 
         self.card = card
         model = load_served(card, compute=compute)

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
-from ferflow.models.dataset import TRAINING, leaking
-from ferflow.models.evaluate import FloatArray, IntArray, Scores, UInt8Array, evaluate, timed
-from ferflow.models.labelled import SIZE, BoolArray, Faces, as_classes, majority
+from ferflow.models.data.dataset import TRAINING, leaking
+from ferflow.models.data.labelled_faces import SIZE, BoolArray, Faces, as_classes, majority
+from ferflow.models.metrics import FloatArray, IntArray, Scores, UInt8Array, evaluate, timed
 
 
 class Classifies(Protocol):

@@ -17,11 +17,11 @@ from typing import Any
 import numpy.typing as npt
 
 from ferflow.errors import ModelError, OptionsError
+from ferflow.models.backbones import Network, Trunk
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import BOTH_HEADS, LABEL_HEAD, SERVED_HEAD, VOTE_HEAD
 from ferflow.models.recipes import RECIPES
-from ferflow.models.trunks import Network, Trunk
-from ferflow.runtime import import_keras
+from ferflow.system.runtime import import_keras
 
 __all__ = [
     "LABEL_HEAD", "RECIPES", "SERVED_HEAD", "VOTE_HEAD", "KerasModel", "Network", "build", "heads_of", "load_served",

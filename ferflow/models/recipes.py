@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ferflow.models.augment import Augmentation
-from ferflow.models.trunks import Backbone, Plain, ResNet, Trunk
+from ferflow.models.backbones import Backbone, Plain, ResNet, Trunk
+from ferflow.models.data.augment import Augmentation
 
 FULL_SIZE = ((1.0, 48),)
 """`image_sizes` of a schedule that sees whole images only."""

@@ -13,17 +13,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
-from ferflow.files import temporary, whole_file
-from ferflow.records import RecordPaths, read_metadata, read_table
-from ferflow.summaries import Peak
+from ferflow.store.atomic_files import temporary, whole_file
+from ferflow.store.records import RecordPaths, read_metadata, read_table
 
 if TYPE_CHECKING:
     import av
     import pyarrow as pa
 
-    from ferflow.sound import Samples
-    from ferflow.source import Container
+    from ferflow.media.audio import Samples
+    from ferflow.media.container import Container
 
 BEFORE_SECONDS = 3.0
 AFTER_SECONDS = 4.0
@@ -102,8 +102,8 @@ def first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
 
 
 def _write_clip(clip: Clip, source: Path, first_s: Fraction) -> None:
-    from ferflow.sound import sound_between
-    from ferflow.source import Container
+    from ferflow.media.audio import sound_between
+    from ferflow.media.container import Container
 
     if not source.is_file():
         raise VideoError(f"{source.name}: not where it was analysed, so no clips of it can be made.")
@@ -126,8 +126,8 @@ def _pictures_between(
 
     What is shown when it starts comes first, at the start: a clip must not begin with black.
     """
-    from ferflow.faults import Faults
-    from ferflow.sparing import Spared
+    from ferflow.media.decode_report import Faults
+    from ferflow.media.frame_skipping import Spared
 
     last_s, before = None, None
     container.seek(start_s)
@@ -186,7 +186,7 @@ class _SoundTrack:
     """The sound of a clip, written as far as its pictures are: players want both side by side."""
 
     def __init__(self, clip: av.container.OutputContainer, samples: Samples) -> None:
-        from ferflow.sound import LAYOUT, RATE
+        from ferflow.media.audio import LAYOUT, RATE
 
         self._clip, self._samples, self._at = clip, samples, 0
         self._stream = clip.add_stream("aac", rate=RATE, layout=LAYOUT)

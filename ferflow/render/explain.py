@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ferflow.crops import FaceCrops, crop_faces
 from ferflow.errors import OptionsError, VideoError
-from ferflow.faces import Detections, Float32Array
+from ferflow.faces.crops import FaceCrops, crop_faces
+from ferflow.faces.detections import Detections, Float32Array
+from ferflow.media.planes import UInt8Array
+from ferflow.media.video import Frame, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.pipeline import Tools
-from ferflow.planes import UInt8Array
-from ferflow.video import Frame, Selection, open_video
 
 LOOKED_PER_SECOND = 2.0
 """Frames looked at to find the one to explain."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ferflow.errors import FerflowError
-from ferflow.files import is_disk_full
+from ferflow.store.atomic_files import is_disk_full
 
 log = logging.getLogger(__name__)
 

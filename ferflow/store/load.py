@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ferflow.errors import RecordsError
-from ferflow.records import RecordPaths, finished_videos, read_table
+from ferflow.store.records import RecordPaths, finished_videos, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

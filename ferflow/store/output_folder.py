@@ -15,8 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ferflow.errors import RecordsError
-from ferflow.files import is_temporary, make_folder, remove
-from ferflow.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.atomic_files import is_temporary, make_folder, remove
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
-from ferflow.files import flush, make_folder, publish, remove, temporary
+from ferflow.store.atomic_files import flush, make_folder, publish, remove, temporary
 
 SCHEMA_VERSION = 1
 METADATA_KEY = b"ferflow"

@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import ferflow
 from ferflow.errors import RecordsError
-from ferflow.files import whole_file
-from ferflow.records import SCHEMA_VERSION, RecordPaths, finished_videos, read_metadata
-from ferflow.tasks import VideoTask, report_without_work
+from ferflow.jobs.video_job import VideoTask, report_without_work
+from ferflow.store.atomic_files import whole_file
+from ferflow.store.records import SCHEMA_VERSION, RecordPaths, finished_videos, read_metadata
 
 NAME = "run.json"
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 
 from ferflow.options import AnalyzeOptions
-from ferflow.runtime import has_nvidia_driver
+from ferflow.system.runtime import has_nvidia_driver
 
 _CGROUP = Path("/sys/fs/cgroup")
 
 WORKER_BYTES = 600 << 20
-"""What a worker needs: 365 MiB for 720p by `python -m ferflow.jobs.bench_memory`, and some air."""
+"""What a worker needs: 365 MiB for 720p by `python -m ferflow.jobs.benchmarks.memory`, and some air."""
 
 CPUS_PER_WORKER = 2
 """One decodes, the other does the rest."""

@@ -1,6 +1,6 @@
 """How many faces a second each form of a model classifies on the CPU, and how well int8 keeps to float32.
 
-    python -m ferflow.jobs.bench_classify [--model NAME|PATH] [--threads 2] [--data fer2013.npz] [--usage PublicTest]
+    python -m ferflow.jobs.benchmarks.classify [--model NAME|PATH] [--threads 2] [--data fer2013.npz] [--usage U]
 
 All forms run the same weights in this one process, in turns, so that a busy machine slows them alike; the best turn of
 each counts. On a machine with other work compare faces per second of CPU time, with --threads 1: waiting is not in it.
@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ferflow.classify import OnnxClassifier
 from ferflow.models.cards import ModelCard
-from ferflow.models.dataset import load
-from ferflow.models.evaluate import FloatArray, UInt8Array, evaluate, predict
-from ferflow.models.labelled import as_classes
+from ferflow.models.classifier import OnnxClassifier
+from ferflow.models.data.dataset import load
+from ferflow.models.data.labelled_faces import as_classes
+from ferflow.models.metrics import FloatArray, UInt8Array, evaluate, predict
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 
 Form = Callable[[UInt8Array], FloatArray]
@@ -45,7 +45,7 @@ def forms(card: ModelCard, threads: int) -> dict[str, Form]:
     if "keras" in card.files:
         import tensorflow as tf
 
-        from ferflow.classify import KerasClassifier
+        from ferflow.models.classifier import KerasClassifier
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         found["tensorflow float32"] = KerasClassifier(card)

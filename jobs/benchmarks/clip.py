@@ -1,6 +1,6 @@
 """Clips to measure speed on: a number of faces that move in front of a drawn room, as a codec meets them.
 
-The faces are the portrait of the sample (`ferflow.sample`), with noise as of a camera, so that there is
+The faces are the portrait of the sample (`ferflow.demo_clip`), with noise as of a camera, so that there is
 something to spend the bits on: how fast a video decodes depends on how many it has. The rates are the highest that
 YouTube recommends for live streams at 30 frames a second; videos of less decode faster.
 """
@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.files import whole_file
-from ferflow.sample import face_image
+from ferflow.demo_clip import face_image
+from ferflow.store.atomic_files import whole_file
 
 _NOISE_LEVELS, _NOISE_PICTURES = 4.0, 8
 """Standard deviation, gray levels; so many pictures of it are drawn and used in turn."""

@@ -1,6 +1,6 @@
 """How many faces are found when they get smaller in the detector's input.
 
-    python -m ferflow.jobs.bench_detection VIDEO... [--score 0.7]
+    python -m ferflow.jobs.benchmarks.detection VIDEO... [--score 0.7]
 
 Faces found in whole frames at score 0.8 are the reference; the same frames are then reduced by 2 to 10, and a
 reference face counts as found again if a box overlaps it by more than 0.4.
@@ -12,10 +12,10 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from ferflow.faces import iou
+from ferflow.faces.detections import iou
+from ferflow.faces.yunet import SMALLEST_IN_INPUT, YuNet, weights_path
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.video import Selection, open_video
-from ferflow.yunet import SMALLEST_IN_INPUT, YuNet, weights_path
 
 FACTORS = (2, 3, 4, 5, 6, 8, 10)
 STEP_PX = 3

@@ -1,9 +1,9 @@
 """How much of their accuracy models keep on faces that are disturbed as video disturbs them.
 
-    python -m ferflow.jobs.bench_disturbed fer2013.npz [--usage PublicTest] [--model NAME|PATH]...
+    python -m ferflow.jobs.benchmarks.disturbed fer2013.npz [--usage PublicTest] [--model NAME|PATH]...
 
 Every face is disturbed the same way for all models: by one thing at a time, then by what is common in video. How far is
-in `ferflow.models.augment`, and what training does as well; this is no proof for disturbances of another kind.
+in `ferflow.models.data.augment`, and what training does as well; this is no proof for disturbances of another kind.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ferflow.classify import OnnxClassifier
-from ferflow.models.assess import Classifies
-from ferflow.models.augment import Augmentation, Draw, augment
-from ferflow.models.dataset import load
-from ferflow.models.evaluate import UInt8Array, predict
-from ferflow.models.labelled import SIZE, Faces, as_classes, majority
+from ferflow.models.classifier import OnnxClassifier
+from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.dataset import load
+from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
+from ferflow.models.evaluation import Classifies
+from ferflow.models.metrics import UInt8Array, predict
 from ferflow.models.recipes import STILL
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 

@@ -1,6 +1,6 @@
 """The straightforward script of the papers, to be compared with: one loop, one face at a time.
 
-    python -m ferflow.jobs.bench_haar VIDEO FRAMES
+    python -m ferflow.jobs.benchmarks.haar VIDEO FRAMES
 
 `cv2.VideoCapture`, the Haar cascade at its customary settings, `model.predict()` for each face; the network is
 the same one that ferflow serves. Talks as `bench_fer` does.
@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ferflow.jobs.bench_fer import answer
+from ferflow.jobs.benchmarks.fer_package import answer
 
 
 def main() -> None:
     """Load, and answer."""
-    from ferflow.models.cnn import load_served
+    from ferflow.models.keras_network import load_served
     from ferflow.models.registry import resolve
 
     model = load_served(resolve("default"))

@@ -1,6 +1,6 @@
 """How well identities hold: IDF1, identity switches and MOTA against boxes somebody checked.
 
-python -m ferflow.jobs.bench_identity clips/*.gif --truth clips/gt
+python -m ferflow.jobs.benchmarks.identity clips/*.gif --truth clips/gt
 
 The truth of `walk.gif` is `walk.txt` in the MOT format: `frame (from 1), id, x, y, width, height, use`, more
 columns ignored. A row with `use` 0 is neither to be found nor wrong to be found.
@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from ferflow.cuts import CutDetector
-from ferflow.faces import Detector, Float32Array, iou, make_detector
+from ferflow.faces.detections import Detector, Float32Array, iou, make_detector
+from ferflow.faces.shot_detector import CutDetector
+from ferflow.faces.tracker import Int32Array, Tracker
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.records import UNTRACKED
-from ferflow.track import Int32Array, Tracker
-from ferflow.video import Selection, open_video
+from ferflow.store.records import UNTRACKED
 
 LEAST_IOU = 0.5
 """Overlap from which a predicted box is the true one (MOT Challenge)."""

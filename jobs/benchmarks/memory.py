@@ -1,6 +1,6 @@
 """Peak memory of `ferflow analyze` on a short and a long video of the same pictures.
 
-    python -m ferflow.jobs.bench_memory [--minutes 1 10] [--size 1280x720]
+    python -m ferflow.jobs.benchmarks.memory [--minutes 1 10] [--size 1280x720]
 
 The sample clip is drawn once and its packets are written again and again, with their times shifted, until the
 video is long enough. Each length is analysed by a process of its own, whose peak resident size is printed.
@@ -17,7 +17,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 
-from ferflow.sample import draw_sample
+from ferflow.demo_clip import draw_sample
 
 
 def repeated(clip: Path, path: Path, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """The recipes' table in docs/recipes.md, from the cards of the runs under a folder.
 
-    python -m ferflow.jobs.recipes_table RUNS... [--out docs/recipes.md]
+    python -m ferflow.jobs.benchmarks.recipes_table RUNS... [--out docs/recipes.md]
 
 RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
 card yet but a history gets a row of its best epoch so far, and says so. A recipe without a run among them keeps the row
@@ -17,12 +17,12 @@ from typing import Any
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
-from ferflow.models.options import TrainOptions
 from ferflow.models.recipes import AUGMENTATIONS, RECIPES
 from ferflow.models.registry import CARD_FILE, resolve
-from ferflow.models.state import HISTORY_FILE, STATE_FILE, read
+from ferflow.models.training.checkpoint import HISTORY_FILE, STATE_FILE, read
+from ferflow.models.training.options import TrainOptions
 
-BEGIN, END = "<!-- table: python -m ferflow.jobs.recipes_table -->", "<!-- end of table -->"
+BEGIN, END = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->", "<!-- end of table -->"
 HEADER = [
     "recipe", "published on FER2013", "accuracy", "macro recall", "macro precision", "macro F1", "ECE",
     "FER+ majority: accuracy", "macro recall", "epochs", "made by",

@@ -1,6 +1,6 @@
 """Size of a one-hour session report, and how long until it can be used in a browser.
 
-    python -m ferflow.jobs.bench_reports [--people 8] [--runs 5]
+    python -m ferflow.jobs.benchmarks.reports [--people 8] [--runs 5]
 
 The hour is made up (nobody was filmed) and has markers and face boxes, so the page is as full as one gets. It is
 opened in Chromium several times; printed are the medians of the time until the timeline is drawn, of the CPU

@@ -25,18 +25,18 @@ from typing import IO
 
 import av
 
-from ferflow.carry import Seen, Tracked
-from ferflow.cpus import available_cpus
-from ferflow.crops import FaceCrops, crop_frames
-from ferflow.cuts import CutDetector
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.jobs.bench_clip import SCENES, draw_clip
+from ferflow.faces.crops import FaceCrops, crop_frames
+from ferflow.faces.shot_detector import CutDetector
+from ferflow.faces.track_interpolation import Seen, Tracked
+from ferflow.faces.tracker import Tracker
+from ferflow.faces.yunet import decimation, padded_planes
+from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
-from ferflow.records import FRAMES, RecordPaths, RecordsWriter
-from ferflow.track import Tracker
-from ferflow.video import Selection, open_video
-from ferflow.yunet import decimation, padded_planes
+from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter
+from ferflow.system.cpus import available_cpus
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
 _STAGE_FRAMES = 150
@@ -79,13 +79,13 @@ class Rival:
 
 def haar_script() -> Rival:
     """The straightforward script of the papers."""
-    command = (sys.executable, "-m", "ferflow.jobs.bench_haar")
+    command = (sys.executable, "-m", "ferflow.jobs.benchmarks.haar")
     return Rival("the papers' script", command, "--vs-haar needs TensorFlow: pip install 'ferflow[train]'")
 
 
 def fer_package(python: Path) -> Rival:
     """The `fer` package, in the environment of that interpreter."""
-    script = Path(__file__).with_name("bench_fer.py")
+    script = Path(__file__).with_name("fer_package.py")
     return Rival("fer", (str(python), str(script)), f"--vs-fer needs a Python with fer; {script} says how")
 
 
@@ -419,7 +419,7 @@ def _spending(spent: dict[str, float], stage: str) -> Iterator[None]:
 def _running(rival: Rival, video: Path) -> Iterator[subprocess.Popen[str]]:
     """Start it, and wait until it is ready."""
     command = [*rival.command, str(video), str(_RIVAL_FRAMES)]
-    with subprocess.Popen(  # noqa: S603  our own scripts
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         if _pipe(process.stdout).readline().strip() != "ready":
@@ -443,8 +443,8 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 def _whole_command(video: Path) -> tuple[float, float, float]:
     """Seconds, peak MiB, and bytes of the faces' table per row of `ferflow analyze`."""
-    from ferflow.jobs.bench_memory import peak_mib
-    from ferflow.records import read_metadata
+    from ferflow.jobs.benchmarks.memory import peak_mib
+    from ferflow.store.records import read_metadata
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -458,7 +458,7 @@ def _whole_command(video: Path) -> tuple[float, float, float]:
 def _first_frame_s(video: Path) -> float:
     code = "import sys, ferflow\nnext(ferflow.analyze(sys.argv[1]))"
     started = time.perf_counter()
-    with subprocess.Popen(  # noqa: S603  the code above
+    with subprocess.Popen(
         [sys.executable, "-c", code + "\nprint(flush=True)", str(video)], stdout=subprocess.PIPE, text=True
     ) as process:
         _pipe(process.stdout).readline()

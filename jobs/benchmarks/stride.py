@@ -1,6 +1,6 @@
 """What `--detect-every N` costs in faces, and what it saves.
 
-    python -m ferflow.jobs.bench_stride VIDEO... [--every 2 3 5 10]
+    python -m ferflow.jobs.benchmarks.stride VIDEO... [--every 2 3 5 10]
 
 Faces found when each frame is looked at are the reference. A reference face counts as found if a face of the
 same frame overlaps it by at least 0.5; a face that overlaps none counts as false.
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ferflow.faces import Float32Array, iou
+from ferflow.faces.detections import Float32Array, iou
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze
-from ferflow.records import FRAMES
+from ferflow.store.records import FRAMES
 
 LEAST_IOU = 0.5
 

@@ -1,6 +1,6 @@
 """How many videos side by side gain: the same videos with one worker of one thread, and with several.
 
-    python -m ferflow.jobs.bench_workers [--workers 1 2] [--videos 8] [--seconds 20] [--size 640x360] [--rounds 3]
+    python -m ferflow.jobs.benchmarks.workers [--workers 1 2] [--videos 8] [--seconds 20] [--size 640x360] [--rounds 3]
 
 The sample clip is drawn once and analysed under as many names as there are videos. Each setting has as many CPUs as
 threads: one thread that decodes while another analyses would be two. The settings take turns, and the median of the
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ferflow.sample import draw_sample
+from ferflow.demo_clip import draw_sample
 
 
 def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[float, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from functools import partial
 
-from ferflow.jobs.listen import Listener
+from ferflow.jobs.listener import Listener
+from ferflow.jobs.video_job import TaskReport, VideoTask
 from ferflow.jobs.work import Work
-from ferflow.tasks import TaskReport, VideoTask
 
 
 def reports(
@@ -16,7 +16,7 @@ def reports(
     """Analyse the videos, in order here or the longest first in workers; see `Engine`."""
     if processes == 0:
         return _here(tasks, work, listener)
-    from ferflow.jobs.crew import reports_of_crew
+    from ferflow.jobs.engines.worker_pool import reports_of_crew
 
     return reports_of_crew(tasks, work, processes, listener)
 

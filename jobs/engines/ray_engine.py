@@ -12,12 +12,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ferflow.cpus import available_cpus
 from ferflow.errors import OptionsError
-from ferflow.jobs.crew import thread_share
-from ferflow.jobs.listen import Listener
+from ferflow.jobs.engines.worker_pool import thread_share
+from ferflow.jobs.listener import Listener
+from ferflow.jobs.video_job import TaskReport, VideoTask
 from ferflow.jobs.work import Work
-from ferflow.tasks import TaskReport, VideoTask
+from ferflow.system.cpus import available_cpus
 
 
 def reports(

@@ -17,11 +17,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from ferflow.cpus import available_cpus
 from ferflow.errors import ModelError
-from ferflow.jobs.listen import Listener
-from ferflow.jobs.work import Work
-from ferflow.jobs.worker import (
+from ferflow.jobs.engines.worker_process import (
     Died,
     Ended,
     Logged,
@@ -32,7 +29,10 @@ from ferflow.jobs.worker import (
     log_here,
     work_until_told,
 )
-from ferflow.tasks import TaskReport, VideoTask
+from ferflow.jobs.listener import Listener
+from ferflow.jobs.video_job import TaskReport, VideoTask
+from ferflow.jobs.work import Work
+from ferflow.system.cpus import available_cpus
 
 Reports = Generator[tuple[VideoTask, TaskReport], None, None]
 

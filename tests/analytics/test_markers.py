@@ -9,9 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ferflow.errors import OptionsError
-from ferflow.marked import lags, locked_curves, segments
-from ferflow.markers import (
+from ferflow.analytics.event_locked import lags, locked_curves, segments
+from ferflow.analytics.markers import (
     LONGEST_LABEL,
     MARKERS,
     Marker,
@@ -21,7 +20,8 @@ from ferflow.markers import (
     read_markers,
     store_markers,
 )
-from ferflow.records import RecordPaths, timeline_schema
+from ferflow.errors import OptionsError
+from ferflow.store.records import RecordPaths, timeline_schema
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'

@@ -8,11 +8,11 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from ferflow.analytics.person_names import NAME, People, PersonFaces, list_tracks, merged, read_people
 from ferflow.dashboards import PageOptions, refresh
-from ferflow.dashboards.tables import write_tables
+from ferflow.dashboards.shared.tables import write_tables
 from ferflow.errors import OptionsError
-from ferflow.people import NAME, People, PersonFaces, list_tracks, merged, read_people
-from ferflow.records import RecordPaths
+from ferflow.store.records import RecordPaths
 from tests.made_cohort import write_run
 from tests.made_records import Made, made_tables, write_session
 

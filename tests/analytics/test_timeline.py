@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferflow.analytics.peaks import coverage, peak_end, peaks, people, smoothed
+from ferflow.analytics.tally import FaceScores, Tally, attention_of, frame_seconds, score_faces, tally
+from ferflow.analytics.timeline import bin_of, timeline
 from ferflow.errors import RecordsError
-from ferflow.records import faces_schema, timeline_schema
-from ferflow.summaries import coverage, peak_end, peaks, people, smoothed
-from ferflow.tally import FaceScores, Tally, attention_of, frame_seconds, score_faces, tally
-from ferflow.timeline import bin_of, timeline
+from ferflow.store.records import faces_schema, timeline_schema
 from tests.made_records import LABELS, Made, made_tables
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]

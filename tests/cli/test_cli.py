@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import face_frames, write_video
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def ferflow(*arguments: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.cohort import band, comparison
+from ferflow.analytics.cohort import band, comparison
 from ferflow.dashboards import PageOptions, write_index
-from ferflow.dashboards.folder import load_folder
-from ferflow.dashboards.tables import write_tables
+from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.dashboards.shared.tables import write_tables
 from ferflow.errors import OptionsError
 from tests.made_cohort import forty_sessions, interval_by_hand, one_audience
 from tests.made_records import Made, write_session

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.dashboards import ensure_assets, palette, words, write_index, write_session_report
-from ferflow.dashboards.drawn import MOST_BINS, drawn
-from ferflow.dashboards.figures import timeline_figure
-from ferflow.dashboards.page import inline_json
-from ferflow.dashboards.session import load_session
+from ferflow import palette
+from ferflow.dashboards import ensure_assets, write_index, write_session_report
+from ferflow.dashboards.session_report.downsample import MOST_BINS, drawn
+from ferflow.dashboards.session_report.figures import timeline_figure
+from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.shared import number_format
+from ferflow.dashboards.shared.page import inline_json
 from ferflow.errors import RecordsError
 from tests.made_records import LABELS, Made, write_session
 
@@ -42,7 +44,7 @@ def card(html: str, label: str) -> str:
      (None, "–"), (float("nan"), "–")],
 )  # fmt: skip
 def test_times_are_minutes_and_seconds_with_tenths(seconds, wanted):
-    assert words.timecode(seconds) == wanted
+    assert number_format.timecode(seconds) == wanted
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_times_are_minutes_and_seconds_with_tenths(seconds, wanted):
      (1 - 1e-9, ">99 %"), (1, "100 %"), (float("nan"), "–")],
 )  # fmt: skip
 def test_nought_and_a_hundred_per_cent_are_written_only_where_exact(share, wanted):
-    assert words.percent(share).replace("\u202f", " ") == wanted
+    assert number_format.percent(share).replace("\u202f", " ") == wanted
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_nought_and_a_hundred_per_cent_are_written_only_where_exact(share, wante
      (0.999, ">+0.99"), (-0.999, "<−0.99")],
 )  # fmt: skip
 def test_signed_numbers_keep_their_sign_and_never_become_nothing(value, wanted):
-    assert words.signed(value) == wanted
+    assert number_format.signed(value) == wanted
 
 
 def test_headlines_can_be_recomputed_from_the_tables_with_pandas(tmp_path):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ferflow.clips import write_clips
+from ferflow.analytics.peaks import peaks
 from ferflow.dashboards import write_index, write_session_report
-from ferflow.records import RecordPaths, read_table
-from ferflow.summaries import peaks
+from ferflow.render.clips import write_clips
+from ferflow.store.records import RecordPaths, read_table
 from tests.conftest import numbered_image, write_video
 from tests.made_records import Made, write_session
 

@@ -12,9 +12,9 @@ import pytest
 from scipy import stats
 
 from ferflow.dashboards import PageOptions, write_index
+from tests.dashboards.read_page import card, clock, share, signed, table, text, two
 from tests.made_cohort import forty_sessions, write_run
 from tests.made_records import Made, write_session
-from tests.read_page import card, clock, share, signed, table, text, two
 
 TITLES = {
     "engagement": "Engagement", "attention": "Attention", "expressiveness": "Expressiveness",

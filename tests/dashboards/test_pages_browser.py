@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ferflow.dashboards.evaluation import render_evaluation
-from ferflow.dashboards.explanation import render_explanation
-from ferflow.dashboards.learning import render_curves
-from ferflow.explain import Moment
-from ferflow.models.insight import Insight
+from ferflow.dashboards.model_pages.evaluation import render_evaluation
+from ferflow.dashboards.model_pages.explanation import render_explanation
+from ferflow.dashboards.model_pages.training_curves import render_curves
+from ferflow.models.class_activation import Insight
 from ferflow.models.registry import resolve
+from ferflow.render.explain import Moment
 from tests.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
 from tests.test_models_assess import Faces, measured, told
 

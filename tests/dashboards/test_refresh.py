@@ -18,7 +18,7 @@ from ferflow.cli import main
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.run import run
-from ferflow.records import RecordPaths
+from ferflow.store.records import RecordPaths
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 

@@ -12,8 +12,8 @@ import pytest
 from scipy.signal import find_peaks
 
 from ferflow.dashboards import write_session_report
+from tests.dashboards.read_page import PROBS, card, clock, mix, share, signed, table, text, two
 from tests.made_records import Made, write_session
-from tests.read_page import PROBS, card, clock, mix, share, signed, table, text, two
 
 MARKERS = (
     (5.0, None, "clap", ""), (21.0, None, "clap", ""), (42.5, None, "clap", ""), (70.0, None, "clap", ""),

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ferflow.analytics.peaks import strip
+from ferflow.analytics.person_names import merged
 from ferflow.dashboards import write_session_report
-from ferflow.dashboards.film import MOST_BOXES, boxes_of, film_of, url_between
-from ferflow.dashboards.session import load_session
+from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.session_report.video_player import MOST_BOXES, boxes_of, film_of, url_between
 from ferflow.errors import OptionsError
-from ferflow.jobs.beside import Beside
+from ferflow.jobs.report_inputs import Beside
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
-from ferflow.people import merged
-from ferflow.summaries import strip
 from tests.conftest import face_frames, write_video
 from tests.made_records import Made, made_tables, write_session
 from tests.test_report_numbers import text
@@ -190,7 +190,7 @@ def test_where_the_size_of_the_picture_is_unknown_there_are_no_boxes():
 @pytest.fixture
 def quick(monkeypatch, tools):
     """Runs with a classifier without weights."""
-    from ferflow import plan
+    from ferflow.jobs import plan
     from ferflow.pipeline import Tools
 
     monkeypatch.setattr(plan, "model_sha256", lambda options: tools.classifier.card.sha256)

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from ferflow.dashboards.tables import write_tables
-from ferflow.records import RecordPaths
+from ferflow.dashboards.shared.tables import write_tables
+from ferflow.store.records import RecordPaths
+from tests.dashboards.read_page import PROBS, clock, share, signed, table, two
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
-from tests.read_page import PROBS, clock, share, signed, table, two
 
 MARKERS = (
     (5.0, None, "clap", ""), (21.0, None, "clap", ""), (42.5, None, "clap", "loud"), (59.0, None, "end", ""),

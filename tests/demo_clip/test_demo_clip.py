@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ferflow.demo_clip import draw_sample, face_image, sample_script
 from ferflow.errors import OptionsError, VideoError
-from ferflow.sample import draw_sample, face_image, sample_script
 
 SECONDS, SIZE, FPS = 3.0, (640, 360), 20
 

@@ -9,16 +9,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ferflow import doctor, machine
-from ferflow.doctor import Finding, examine_machine, guarded
+from ferflow.doctor import machine_check
+from ferflow.doctor.machine_check import Finding, examine_machine, guarded
+from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import ModelError, RecordsError
-from ferflow.files import temporary
-from ferflow.folder import held
-from ferflow.folder_checks import examine_folder, repair
+from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
-from ferflow.plan import plan
-from ferflow.records import RecordPaths
+from ferflow.store.atomic_files import temporary
+from ferflow.store.output_folder import held
+from ferflow.store.records import RecordPaths
+from ferflow.system import memory
 from tests.conftest import face_frames, write_video
 from tests.test_cli import ferflow
 
@@ -26,7 +27,7 @@ from tests.test_cli import ferflow
 @pytest.fixture
 def stand_in(monkeypatch, tools):
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
 
 
 @pytest.fixture
@@ -65,13 +66,13 @@ def test_this_machine_is_fit_and_the_self_test_shows_it():
 
 def test_each_finding_says_what_to_do(monkeypatch):
     """A machine that lacks everything."""
-    monkeypatch.setattr(doctor, "available_memory", lambda: 100 << 20)
-    monkeypatch.setattr(doctor, "cpu_features", lambda: {"sse2"})
-    monkeypatch.setattr(doctor, "_DECODERS", ("h264", "no_such_codec"))
-    monkeypatch.setattr(doctor.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr("ferflow.yunet.SHA256", "0" * 64)
+    monkeypatch.setattr(machine_check, "available_memory", lambda: 100 << 20)
+    monkeypatch.setattr(machine_check, "cpu_features", lambda: {"sse2"})
+    monkeypatch.setattr(machine_check, "_DECODERS", ("h264", "no_such_codec"))
+    monkeypatch.setattr(machine_check.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("ferflow.faces.yunet.SHA256", "0" * 64)
     monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=99", "no-such-package>=1"])
-    monkeypatch.setattr(doctor, "_self_test", lambda: iter(()))
+    monkeypatch.setattr(machine_check, "_self_test", lambda: iter(()))
     found = list(examine_machine())
     told = {finding.what: finding.remedy for finding in found if finding.level != "fine"}
     for part, remedy in (
@@ -101,14 +102,14 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
 
 
 def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
-    free = machine.available_memory()
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    free = memory.available_memory()
     (tmp_path / "memory.max").write_text("max\n")
-    assert machine.available_memory() > free // 2
+    assert memory.available_memory() > free // 2
     (tmp_path / "memory.max").write_text(f"{100 << 20}\n")
     (tmp_path / "memory.current").write_text(f"{90 << 20}\n")
     (tmp_path / "memory.stat").write_text(f"anon 1\ninactive_file {20 << 20}\n")
-    assert machine.available_memory() == 30 << 20
+    assert memory.available_memory() == 30 << 20
 
 
 def test_a_whole_folder_is_called_whole(out):

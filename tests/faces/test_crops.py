@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow.crops import CropShape, FaceCrops, crop_faces, square
-from ferflow.faces import Detections, make_detector
+from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, square
+from ferflow.faces.detections import Detections, make_detector
+from ferflow.media.planes import Planes
+from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import Planes
-from ferflow.video import Frame
 from tests.conftest import portrait
 
 SHAPE = CropShape(size=48, channels=1, side=1.0)

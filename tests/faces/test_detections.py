@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow import yunet
 from ferflow.errors import ModelError
-from ferflow.faces import Detections, iou, make_detector
+from ferflow.faces import yunet
+from ferflow.faces.detections import Detections, iou, make_detector
+from ferflow.media.planes import Planes
+from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.planes import Planes
-from ferflow.video import Frame
 from tests.conftest import portrait
 
 

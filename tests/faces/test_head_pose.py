@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ferflow.pose import head_pose
+from ferflow.faces.head_pose import head_pose
 
 # Not the module's own head: broader, with a flatter nose and a wider mouth. Millimetres, x right, y down,
 # z away, from the middle of the head, so that it is looked at from straight ahead.
@@ -125,10 +125,10 @@ def test_a_face_costs_less_than_a_tenth_of_a_millisecond():
 
 def detected(image):
     """Pose of the one face of a gray picture, as the pipeline would read it."""
-    from ferflow.faces import make_detector
+    from ferflow.faces.detections import make_detector
+    from ferflow.media.planes import Planes
+    from ferflow.media.video import Frame
     from ferflow.options import AnalyzeOptions
-    from ferflow.planes import Planes
-    from ferflow.video import Frame
 
     frame = Frame(0, 0, 0.0, Planes(np.ascontiguousarray(image), None, None, True))
     found = make_detector(AnalyzeOptions(min_face=10)).detect([frame])[0].largest(1)

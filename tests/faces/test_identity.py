@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ferflow.faces import make_detector
-from ferflow.jobs.bench_identity import Boxes, main, predicted, read_truth, score
+from ferflow.faces.detections import make_detector
+from ferflow.faces.tracker import Tracker
+from ferflow.jobs.benchmarks.identity import Boxes, main, predicted, read_truth, score
 from ferflow.options import AnalyzeOptions
-from ferflow.track import Tracker
 
 TRUTH_ROWS = """\
 1,7,10,10,40,40,1,-1,-1,-1

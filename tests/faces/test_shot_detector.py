@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from ferflow.cuts import CutDetector
+from ferflow.faces.shot_detector import CutDetector
 
 
 def gray(image, size=(320, 180)):
@@ -155,7 +155,7 @@ def test_real_clips_of_one_shot_have_no_cut(clips, name):
 
 
 def cuts_of(path):
-    from ferflow.video import Selection, open_video
+    from ferflow.media.video import Selection, open_video
 
     cuts = CutDetector()
     with open_video(path) as video:

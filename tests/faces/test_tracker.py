@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from ferflow.errors import OptionsError
-from ferflow.faces import Detections
-from ferflow.records import UNTRACKED
-from ferflow.track import Tracker
+from ferflow.faces.detections import Detections
+from ferflow.faces.tracker import Tracker
+from ferflow.store.records import UNTRACKED
 
 
 def faces(*centres, size=60.0, scores=None):
@@ -218,7 +218,7 @@ def test_options_out_of_bounds_are_refused(options):
 def test_the_shortcut_of_the_assignment_is_its_optimum():
     from scipy.optimize import linear_sum_assignment
 
-    from ferflow.track import _cheapest
+    from ferflow.faces.tracker import _cheapest
 
     rng = np.random.default_rng(5)
     for _ in range(300):

@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from ferflow.faces import make_detector
-from ferflow.jobs import bench
-from ferflow.jobs.bench_clip import Scene, draw_clip
-from ferflow.jobs.bench_stride import agreement
+from ferflow.faces.detections import make_detector
+from ferflow.jobs.benchmarks import speed
+from ferflow.jobs.benchmarks.clip import Scene, draw_clip
+from ferflow.jobs.benchmarks.stride import agreement
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.video import Selection, open_video
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def test_a_scene_shows_as_many_faces_as_it_says(clip):
 
 
 def test_the_command_measures_and_writes_json(clip, tmp_path):
-    out = tmp_path / "bench.json"
+    out = tmp_path / "speed.json"
     command = [sys.executable, "-m", "ferflow", "bench", str(clip), "--rounds", "1", "--json", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (report,) = json.loads(out.read_text())
     assert (report["n_frames"], report["faces_per_frame"]) == (21, 3.0)
     assert report["full_over_decode"] == pytest.approx(report["full_fps"] / report["decode_fps"])
     assert report["rivals"] == {}
-    assert set(report["stages_cpu_ms"]) == set(bench.STAGES)
+    assert set(report["stages_cpu_ms"]) == set(speed.STAGES)
     assert all(spent > 0 for spent in report["stages_cpu_ms"].values())
     assert 50 < report["peak_mib"] < 2000
     assert "| **ferflow / decoding** |" in done.stdout
@@ -48,12 +48,12 @@ def test_another_program_is_timed_in_the_same_rounds(clip, tmp_path):
         "import json, sys\nprint('ready', flush=True)\nfor _ in sys.stdin:\n"
         "    print(json.dumps({'frames': 10, 'faces': 20, 'seconds': 10.0, 'cpu_seconds': 5.0}), flush=True)\n"
     )
-    slow = bench.Rival("slow", (sys.executable, str(script)), "cannot be")
-    report = bench.bench(clip, rounds=1, rivals=[slow])
+    slow = speed.Rival("slow", (sys.executable, str(script)), "cannot be")
+    report = speed.bench(clip, rounds=1, rivals=[slow])
     assert report.rivals["slow"].fps == 1
     assert report.rivals["slow"].full_over == pytest.approx(report.full_fps)
     assert (report.rivals["slow"].cpu_ms, report.rivals["slow"].faces_per_frame) == (500, 2)
-    table = bench.as_table([report])
+    table = speed.as_table([report])
     assert "| slow, frames/s · faces per frame | 1.0 · 2.0 |" in table
     assert f"| **ferflow / slow** | **{report.full_fps:.0f}** |" in table
     assert report.sampled_over_full > 0

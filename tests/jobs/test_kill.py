@@ -29,8 +29,8 @@ def forker(tmp_path_factory):
         write_video(folder / f"{name}.mp4", face_frames(4 + n, size=(128, 96)))
         for n, name in enumerate("abcdef")
     ]
-    command = [sys.executable, "-m", "tests.killing", *map(str, videos)]
-    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "tests.jobs.killing", *map(str, videos)]
+    root = Path(__file__).parents[2]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
     ) as process:

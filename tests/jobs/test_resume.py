@@ -14,14 +14,14 @@ import pytest
 
 import ferflow
 from ferflow.errors import RecordsError, VideoError
-from ferflow.failures import failure_of
-from ferflow.files import temporary
-from ferflow.fingerprint import content_sha256, has_changed, signature
 from ferflow.jobs import run as jobs_run
-from ferflow.jobs.listen import Silent
+from ferflow.jobs.listener import Silent
 from ferflow.jobs.run import run
+from ferflow.media.fingerprint import content_sha256, has_changed, signature
 from ferflow.options import AnalyzeOptions
-from ferflow.records import RecordPaths, read_metadata
+from ferflow.store.atomic_files import temporary
+from ferflow.store.failure_kinds import failure_of
+from ferflow.store.records import RecordPaths, read_metadata
 from tests.conftest import face_frames, numbered_image, write_video
 
 
@@ -29,7 +29,7 @@ from tests.conftest import face_frames, numbered_image, write_video
 def stand_in(monkeypatch, tools):
     """The classifier without weights, so that these tests are about files; and no waiting between attempts."""
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
     monkeypatch.setattr(jobs_run, "RETRY_AFTER_SECONDS", 0.0)
 
 
@@ -175,7 +175,7 @@ def test_leftovers_of_a_run_that_was_killed_go_and_what_is_not_ours_stays(tmp_pa
 
 
 def test_what_may_pass_is_tried_again_after_all_others(tmp_path, two, monkeypatch):
-    order, real = [], ferflow.tasks.open_video
+    order, real = [], ferflow.jobs.video_job.open_video
 
     def flaky(path, **options):
         order.append(path.name)
@@ -183,7 +183,7 @@ def test_what_may_pass_is_tried_again_after_all_others(tmp_path, two, monkeypatc
             raise VideoError("a.mp4: cannot be opened (Input/output error).") from OSError(errno.EIO, "EIO")
         return real(path, **options)
 
-    monkeypatch.setattr("ferflow.tasks.open_video", flaky)
+    monkeypatch.setattr("ferflow.jobs.video_job.open_video", flaky)
     report = run(two, tmp_path / "out", pages=False)
     assert statuses(report) == ["done", "done"]
     assert order == ["a.mp4", "b.mp4", "a.mp4"]
@@ -198,7 +198,7 @@ def test_it_is_tried_as_often_as_was_said_and_then_fails(tmp_path, two, monkeypa
         tried.append(path)
         raise OSError(errno.ESTALE, "Stale file handle")
 
-    monkeypatch.setattr("ferflow.tasks.open_video", broken)
+    monkeypatch.setattr("ferflow.jobs.video_job.open_video", broken)
     report = run(two[:1], tmp_path / "out", pages=False, retries=retries)
     assert len(tried) == retries + 1
     assert (report.videos[0].status, report.videos[0].failure) == ("failed", "passing")

@@ -14,11 +14,11 @@ import pytest
 
 import ferflow
 from ferflow.errors import RecordsError
-from ferflow.files import temporary
-from ferflow.inputs import discover, video_id_of
 from ferflow.jobs.run import run
+from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
-from ferflow.records import FRAMES, faces_schema, read_metadata, timeline_schema
+from ferflow.store.atomic_files import temporary
+from ferflow.store.records import FRAMES, faces_schema, read_metadata, timeline_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
 
 
@@ -26,7 +26,7 @@ from tests.conftest import LABELS, face_frames, numbered_image, write_audio, wri
 def stand_in(monkeypatch, tools):
     """The classifier without weights, so that these tests are about files."""
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
 
 
 def entry(out, name):
@@ -207,7 +207,7 @@ def test_a_page_never_outlives_the_data_it_shows(tmp_path, face_video):
 def test_another_model_is_never_mixed_in_silence(tmp_path, face_video, monkeypatch):
     out = tmp_path / "out"
     run([face_video], out, pages=False)
-    monkeypatch.setattr("ferflow.plan.model_sha256", lambda options: "1" * 64)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: "1" * 64)
     with pytest.raises(RecordsError, match="model"):
         run([face_video], out, pages=False)
 

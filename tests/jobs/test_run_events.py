@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ferflow.events import Events
-from ferflow.tasks import TaskReport
+from ferflow.jobs.run_events import Events
+from ferflow.jobs.video_job import TaskReport
 from tests.conftest import face_frames, write_video
 from tests.test_cli import ROOT, ferflow
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ferflow.jobs.bench_memory import repeated
+from ferflow.jobs.benchmarks.memory import repeated
 from tests.conftest import face_frames, write_video
 
 MIB = 1 << 20

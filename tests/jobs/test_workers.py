@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferflow.errors import ModelError
-from ferflow.jobs import crew
 from ferflow.jobs import run as jobs_run
-from ferflow.jobs.listen import Silent
+from ferflow.jobs.engines import worker_pool
+from ferflow.jobs.listener import Silent
+from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
+from ferflow.jobs.video_job import VideoTask
 from ferflow.jobs.work import Work
-from ferflow.machine import WORKER_BYTES, default_workers
 from ferflow.options import AnalyzeOptions
-from ferflow.plan import plan
-from ferflow.tasks import VideoTask
+from ferflow.system.memory import WORKER_BYTES, default_workers
 from tests.conftest import face_frames, write_video
 
 
@@ -151,15 +151,15 @@ def test_a_model_that_cannot_be_loaded_is_one_error_and_not_one_per_worker(tmp_p
     work = Work(AnalyzeOptions(model=str(tmp_path / "gone.json")))
     tasks = [VideoTask(video, None) for video in videos]
     with pytest.raises(ModelError, match="no model"):
-        list(crew.reports_of_crew(tasks, work, 2, Silent()))
+        list(worker_pool.reports_of_crew(tasks, work, 2, Silent()))
     assert not workers_of(os.getpid())
 
 
 def test_a_crew_that_dies_before_it_begins_is_an_error_and_not_an_endless_loop(tmp_path, videos, monkeypatch):
-    monkeypatch.setattr(crew, "work_until_told", os.abort)
+    monkeypatch.setattr(worker_pool, "work_until_told", os.abort)
     tasks = [VideoTask(video, None) for video in videos]
     with pytest.raises(ModelError, match="no worker process could be started"):
-        list(crew.reports_of_crew(tasks, Work(AnalyzeOptions()), 2, Silent()))
+        list(worker_pool.reports_of_crew(tasks, Work(AnalyzeOptions()), 2, Silent()))
 
 
 def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
@@ -179,11 +179,11 @@ def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
 
 
 def test_records_of_a_worker_are_treated_as_ours(caplog):
-    from ferflow.jobs.worker import log_here
+    from ferflow.jobs.engines.worker_process import log_here
 
     with caplog.at_level(logging.INFO, logger="ferflow"):
-        log_here(logging.LogRecord("ferflow.video", logging.INFO, "f", 1, "heard", (), None))
-        log_here(logging.LogRecord("ferflow.video", logging.DEBUG, "f", 1, "too quiet", (), None))
+        log_here(logging.LogRecord("ferflow.media.video", logging.INFO, "f", 1, "heard", (), None))
+        log_here(logging.LogRecord("ferflow.media.video", logging.DEBUG, "f", 1, "too quiet", (), None))
     assert caplog.messages == ["heard"]
 
 
@@ -193,7 +193,7 @@ def test_the_longest_is_the_file_that_weighs_most_and_what_is_gone_comes_last(tm
     (tmp_path / "shots").mkdir()
     (tmp_path / "shots" / "1.png").write_bytes(b"x" * 500)
     tasks = [VideoTask(tmp_path / name, None) for name in ("a", "gone", "b", "shots", "c")]
-    assert [task.source.name for task in crew.longest_first(tasks)] == ["b", "shots", "c", "a", "gone"]
+    assert [task.source.name for task in worker_pool.longest_first(tasks)] == ["b", "shots", "c", "a", "gone"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_one_process_uses_a_gpu():
     ("threads", "workers", "each"), [(8, 4, 2), (16, 3, 5), (2, 2, 1), (2, 5, 1), (7, 1, 7)]
 )
 def test_threads_are_split_between_workers(threads, workers, each):
-    assert crew.thread_share(threads, workers) == each
+    assert worker_pool.thread_share(threads, workers) == each
 
 
 def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_again(tmp_path, videos):

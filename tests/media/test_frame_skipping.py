@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ferflow import source
+from ferflow.media import container
+from ferflow.media.video import Selection, open_video
 from ferflow.options import TimePoint
-from ferflow.video import Selection, open_video
 from tests.conftest import face_frames, write_video
 
 
@@ -19,7 +19,7 @@ def noisy_frames(count: int) -> list[np.ndarray]:
 
 def read(path, monkeypatch, *, sparing: bool, **chosen):
     """What a selection gives, how many frames were counted, and how many the decoder gave."""
-    monkeypatch.setattr(source, "CODECS", frozenset({"h264", "hevc"} if sparing else ()))
+    monkeypatch.setattr(container, "CODECS", frozenset({"h264", "hevc"} if sparing else ()))
     with open_video(path) as video:
         frames = [(f.index, f.pts, f.time_s, f.planes.y.copy()) for f in video.frames(Selection(**chosen))]
         return frames, (video.n_decoded, video.end_s, video.faults)
@@ -48,8 +48,8 @@ def test_sampled_frames_are_the_same_bit_for_bit(with_b_frames, monkeypatch, cli
 
 
 def test_frames_that_nothing_depends_on_are_not_decoded(tmp_path, monkeypatch):
-    from ferflow.source import Container, Faults
-    from ferflow.sparing import Spared
+    from ferflow.media.container import Container, Faults
+    from ferflow.media.frame_skipping import Spared
 
     path = tmp_path / "b.mp4"
     import av

@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from ferflow import source, video
-from ferflow.faults import MOST_GAPS, Faults, Gap
+from ferflow.media import container, video
+from ferflow.media.decode_report import MOST_GAPS, Faults, Gap
+from ferflow.media.hdr import sdr_luma
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.tones import sdr_luma
-from ferflow.video import Selection, open_video
 from tests.conftest import numbered_image, write_video
 from tests.torture import wreck
 from tests.torture.films import film, stills
@@ -196,7 +196,7 @@ def test_damage_is_read_alike_by_any_number_of_threads(tmp_path, codec, suffix):
 
 
 def test_a_stream_that_gives_nothing_more_is_left_after_so_many_packets(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "MAX_PACKETS_WITHOUT_FRAME", 15)
+    monkeypatch.setattr(container, "MAX_PACKETS_WITHOUT_FRAME", 15)
     wreck.without_frames(film("mjpeg", "yuvj420p", n=60), *range(10, 50))(path := tmp_path / "a.avi")
     frames, opened = read(path)
     assert len(frames) == 10
@@ -208,7 +208,7 @@ def test_a_decoder_that_takes_for_ever_is_left_and_a_slow_consumer_is_not(tmp_pa
     """The clock of the source jumps by 20 s whenever it is asked; between frames nobody asks it."""
     wreck.without_frames(film("mjpeg", "yuvj420p", n=30), *range(10, 20))(path := tmp_path / "a.avi")
     now = iter(range(0, 10**6, 20))
-    monkeypatch.setattr(source.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     with open_video(path, threads=1) as opened:
         frames = list(opened.frames(Selection()))
     assert len(frames) == 10

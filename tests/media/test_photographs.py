@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from ferflow.video import Selection, open_video
+from ferflow.media.video import Selection, open_video
 from tests.conftest import portrait
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

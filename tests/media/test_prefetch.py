@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from ferflow.prefetch import ahead, prefetch
+from ferflow.media.prefetch import ahead, prefetch
 
 
 def decode_threads() -> list[threading.Thread]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ferflow.errors import DecodeError, VideoError
+from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.video import Selection, open_video
 from tests.conftest import numbered_image, write_audio, write_video
 
 
@@ -372,7 +372,7 @@ def test_a_cover_picture_is_no_video(tmp_path):
 
 def test_a_frame_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", [numbered_image(0)] * 3)
-    monkeypatch.setattr("ferflow.source.MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr("ferflow.media.container.MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(VideoError, match="over the limit"):
         read(path)
 

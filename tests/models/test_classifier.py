@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow.classify import OnnxClassifier, make_classifier
 from ferflow.errors import ModelError, OptionsError
+from ferflow.models.classifier import OnnxClassifier, make_classifier
 from ferflow.models.registry import available, resolve
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames
@@ -87,7 +87,8 @@ def test_a_model_nobody_knows_is_refused_with_the_known_ones():
 
 def test_the_cpu_path_never_imports_tensorflow():
     code = (
-        "import sys\nfrom ferflow.classify import make_classifier\nfrom ferflow.options import AnalyzeOptions\n"
+        "import sys\nfrom ferflow.models.classifier import make_classifier\n"
+        "from ferflow.options import AnalyzeOptions\n"
         "make_classifier(AnalyzeOptions())\nprint([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -96,7 +97,7 @@ def test_the_cpu_path_never_imports_tensorflow():
 
 def test_the_gpu_path_on_the_cpu_device_of_the_same_code(onnx):
     tf = pytest.importorskip("tensorflow", reason="needs ferflow[train]")
-    from ferflow.classify import KerasClassifier, OnnxClassifier
+    from ferflow.models.classifier import KerasClassifier, OnnxClassifier
 
     images = crops(33)
     whole = OnnxClassifier(onnx.card, piece=None)
@@ -110,8 +111,8 @@ def test_the_gpu_path_on_the_cpu_device_of_the_same_code(onnx):
 
 def test_a_gpu_that_cannot_be_had_costs_one_line_and_no_result(onnx, monkeypatch, caplog):
     """A driver, an ONNX Runtime that says it has CUDA, and no CUDA: what a half-installed machine looks like."""
-    monkeypatch.setattr("ferflow.classify.has_nvidia_driver", lambda: True)
-    monkeypatch.setattr("ferflow.classify.has_cuda", lambda: True)
+    monkeypatch.setattr("ferflow.models.classifier.has_nvidia_driver", lambda: True)
+    monkeypatch.setattr("ferflow.models.classifier.has_cuda", lambda: True)
     classifier = make_classifier(AnalyzeOptions())
     assert classifier(crops(3)) == pytest.approx(onnx(crops(3)), abs=1e-6)
     (record,) = caplog.records
@@ -120,6 +121,6 @@ def test_a_gpu_that_cannot_be_had_costs_one_line_and_no_result(onnx, monkeypatch
 
 
 def test_onnx_on_a_gpu_is_refused_where_onnx_runtime_has_none(monkeypatch):
-    monkeypatch.setattr("ferflow.classify.has_cuda", lambda: False)
+    monkeypatch.setattr("ferflow.models.classifier.has_cuda", lambda: False)
     with pytest.raises(OptionsError, match="onnxruntime-gpu"):
         make_classifier(AnalyzeOptions(backend="onnx", device="gpu"))

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from ferflow.errors import OptionsError
-from ferflow.models.augment import Augmentation, Draw, augment
-from ferflow.models.dataset import load, split
-from ferflow.models.labelled import LABELS, Faces, majority, vote_counts
-from ferflow.models.targets import vote_shares
+from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.dataset import load, split
+from ferflow.models.data.labelled_faces import LABELS, Faces, majority, vote_counts
+from ferflow.models.training.targets import vote_shares
 
 RNG = np.random.default_rng(0)
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow.dashboards.evaluation import render_evaluation
+from ferflow.dashboards.model_pages.evaluation import render_evaluation
 from ferflow.errors import OptionsError
-from ferflow.jobs.bench_disturbed import DISTURBANCES, accuracies, disturbed
-from ferflow.models.assess import assess
+from ferflow.jobs.benchmarks.disturbed import DISTURBANCES, accuracies, disturbed
 from ferflow.models.cards import ModelCard, WeightFile
-from ferflow.models.dataset import load
-from ferflow.models.labelled import LABELS, Faces, as_classes
+from ferflow.models.data.dataset import load
+from ferflow.models.data.labelled_faces import LABELS, Faces, as_classes
+from ferflow.models.evaluation import assess
 
 SIX = tuple(label for label in LABELS if label != "disgust")
 PROMISED = "n accuracy top2_accuracy macro_precision macro_recall macro_f1 per_class confusion ece".split()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ferflow.errors import OptionsError
-from ferflow.models.evaluate import calibration_error, evaluate, predict
+from ferflow.models.metrics import calibration_error, evaluate, predict
 
 NAMES = ("a", "b", "c")
 PROBS = np.array(

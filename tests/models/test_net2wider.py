@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ferflow.models.trunks import Network, ResNet
-from ferflow.models.widen import widened
+from ferflow.models.backbones import Network, ResNet
+from ferflow.models.training.net2wider import widened
 
 keras = pytest.importorskip("keras")
 

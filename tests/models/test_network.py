@@ -9,18 +9,18 @@ import onnxruntime
 import pytest
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models import cnn, trunks
+from ferflow.models import backbones, keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.export import to_onnx
+from ferflow.models.training.export import to_onnx
 
 pytest.importorskip("keras")
 
-TWO = cnn.Network(two_heads=True, input_size=None, dropout=0.5)
+TWO = keras_network.Network(two_heads=True, input_size=None, dropout=0.5)
 
 
 def shaken(recipe, network, seed=0):
     """A network none of whose weights has its initial value: fresh batch norms would hide mistakes."""
-    model = cnn.build(recipe, network)
+    model = keras_network.build(recipe, network)
     rng = np.random.default_rng(seed)
     # One-dimensional ones only: shaken kernels would give logits in the thousands.
     shake = [np.abs(rng.normal(0, 0.2, w.shape)) * (w.ndim == 1) for w in model.get_weights()]
@@ -39,7 +39,9 @@ def trained():
 
 @pytest.fixture(scope="module")
 def served(trained):
-    return cnn.serve(shaken("resnet-tiny", cnn.Network()), "resnet-tiny", cnn.Network())
+    return keras_network.serve(
+        shaken("resnet-tiny", keras_network.Network()), "resnet-tiny", keras_network.Network()
+    )
 
 
 def run_onnx(path, images):
@@ -48,7 +50,7 @@ def run_onnx(path, images):
 
 def test_two_heads_are_served_and_exported_as_they_were_trained(trained, tmp_path):
     both = trained.predict_on_batch(crops())
-    twice = cnn.serve(trained, "resnet-tiny", TWO)
+    twice = keras_network.serve(trained, "resnet-tiny", TWO)
     to_onnx(twice, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
     assert [output.name for output in session.get_outputs()] == ["label_head", "vote_head"]
@@ -60,19 +62,19 @@ def test_two_heads_are_served_and_exported_as_they_were_trained(trained, tmp_pat
 
 
 def test_a_shift_is_part_of_a_single_head(served):
-    one, shift = cnn.Network(), np.arange(7, dtype=np.float32)
-    shifted = cnn.serve(served, "resnet-tiny", one, shift=shift)
+    one, shift = keras_network.Network(), np.arange(7, dtype=np.float32)
+    shifted = keras_network.serve(served, "resnet-tiny", one, shift=shift)
     difference = np.asarray(shifted.predict_on_batch(crops())) - np.asarray(served.predict_on_batch(crops()))
     assert difference == pytest.approx(np.tile(shift, (5, 1)), abs=1e-4)
 
 
 def test_weights_tell_how_many_heads_they_are_of(trained, served):
     for model, two_heads in ((trained, True), (served, False)):
-        again, network = cnn.with_weights("resnet-tiny", model.get_weights(), classes=7)
+        again, network = keras_network.with_weights("resnet-tiny", model.get_weights(), classes=7)
         assert network.two_heads == two_heads
         assert len(again.get_weights()) == len(model.get_weights())
     with pytest.raises(ModelError, match="do not fit"):
-        cnn.with_weights("resnet-lean", trained.get_weights(), classes=7)
+        keras_network.with_weights("resnet-lean", trained.get_weights(), classes=7)
 
 
 def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
@@ -88,11 +90,14 @@ SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
 
 @pytest.mark.parametrize(
     "recipe",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(cnn.RECIPES)],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in sorted(keras_network.RECIPES)
+    ],
 )
 def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
-    how = cnn.Network(dropout=0.5)
-    model = cnn.serve(shaken(recipe, how), recipe, how)
+    how = keras_network.Network(dropout=0.5)
+    model = keras_network.serve(shaken(recipe, how), recipe, how)
     to_onnx(model, tmp_path / "m.onnx")
     expected = np.asarray(model.predict_on_batch(crops(3).astype(np.float32)))
     scale = max(1.0, float(np.abs(expected).max()))
@@ -114,7 +119,7 @@ def test_a_card_brings_back_the_network_it_was_made_for(served, tmp_path):
     file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
     labels = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     card = ModelCard(name="m", recipe="resnet-tiny", labels=labels, files={"keras": file}, folder=tmp_path)
-    again = cnn.load_served(card)
+    again = keras_network.load_served(card)
     assert np.array_equal(again.predict_on_batch(crops()), served.predict_on_batch(crops()))
 
 
@@ -126,14 +131,14 @@ def test_weights_of_another_recipe_are_refused(served, tmp_path):
             name="m", recipe=recipe, labels=tuple("abcdefg"), files={"keras": file}, folder=tmp_path
         )
         with pytest.raises(ModelError, match=complaint):
-            cnn.load_served(card)
+            keras_network.load_served(card)
 
 
 def test_a_layer_the_exporter_does_not_know_is_refused(tmp_path):
     import keras
 
     image = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(2, 3)(trunks.standardised(image))
+    x = keras.layers.Conv2D(2, 3)(backbones.standardised(image))
     with pytest.raises(ModelError, match="'odd'"):
         to_onnx(keras.Model(image, keras.layers.PReLU(name="odd")(x)), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
@@ -162,13 +167,13 @@ def test_a_network_that_reads_half_of_the_standardisation_is_refused(tmp_path):
 
 def test_an_unknown_recipe_lists_those_there_are():
     with pytest.raises(OptionsError, match="resnet-small"):
-        cnn.build("resnet-huge")
+        keras_network.build("resnet-huge")
 
 
 def test_nothing_but_our_own_lines_reaches_the_terminal_when_keras_is_loaded():
     code = (
         "import sys; import numpy as np; from ferflow.models import cnn; "
-        "cnn.build('resnet-tiny').predict_on_batch(np.zeros((1, 48, 48, 1))); print('ours', file=sys.stderr)"
+        "keras_network.build('resnet-tiny').predict_on_batch(np.zeros((1, 48, 48, 1))); print('ours', file=sys.stderr)"
     )
     env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

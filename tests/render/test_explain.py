@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from ferflow.cli.models import models
-from ferflow.dashboards.explanation import render_explanation
-from ferflow.dashboards.learning import render_curves
+from ferflow.dashboards.model_pages.explanation import render_explanation
+from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.errors import OptionsError, VideoError
-from ferflow.explain import moments
-from ferflow.models.insight import Insight
+from ferflow.models.class_activation import Insight
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.render.explain import moments
 from tests.conftest import face_frames, portrait, write_video
 
 
@@ -63,7 +63,7 @@ def test_what_a_head_says_for_all_labels_alike_is_no_evidence(seen):
 
 
 def test_probabilities_are_those_of_the_float_network(card, seen):
-    from ferflow.classify import OnnxClassifier
+    from ferflow.models.classifier import OnnxClassifier
 
     crops = np.stack([part.crop for part in seen])[..., None]
     expected = OnnxClassifier(card, weights=card.float_file)(crops)

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ferflow.clips import clips_of, planned, write_clips
+from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
-from ferflow.records import RecordPaths, read_metadata, read_table, write_table
-from ferflow.summaries import Peak
+from ferflow.render.clips import clips_of, planned, write_clips
+from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.made_records import Made, write_session
 

@@ -12,8 +12,16 @@ import pyarrow as pa
 import pytest
 
 from ferflow.errors import RecordsError
-from ferflow.files import is_disk_full, is_temporary, make_folder, publish, remove, temporary, whole_file
-from ferflow.records import FRAMES, RecordPaths, RecordsWriter
+from ferflow.store.atomic_files import (
+    is_disk_full,
+    is_temporary,
+    make_folder,
+    publish,
+    remove,
+    temporary,
+    whole_file,
+)
+from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter
 from tests.conftest import LABELS
 
 
@@ -102,7 +110,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_several_processes_may_write_one_file(tmp_path):
     with whole_file(tmp_path / "x.js") as ours:
         code = (
-            "import sys, pathlib; from ferflow.files import whole_file\n"
+            "import sys, pathlib; from ferflow.store.atomic_files import whole_file\n"
             "with whole_file(pathlib.Path(sys.argv[1])) as part: part.write_text('theirs')"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.js")], check=True)
@@ -168,7 +176,7 @@ def test_what_is_written_to_stdout_reaches_the_shell_and_leaves_the_device_alone
             [
                 sys.executable,
                 "-c",
-                "import pathlib; from ferflow.files import whole_file\n"
+                "import pathlib; from ferflow.store.atomic_files import whole_file\n"
                 "with whole_file(pathlib.Path('/dev/stdout')) as part: part.write_text('figures')",
             ],
             stdout=stdout,

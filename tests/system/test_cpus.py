@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ferflow.cpus import available_cpus, cgroup_quota
+from ferflow.system.cpus import available_cpus, cgroup_quota
 
 
 def test_a_container_with_two_and_a_half_cpus(tmp_path):
@@ -37,7 +37,7 @@ def test_groups_of_the_first_version(tmp_path, microseconds, expected):
 
 def test_where_nobody_limits_affinity_counts(tmp_path, monkeypatch):
     assert cgroup_quota(tmp_path, tmp_path / "gone") == math.inf
-    monkeypatch.setattr("ferflow.cpus.cgroup_quota", lambda: math.inf)
+    monkeypatch.setattr("ferflow.system.cpus.cgroup_quota", lambda: math.inf)
     assert available_cpus() == len(os.sched_getaffinity(0))
-    monkeypatch.setattr("ferflow.cpus.cgroup_quota", lambda: 0.3)
+    monkeypatch.setattr("ferflow.system.cpus.cgroup_quota", lambda: 0.3)
     assert available_cpus() == 1

@@ -32,7 +32,7 @@ class Target:
 
 def read_video(path: Path) -> None:
     """Decode up to 40 frames, and hold what is promised of them."""
-    from ferflow.video import Selection, open_video
+    from ferflow.media.video import Selection, open_video
 
     with open_video(path, threads=2) as video:
         last = 0.0
@@ -51,7 +51,7 @@ def read_video(path: Path) -> None:
 
 @cache
 def _tools() -> object:
-    from ferflow.faces import make_detector
+    from ferflow.faces.detections import make_detector
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
     from tests.conftest import MeanClassifier
@@ -84,7 +84,7 @@ def read_time(path: Path) -> None:
 
 
 def read_footer(path: Path) -> None:
-    from ferflow.records import read_metadata, read_table
+    from ferflow.store.records import read_metadata, read_table
 
     json.dumps(read_metadata(path))
     read_table(path, ["time_s"])
@@ -95,7 +95,7 @@ def read_metadata_of_ours(path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from ferflow.records import METADATA_KEY, read_metadata
+    from ferflow.store.records import METADATA_KEY, read_metadata
 
     table = pa.table({"a": [1]}).replace_schema_metadata({METADATA_KEY: path.read_bytes()})
     pq.write_table(table, path.with_suffix(".parquet"))
@@ -162,7 +162,7 @@ def _tables(folder: Path) -> list[bytes]:
 
 
 def _footers(folder: Path) -> list[bytes]:
-    from ferflow.records import read_metadata
+    from ferflow.store.records import read_metadata
     from tests.made_records import Made, write_session
 
     name = write_session(folder, Made(seconds=2))

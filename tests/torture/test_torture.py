@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ferflow.inputs import VIDEO_SUFFIXES
+from ferflow.media.inputs import VIDEO_SUFFIXES
 from tests.torture import cage, corpus, kinds
 from tests.torture.films import film
 from tests.torture.verdict import complaints, table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def analysed(inputs: list[str], out: Path, *options: str, **process) -> subprocess.CompletedProcess[str]:

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from ferflow.errors import OptionsError
-from ferflow.models.labelled import BoolArray, Faces, IntArray
-from ferflow.models.readers import read
+from ferflow.models.data.dataset_formats import read
+from ferflow.models.data.labelled_faces import BoolArray, Faces, IntArray
 
 TRAINING, SELECTION = "Training", "PublicTest"
 HELD_OUT_SHARE = 0.1

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
-from ferflow.files import whole_file
-from ferflow.models.cnn import KerasModel
-from ferflow.models.options import TrainOptions
+from ferflow.models.keras_network import KerasModel
+from ferflow.models.training.options import TrainOptions
+from ferflow.store.atomic_files import whole_file
 
 STATE_FILE, HISTORY_FILE = "state.npz", "history.json"
 GROUPS = ("model", "optimizer", "average", "best")

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ferflow.errors import OptionsError
-from ferflow.files import whole_file
-from ferflow.models import cnn
-from ferflow.models.earlier import Earlier
+from ferflow.models import keras_network
+from ferflow.models.data.labelled_faces import Classes, UInt8Array
 from ferflow.models.heads import ByHead, softmax
-from ferflow.models.labelled import Classes, UInt8Array
-from ferflow.models.targets import logits
+from ferflow.models.training.targets import logits
+from ferflow.models.training.warm_start import Earlier
+from ferflow.store.atomic_files import whole_file
 
 ANSWERS_FILE = "teachers.npz"
 
@@ -78,7 +78,7 @@ def ask(teachers: Sequence[Earlier], images: UInt8Array, classes: Classes, *, tw
 def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: bool) -> ByHead:
     if teacher.classes != classes:
         raise OptionsError(f"{teacher.name}: tells other classes apart; a teacher must have the same")
-    model, _ = cnn.with_weights(teacher.recipe, teacher.weights, classes=len(classes))
+    model, _ = keras_network.with_weights(teacher.recipe, teacher.weights, classes=len(classes))
     log.info("asking %s about %d faces", teacher.name, len(images))
     views = [_told(teacher, logits(model, view), two_heads) for view in (images, images[:, :, ::-1])]
     return {head: np.mean([view[head] for view in views], axis=0, dtype=np.float32) for head in views[0]}
@@ -87,7 +87,7 @@ def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: 
 def _told(teacher: Earlier, outputs: ByHead, two_heads: bool) -> ByHead:
     """A teacher's probabilities by the head that learns them."""
     if teacher.blend is None:
-        return {cnn.LABEL_HEAD: softmax(outputs[cnn.SERVED_HEAD])}
+        return {keras_network.LABEL_HEAD: softmax(outputs[keras_network.SERVED_HEAD])}
     if not two_heads:
-        return {cnn.LABEL_HEAD: teacher.blend(outputs)}
+        return {keras_network.LABEL_HEAD: teacher.blend(outputs)}
     return {head: softmax(part) for head, part in outputs.items()}

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.files import whole_file
-from ferflow.models.cnn import KerasModel
+from ferflow.models.backbones import CONTRAST_FLOOR
 from ferflow.models.heads import by_head
-from ferflow.models.trunks import CONTRAST_FLOOR
+from ferflow.models.keras_network import KerasModel
+from ferflow.store.atomic_files import whole_file
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.models import cnn
-from ferflow.models.blends import ChosenBlend, best_blend, fit_temperature, selected_on
+from ferflow.models import keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.dataset import Split
-from ferflow.models.evaluate import Scores, evaluate
-from ferflow.models.export import INPUT, to_onnx
+from ferflow.models.data.dataset import Split
+from ferflow.models.data.labelled_faces import Faces, UInt8Array, as_classes, majority
 from ferflow.models.heads import SERVED_HEAD, ByHead, FloatArray
-from ferflow.models.labelled import Faces, UInt8Array, as_classes, majority
-from ferflow.models.options import TrainOptions
+from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.registry import CARD_FILE
-from ferflow.models.targets import logits
+from ferflow.models.training.export import INPUT, to_onnx
+from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, selected_on
+from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.targets import logits
 
 BATCH = 64
 
@@ -34,8 +34,8 @@ class Trained:
     """A network at the end of its training."""
 
     weights: Sequence[npt.NDArray[Any]]
-    """Of `cnn.build(options.recipe, network)`, in Keras's order."""
-    network: cnn.Network
+    """Of `keras_network.build(options.recipe, network)`, in Keras's order."""
+    network: keras_network.Network
     options: TrainOptions
     data: str
     """Name of the data set, for the card."""
@@ -51,12 +51,14 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
     """
     name, recipe, options = trained.options.name, trained.options.recipe, trained.options
     two_heads = trained.network.two_heads
-    model = cnn.build(recipe, trained.network)
+    model = keras_network.build(recipe, trained.network)
     model.set_weights(list(trained.weights))
     answers = logits(model, trained.parts.selection.images)
     blend = blend or best_blend(answers, trained.parts, options)
     truth = options.classes.numbered(trained.parts.selection.labels)
-    served = cnn.serve(model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD))
+    served = keras_network.serve(
+        model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD)
+    )
     files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
     to_onnx(served, out / files["onnx"])
     _save_weights(served, out / files["keras"])
@@ -119,7 +121,7 @@ def _brief(scores: Scores) -> dict[str, Any]:
     return {"n": scores.n, **{key: round(table[key], 4) for key in kept}, "recall": recalls}
 
 
-def _save_weights(model: cnn.KerasModel, path: Path) -> None:
+def _save_weights(model: keras_network.KerasModel, path: Path) -> None:
     part = path.with_name("part-" + path.name)  # Keras insists on the ending
     model.save_weights(part)
     part.replace(path)

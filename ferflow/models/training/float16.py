@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ferflow.files import whole_file
-from ferflow.models.cnn import KerasModel
+from ferflow.models.keras_network import KerasModel
+from ferflow.store.atomic_files import whole_file
 
 LEAST_SIZE = 1024
 """Smaller constants stay float32: they are no burden, and some are counts and floors."""

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from ferflow.models.dataset import SELECTION, Split
-from ferflow.models.evaluate import Scores, evaluate
+from ferflow.models.data.dataset import SELECTION, Split
+from ferflow.models.data.labelled_faces import Classes, Faces, IntArray, majority
 from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, FloatArray, softmax
-from ferflow.models.labelled import Classes, Faces, IntArray, majority
-from ferflow.models.options import TrainOptions
-from ferflow.models.targets import class_weights, vote_shares
+from ferflow.models.metrics import Scores, evaluate
+from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.targets import class_weights, vote_shares
 
 SHARES = tuple(share / 10 for share in range(11))
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ferflow.errors import OptionsError
-from ferflow.models.augment import Augmentation
-from ferflow.models.labelled import LABELS, Classes
+from ferflow.models.backbones import RANDOM
+from ferflow.models.data.augment import Augmentation
+from ferflow.models.data.labelled_faces import LABELS, Classes
 from ferflow.models.recipes import RECIPES
-from ferflow.models.trunks import RANDOM
 
 _NOT_TRAINING = ("patience", "label_share", "prior_tau")
 """Options that change when a run ends and what is made of it, not the run."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ferflow.errors import OptionsError
-from ferflow.models.blends import best_blend, fit_temperature, selected_on
 from ferflow.models.cards import ModelCard
-from ferflow.models.dataset import Split
-from ferflow.models.finish import truths
+from ferflow.models.data.dataset import Split
+from ferflow.models.data.labelled_faces import as_classes
 from ferflow.models.heads import FloatArray
-from ferflow.models.labelled import as_classes
-from ferflow.models.runs import Run
+from ferflow.models.training.finalize import truths
+from ferflow.models.training.finished_run import Run
+from ferflow.models.training.head_blending import best_blend, fit_temperature, selected_on
 
 BY_LABELS, BY_MAJORITY = "labels", "ferplus_majority"
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.files import whole_file
+from ferflow.store.atomic_files import whole_file
 
 UInt8Array = npt.NDArray[np.uint8]
 

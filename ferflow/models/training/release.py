@@ -18,19 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models import cnn
+from ferflow.models import keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.dataset import Split, split
-from ferflow.models.export import to_onnx
-from ferflow.models.finish import onnx_outputs, score
-from ferflow.models.half import halved, rounded, save_compact
+from ferflow.models.data.dataset import Split, split
+from ferflow.models.data.labelled_faces import Faces
 from ferflow.models.heads import ByHead
-from ferflow.models.labelled import Faces
-from ferflow.models.presets import PRESETS, Preset, preset_card
-from ferflow.models.quantise import CALIBRATION_CROPS, to_int8
 from ferflow.models.registry import CARD_FILE
-from ferflow.models.runs import read_run
-from ferflow.models.targets import logits
+from ferflow.models.training.export import to_onnx
+from ferflow.models.training.finalize import onnx_outputs, score
+from ferflow.models.training.finished_run import read_run
+from ferflow.models.training.float16 import halved, rounded, save_compact
+from ferflow.models.training.presets import PRESETS, Preset, preset_card
+from ferflow.models.training.quantise import CALIBRATION_CROPS, to_int8
+from ferflow.models.training.targets import logits
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -87,7 +87,7 @@ def cards_in(folder: Path) -> list[Path]:
 
 def _made(
     card: ModelCard, parts: Split | None, presets: Sequence[Preset] | None
-) -> tuple[cnn.KerasModel, list[ModelCard]]:
+) -> tuple[keras_network.KerasModel, list[ModelCard]]:
     """The network to write, rounded, and its cards, files and scores still to come."""
     run = None if parts is None else read_run(card)
     if parts is not None and run is not None and run.network.two_heads:
@@ -99,11 +99,11 @@ def _made(
             f"{card.name}: a blend can be chosen of a finished run with two heads, by the data it learnt from. "
             "Give the run's folder and --data."
         )
-    return rounded(cnn.load_served(card)), [card]
+    return rounded(keras_network.load_served(card)), [card]
 
 
 def _write(
-    model: cnn.KerasModel, card: ModelCard, out: Path, parts: Split | None
+    model: keras_network.KerasModel, card: ModelCard, out: Path, parts: Split | None
 ) -> Mapping[str, WeightFile]:
     """Write the network in all its forms, and return the files by what reads them."""
     files = {"onnx": f"{card.recipe}.onnx", "keras": f"{card.recipe}.weights.h5"}
@@ -134,7 +134,7 @@ def _calibration(parts: Split, seed: int) -> UInt8Array:
     return parts.training.images[rows[:CALIBRATION_CROPS], ..., None]
 
 
-def _agree(cards: Sequence[ModelCard], model: cnn.KerasModel, crops: UInt8Array) -> None:
+def _agree(cards: Sequence[ModelCard], model: keras_network.KerasModel, crops: UInt8Array) -> None:
     """Hold what was written against the Keras weights' answers to crops (N, S, S), as each card blends them."""
     expected, found = logits(model, crops), _outputs(cards[0], crops)
     for card in cards:

@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ferflow.models import cnn
-from ferflow.models.augment import Draw, augment
+from ferflow.models import keras_network
+from ferflow.models.data.augment import Draw, augment
+from ferflow.models.data.labelled_faces import (
+    SEVEN,
+    Classes,
+    Faces,
+    IntArray,
+    UInt8Array,
+    majority,
+    vote_counts,
+)
 from ferflow.models.heads import ByHead, FloatArray, by_head
-from ferflow.models.labelled import SEVEN, Classes, Faces, IntArray, UInt8Array, majority, vote_counts
-from ferflow.models.options import TrainOptions
+from ferflow.models.training.options import TrainOptions
 
 Batch = tuple[FloatArray, ByHead | FloatArray, ByHead | FloatArray | None]
 """Images (n, S, S, 1), targets (n, K) and sample weights (n,) or None; the latter two by head if there are two."""
@@ -57,7 +65,7 @@ def taught(wanted: Targets, answers: Mapping[str, FloatArray], share: float) -> 
 
     A head that the teachers lack keeps its targets.
     """
-    labels, votes = answers.get(cnn.LABEL_HEAD), answers.get(cnn.VOTE_HEAD)
+    labels, votes = answers.get(keras_network.LABEL_HEAD), answers.get(keras_network.VOTE_HEAD)
     mixed = wanted.labels if labels is None else (1 - share) * wanted.labels + share * labels
     if votes is None or wanted.votes is None:
         return replace(wanted, labels=mixed.astype(np.float32))
@@ -120,12 +128,12 @@ def batch(images: UInt8Array, wanted: Targets, rows: IntArray, draw: Draw, optio
     # A row without votes mixed with one that has them counts by the share of the latter.
     counts = votes.sum(axis=1)
     votes = votes / np.maximum(counts, 1e-6)[:, None]
-    heads = {cnn.LABEL_HEAD: labels, cnn.VOTE_HEAD: votes}
+    heads = {keras_network.LABEL_HEAD: labels, keras_network.VOTE_HEAD: votes}
     label_weights = np.ones_like(counts) if weights is None else weights
-    return x[..., None], heads, {cnn.LABEL_HEAD: label_weights, cnn.VOTE_HEAD: counts}
+    return x[..., None], heads, {keras_network.LABEL_HEAD: label_weights, keras_network.VOTE_HEAD: counts}
 
 
-def logits(model: cnn.KerasModel, images: UInt8Array) -> ByHead:
+def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
     """Answer images (N, S, S) in batches: float32 (N, 7) by head."""
     parts: dict[str, list[FloatArray]] = {}
     for start in range(0, len(images), EVALUATION_BATCH):
@@ -139,11 +147,13 @@ def logits(model: cnn.KerasModel, images: UInt8Array) -> ByHead:
 
 def judge(answers: Mapping[str, FloatArray], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
     """Accuracy by labels and, where there are votes, by FER+ majority; each head on its own ground."""
-    by_label = answers[cnn.LABEL_HEAD if cnn.LABEL_HEAD in answers else cnn.SERVED_HEAD]
+    by_label = answers[
+        keras_network.LABEL_HEAD if keras_network.LABEL_HEAD in answers else keras_network.SERVED_HEAD
+    ]
     figures = {"accuracy": float((by_label.argmax(axis=1) == classes.numbered(faces.labels)).mean())}
     if faces.votes is not None:
         truth = classes.numbered(majority(faces.votes))
-        by_vote = answers.get(cnn.VOTE_HEAD, by_label).argmax(axis=1)
+        by_vote = answers.get(keras_network.VOTE_HEAD, by_label).argmax(axis=1)
         figures["ferplus_accuracy"] = float((by_vote == truth)[truth >= 0].mean())
     return figures
 

@@ -25,21 +25,22 @@ from typing import Any
 import numpy as np
 
 from ferflow.errors import OptionsError
-from ferflow.models import cnn, state
-from ferflow.models.augment import Draw
+from ferflow.models import keras_network
+from ferflow.models.backbones import RANDOM, Backbone
 from ferflow.models.cards import ModelCard
-from ferflow.models.dataset import Split, load, split
-from ferflow.models.earlier import begin_with, earlier
-from ferflow.models.finish import Trained, finish
+from ferflow.models.data.augment import Draw
+from ferflow.models.data.dataset import Split, load, split
+from ferflow.models.data.labelled_faces import IntArray
 from ferflow.models.heads import ByHead
-from ferflow.models.labelled import IntArray
-from ferflow.models.options import TrainOptions
 from ferflow.models.recipes import RECIPES
-from ferflow.models.state import Epoch, Progress
-from ferflow.models.targets import Batch, batch, judge, logits, oversampled, targets, taught
-from ferflow.models.teachers import ask, keep, recall
-from ferflow.models.trunks import RANDOM, Backbone
-from ferflow.runtime import import_keras
+from ferflow.models.training import checkpoint
+from ferflow.models.training.checkpoint import Epoch, Progress
+from ferflow.models.training.distillation import ask, keep, recall
+from ferflow.models.training.finalize import Trained, finish
+from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.targets import Batch, batch, judge, logits, oversampled, targets, taught
+from ferflow.models.training.warm_start import begin_with, earlier
+from ferflow.system.runtime import import_keras
 
 __all__ = ["Epoch", "OnEpoch", "OnStep", "TrainOptions", "train"]
 
@@ -133,8 +134,8 @@ class _Run:
             self.targets = taught(self.targets, self._answers(), options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_fetched(options, out))
-        self.model = cnn.build(options.recipe, fetched)
-        self.judge = cnn.build(options.recipe, self.network)
+        self.model = keras_network.build(options.recipe, fetched)
+        self.judge = keras_network.build(options.recipe, self.network)
         _compile(self.model, options)
         self.steps = len(self._order(0)) // options.batch_size
         self.size = options.size_at(0)
@@ -142,7 +143,7 @@ class _Run:
     def _answers(self) -> ByHead:
         """What the teachers say to the training faces: as it was kept for a run that goes on, else asked."""
         images = self.parts.training.images
-        answers = recall(self.out, len(images)) if (self.out / state.STATE_FILE).exists() else None
+        answers = recall(self.out, len(images)) if (self.out / checkpoint.STATE_FILE).exists() else None
         if answers is None:
             teachers = [earlier(teacher) for teacher in self.options.teachers]
             two_heads = self.targets.votes is not None
@@ -152,12 +153,12 @@ class _Run:
 
     def resume(self, start: str | None) -> Progress:
         """Return the progress in the folder, the network set to it; or a fresh one."""
-        path = self.out / state.STATE_FILE
+        path = self.out / checkpoint.STATE_FILE
         if path.exists():
-            return state.restore(path, self.model, self.options)
+            return checkpoint.restore(path, self.model, self.options)
         if start is not None:
             begin_with(earlier(start), self.model, seed=self.options.seed)
-        return state.fresh(self.model)
+        return checkpoint.fresh(self.model)
 
     def epoch(self, progress: Progress) -> None:
         """Train one epoch, judge it, and put the state on disk."""
@@ -178,7 +179,7 @@ class _Run:
                 log.info("%s: loss %.4f, %.0f images/s", done, float(np.mean(losses)), rate)
         progress.epoch += 1
         self._judge(progress, float(np.mean(losses)), time.monotonic() - began)
-        state.save(self.out, self.model, progress, self.options)
+        checkpoint.save(self.out, self.model, progress, self.options)
 
     def _resize(self, epoch: int) -> None:
         # A step compiled for two sizes rounds differently from one compiled for the second alone, which
@@ -228,10 +229,10 @@ class _Run:
         return rng.permutation(oversampled(self.options.classes.numbered(self.parts.training.labels), rng))
 
 
-def network_of(options: TrainOptions, *, two_heads: bool) -> cnn.Network:
+def network_of(options: TrainOptions, *, two_heads: bool) -> keras_network.Network:
     """Describe the network that is trained under these options; it takes the sizes of their images."""
     sizes = {size for _, size in options.image_sizes}
-    return cnn.Network(
+    return keras_network.Network(
         classes=len(options.classes),
         input_size=sizes.pop() if len(sizes) == 1 else None,
         two_heads=two_heads,
@@ -242,7 +243,7 @@ def network_of(options: TrainOptions, *, two_heads: bool) -> cnn.Network:
 
 def _fetched(options: TrainOptions, out: Path) -> str:
     """What a backbone starts from: nothing is fetched for a run whose state will replace it."""
-    return RANDOM if (out / state.STATE_FILE).exists() else options.backbone
+    return RANDOM if (out / checkpoint.STATE_FILE).exists() else options.backbone
 
 
 def _optimizer(options: TrainOptions) -> Any:
@@ -257,7 +258,7 @@ def _optimizer(options: TrainOptions) -> Any:
     return {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}[options.optimizer](**how)
 
 
-def _compile(model: cnn.KerasModel, options: TrainOptions) -> None:
+def _compile(model: keras_network.KerasModel, options: TrainOptions) -> None:
     import keras
 
     optimizer = _optimizer(options)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
-from ferflow.models import cnn, state
+from ferflow.models import keras_network
+from ferflow.models.data.labelled_faces import Classes
 from ferflow.models.heads import BOTH_HEADS, Blend
-from ferflow.models.labelled import Classes
 from ferflow.models.registry import available, resolve
-from ferflow.models.widen import widened
+from ferflow.models.training import checkpoint
+from ferflow.models.training.net2wider import widened
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +58,21 @@ def earlier(name_or_path: str) -> Earlier:
         OptionsError: a run whose state is damaged.
         ModelError: no such model, or one without Keras weights.
     """
-    path = Path(name_or_path) / state.STATE_FILE
+    path = Path(name_or_path) / checkpoint.STATE_FILE
     if name_or_path not in available() and path.is_file():
-        facts, groups = state.read(path)
+        facts, groups = checkpoint.read(path)
         stored = facts["options"]
         classes = Classes.without(stored.get("merge", {}))
-        _, network = cnn.with_weights(stored["recipe"], groups["best"], classes=len(classes))
+        _, network = keras_network.with_weights(stored["recipe"], groups["best"], classes=len(classes))
         still = (0.0,) * len(classes)
         labels_alone = Blend(1.0, still, still) if network.two_heads else None
         return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"], labels_alone)
     card = resolve(name_or_path)
-    weights = cnn.load_served(card).get_weights()
+    weights = keras_network.load_served(card).get_weights()
     return Earlier(card.name, card.recipe, Classes.without(card.merged), weights, card.blend)
 
 
-def begin_with(network: Earlier, model: cnn.KerasModel, *, seed: int) -> None:
+def begin_with(network: Earlier, model: keras_network.KerasModel, *, seed: int) -> None:
     """Give a model the weights of an earlier network, `widened` if need be, with as many heads as it has.
 
     Raises:

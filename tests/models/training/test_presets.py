@@ -10,14 +10,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from ferflow.classify import KerasClassifier, OnnxClassifier
 from ferflow.errors import ModelError, OptionsError, RecordsError
 from ferflow.jobs.run import run
-from ferflow.models import registry, release
-from ferflow.models.dataset import load
-from ferflow.models.evaluate import evaluate
-from ferflow.models.labelled import FERPLUS_COLUMNS, Faces, majority
-from ferflow.models.presets import Preset
+from ferflow.models import registry
+from ferflow.models.classifier import KerasClassifier, OnnxClassifier
+from ferflow.models.data.dataset import load
+from ferflow.models.data.labelled_faces import FERPLUS_COLUMNS, Faces, majority
+from ferflow.models.metrics import evaluate
+from ferflow.models.training import release
+from ferflow.models.training.presets import Preset
 from ferflow.options import AnalyzeOptions
 from tests.conftest import real_data
 from tests.test_classify import crops
@@ -164,7 +165,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     pytest.importorskip("keras")
-    from ferflow.models.train import train
+    from ferflow.models.training.train import train
 
     out = tmp_path_factory.mktemp("run")
     learnt = replace(OPTIONS, epochs=8, batch_size=32, learning_rate=0.05, image_sizes=((1.0, 48),))

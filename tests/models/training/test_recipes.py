@@ -9,16 +9,16 @@ from typer.testing import CliRunner
 
 from ferflow.cli import app
 from ferflow.errors import ModelError, OptionsError
-from ferflow.jobs.recipes_table import BEGIN, END, runs_in, table
-from ferflow.models import cnn, registry
-from ferflow.models.augment import Augmentation, Draw, augment
-from ferflow.models.blends import learnt_priors
+from ferflow.jobs.benchmarks.recipes_table import BEGIN, END, runs_in, table
+from ferflow.models import keras_network, registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.labelled import LABELS, Classes, Faces
-from ferflow.models.options import TrainOptions
+from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.labelled_faces import LABELS, Classes, Faces
 from ferflow.models.recipes import RECIPES, STILL
-from ferflow.models.targets import class_weights, oversampled, targets
-from ferflow.models.train import train
+from ferflow.models.training.head_blending import learnt_priors
+from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.targets import class_weights, oversampled, targets
+from ferflow.models.training.train import train
 from tests.test_models_train import data  # noqa: F401 - a fixture
 
 pytest.importorskip("keras")
@@ -177,7 +177,7 @@ def test_a_run_of_an_older_ferflow_goes_on_but_not_under_other_options():
 
 def test_a_backbone_whose_weights_cannot_be_had_says_how_to_go_on(tmp_path):
     with pytest.raises(OptionsError, match=r"VGG16.*--?|none"):
-        cnn.build("vgg16-transfer", cnn.Network(backbone=str(tmp_path / "none.h5")))
+        keras_network.build("vgg16-transfer", keras_network.Network(backbone=str(tmp_path / "none.h5")))
 
 
 def test_a_weight_file_that_holds_code_runs_none(tmp_path):
@@ -194,7 +194,7 @@ def test_a_weight_file_that_holds_code_runs_none(tmp_path):
     file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
     card = ModelCard(name="m", recipe="resnet-tiny", labels=LABELS, files={"keras": file}, folder=tmp_path)
     with pytest.raises(ModelError, match="does not fit"):
-        cnn.load_served(card)
+        keras_network.load_served(card)
     assert not ran.exists()
 
 
@@ -233,7 +233,7 @@ def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(dat
 def test_the_table_in_the_docs_is_one_that_the_command_can_replace():
     from pathlib import Path
 
-    text = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text("utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text("utf-8")
     assert text.index(BEGIN) < text.index(END)
     for name in NAMED.split():
         assert f"`{name}`" in text

@@ -7,11 +7,12 @@ import onnx
 import pytest
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models import cnn, registry, release
+from ferflow.models import keras_network, registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.finish import onnx_outputs
-from ferflow.models.labelled import LABELS, Faces
-from ferflow.models.presets import Preset
+from ferflow.models.data.labelled_faces import LABELS, Faces
+from ferflow.models.training import release
+from ferflow.models.training.finalize import onnx_outputs
+from ferflow.models.training.presets import Preset
 from tests.test_models_network import shaken
 from tests.test_models_train import faces as drawn_faces
 
@@ -22,7 +23,9 @@ pytest.importorskip("keras")
 def card(tmp_path_factory):
     """A model with Keras weights alone."""
     folder = tmp_path_factory.mktemp("trained")
-    served = cnn.serve(shaken("resnet-tiny", cnn.Network()), "resnet-tiny", cnn.Network())
+    served = keras_network.serve(
+        shaken("resnet-tiny", keras_network.Network()), "resnet-tiny", keras_network.Network()
+    )
     served.save_weights(folder / "m.weights.h5")
     file = WeightFile("m.weights.h5", sha256_of(folder / "m.weights.h5"))
     card = ModelCard(name="m", recipe="resnet-tiny", labels=LABELS, files={"keras": file}, folder=folder)
@@ -57,7 +60,9 @@ def test_a_release_holds_three_forms_and_their_digests(released):
 
 def test_the_float_network_answers_as_the_keras_weights_do(released, faces):
     crops = faces.images[:50]
-    keras = np.asarray(cnn.load_served(released).predict_on_batch(crops[..., None].astype(np.float32)))
+    keras = np.asarray(
+        keras_network.load_served(released).predict_on_batch(crops[..., None].astype(np.float32))
+    )
     powers = np.exp(keras - keras.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
     assert probs(released, crops, "onnx_float") == pytest.approx(expected, abs=1e-3)

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models import cnn, registry, state
-from ferflow.models.blends import ChosenBlend, best_blend, fit_temperature, learnt_priors
-from ferflow.models.dataset import Split, load
-from ferflow.models.earlier import begin_with, earlier
+from ferflow.models import keras_network, registry
+from ferflow.models.data.dataset import Split, load
+from ferflow.models.data.labelled_faces import LABELS, SEVEN, Faces
 from ferflow.models.heads import Blend, softmax
-from ferflow.models.labelled import LABELS, SEVEN, Faces
 from ferflow.models.recipes import FULL_SIZE
-from ferflow.models.targets import Targets, logits, taught
-from ferflow.models.teachers import ask
-from ferflow.models.train import TrainOptions, train
+from ferflow.models.training import checkpoint
+from ferflow.models.training.distillation import ask
+from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, learnt_priors
+from ferflow.models.training.targets import Targets, logits, taught
+from ferflow.models.training.train import TrainOptions, train
+from ferflow.models.training.warm_start import begin_with, earlier
 
 pytest.importorskip("keras")
 
@@ -68,7 +69,7 @@ def resumed(data, tmp_path_factory):
     """The same run, killed after its first epoch and once more inside the third."""
     out = tmp_path_factory.mktemp("resumed")
     killed_after(1, data, out, OPTIONS)
-    (out / "state.npz.tmp").write_bytes(b"half a state")
+    (out / "checkpoint.npz.tmp").write_bytes(b"half a state")
     killed_after(2, data, out, OPTIONS)
     train(data, out, OPTIONS)
     return out
@@ -92,8 +93,8 @@ def curve(out):
 def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed):
     assert [epoch["epoch"] for epoch in curve(resumed)] == [1, 2, 3]
     assert curve(resumed) == curve(undisturbed)
-    groups = [state.read(out / "state.npz")[1] for out in (undisturbed, resumed)]
-    for name in state.GROUPS:
+    groups = [checkpoint.read(out / "checkpoint.npz")[1] for out in (undisturbed, resumed)]
+    for name in checkpoint.GROUPS:
         for one, other in zip(groups[0][name], groups[1][name], strict=True):
             assert np.array_equal(one, other)
 
@@ -111,7 +112,7 @@ def test_the_same_seed_gives_the_same_first_epoch_and_another_does_not(data, und
 
 
 def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
-    from ferflow.models import cnn
+    from ferflow.models import keras_network
 
     card = registry.resolve(undisturbed)
     assert card.labels == LABELS
@@ -123,7 +124,7 @@ def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
     crops = faces(5, seed=9)[0][..., None]
     heads = ["label_head", "vote_head"]
     onnx = onnxruntime.InferenceSession(str(card.path("onnx"))).run(heads, {"images": crops})
-    keras = cnn.load_served(card).predict_on_batch(crops)
+    keras = keras_network.load_served(card).predict_on_batch(crops)
     assert onnx[0] == pytest.approx(np.asarray(keras["label_head"]), abs=1e-4)
     assert onnx[1] == pytest.approx(np.asarray(keras["vote_head"]), abs=1e-4)
 
@@ -134,8 +135,8 @@ def test_another_set_of_options_does_not_go_on_with_this_run(undisturbed, data):
 
 
 def test_a_damaged_state_is_refused(undisturbed, data, tmp_path):
-    whole = (undisturbed / "state.npz").read_bytes()
-    (tmp_path / "state.npz").write_bytes(whole[: len(whole) // 2])
+    whole = (undisturbed / "checkpoint.npz").read_bytes()
+    (tmp_path / "checkpoint.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OptionsError, match="cannot be read"):
         train(data, tmp_path, OPTIONS)
 
@@ -240,7 +241,7 @@ def test_a_blend_is_chosen_at_the_temperature_that_it_is_served_at():
 def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):
     still = replace(OPTIONS, learning_rate=1e-12, epochs=1, mixup=0.0, weight_decay=0.0)
     card = train(data, tmp_path, still, start=str(undisturbed))
-    best = [state.read(out / "state.npz")[1]["best"] for out in (undisturbed, tmp_path)]
+    best = [checkpoint.read(out / "checkpoint.npz")[1]["best"] for out in (undisturbed, tmp_path)]
     kernels = [np.concatenate([w.ravel() for w in weights if w.ndim > 1]) for weights in best]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
     assert card.note == f"Begun with the weights of {undisturbed.name}."
@@ -309,7 +310,7 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
     )
     card = train(data, tmp_path, replace(still, teachers=("fer2013",)), start="fer2013")
     assert card.note == "Begun with the weights of fer2013. 50% of the targets are answers of fer2013."
-    kernels = [cnn.load_served(model).get_weights()[0] for model in (installed, card)]
+    kernels = [keras_network.load_served(model).get_weights()[0] for model in (installed, card)]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
 
 
@@ -318,16 +319,16 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
     images = load(data).images
     served = registry.resolve("default")
     wanted, mirrored = (
-        served.blend(logits(cnn.load_served(served), view)) for view in (images, images[:, :, ::-1])
+        served.blend(logits(keras_network.load_served(served), view)) for view in (images, images[:, :, ::-1])
     )
     taught_it = ask([earlier("default")], images, SEVEN, two_heads=False)
     assert taught_it["label_head"] == pytest.approx((wanted + mirrored) / 2, abs=1e-4)
-    model = cnn.build(registry.resolve("default").recipe)
+    model = keras_network.build(registry.resolve("default").recipe)
     begin_with(earlier("default"), model, seed=1)
     begun = softmax(logits(model, images)["logits"])
     assert np.abs(begun - wanted).mean() < 0.05
     # One linear layer cannot do better than the mean of the logits, and that it does exactly.
-    outputs, blend = logits(cnn.load_served(served), images), served.blend
+    outputs, blend = logits(keras_network.load_served(served), images), served.blend
     mean = sum(
         share * (outputs[head] + np.array(shift))
         for head, share, shift in (
@@ -341,8 +342,8 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
 def test_a_run_with_two_heads_begins_with_and_learns_from_one_that_has_one(undisturbed, data, tmp_path):
     images = load(data).images
     one_head = train(data, tmp_path / "one", replace(OPTIONS, votes=False))
-    told = softmax(logits(cnn.load_served(one_head), images)["logits"])
-    model = cnn.build(OPTIONS.recipe, cnn.Network(two_heads=True))
+    told = softmax(logits(keras_network.load_served(one_head), images)["logits"])
+    model = keras_network.build(OPTIONS.recipe, keras_network.Network(two_heads=True))
     begin_with(earlier(str(tmp_path / "one")), model, seed=1)
     for answers in logits(model, images).values():
         assert softmax(answers) == pytest.approx(told, abs=1e-4)

@@ -1,0 +1,1 @@
+"""Pages about a model: evaluation, explanation, training curves."""

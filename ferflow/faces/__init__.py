@@ -1,0 +1,1 @@
+"""From a frame to who is where: detection, tracks, shots, head pose, crops."""

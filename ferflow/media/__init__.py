@@ -1,0 +1,1 @@
+"""Pictures, sound and time, in and out; no faces."""

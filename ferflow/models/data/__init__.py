@@ -1,0 +1,1 @@
+"""Labelled faces: data sets, their formats, augmentation."""

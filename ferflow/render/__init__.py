@@ -1,0 +1,1 @@
+"""Things made from a video and its tables."""

@@ -1,0 +1,1 @@
+"""Everything that knows a path or a column on disk."""

@@ -1,0 +1,1 @@
+"""What this machine offers, and how the runtimes are started."""
