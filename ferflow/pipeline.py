@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
-from ferflow.faces.detections import Detections, Detector, Float32Array, make_detector
+from ferflow.faces.detections import Detections, Detector, make_detector
 from ferflow.faces.shot_detector import CutDetector
 from ferflow.faces.track_interpolation import Seen, Tracked, tracked
 from ferflow.faces.tracker import Tracker
@@ -38,6 +38,7 @@ from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
 from ferflow.store.records import FRAMES, faces_schema
 from ferflow.system.cpus import available_cpus
+from ferflow.types import Float32Array
 
 T = TypeVar("T")
 

@@ -6,9 +6,8 @@ import base64
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.types import UInt8Array
 
 
 def png_uri(image: UInt8Array) -> str:

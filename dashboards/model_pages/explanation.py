@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow import __version__, palette
-from ferflow.dashboards.model_pages.data_uri import UInt8Array, enlarged, png_uri
+from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
 from ferflow.dashboards.shared.number_format import percent, shown, some, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
 from ferflow.models.class_activation import Answer, Seen
 from ferflow.models.heads import LABEL_HEAD, VOTE_HEAD
 from ferflow.render.explain import Moment
+from ferflow.types import Float32Array, UInt8Array
 
 MOST_FACES = 6
 """Per frame, the largest first."""
@@ -29,7 +30,6 @@ MOST_MAPS = 24
 MAP_PX, CROP_PX, EVIDENCE_PX = 56, 192, 128
 MAPS_PER_ROW = 12
 
-FloatArray = npt.NDArray[np.float32]
 
 _FOR, _AGAINST = np.array([240, 140, 20], np.float32), np.array([40, 110, 235], np.float32)
 """Orange and blue, RGB."""
@@ -143,7 +143,7 @@ def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[
     ]
 
 
-def _overlaid(crop: UInt8Array, evidence: FloatArray) -> UInt8Array:
+def _overlaid(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
     """Crop (S, S) in gray with evidence (H, W), -1..1, laid over it in colour: RGB."""
     side = (EVIDENCE_PX, EVIDENCE_PX)
     gray = enlarged(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
@@ -155,7 +155,7 @@ def _overlaid(crop: UInt8Array, evidence: FloatArray) -> UInt8Array:
     return mixed
 
 
-def _stage(name: str, maps: FloatArray) -> dict[str, Any]:
+def _stage(name: str, maps: Float32Array) -> dict[str, Any]:
     """The strongest maps of a stage as one picture, each brought to its own range."""
     strength = maps.reshape(len(maps), -1).std(axis=1)
     order = np.argsort(-strength, kind="stable")[:MOST_MAPS]
@@ -168,7 +168,7 @@ def _stage(name: str, maps: FloatArray) -> dict[str, Any]:
     }
 
 
-def _stretched(values: FloatArray) -> UInt8Array:
+def _stretched(values: Float32Array) -> UInt8Array:
     low, high = float(values.min()), float(values.max())
     gray = ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
     return np.asarray(cv2.resize(gray, (MAP_PX, MAP_PX), interpolation=cv2.INTER_NEAREST), np.uint8)

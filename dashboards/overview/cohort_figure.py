@@ -9,11 +9,11 @@ import numpy as np
 
 from ferflow import palette
 from ferflow.analytics.cohort import Band, Cohort, group_band
-from ferflow.analytics.tally import FloatArray
 from ferflow.dashboards.overview.cohort import TITLES, drawn_groups, group_colours, leading_measure
 from ferflow.dashboards.overview.sparkline import runs
 from ferflow.dashboards.session_report.figures import moment, numbers, plain
 from ferflow.dashboards.shared.number_format import shown
+from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -155,7 +155,7 @@ def _moment(seconds: float) -> str:
     return moment(seconds).removesuffix("00").removesuffix(".0")
 
 
-def _three(values: FloatArray) -> list[float]:
+def _three(values: Float64Array) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 

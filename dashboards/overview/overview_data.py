@@ -18,10 +18,11 @@ from ferflow.analytics.peaks import audience, peak_curve
 from ferflow.analytics.person_names import PeopleFile, person_timeline, read_people, unknown_tracks
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.session_list import Sessions, read_sessions
-from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata, read_table
+from ferflow.types import Float64Array
 
 _List = TypeVar("_List", PeopleFile, Sessions)
 
@@ -59,7 +60,7 @@ class Entry:
         """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
         return "engagement" if self.video is None else peak_curve(self.video.timeline)
 
-    def curve(self, name: str) -> FloatArray:
+    def curve(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,); NaN where unknown."""
         return column(self.whole, name)
 

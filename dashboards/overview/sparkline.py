@@ -7,14 +7,15 @@ import math
 import numpy as np
 from markupsafe import Markup
 
-from ferflow.analytics.tally import FloatArray, ratio
+from ferflow.analytics.tally import ratio
+from ferflow.types import Float64Array
 
 SPARK_POINTS = 120
 _WIDTH, _HEIGHT = 200, 36
 _RANGE_WIDTH, _RANGE_HEIGHT = 180, 18
 
 
-def spark(curve: FloatArray, top: float, colour: str, words: str) -> Markup | None:
+def spark(curve: Float64Array, top: float, colour: str, words: str) -> Markup | None:
     """A small curve from 0 to `top`, with breaks where nothing is known; None if nothing is.
 
     Args:
@@ -62,7 +63,7 @@ def interval(
     )  # fmt: skip
 
 
-def thinned(curve: FloatArray, most: int = SPARK_POINTS) -> FloatArray:
+def thinned(curve: Float64Array, most: int = SPARK_POINTS) -> Float64Array:
     """At most `most` means of neighbouring bins, unknown ones left out."""
     step = max(1, math.ceil(len(curve) / most))
     padded = np.pad(curve, (0, -len(curve) % step), constant_values=np.nan).reshape(-1, step)

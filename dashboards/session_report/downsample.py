@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ferflow.analytics.peaks import STRIP, Person
-from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.types import Float64Array
 
 MOST_BINS = 1200
 """Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""
@@ -25,11 +26,11 @@ class Drawn:
     step: int
     """Bins per drawn bin."""
     step_s: float
-    audience: dict[str, FloatArray]
-    strip: dict[str, FloatArray]
+    audience: dict[str, Float64Array]
+    strip: dict[str, Float64Array]
     """Share of each drawn bin's time, by the columns of `summaries.STRIP`."""
     lanes: list[Person]
-    leading: FloatArray
+    leading: Float64Array
     """(lanes, drawn bins): index into the labels of the most probable expression, NaN where not seen."""
 
     @property
@@ -61,14 +62,14 @@ def drawn(session: Session) -> Drawn:
     return Drawn(step, step * bin_seconds, joined, strip, lanes, leading)
 
 
-def _joined(values: FloatArray, step: int) -> FloatArray:
+def _joined(values: Float64Array, step: int) -> Float64Array:
     """Means of `step` neighbouring bins, float64 (ceil(n / step),); NaN where none is known."""
     padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
     known = np.isfinite(padded)
     return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
 
 
-def _leading(session: Session, track_id: int, step: int, n_bins: int) -> FloatArray:
+def _leading(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
     """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
     rows = session.timeline.filter(pc.equal(session.timeline.column("track_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)

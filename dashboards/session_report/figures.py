@@ -16,10 +16,11 @@ import numpy as np
 
 from ferflow import palette
 from ferflow.analytics.event_locked import is_moment, segments_of
-from ferflow.analytics.tally import FloatArray, column
+from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.downsample import Drawn, drawn
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import clipped, shown
+from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -164,7 +165,7 @@ class _Canvas:
     rows: _Rows
     left_px: int
 
-    def line(self, row: str, name: str, values: FloatArray, **style: Any) -> None:
+    def line(self, row: str, name: str, values: Float64Array, **style: Any) -> None:
         """A curve over the drawn bins, at their middles."""
         self.figure.add_scatter(
             name=plain(name),
@@ -175,7 +176,7 @@ class _Canvas:
             **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
 
-    def area(self, row: str, name: str, values: FloatArray, colour: str, **style: Any) -> None:
+    def area(self, row: str, name: str, values: Float64Array, colour: str, **style: Any) -> None:
         """A filled area over zero, or over the others of its `stackgroup`; nothing where unknown."""
         # Not `fill="tozeroy"`, which fills over gaps too: a group of its own drops to zero there instead.
         shape = "hvh" if row == "shares" else "linear"
@@ -376,7 +377,7 @@ def moment(seconds: float) -> str:
     return (_START + timedelta(seconds=seconds)).isoformat(sep=" ", timespec="milliseconds")
 
 
-def numbers(values: FloatArray) -> list[float | None]:
+def numbers(values: Float64Array) -> list[float | None]:
     """For JSON: three digits, None where unknown. What is not quite 0 or 1 does not become it."""
     return [None if math.isnan(value) else _rounded(float(value)) for value in values]
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow import palette
-from ferflow.analytics.tally import FloatArray, column
+from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.figures import faded, numbers, plain
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import clipped, shown, some
+from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -109,8 +110,8 @@ def _spread(sd: float, n: int) -> str:
 
 
 def _bands(
-    lag: FloatArray, mean: FloatArray, sd: FloatArray
-) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    lag: Float64Array, mean: Float64Array, sd: Float64Array
+) -> list[tuple[Float64Array, Float64Array, Float64Array]]:
     """Unbroken stretches in which the spread is known: lags, lower and upper edge."""
     known = np.flatnonzero(np.isfinite(sd))
     parts = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)

@@ -26,10 +26,11 @@ from ferflow.analytics.peaks import (
     strip,
 )
 from ferflow.analytics.person_names import PersonFaces, PersonNames, name_of, person_timeline, persons
-from ferflow.analytics.tally import Faces, FloatArray, blocks, column
+from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
 from ferflow.render.clips import clips_of
 from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table
+from ferflow.types import Float64Array
 
 BLURRY_BELOW = 80.0
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
@@ -131,7 +132,7 @@ class Session:
         """`(peak happy + end happy) / 2` of the audience."""
         return peak_end(self.timeline)
 
-    def values(self, name: str) -> FloatArray:
+    def values(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,), NaN where unknown."""
         return column(self.audience, name)
 
@@ -216,7 +217,7 @@ def _faces(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]
     return lambda *columns: replace(ready, faces=Blocks(paths.faces, ["track_id", *columns]))
 
 
-def _columns(faces: Faces, *names: str) -> tuple[FloatArray, ...]:
+def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
     """Columns of all blocks, whole."""
     parts = [[column(block, name) for name in names] for block in blocks(faces)]
     return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
@@ -240,10 +241,10 @@ def _bin_seconds(table: pa.Table) -> float | None:
     return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
 
 
-def _usual_step(time_s: FloatArray) -> float:
+def _usual_step(time_s: Float64Array) -> float:
     return float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan")
 
 
-def _quartiles(values: FloatArray) -> tuple[float, float, float]:
+def _quartiles(values: Float64Array) -> tuple[float, float, float]:
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else np.full(3, np.nan)
     return float(low), float(middle), float(high)

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.tally import Faces, FloatArray, IntArray, blocks, column, rows_by_value
+from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
 from ferflow.render.clips import first_picture_s
 from ferflow.store.records import UNTRACKED
+from ferflow.types import Float64Array, Int64Array
 
 MOST_BOXES = 12_000
 """Boxes in a page at most: four bytes each, 64 kB as text."""
@@ -111,7 +112,7 @@ def boxes_of(faces: Faces, footer: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _corners(
     faces: Faces, width: int, height: int
-) -> tuple[FloatArray, IntArray, np.typing.NDArray[np.uint8]]:
+) -> tuple[Float64Array, Int64Array, np.typing.NDArray[np.uint8]]:
     """Of the tracked faces: time, track, and x1, y1, x2, y2 in 255ths of the picture, uint8 (N, 4)."""
     times, tracks, corners = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.uint8)]
     for block in blocks(faces):
@@ -125,7 +126,7 @@ def _corners(
     return np.concatenate(times), np.concatenate(tracks), np.concatenate(corners)
 
 
-def _box_step(time_s: FloatArray, tracks: IntArray) -> float:
+def _box_step(time_s: Float64Array, tracks: Int64Array) -> float:
     """Shortest step, of a rising row of them, at which the boxes fit."""
     step = LEAST_BOX_STEP_S
     while len(_firsts(time_s, tracks, step)) > MOST_BOXES:
@@ -133,14 +134,14 @@ def _box_step(time_s: FloatArray, tracks: IntArray) -> float:
     return step
 
 
-def _firsts(time_s: FloatArray, tracks: IntArray, step: float) -> IntArray:
+def _firsts(time_s: Float64Array, tracks: Int64Array, step: float) -> Int64Array:
     """Row of the first face of each track in each step."""
     cells = np.floor(time_s / step + 1e-9).astype(np.int64)
     _, rows = np.unique(np.stack([tracks, cells]), axis=1, return_index=True)
     return np.asarray(rows, dtype=np.int64)
 
 
-def _runs(cells: IntArray, corners: np.typing.NDArray[np.uint8]) -> list[list[Any]]:
+def _runs(cells: Int64Array, corners: np.typing.NDArray[np.uint8]) -> list[list[Any]]:
     """Neighbouring steps together."""
     breaks = np.flatnonzero(np.diff(cells) != 1) + 1
     return [

@@ -19,8 +19,9 @@ from scipy import stats
 
 from ferflow.analytics.person_names import EVERYBODY_UNNAMED, People
 from ferflow.analytics.session_list import UNLISTED, SessionRow
-from ferflow.analytics.tally import BASELINE_SECONDS, FloatArray, Tally, column, tally
+from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
 from ferflow.analytics.timeline import MEASURES
+from ferflow.types import Float64Array
 
 CONFIDENCE = 0.95
 MOST_POINTS = 1200
@@ -62,7 +63,7 @@ class Member:
     total: Tally
     """Sums and counts per point of the common clock, of the columns `MEASURES`; a bin of a video counts once."""
 
-    def curve(self, name: str) -> FloatArray:
+    def curve(self, name: str) -> Float64Array:
         """A measure over the points, float64 (points,); NaN where unknown."""
         return self.total.mean(name)
 
@@ -119,11 +120,11 @@ class Cohort:
 class Band:
     """Mean of participants point by point, with its 95 % confidence band. Arrays of length points."""
 
-    mean: FloatArray
-    low: FloatArray
+    mean: Float64Array
+    low: Float64Array
     """NaN where fewer than two participants are known; not cut off at the measure's bounds."""
-    high: FloatArray
-    n: FloatArray
+    high: Float64Array
+    n: Float64Array
     """Participants known there."""
 
 
@@ -178,7 +179,7 @@ def gather(videos: Sequence[Watched], groups: Sequence[str | None]) -> Cohort:
     )  # fmt: skip
 
 
-def band(curves: FloatArray) -> Band:
+def band(curves: Float64Array) -> Band:
     """Mean of participants with its confidence band: m -+ t(n - 1) s / sqrt(n), at each point by itself.
 
     Student's t over participants, so that it widens with few of them; s is the sample standard deviation.
@@ -245,14 +246,14 @@ def comparison(
     return Comparison(measure, first[0], second[0], n, difference, low, high, g, g - half, g + half, delta)
 
 
-def _welch(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+def _welch(a: Float64Array, b: Float64Array) -> tuple[float, float]:
     if min(len(a), len(b)) < 2 or a.var() + b.var() == 0:
         return float("nan"), float("nan")
     found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
     return float(found.low), float(found.high)
 
 
-def _hedges(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+def _hedges(a: Float64Array, b: Float64Array) -> tuple[float, float]:
     """The effect and half the width of its interval."""
     n, m = len(a), len(b)
     if min(n, m) < 2 or a.var() + b.var() == 0:

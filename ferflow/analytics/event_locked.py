@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from ferflow.analytics.markers import times_by_label
 from ferflow.analytics.peaks import audience, probability_columns
-from ferflow.analytics.tally import FloatArray, column, ratio
+from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import MEASURES, bin_of
+from ferflow.types import Float64Array
 
 BEFORE_SECONDS = 5.0
 AFTER_SECONDS = 10.0
@@ -107,12 +108,12 @@ def _people_in(timeline: pa.Table, segment: Segment) -> int:
     return len(np.unique(tracks[seen]))
 
 
-def _weighted(values: FloatArray, weights: FloatArray) -> float:
+def _weighted(values: Float64Array, weights: Float64Array) -> float:
     known = np.isfinite(values)
     return float(ratio((values[known] * weights[known]).sum(), weights[known].sum()))
 
 
-def lags(bin_seconds: float) -> FloatArray:
+def lags(bin_seconds: float) -> Float64Array:
     """Seconds from a marker at which its curve is read, multiples of the bin's length; float64 (lags,)."""
     step = bin_seconds * max(1, np.ceil(LEAST_LAG_SECONDS / bin_seconds - 1e-9))
     low, high = np.ceil(-BEFORE_SECONDS / step - 1e-9), np.floor(AFTER_SECONDS / step + 1e-9)
@@ -160,7 +161,7 @@ _LOCKED = pa.schema(
 
 
 def _curves_of(
-    whole: pa.Table, names: Sequence[str], label: str, times: FloatArray, bin_seconds: float
+    whole: pa.Table, names: Sequence[str], label: str, times: Float64Array, bin_seconds: float
 ) -> pa.Table:
     at = lags(bin_seconds)
     bins = bin_of(times[:, None] + at, bin_seconds)
@@ -178,7 +179,7 @@ def _curves_of(
     return pa.concat_tables(parts)
 
 
-def _mean_sd_n(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _mean_sd_n(values: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Over the first axis, unknown left out."""
     known = np.isfinite(values)
     n = known.sum(axis=0)

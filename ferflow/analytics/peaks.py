@@ -18,8 +18,6 @@ from ferflow.analytics.tally import (
     NEUTRAL_LABEL,
     Faces,
     FaceScores,
-    FloatArray,
-    IntArray,
     Scorer,
     Tally,
     blocks,
@@ -31,6 +29,7 @@ from ferflow.analytics.tally import (
 )
 from ferflow.analytics.timeline import bin_of
 from ferflow.store.records import UNTRACKED
+from ferflow.types import Float64Array, Int64Array
 
 SMOOTHING_SECONDS = 3.0
 """Window of the centred moving average that peaks are looked for on."""
@@ -73,7 +72,7 @@ def audience(table: pa.Table) -> pa.Table:
     return table.filter(pc.is_null(table.column("track_id")))
 
 
-def smoothed(values: FloatArray, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> FloatArray:
+def smoothed(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> Float64Array:
     """Centred moving average over about `seconds`, an odd number of bins; NaN is left out, not zero.
 
     Args:
@@ -131,7 +130,7 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
     return sorted(made, key=lambda peak: peak.time_s)
 
 
-def _highest(values: FloatArray, k: int, bin_seconds: float) -> int:
+def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:
     """The highest bin near a peak of the smoothed curve: what a reader points at must be what the table says."""
     half = max(0, round((SMOOTHING_SECONDS / bin_seconds - 1) / 2))
     low = max(0, k - half)
@@ -139,7 +138,7 @@ def _highest(values: FloatArray, k: int, bin_seconds: float) -> int:
     return low + int(np.nanargmax(near)) if np.isfinite(near).any() else k
 
 
-def _bridged(values: FloatArray, bin_seconds: float) -> FloatArray | None:
+def _bridged(values: Float64Array, bin_seconds: float) -> Float64Array | None:
     """The smoothed curve with straight lines over its gaps, where no peak can then lie; None if all is gap."""
     known = np.flatnonzero(np.isfinite(values))
     if not len(known):
@@ -245,7 +244,7 @@ class _Seen:
     total: Tally
 
     @classmethod
-    def of(cls, scores: FaceScores, rows: IntArray, time_s: FloatArray) -> _Seen:
+    def of(cls, scores: FaceScores, rows: Int64Array, time_s: Float64Array) -> _Seen:
         one = np.zeros(len(rows), dtype=np.int64)
         total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
         seconds = float(scores.seconds[rows].sum())
@@ -351,7 +350,7 @@ def strip(frames: pa.Table, faces: Faces, *, bin_seconds: float, failed: bool, r
     time_s = column(frames, "time_s")
     ends = _frame_ends(time_s, bin_seconds, failed=failed)
     n_bins = int(bin_of(time_s[-1:], bin_seconds).max(initial=-1)) + 1
-    edges: FloatArray = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
+    edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(frames, faces)
     columns = {
         name: _seconds_between(edges, time_s[state == k], ends[state == k])
@@ -364,7 +363,7 @@ def strip(frames: pa.Table, faces: Faces, *, bin_seconds: float, failed: bool, r
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=STRIP)
 
 
-def _frame_ends(time_s: FloatArray, bin_seconds: float, *, failed: bool) -> FloatArray:
+def _frame_ends(time_s: Float64Array, bin_seconds: float, *, failed: bool) -> Float64Array:
     """Where the time that each frame stands for ends; one alone stands for a bin."""
     if len(time_s) < 2:
         return time_s + bin_seconds
@@ -375,7 +374,7 @@ def _frame_ends(time_s: FloatArray, bin_seconds: float, *, failed: bool) -> Floa
     return np.asarray(time_s + lengths, dtype=np.float64)
 
 
-def _frame_states(frames: pa.Table, faces: Faces) -> IntArray:
+def _frame_states(frames: pa.Table, faces: Faces) -> Int64Array:
     """Of every frame, int64 (N,): 0 with a face, 1 with small ones only, 2 with none."""
     index, largest = column(frames, "frame_index").astype(np.int64), np.zeros(len(frames))
     for block in blocks(faces):
@@ -384,7 +383,7 @@ def _frame_states(frames: pa.Table, faces: Faces) -> IntArray:
     return np.where(seen, np.where(largest >= SMALL_FACE_PX, 0, 1), 2).astype(np.int64)
 
 
-def _seconds_between(edges: FloatArray, starts: FloatArray, ends: FloatArray) -> FloatArray:
+def _seconds_between(edges: Float64Array, starts: Float64Array, ends: Float64Array) -> Float64Array:
     """How much of each stretch between two edges is filled by intervals in order that do not overlap."""
     filled = np.concatenate([[0.0], np.cumsum(ends - starts)])
     before = np.searchsorted(starts, edges)

@@ -21,11 +21,12 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.csv_input import Row, read_csv
-from ferflow.analytics.tally import Faces, IntArray, blocks, column, frame_rows, frame_seconds, rows_by_value
+from ferflow.analytics.tally import Faces, blocks, column, frame_rows, frame_seconds, rows_by_value
 from ferflow.analytics.timeline import timeline
 from ferflow.errors import OptionsError
 from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
 from ferflow.text import shown
+from ferflow.types import Int64Array
 
 NAME = "people.csv"
 COLUMNS = ("video_id", "track_id", "name")
@@ -198,7 +199,7 @@ def _lengths(faces: Faces) -> dict[int, int]:
     return found
 
 
-def _second_faces(block: pa.Table, person: IntArray, track: IntArray, lengths: IntArray) -> IntArray:
+def _second_faces(block: pa.Table, person: Int64Array, track: Int64Array, lengths: Int64Array) -> Int64Array:
     """Rows whose person has a face of a longer track in the same frame, int64."""
     frame = column(block, "frame_index").astype(np.int64)
     rows = np.flatnonzero(person != UNTRACKED)

@@ -21,9 +21,7 @@ import pyarrow.compute as pc
 
 from ferflow.errors import RecordsError
 from ferflow.store.records import UNTRACKED
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from ferflow.types import Float64Array, Int64Array
 
 FRONTAL_DEGREES = 15.0
 """Up to this yaw and pitch a face counts as turned to the camera."""
@@ -48,15 +46,15 @@ class Tally:
     Tallies of parts of the data add up to the tally of the whole: `sum(parts, start=Tally())`.
     """
 
-    sums: Mapping[str, FloatArray] = field(default_factory=dict)
+    sums: Mapping[str, Float64Array] = field(default_factory=dict)
     """Per column, float64 (cells,): sum of the known values."""
-    counts: Mapping[str, FloatArray] = field(default_factory=dict)
+    counts: Mapping[str, Float64Array] = field(default_factory=dict)
     """Per column, float64 (cells,): how many values are behind the sum."""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(_added(self.sums, other.sums), _added(self.counts, other.counts))
 
-    def mean(self, column: str) -> FloatArray:
+    def mean(self, column: str) -> Float64Array:
         """Sum by count, float64 (cells,); NaN where nothing was counted.
 
         Raises:
@@ -65,12 +63,12 @@ class Tally:
         return ratio(self.sums[column], self.counts[column])
 
     @property
-    def means(self) -> dict[str, FloatArray]:
+    def means(self) -> dict[str, Float64Array]:
         """Every column's mean."""
         return {column: self.mean(column) for column in self.sums}
 
 
-def tally(columns: Mapping[str, FloatArray], cells: IntArray, n_cells: int) -> Tally:
+def tally(columns: Mapping[str, Float64Array], cells: Int64Array, n_cells: int) -> Tally:
     """Sum columns by cell.
 
     Args:
@@ -78,8 +76,8 @@ def tally(columns: Mapping[str, FloatArray], cells: IntArray, n_cells: int) -> T
         cells: int64 (N,) in [0, n_cells): the cell each row belongs to.
         n_cells: length of the result.
     """
-    sums: dict[str, FloatArray] = {}
-    counts: dict[str, FloatArray] = {}
+    sums: dict[str, Float64Array] = {}
+    counts: dict[str, Float64Array] = {}
     for name, values in columns.items():
         known = ~np.isnan(values)
         counts[name] = np.bincount(cells[known], minlength=n_cells).astype(np.float64)
@@ -87,7 +85,7 @@ def tally(columns: Mapping[str, FloatArray], cells: IntArray, n_cells: int) -> T
     return Tally(sums, counts)
 
 
-def regrouped(tallies: Sequence[Tally], cells: IntArray, n_cells: int) -> Tally:
+def regrouped(tallies: Sequence[Tally], cells: Int64Array, n_cells: int) -> Tally:
     """Put cells of several tallies together anew.
 
     Args:
@@ -96,7 +94,7 @@ def regrouped(tallies: Sequence[Tally], cells: IntArray, n_cells: int) -> Tally:
         n_cells: length of the result.
     """
 
-    def grouped(tables: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    def grouped(tables: Sequence[Mapping[str, Float64Array]]) -> dict[str, Float64Array]:
         return {
             name: np.bincount(cells, np.concatenate([table[name] for table in tables]), n_cells).astype(
                 np.float64
@@ -107,7 +105,7 @@ def regrouped(tallies: Sequence[Tally], cells: IntArray, n_cells: int) -> Tally:
     return Tally(grouped([part.sums for part in tallies]), grouped([part.counts for part in tallies]))
 
 
-def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
+def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Float64Array:
     """Numerator by denominator, NaN where that is 0."""
     top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     unknown = np.full(np.broadcast(top, bottom).shape, np.nan)
@@ -118,12 +116,12 @@ def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
 class FaceScores:
     """The tracked faces of one video. Arrays of length N, float64 with NaN where unknown."""
 
-    frame_row: IntArray
+    frame_row: Int64Array
     """Row of FRAMES each face belongs to."""
-    track_id: IntArray
-    seconds: FloatArray
+    track_id: Int64Array
+    seconds: Float64Array
     """Video time each face stands for: that of its frame."""
-    columns: dict[str, FloatArray]
+    columns: dict[str, Float64Array]
     """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `reacting` (0 or 1),
     and `prob_<label>` for every label."""
 
@@ -146,9 +144,9 @@ def blocks(faces: Faces) -> Iterable[pa.Table]:
 class Scorer:
     """What must be known of a whole video before any face of it can be scored; small, however long it is."""
 
-    frame_index: IntArray
+    frame_index: Int64Array
     """Of each analysed frame, ascending."""
-    seconds: FloatArray
+    seconds: Float64Array
     """Video time each analysed frame stands for."""
     baselines: Mapping[int, float]
     """By track: 1 - p_neutral of the resting face."""
@@ -204,7 +202,7 @@ def score_faces(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> Fac
     return Scorer.of(frames, faces, labels)(faces)
 
 
-def attention_of(yaw: FloatArray, pitch: FloatArray) -> FloatArray:
+def attention_of(yaw: Float64Array, pitch: Float64Array) -> Float64Array:
     """How far a face is turned to the camera, in [0, 1]; NaN where the pose is unknown.
 
     Each angle (degrees) opens a gate: 1 within +-15, linear to 0 at +-35. Both must be open: their product.
@@ -215,8 +213,8 @@ def attention_of(yaw: FloatArray, pitch: FloatArray) -> FloatArray:
 
 
 def expressiveness_of(
-    probabilities: Mapping[str, FloatArray], track_id: IntArray, baselines: Mapping[int, float]
-) -> FloatArray:
+    probabilities: Mapping[str, Float64Array], track_id: Int64Array, baselines: Mapping[int, float]
+) -> Float64Array:
     """`max(0, (1 - p_neutral) - baseline)`, in [0, 1]; NaN without a neutral class."""
     if NEUTRAL_LABEL not in probabilities:
         return np.full(len(track_id), np.nan)
@@ -226,7 +224,7 @@ def expressiveness_of(
     return np.asarray(np.maximum(0.0, excess), dtype=np.float64)
 
 
-def polarity_of(probabilities: Mapping[str, FloatArray], n: int) -> tuple[FloatArray, FloatArray]:
+def polarity_of(probabilities: Mapping[str, Float64Array], n: int) -> tuple[Float64Array, Float64Array]:
     """Positive `p_happy` and negative `max(p_angry, p_disgust, p_fear, p_sad)`, both float64 (n,) in [0, 1].
 
     Their difference is the valence of FaceReader's form, taken on probabilities.
@@ -236,7 +234,7 @@ def polarity_of(probabilities: Mapping[str, FloatArray], n: int) -> tuple[FloatA
     return probabilities.get(POSITIVE_LABEL, unknown), np.max(negative, axis=0) if negative else unknown
 
 
-def frame_seconds(time_s: FloatArray) -> FloatArray:
+def frame_seconds(time_s: Float64Array) -> Float64Array:
     """Seconds each analysed frame stands for: until the next one, the last as long as the usual one.
 
     A step longer than a second and than twice the usual one is a hole in the recording, not a long frame.
@@ -249,7 +247,7 @@ def frame_seconds(time_s: FloatArray) -> FloatArray:
     return np.append(np.where(steps > longest, usual, steps), usual)
 
 
-def frame_rows(frame_index: IntArray, faces: pa.Table) -> IntArray:
+def frame_rows(frame_index: Int64Array, faces: pa.Table) -> Int64Array:
     """Row of FRAMES of every face, int64 (N,).
 
     Args:
@@ -268,14 +266,14 @@ def frame_rows(frame_index: IntArray, faces: pa.Table) -> IntArray:
     return rows.astype(np.int64)
 
 
-def rows_by_value(values: IntArray) -> dict[int, IntArray]:
+def rows_by_value(values: Int64Array) -> dict[int, Int64Array]:
     """Rows of each distinct value, ascending, by value."""
     order = np.argsort(values, kind="stable")
     distinct, starts = np.unique(values[order], return_index=True)
     return {int(value): rows for value, rows in zip(distinct, np.split(order, starts[1:]), strict=False)}
 
 
-def column(table: pa.Table, name: str) -> FloatArray:
+def column(table: pa.Table, name: str) -> Float64Array:
     """A numeric column as float64 (N,), NaN for null."""
     return np.asarray(table.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
 
@@ -291,7 +289,9 @@ class _Rest:
     neutral: dict[int, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
 
-    def add(self, faces: pa.Table, frame_index: IntArray, seconds: FloatArray, labels: Sequence[str]) -> None:
+    def add(
+        self, faces: pa.Table, frame_index: Int64Array, seconds: Float64Array, labels: Sequence[str]
+    ) -> None:
         here = seconds[frame_rows(frame_index, faces)]
         known = column(faces, f"prob_{NEUTRAL_LABEL}") if NEUTRAL_LABEL in labels else np.zeros(len(here))
         for track, rows in rows_by_value(column(faces, "track_id").astype(np.int64)).items():
@@ -309,5 +309,5 @@ class _Rest:
         return float(np.quantile(activity, BASELINE_QUANTILE))
 
 
-def _added(a: Mapping[str, FloatArray], b: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _added(a: Mapping[str, Float64Array], b: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
     return {name: a.get(name, np.zeros(())) + b.get(name, np.zeros(())) for name in {**a, **b}}

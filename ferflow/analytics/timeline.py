@@ -17,8 +17,6 @@ import pyarrow as pa
 from ferflow.analytics.tally import (
     Faces,
     FaceScores,
-    FloatArray,
-    IntArray,
     Scorer,
     Tally,
     blocks,
@@ -29,6 +27,7 @@ from ferflow.analytics.tally import (
     tally,
 )
 from ferflow.store.records import timeline_schema
+from ferflow.types import Float64Array, Int64Array
 
 MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
 """Columns that are means over faces, then over people; `prob_<label>` are too."""
@@ -79,7 +78,7 @@ def timeline(
     return _table(rows, n_faces, video_id, bin_seconds, labels)
 
 
-def bin_of(time_s: FloatArray, bin_seconds: float) -> IntArray:
+def bin_of(time_s: Float64Array, bin_seconds: float) -> Int64Array:
     """Index of the bin each time falls into, int64 (N,)."""
     return np.floor(time_s / bin_seconds + _BIN_TOLERANCE).astype(np.int64)
 
@@ -88,9 +87,9 @@ def bin_of(time_s: FloatArray, bin_seconds: float) -> IntArray:
 class _Cells:
     """Sums by bin and person. Arrays of length C, by bin, then by person."""
 
-    bin: IntArray
-    track_id: IntArray
-    n_faces: IntArray
+    bin: Int64Array
+    track_id: Int64Array
+    n_faces: Int64Array
     total: Tally
     pose_known: bool
     """Whether any face has a pose."""
@@ -105,7 +104,7 @@ class _Cells:
         )
 
     @classmethod
-    def of(cls, scores: FaceScores, bins: IntArray) -> _Cells:
+    def of(cls, scores: FaceScores, bins: Int64Array) -> _Cells:
         """Sum up the faces of a block; `bins` is the bin of every frame."""
         bin_, track_id, cell = _distinct(bins[scores.frame_row], scores.track_id)
         total = tally(scores.columns, cell, len(bin_))
@@ -120,7 +119,7 @@ class _Cells:
         total = regrouped([part.total for part in parts], cell, len(bin_))
         return cls(bin_, track_id, n_faces.astype(np.int64), total, any(part.pose_known for part in parts))
 
-    def with_empty(self, bins: IntArray, track_id: int) -> _Cells:
+    def with_empty(self, bins: Int64Array, track_id: int) -> _Cells:
         """Also a cell for this person in each of these bins."""
         n = len(bins)
         nothing = np.zeros(n, dtype=np.int64)
@@ -128,7 +127,7 @@ class _Cells:
         return _Cells.joined([self, _Cells(bins, nothing + track_id, nothing, empty, False)])
 
 
-def _distinct(bins: IntArray, track_id: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _distinct(bins: Int64Array, track_id: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
     """The distinct pairs in order, and for each row the number of its pair."""
     most = int(track_id.max(initial=0)) + 1
     pairs, cell = np.unique(bins * most + track_id, return_inverse=True)
@@ -139,16 +138,16 @@ def _distinct(bins: IntArray, track_id: IntArray) -> tuple[IntArray, IntArray, I
 class _Rows:
     """Rows of the timeline to be: arrays of length R."""
 
-    bin: IntArray
-    track_id: IntArray
+    bin: Int64Array
+    track_id: Int64Array
     """0 for the audience: `UNTRACKED` is -1, people start at 1."""
-    n_frames: IntArray
-    n_faces: IntArray
-    n_people: IntArray
-    columns: dict[str, FloatArray]
+    n_frames: Int64Array
+    n_faces: Int64Array
+    n_people: Int64Array
+    columns: dict[str, Float64Array]
 
 
-def _person_rows(cells: _Cells, n_frames: IntArray, *, sole: bool) -> _Rows:
+def _person_rows(cells: _Cells, n_frames: Int64Array, *, sole: bool) -> _Rows:
     if sole:
         me = int(cells.track_id.min(initial=np.iinfo(np.int64).max)) if len(cells.bin) else 1
         cells = cells.with_empty(np.flatnonzero(n_frames), me)
@@ -164,18 +163,18 @@ def _person_rows(cells: _Cells, n_frames: IntArray, *, sole: bool) -> _Rows:
     return _Rows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
 
 
-def _absences(n_away: FloatArray) -> Tally:
+def _absences(n_away: Float64Array) -> Tally:
     """Frames without the sole participant: seen, so to say, with attention 0 and engagement 0."""
     nothing = np.zeros_like(n_away)
     return Tally({"attention": nothing, "engagement": nothing}, {"attention": n_away, "engagement": n_away})
 
 
-def _half_or_more(share: FloatArray) -> FloatArray:
+def _half_or_more(share: Float64Array) -> Float64Array:
     """1 where at least half of the faces pass the threshold: where their upper median does."""
     return np.where(np.isnan(share), np.nan, share >= 0.5)
 
 
-def _audience_rows(people: _Rows, frames: pa.Table, bins: IntArray, n_frames: IntArray) -> _Rows:
+def _audience_rows(people: _Rows, frames: pa.Table, bins: Int64Array, n_frames: Int64Array) -> _Rows:
     n_bins = len(n_frames)
     columns = tally(people.columns, people.bin, n_bins).means
     with_face = column(frames, "n_faces") > 0
@@ -186,7 +185,11 @@ def _audience_rows(people: _Rows, frames: pa.Table, bins: IntArray, n_frames: In
 
 
 def _table(
-    rows: Sequence[_Rows], audience_faces: IntArray, video_id: str, bin_seconds: float, labels: Sequence[str]
+    rows: Sequence[_Rows],
+    audience_faces: Int64Array,
+    video_id: str,
+    bin_seconds: float,
+    labels: Sequence[str],
 ) -> pa.Table:
     audience, people = rows
     bins = np.concatenate([audience.bin, people.bin])

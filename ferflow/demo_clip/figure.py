@@ -15,8 +15,6 @@ from ferflow.demo_clip.portrait import (
     FACE_CENTRE,
     FIGURE_TOP,
     SILHOUETTE,
-    ByteArray,
-    FloatArray,
     Mouth,
     mouths,
     polygon,
@@ -25,6 +23,7 @@ from ferflow.demo_clip.portrait import (
 )
 from ferflow.demo_clip.script import Place
 from ferflow.demo_clip.warp import PATCH_XYXY, Pose, pose_shift
+from ferflow.types import Float32Array, UInt8Array
 
 _CELL = 8
 """Frame pixels between points where the smooth pose warp is computed; the rest is interpolated."""
@@ -33,7 +32,7 @@ _CELL = 8
 class Figure:
     """One person's picture, cut out, at the density it is shown at; `with_face` redraws its face."""
 
-    def __init__(self, image: FloatArray, density: float, shifts: Mapping[str, FloatArray]) -> None:
+    def __init__(self, image: Float32Array, density: float, shifts: Mapping[str, Float32Array]) -> None:
         side = round(512 * density)
         self.density = side / 512
         """Sprite px per portrait px."""
@@ -52,12 +51,12 @@ class Figure:
         }
 
     @staticmethod
-    def _premultiplied(image: FloatArray, alpha: FloatArray, side: int) -> ByteArray:
+    def _premultiplied(image: Float32Array, alpha: Float32Array, side: int) -> UInt8Array:
         """uint8 (side, side, 4): colour times alpha, alpha."""
         both = np.concatenate([image * alpha, alpha * 255], -1).astype(np.float32)
         return np.clip(np.round(resized(both, (side, side))), 0, 255).astype(np.uint8)
 
-    def with_face(self, shares: Mapping[str, float]) -> ByteArray:
+    def with_face(self, shares: Mapping[str, float]) -> UInt8Array:
         """The sprite with an expression on it, uint8 (side, side, 4); valid until the next call."""
         source = self._grid.copy()
         for name, share in shares.items():
@@ -72,7 +71,7 @@ class Figure:
         return self._sprite
 
 
-def paint(canvas: ByteArray, figure: Figure, shares: Mapping[str, float], place: Place, pose: Pose) -> None:
+def paint(canvas: UInt8Array, figure: Figure, shares: Mapping[str, float], place: Place, pose: Pose) -> None:
     """Draw a person over an RGB frame, uint8 (h, w, 3), in place."""
     height, width = canvas.shape[:2]
     across = sorted(place.x + (edge - FACE_CENTRE[0]) * place.scale_x for edge in (0, 512))
@@ -98,7 +97,7 @@ def paint(canvas: ByteArray, figure: Figure, shares: Mapping[str, float], place:
     region[:] = cv2.add(cv2.multiply(region, through, scale=1 / 255), cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB))
 
 
-def _remapped(image: ByteArray, source: npt.NDArray[Any]) -> ByteArray:
+def _remapped(image: UInt8Array, source: npt.NDArray[Any]) -> UInt8Array:
     """Pixels of `image` (h, w, 4) at float32 (H, W, 2) x, y; nothing outside it."""
     # OpenCV accepts no second map beside a two-channel first one; its stubs do not know.
     return np.asarray(cv2.remap(image, source, None, cv2.INTER_LINEAR), np.uint8)  # type: ignore[call-overload]

@@ -12,10 +12,11 @@ import numpy as np
 
 from ferflow.demo_clip.expressions import EXPRESSIONS
 from ferflow.demo_clip.figure import Figure, paint
-from ferflow.demo_clip.portrait import ByteArray, FloatArray, read_portrait, someone_else
+from ferflow.demo_clip.portrait import read_portrait, someone_else
 from ferflow.demo_clip.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage, smooth
 from ferflow.demo_clip.warp import expression_shift
 from ferflow.errors import OptionsError, VideoError
+from ferflow.types import Float32Array, UInt8Array
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
@@ -59,7 +60,7 @@ def draw_sample(
         unfinished.unlink(missing_ok=True)
 
 
-def _draw_frames(stage: Stage, portrait: ByteArray) -> Iterator[ByteArray]:
+def _draw_frames(stage: Stage, portrait: UInt8Array) -> Iterator[UInt8Array]:
     """Every frame in turn, uint8 (height, width, 3), RGB; each is a fresh array."""
     rooms = [_room(stage.width, stage.height, evening=evening) for evening in (False, True)]
     title = _titled(rooms[0])
@@ -79,7 +80,7 @@ def _draw_frames(stage: Stage, portrait: ByteArray) -> Iterator[ByteArray]:
         yield canvas
 
 
-def _room(width: int, height: int, *, evening: bool) -> ByteArray:
+def _room(width: int, height: int, *, evening: bool) -> UInt8Array:
     """A plain drawn room, uint8 (height, width, 3), RGB."""
     wall, floor, frame, pane, shelf = (
         ((96, 108, 122), (62, 66, 76), (52, 58, 68), (34, 44, 78), (120, 104, 88))
@@ -111,7 +112,7 @@ def _room(width: int, height: int, *, evening: bool) -> ByteArray:
     return np.asarray(np.clip(blurred * light + dither, 0, 255), np.uint8)
 
 
-def _titled(room: ByteArray) -> ByteArray:
+def _titled(room: UInt8Array) -> UInt8Array:
     """A copy of the room with the title on it."""
     card = room.copy()
     height, width = card.shape[:2]
@@ -129,7 +130,7 @@ def _density(role: Role, unit: float) -> float:
     return max(0.25, role.marks[1].scale * unit * 1.1)
 
 
-def _tone(n_samples: int) -> FloatArray:
+def _tone(n_samples: int) -> Float32Array:
     """A quiet, slowly breathing chord, float32 (1, n_samples), peak about -26 dBFS."""
     t = np.arange(n_samples, dtype=np.float64) / AUDIO_RATE_HZ
     chord = sum(np.sin(2 * np.pi * hz * t) / (i + 1) for i, hz in enumerate((110.0, 164.8, 220.0, 277.2)))
@@ -138,7 +139,7 @@ def _tone(n_samples: int) -> FloatArray:
     return np.asarray(0.025 * chord * breath * ends, np.float32)[None]
 
 
-def _encode(path: Path, stage: Stage, frames: Iterator[ByteArray], progress: Progress | None) -> None:
+def _encode(path: Path, stage: Stage, frames: Iterator[UInt8Array], progress: Progress | None) -> None:
     """Write frames and the tone to an MP4, sound interleaved with the pictures it belongs to."""
     import av
 

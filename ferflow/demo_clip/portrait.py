@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError, VideoError
+from ferflow.types import Float32Array, UInt8Array
 
-FloatArray = npt.NDArray[np.float32]
-ByteArray = npt.NDArray[np.uint8]
 Mouth = Literal["teeth", "closed", "open"]
 """`teeth` is the photograph; the others also lose the smile's creases."""
 
@@ -63,7 +62,7 @@ _FOLDS = (((204, 128), (197, 138)), ((241, 129), (249, 141)))
 """Creases from nose to mouth that a relaxed face does not have."""
 
 
-def read_portrait() -> ByteArray:
+def read_portrait() -> UInt8Array:
     """The photograph, uint8 (512, 512, 3), RGB.
 
     Raises:
@@ -72,7 +71,7 @@ def read_portrait() -> ByteArray:
     try:
         from skimage import data
 
-        image: ByteArray = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
+        image: UInt8Array = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
     except (ImportError, OSError) as error:
         raise VideoError(
             f"the portrait for the sample cannot be read ({error}). Reinstall scikit-image, which brings it."
@@ -82,7 +81,7 @@ def read_portrait() -> ByteArray:
     return image
 
 
-def face_image(size: int) -> ByteArray:
+def face_image(size: int) -> UInt8Array:
     """The portrait's head, for drawing videos with a face that detectors find.
 
     Returns:
@@ -99,7 +98,7 @@ def face_image(size: int) -> ByteArray:
     return resized(crop, (size, size))
 
 
-def mouths(image: FloatArray) -> dict[Mouth, FloatArray]:
+def mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
     """The portrait with other things between the lips, each float32 (512, 512, 3)."""
     creases = np.zeros((512, 512), np.float32)
     for begin, end in _FOLDS:
@@ -117,7 +116,7 @@ def mouths(image: FloatArray) -> dict[Mouth, FloatArray]:
     }
 
 
-def spread(image: FloatArray) -> FloatArray:
+def spread(image: Float32Array) -> Float32Array:
     """The person's own colours carried over the edge, where the photograph's backdrop would shine."""
     core = np.asarray(polygon(SILHOUETTE, 1.2) > 0.93, np.float32)[..., None]
     near = cv2.GaussianBlur(image * core, (0, 0), 2.5)
@@ -126,7 +125,7 @@ def spread(image: FloatArray) -> FloatArray:
     return np.asarray(np.where(core > 0, image, edge), np.float32)
 
 
-def someone_else(image: FloatArray) -> FloatArray:
+def someone_else(image: Float32Array) -> Float32Array:
     """Person B's colours: dark hair, warmer skin, a blue suit, cooler light; float32 (512, 512, 3)."""
     rows = np.arange(512, dtype=np.float32)[:, None]
     face = polygon(_FACE_OUTLINE, 1.5)
@@ -146,7 +145,7 @@ def someone_else(image: FloatArray) -> FloatArray:
     return np.asarray(np.clip(out * np.array([0.93, 0.97, 1.04], np.float32), 0, 1) * 255, np.float32)
 
 
-def polygon(points: tuple[tuple[float, float], ...], blur: float) -> FloatArray:
+def polygon(points: tuple[tuple[float, float], ...], blur: float) -> Float32Array:
     """Soft mask, float32 (512, 512) in [0, 1]; `blur` is the edge's sigma in portrait px."""
     mask = np.zeros((512, 512), np.uint8)
     # Four fractional bits: at whole pixels the mouth's outline would be steps.

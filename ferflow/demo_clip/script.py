@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferflow.demo_clip.expressions import EXPRESSIONS
-from ferflow.demo_clip.portrait import FACE_CENTRE, FACE_XYXY, FloatArray
+from ferflow.demo_clip.portrait import FACE_CENTRE, FACE_XYXY
 from ferflow.demo_clip.warp import Pose, pose_shift
 from ferflow.errors import OptionsError
+from ferflow.types import Float32Array
 
 SCRIPT_SECONDS = 20.0
 """Every time in the script below is on this clock; another length stretches or shrinks it."""
@@ -176,7 +177,7 @@ class Stage:
 
     def face_box(
         self, role: Role, frame_index: int, portrait_xyxy: tuple[float, float, float, float] = FACE_XYXY
-    ) -> FloatArray:
+    ) -> Float32Array:
         """A part of the portrait as it lies in the frame, float32 (4,) xyxy; NaN when not on stage."""
         place = self.place(role, frame_index)
         if place is None:

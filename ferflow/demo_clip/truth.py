@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.demo_clip.portrait import HAIR_XYXY, FloatArray
+from ferflow.demo_clip.portrait import HAIR_XYXY
 from ferflow.demo_clip.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage
+from ferflow.types import Float32Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +18,9 @@ class PersonTruth:
 
     name: str
     """A: the portrait, in front. B: mirrored and re-lit, behind."""
-    xyxy: FloatArray
+    xyxy: Float32Array
     """float32 (frames, 4): the face in pixels, about as YuNet boxes it; NaN while out of frame."""
-    visible: FloatArray
+    visible: Float32Array
     """float32 (frames,) in [0, 1]: the part of that box inside the frame and not behind the other head."""
     expression: tuple[str, ...]
     """What was drawn most: neutral, smile, surprise or frown; `off` while not on screen."""
@@ -70,7 +71,7 @@ def sample_script(
     )
 
 
-def _person_truth(stage: Stage, role: Role, boxes: FloatArray, in_front: FloatArray) -> PersonTruth:
+def _person_truth(stage: Stage, role: Role, boxes: Float32Array, in_front: Float32Array) -> PersonTruth:
     frame = np.array([0, 0, stage.width, stage.height], np.float32)
     inside = _clipped(boxes, np.broadcast_to(frame, boxes.shape))
     hidden = _area(_clipped(inside, in_front))
@@ -84,11 +85,11 @@ def _person_truth(stage: Stage, role: Role, boxes: FloatArray, in_front: FloatAr
     return PersonTruth(name=role.name, xyxy=xyxy, visible=visible, expression=tuple(names))
 
 
-def _clipped(boxes: FloatArray, by: FloatArray) -> FloatArray:
+def _clipped(boxes: Float32Array, by: Float32Array) -> Float32Array:
     near, far = np.maximum(boxes[..., :2], by[..., :2]), np.minimum(boxes[..., 2:], by[..., 2:])
     return np.concatenate([near, far], -1)
 
 
-def _area(boxes: FloatArray) -> FloatArray:
+def _area(boxes: Float32Array) -> Float32Array:
     sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
     return np.asarray(sides[..., 0] * sides[..., 1])

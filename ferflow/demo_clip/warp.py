@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.demo_clip.expressions import MIDDLE, PAIRS, Expression
-from ferflow.demo_clip.portrait import FloatArray
+from ferflow.types import Float32Array
 
 PATCH_XYXY = (160, 56, 290, 206)
 """The part of the portrait that expressions may move."""
@@ -30,7 +30,7 @@ class Pose:
     """How far the tip of the face slides over the skull, portrait px: a turn of the head, faked."""
 
 
-def pose_shift(x: npt.NDArray[Any], y: npt.NDArray[Any], pose: Pose) -> FloatArray:
+def pose_shift(x: npt.NDArray[Any], y: npt.NDArray[Any], pose: Pose) -> Float32Array:
     """How far the pose carries a point of the portrait, float32 x.shape + (2,), portrait px.
 
     The head turns about the neck and as one, fading out over collar and shoulders; yaw and pitch move the
@@ -48,7 +48,7 @@ def pose_shift(x: npt.NDArray[Any], y: npt.NDArray[Any], pose: Pose) -> FloatArr
     return np.stack([dx, dy], -1).astype(np.float32)
 
 
-def expression_shift(expression: Expression) -> FloatArray:
+def expression_shift(expression: Expression) -> Float32Array:
     """Where each pixel of the face patch comes from, less its own place; float32 (h, w, 2), portrait px.
 
     Interpolated between landmarks with the kernel |r|: a thin-plate spline, smoother, overshoots below closed

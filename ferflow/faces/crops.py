@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces.detections import Detections, Float32Array
+from ferflow.faces.detections import Detections
 from ferflow.faces.head_pose import head_pose
-from ferflow.media.planes import Planes, UInt8Array
+from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
+from ferflow.types import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-
-Float32Array = npt.NDArray[np.float32]
+from ferflow.types import Float32Array
 
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 """Order of the five points; right is the person's right, which is left in the picture."""

@@ -16,11 +16,8 @@ unsteadily. So yaw and pitch of upright heads, and changes of one person, mean s
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ferflow.faces.detections import Float32Array
-
-Float64Array = npt.NDArray[np.float64]
+from ferflow.types import Float32Array, Float64Array
 
 # Millimetres from the middle between the pupils: x to the right of the picture, y down, z away from it.
 # Pupils: 63 apart, the adult mean (Dodgson, 2004, Proc. SPIE 5291:36). Heights of nose tip and mouth and the

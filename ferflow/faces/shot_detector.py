@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ferflow.media.planes import UInt8Array
+from ferflow.types import Float64Array, UInt8Array
 
 # The picture is compared at 64x36, each row of it made from 2 rows of the plane, to save time.
 _COLUMNS, _ROWS, _ROWS_READ = 64, 36, 2
@@ -32,8 +31,6 @@ _LEVEL_MEMORY = 0.8
 _LEVEL_AT_MOST = 0.4
 _AT_REST = 0.02
 """A distance below this without any shift is taken as it stands: to look for better shifts would be in vain."""
-
-Float64Array = npt.NDArray[np.float64]
 
 
 class CutDetector:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces.detections import Detections, Float32Array
-from ferflow.faces.tracker import Int32Array, Tracker
+from ferflow.faces.detections import Detections
+from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
 from ferflow.store.records import UNTRACKED
+from ferflow.types import Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ferflow.errors import OptionsError
 from ferflow.faces.detections import Detections
 from ferflow.store.records import UNTRACKED
+from ferflow.types import Float64Array, Int32Array
 
 CERTAIN_SCORE = 0.8
 """A detection of this score starts a track at once; a weaker one must be seen twice."""
@@ -41,9 +41,6 @@ _GLIDE_SECONDS = 0.5
 # A face unseen for a while is the less likely owner of a detection that lies as near to a seen one.
 _UNSEEN_COST_PER_SECOND = 0.3
 _FORBIDDEN = 1e6
-
-Int32Array = npt.NDArray[np.int32]
-Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True, eq=False)

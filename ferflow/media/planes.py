@@ -16,8 +16,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
 from ferflow.media.hdr import sdr_luma
-
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.types import UInt8Array
 
 # Formats whose planes are 8-bit Y, U, V as they stand; everything else goes through swscale once.
 _PLANAR_YUV = {

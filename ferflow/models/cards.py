@@ -21,8 +21,9 @@ from typing import Any, Self
 
 from ferflow.errors import ModelError
 from ferflow.models.card_checks import problem_of
-from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, FloatArray, softmax
+from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, softmax
 from ferflow.store.atomic_files import whole_file
+from ferflow.types import Float32Array
 
 FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""
@@ -112,11 +113,11 @@ class ModelCard:
         """How much of the scores comes from each head; sum 1."""
         return {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
 
-    def logits(self, outputs: Mapping[str, FloatArray]) -> ByHead:
+    def logits(self, outputs: Mapping[str, Float32Array]) -> ByHead:
         """Logits float32 (N, K) by head as the softmax takes them: outputs, and what the blend shifts them by."""
         return {SERVED_HEAD: outputs[SERVED_HEAD]} if self.blend is None else self.blend.shifted(outputs)
 
-    def probabilities(self, outputs: Mapping[str, FloatArray]) -> FloatArray:
+    def probabilities(self, outputs: Mapping[str, Float32Array]) -> Float32Array:
         """Turn outputs by head into probabilities, float32 (N, K), whose rows sum to 1."""
         if self.blend is None:
             return softmax(outputs[SERVED_HEAD], self.temperature)

@@ -16,13 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
-from ferflow.models.heads import ByHead, FloatArray, softmax
-
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.models.heads import ByHead, softmax
+from ferflow.types import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +29,13 @@ class Answer:
 
     share: float
     """Of this head in the scores, above 0; those of all heads sum to 1."""
-    logits: FloatArray
+    logits: Float32Array
     """(K,), as the softmax takes them."""
-    probs: FloatArray
+    probs: Float32Array
     """(K,), sum 1: their softmax at the card's temperature."""
-    evidence: FloatArray | None
+    evidence: Float32Array | None
     """(K, H, W); its mean over places plus `bias` is the logit. None if the network does not end in an average."""
-    bias: FloatArray | None
+    bias: Float32Array | None
     """(K,)."""
 
 
@@ -47,15 +45,15 @@ class Seen:
 
     crop: UInt8Array
     """(S, S)."""
-    stages: dict[str, FloatArray]
+    stages: dict[str, Float32Array]
     """Name of a stage's last tensor -> feature maps (C, H, W), in the order of the network."""
     answers: dict[str, Answer]
     """By the heads that are heard."""
-    probs: FloatArray
+    probs: Float32Array
     """(K,), sum 1: the mean of the heads' by their shares."""
 
     @property
-    def evidence(self) -> FloatArray | None:
+    def evidence(self) -> Float32Array | None:
         """(K, H, W): what speaks for each label more than for the mean of all, by what each head gives of its score.
 
         What a head says for all labels alike moves no score.
@@ -138,9 +136,9 @@ class _Head:
 
     reads: str
     """The feature maps (N, D, H, W) that are averaged."""
-    kernel: FloatArray
+    kernel: Float32Array
     """(D, K)."""
-    bias: FloatArray
+    bias: Float32Array
     """(K,)."""
 
 

@@ -17,14 +17,13 @@ from typing import Protocol
 import numpy as np
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.faces.detections import Float32Array
-from ferflow.media.planes import UInt8Array
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import by_head
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
 from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, session
+from ferflow.types import Float32Array, UInt8Array
 
 log = logging.getLogger(__name__)
 

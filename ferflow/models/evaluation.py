@@ -20,8 +20,9 @@ import numpy.typing as npt
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.dataset import TRAINING, leaking
-from ferflow.models.data.labelled_faces import SIZE, BoolArray, Faces, as_classes, majority
-from ferflow.models.metrics import FloatArray, IntArray, Scores, UInt8Array, evaluate, timed
+from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
+from ferflow.models.metrics import Scores, evaluate, timed
+from ferflow.types import BoolArray, Float32Array, Int64Array, UInt8Array
 
 
 class Classifies(Protocol):
@@ -29,7 +30,7 @@ class Classifies(Protocol):
 
     card: ModelCard
 
-    def __call__(self, images: UInt8Array, /) -> FloatArray:
+    def __call__(self, images: UInt8Array, /) -> Float32Array:
         """Give uint8 (N, S, S, 1) probabilities float32 (N, K), in the order of the card's labels."""
 
 
@@ -43,9 +44,9 @@ class Assessment:
     data: str
     images: UInt8Array
     """uint8 (N, 48, 48), the rows measured."""
-    truth: IntArray
+    truth: Int64Array
     """(N,), indices into the card's labels."""
-    probs: FloatArray
+    probs: Float32Array
     """float32 (N, K)."""
     scores: Scores
     without_leaks: Scores | None
@@ -109,7 +110,7 @@ def assess(
     probs, rate = timed(classifier, faces.images[measured])
     model = f"{card.name} ({card.recipe})"
 
-    def scored(truth: IntArray, keep: BoolArray) -> Scores | None:
+    def scored(truth: Int64Array, keep: BoolArray) -> Scores | None:
         keep = keep & (truth >= 0)
         if not keep.any():
             return None

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-ByHead = dict[str, FloatArray]
+from ferflow.types import Float32Array
+
+ByHead = dict[str, Float32Array]
 
 SERVED_HEAD = "logits"
 """Of a network with one head."""
@@ -26,11 +26,11 @@ VOTE_HEAD = "vote_head"
 BOTH_HEADS = (LABEL_HEAD, VOTE_HEAD)
 
 
-def softmax(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
+def softmax(logits: Float32Array, temperature: float = 1.0) -> Float32Array:
     """Probabilities float32 (N, K) of logits (N, K) divided by a temperature."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probs: FloatArray = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    probs: Float32Array = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return probs
 
 
@@ -48,7 +48,7 @@ class Blend:
     vote_shift: tuple[float, ...]
     """The same for the vote head."""
 
-    def __call__(self, by_head: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
+    def __call__(self, by_head: Mapping[str, Float32Array], temperature: float = 1.0) -> Float32Array:
         """Blend logits (N, K) by head into probabilities, float32 (N, K), whose rows sum to 1."""
         return self.mean({head: softmax(part, temperature) for head, part in self.shifted(by_head).items()})
 
@@ -57,16 +57,16 @@ class Blend:
         """How much of the scores comes from each head; sum 1."""
         return {LABEL_HEAD: self.share, VOTE_HEAD: 1 - self.share}
 
-    def shifted(self, by_head: Mapping[str, FloatArray]) -> ByHead:
+    def shifted(self, by_head: Mapping[str, Float32Array]) -> ByHead:
         """Shift logits, or biases, float32 (..., K) by head."""
         shifts = {LABEL_HEAD: self.label_shift, VOTE_HEAD: self.vote_shift}
         return {head: by_head[head] + np.asarray(shift, np.float32) for head, shift in shifts.items()}
 
-    def mean(self, by_head: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, by_head: Mapping[str, Float32Array]) -> Float32Array:
         """Weight what both heads have in one shape, float32, by their shares."""
         labels, votes = (np.asarray(by_head[head], np.float32) for head in BOTH_HEADS)
         share = np.float32(self.share)
-        mean: FloatArray = share * labels + (1 - share) * votes
+        mean: Float32Array = share * labels + (1 - share) * votes
         return mean
 
     def __str__(self) -> str:

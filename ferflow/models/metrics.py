@@ -15,10 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.types import Float32Array, Int64Array, UInt8Array
 
 ECE_BINS = 15
 """As in Guo et al. (2017)."""
@@ -60,7 +57,7 @@ class Scores:
         return asdict(self)
 
 
-def evaluate(probs: FloatArray, labels: IntArray, names: tuple[str, ...]) -> Scores:
+def evaluate(probs: Float32Array, labels: Int64Array, names: tuple[str, ...]) -> Scores:
     """Compare probabilities with labels.
 
     Args:
@@ -95,7 +92,7 @@ def evaluate(probs: FloatArray, labels: IntArray, names: tuple[str, ...]) -> Sco
     )
 
 
-def calibration_error(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> float:
+def calibration_error(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> float:
     """Mean distance of confidence and accuracy, in [0, 1], weighted by rows per bin of confidence."""
     confidence, right, place = _by_confidence(probs, labels, bins)
     gaps = np.bincount(place, weights=confidence - right, minlength=bins)
@@ -103,14 +100,14 @@ def calibration_error(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS)
 
 
 def predict(
-    classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array, batch: int = 64
-) -> FloatArray:
+    classifier: Callable[[UInt8Array], Float32Array], images: UInt8Array, batch: int = 64
+) -> Float32Array:
     """Classify images (N, S, S) in batches: float32 (N, K)."""
     starts = range(0, len(images), batch)
     return np.concatenate([classifier(images[start : start + batch, ..., None]) for start in starts])
 
 
-def timed(classifier: Callable[[UInt8Array], FloatArray], images: UInt8Array) -> tuple[FloatArray, float]:
+def timed(classifier: Callable[[UInt8Array], Float32Array], images: UInt8Array) -> tuple[Float32Array, float]:
     """Classify images (N, S, S), N >= 1, and return probabilities float32 (N, K) and faces per second."""
     classifier(images[:1, ..., None])  # the first call also sets the network up
     began = time.perf_counter()
@@ -131,7 +128,7 @@ class ConfidenceBin:
     """Share that is right; 0 without rows."""
 
 
-def reliability(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> list[ConfidenceBin]:
+def reliability(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> list[ConfidenceBin]:
     """What the reliability diagram shows (Guo et al., 2017): the bins that `calibration_error` sums over."""
     confidence, right, place = _by_confidence(probs, labels, bins)
     counts = np.bincount(place, minlength=bins)
@@ -144,15 +141,15 @@ def reliability(probs: FloatArray, labels: IntArray, bins: int = ECE_BINS) -> li
 
 
 def _by_confidence(
-    probs: FloatArray, labels: IntArray, bins: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], IntArray]:
+    probs: Float32Array, labels: Int64Array, bins: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Int64Array]:
     """Confidence, whether right, and bin of each row; each (N,)."""
     confidence = probs.max(axis=1).astype(np.float64)
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     return confidence, probs.argmax(axis=1) == labels, place
 
 
-def _class_scores(confusion: IntArray, i: int) -> ClassScores:
+def _class_scores(confusion: Int64Array, i: int) -> ClassScores:
     hits, true, claimed = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
     return ClassScores(
         precision=hits / claimed if claimed else 0.0,

@@ -16,11 +16,11 @@ import numpy as np
 
 from ferflow.errors import OptionsError, VideoError
 from ferflow.faces.crops import FaceCrops, crop_faces
-from ferflow.faces.detections import Detections, Float32Array
-from ferflow.media.planes import UInt8Array
+from ferflow.faces.detections import Detections
 from ferflow.media.video import Frame, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.pipeline import Tools
+from ferflow.types import Float32Array, UInt8Array
 
 LOOKED_PER_SECOND = 2.0
 """Frames looked at to find the one to explain."""

@@ -22,10 +22,11 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.classifier import OnnxClassifier
 from ferflow.models.data.dataset import load
 from ferflow.models.data.labelled_faces import as_classes
-from ferflow.models.metrics import FloatArray, UInt8Array, evaluate, predict
+from ferflow.models.metrics import evaluate, predict
 from ferflow.models.registry import DEFAULT_MODEL, resolve
+from ferflow.types import Float32Array, UInt8Array
 
-Form = Callable[[UInt8Array], FloatArray]
+Form = Callable[[UInt8Array], Float32Array]
 
 
 class Rates(NamedTuple):

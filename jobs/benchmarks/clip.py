@@ -20,11 +20,10 @@ import numpy.typing as npt
 
 from ferflow.demo_clip import face_image
 from ferflow.store.atomic_files import whole_file
+from ferflow.types import UInt8Array
 
 _NOISE_LEVELS, _NOISE_PICTURES = 4.0, 8
 """Standard deviation, gray levels; so many pictures of it are drawn and used in turn."""
-
-ByteArray = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def draw_clip(path: Path, scene: Scene, seconds: float) -> None:
         container.mux(stream.encode(None))
 
 
-def pictures(scene: Scene, count: int) -> Iterator[ByteArray]:
+def pictures(scene: Scene, count: int) -> Iterator[UInt8Array]:
     """BGR, uint8 (height, width, 3) each."""
     rng = np.random.default_rng(0)
     shape = (_NOISE_PICTURES, scene.height, scene.width, 1)
@@ -74,7 +73,7 @@ def pictures(scene: Scene, count: int) -> Iterator[ByteArray]:
         yield np.clip(canvas.astype(np.int16) + noise[number % _NOISE_PICTURES], 0, 255).astype(np.uint8)
 
 
-def _face(scene: Scene) -> tuple[ByteArray, npt.NDArray[np.float32]]:
+def _face(scene: Scene) -> tuple[UInt8Array, npt.NDArray[np.float32]]:
     """The head, twice as high as its face, and how much of it covers the room."""
     side = scene.face_px * 5 // 3
     mask = np.zeros((side, side, 1), np.float32)
@@ -93,7 +92,7 @@ def _place(scene: Scene, person: int, time_s: float) -> tuple[int, int]:
     return round(cell_x * (column + 0.5 + 0.1 * sway[0])), round(cell_y * (row + 0.5 + 0.05 * sway[1]))
 
 
-def _paste(canvas: ByteArray, face: ByteArray, mask: npt.NDArray[np.float32], x: int, y: int) -> None:
+def _paste(canvas: UInt8Array, face: UInt8Array, mask: npt.NDArray[np.float32], x: int, y: int) -> None:
     half = len(face) // 2
     top, left = max(y - half, 0), max(x - half, 0)
     part = canvas[top : y - half + len(face), left : x - half + len(face)]
@@ -104,7 +103,7 @@ def _paste(canvas: ByteArray, face: ByteArray, mask: npt.NDArray[np.float32], x:
     part[:] = (part + mask[inside] * (face[inside].astype(np.float32) - part)).astype(np.uint8)
 
 
-def _room(scene: Scene) -> ByteArray:
+def _room(scene: Scene) -> UInt8Array:
     """A wall lit from one side, with things on it."""
     x = np.linspace(0, 1, scene.width, dtype=np.float32)[None, :, None]
     y = np.linspace(0, 1, scene.height, dtype=np.float32)[:, None, None]

@@ -52,7 +52,9 @@ def _is_equal(path: Path, before: Path, after: Path) -> bool:
     if path.suffix == ".parquet":
         return _table(before / path, before) == _table(after / path, after)
     if path.suffix == ".json":
-        return _json_of((before / path).read_bytes(), before) == _json_of((after / path).read_bytes(), after)
+        return bool(
+            _json_of((before / path).read_bytes(), before) == _json_of((after / path).read_bytes(), after)
+        )
     if path.suffix == ".html":
         return _page(before / path, before) == _page(after / path, after)
     return (before / path).read_bytes() == (after / path).read_bytes()

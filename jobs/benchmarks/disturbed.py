@@ -21,9 +21,10 @@ from ferflow.models.data.augment import Augmentation, Draw, augment
 from ferflow.models.data.dataset import load
 from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
 from ferflow.models.evaluation import Classifies
-from ferflow.models.metrics import UInt8Array, predict
+from ferflow.models.metrics import predict
 from ferflow.models.recipes import STILL
 from ferflow.models.registry import DEFAULT_MODEL, resolve
+from ferflow.types import UInt8Array
 
 _MOVED = replace(STILL, rotation_degrees=10, scale=0.12, shift=0.07)
 DISTURBANCES = MappingProxyType(

@@ -18,19 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from ferflow.faces.detections import Detector, Float32Array, iou, make_detector
+from ferflow.faces.detections import Detector, iou, make_detector
 from ferflow.faces.shot_detector import CutDetector
-from ferflow.faces.tracker import Int32Array, Tracker
+from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.store.records import UNTRACKED
+from ferflow.types import Float32Array, Int32Array
 
 LEAST_IOU = 0.5
 """Overlap from which a predicted box is the true one (MOT Challenge)."""
 
 _METRICS = ["idf1", "num_switches", "mota", "recall", "precision", "num_false_positives", "num_misses"]
-
-Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

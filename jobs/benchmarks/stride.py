@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ferflow.faces.detections import Float32Array, iou
+from ferflow.faces.detections import iou
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze
 from ferflow.store.records import FRAMES
+from ferflow.types import Float32Array
 
 LEAST_IOU = 0.5
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
-IntArray = npt.NDArray[np.int64]
+from ferflow.types import Int64Array, UInt8Array
+
 Rng = np.random.Generator
 
 
@@ -60,7 +60,7 @@ class Draw:
         return np.random.default_rng((self.seed, self.epoch, row))
 
 
-def augment(images: UInt8Array, rows: IntArray, draw: Draw, how: Augmentation, *, size: int) -> UInt8Array:
+def augment(images: UInt8Array, rows: Int64Array, draw: Draw, how: Augmentation, *, size: int) -> UInt8Array:
     """Disturb a batch, each image by itself.
 
     Args:

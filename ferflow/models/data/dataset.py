@@ -28,7 +28,8 @@ import numpy as np
 
 from ferflow.errors import OptionsError
 from ferflow.models.data.dataset_formats import read
-from ferflow.models.data.labelled_faces import BoolArray, Faces, IntArray
+from ferflow.models.data.labelled_faces import Faces
+from ferflow.types import BoolArray, Int64Array
 
 TRAINING, SELECTION = "Training", "PublicTest"
 HELD_OUT_SHARE = 0.1
@@ -103,7 +104,7 @@ def _told(skipped: Mapping[str, int]) -> str:
     return ", ".join(f"{count} ({reason})" for reason, count in skipped.items()) or "none"
 
 
-def _held_out(labels: IntArray, seed: int) -> BoolArray:
+def _held_out(labels: Int64Array, seed: int) -> BoolArray:
     """Draw a tenth of every class, at least one row of it: bool (N,)."""
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), np.bool_)

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from ferflow.errors import OptionsError
-from ferflow.models.data.labelled_faces import ALIASES, LABELS, SIZE, Faces, UInt8Array
+from ferflow.models.data.labelled_faces import ALIASES, LABELS, SIZE, Faces
+from ferflow.types import UInt8Array
 
 
 def read(path: Path) -> Faces:

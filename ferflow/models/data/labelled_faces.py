@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
+from ferflow.types import BoolArray, Int64Array, UInt8Array
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's order, the meaning of the numbers in its `emotion` column."""
@@ -25,10 +26,6 @@ then contempt, unknown, not a face (Barsoum et al., 2016), which have no place i
 
 SIZE = 48
 
-UInt8Array = npt.NDArray[np.uint8]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faces:
@@ -40,7 +37,7 @@ class Faces:
 
     images: UInt8Array
     """uint8 (N, 48, 48)."""
-    labels: IntArray
+    labels: Int64Array
     """int64 (N,), indices into LABELS."""
     usage: npt.NDArray[np.str_] | None = None
     """Split of each row, where the source names one."""
@@ -96,7 +93,7 @@ class Classes:
         """Number of classes."""
         return len(self.names)
 
-    def numbered(self, labels: IntArray) -> IntArray:
+    def numbered(self, labels: Int64Array) -> Int64Array:
         """Renumber labels (N,), see `as_classes`."""
         return as_classes(labels, self.names, self.merged)
 
@@ -106,7 +103,7 @@ class Classes:
         return (shares @ np.eye(len(self), dtype=np.float32)[places]).astype(np.float32)
 
 
-def as_classes(labels: IntArray, names: Sequence[str], merged: Mapping[str, str]) -> IntArray:
+def as_classes(labels: Int64Array, names: Sequence[str], merged: Mapping[str, str]) -> Int64Array:
     """Renumber labels for a network of other classes: int64 (N,), -1 where it has no such class.
 
     Args:
@@ -128,7 +125,7 @@ def vote_counts(votes: UInt8Array) -> npt.NDArray[np.float32]:
     return kept[:, FERPLUS_COLUMNS].astype(np.float32)
 
 
-def majority(votes: UInt8Array) -> IntArray:
+def majority(votes: UInt8Array) -> Int64Array:
     """FER+ majority label of each row: int64 (N,), -1 where the row is to be left out.
 
     Left out: ties for the most votes, and rows won by contempt, unknown or not-a-face.

@@ -18,11 +18,12 @@ import numpy as np
 
 from ferflow.errors import OptionsError
 from ferflow.models import keras_network
-from ferflow.models.data.labelled_faces import Classes, UInt8Array
+from ferflow.models.data.labelled_faces import Classes
 from ferflow.models.heads import ByHead, softmax
 from ferflow.models.training.targets import logits
 from ferflow.models.training.warm_start import Earlier
 from ferflow.store.atomic_files import whole_file
+from ferflow.types import UInt8Array
 
 ANSWERS_FILE = "teachers.npz"
 

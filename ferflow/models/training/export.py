@@ -24,8 +24,6 @@ from ferflow.models.heads import by_head
 from ferflow.models.keras_network import KerasModel
 from ferflow.store.atomic_files import whole_file
 
-FloatArray = npt.NDArray[np.float32]
-
 OPSET, IR_VERSION = 17, 8
 """Old enough for every ONNX Runtime since 1.13, new enough for all we write."""
 

@@ -17,14 +17,15 @@ import numpy.typing as npt
 from ferflow.models import keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.data.dataset import Split
-from ferflow.models.data.labelled_faces import Faces, UInt8Array, as_classes, majority
-from ferflow.models.heads import SERVED_HEAD, ByHead, FloatArray
+from ferflow.models.data.labelled_faces import Faces, as_classes, majority
+from ferflow.models.heads import SERVED_HEAD, ByHead
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.training.export import INPUT, to_onnx
 from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, selected_on
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import logits
+from ferflow.types import Float32Array, UInt8Array
 
 BATCH = 64
 
@@ -96,7 +97,7 @@ def onnx_outputs(card: ModelCard, images: UInt8Array, weights: str = "onnx") -> 
     return {head: np.concatenate([answer[k] for answer in answers]) for k, head in enumerate(card.heads)}
 
 
-def score(card: ModelCard, outputs: Mapping[str, FloatArray], faces: Faces) -> dict[str, Any]:
+def score(card: ModelCard, outputs: Mapping[str, Float32Array], faces: Faces) -> dict[str, Any]:
     """Measure outputs (N, K) by head against the data set's labels and, where it has votes, FER+ majority."""
     probs = card.probabilities(outputs)
     return {

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from ferflow.models.data.dataset import SELECTION, Split
-from ferflow.models.data.labelled_faces import Classes, Faces, IntArray, majority
-from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, FloatArray, softmax
+from ferflow.models.data.labelled_faces import Classes, Faces, majority
+from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, softmax
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import class_weights, vote_shares
+from ferflow.types import Float32Array, Int64Array
 
 SHARES = tuple(share / 10 for share in range(11))
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -41,7 +42,7 @@ class ChosenBlend:
     """Of the label head, 0..1; the vote head has the rest. Without meaning where there is one head."""
     tau: float
     """Power of the class prior that is divided out, 0..1 (Menon et al., 2021, logit adjustment)."""
-    learnt: Mapping[str, FloatArray]
+    learnt: Mapping[str, Float32Array]
     """Class shares (K,) that each head has learnt to assume."""
 
     def shift(self, head: str) -> tuple[float, ...]:
@@ -64,7 +65,7 @@ class ChosenBlend:
         prior = left[SERVED_HEAD] if blend is None else blend.mean(left)
         return tuple(round(float(part), 6) for part in prior)
 
-    def __call__(self, answers: Mapping[str, FloatArray], temperature: float = 1.0) -> FloatArray:
+    def __call__(self, answers: Mapping[str, Float32Array], temperature: float = 1.0) -> Float32Array:
         """Turn logits (N, K) by head into the probabilities that are served."""
         blend = self.blend
         if blend is None:
@@ -89,7 +90,7 @@ class ChosenBlend:
 
 
 def best_blend(
-    answers: Mapping[str, FloatArray], parts: Split, options: TrainOptions | None = None
+    answers: Mapping[str, Float32Array], parts: Split, options: TrainOptions | None = None
 ) -> ChosenBlend:
     """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
@@ -124,7 +125,7 @@ def best_blend(
     return max(merits, key=lambda merit: merit[0])[1]
 
 
-def fit_temperature(probabilities: Callable[[float], FloatArray], labels: npt.NDArray[np.int64]) -> float:
+def fit_temperature(probabilities: Callable[[float], Float32Array], labels: npt.NDArray[np.int64]) -> float:
     """Find the temperature of least negative log-likelihood (Guo et al., 2017).
 
     Args:
@@ -162,7 +163,7 @@ def selected_on(selection: Faces, *chosen: str) -> str:
     return f"{split}, {len(selection)} rows: {', '.join(chosen)}"
 
 
-def _shown_shares(numbers: IntArray, options: TrainOptions) -> npt.NDArray[np.float64]:
+def _shown_shares(numbers: Int64Array, options: TrainOptions) -> npt.NDArray[np.float64]:
     """Share (K,) of each class in what training shows of classes (N,), as balanced."""
     counts = np.bincount(numbers, minlength=len(options.classes)).astype(np.float64)
     if options.balance == "weights":
@@ -173,6 +174,6 @@ def _shown_shares(numbers: IntArray, options: TrainOptions) -> npt.NDArray[np.fl
     return shares
 
 
-def _both(probs: FloatArray, faces: Faces, classes: Classes) -> list[Scores]:
+def _both(probs: Float32Array, faces: Faces, classes: Classes) -> list[Scores]:
     truths = [faces.labels] if faces.votes is None else [faces.labels, majority(faces.votes)]
     return [evaluate(probs, classes.numbered(truth), classes.names) for truth in truths]

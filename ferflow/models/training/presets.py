@@ -14,10 +14,10 @@ from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.dataset import Split
 from ferflow.models.data.labelled_faces import as_classes
-from ferflow.models.heads import FloatArray
 from ferflow.models.training.finalize import truths
 from ferflow.models.training.finished_run import Run
 from ferflow.models.training.head_blending import best_blend, fit_temperature, selected_on
+from ferflow.types import Float32Array
 
 BY_LABELS, BY_MAJORITY = "labels", "ferplus_majority"
 
@@ -61,7 +61,7 @@ PRESETS = (
 """What is made of the default network when it is exported."""
 
 
-def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, FloatArray]) -> ModelCard:
+def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Float32Array]) -> ModelCard:
     """Make a preset's card; its files and scores are still those of the run.
 
     Args:

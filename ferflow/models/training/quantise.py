@@ -14,13 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ferflow.errors import ModelError
 from ferflow.store.atomic_files import whole_file
-
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.types import UInt8Array
 
 CALIBRATION_CROPS = 2048
 """Ranges settle far earlier; this many take seconds."""

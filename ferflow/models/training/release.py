@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models import keras_network
@@ -31,8 +30,7 @@ from ferflow.models.training.float16 import halved, rounded, save_compact
 from ferflow.models.training.presets import PRESETS, Preset, preset_card
 from ferflow.models.training.quantise import CALIBRATION_CROPS, to_int8
 from ferflow.models.training.targets import logits
-
-UInt8Array = npt.NDArray[np.uint8]
+from ferflow.types import UInt8Array
 
 CHECKED_CROPS = 256
 FLOAT_TOLERANCE = 1e-3

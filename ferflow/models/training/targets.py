@@ -9,19 +9,12 @@ import numpy as np
 
 from ferflow.models import keras_network
 from ferflow.models.data.augment import Draw, augment
-from ferflow.models.data.labelled_faces import (
-    SEVEN,
-    Classes,
-    Faces,
-    IntArray,
-    UInt8Array,
-    majority,
-    vote_counts,
-)
-from ferflow.models.heads import ByHead, FloatArray, by_head
+from ferflow.models.data.labelled_faces import SEVEN, Classes, Faces, majority, vote_counts
+from ferflow.models.heads import ByHead, by_head
 from ferflow.models.training.options import TrainOptions
+from ferflow.types import Float32Array, Int64Array, UInt8Array
 
-Batch = tuple[FloatArray, ByHead | FloatArray, ByHead | FloatArray | None]
+Batch = tuple[Float32Array, ByHead | Float32Array, ByHead | Float32Array | None]
 """Images (n, S, S, 1), targets (n, K) and sample weights (n,) or None; the latter two by head if there are two."""
 
 LEAST_VOTES = 5
@@ -37,11 +30,11 @@ WEIGHTS = (0.5, 3.0)
 class Targets:
     """What each row should be answered with."""
 
-    labels: FloatArray
+    labels: Float32Array
     """float32 (N, K), rows sum to 1."""
-    votes: FloatArray | None
+    votes: Float32Array | None
     """float32 (N, K), rows sum to 1, or to 0 where too few votes are left; None without votes."""
-    weights: FloatArray | None = None
+    weights: Float32Array | None = None
     """float32 (N,), how much the row's label counts, 1 on average; None: all alike."""
 
 
@@ -60,7 +53,7 @@ def targets(
     )
 
 
-def taught(wanted: Targets, answers: Mapping[str, FloatArray], share: float) -> Targets:
+def taught(wanted: Targets, answers: Mapping[str, Float32Array], share: float) -> Targets:
     """Mix teachers' answers (N, K) by head into the targets; rows that do not count for votes stay out.
 
     A head that the teachers lack keeps its targets.
@@ -74,15 +67,15 @@ def taught(wanted: Targets, answers: Mapping[str, FloatArray], share: float) -> 
     return replace(wanted, labels=mixed.astype(np.float32), votes=mixed_votes.astype(np.float32))
 
 
-def class_weights(numbers: IntArray, n_classes: int) -> FloatArray:
+def class_weights(numbers: Int64Array, n_classes: int) -> Float32Array:
     """Weights by inverse frequency within `WEIGHTS`, so scaled that rows weigh 1 on average: float32 (K,)."""
     counts = np.bincount(numbers, minlength=n_classes)
     bounded = np.clip(len(numbers) / (n_classes * np.maximum(counts, 1)), *WEIGHTS)
-    weights: FloatArray = (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
+    weights: Float32Array = (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
     return weights
 
 
-def oversampled(numbers: IntArray, rng: np.random.Generator) -> IntArray:
+def oversampled(numbers: Int64Array, rng: np.random.Generator) -> Int64Array:
     """Rows of an epoch in which every class that has rows has as many as the largest.
 
     Args:
@@ -102,14 +95,14 @@ def oversampled(numbers: IntArray, rng: np.random.Generator) -> IntArray:
     return np.concatenate(parts)
 
 
-def vote_shares(votes: UInt8Array) -> FloatArray:
+def vote_shares(votes: UInt8Array) -> Float32Array:
     """Distribution over LABELS of FER+ votes (N, 10): float32 (N, 7), all 0 where too few votes are left."""
     counts = vote_counts(votes)
     total = counts.sum(axis=1, keepdims=True)
     return np.where(total >= LEAST_VOTES, counts / np.maximum(total, 1), 0).astype(np.float32)
 
 
-def batch(images: UInt8Array, wanted: Targets, rows: IntArray, draw: Draw, options: TrainOptions) -> Batch:
+def batch(images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, options: TrainOptions) -> Batch:
     """Make the augmented and mixed batch of these rows of images (N, S, S); rows past N are copies."""
     size = options.size_at(draw.epoch)
     at = rows % len(images)
@@ -135,7 +128,7 @@ def batch(images: UInt8Array, wanted: Targets, rows: IntArray, draw: Draw, optio
 
 def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
     """Answer images (N, S, S) in batches: float32 (N, 7) by head."""
-    parts: dict[str, list[FloatArray]] = {}
+    parts: dict[str, list[Float32Array]] = {}
     for start in range(0, len(images), EVALUATION_BATCH):
         answer = model.predict_on_batch(
             images[start : start + EVALUATION_BATCH, ..., None].astype(np.float32)
@@ -145,7 +138,7 @@ def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
-def judge(answers: Mapping[str, FloatArray], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
+def judge(answers: Mapping[str, Float32Array], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
     """Accuracy by labels and, where there are votes, by FER+ majority; each head on its own ground."""
     by_label = answers[
         keras_network.LABEL_HEAD if keras_network.LABEL_HEAD in answers else keras_network.SERVED_HEAD
@@ -158,6 +151,6 @@ def judge(answers: Mapping[str, FloatArray], faces: Faces, classes: Classes = SE
     return figures
 
 
-def _mix(values: FloatArray, share: np.float32) -> FloatArray:
+def _mix(values: Float32Array, share: np.float32) -> Float32Array:
     """Blend every row with the one at the other end of the batch: rows are in random order already."""
     return (share * values + (1 - share) * values[::-1]).astype(np.float32)

@@ -30,7 +30,6 @@ from ferflow.models.backbones import RANDOM, Backbone
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import Draw
 from ferflow.models.data.dataset import Split, load, split
-from ferflow.models.data.labelled_faces import IntArray
 from ferflow.models.heads import ByHead
 from ferflow.models.recipes import RECIPES
 from ferflow.models.training import checkpoint
@@ -41,6 +40,7 @@ from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import Batch, batch, judge, logits, oversampled, targets, taught
 from ferflow.models.training.warm_start import begin_with, earlier
 from ferflow.system.runtime import import_keras
+from ferflow.types import Int64Array
 
 __all__ = ["Epoch", "OnEpoch", "OnStep", "TrainOptions", "train"]
 
@@ -221,7 +221,7 @@ class _Run:
 
         return _ahead(make, self.steps)
 
-    def _order(self, epoch: int) -> IntArray:
+    def _order(self, epoch: int) -> Int64Array:
         """Rows of an epoch in random order, see `targets.oversampled`."""
         rng = np.random.default_rng((self.options.seed, epoch))
         if self.options.balance != "oversample":
