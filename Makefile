@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= ferflow-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types check constraints clean
+.PHONY: help demo test test-all lint types check constraints clean build/layout
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,14 +32,17 @@ test: $(VENV)/installed-dev    ## Set up and run the tests
 test-all: $(VENV)/installed-dev ## The slow ones too
 	$(BIN)/python -m pytest -n 2
 
-lint: $(VENV)/installed-dev    ## Style
+build/layout:   # the three rooms as they are installed, for tools that read a package from its folder
+	rm -rf $@ && mkdir -p $@/ferflow
+	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
+
+lint: $(VENV)/installed-dev build/layout    ## Style, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	cd build/layout && $(abspath $(BIN))/lint-imports $(CURDIR)/pyproject.toml --no-logo --no-cache
 
-types: $(VENV)/installed-dev   ## Types, strict
-	rm -rf build/types && mkdir -p build/types/ferflow
-	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards build/types/ferflow/
-	cd build/types && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
+types: $(VENV)/installed-dev build/layout   ## Types, strict
+	cd build/layout && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 
 check: lint types test         ## What CI runs
 

@@ -9,7 +9,8 @@ They may be called again at any time; the same tables give the same bytes.
 
 from ferflow.dashboards.overview.index import write_index
 from ferflow.dashboards.refresh import last_options, refresh, refresh_session
-from ferflow.dashboards.shared.page import ensure_assets, write_session_report
+from ferflow.dashboards.session_report.page import write_session_report
+from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
 
 __all__ = [

@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any, Self
 
 import ferflow
-from ferflow import __version__
 from ferflow.analytics.person_names import NAME as PEOPLE_NAME
 from ferflow.analytics.person_names import People, PeopleFile, read_people
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
+from ferflow.analytics.timeline import write_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder
-from ferflow.dashboards.shared.page import ensure_assets, write_session_report
+from ferflow.dashboards.session_report.page import write_session_report
+from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.jobs.video_job import write_timeline
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import whole_file
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.version import __version__
 
 INDEX = "index.html"
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ferflow.version import __version__
 
 # Nothing leaves this machine, and that must hold for what ferflow stands on. From 1.29 on the official builds of ONNX
 # Runtime report to their maker which models are loaded, Ray how it is used; each asks its variable once, at start.

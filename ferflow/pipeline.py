@@ -27,7 +27,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
-from ferflow.faces.detections import Detections, Detector, make_detector
+from ferflow.faces.detections import Detections
+from ferflow.faces.detector import Detector, make_detector
 from ferflow.faces.shot_detector import CutDetector
 from ferflow.faces.track_interpolation import Seen, Tracked, tracked
 from ferflow.faces.tracker import Tracker

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from ferflow.jobs.video_job import TaskReport, VideoTask
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
+from ferflow.store.run_manifest import TaskReport, VideoTask
 
 
 class Listener(Protocol):

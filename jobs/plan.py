@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferflow import __version__
 from ferflow.errors import RecordsError, VideoError
-from ferflow.jobs.video_job import VideoTask
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import Found, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.run_manifest import VideoTask
+from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
 

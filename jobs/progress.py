@@ -12,7 +12,7 @@ from typing import NoReturn, Self
 
 from tqdm import tqdm
 
-from ferflow.jobs.video_job import TaskReport, VideoTask
+from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import shown, timecode
 
 _STATUS_WORDS = {

@@ -21,11 +21,10 @@ from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
 from ferflow.jobs.listener import Engine, Listener, Silent
 from ferflow.jobs.plan import plan
 from ferflow.jobs.report_inputs import Beside
-from ferflow.jobs.video_job import TaskReport, VideoTask, report_without_work
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import held, sweep
-from ferflow.store.run_manifest import RunFile
+from ferflow.store.run_manifest import RunFile, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
 from ferflow.text import shown

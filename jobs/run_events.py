@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from ferflow import __version__
-from ferflow.jobs.video_job import TaskReport, VideoTask
+from ferflow.store.run_manifest import TaskReport, VideoTask
+from ferflow.version import __version__
 
 VERSION = 1
 """Raised when an event changes its meaning or loses a field; new events and fields come without."""

@@ -1,127 +1,46 @@
-"""One video, one task: the seam at which every engine takes over.
+"""One video from start to end, in whichever process: tables, timeline, page. The seam at which every engine takes over.
 
-`run_task()` does one video and never raises for what is wrong with that video. What there is to do says `plan`.
+`Work.do()` treats one video and never raises for what is wrong with that video. What there is to do says `plan`.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
-from ferflow import __version__
-from ferflow.analytics.timeline import timeline
-from ferflow.errors import RecordsError, VideoError
+from ferflow.analytics.timeline import needs_timeline, write_timeline
+from ferflow.errors import VideoError
+from ferflow.jobs.plan import meanwhile
+from ferflow.jobs.report_inputs import Beside
 from ferflow.media.fingerprint import fingerprint, signature
 from ferflow.media.video import Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
-from ferflow.store.failure_kinds import Failure, failure_of, told
+from ferflow.store.failure_kinds import failure_of, told
 from ferflow.store.records import (
     FRAMES,
     UNTRACKED,
-    Blocks,
     RecordPaths,
     RecordsWriter,
-    read_metadata,
-    read_table,
-    write_table,
+    finished_videos,
 )
-from ferflow.system.memory import give_back
+from ferflow.store.run_manifest import TaskReport, VideoTask, report_of, report_without_work
+from ferflow.version import __version__
 
-MOST_BINS = 1_000_000
-"""Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
+log = logging.getLogger(__name__)
 
-_TIMELINE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
-"""What a timeline is made of, beside the probabilities."""
-
-Status = Literal["done", "done_with_gaps", "failed", "skipped"]
-"""`skipped`: done by an earlier run, or, with an `error`, not begun because the run stopped."""
+SECONDS_BETWEEN_PROGRESS = 0.1
+"""A bar need not move more often, and pipes and logs are spared."""
 
 OnProgress = Callable[[float, float | None], None]
 """Told seconds of video analysed so far and, if the header tells, in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoTask:
-    """One input and what is to be done with it."""
-
-    source: Path
-    paths: RecordPaths | None
-    """None: it cannot be analysed, see `problem`."""
-    is_finished: bool = False
-    """Its records lie in the output folder, made with the same options and models."""
-    problem: str | None = None
-    """Why it is not analysed; one line."""
-    replaces: tuple[str, ...] = ()
-    """Ids of results of an earlier content of this source, which go when the new ones come."""
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether there is work to do."""
-        return self.paths is not None and self.problem is None and not self.is_finished
-
-    @property
-    def video_id(self) -> str | None:
-        """Id of its files, if it can have any."""
-        return self.paths.video_id if self.paths else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskReport:
-    """How one input ended."""
-
-    source: str
-    video_id: str | None = None
-    status: Status
-    error: str | None = None
-    """One line: what, why, what to do."""
-    failure: Failure | None = None
-    """What kind of failure, if it is one."""
-    attempts: int = 1
-    """How often it was tried; 0: not at all."""
-    warnings: list[str] = field(default_factory=list)
-    n_frames: int = 0
-    """Analysed frames."""
-    n_faces: int = 0
-    n_people: int = 0
-    duration_s: float = 0.0
-    """Of the video."""
-    seconds: float = 0.0
-    """Spent on it."""
-    n_failed: int = 0
-    """Frames that could not be decoded."""
-    n_damaged: int = 0
-    """Frames that were decoded, but damaged, and so not analysed."""
-    has_gaps: bool = False
-    """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
-    gaps: list[dict[str, Any]] = field(default_factory=list)
-    """Where: `start_s`, `end_s` (None: to the end) and `n_frames` (None: unknown) of each, see `faults.Gap`."""
-    report: str | None = None
-    """Path of its page, relative to the output folder."""
-
-    @classmethod
-    def failed(
-        cls, task: VideoTask, error: str, *, failure: Failure = "input", seconds: float = 0.0
-    ) -> TaskReport:
-        """An input without results."""
-        return cls(
-            source=str(task.source), video_id=task.video_id, status="failed", error=error, failure=failure,
-            seconds=seconds,
-        )  # fmt: skip
-
-    @classmethod
-    def not_begun(cls, task: VideoTask, why: str) -> TaskReport:
-        """An input that the run did not come to."""
-        return cls(source=str(task.source), video_id=task.video_id, status="skipped", error=why, attempts=0)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -179,48 +98,7 @@ def run_task(
     finally:
         # A signal can strike between the making of a file and the block that looks after it.
         task.paths.remove_unfinished()
-    return _report(task.source, metadata, metadata["status"], time.monotonic() - started)
-
-
-def report_without_work(task: VideoTask) -> TaskReport:
-    """How a task ended that cannot be done, or was done by an earlier run."""
-    if task.paths is None or task.problem is not None:
-        return TaskReport.failed(task, task.problem or "cannot be analysed")
-    return _report(task.source, read_metadata(task.paths.faces), "skipped", 0.0)
-
-
-def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
-    """Aggregate a finished video's records into its timeline; a page made from an older one goes.
-
-    Raises:
-        RecordsError: the records cannot be read, or make more bins than a timeline can have.
-    """
-    metadata = read_metadata(paths.faces)
-    if (n_bins := metadata["duration_s"] / options.bin_seconds) > MOST_BINS:
-        raise RecordsError(
-            f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
-            "Give a longer --bin; if the video is not that long, its timestamps are broken."
-        )
-    paths.report.unlink(missing_ok=True)
-    give_back()
-    table = timeline(
-        read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
-        Blocks(paths.faces, [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
-        video_id=paths.video_id,
-        bin_seconds=options.bin_seconds,
-        labels=metadata["labels"],
-        participants=metadata["options"]["participants"],
-    )
-    write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
-    give_back()
-
-
-def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
-    """Whether a finished video lacks its timeline, or has one with other bins."""
-    try:
-        return bool(read_metadata(paths.timeline).get("bin_seconds") != options.bin_seconds)
-    except RecordsError:
-        return True
+    return report_of(task.source, metadata, metadata["status"], time.monotonic() - started)
 
 
 def _analyzed(
@@ -299,20 +177,87 @@ def _metadata(
     }
 
 
-def _report(source: Path, metadata: dict[str, Any], status: Status, seconds: float) -> TaskReport:
-    counts = metadata["counts"]
-    return TaskReport(
-        source=str(source),
-        video_id=metadata["video_id"],
-        status=status,
-        warnings=metadata["warnings"],
-        has_gaps=metadata["status"] == "done_with_gaps",
-        gaps=metadata.get("gaps", []),
-        n_failed=counts["n_failed"],
-        n_damaged=counts["n_damaged"],
-        n_frames=counts["n_analysed"],
-        n_faces=counts["n_faces"],
-        n_people=counts["n_people"],
-        duration_s=metadata["duration_s"],
-        seconds=seconds,
-    )
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How videos are treated; goes to every process that treats some."""
+
+    options: AnalyzeOptions
+    pages: bool = True
+    """Write HTML pages."""
+    beside: Beside = field(default_factory=Beside)
+    """Markers and clips for the pages."""
+
+    def tools(self) -> Tools:
+        """What is loaded once per process.
+
+        Raises:
+            ModelError, OptionsError: see `Tools.load`.
+        """
+        return Tools.load(self.options)
+
+    def do(self, task: VideoTask, tools: Tools, on_progress: OnProgress | None = None) -> TaskReport:
+        """Analyse one video and make its timeline and page; what is wrong with it is in the report."""
+        paced = None if on_progress is None else _paced(on_progress)
+        return self.derive(task, run_task(task, self.options, tools, on_progress=paced))
+
+    def derive(self, task: VideoTask, report: TaskReport) -> TaskReport:
+        """Bring what is made from a finished video's records up to date: timeline, markers and clips, the page."""
+        paths = task.paths
+        if paths is None or report.status == "failed":
+            return report
+        try:
+            if needs_timeline(paths, self.options):
+                write_timeline(paths, self.options)
+            try:
+                self.beside.bring(task.source, paths)
+            finally:  # markers that cannot be read are told of, and cost no page
+                if self.pages:
+                    report = replace(report, report=self._page(paths))
+            return report
+        except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
+            log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
+            why = told(task.source, error).removeprefix(f"{task.source.name}: ")
+            return TaskReport.failed(
+                task,
+                f"{task.source.name}: analysed, but not all that follows. {why}",
+                failure=failure_of(error),
+            )
+        finally:
+            paths.remove_unfinished()
+
+    def after_death(self, task: VideoTask, why: str) -> TaskReport:
+        """How a video ended whose worker died: mostly as a failure that may pass, but it can have been finished."""
+        now = meanwhile(task, self.options)
+        if not now.is_finished:
+            return TaskReport.failed(task, f"{task.source.name}: {why}", failure="passing")
+        report = report_without_work(now)
+        return self.derive(now, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
+
+    def follow(self, out: Path, done: set[str]) -> None:
+        """Give the other finished videos of the folder the same bins; their records stay as they are."""
+        others = replace(self, beside=Beside())  # markers and clips were asked for these inputs only
+        for video_id in finished_videos(out):
+            paths = RecordPaths(out, video_id)
+            if video_id not in done and needs_timeline(paths, self.options):
+                task = VideoTask(Path(video_id), paths, is_finished=True)
+                others.derive(task, report_without_work(task))
+
+    def _page(self, paths: RecordPaths) -> str:
+        from ferflow.dashboards import refresh_session
+
+        refresh_session(paths.out, paths.video_id)
+        return paths.report.relative_to(paths.out).as_posix()
+
+
+def _paced(on_progress: OnProgress) -> OnProgress:
+    """Pass on what is new, and not more often than makes sense."""
+    last = (-math.inf, -math.inf)
+
+    def pass_on(seconds: float, of_seconds: float | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if seconds > last[0] and now - last[1] >= SECONDS_BETWEEN_PROGRESS:
+            last = (seconds, now)
+            on_progress(seconds, of_seconds)
+
+    return pass_on

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow.faces.detections import make_detector
+from ferflow.faces.detector import make_detector
 from ferflow.options import AnalyzeOptions
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -191,7 +191,7 @@ def test_one_participant_is_one_id_across_cuts_and_bystanders(tmp_path, tools):
 
 
 def test_haar_gives_boxes_without_pose_and_landmarks(face_video, tools):
-    from ferflow.faces.detections import make_detector
+    from ferflow.faces.detector import make_detector
 
     options = AnalyzeOptions(detector="haar")
     batches = list(analyze(face_video, options, tools=Tools(make_detector(options), tools.classifier)))

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ferflow import __version__, palette
+from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
 from ferflow.dashboards.shared.number_format import percent, score, shown, some
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.evaluation import Assessment
 from ferflow.models.metrics import ConfidenceBin, Scores, reliability
+from ferflow.version import __version__
 
 MOST_MISTAKES = 24
 MISTAKE_PX = 96

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow import __version__, palette
+from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
 from ferflow.dashboards.shared.number_format import percent, shown, some, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
@@ -22,6 +22,7 @@ from ferflow.models.class_activation import Answer, Seen
 from ferflow.models.heads import LABEL_HEAD, VOTE_HEAD
 from ferflow.render.explain import Moment
 from ferflow.types import Float32Array, UInt8Array
+from ferflow.version import __version__
 
 MOST_FACES = 6
 """Per frame, the largest first."""

@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ferflow import __version__, palette
+from ferflow import palette
 from ferflow.dashboards.shared.number_format import some
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.errors import RecordsError
+from ferflow.version import __version__
 
 CURVES_FILE, HISTORY_FILE = "curves.html", "history.json"
 

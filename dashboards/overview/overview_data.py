@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, Watched, gather
-from ferflow.analytics.peaks import audience, peak_curve
+from ferflow.analytics.peaks import peak_curve
 from ferflow.analytics.person_names import PeopleFile, person_timeline, read_people, unknown_tracks
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.session_list import Sessions, read_sessions
 from ferflow.analytics.tally import column, ratio
+from ferflow.analytics.timeline import audience
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata, read_table

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from ferflow.analytics.peaks import STRIP, Person
+from ferflow.analytics.coverage import COVERAGE_TIMELINE
+from ferflow.analytics.persons import Person
 from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.types import Float64Array
@@ -56,8 +57,10 @@ def drawn(session: Session) -> Drawn:
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
     leading = np.array([_leading(session, person.track_id, step, len(whole)) for person in lanes])
     strip = {
-        name: np.minimum(np.nan_to_num(_joined(column(session.strip, name), step)) / bin_seconds, 1.0)
-        for name in STRIP.names[1:]
+        name: np.minimum(
+            np.nan_to_num(_joined(column(session.coverage_timeline, name), step)) / bin_seconds, 1.0
+        )
+        for name in COVERAGE_TIMELINE.names[1:]
     }
     return Drawn(step, step * bin_seconds, joined, strip, lanes, leading)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferflow import palette
+from ferflow.analytics.coverage import SMALL_FACE_PX
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS
-from ferflow.analytics.peaks import SMALL_FACE_PX
 from ferflow.analytics.tally import BASELINE_SECONDS, REACTING_THRESHOLD, column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, shown, size, some, timecode
@@ -74,7 +74,7 @@ def _frame_facts(session: Session) -> Section:
 
 def _times(session: Session) -> list[tuple[str, str]]:
     """The coverage strip in words: how long each of its states lasts, of those there are."""
-    lasts = {state: float(column(session.strip, state).sum()) for state in palette.COVERAGE}
+    lasts = {state: float(column(session.coverage_timeline, state).sum()) for state in palette.COVERAGE}
     return [(f"Time, {palette.COVERAGE[state].words}", timecode(s)) for state, s in lasts.items() if s > 0]
 
 

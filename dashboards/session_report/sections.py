@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferflow import palette
-from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS, Person, leading_label
+from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS
+from ferflow.analytics.persons import Person
 from ferflow.analytics.tally import REACTING_THRESHOLD
+from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.downsample import MOST_LANES, drawn
 from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
 from ferflow.dashboards.session_report.marker_section import moments_of

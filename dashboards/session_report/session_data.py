@@ -10,23 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.coverage import SMALL_FACE_PX, Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.markers import load_markers
-from ferflow.analytics.peaks import (
-    SMALL_FACE_PX,
-    Coverage,
-    Peak,
-    Person,
-    audience,
-    coverage,
-    peak_curve,
-    peak_end,
-    peaks,
-    people,
-    strip,
-)
+from ferflow.analytics.peaks import Peak, peak_curve, peak_end, peaks
 from ferflow.analytics.person_names import PersonFaces, PersonNames, name_of, person_timeline, persons
+from ferflow.analytics.persons import Person, people
 from ferflow.analytics.tally import Faces, blocks, column
+from ferflow.analytics.timeline import audience
 from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
 from ferflow.render.clips import clips_of
 from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table
@@ -75,8 +66,8 @@ class Session:
     """Median sharpness of the faces; NaN without."""
     names: PersonNames
     """Of people who were given one."""
-    strip: pa.Table
-    """What became of the time of each bin; see `summaries.strip`."""
+    coverage_timeline: pa.Table
+    """What became of the time of each bin; see `coverage.coverage_timeline`."""
     markers: pa.Table
     segments: pa.Table
     curves: pa.Table
@@ -199,7 +190,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
         sharpness=_quartiles(sharpness)[1],
         names=names,
-        strip=_strip(timeline, footer, frames, faces("frame_index", "face_px")),
+        coverage_timeline=_strip(timeline, footer, frames, faces("frame_index", "face_px")),
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
@@ -225,7 +216,7 @@ def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
 
 def _strip(timeline: pa.Table, footer: dict[str, Any], frames: pa.Table, faces: Faces) -> pa.Table:
     counts, options = footer.get("counts") or {}, footer.get("options") or {}
-    return strip(
+    return coverage_timeline(
         frames,
         faces,
         bin_seconds=_bin_seconds(timeline) or 1.0,

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.analytics.markers import times_by_label
-from ferflow.analytics.peaks import audience, probability_columns
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import MEASURES, bin_of
+from ferflow.analytics.timeline import MEASURES, audience, bin_of, probability_columns
 from ferflow.types import Float64Array
 
 BEFORE_SECONDS = 5.0

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ferflow.analytics.tally import (
+    NEUTRAL_LABEL,
     Faces,
     FaceScores,
     Scorer,
@@ -26,11 +28,23 @@ from ferflow.analytics.tally import (
     regrouped,
     tally,
 )
-from ferflow.store.records import timeline_schema
+from ferflow.errors import RecordsError
+from ferflow.options import AnalyzeOptions
+from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table, timeline_schema, write_table
+from ferflow.system.memory import give_back
 from ferflow.types import Float64Array, Int64Array
 
 MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
 """Columns that are means over faces, then over people; `prob_<label>` are too."""
+
+MOST_BINS = 1_000_000
+"""Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
+
+_TIMELINE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
+"""What a timeline is made of, beside the probabilities."""
+
+_FILE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
+"""What a timeline is made of, beside the probabilities."""
 
 # 0.3 / 0.1 is 2.9999999999999996 in floating point; a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
@@ -76,6 +90,29 @@ def timeline(
     people = _person_rows(_Cells.joined(parts), n_frames, sole=participants == 1)
     rows = [_audience_rows(people, frames, bins, n_frames), people]
     return _table(rows, n_faces, video_id, bin_seconds, labels)
+
+
+def audience(table: pa.Table) -> pa.Table:
+    """The audience rows of a timeline, one per bin."""
+    return table.filter(pc.is_null(table.column("track_id")))
+
+
+def probability_columns(table: pa.Table) -> list[str]:
+    """`prob_<label>` columns, in the model's order."""
+    return [name for name in table.column_names if name.startswith("prob_")]
+
+
+def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | None:
+    """Label with the highest mean probability; None if none is known.
+
+    Args:
+        means: by column name `prob_<label>`.
+        neutral: whether neutral may lead.
+    """
+    named = {name.removeprefix("prob_"): value for name, value in means.items() if np.isfinite(value)}
+    if not neutral:
+        named.pop(NEUTRAL_LABEL, None)
+    return max(named, key=lambda label: named[label]) if named else None
 
 
 def bin_of(time_s: Float64Array, bin_seconds: float) -> Int64Array:
@@ -215,3 +252,40 @@ def _table(
     ids = pa.array(tracks[order], mask=tracks[order] == 0, type=pa.int32())
     arrays.insert(schema.names.index("track_id"), ids)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+# --- The timeline of a finished video, on disk -----------------------------------------------------------
+
+
+def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
+    """Aggregate a finished video's records into its timeline; a page made from an older one goes.
+
+    Raises:
+        RecordsError: the records cannot be read, or make more bins than a timeline can have.
+    """
+    metadata = read_metadata(paths.faces)
+    if (n_bins := metadata["duration_s"] / options.bin_seconds) > MOST_BINS:
+        raise RecordsError(
+            f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
+            "Give a longer --bin; if the video is not that long, its timestamps are broken."
+        )
+    paths.report.unlink(missing_ok=True)
+    give_back()
+    table = timeline(
+        read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
+        Blocks(paths.faces, [*_FILE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
+        video_id=paths.video_id,
+        bin_seconds=options.bin_seconds,
+        labels=metadata["labels"],
+        participants=metadata["options"]["participants"],
+    )
+    write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
+    give_back()
+
+
+def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
+    """Whether a finished video lacks its timeline, or has one with other bins."""
+    try:
+        return bool(read_metadata(paths.timeline).get("bin_seconds") != options.bin_seconds)
+    except RecordsError:
+        return True

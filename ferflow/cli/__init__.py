@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ferflow import __version__
 from ferflow.cli.analyze import analyze
 from ferflow.cli.bench import bench
 from ferflow.cli.common import tell
@@ -26,6 +25,7 @@ from ferflow.cli.people import people
 from ferflow.cli.report import report
 from ferflow.cli.train import train
 from ferflow.errors import FerflowError
+from ferflow.version import __version__
 
 app = typer.Typer(
     name="ferflow",

@@ -24,7 +24,7 @@ from ferflow.options import AnalyzeOptions, BackendName, DetectorName, DeviceNam
 from ferflow.text import shown
 
 if TYPE_CHECKING:
-    from ferflow.jobs.video_job import VideoTask
+    from ferflow.store.run_manifest import VideoTask
 
 
 def _time(text: str) -> TimePoint:

@@ -75,7 +75,7 @@ def report(
     beside = Beside(markers, embed_clips)
     beside.check()
     if pdf or png or svg:
-        from ferflow.dashboards.exports import chromium
+        from ferflow.dashboards.exports.figure_files import chromium
 
         chromium()  # refused before anything is done
     with held(out):
@@ -120,12 +120,12 @@ def must_be_output(out: Path) -> None:
 def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
     written: list[Path] = []
     if csv:
-        from ferflow.dashboards.shared.tables import write_tables
+        from ferflow.dashboards.exports.csv_tables import write_tables
 
         write_tables(out, options)
         written.append(out / "csv")
     if pictures:
-        from ferflow.dashboards.exports import write_pictures
+        from ferflow.dashboards.exports.figure_files import write_pictures
 
         write_pictures(out, options, pictures)
         written.append(out / "figures")
@@ -134,7 +134,7 @@ def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> 
 
 def _printed(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
     """Print the pages that changed, or have no PDF yet."""
-    from ferflow.dashboards.exports import write_pdf
+    from ferflow.dashboards.exports.figure_files import write_pdf
 
     wanted = [page for page in pages if page in changed or not page.with_suffix(".pdf").exists()]
     return [write_pdf(page) for page in wanted]

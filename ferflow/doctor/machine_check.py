@@ -20,12 +20,12 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from ferflow import __version__
 from ferflow.errors import FerflowError
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import WORKER_BYTES, available_memory, cpu_features, default_workers
 from ferflow.system.runtime import has_cuda, has_nvidia_driver
+from ferflow.version import __version__
 
 Level = Literal["fine", "note", "problem"]
 

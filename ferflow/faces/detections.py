@@ -1,19 +1,13 @@
-"""Where the faces are: detections as columns, and the detectors behind one protocol.
-
->>> detector = make_detector(options)
->>> for found in detector.detect(frames): print(found.xyxy, found.score)
-"""
+"""Detections as columns, and the geometry of boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
 from ferflow.types import Float32Array
 
@@ -68,22 +62,6 @@ class Detections:
         return self[np.sort(order)]
 
 
-class Detector(Protocol):
-    """Finds the faces of frames."""
-
-    name: str
-    sha256: str
-    """Of the file that holds its weights."""
-    crop_side: float
-    """Side of the square that the classifier sees, in heights of this detector's boxes."""
-
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Faces per frame, in the order given; the result does not depend on what else is in `frames`.
-
-        Works on the caller's thread alone, and may be called by several threads at once.
-        """
-
-
 def areas(xyxy: Float32Array) -> Float32Array:
     """Box areas in square pixels, float32 (N,); 0 where a box is turned inside out."""
     sides: Float32Array = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
@@ -111,18 +89,3 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
 def smallest_face(options: AnalyzeOptions, width: int, height: int) -> int:
     """Height in source pixels of the smallest face that is looked for."""
     return options.min_face or max(24, min(width, height) // 15)
-
-
-def make_detector(options: AnalyzeOptions) -> Detector:
-    """The detector that options name.
-
-    Raises:
-        ModelError: its file is missing or altered.
-    """
-    if options.detector == "haar":
-        from ferflow.faces.haar import Haar
-
-        return Haar(options)
-    from ferflow.faces.yunet import make_yunet
-
-    return make_yunet(options)

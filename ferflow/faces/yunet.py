@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.faces.detections import Detections, Detector, smallest_face
+from ferflow.faces.detections import Detections, smallest_face
 from ferflow.faces.yunet_onnx import STRIDES, black_level, for_planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
@@ -40,7 +40,7 @@ _NMS_IOU = 0.3
 _NMS_TOP = 5000
 
 
-def make_yunet(options: AnalyzeOptions) -> Detector:
+def make_yunet(options: AnalyzeOptions) -> YuNet | YuNetOpenCV:
     """YuNet under ONNX Runtime, or under OpenCV where that cannot be loaded.
 
     Raises:

@@ -14,15 +14,123 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-import ferflow
 from ferflow.errors import RecordsError
-from ferflow.jobs.video_job import VideoTask, report_without_work
 from ferflow.store.atomic_files import whole_file
+from ferflow.store.failure_kinds import Failure
 from ferflow.store.records import SCHEMA_VERSION, RecordPaths, finished_videos, read_metadata
+from ferflow.version import __version__
 
 NAME = "run.json"
+
+
+Status = Literal["done", "done_with_gaps", "failed", "skipped"]
+"""`skipped`: done by an earlier run, or, with an `error`, not begun because the run stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTask:
+    """One input and what is to be done with it."""
+
+    source: Path
+    paths: RecordPaths | None
+    """None: it cannot be analysed, see `problem`."""
+    is_finished: bool = False
+    """Its records lie in the output folder, made with the same options and models."""
+    problem: str | None = None
+    """Why it is not analysed; one line."""
+    replaces: tuple[str, ...] = ()
+    """Ids of results of an earlier content of this source, which go when the new ones come."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is work to do."""
+        return self.paths is not None and self.problem is None and not self.is_finished
+
+    @property
+    def video_id(self) -> str | None:
+        """Id of its files, if it can have any."""
+        return self.paths.video_id if self.paths else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReport:
+    """How one input ended."""
+
+    source: str
+    video_id: str | None = None
+    status: Status
+    error: str | None = None
+    """One line: what, why, what to do."""
+    failure: Failure | None = None
+    """What kind of failure, if it is one."""
+    attempts: int = 1
+    """How often it was tried; 0: not at all."""
+    warnings: list[str] = field(default_factory=list)
+    n_frames: int = 0
+    """Analysed frames."""
+    n_faces: int = 0
+    n_people: int = 0
+    duration_s: float = 0.0
+    """Of the video."""
+    seconds: float = 0.0
+    """Spent on it."""
+    n_failed: int = 0
+    """Frames that could not be decoded."""
+    n_damaged: int = 0
+    """Frames that were decoded, but damaged, and so not analysed."""
+    has_gaps: bool = False
+    """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    """Where: `start_s`, `end_s` (None: to the end) and `n_frames` (None: unknown) of each, see `faults.Gap`."""
+    report: str | None = None
+    """Path of its page, relative to the output folder."""
+
+    @classmethod
+    def failed(
+        cls, task: VideoTask, error: str, *, failure: Failure = "input", seconds: float = 0.0
+    ) -> TaskReport:
+        """An input without results."""
+        return cls(
+            source=str(task.source), video_id=task.video_id, status="failed", error=error, failure=failure,
+            seconds=seconds,
+        )  # fmt: skip
+
+    @classmethod
+    def not_begun(cls, task: VideoTask, why: str) -> TaskReport:
+        """An input that the run did not come to."""
+        return cls(source=str(task.source), video_id=task.video_id, status="skipped", error=why, attempts=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def report_without_work(task: VideoTask) -> TaskReport:
+    """How a task ended that cannot be done, or was done by an earlier run."""
+    if task.paths is None or task.problem is not None:
+        return TaskReport.failed(task, task.problem or "cannot be analysed")
+    return report_of(task.source, read_metadata(task.paths.faces), "skipped", 0.0)
+
+
+def report_of(source: Path, metadata: dict[str, Any], status: Status, seconds: float) -> TaskReport:
+    counts = metadata["counts"]
+    return TaskReport(
+        source=str(source),
+        video_id=metadata["video_id"],
+        status=status,
+        warnings=metadata["warnings"],
+        has_gaps=metadata["status"] == "done_with_gaps",
+        gaps=metadata.get("gaps", []),
+        n_failed=counts["n_failed"],
+        n_damaged=counts["n_damaged"],
+        n_frames=counts["n_analysed"],
+        n_faces=counts["n_faces"],
+        n_people=counts["n_people"],
+        duration_s=metadata["duration_s"],
+        seconds=seconds,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +228,7 @@ class RunFile:
         """Write it under its name only once it is whole."""
         content = {
             "schema_version": SCHEMA_VERSION,
-            "ferflow_version": ferflow.__version__,
+            "ferflow_version": __version__,
             "host": {
                 "name": platform.node(),
                 "pid": os.getpid(),

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from ferflow.faces.detections import Detector, iou, make_detector
+from ferflow.faces.detections import iou
+from ferflow.faces.detector import Detector, make_detector
 from ferflow.faces.shot_detector import CutDetector
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Selection, open_video

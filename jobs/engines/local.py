@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from functools import partial
 
 from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import TaskReport, VideoTask
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
+from ferflow.store.run_manifest import TaskReport, VideoTask
 
 
 def reports(

@@ -15,8 +15,8 @@ from typing import Any
 from ferflow.errors import OptionsError
 from ferflow.jobs.engines.worker_pool import thread_share
 from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import TaskReport, VideoTask
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
+from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.system.cpus import available_cpus
 
 

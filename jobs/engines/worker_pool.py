@@ -30,8 +30,8 @@ from ferflow.jobs.engines.worker_process import (
     work_until_told,
 )
 from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import TaskReport, VideoTask
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
+from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.system.cpus import available_cpus
 
 Reports = Generator[tuple[VideoTask, TaskReport], None, None]

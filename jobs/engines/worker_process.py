@@ -13,8 +13,8 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 from ferflow.errors import FerflowError
-from ferflow.jobs.video_job import TaskReport
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
+from ferflow.store.run_manifest import TaskReport
 
 log = logging.getLogger(__name__)
 

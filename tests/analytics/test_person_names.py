@@ -10,7 +10,7 @@ import pytest
 
 from ferflow.analytics.person_names import NAME, People, PersonFaces, list_tracks, merged, read_people
 from ferflow.dashboards import PageOptions, refresh
-from ferflow.dashboards.shared.tables import write_tables
+from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.errors import OptionsError
 from ferflow.store.records import RecordPaths
 from tests.made_cohort import write_run

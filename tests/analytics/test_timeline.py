@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.analytics.peaks import coverage, peak_end, peaks, people, smoothed
+from ferflow.analytics.coverage import coverage
+from ferflow.analytics.peaks import peak_end, peaks, smoothed
+from ferflow.analytics.persons import people
 from ferflow.analytics.tally import FaceScores, Tally, attention_of, frame_seconds, score_faces, tally
 from ferflow.analytics.timeline import bin_of, timeline
 from ferflow.errors import RecordsError

@@ -12,8 +12,8 @@ import pytest
 
 from ferflow.analytics.cohort import band, comparison
 from ferflow.dashboards import PageOptions, write_index
+from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.overview_data import load_folder
-from ferflow.dashboards.shared.tables import write_tables
 from ferflow.errors import OptionsError
 from tests.made_cohort import forty_sessions, interval_by_hand, one_audience
 from tests.made_records import Made, write_session

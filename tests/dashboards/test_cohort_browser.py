@@ -165,7 +165,7 @@ def test_pdf_and_pictures_are_what_they_say(tmp_path):
     pytest.importorskip("kaleido")
     from PIL import Image
 
-    from ferflow.dashboards.exports import write_pdf, write_pictures
+    from ferflow.dashboards.exports.figure_files import write_pdf, write_pictures
 
     write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
     refresh(tmp_path)

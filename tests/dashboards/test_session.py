@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.analytics.peaks import strip
+from ferflow.analytics.coverage import coverage_timeline
 from ferflow.analytics.person_names import merged
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
@@ -33,7 +33,7 @@ def of(table, name: str) -> list[float]:
 def test_the_strip_tells_face_small_nobody_and_no_frame_apart():
     made = Made(seconds=10, holes=((4, 6.5),), away=((7, 8),), small=((8, 9),), seed=3)
     frames, faces = made_tables(made)
-    table = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
+    table = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
     assert of(table, "missing") == [0, 0, 0, 0, 1, 1, 0.5, 0, 0, 0]
     assert of(table, "small")[8] + of(table, "nobody")[8] == pytest.approx(1)
     assert of(table, "small")[8] > 0.7
@@ -45,22 +45,35 @@ def test_the_strip_tells_face_small_nobody_and_no_frame_apart():
 
 def test_a_single_lost_frame_shows_only_where_frames_are_known_to_have_failed():
     frames, faces = made_tables(Made(seconds=4, people=0, holes=((1.5, 1.6),)))
-    assert of(strip(frames, faces, bin_seconds=1.0, failed=True, ranged=False), "missing") == [0, 0.1, 0, 0]
-    assert of(strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "missing") == [0, 0, 0, 0]
+    assert of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=True, ranged=False), "missing") == [
+        0,
+        0.1,
+        0,
+        0,
+    ]
+    assert of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "missing") == [
+        0,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_before_a_start_that_was_asked_for_nothing_was_analysed_and_otherwise_nothing_could_be_read():
     frames, faces = made_tables(Made(seconds=4, people=0, holes=((0, 1.5),)))
-    ranged = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=True)
+    ranged = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=True)
     assert (of(ranged, "outside"), of(ranged, "missing")) == ([1, 0.5, 0, 0], [0, 0, 0, 0])
-    plain = strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
+    plain = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
     assert (of(plain, "outside"), of(plain, "missing")) == ([0, 0, 0, 0], [1, 0.5, 0, 0])
 
 
 def test_one_frame_and_none_have_a_strip():
     for seconds, expected in ((0.1, [1.0]), (0, [])):
         frames, faces = made_tables(Made(seconds=seconds, people=0))
-        assert of(strip(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "nobody") == expected
+        assert (
+            of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "nobody")
+            == expected
+        )
 
 
 # --- People -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from ferflow.dashboards.shared.tables import write_tables
+from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.store.records import RecordPaths
 from tests.dashboards.read_page import PROBS, clock, share, signed, table, two
 from tests.made_cohort import write_run

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, square
-from ferflow.faces.detections import Detections, make_detector
+from ferflow.faces.detections import Detections
+from ferflow.faces.detector import make_detector
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions

@@ -9,7 +9,8 @@ import pytest
 
 from ferflow.errors import ModelError
 from ferflow.faces import yunet
-from ferflow.faces.detections import Detections, iou, make_detector
+from ferflow.faces.detections import Detections, iou
+from ferflow.faces.detector import make_detector
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions

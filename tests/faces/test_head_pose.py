@@ -125,7 +125,7 @@ def test_a_face_costs_less_than_a_tenth_of_a_millisecond():
 
 def detected(image):
     """Pose of the one face of a gray picture, as the pipeline would read it."""
-    from ferflow.faces.detections import make_detector
+    from ferflow.faces.detector import make_detector
     from ferflow.media.planes import Planes
     from ferflow.media.video import Frame
     from ferflow.options import AnalyzeOptions

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ferflow.faces.detections import make_detector
+from ferflow.faces.detector import make_detector
 from ferflow.faces.tracker import Tracker
 from ferflow.jobs.benchmarks.identity import Boxes, main, predicted, read_truth, score
 from ferflow.options import AnalyzeOptions

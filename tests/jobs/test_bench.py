@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from ferflow.faces.detections import make_detector
+from ferflow.faces.detector import make_detector
 from ferflow.jobs.benchmarks import speed
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
 from ferflow.jobs.benchmarks.stride import agreement

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from ferflow.jobs.run_events import Events
-from ferflow.jobs.video_job import TaskReport
+from ferflow.store.run_manifest import TaskReport
 from tests.conftest import face_frames, write_video
 from tests.test_cli import ROOT, ferflow
 

@@ -22,9 +22,9 @@ from ferflow.jobs.engines import worker_pool
 from ferflow.jobs.listener import Silent
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
-from ferflow.jobs.video_job import VideoTask
-from ferflow.jobs.work import Work
+from ferflow.jobs.video_job import Work
 from ferflow.options import AnalyzeOptions
+from ferflow.store.run_manifest import VideoTask
 from ferflow.system.memory import WORKER_BYTES, default_workers
 from tests.conftest import face_frames, write_video
 

@@ -51,7 +51,7 @@ def read_video(path: Path) -> None:
 
 @cache
 def _tools() -> object:
-    from ferflow.faces.detections import make_detector
+    from ferflow.faces.detector import make_detector
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
     from tests.conftest import MeanClassifier

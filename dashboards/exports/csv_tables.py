@@ -14,10 +14,10 @@ from ferflow.analytics.cohort import Cohort, compare, group_band, mean_interval
 from ferflow.analytics.csv_input import write_csv
 from ferflow.analytics.peaks import peak_end
 from ferflow.analytics.timeline import MEASURES
+from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.overview.cohort import known_measures
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
 from ferflow.dashboards.session_report.session_data import together_in
-from ferflow.dashboards.session_report.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.shared.settings import PageOptions
 
 

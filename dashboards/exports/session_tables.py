@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.cohort import Watched
+from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import Around, around, locked_curves, segments
 from ferflow.analytics.markers import MARKERS, load_markers
-from ferflow.analytics.peaks import STRIP, Person, peak_curve, peaks, probability_columns
+from ferflow.analytics.peaks import peak_curve, peaks
+from ferflow.analytics.persons import Person
 from ferflow.analytics.tally import column
-from ferflow.analytics.timeline import MEASURES
+from ferflow.analytics.timeline import MEASURES, probability_columns
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
@@ -159,13 +161,13 @@ def _person(session: Session, person: Person, names: list[str]) -> Cells:
 
 _QUALITY = ["n_decoded", "n_failed", "n_damaged", "n_cuts", "n_frames", "n_frames_with_face", "n_faces",
             "n_untracked", "n_pose_unknown", "n_small", "n_blurry", "face_px_25", "face_px_50", "face_px_75",
-            "sharpness_50", *(f"seconds_{state}" for state in STRIP.names[1:]), "bin_s", "model", "model_sha256",
-            "detector", "detector_sha256", "ferflow_version", "options_digest"]  # fmt: skip
+            "sharpness_50", *(f"seconds_{state}" for state in COVERAGE_TIMELINE.names[1:]), "bin_s",
+            "model", "model_sha256", "detector", "detector_sha256", "ferflow_version", "options_digest"]  # fmt: skip
 
 
 def _quality(session: Session) -> Cells:
     counts, cover, footer = session.footer.get("counts") or {}, session.coverage, session.footer
-    lasts = [float(np.sum(column(session.strip, state))) for state in STRIP.names[1:]]
+    lasts = [float(np.sum(column(session.coverage_timeline, state))) for state in COVERAGE_TIMELINE.names[1:]]
     made_by = [
         (footer.get(part) or {}).get(fact) for part in ("model", "detector") for fact in ("name", "sha256")
     ]

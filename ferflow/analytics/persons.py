@@ -1,0 +1,100 @@
+"""What can be said of each person over a whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.analytics.tally import (
+    Faces,
+    FaceScores,
+    Scorer,
+    Tally,
+    blocks,
+    column,
+    rows_by_value,
+    tally,
+)
+from ferflow.analytics.timeline import leading_label
+from ferflow.types import Float64Array, Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One track over the whole video. Means are over its faces; NaN where unknown."""
+
+    track_id: int
+    first_s: float
+    last_s: float
+    seconds: float
+    """Time on screen: the sum over frames with the face."""
+    n_faces: int
+    means: dict[str, float]
+    """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `prob_<label>`, and
+    `reacting`: share of faces that pass the threshold."""
+    pose_known: float
+    """Share of faces with a known pose."""
+    label: str | None
+    """Most probable expression on the whole, neutral included."""
+    leading: str | None
+    """Most probable expression apart from neutral."""
+
+
+def people(frames: pa.Table, faces: Faces, labels: Sequence[str]) -> list[Person]:
+    """Everybody in a video, longest on screen first.
+
+    Args:
+        frames: FRAMES of the video.
+        faces: FACES of the video, whole or in blocks.
+        labels: the model's labels.
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    scorer, time_s = Scorer.of(frames, faces, labels), column(frames, "time_s")
+    seen: dict[int, list[_Seen]] = {}
+    for block in blocks(faces):
+        scores = scorer(block)
+        for track, rows in rows_by_value(scores.track_id).items():
+            seen.setdefault(track, []).append(_Seen.of(scores, rows, time_s[scores.frame_row[rows]]))
+    everybody = [_person(track, parts) for track, parts in seen.items()]
+    return sorted(everybody, key=lambda person: (-person.seconds, person.track_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a block shows of one person."""
+
+    first_s: float
+    last_s: float
+    seconds: float
+    n_faces: int
+    total: Tally
+
+    @classmethod
+    def of(cls, scores: FaceScores, rows: Int64Array, time_s: Float64Array) -> _Seen:
+        one = np.zeros(len(rows), dtype=np.int64)
+        total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
+        seconds = float(scores.seconds[rows].sum())
+        return cls(float(time_s.min()), float(time_s.max()), seconds, len(rows), total)
+
+
+def _person(track: int, parts: Sequence[_Seen]) -> Person:
+    total = sum((part.total for part in parts), start=Tally())
+    means = {name: float(values[0]) for name, values in total.means.items()}
+    probabilities = {name: value for name, value in means.items() if name.startswith("prob_")}
+    n_faces = sum(part.n_faces for part in parts)
+    return Person(
+        track_id=track,
+        first_s=min(part.first_s for part in parts),
+        last_s=max(part.last_s for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        n_faces=n_faces,
+        means=means,
+        pose_known=float(total.counts["attention"][0]) / n_faces,
+        label=leading_label(probabilities, neutral=True),
+        leading=leading_label(probabilities),
+    )
