@@ -12,7 +12,7 @@ from ferflow.models.class_activation import Insight
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
 from tests.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
-from tests.test_models_assess import Faces, measured, told
+from tests.models.test_evaluation import Faces, measured, told
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
 

@@ -172,7 +172,7 @@ def test_an_unknown_recipe_lists_those_there_are():
 
 def test_nothing_but_our_own_lines_reaches_the_terminal_when_keras_is_loaded():
     code = (
-        "import sys; import numpy as np; from ferflow.models import cnn; "
+        "import sys; import numpy as np; from ferflow.models import keras_network; "
         "keras_network.build('resnet-tiny').predict_on_batch(np.zeros((1, 48, 48, 1))); print('ours', file=sys.stderr)"
     )
     env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}

@@ -21,9 +21,9 @@ from ferflow.models.training import release
 from ferflow.models.training.presets import Preset
 from ferflow.options import AnalyzeOptions
 from tests.conftest import real_data
-from tests.test_classify import crops
-from tests.test_models_train import OPTIONS
-from tests.test_models_train import faces as drawn_faces
+from tests.models.test_classifier import crops
+from tests.models.training.test_train import OPTIONS
+from tests.models.training.test_train import faces as drawn_faces
 
 SHARES = {"default": 0.5, "fer2013": 1.0, "ferplus": 0.0}
 TAUS = {"default": 0.5, "fer2013": 0.0, "ferplus": 0.4}

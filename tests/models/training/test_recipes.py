@@ -19,7 +19,7 @@ from ferflow.models.training.head_blending import learnt_priors
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import class_weights, oversampled, targets
 from ferflow.models.training.train import train
-from tests.test_models_train import data  # noqa: F401 - a fixture
+from tests.models.training.test_train import data  # noqa: F401 - a fixture
 
 pytest.importorskip("keras")
 

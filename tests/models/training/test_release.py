@@ -13,8 +13,8 @@ from ferflow.models.data.labelled_faces import LABELS, Faces
 from ferflow.models.training import release
 from ferflow.models.training.finalize import onnx_outputs
 from ferflow.models.training.presets import Preset
-from tests.test_models_network import shaken
-from tests.test_models_train import faces as drawn_faces
+from tests.models.test_network import shaken
+from tests.models.training.test_train import faces as drawn_faces
 
 pytest.importorskip("keras")
 

@@ -69,7 +69,7 @@ def resumed(data, tmp_path_factory):
     """The same run, killed after its first epoch and once more inside the third."""
     out = tmp_path_factory.mktemp("resumed")
     killed_after(1, data, out, OPTIONS)
-    (out / "checkpoint.npz.tmp").write_bytes(b"half a state")
+    (out / "state.npz.tmp").write_bytes(b"half a state")
     killed_after(2, data, out, OPTIONS)
     train(data, out, OPTIONS)
     return out
@@ -93,7 +93,7 @@ def curve(out):
 def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed):
     assert [epoch["epoch"] for epoch in curve(resumed)] == [1, 2, 3]
     assert curve(resumed) == curve(undisturbed)
-    groups = [checkpoint.read(out / "checkpoint.npz")[1] for out in (undisturbed, resumed)]
+    groups = [checkpoint.read(out / "state.npz")[1] for out in (undisturbed, resumed)]
     for name in checkpoint.GROUPS:
         for one, other in zip(groups[0][name], groups[1][name], strict=True):
             assert np.array_equal(one, other)
@@ -135,8 +135,8 @@ def test_another_set_of_options_does_not_go_on_with_this_run(undisturbed, data):
 
 
 def test_a_damaged_state_is_refused(undisturbed, data, tmp_path):
-    whole = (undisturbed / "checkpoint.npz").read_bytes()
-    (tmp_path / "checkpoint.npz").write_bytes(whole[: len(whole) // 2])
+    whole = (undisturbed / "state.npz").read_bytes()
+    (tmp_path / "state.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OptionsError, match="cannot be read"):
         train(data, tmp_path, OPTIONS)
 
@@ -241,7 +241,7 @@ def test_a_blend_is_chosen_at_the_temperature_that_it_is_served_at():
 def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):
     still = replace(OPTIONS, learning_rate=1e-12, epochs=1, mixup=0.0, weight_decay=0.0)
     card = train(data, tmp_path, still, start=str(undisturbed))
-    best = [checkpoint.read(out / "checkpoint.npz")[1]["best"] for out in (undisturbed, tmp_path)]
+    best = [checkpoint.read(out / "state.npz")[1]["best"] for out in (undisturbed, tmp_path)]
     kernels = [np.concatenate([w.ravel() for w in weights if w.ndim > 1]) for weights in best]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
     assert card.note == f"Begun with the weights of {undisturbed.name}."
