@@ -15,9 +15,12 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_folder_of_code_is_named_in_the_package_list():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    rooms = {f"ferflow.{room}" for room in ("jobs", "dashboards")}
-    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("ferflow/**/__init__.py")}
-    assert set(settings["packages"]) == folders | rooms
+    inits = [
+        path for room in ("ferflow", "jobs", "dashboards") for path in ROOT.glob(f"{room}/**/__init__.py")
+    ]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in inits}
+    installed = {name if name.startswith("ferflow") else f"ferflow.{name}" for name in folders}
+    assert set(settings["packages"]) == installed
 
 
 def test_the_constraints_name_no_place_to_fetch_from():

@@ -48,17 +48,11 @@ _DEMUXERS = frozenset(
     "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
 )
 
-# FFmpeg's `image2` demuxer wins by the ending of a name (`.jpg`) over the demuxer that reads the content, unless
-# all of a small file fits into what is probed. It is not allowed, since it also expands patterns in names and would
-# open other files; so what it claims is opened by its first bytes.
-_STILL_DEMUXERS = {
-    b"\xff\xd8\xff": "jpeg_pipe",
-    b"\x89PNG\r\n\x1a\n": "png_pipe",
-    b"BM": "bmp_pipe",
-    b"RIFF": "webp_pipe",
-    b"II*\0": "tiff_pipe",
-    b"MM\0*": "tiff_pipe",
-}
+# FFmpeg's `image2` demuxer wins by the ending of a name (`.jpg`) over the one that reads the content, unless all of a
+# small file fits into what is probed: of the formats here only JPEG is found no surer by its content. `image2` is not
+# allowed, since it also expands patterns in names and would open other files; so a JPEG is opened by its first bytes.
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_STILL_DEMUXERS = frozenset({"jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe"})
 
 # Up to PyAV 18 tags that are no UTF-8 raise unless asked otherwise; PyAV 19 replaces them and refuses the argument.
 _METADATA_ERRORS: dict[str, Any] = (
@@ -131,7 +125,7 @@ class Container:
 
     def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
         """See `Source`. A still is one picture, although cameras put others (previews, depth maps) behind it."""
-        is_still = self.info.format in _STILL_DEMUXERS.values()
+        is_still = self.info.format in _STILL_DEMUXERS
         return islice(self._pictures(faults), 1 if is_still else None)
 
     def _pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
@@ -313,12 +307,12 @@ def opened(path: Path) -> av.container.InputContainer:
     try:
         return _opened(path, None)
     except av.error.ArgumentError as error:  # how FFmpeg says that a format is not on the list
-        if (demuxer := _still_demuxer(path)) is None:
+        if not _is_jpeg(path):
             raise _open_error(path, error) from error
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
     try:
-        return _opened(path, demuxer)
+        return _opened(path, "jpeg_pipe")
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
 
@@ -350,11 +344,9 @@ def _open_error(path: Path, error: Exception) -> VideoError:
     )
 
 
-def _still_demuxer(path: Path) -> str | None:
-    """The demuxer of a still picture by the first bytes of its file, or None."""
+def _is_jpeg(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(8)
-    return next((name for magic, name in _STILL_DEMUXERS.items() if start.startswith(magic)), None)
+        return file.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:

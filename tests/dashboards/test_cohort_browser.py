@@ -10,9 +10,9 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
+from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright, until
 from tests.made_cohort import forty_sessions, one_audience, write_run
 from tests.made_records import Made, write_session
-from tests.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright, until
 
 __all__ = ["browser", "playwright"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")

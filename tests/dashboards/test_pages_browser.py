@@ -11,8 +11,8 @@ from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.models.class_activation import Insight
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
+from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
 from tests.models.test_evaluation import Faces, measured, told
-from tests.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
 

@@ -22,8 +22,8 @@ from ferflow.jobs.report_inputs import Beside
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames, write_video
+from tests.dashboards.test_report_numbers import text
 from tests.made_records import Made, made_tables, write_session
-from tests.test_report_numbers import text
 
 
 def of(table, name: str) -> list[float]:

@@ -20,8 +20,8 @@ from ferflow.store.atomic_files import temporary
 from ferflow.store.output_folder import held
 from ferflow.store.records import RecordPaths
 from ferflow.system import memory
+from tests.cli.test_cli import ferflow
 from tests.conftest import face_frames, write_video
-from tests.test_cli import ferflow
 
 
 @pytest.fixture

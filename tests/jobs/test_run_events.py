@@ -12,8 +12,8 @@ import pytest
 
 from ferflow.jobs.run_events import Events
 from ferflow.store.run_manifest import TaskReport
+from tests.cli.test_cli import ROOT, ferflow
 from tests.conftest import face_frames, write_video
-from tests.test_cli import ROOT, ferflow
 
 SCHEMA = json.loads((ROOT / "docs" / "progress.schema.json").read_text(encoding="utf-8"))
 
