@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import stat
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
+
+import msgspec
+from msgspec import Meta, structs
 
 from ferflow.errors import OptionsError
+
+if TYPE_CHECKING:
+    from msgspec import inspect
 
 DetectorName = Literal["yunet", "haar"]
 DeviceName = Literal["auto", "cpu", "gpu"]
 BackendName = Literal["auto", "onnx", "keras"]
-
-_CHOICES = {"detector": DetectorName, "device": DeviceName, "backend": BackendName}
 
 # hh:mm:ss.fff or mm:ss.fff; only the last part may carry a fraction.
 _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
@@ -32,25 +36,10 @@ _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _LONGEST_TIME = 32
 """Characters; longer numbers mean nothing, and would end as infinity."""
 
-_LARGEST_JOB_FILE = 1 << 20
-"""Bytes. A job file is a few lines; what is larger is another file, or has no end."""
+_DETECT = re.compile(r"full|every:([1-9]|1[0-6])", re.ASCII)
 
-_BOUNDS: dict[str, tuple[int, int]] = {
-    "every": (1, 10**9),
-    "participants": (1, 10_000),
-    "threads": (1, 256),
-    "min_face": (10, 100_000),
-    "batch_size": (1, 100_000),
-    "chunk_frames": (1, 1_000),
-    "detect_every": (1, 16),
-}
-"""Whole numbers, both ends allowed."""
-_RANGES: dict[str, tuple[float, float]] = {
-    "fps": (0, 1e6),
-    "bin_seconds": (0, 1e6),
-    "sequence_fps": (0, 1001),
-}
-"""Numbers, neither end allowed."""
+_LARGEST_JOB_FILE = 1 << 20
+"""Bytes. A job file is a few lines; a larger file is a mistake, or has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,43 +83,43 @@ class TimePoint:
         return f"{Decimal(repr(float(self.seconds or 0.0))):f}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyzeOptions:
+class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How videos are analysed. Checked when made; never changed afterwards."""
 
-    every: int = 1
-    """Analyse each N-th frame."""
-    fps: float | None = None
+    every: Annotated[int, Meta(ge=1, le=10**9)] = 1
+    """Analyse every Nth frame."""
+    fps: Annotated[float, Meta(gt=0, lt=1e6)] | None = None
     """Analyse at most this many frames per second of video time, by their timestamps; not with `every`."""
     start: TimePoint | None = None
     """First frame analysed; None: the first one."""
     end: TimePoint | None = None
     """The analysis stops before this point; None: at the end."""
-    min_face: int | None = None
-    """Height in source pixels of the smallest face looked for; None: 1/15 of the short side, at least 24."""
+    min_face: Annotated[int, Meta(ge=10, le=100_000)] | None = None
+    """Height in source pixels of the smallest face to detect; None: 1/15 of the short side, at least 24."""
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
-    detect_every: int = 1
-    """Detect faces in each N-th analysed frame and at cuts; in between they are carried over by their tracks."""
-    score: float = 0.7
-    """Detections scored below this are left out, in [0.1, 1]; Haar gives every box the score 1."""
+    detect: str = "full"
+    """`full`: detect faces in every analysed frame. `every:N`, N from 1 to 16: detect in every Nth analysed frame and
+    at cuts; in between, boxes are interpolated along their tracks."""
+    score: Annotated[float, Meta(ge=0.1, le=1)] = 0.7
+    """Detections with a lower score are left out; below 0.1 everything looks like a face. Haar gives every box 1."""
     model: str = "default"
     """Name of an installed expression model (`default`, `fer2013`, `ferplus`), or the path of a folder or card."""
-    participants: int | None = None
+    participants: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     """Known number of people in each video; with 1, the largest face of a frame is that person."""
-    sequence_fps: float = 25.0
+    sequence_fps: Annotated[float, Meta(gt=0, lt=1001)] = 25.0
     """Frames per second of numbered images, which carry no time of their own."""
-    bin_seconds: float = 1.0
+    bin_seconds: Annotated[float, Meta(gt=0, lt=1e6)] = 1.0
     """Length of a bin of the timeline."""
 
-    batch_size: int = 64
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 64
     """Faces classified together. Changes speed and memory, not results."""
-    chunk_frames: int = 8
+    chunk_frames: Annotated[int, Meta(ge=1, le=1_000)] = 8
     """Frames whose faces are cut out together; a 1080p frame is 3 MB of planes."""
-    threads: int | None = None
+    threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     """CPU threads of this process; None: as many as it has CPUs. Changes speed, not results."""
     device: DeviceName = "auto"
-    """`gpu` needs `onnxruntime-gpu` or TensorFlow; `auto` takes a GPU where one of them can have it."""
+    """`gpu` needs `onnxruntime-gpu` or TensorFlow; `auto` uses a GPU where one of them can."""
     backend: BackendName = "auto"
     """`onnx` (ONNX Runtime), `keras` (TensorFlow), `auto`: onnx, unless only TensorFlow can use the GPU."""
 
@@ -138,36 +127,21 @@ class AnalyzeOptions:
         """Refuse what cannot be carried out.
 
         Raises:
-            OptionsError: naming the option, the bound and what was given.
+            OptionsError: naming the option, the bound and the value.
         """
-        self._check_bounds()
-        if not 0.1 <= self.score <= 1:
-            raise OptionsError(
-                f"score must be in [0.1, 1], got {self.score}: below, everything looks like a face"
-            )
+        # msgspec checks types and bounds when it decodes, not when a program constructs a struct.
+        for field in structs.fields(type(self)):
+            structs.force_setattr(self, field.name, _checked(field, getattr(self, field.name)))
+        structs.force_setattr(self, "detect", _checked_detect(self.detect))
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
             raise OptionsError("every and fps both choose frames: give one of them")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in get_args(choices):
-                raise OptionsError(
-                    f"{name} must be one of {', '.join(get_args(choices))}, got {_short(getattr(self, name))}"
-                )
 
-    def _check_bounds(self) -> None:
-        for name, (low, high) in _BOUNDS.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise OptionsError(f"{name} must be at least {low}, got {_short(value)}")
-            if value is not None and value > high:
-                raise OptionsError(f"{name} must be at most {high}, got {_short(value)}")
-        for name, (above, below) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not above < value < below:
-                raise OptionsError(
-                    f"{name} must be above {above:g} and below {below:.0f}, got {_short(value)}"
-                )
+    @property
+    def detect_stride(self) -> int:
+        """Faces are detected in every Nth analysed frame; 1: in all of them."""
+        return 1 if self.detect == "full" else int(self.detect.removeprefix("every:"))
 
     def _is_empty_range(self) -> bool:
         if self.start is None or self.end is None:
@@ -192,54 +166,106 @@ class AnalyzeOptions:
             raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
         return cls().updated(**table)
 
-    def updated(self, **changes: Any) -> Self:
-        """A copy with some options changed; None leaves an option as it is.
+    @classmethod
+    def from_dict(cls, table: Mapping[str, object]) -> Self:
+        """Read back `as_dict`, as it stands in footers and in run.json; also as schema 1 wrote it.
 
         Raises:
             OptionsError: unknown option, wrong type or value.
         """
-        known = {field.name for field in fields(self)}
-        if unknown := sorted(set(changes) - known):
-            raise OptionsError(f"unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        given = {name: _coerced(name, value) for name, value in changes.items() if value is not None}
-        return replace(self, **given)
+        known = dict(table)
+        # Before `detect` existed, its stride was an option of its own.
+        if "detect_every" in known:
+            known["detect"] = f"every:{known.pop('detect_every')}"
+        return cls().updated(**known)
 
-    def as_dict(self) -> dict[str, Any]:
+    def updated(self, **changes: object) -> Self:
+        """A copy with some options changed; None leaves an option as it is, a time may be given as text.
+
+        Raises:
+            OptionsError: unknown option, wrong type or value.
+        """
+        known = sorted(self.__struct_fields__)
+        if unknown := sorted(set(changes) - set(known)):
+            raise OptionsError(f"unknown option {unknown[0]!r}; known are {', '.join(known)}")
+        given = {name: _parsed(name, value) for name, value in changes.items() if value is not None}
+        return structs.replace(self, **given)
+
+    def as_dict(self) -> dict[str, object]:
         """JSON-able; times as they are written on the command line."""
-        table = asdict(self)
-        for name in ("start", "end"):
-            point = getattr(self, name)
-            table[name] = None if point is None else str(point)
+        table = structs.asdict(self)
+        for name in _TIMES:
+            table[name] = None if table[name] is None else str(table[name])
         return table
 
     def digest(self) -> str:
         """Identifies the results: equal for options that give equal FRAMES and FACES."""
         table = {name: value for name, value in self.as_dict().items() if name not in _NO_EFFECT_ON_RECORDS}
+        # Under the name that schema 1 had for it, so that folders made then can be resumed.
+        table["detect_every"] = self.detect_stride
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
-# A model is compared by its sha256, not by the name or path that leads to it. `bin_seconds` shapes the
-# timeline only, which is made again from the records at no cost.
-_NO_EFFECT_ON_RECORDS = {"model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds"}
+_TIMES = ("start", "end")
 
-_TYPES: dict[str, type] = {
-    "every": int, "detect_every": int, "participants": int, "threads": int, "min_face": int, "batch_size": int,
-    "chunk_frames": int,
-    "fps": float, "score": float, "sequence_fps": float, "bin_seconds": float,
-    "detector": str, "model": str, "device": str, "backend": str,
+# A model is compared by its sha256, not by the name or path that leads to it. `bin_seconds` shapes the
+# timeline only, which is made again from the records at no cost. `detect` is in the digest as its stride.
+_NO_EFFECT_ON_RECORDS = {
+    "model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds", "detect",
 }  # fmt: skip
 
 
-def _coerced(name: str, value: Any) -> Any:
-    if name in ("start", "end"):
-        return value if isinstance(value, TimePoint) else TimePoint.parse(str(value))
-    wanted = _TYPES[name]
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        # Whole numbers of TOML have no limit, floats do.
-        return float(value) if abs(value) < 10**300 else math.inf * (1 if value > 0 else -1)
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise OptionsError(f"{name} must be of type {wanted.__name__}, got {_short(value)}")
-    return value
+def _parsed(name: str, value: object) -> object:
+    """A time given as text, a number or a TOML time; anything else as it is."""
+    is_time = name in _TIMES and not isinstance(value, TimePoint)
+    return TimePoint.parse(str(value)) if is_time else value
+
+
+def _checked(field: structs.FieldInfo, value: object) -> object:
+    """The value with the type of its field: a whole number becomes a float where one is expected."""
+    try:
+        return msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        raise OptionsError(
+            f"{field.name} must be {_requirement(field, value)}, got {_short(value)}"
+        ) from error
+
+
+def _requirement(field: structs.FieldInfo, value: object) -> str:
+    """What the type of a field demands and a value fails to meet."""
+    from msgspec import inspect
+
+    kind = inspect.type_info(field.type)
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
+    if isinstance(kind, inspect.LiteralType):
+        return f"one of {', '.join(get_args(field.type))}"
+    if isinstance(kind, inspect.IntType) and isinstance(value, int) and not isinstance(value, bool):
+        return _bound(kind, value)
+    if isinstance(kind, inspect.FloatType) and isinstance(value, int | float) and not isinstance(value, bool):
+        return _bound(kind, value)
+    names = {inspect.IntType: "int", inspect.FloatType: "float", inspect.StrType: "str"}
+    return f"of type {names.get(type(kind), 'TimePoint')}"
+
+
+def _bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:
+    """The first bound that a number does not meet; NaN meets none."""
+    if kind.ge is not None and not value >= kind.ge:
+        return f"at least {kind.ge}"
+    if kind.le is not None and not value <= kind.le:
+        return f"at most {kind.le}"
+    if kind.gt is not None and not value > kind.gt:
+        return f"above {kind.gt:g}"
+    return f"below {kind.lt:.0f}"
+
+
+def _checked_detect(text: str) -> str:
+    """The value in its one spelling: `every:1` is `full`."""
+    if text == "auto":
+        raise OptionsError("detect: auto is not available yet: use full or every:N")
+    if not _DETECT.fullmatch(text):
+        raise OptionsError(f"detect must be full or every:N with N from 1 to 16, got {_short(text)}")
+    return "full" if text == "every:1" else text
 
 
 def _short(value: object) -> str:

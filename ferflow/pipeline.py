@@ -151,7 +151,7 @@ def _seen(video: Video, options: AnalyzeOptions) -> Iterator[Seen]:
     n_since_key = 0
     for frame in video.frames(Selection.of(options)):
         is_cut = cuts.update(frame.planes.y)
-        is_key = is_cut or n_since_key % options.detect_every == 0
+        is_key = is_cut or n_since_key % options.detect_stride == 0
         n_since_key = 1 if is_key else n_since_key + 1
         yield Seen(frame, is_cut, frame.planes.luma_mean(), is_key)
         del frame  # it would live on while the next one is decoded

@@ -48,8 +48,11 @@ def test_what_is_no_time_is_refused_with_examples(text):
         ({"every": 2, "fps": 5.0}, "one of them"),
         ({"detector": "mtcnn"}, "yunet, haar"),
         ({"device": "tpu"}, "auto, cpu, gpu"),
-        ({"detect_every": 0}, "detect_every"),
-        ({"detect_every": 17}, "at most 16"),
+        ({"detect": "every:0"}, "detect must be full or every:N with N from 1 to 16, got 'every:0'"),
+        ({"detect": "every:17"}, "from 1 to 16"),
+        ({"detect": "some"}, "full or every:N"),
+        ({"detect": "auto"}, "auto is not available yet: use full or every:N"),
+        ({"start": "1:30"}, "start must be of type TimePoint"),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, told):
@@ -91,3 +94,34 @@ def test_the_digest_follows_what_changes_results_and_nothing_else():
         AnalyzeOptions(end=TimePoint(12345.678)).digest() != AnalyzeOptions(end=TimePoint(12345.7)).digest()
     )
     assert base.digest() != AnalyzeOptions(start=TimePoint(1.0)).digest()
+
+
+def test_a_stride_of_one_is_full_detection():
+    assert AnalyzeOptions(detect="every:1") == AnalyzeOptions()
+    assert [AnalyzeOptions(detect=detect).detect_stride for detect in ("full", "every:4")] == [1, 4]
+
+
+def test_equal_options_have_equal_digests_whatever_the_type_of_a_number():
+    assert AnalyzeOptions(fps=5) == AnalyzeOptions(fps=5.0)
+    assert AnalyzeOptions(fps=5).digest() == AnalyzeOptions(fps=5.0).digest()
+
+
+# Digests as version 0.1.0 computed them before `detect_every` became `detect`.
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        (AnalyzeOptions(), "c383c43d4f00234b"),
+        (AnalyzeOptions(detect="every:4", fps=5.0), "1f4aa0023d5953eb"),
+        (AnalyzeOptions(start=TimePoint(1.5), end=TimePoint(None, 300), min_face=40), "28e380c04fe3fe1f"),
+    ],
+)
+def test_digests_are_those_of_schema_1(options, digest):
+    assert options.digest() == digest
+
+
+def test_options_of_a_footer_of_schema_1_are_read():
+    written = AnalyzeOptions(fps=5.0, start=TimePoint(1.5)).as_dict()
+    del written["detect"]
+    read = AnalyzeOptions.from_dict(written | {"detect_every": 4})
+    assert read == AnalyzeOptions(fps=5.0, start=TimePoint(1.5), detect="every:4")
+    assert AnalyzeOptions.from_dict(written | {"detect_every": 1}).detect == "full"

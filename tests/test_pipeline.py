@@ -154,7 +154,7 @@ def test_a_slow_consumer_slows_the_decoder(tmp_path, tools, monkeypatch):
 
 def test_faces_are_carried_between_the_frames_in_which_they_are_looked_for(face_video, tools):
     frames, every = tables(face_video, tools)
-    frames_too, carried = tables(face_video, tools, detect_every=5)
+    frames_too, carried = tables(face_video, tools, detect="every:5")
     assert frames["n_faces"].equals(frames_too["n_faces"])
     assert set(carried["track_id"].to_pylist()) == {1}
     looked_at = [index % 5 == 0 for index in carried["frame_index"].to_pylist()]
@@ -169,7 +169,7 @@ def test_no_face_is_carried_over_a_cut(tmp_path, tools):
     rng = np.random.default_rng(0)
     other = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((20, 20, 1))).astype(np.uint8)
     path = write_video(tmp_path / "a.mp4", [*face_frames(13), *[other] * 13])
-    frames, _ = tables(path, tools, detect_every=10)
+    frames, _ = tables(path, tools, detect="every:10")
     assert frames["is_cut"].to_pylist().index(True) == 13
     assert frames["n_faces"].to_pylist() == [1] * 13 + [0] * 13
 

@@ -7,7 +7,6 @@ import math
 import os
 import tomllib
 import unicodedata
-from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,14 +29,14 @@ settings.register_profile(
 )
 settings.load_profile("ferflow")
 
-NAMES = [field.name for field in fields(AnalyzeOptions)]
+NAMES = list(AnalyzeOptions.__struct_fields__)
 NUMBERS = st.one_of(st.integers(-(10**400), 10**400), st.integers(-3, 300), st.floats(), st.floats(0, 100))
 VALUES = st.one_of(
     NUMBERS,
     st.booleans(),
     st.text(max_size=40),
     st.none(),
-    st.sampled_from(["yunet", "haar", "cpu", "onnx", "12.5", "300f", "1:30"]),
+    st.sampled_from(["yunet", "haar", "cpu", "onnx", "full", "every:4", "12.5", "300f", "1:30"]),
 )
 # What a file system takes for a name: any bytes but two, 255 of them at most.
 FILE_NAMES = st.binary(min_size=1, max_size=255).filter(
@@ -103,8 +102,8 @@ def test_any_options_are_carried_out_or_refused_and_survive_being_written_down(c
         assert_brief(told)
         return
     written = json.loads(json.dumps(options.as_dict(), allow_nan=False))
-    assert AnalyzeOptions().updated(**written) == options
-    assert AnalyzeOptions().updated(**written).digest() == options.digest()
+    assert AnalyzeOptions.from_dict(written) == options
+    assert AnalyzeOptions.from_dict(written).digest() == options.digest()
 
 
 @given(st.text(max_size=200))

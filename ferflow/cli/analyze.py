@@ -79,11 +79,12 @@ def analyze(
         DetectorName | None,
         typer.Option(help=f"Face detector; haar knows no head pose.  [default: {DEFAULTS.detector}]"),
     ] = None,
-    detect_every: Annotated[
-        int | None,
+    detect: Annotated[
+        str | None,
         typer.Option(
-            help="Look for faces in each N-th frame and at cuts only; between, tracks carry them.  [default: 1]",
-            metavar="N",
+            help="Detect faces in every frame, or in every Nth frame and at cuts and interpolate in between.  "
+            f"[default: {DEFAULTS.detect}]",
+            metavar="full|every:N",
         ),
     ] = None,
     score: Annotated[
@@ -198,7 +199,7 @@ def analyze(
     base = AnalyzeOptions.from_toml(job) if job is not None else DEFAULTS
     options = base.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector,
-        detect_every=detect_every, score=score,
+        detect=detect, score=score,
         model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,
         batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip

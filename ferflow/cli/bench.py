@@ -48,8 +48,8 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
     ] = None,
-    detect_every: Annotated[
-        int | None, typer.Option(help="As of `ferflow analyze`.  [default: 1]", metavar="N")
+    detect: Annotated[
+        str | None, typer.Option(help="As in ferflow analyze.  [default: full]", metavar="full|every:N")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures there as JSON too.", metavar="FILE")
@@ -63,7 +63,7 @@ def bench(
 
     if videos and scene:
         raise OptionsError("a video and --scene were given: give one of them")
-    options = DEFAULTS.updated(threads=threads, detect_every=detect_every)
+    options = DEFAULTS.updated(threads=threads, detect=detect)
     rivals = [haar_script()] if vs_haar else []
     rivals += [fer_package(vs_fer)] if vs_fer else []
     reports: list[BenchReport] = []

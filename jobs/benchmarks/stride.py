@@ -1,4 +1,4 @@
-"""What `--detect-every N` costs in faces, and what it saves.
+"""What `--detect every:N` costs in faces, and what it saves.
 
     python -m ferflow.jobs.benchmarks.stride VIDEO... [--every 2 3 5 10]
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = true = false = 0
         spent = spent_before = 0.0
         for video, (reference, seconds) in references.items():
-            boxes, now = boxes_of(video, AnalyzeOptions(detect_every=stride), tools)
+            boxes, now = boxes_of(video, AnalyzeOptions(detect=f"every:{stride}"), tools)
             counts = agreement(reference, boxes)
             found, true, false = found + counts[0], true + counts[1], false + counts[2]
             spent, spent_before = spent + now, spent_before + seconds

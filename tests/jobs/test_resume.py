@@ -16,6 +16,7 @@ import ferflow
 from ferflow.errors import RecordsError, VideoError
 from ferflow.jobs import run as jobs_run
 from ferflow.jobs.listener import Silent
+from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.media.fingerprint import content_sha256, has_changed, signature
 from ferflow.options import AnalyzeOptions
@@ -23,6 +24,8 @@ from ferflow.store.atomic_files import temporary
 from ferflow.store.failure_kinds import failure_of
 from ferflow.store.records import RecordPaths, read_metadata
 from tests.conftest import face_frames, numbered_image, write_video
+
+FOLDER_OF_SCHEMA_1 = Path(__file__).parents[1] / "store" / "folder_of_schema_1"
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +119,18 @@ def test_a_moved_file_makes_room_for_another_of_its_name(tmp_path, two):
     shutil.move(a, moved)
     write_video(a, face_frames(9, size=(128, 96)))
     assert statuses(run([moved, a], out, pages=False)) == ["skipped", "done"]
+
+
+def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
+    """Its footers name the stride of detection otherwise than options do today."""
+    out, video = tmp_path / "out", tmp_path / "nobody.mp4"
+    shutil.copytree(FOLDER_OF_SCHEMA_1, out)
+    shutil.copy(out / "nobody.source.mp4", video)
+    model = read_metadata(RecordPaths(out, "nobody-a1ab9533").faces)["model"]["sha256"]
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
+    assert [task.is_finished for task in plan([video], out, AnalyzeOptions())] == [True]
+    with pytest.raises(RecordsError, match="other options"):
+        plan([video], out, AnalyzeOptions(detect="every:2"))
 
 
 def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):

@@ -72,7 +72,7 @@ def read_job(path: Path) -> None:
     from ferflow.options import AnalyzeOptions
 
     options = AnalyzeOptions.from_toml(path)
-    again = AnalyzeOptions().updated(**json.loads(json.dumps(options.as_dict(), allow_nan=False)))
+    again = AnalyzeOptions.from_dict(json.loads(json.dumps(options.as_dict(), allow_nan=False)))
     assert again == options
 
 
