@@ -33,7 +33,7 @@ def test_relative_and_late_imports_are_seen(tmp_path):
     )
     assert found["circles of imports, imports inside functions included"] == "1"
     assert found["circles of imports when loaded"] == "0"
-    assert found["modules in the root of the package"] == "2"
+    assert found["files in the root of the package"] == "3"
 
 
 def test_comments_docstrings_and_code_are_told_apart(tmp_path):
