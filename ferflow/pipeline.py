@@ -29,11 +29,11 @@ import pyarrow as pa
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector, make_detector
-from ferflow.faces.shot_detector import CutDetector
-from ferflow.faces.track_interpolation import Seen, Tracked, tracked
+from ferflow.faces.shot_detector import ShotCutDetector
+from ferflow.faces.track_interpolation import FrameSample, TrackedFrame, track_faces
 from ferflow.faces.tracker import Tracker
 from ferflow.media.inputs import video_id_of
-from ferflow.media.prefetch import ahead, prefetch
+from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
@@ -112,13 +112,13 @@ def analyze_video(
         _opencv_on_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
         closing(prefetch(_seen(video, options), PREFETCH_FRAMES)) as frames,
-        closing(ahead(pool, detect, frames, threads + 2)) as looked_at,
+        closing(map_ahead(pool, detect, frames, threads + 2)) as looked_at,
         closing(
-            ahead(
+            map_ahead(
                 pool,
                 rows,
                 _parts(
-                    tracked(looked_at, Tracker(participants=options.participants)),
+                    track_faces(looked_at, Tracker(participants=options.participants)),
                     video_id,
                     options,
                     tools.crop_shape,
@@ -138,30 +138,30 @@ class _Detect:
     detector: Detector
     participants: int | None
 
-    def __call__(self, seen: Seen) -> Detections | None:
+    def __call__(self, seen: FrameSample) -> Detections | None:
         if not seen.is_key:
             return None
         (faces,) = self.detector.detect([seen.frame])
         return faces if self.participants is None else faces.largest(self.participants)
 
 
-def _seen(video: Video, options: AnalyzeOptions) -> Iterator[Seen]:
+def _seen(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
     """Frames with what can be said of them at once; runs in the decode thread."""
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     n_since_key = 0
     for frame in video.frames(Selection.of(options)):
         is_cut = cuts.update(frame.planes.y)
         is_key = is_cut or n_since_key % options.detect_stride == 0
         n_since_key = 1 if is_key else n_since_key + 1
-        yield Seen(frame, is_cut, frame.planes.luma_mean(), is_key)
+        yield FrameSample(frame, is_cut, frame.planes.luma_mean(), is_key)
         del frame  # it would live on while the next one is decoded
 
 
 def _parts(
-    followed: Iterable[Tracked], video_id: str, options: AnalyzeOptions, shape: CropShape
+    followed: Iterable[TrackedFrame], video_id: str, options: AnalyzeOptions, shape: CropShape
 ) -> Iterator[pa.RecordBatch | FaceCrops]:
     """Rows of FRAMES, and full batches of crops."""
-    waiting = FaceCrops.none(shape)
+    waiting = FaceCrops.empty(shape)
     for chunk in chunks(followed, options.chunk_frames):
         yield frame_rows(video_id, chunk)
         waiting += crop_frames(
@@ -178,7 +178,7 @@ def _parts(
         yield waiting
 
 
-def frame_rows(video_id: str, frames: list[Tracked]) -> pa.RecordBatch:
+def frame_rows(video_id: str, frames: list[TrackedFrame]) -> pa.RecordBatch:
     """Rows of FRAMES, one per frame, also where nobody is."""
     seen = [item.seen for item in frames]
     columns = [

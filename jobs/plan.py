@@ -15,7 +15,7 @@ from typing import Any
 
 from ferflow.errors import RecordsError, VideoError
 from ferflow.media.fingerprint import has_changed
-from ferflow.media.inputs import Found, discover, video_id_of
+from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata
@@ -76,7 +76,7 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _task(found: Found, out: Path, taken: set[str]) -> VideoTask:
+def _task(found: DiscoveredInput, out: Path, taken: set[str]) -> VideoTask:
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:

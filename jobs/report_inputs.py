@@ -9,7 +9,7 @@ from ferflow.analytics.markers import markers_beside, read_markers, store_marker
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.person_names import PersonNames, person_timeline, read_people
 from ferflow.errors import OptionsError
-from ferflow.render.clips import clips_of, planned, write_clips
+from ferflow.render.clips import existing_clips, plan_clips, write_clips
 from ferflow.store.failure_kinds import told
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 
@@ -70,7 +70,7 @@ class Beside:
 def _cut_clips(paths: RecordPaths) -> bool:
     """Cut the clips that are missing; whether any were."""
     tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
-    if len(clips_of(paths, tops)) == len(planned(paths, tops)):
+    if len(existing_clips(paths, tops)) == len(plan_clips(paths, tops)):
         return False
     write_clips(paths, tops)
     return True

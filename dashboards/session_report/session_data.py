@@ -19,7 +19,7 @@ from ferflow.analytics.persons import Person, people
 from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.analytics.timeline import audience
 from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
-from ferflow.render.clips import clips_of
+from ferflow.render.clips import existing_clips
 from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table
 from ferflow.types import Float64Array
 
@@ -196,7 +196,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
         film=film_of(footer, paths.report, frames),
         boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
-        clips={url_between(paths.report, clip.path): clip.peaks for clip in clips_of(paths, tops)},
+        clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
     )
 
 

@@ -31,7 +31,7 @@ from ferflow.analytics.tally import (
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
 from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table, timeline_schema, write_table
-from ferflow.system.memory import give_back
+from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
 
 MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
@@ -270,7 +270,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
         )
     paths.report.unlink(missing_ok=True)
-    give_back()
+    release_memory()
     table = timeline(
         read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
         Blocks(paths.faces, [*_FILE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
@@ -280,7 +280,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
         participants=metadata["options"]["participants"],
     )
     write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
-    give_back()
+    release_memory()
 
 
 def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:

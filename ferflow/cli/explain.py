@@ -38,12 +38,12 @@ def explain(
     from ferflow.models.class_activation import Insight
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
-    from ferflow.render.explain import moments
+    from ferflow.render.explain import find_moments
 
     log_to_stderr(Voice(verbose=verbose, quiet=quiet))
     options = AnalyzeOptions(model=model, backend="onnx")
     tools = Tools.load(options)
-    found = moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
+    found = find_moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
     insight = Insight(tools.classifier.card)
     write_explanation(
         out, source.name, tools.classifier.card, [(part, insight(part.crops.images)) for part in found]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.faces.detections import Detections
-from ferflow.faces.head_pose import head_pose
+from ferflow.faces.head_pose import estimate_head_pose
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 from ferflow.types import Float32Array, UInt8Array
@@ -67,7 +67,7 @@ class FaceCrops:
         return self._by_column(lambda name: getattr(self, name)[rows])
 
     @classmethod
-    def none(cls, shape: CropShape) -> Self:
+    def empty(cls, shape: CropShape) -> Self:
         """No face yet."""
         return cls(
             images=np.zeros((0, shape.size, shape.size, shape.channels), np.uint8),
@@ -111,8 +111,8 @@ def crop_frames(
     """
     counts = [len(faces) for faces in found]
     if not sum(counts):
-        return FaceCrops.none(shape)
-    faces = Detections.joined(found)
+        return FaceCrops.empty(shape)
+    faces = Detections.concatenate(found)
     sides = (faces.xyxy[:, 3] - faces.xyxy[:, 1]) * shape.side
     images, sharpness = _images(frames, counts, faces, sides, shape)
     aspects = np.repeat([frame.pixel_aspect for frame in frames], counts)
@@ -125,7 +125,7 @@ def crop_frames(
         xyxy=faces.xyxy,
         score=faces.score,
         landmarks=faces.landmarks,
-        pose=head_pose(faces.landmarks, pixel_aspect=aspects),
+        pose=estimate_head_pose(faces.landmarks, pixel_aspect=aspects),
         sharpness=sharpness,
         face_px=sides.astype(np.float32),
     )
@@ -141,13 +141,13 @@ def _images(
     centres = ((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2).tolist()
     of_face = [frame for frame, count in zip(frames, counts, strict=True) for _ in range(count)]
     for i, (frame, centre, side) in enumerate(zip(of_face, centres, sides.tolist(), strict=True)):
-        face = square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
+        face = crop_square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
         sharpness[i] = cv2.meanStdDev(cv2.Laplacian(face, cv2.CV_32F))[1][0, 0] ** 2
         images[i] = face[..., None]
     return images, sharpness
 
 
-def square(
+def crop_square(
     planes: Planes, centre: tuple[float, float], side: float, size: int, pixel_aspect: float = 1.0
 ) -> UInt8Array:
     """The luma of a square around a point, as the viewer sees it.
@@ -174,7 +174,7 @@ def square(
     # Resized, not sliced: a view would keep the whole frame alive until its batch is classified.
     shrinks = part.shape[0] >= size and part.shape[1] >= size
     small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return planes.expanded(small.astype(np.uint8, copy=False))
+    return planes.to_full_range(small.astype(np.uint8, copy=False))
 
 
 def _span(centre: float, half: float) -> tuple[int, int]:

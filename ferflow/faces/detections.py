@@ -41,12 +41,12 @@ class Detections:
         return Detections(self.xyxy[rows], self.score[rows], self.landmarks[rows])
 
     @classmethod
-    def none(cls) -> Detections:
+    def empty(cls) -> Detections:
         """No face."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
     @classmethod
-    def joined(cls, several: Sequence[Detections]) -> Detections:
+    def concatenate(cls, several: Sequence[Detections]) -> Detections:
         """The faces of several frames, one after the other."""
         return cls(
             np.concatenate([faces.xyxy for faces in several]),

@@ -55,11 +55,13 @@ class Haar:
         smallest = smallest_face(self._options, planes.width, planes.height)
         factor = max(1, min(smallest // _WINDOW, planes.width, planes.height))
         size = (round(planes.width // factor * frame.pixel_aspect), planes.height // factor)
-        luma = planes.expanded(np.asarray(cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA), np.uint8))
+        luma = planes.to_full_range(
+            np.asarray(cv2.resize(planes.y, size, interpolation=cv2.INTER_AREA), np.uint8)
+        )
         side = max(smallest // factor, 1)
         boxes = self._cascade().detectMultiScale(luma, _SCALE_STEP, _NEIGHBOURS, minSize=(side, side))
         if not len(boxes):
-            return Detections.none()
+            return Detections.empty()
         scale = np.array([planes.width / size[0], planes.height / size[1]] * 2, np.float32)
         xywh = np.asarray(boxes, np.float32) * scale
         xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)

@@ -37,7 +37,7 @@ _LARGEST_MISFIT = 0.15
 _PROFILE_YAW, _LARGEST_MISFIT_IN_PROFILE = 45.0, 0.3
 
 
-def head_pose(landmarks: Float32Array, *, pixel_aspect: float | Float64Array = 1.0) -> Float32Array:
+def estimate_head_pose(landmarks: Float32Array, *, pixel_aspect: float | Float64Array = 1.0) -> Float32Array:
     """Yaw, pitch and roll of faces.
 
     Yaw > 0: the face turns towards the right edge of the picture. Pitch > 0: it looks up. Roll > 0: the head

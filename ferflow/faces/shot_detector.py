@@ -33,7 +33,7 @@ _AT_REST = 0.02
 """A distance below this without any shift is taken as it stands: to look for better shifts would be in vain."""
 
 
-class CutDetector:
+class ShotCutDetector:
     """Compares each frame with the last one that showed anything."""
 
     def __init__(self) -> None:

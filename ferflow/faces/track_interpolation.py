@@ -21,7 +21,7 @@ from ferflow.types import Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FrameSample:
     """A frame, and what is known of it before anybody looks for faces."""
 
     frame: Frame
@@ -33,28 +33,30 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class TrackedFrame:
     """A frame and its faces: N detections and their ids, int32 (N,)."""
 
-    seen: Seen
+    seen: FrameSample
     faces: Detections
     track_id: Int32Array
 
 
-def tracked(looked_at: Iterable[tuple[Seen, Detections | None]], tracker: Tracker) -> Iterator[Tracked]:
+def track_faces(
+    looked_at: Iterable[tuple[FrameSample, Detections | None]], tracker: Tracker
+) -> Iterator[TrackedFrame]:
     """Follow the faces through a video, filling in the frames in which they were not looked for.
 
     Args:
         looked_at: frames in order, and what was found; None where `is_key` is false. The first one is a key.
         tracker: fresh, or reset.
     """
-    last: Tracked | None = None
-    between: list[Seen] = []
+    last: TrackedFrame | None = None
+    between: list[FrameSample] = []
     for seen, found in looked_at:
         if found is None:
             between.append(seen)
             continue
-        key = Tracked(seen, found, tracker.update(found, seen.frame.time_s, is_cut=seen.is_cut))
+        key = TrackedFrame(seen, found, tracker.update(found, seen.frame.time_s, is_cut=seen.is_cut))
         if last is not None and between:
             yield from _filled(last, key, between)
             between = []
@@ -64,7 +66,7 @@ def tracked(looked_at: Iterable[tuple[Seen, Detections | None]], tracker: Tracke
         yield from (_held(last, seen) for seen in between)
 
 
-def _filled(before: Tracked, after: Tracked, between: list[Seen]) -> Iterator[Tracked]:
+def _filled(before: TrackedFrame, after: TrackedFrame, between: list[FrameSample]) -> Iterator[TrackedFrame]:
     if after.seen.is_cut:
         yield from (_held(before, seen) for seen in between)
         return
@@ -75,15 +77,15 @@ def _filled(before: Tracked, after: Tracked, between: list[Seen]) -> Iterator[Tr
         moved = _moved(before.faces[mine], after.faces[theirs], share)
         near, common = (before, mine) if share < 0.5 else (after, theirs)
         alone = np.setdiff1d(np.arange(len(near.faces)), common)
-        yield Tracked(
+        yield TrackedFrame(
             seen,
-            _unscored(Detections.joined([moved, near.faces[alone]])),
+            _unscored(Detections.concatenate([moved, near.faces[alone]])),
             np.concatenate([before.track_id[mine], near.track_id[alone]]),
         )
 
 
-def _held(key: Tracked, seen: Seen) -> Tracked:
-    return Tracked(seen, _unscored(key.faces), key.track_id)
+def _held(key: TrackedFrame, seen: FrameSample) -> TrackedFrame:
+    return TrackedFrame(seen, _unscored(key.faces), key.track_id)
 
 
 def _in_both(a: Int32Array, b: Int32Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

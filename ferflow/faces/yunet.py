@@ -22,7 +22,7 @@ from ferflow.faces.detections import Detections, smallest_face
 from ferflow.faces.yunet_onnx import STRIDES, black_level, for_planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
-from ferflow.system.runtime import CPU, CUDA, has_cuda, session
+from ferflow.system.runtime import CPU, CUDA, has_cuda, start_session
 from ferflow.types import Float32Array, UInt8Array
 
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -80,7 +80,7 @@ def small_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
         uint8 (h, w, 3) BGR with square pixels, and float32 (2,): source pixels per pixel of it, in x and y.
     """
     size, scale = _input_size(frame, factor)
-    return frame.planes.small_bgr(factor, size), scale
+    return frame.planes.downscale_bgr(factor, size), scale
 
 
 def _input_size(frame: Frame, factor: int) -> tuple[tuple[int, int], Float32Array]:
@@ -120,7 +120,7 @@ class YuNet:
         score, faces = network.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
         if not len(cells):
-            return Detections.none()
+            return Detections.empty()
         corner, stride = _places(cells, *planes.shape[2:])
         return _suppressed(_decoded(corner, stride, score[0, cells], faces[0, cells]), scale)
 
@@ -133,7 +133,7 @@ class YuNet:
     def _loaded(self, full_range: bool) -> Any:
         network = for_planes(self._weights.read_bytes(), full_range=full_range)
         on_gpu = self._options.device == "gpu" and has_cuda()
-        return session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
+        return start_session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
 
 
 class YuNetOpenCV:
@@ -160,7 +160,7 @@ class YuNetOpenCV:
             self._network.setInputSize((image.shape[1], image.shape[0]))
             _, found = self._network.detect(image)
         if found is None:
-            return Detections.none()
+            return Detections.empty()
         rows = np.concatenate([found[:, 14:15], found[:, :14]], axis=1).astype(np.float32)
         return _scaled(rows, scale)
 
@@ -177,7 +177,7 @@ def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
     padded = np.empty((1, 3, rows, columns), np.uint8)
     padded[0, 0, size[1] :], padded[0, 0, :, size[0] :] = (black_level(frame.planes.full_range),) * 2
     padded[0, 1:, size[1] :], padded[0, 1:, :, size[0] :] = 128, 128
-    for channel, plane in zip(padded[0], frame.planes.small(factor, size), strict=True):
+    for channel, plane in zip(padded[0], frame.planes.downscale(factor, size), strict=True):
         channel[: size[1], : size[0]] = 128 if plane is None else plane
     return padded, scale
 

@@ -17,7 +17,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.media.container import opened
+from ferflow.media.container import open_container
 
 RATE = 48_000
 """Samples per second."""
@@ -31,7 +31,7 @@ _APART_SECONDS = 10
 Samples = npt.NDArray[np.float32]
 
 
-def sound_between(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None:
+def read_audio(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None:
     """The sound of [start_s, end_s), by the file's own clock.
 
     Every sample lies where its timestamp says: what is missing or cannot be decoded is silence, and no later sound
@@ -50,7 +50,7 @@ def sound_between(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | N
     """
     samples = np.zeros((2, round((end_s - start_s) * RATE)), dtype=np.float32)
     heard = False
-    with opened(path) as container:
+    with open_container(path) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, av.AudioStream) or stream.codec_context is None:
             return None

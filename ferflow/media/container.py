@@ -25,7 +25,7 @@ from av.stream import Disposition
 
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Faults
-from ferflow.media.frame_skipping import CODECS, Spared, Sparing
+from ferflow.media.frame_skipping import CODECS, FrameSkipper, SkippedFrame
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -91,7 +91,7 @@ class Source(Protocol):
 
     info: VideoInfo
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
         """Decoded pictures in order of presentation, pts and time_base set; failures are counted."""
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Container:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         check_is_file(path)
-        self.sparing: Sparing | None = None
+        self.sparing: FrameSkipper | None = None
         self._path = path
         self._threads = threads or min(available_cpus() + 1, MOST_THREADS)
         self._open()
@@ -121,14 +121,14 @@ class Container:
     def spare(self, fps: float, start_s: float) -> None:
         """Let the decoder pass over frames that nobody will ask for, if it can; see `Sparing`."""
         if self.info.codec in CODECS:
-            self.sparing = Sparing(fps, start_s)
+            self.sparing = FrameSkipper(fps, start_s)
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
+    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
         """See `Source`. A still is one picture, although cameras put others (previews, depth maps) behind it."""
         is_still = self.info.format in _STILL_DEMUXERS
         return islice(self._pictures(faults), 1 if is_still else None)
 
-    def _pictures(self, faults: Faults) -> Iterator[av.VideoFrame | Spared]:
+    def _pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
         """Decode all of the stream.
 
         At the first sign of damage the file is read again by one thread that decodes everything: how a decoder
@@ -156,7 +156,9 @@ class Container:
         else:
             yield from islice(again, n_given, None)
 
-    def _read(self, faults: Faults, *, stop_at_damage: bool = False) -> Iterator[av.VideoFrame | Spared]:
+    def _read(
+        self, faults: Faults, *, stop_at_damage: bool = False
+    ) -> Iterator[av.VideoFrame | SkippedFrame]:
         packets, sparing = self._packets(faults), self.sparing
         if sparing is None:
             return self._decoded(packets, faults, stop_at_damage=stop_at_damage)
@@ -242,7 +244,7 @@ class Container:
         Raises:
             VideoError: nothing that can be decoded.
         """
-        self._container = opened(self._path)
+        self._container = open_container(self._path)
         try:
             self._stream = _video_stream(self._container, self._path.name)
             context = self._stream.codec_context
@@ -273,7 +275,7 @@ class Container:
         )
 
 
-def _is_not_after(pts: int | None, picture: av.VideoFrame | Spared) -> bool:
+def _is_not_after(pts: int | None, picture: av.VideoFrame | SkippedFrame) -> bool:
     return pts is not None and picture.pts is not None and picture.pts <= pts
 
 
@@ -303,7 +305,7 @@ class _Patience:
         return None
 
 
-def opened(path: Path) -> av.container.InputContainer:
+def open_container(path: Path) -> av.container.InputContainer:
     try:
         return _opened(path, None)
     except av.error.ArgumentError as error:  # how FFmpeg says that a format is not on the list

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ferflow.media.image_sequence import images_in
+from ferflow.media.image_sequence import list_images
 
 
 def fingerprint(path: Path) -> dict[str, str]:
@@ -50,7 +50,7 @@ def has_changed(path: Path, remembered: dict[str, Any]) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    return images_in(path) if path.is_dir() else [path]
+    return list_images(path) if path.is_dir() else [path]
 
 
 def _sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ LOOK_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Spared:
+class SkippedFrame:
     """Stands for a frame that was not decoded."""
 
     pts: int
@@ -33,7 +33,7 @@ class Spared:
     is_corrupt: bool = False
 
 
-class Sparing:
+class FrameSkipper:
     """Tells the decoder of one stream what it may pass over. Remembers timestamps; for one pass.
 
     What it cannot be sure of is decoded: packets without timestamps end it, and at damage `source` reads again
@@ -64,18 +64,18 @@ class Sparing:
 
     def filled(
         self, pictures: Iterable[av.VideoFrame], time_base: Fraction
-    ) -> Iterator[av.VideoFrame | Spared]:
+    ) -> Iterator[av.VideoFrame | SkippedFrame]:
         """The decoded pictures, in order, and what was passed over between them."""
         for picture in pictures:
             yield from self._before(picture.pts, time_base)
             yield picture
         yield from self._before(None, time_base)
 
-    def _before(self, pts: int | None, time_base: Fraction) -> Iterator[Spared]:
+    def _before(self, pts: int | None, time_base: Fraction) -> Iterator[SkippedFrame]:
         """What was passed over before a decoded picture; None: before the end."""
         while self._waiting and (pts is None or self._waiting[0][0] < pts):
             spared_pts, duration = heappop(self._waiting)
-            yield Spared(spared_pts, time_base, duration)
+            yield SkippedFrame(spared_pts, time_base, duration)
         if self._waiting and self._waiting[0][0] == pts:
             heappop(self._waiting)  # a reference: it was decoded all the same
 

@@ -20,7 +20,7 @@ _HLG_SYSTEM_GAMMA = 1.2
 _SDR_EXPONENT = 2.4
 
 
-def sdr_luma(transfer: int) -> npt.NDArray[np.uint8] | None:
+def sdr_luma_table(transfer: int) -> npt.NDArray[np.uint8] | None:
     """A table from 8-bit limited-range luma of an HDR curve to that of SDR; None: the curve is no HDR one.
 
     Args:

@@ -18,7 +18,7 @@ from ferflow.media.decode_report import Faults
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
-def images_in(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
     """Numbered images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
     found = [
         path
@@ -36,7 +36,7 @@ class ImageSequence:
 
     def __init__(self, folder: Path, fps: float) -> None:
         try:
-            self._images = images_in(folder)
+            self._images = list_images(folder)
         except OSError as error:
             raise VideoError(
                 f"{folder.name}: cannot be read ({error.strerror}). Check its permissions."

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.media.container import check_is_file
-from ferflow.media.image_sequence import IMAGE_SUFFIXES, images_in
+from ferflow.media.image_sequence import IMAGE_SUFFIXES, list_images
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
@@ -28,14 +28,14 @@ _MAX_STEM_BYTES = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredInput:
     """One input: a path, or why there is none."""
 
     path: Path
     problem: str | None = None
 
 
-def discover(inputs: Sequence[str | Path], *, out: Path) -> list[Found]:
+def discover(inputs: Sequence[str | Path], *, out: Path) -> list[DiscoveredInput]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
     A folder's hidden files and the output folder are passed over; a folder of numbered images without videos is
@@ -57,7 +57,7 @@ def video_id_of(path: Path) -> str:
     path = path.resolve() if not path.name else path  # `.` has no name of its own
     digest = hashlib.sha256(path.name.encode(errors="surrogateescape"))
     if path.is_dir():
-        for image in images_in(path):
+        for image in list_images(path):
             digest.update(f"{image.name!r} {image.stat().st_size}".encode())
     else:
         check_is_file(path)
@@ -74,28 +74,32 @@ def video_id_of(path: Path) -> str:
     return f"{short or 'video'}-{digest.hexdigest()[:8]}"
 
 
-def _identity(item: Found) -> str:
+def _identity(item: DiscoveredInput) -> str:
     # Not `Path.resolve`, which gives up on links that lead in a circle.
     return item.problem or os.path.realpath(item.path)
 
 
-def _expanded(text: str, out: Path) -> Iterator[Found]:
+def _expanded(text: str, out: Path) -> Iterator[DiscoveredInput]:
     path = Path(text)
     # `os.path` answers where `Path` raises: names too long, folders that may not be looked into.
     if "\0" in text:
-        yield Found(path, f"{text!r}: no file can have such a name.")
+        yield DiscoveredInput(path, f"{text!r}: no file can have such a name.")
     elif os.path.isdir(path):  # noqa: PTH112
         yield from _in_folder(path, out)
     elif os.path.lexists(path):
-        yield Found(path)
+        yield DiscoveredInput(path)
     elif glob.has_magic(text):
         matches = _matches(path)
         if not matches:
-            yield Found(path, f"{text}: the pattern matches no file. Check it, and quote it in the shell.")
+            yield DiscoveredInput(
+                path, f"{text}: the pattern matches no file. Check it, and quote it in the shell."
+            )
         for match in matches:
             yield from _expanded(str(match), out)
     else:
-        yield Found(path, f"{text}: no such file or folder, or none that may be read. Check the path.")
+        yield DiscoveredInput(
+            path, f"{text}: no such file or folder, or none that may be read. Check the path."
+        )
 
 
 def _matches(pattern: Path) -> list[Path]:
@@ -117,16 +121,16 @@ def _matches(pattern: Path) -> list[Path]:
     ]
 
 
-def _in_folder(folder: Path, out: Path) -> Iterator[Found]:
+def _in_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     found = list(_videos_under(folder, out))
     yield from found
     if not found:
-        yield Found(
+        yield DiscoveredInput(
             folder, f"{folder}: no videos in this folder or below. Known endings: {_known_endings()}."
         )
 
 
-def _videos_under(folder: Path, out: Path) -> Iterator[Found]:
+def _videos_under(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     refused: list[OSError] = []
     # Links to folders are not followed: they can lead in circles.
     for where, folders, files in os.walk(folder, onerror=refused.append):
@@ -134,16 +138,16 @@ def _videos_under(folder: Path, out: Path) -> Iterator[Found]:
         folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).absolute() != out)
         names = sorted(name for name in files if not name.startswith("."))
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        yield from map(Found, videos)
+        yield from map(DiscoveredInput, videos)
         try:
             # Images beside videos are posters and thumbnails.
-            if not videos and len(images_in(here)) > 1:
-                yield Found(here)
+            if not videos and len(list_images(here)) > 1:
+                yield DiscoveredInput(here)
         except OSError as error:
             refused.append(error)
     for refusal in refused:
         path = Path(refusal.filename or folder)
-        yield Found(path, f"{path}: cannot be read ({refusal.strerror}). Check its permissions.")
+        yield DiscoveredInput(path, f"{path}: cannot be read ({refusal.strerror}). Check its permissions.")
 
 
 def _known_endings() -> str:

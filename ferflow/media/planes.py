@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
-from ferflow.media.hdr import sdr_luma
+from ferflow.media.hdr import sdr_luma_table
 from ferflow.types import UInt8Array
 
 # Formats whose planes are 8-bit Y, U, V as they stand; everything else goes through swscale once.
@@ -71,7 +71,7 @@ class Planes:
             f"Planes({self.height}x{self.width}, {chroma}, {'full' if self.full_range else 'limited'} range)"
         )
 
-    def expanded(self, luma: UInt8Array) -> UInt8Array:
+    def to_full_range(self, luma: UInt8Array) -> UInt8Array:
         """Bring a piece of this luma plane to 0-255."""
         return luma if self.full_range else cv2.LUT(luma, _EXPAND_LIMITED).astype(np.uint8, copy=False)
 
@@ -80,7 +80,7 @@ class Planes:
         mean = float(self.y[::8, ::8].mean())
         return mean if self.full_range else min(max((mean - 16) * _SCALE, 0.0), 255.0)
 
-    def small_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
+    def downscale_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
         """A decimated colour picture.
 
         Args:
@@ -90,22 +90,22 @@ class Planes:
         Returns:
             uint8 (height, width, 3), BGR, 0-255.
         """
-        y, u, v = self.small(factor, size)
+        y, u, v = self.downscale(factor, size)
         if u is None or v is None:
-            return np.repeat(self.expanded(y)[..., None], 3, axis=2)
+            return np.repeat(self.to_full_range(y)[..., None], 3, axis=2)
         return cv2.transform(cv2.merge([y, u, v]), yuv_to_bgr(self.full_range)).astype(np.uint8, copy=False)
 
-    def small(
+    def downscale(
         self, factor: int, size: tuple[int, int]
     ) -> tuple[UInt8Array, UInt8Array | None, UInt8Array | None]:
-        """The planes of a decimated picture, all of one size, in their own range; arguments as of `small_bgr`."""
+        """The planes of a decimated picture, all of one size, in their own range; arguments as of `downscale_bgr`."""
         height, width = self.height // factor * factor, self.width // factor * factor
-        y = shrunk(self.y[:height, :width], size)
+        y = shrink(self.y[:height, :width], size)
         if self.u is None or self.v is None:
             return y, None, None
         rows = -(-self.u.shape[0] * height // self.height)
         columns = -(-self.u.shape[1] * width // self.width)
-        return y, shrunk(self.u[:rows, :columns], size), shrunk(self.v[:rows, :columns], size)
+        return y, shrink(self.u[:rows, :columns], size), shrink(self.v[:rows, :columns], size)
 
 
 def yuv_to_bgr(full_range: bool) -> npt.NDArray[np.float64]:
@@ -113,7 +113,7 @@ def yuv_to_bgr(full_range: bool) -> npt.NDArray[np.float64]:
     return _FULL_TO_BGR if full_range else _LIMITED_TO_BGR
 
 
-def shrunk(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     """A plane at another size, each pixel the mean of those it covers.
 
     Args:
@@ -135,7 +135,7 @@ def shrunk(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     return plane
 
 
-def planes_of(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:
+def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:
     """Views on a decoded frame's planes, turned upright.
 
     Args:
@@ -152,7 +152,7 @@ def planes_of(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) ->
         # Gray is full range to FFmpeg, whatever the stream is tagged with.
         full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     arrays = [_plane(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
-    if (table := sdr_luma(transfer)) is not None and not full_range:
+    if (table := sdr_luma_table(transfer)) is not None and not full_range:
         arrays[0] = cv2.LUT(arrays[0], table).astype(np.uint8, copy=False)
     if interlaced:
         arrays = [_upper_field(array) for array in arrays]

@@ -52,7 +52,7 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
             thread.join()
 
 
-def ahead(
+def map_ahead(
     pool: Executor, function: Callable[[T], R], items: Iterable[T], depth: int
 ) -> Generator[tuple[T, R]]:
     """Apply a function on a pool, at most `depth` items ahead; items and results, in the order of the items.

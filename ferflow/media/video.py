@@ -27,9 +27,9 @@ from av.buffer import Buffer
 from ferflow.errors import DecodeError
 from ferflow.media.container import Container, Source
 from ferflow.media.decode_report import Faults
-from ferflow.media.frame_skipping import Spared
+from ferflow.media.frame_skipping import SkippedFrame
 from ferflow.media.image_sequence import ImageSequence
-from ferflow.media.planes import Planes, planes_of
+from ferflow.media.planes import Planes, planes_from_frame
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.text import timecode
 
@@ -137,7 +137,7 @@ class Video:
             if selection.is_over(index, time_s):
                 break
             self.n_decoded += 1
-            if isinstance(picture, Spared):
+            if isinstance(picture, SkippedFrame):
                 continue
             if picture.is_corrupt:
                 self.faults.n_damaged += 1
@@ -161,7 +161,7 @@ class Video:
 
     def _frame(self, picture: av.VideoFrame, index: int, time_s: float) -> Frame:
         rotation = _quarter_turn(picture.rotation)
-        planes = planes_of(picture, rotation, mirrored=self._mirrored(picture))
+        planes = planes_from_frame(picture, rotation, mirrored=self._mirrored(picture))
         self._note_size(planes, rotation, time_s)
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
         return Frame(index, picture.pts or 0, time_s, planes, aspect)
@@ -248,7 +248,7 @@ class _Clock:
     _step_s: float = 0.0
     _shift_s: float = 0.0
 
-    def time_of(self, picture: av.VideoFrame | Spared, time_base: Fraction) -> float:
+    def time_of(self, picture: av.VideoFrame | SkippedFrame, time_base: Fraction) -> float:
         time_base, pts = picture.time_base or time_base, picture.pts or 0
         if self.first_pts is None:
             self.first_pts = pts

@@ -22,7 +22,7 @@ from ferflow.models.heads import by_head
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
-from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, session
+from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, start_session
 from ferflow.types import Float32Array, UInt8Array
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class OnnxClassifier:
         self.card, self._piece = card, piece
         path = card.path(weights)
         try:
-            self._session = session(str(path), threads=threads or available_cpus(), providers=providers)
+            self._session = start_session(str(path), threads=threads or available_cpus(), providers=providers)
         except Exception as error:  # ONNX Runtime has no public base class for its errors
             raise ModelError(
                 f"{path.name}: not a network ONNX Runtime can load ({type(error).__name__})."

@@ -49,7 +49,7 @@ class Clip:
     end_s: float
 
 
-def planned(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
+def plan_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
     """A clip around every peak; peaks so near that two clips would show the same share one."""
     runs: list[list[int]] = []
     for place in sorted(range(len(peaks)), key=lambda place: peaks[place].time_s):
@@ -69,9 +69,9 @@ def _clip(paths: RecordPaths, peaks: Sequence[Peak], run: Sequence[int]) -> Clip
     )
 
 
-def clips_of(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
+def existing_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
     """The clips that are there."""
-    return [clip for clip in planned(paths, peaks) if clip.path.is_file()]
+    return [clip for clip in plan_clips(paths, peaks) if clip.path.is_file()]
 
 
 def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
@@ -83,7 +83,7 @@ def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
         VideoError: the video is not there any more, or cannot be read.
         RecordsError: the tables of the video cannot be read.
     """
-    wanted = planned(paths, peaks)
+    wanted = plan_clips(paths, peaks)
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
         old.unlink()
     footer = read_metadata(paths.faces)
@@ -102,7 +102,7 @@ def first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
 
 
 def _write_clip(clip: Clip, source: Path, first_s: Fraction) -> None:
-    from ferflow.media.audio import sound_between
+    from ferflow.media.audio import read_audio
     from ferflow.media.container import Container
 
     if not source.is_file():
@@ -112,7 +112,7 @@ def _write_clip(clip: Clip, source: Path, first_s: Fraction) -> None:
     try:
         pictures = _pictures_between(container, start_s, end_s)
         with whole_file(clip.path) as part:
-            sound = sound_between(source, start_s, end_s)
+            sound = read_audio(source, start_s, end_s)
             _encode(part, pictures, start_s, aspect=container.info.pixel_aspect, sound=sound)
     finally:
         container.close()
@@ -127,13 +127,13 @@ def _pictures_between(
     What is shown when it starts comes first, at the start: a clip must not begin with black.
     """
     from ferflow.media.decode_report import Faults
-    from ferflow.media.frame_skipping import Spared
+    from ferflow.media.frame_skipping import SkippedFrame
 
     last_s, before = None, None
     container.seek(start_s)
     for picture in container.pictures(Faults()):
         time_s = (picture.pts or 0) * (picture.time_base or container.info.time_base)
-        if isinstance(picture, Spared):  # none are, where nothing was spared
+        if isinstance(picture, SkippedFrame):  # none are, where nothing was spared
             continue
         if time_s > start_s and before is not None:
             last_s = start_s

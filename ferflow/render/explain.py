@@ -42,7 +42,7 @@ class Moment:
     crops: FaceCrops
 
 
-def moments(
+def find_moments(
     path: Path, tools: Tools, options: AnalyzeOptions, at: Sequence[TimePoint] = (), *, whole: bool = False
 ) -> list[Moment]:
     """Find the frames to explain.
@@ -134,7 +134,7 @@ def _whole(frame: Frame, tools: Tools) -> FaceCrops:
     shrinks = min(height, width) >= size
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     small = np.asarray(cv2.resize(frame.planes.y, (size, size), interpolation=how), np.uint8)
-    crops.images[0] = frame.planes.expanded(small)[..., None]
+    crops.images[0] = frame.planes.to_full_range(small)[..., None]
     return crops
 
 
@@ -145,7 +145,7 @@ def _preview(frame: Frame, xyxy: Float32Array) -> UInt8Array:
     factor_y = factor_x / frame.pixel_aspect
     shape = (max(1, round(width * factor_x)), max(1, round(height * factor_y)))
     small = np.asarray(cv2.resize(frame.planes.y, shape, interpolation=cv2.INTER_AREA), np.uint8)
-    small = np.ascontiguousarray(frame.planes.expanded(small))
+    small = np.ascontiguousarray(frame.planes.to_full_range(small))
     for x1, y1, x2, y2 in xyxy:
         low = (round(float(x1) * factor_x), round(float(y1) * factor_y))
         high = (round(float(x2) * factor_x), round(float(y2) * factor_y))

@@ -61,7 +61,7 @@ def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptio
     return max(1, min(n_videos, cpus // CPUS_PER_WORKER, memory // WORKER_BYTES))
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return freed memory to the system.
 
     Arrow and the C library keep it for later, and what a long video left in pieces would come on top of what its page

@@ -27,7 +27,7 @@ def has_nvidia_driver() -> bool:
     return Path("/proc/driver/nvidia/version").exists()
 
 
-def session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...] = (CPU,)) -> Any:
+def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...] = (CPU,)) -> Any:
     """An inference session.
 
     Args:

@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ferflow.faces.detections import iou
 from ferflow.faces.detector import Detector, make_detector
-from ferflow.faces.shot_detector import CutDetector
+from ferflow.faces.shot_detector import ShotCutDetector
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
@@ -59,7 +59,7 @@ class Identity:
 
 def predicted(clip: Path, detector: Detector, tracker: Tracker) -> Iterator[Boxes]:
     """Tracked faces of every frame of a clip."""
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     with open_video(clip) as video:
         for frame in video.frames(Selection()):
             is_cut = cuts.update(frame.planes.y)

@@ -27,8 +27,8 @@ import av
 
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.faces.crops import FaceCrops, crop_frames
-from ferflow.faces.shot_detector import CutDetector
-from ferflow.faces.track_interpolation import Seen, Tracked
+from ferflow.faces.shot_detector import ShotCutDetector
+from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
 from ferflow.faces.tracker import Tracker
 from ferflow.faces.yunet import decimation, padded_planes
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
@@ -267,7 +267,7 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
         labels = tools.classifier.card.labels
         writer = RecordsWriter(RecordPaths(Path(folder), "bench"), labels)
         frames = opened.frames(Selection.of(options))
-        cuts, tracker, waiting = CutDetector(), Tracker(), FaceCrops.none(tools.crop_shape)
+        cuts, tracker, waiting = ShotCutDetector(), Tracker(), FaceCrops.empty(tools.crop_shape)
         n_frames = 0
         with writer:
             while n_frames < _STAGE_FRAMES:
@@ -281,16 +281,16 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                 with _spending(spent, "detect"):
                     (found,) = tools.detector.detect([frame])
                 with _spending(spent, "cuts"):
-                    seen = Seen(frame, cuts.update(frame.planes.y), frame.planes.luma_mean())
+                    seen = FrameSample(frame, cuts.update(frame.planes.y), frame.planes.luma_mean())
                 with _spending(spent, "track"):
                     ids = tracker.update(found, frame.time_s, is_cut=seen.is_cut)
                 with _spending(spent, "crop"):
                     waiting += crop_frames([frame], [found], [ids], tools.crop_shape)
                 with _spending(spent, "write"):
-                    writer.write(frame_rows("bench", [Tracked(seen, found, ids)]))
+                    writer.write(frame_rows("bench", [TrackedFrame(seen, found, ids)]))
                 if len(waiting) >= options.batch_size:
                     _classified(waiting, writer, tools, spent)
-                    waiting = FaceCrops.none(tools.crop_shape)
+                    waiting = FaceCrops.empty(tools.crop_shape)
             _classified(waiting, writer, tools, spent)
             with _spending(spent, "write"):
                 writer.finish({})

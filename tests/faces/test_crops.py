@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, square
+from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, crop_square
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import make_detector
 from ferflow.media.planes import Planes
@@ -52,8 +52,8 @@ def test_beyond_the_border_the_edge_is_repeated():
 
 def test_limited_range_is_expanded_and_full_range_is_not():
     gray = np.full((60, 60), 235, np.uint8)
-    assert square(planes(gray, full_range=False), (30, 30), 40, 48).max() == 255
-    assert square(planes(gray, full_range=True), (30, 30), 40, 48).max() == 235
+    assert crop_square(planes(gray, full_range=False), (30, 30), 40, 48).max() == 255
+    assert crop_square(planes(gray, full_range=True), (30, 30), 40, 48).max() == 235
 
 
 def test_a_crop_does_not_keep_the_frame_alive():
@@ -74,7 +74,7 @@ def test_each_crop_carries_its_own_place_in_the_video():
 def test_crops_can_be_gathered_and_taken_apart():
     a = crops(np.zeros((100, 100), np.uint8), detections((0, 0, 50, 50), (50, 50, 90, 90)))
     b = crops(np.full((100, 100), 9, np.uint8), detections((10, 10, 20, 20)))
-    both = FaceCrops.none(SHAPE) + a + b
+    both = FaceCrops.empty(SHAPE) + a + b
     assert len(both) == 3
     assert both[1:].track_id.tolist() == [2, 1]
     assert both[2:].images.max() == 9
@@ -91,7 +91,7 @@ def test_pixels_that_are_not_square_give_a_square_crop():
     shown = np.zeros((200, 200), np.uint8)
     cv2.circle(shown, (100, 100), 60, 255, -1)
     stored = cv2.resize(shown, (100, 200), interpolation=cv2.INTER_AREA)
-    image = square(planes(stored), (50, 100), 120, 48, pixel_aspect=2.0)
+    image = crop_square(planes(stored), (50, 100), 120, 48, pixel_aspect=2.0)
     mask = image > 127
     assert mask.any(axis=0).sum() == pytest.approx(mask.any(axis=1).sum(), abs=1)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from ferflow.faces.head_pose import head_pose
+from ferflow.faces.head_pose import estimate_head_pose
 
 # Not the module's own head: broader, with a flatter nose and a wider mouth. Millimetres, x right, y down,
 # z away, from the middle of the head, so that it is looked at from straight ahead.
@@ -26,13 +26,14 @@ def test_the_nose_says_what_yaw_and_pitch_mean():
     straight, right, up = turned(), turned(yaw=20), turned(pitch=20)
     assert right[2, 0] > straight[2, 0]
     assert up[2, 1] < straight[2, 1]
-    yaws, pitches = head_pose(np.stack([straight, right]))[:, 0], head_pose(np.stack([straight, up]))[:, 1]
+    yaws = estimate_head_pose(np.stack([straight, right]))[:, 0]
+    pitches = estimate_head_pose(np.stack([straight, up]))[:, 1]
     assert yaws[1] > yaws[0] + 15
     assert pitches[1] > pitches[0] + 10
 
 
 def test_roll_is_clockwise_as_seen():
-    roll = head_pose(turned(roll=15)[None])[0, 2]
+    roll = estimate_head_pose(turned(roll=15)[None])[0, 2]
     points = turned(roll=15)
     assert points[1, 1] > points[0, 1]  # the eye at the right has gone down
     assert roll == pytest.approx(15, abs=1)
@@ -42,12 +43,12 @@ def test_roll_is_clockwise_as_seen():
 @pytest.mark.parametrize("pitch", [-20, 0, 20])
 @pytest.mark.parametrize("roll", [-30, 0, 30])
 def test_a_head_of_other_proportions_is_read_within_10_degrees(yaw, pitch, roll):
-    found = head_pose(turned(yaw, pitch, roll)[None])[0]
+    found = estimate_head_pose(turned(yaw, pitch, roll)[None])[0]
     assert found == pytest.approx([yaw, pitch, roll], abs=10)
 
 
 def test_the_median_face_of_fer2013_is_frontal():
-    yaw, pitch, roll = head_pose(FER[None])[0]
+    yaw, pitch, roll = estimate_head_pose(FER[None])[0]
     # YuNet sets the nose tip to the left of the middle, by 7 degrees' worth.
     assert abs(yaw) < 7
     assert abs(pitch) < 1
@@ -57,15 +58,15 @@ def test_the_median_face_of_fer2013_is_frontal():
 def test_a_mirrored_face_turns_and_tilts_the_other_way():
     points = turned(25, 10, 12)
     mirrored = (points * (-1, 1) + (1280, 0))[[1, 0, 2, 4, 3]].astype(np.float32)
-    yaw, pitch, roll = head_pose(points[None])[0]
-    assert head_pose(mirrored[None])[0] == pytest.approx([-yaw, pitch, -roll], abs=1e-3)
+    yaw, pitch, roll = estimate_head_pose(points[None])[0]
+    assert estimate_head_pose(mirrored[None])[0] == pytest.approx([-yaw, pitch, -roll], abs=1e-3)
 
 
 @pytest.mark.parametrize("angle", [-170, -60, -7, 33, 90])
 def test_turning_the_picture_changes_roll_alone(angle):
     points = turned(25, -10, 3)
     matrix = Rotation.from_euler("z", angle, degrees=True).as_matrix()[:2, :2]
-    before, after = head_pose(np.stack([points, points @ matrix.T]).astype(np.float32))
+    before, after = estimate_head_pose(np.stack([points, points @ matrix.T]).astype(np.float32))
     assert after[:2] == pytest.approx(before[:2], abs=1e-3)
     assert (after[2] - before[2] - angle + 180) % 360 - 180 == pytest.approx(0, abs=1e-3)
 
@@ -73,17 +74,19 @@ def test_turning_the_picture_changes_roll_alone(angle):
 def test_size_and_place_do_not_matter():
     points = turned(20, 5, -8)
     small = points * 0.1 + (3000, -50)
-    assert head_pose(small[None].astype(np.float32)) == pytest.approx(head_pose(points[None]), abs=0.05)
+    expected = estimate_head_pose(points[None])
+    assert estimate_head_pose(small[None].astype(np.float32)) == pytest.approx(expected, abs=0.05)
 
 
 def test_pixels_that_are_not_square_are_allowed_for():
     points = turned(20, 5, -8)
     squeezed = (points / (4 / 3, 1)).astype(np.float32)
-    assert head_pose(squeezed[None], pixel_aspect=4 / 3) == pytest.approx(head_pose(points[None]), abs=0.01)
+    expected = estimate_head_pose(points[None])
+    assert estimate_head_pose(squeezed[None], pixel_aspect=4 / 3) == pytest.approx(expected, abs=0.01)
 
 
 def test_no_face_gives_no_row():
-    found = head_pose(np.zeros((0, 5, 2), np.float32))
+    found = estimate_head_pose(np.zeros((0, 5, 2), np.float32))
     assert found.shape == (0, 3)
     assert found.dtype == np.float32
 
@@ -91,7 +94,7 @@ def test_no_face_gives_no_row():
 def test_unknown_landmarks_give_nan_and_leave_the_others():
     points = np.stack([turned(10), np.full((5, 2), np.nan, np.float32), turned(-10)])
     points[2, 0, 1] = np.inf
-    found = head_pose(points)
+    found = estimate_head_pose(points)
     assert np.isnan(found).all(axis=1).tolist() == [False, True, True]
 
 
@@ -105,12 +108,12 @@ def test_unknown_landmarks_give_nan_and_leave_the_others():
     ids=["one point", "nose above the eyes", "mouth sides swapped"],
 )
 def test_points_that_are_no_face_give_nan(points):
-    assert np.isnan(head_pose(np.array(points, np.float32)[None])).all()
+    assert np.isnan(estimate_head_pose(np.array(points, np.float32)[None])).all()
 
 
 def test_points_in_one_line_give_no_error():
     line = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
-    assert head_pose(line).shape == (1, 3)
+    assert estimate_head_pose(line).shape == (1, 3)
 
 
 def test_a_face_costs_less_than_a_tenth_of_a_millisecond():
@@ -118,7 +121,7 @@ def test_a_face_costs_less_than_a_tenth_of_a_millisecond():
     seconds = []
     for _ in range(20):
         start = time.perf_counter()
-        head_pose(points)
+        estimate_head_pose(points)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) / 16 < 1e-4
 
@@ -132,7 +135,7 @@ def detected(image):
 
     frame = Frame(0, 0, 0.0, Planes(np.ascontiguousarray(image), None, None, True))
     found = make_detector(AnalyzeOptions(min_face=10)).detect([frame])[0].largest(1)
-    return head_pose(found.landmarks)[0]
+    return estimate_head_pose(found.landmarks)[0]
 
 
 def large_portrait(angle):

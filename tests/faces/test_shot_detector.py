@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from ferflow.faces.shot_detector import CutDetector
+from ferflow.faces.shot_detector import ShotCutDetector
 
 
 def gray(image, size=(320, 180)):
@@ -26,7 +26,7 @@ def coffee():
 
 def found(pictures):
     """Numbers of the pictures that begin a shot."""
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     return [i for i, picture in enumerate(pictures) if cuts.update(picture)]
 
 
@@ -118,21 +118,21 @@ def test_a_view_with_padded_rows_is_taken(portrait):
 
 
 def test_the_frame_is_not_kept(portrait, coffee):
-    cuts, buffer = CutDetector(), portrait.copy()
+    cuts, buffer = ShotCutDetector(), portrait.copy()
     cuts.update(buffer)
     buffer[:] = coffee
     assert cuts.update(buffer)
 
 
 def test_reset_forgets_the_last_shot(portrait, coffee):
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     cuts.update(portrait)
     cuts.reset()
     assert not cuts.update(coffee)
 
 
 def test_a_1080p_frame_costs_well_under_a_decoded_one():
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     frame = np.random.default_rng(0).integers(0, 255, (1080, 1920), dtype=np.uint8)
     seconds = []
     for _ in range(30):
@@ -157,6 +157,6 @@ def test_real_clips_of_one_shot_have_no_cut(clips, name):
 def cuts_of(path):
     from ferflow.media.video import Selection, open_video
 
-    cuts = CutDetector()
+    cuts = ShotCutDetector()
     with open_video(path) as video:
         return [frame.index for frame in video.frames(Selection()) if cuts.update(frame.planes.y)]

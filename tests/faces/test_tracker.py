@@ -37,7 +37,7 @@ def test_ids_start_at_1_and_are_aligned_with_the_detections():
 
 
 def test_a_frame_without_faces_gives_no_ids():
-    assert Tracker().update(Detections.none(), 0.0).shape == (0,)
+    assert Tracker().update(Detections.empty(), 0.0).shape == (0,)
 
 
 def test_two_trackers_never_share_ids():
@@ -77,7 +77,7 @@ def test_a_face_keeps_its_id_through_a_short_absence_while_it_moves(fps):
     for i in range(fps):
         tracker.update(faces((100 + 150 * i / fps, 200)), i / fps)
     for i in range(fps, fps + int(0.6 * fps)):
-        tracker.update(Detections.none(), i / fps)
+        tracker.update(Detections.empty(), i / fps)
     back_s = 1.6 + 1 / fps
     assert tracker.update(faces((100 + 150 * back_s, 200)), back_s).tolist() == [1]
 
@@ -87,7 +87,7 @@ def test_a_face_gone_for_longer_than_the_buffer_is_another_track(fps):
     tracker = Tracker(lost_after_seconds=1.0)
     tracker.update(faces((100, 100)), 0.0)
     for i in range(1, int(1.2 * fps)):
-        tracker.update(Detections.none(), i / fps)
+        tracker.update(Detections.empty(), i / fps)
     assert tracker.update(faces((100, 100)), 1.3).tolist() == [2]
 
 
@@ -149,7 +149,7 @@ def test_one_participant_is_always_1():
     assert tracker.update(faces((100, 100), scores=[0.7]), 0.0).tolist() == [1]
     assert tracker.update(faces((500, 400), size=200), 0.04).tolist() == [1]
     assert tracker.update(faces((100, 100)), 0.08, is_cut=True).tolist() == [1]
-    assert tracker.update(Detections.none(), 10.0).tolist() == []
+    assert tracker.update(Detections.empty(), 10.0).tolist() == []
     assert tracker.update(faces((300, 100)), 20.0).tolist() == [1]
 
 
@@ -176,7 +176,7 @@ def test_after_a_cut_participants_are_told_apart_by_where_they_were():
 def test_the_missing_participant_of_the_same_size_is_taken_first():
     tracker = Tracker(participants=2)
     tracker.update(faces((100, 100), (400, 100), size=[50, 150]), 0.0)
-    tracker.update(Detections.none(), 0.04, is_cut=True)
+    tracker.update(Detections.empty(), 0.04, is_cut=True)
     assert tracker.update(faces((250, 100), size=[150]), 0.08).tolist() == [2]
 
 

@@ -49,7 +49,7 @@ def test_sampled_frames_are_the_same_bit_for_bit(with_b_frames, monkeypatch, cli
 
 def test_frames_that_nothing_depends_on_are_not_decoded(tmp_path, monkeypatch):
     from ferflow.media.container import Container, Faults
-    from ferflow.media.frame_skipping import Spared
+    from ferflow.media.frame_skipping import SkippedFrame
 
     path = tmp_path / "b.mp4"
     import av
@@ -65,5 +65,5 @@ def test_frames_that_nothing_depends_on_are_not_decoded(tmp_path, monkeypatch):
     pictures = list(opened.pictures(Faults()))
     opened.close()
     assert len(pictures) == 60
-    assert sum(isinstance(picture, Spared) for picture in pictures) > 12
+    assert sum(isinstance(picture, SkippedFrame) for picture in pictures) > 12
     assert [picture.pts for picture in pictures] == sorted(picture.pts for picture in pictures)

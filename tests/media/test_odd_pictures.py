@@ -10,7 +10,7 @@ import pytest
 
 from ferflow.media import container, video
 from ferflow.media.decode_report import MOST_GAPS, Faults, Gap
-from ferflow.media.hdr import sdr_luma
+from ferflow.media.hdr import sdr_luma_table
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from tests.conftest import numbered_image, write_video
@@ -89,7 +89,7 @@ def test_an_interlaced_frame_shows_one_moment_and_keeps_its_time(tmp_path):
         container.mux(stream.encode(None))
     frames, _ = read(path)
     assert [round(frame.time_s * 1000) for frame in frames] == [0, 40, 90, 120]
-    luma = frames[0].planes.expanded(np.ascontiguousarray(frames[0].planes.y))
+    luma = frames[0].planes.to_full_range(np.ascontiguousarray(frames[0].planes.y))
     assert luma.shape == (48, 64)
     assert luma.std() < 5
     assert luma.mean() == pytest.approx(200, abs=8)
@@ -108,14 +108,14 @@ def test_an_interlaced_frame_shows_one_moment_and_keeps_its_time(tmp_path):
     ],
 )
 def test_hdr_luma_becomes_that_of_sdr(transfer, signal, share_of_white):
-    table = sdr_luma(transfer)
+    table = sdr_luma_table(transfer)
     expected = 16 + 219 * share_of_white ** (1 / 2.4)
     assert float(table[round(16 + 219 * signal)]) == pytest.approx(expected, abs=2)
     assert (np.diff(table.astype(int)) >= 0).all()
 
 
 def test_only_hdr_is_touched():
-    assert [sdr_luma(transfer) for transfer in (0, 1, 2, 6, 13, 14)] == [None] * 6
+    assert [sdr_luma_table(transfer) for transfer in (0, 1, 2, 6, 13, 14)] == [None] * 6
 
 
 def test_a_film_in_pq_looks_like_the_same_film_in_sdr(tmp_path):

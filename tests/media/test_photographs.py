@@ -47,7 +47,7 @@ def exif(orientation: int, thumbnail: Image.Image | None = None) -> bytes:
 def luma(path: Path) -> list[np.ndarray]:
     """What ferflow reads: the luma of every frame in 0-255."""
     with open_video(path) as video:
-        return [frame.planes.expanded(frame.planes.y) for frame in video.frames(Selection())]
+        return [frame.planes.to_full_range(frame.planes.y) for frame in video.frames(Selection())]
 
 
 def luma_by_pillow(path: Path) -> np.ndarray:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from ferflow.media.prefetch import ahead, prefetch
+from ferflow.media.prefetch import map_ahead, prefetch
 
 
 def decode_threads() -> list[threading.Thread]:
@@ -114,7 +114,7 @@ def test_work_ahead_keeps_the_order_whoever_is_done_first(pool):
         time.sleep(0.01 * (number % 2 == 0))
         return number * number
 
-    assert list(ahead(pool, slow_if_even, range(20), 6)) == [(i, i * i) for i in range(20)]
+    assert list(map_ahead(pool, slow_if_even, range(20), 6)) == [(i, i * i) for i in range(20)]
 
 
 def test_work_ahead_is_bounded_and_starts_only_when_asked(pool):
@@ -126,7 +126,7 @@ def test_work_ahead_is_bounded_and_starts_only_when_asked(pool):
             made += 1
             yield number
 
-    with closing(ahead(pool, str, items(), 3)) as results:
+    with closing(map_ahead(pool, str, items(), 3)) as results:
         assert made == 0
         for taken in range(1, 20):
             next(results)
@@ -144,7 +144,7 @@ def test_an_error_of_the_work_is_raised_at_its_place_and_nothing_more_is_begun(p
 
     seen = []
     with pytest.raises(LookupError, match="five"):
-        seen.extend(ahead(pool, fails_at_five, range(100), 3))
+        seen.extend(map_ahead(pool, fails_at_five, range(100), 3))
     assert [item for item, _ in seen] == [0, 1, 2, 3, 4]
     assert max(begun) <= 5 + 3
 
@@ -156,7 +156,7 @@ def test_an_error_of_the_items_comes_after_what_was_there_before(pool):
 
     seen = []
     with pytest.raises(LookupError, match="disk gone"):
-        seen.extend(ahead(pool, str, items(), 8))
+        seen.extend(map_ahead(pool, str, items(), 8))
     assert seen == [(1, "1"), (2, "2")]
 
 
@@ -169,7 +169,7 @@ def test_an_early_stop_waits_for_what_was_begun(pool):
         time.sleep(0.05)
         running -= 1
 
-    results = ahead(pool, work, range(100), 4)
+    results = map_ahead(pool, work, range(100), 4)
     next(results)
     results.close()
     assert running == 0

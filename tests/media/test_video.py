@@ -97,7 +97,7 @@ def test_a_rotated_phone_video_is_read_upright(tmp_path, rotation):
     with av.open(str(path)) as container:  # what the file says, by an independent reader
         note = next(container.decode(video=0)).rotation
     frames, video = read(path)
-    luma = frames[0].planes.expanded(np.ascontiguousarray(frames[0].planes.y))
+    luma = frames[0].planes.to_full_range(np.ascontiguousarray(frames[0].planes.y))
     assert note % 360 == rotation
     assert video.size == (96, 48)
     assert luma[4:12, 4:28].mean() > 200

@@ -16,7 +16,7 @@ from ferflow.errors import OptionsError, VideoError
 from ferflow.models.class_activation import Insight
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.render.explain import moments
+from ferflow.render.explain import find_moments
 from tests.conftest import face_frames, portrait, write_video
 
 
@@ -79,7 +79,7 @@ def test_stages_are_the_last_maps_of_each_size_down_to_what_is_averaged(seen):
 
 
 def test_a_picture_is_one_moment(picture, tools):
-    (moment,) = moments(picture, tools, AnalyzeOptions())
+    (moment,) = find_moments(picture, tools, AnalyzeOptions())
     assert (moment.why, len(moment.crops)) == ("picture", 1)
     assert moment.crops.images.shape == (1, 48, 48, 1)
 
@@ -89,8 +89,8 @@ def test_a_picture_without_a_face_says_what_to_do_and_can_be_taken_whole(tmp_pat
     flat[20:40] = 60
     cv2.imwrite(str(tmp_path / "flat.png"), flat)
     with pytest.raises(VideoError, match="--whole"):
-        moments(tmp_path / "flat.png", tools, AnalyzeOptions())
-    (moment,) = moments(tmp_path / "flat.png", tools, AnalyzeOptions(), whole=True)
+        find_moments(tmp_path / "flat.png", tools, AnalyzeOptions())
+    (moment,) = find_moments(tmp_path / "flat.png", tools, AnalyzeOptions(), whole=True)
     crop = moment.crops.images[0, :, :, 0]
     assert crop[:15] == pytest.approx(128, abs=2)
     assert crop[17:31] == pytest.approx(60, abs=2)
@@ -99,19 +99,19 @@ def test_a_picture_without_a_face_says_what_to_do_and_can_be_taken_whole(tmp_pat
 def test_frames_of_a_video_are_those_asked_for(tmp_path, tools):
     empty = [np.full((240, 320, 3), 120, np.uint8)] * 25
     video = write_video(tmp_path / "late.mp4", empty + face_frames(25))
-    chosen = moments(video, tools, AnalyzeOptions())
+    chosen = find_moments(video, tools, AnalyzeOptions())
     assert chosen[0].why == "first face"
     assert chosen[0].time_s == pytest.approx(1.0, abs=0.05)
-    (asked,) = moments(video, tools, AnalyzeOptions(), [TimePoint.parse("1.5")])
+    (asked,) = find_moments(video, tools, AnalyzeOptions(), [TimePoint.parse("1.5")])
     assert (asked.why, round(asked.time_s, 2)) == ("asked for", 1.52)
     with pytest.raises(OptionsError, match="ends before"):
-        moments(video, tools, AnalyzeOptions(), [TimePoint.parse("9")])
+        find_moments(video, tools, AnalyzeOptions(), [TimePoint.parse("9")])
     with pytest.raises(VideoError, match="no face"):
-        moments(video, tools, AnalyzeOptions(), [TimePoint.parse("0.1")])
+        find_moments(video, tools, AnalyzeOptions(), [TimePoint.parse("0.1")])
 
 
 def test_the_page_shows_crop_evidence_and_stages_and_escapes_names(picture, tools, card, seen):
-    (moment,) = moments(picture, tools, AnalyzeOptions())
+    (moment,) = find_moments(picture, tools, AnalyzeOptions())
     page = render_explanation("<b>a</b>.png", card, [(moment, seen[:1])])
     # frame, crop, one picture per label, one per stage
     assert page.count("data:image/png;base64,") == 2 + len(card.labels) + len(seen[0].stages)

@@ -11,7 +11,7 @@ import pytest
 
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
-from ferflow.render.clips import clips_of, planned, write_clips
+from ferflow.render.clips import existing_clips, plan_clips, write_clips
 from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.made_records import Made, write_session
@@ -55,7 +55,7 @@ def test_clips_of_other_moments_go_and_a_clip_fits_its_peak_only(tmp_path):
     write_session(tmp_path, made)
     paths = RecordPaths(tmp_path, made.video_id)
     write_clips(paths, [peak_at(0.5), peak_at(1.5)])
-    assert clips_of(paths, [peak_at(1.5), peak_at(0.7)]) == []
+    assert existing_clips(paths, [peak_at(1.5), peak_at(0.7)]) == []
     write_clips(paths, [peak_at(1.5)])
     assert [path.name for path in paths.clips.iterdir()] == ["000001500.mp4"]
 
@@ -84,11 +84,11 @@ def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
 def test_peaks_nearer_than_a_clip_is_long_share_one(tmp_path):
     paths = RecordPaths(tmp_path, "v")
     tops = [peak_at(time_s) for time_s in (4.0, 10.5, 17.4, 24.5, 60.0)]  # 7 s apart no clips overlap
-    clips = planned(paths, tops)
+    clips = plan_clips(paths, tops)
     assert [clip.peaks for clip in clips] == [(0, 1, 2), (3,), (4,)]
     assert [(clip.start_s, clip.end_s) for clip in clips] == [(1.0, 21.4), (21.5, 28.5), (57.0, 64.0)]
     assert [clip.path.name for clip in clips] == ["000004000-000017400.mp4", "000024500.mp4", "000060000.mp4"]
-    assert [clip.peaks for clip in planned(paths, tops[:1] + tops[2:])] == [(0,), (1,), (2,), (3,)]
+    assert [clip.peaks for clip in plan_clips(paths, tops[:1] + tops[2:])] == [(0,), (1,), (2,), (3,)]
 
 
 @pytest.mark.parametrize(
