@@ -157,7 +157,7 @@ KINDS = {
         note="refused before memory is allocated",
     ),
     "names": Kind(
-        title="file names with spaces, newlines, emoji, quotes, markup, leading dashes, 255 bytes, bytes that are not valid text",
+        title="file names with spaces, newlines, emoji, quotes, markup, leading dashes, 255 bytes, or invalid text",
         outcome=(DONE,),
         note="the files that ferflow writes have plain names",
     ),
