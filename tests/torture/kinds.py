@@ -51,7 +51,9 @@ KINDS = {
     "interlaced": Kind(title="interlaced", outcome=(DONE,), note="the upper field of each frame is analysed"),
     "sizes": Kind(title="odd sizes, 1x1, lines, 8K", outcome=(DONE,)),
     "rotation": Kind(
-        title="rotated by 90, 180, 270 degrees, or mirrored", outcome=(DONE,), note="read upright and not mirrored"
+        title="rotated by 90, 180, 270 degrees, or mirrored",
+        outcome=(DONE,),
+        note="read upright and not mirrored",
     ),
     "timing": Kind(
         title="variable frame rate, delayed start, negative timestamps, B-frames, dropped frames",
