@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ferflow.analytics.cohort import Cohort, compare, group_band, mean_interval
 from ferflow.analytics.csv_input import write_csv
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import peak_end
-from ferflow.analytics.timeline import MEASURES
 from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.overview.cohort import known_measures
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
@@ -37,7 +37,7 @@ def overview_tables(folder: Folder) -> dict[str, Table]:
     probs = probability_names(folder)
     return {
         "videos": ([*_VIDEOS, *MEASURES, *probs], _videos(folder, [*MEASURES, *probs])),
-        "participants": (_PARTICIPANTS, _participants(folder.cohort)),
+        "participants": ([*_PARTICIPANTS, *MEASURES], _participants(folder.cohort)),
         "groups": (_GROUPS, _groups(folder.cohort)),
         "comparisons": (_COMPARISONS, _comparisons(folder.cohort)),
         "curves": (_CURVES, _curves(folder.cohort)),
@@ -75,7 +75,7 @@ def _moments(entry: Entry) -> Cells:
     return [*found, peak_end(entry.video.timeline)]
 
 
-_PARTICIPANTS = ["participant", "group", "video_ids", "seconds_in_view", *MEASURES]
+_PARTICIPANTS = ["participant", "group", "video_ids", "seconds_in_view"]
 
 
 def _participants(cohort: Cohort) -> Iterator[Cells]:

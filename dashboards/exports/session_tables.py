@@ -13,10 +13,11 @@ from ferflow.analytics.cohort import Watched
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import Around, around, locked_curves, segments
 from ferflow.analytics.markers import MARKERS, load_markers
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import peak_curve, peaks
 from ferflow.analytics.persons import Person
 from ferflow.analytics.tally import column
-from ferflow.analytics.timeline import MEASURES, probability_columns
+from ferflow.analytics.timeline import probability_columns
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError

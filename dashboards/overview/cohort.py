@@ -18,13 +18,15 @@ from ferflow.analytics.cohort import (
     group_band,
     mean_interval,
 )
+from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD, leading_measure, page_measures
 from ferflow.analytics.session_list import GROUP
-from ferflow.analytics.tally import BASELINE_SECONDS, REACTING_THRESHOLD
+from ferflow.analytics.tally import BASELINE_SECONDS
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import interval, spark
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
     count,
+    format_measure,
     listed,
     percent,
     score,
@@ -42,13 +44,6 @@ MOST_GROUPS_COMPARED = 5
 """Of more groups than these, the page compares no pairs; the CSV does."""
 MOST_PARTICIPANT_ROWS = 60
 
-TITLES = {
-    "engagement": "Engagement", "attention": "Attention", "expressiveness": "Expressiveness",
-    "valence": "Net positivity", "positive": "Positive", "negative": "Negative", "reacting": "Reacting",
-}  # fmt: skip
-
-_WORDS = {"valence": signed, "reacting": percent}
-
 
 def group_colours(cohort: Cohort) -> dict[str, str]:
     """A colour per drawn group, in the groups' order; the largest ones if there are too many."""
@@ -63,19 +58,23 @@ def drawn_groups(cohort: Cohort) -> list[str]:
 
 def known_measures(cohort: Cohort) -> list[str]:
     """Measures known of anybody, in the page's order."""
-    return [name for name in TITLES if any(math.isfinite(member.mean(name)) for member in cohort.members)]
+    return [
+        measure.name
+        for measure in page_measures()
+        if any(math.isfinite(member.mean(measure.name)) for member in cohort.members)
+    ]
 
 
-def leading_measure(cohort: Cohort) -> str:
+def leading_of(cohort: Cohort) -> str:
     """`engagement`; or `expressiveness`, where no pose is known of anybody."""
-    return "engagement" if "engagement" in known_measures(cohort) else "expressiveness"
+    return leading_measure(known_measures(cohort))
 
 
 def cohort_section(folder: Folder) -> Section:
     """Everything the template needs of a cohort of two or more."""
     cohort = folder.cohort
     return {
-        "lead": TITLES[leading_measure(cohort)],
+        "lead": MEASURES[leading_of(cohort)].title,
         "title": f"Groups{by_words(folder)} over time" if cohort.groups else "Everybody together",
         "hint": _hint(folder),
         "legend": _legend(cohort),
@@ -92,7 +91,7 @@ def cohort_section(folder: Folder) -> Section:
 
 def headline_cards(folder: Folder) -> list[Section]:
     """Participants, then what they show on the whole."""
-    cohort, name = folder.cohort, leading_measure(folder.cohort)
+    cohort, name = folder.cohort, leading_of(folder.cohort)
     return [
         _card("Participants", count(cohort.n_participants), _who(folder)),
         _mean_card(cohort, name),
@@ -117,7 +116,7 @@ def by_words(folder: Folder) -> str:
 
 def _mean_card(cohort: Cohort, name: str) -> Section:
     n, mean, low, high = mean_interval(member.mean(name) for member in cohort.members)
-    title = TITLES[name] if name == "valence" else f"Mean {name}"
+    title = MEASURES[name].title if name == "valence" else f"Mean {name}"
     note = f"95 % interval {_span(name, low, high)}, n {n}" if math.isfinite(low) else f"n {n}: no interval"
     return _card(title, _word(name, mean), note)
 
@@ -188,13 +187,14 @@ def _some_of(names: tuple[str, ...], most: int = 3) -> str:
 
 
 def _chart_words(cohort: Cohort) -> str:
-    name = leading_measure(cohort)
+    name = leading_of(cohort)
+    title = MEASURES[name].title.lower()
     groups: list[str | None] = [*drawn_groups(cohort)] or [None]
     found = {group: mean_interval(member.mean(name) for member in cohort.of(group)) for group in groups}
     means = [f"{shown(group or 'everybody')} {_word(name, mean)}" for group, (_, mean, *_) in found.items()]
     return (
-        f"Four rows over one time axis: {TITLES[name].lower()}, share of people reacting, net positivity, and how "
-        f"many people the curves rest on. Mean {TITLES[name].lower()}: {listed(means)}."
+        f"Four rows over one time axis: {title}, share of people reacting, net positivity, and how "
+        f"many people the curves rest on. Mean {title}: {listed(means)}."
     )
 
 
@@ -205,7 +205,8 @@ def _measures(cohort: Cohort) -> list[Section]:
     """Per measure, a row per group."""
     colours = group_colours(cohort)
     return [
-        {"title": TITLES[name], "rows": _group_rows(cohort, name, colours)} for name in known_measures(cohort)
+        {"title": MEASURES[name].title, "rows": _group_rows(cohort, name, colours)}
+        for name in known_measures(cohort)
     ]
 
 
@@ -219,7 +220,7 @@ def _group_rows(cohort: Cohort, name: str, colours: dict[str, str]) -> list[Sect
         {
             "group": shown(group), "n": n, "mean": _word(name, mean), "span": _span(name, low, high),
             "colour": colours.get(group, "transparent"),
-            "picture": interval(mean, low, high, bounds=bounds, colour=colours.get(group, palette.NEGATIVE),
+            "picture": interval(mean, low, high, bounds=bounds, colour=colours.get(group, MEASURES["negative"].colour),
                                 words=f"{_word(name, mean)}, 95 % interval {_span(name, low, high)}"),
         }
         for group, (n, mean, low, high) in found.items()
@@ -234,7 +235,7 @@ def _comparisons(cohort: Cohort) -> list[Section]:
 
 def _comparison(found: Comparison) -> Section:
     return {
-        "measure": TITLES[found.measure],
+        "measure": MEASURES[found.measure].title,
         "first": shown(found.first),
         "second": shown(found.second),
         "n": f"{found.n[0]} · {found.n[1]}",
@@ -272,15 +273,15 @@ def _signed_span(value: float, low: float, high: float, word: Any = None) -> str
 
 
 def _word(name: str, value: float) -> str:
-    return _WORDS.get(name, score)(value)
+    return format_measure(MEASURES[name], value)
 
 
 def _span(name: str, low: float, high: float) -> str:
     """An interval, cut off at the bounds of what is measured."""
     if not math.isfinite(low):
         return UNKNOWN
-    bottom = -1.0 if name == "valence" else 0.0
-    return f"{_word(name, max(low, bottom))} to {_word(name, min(high, 1.0))}"
+    bottom, top = MEASURES[name].range
+    return f"{_word(name, max(low, bottom))} to {_word(name, min(high, top))}"
 
 
 # --- Participants ---------------------------------------------------------------------------------------
@@ -291,13 +292,13 @@ def _participants(folder: Folder) -> Section:
     videos = {entry.video_id: entry for entry in folder.finished}
     if _is_one_each(cohort, len(videos)):
         return {"participants": [], "participants_hint": ""}
-    name = leading_measure(cohort)
+    name = leading_of(cohort)
     longest = sorted(cohort.members, key=lambda member: -member.seconds)[:MOST_PARTICIPANT_ROWS]
     ranked = sorted(longest, key=lambda member: -np.nan_to_num(member.mean(name), nan=-1.0))
     curves = [member.curve(name) for member in ranked]
     top = max([float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()], default=1.0)
     colours = group_colours(cohort)
-    hint = f"Means over a participant's bins. All curves share one scale; {TITLES[name].lower()} ranks them."
+    hint = f"Means over a participant's bins. All curves share one scale; {MEASURES[name].title.lower()} ranks them."
     if hidden := len(cohort.members) - len(ranked):
         hint += f" The {len(ranked)} longest in view are listed, {hidden} are not; `--csv` writes all."
     return {
@@ -315,7 +316,7 @@ def _is_one_each(cohort: Cohort, n_videos: int) -> bool:
 def _participant(
     member: Member, name: str, top: float, colours: dict[str, str], videos: dict[str, Any]
 ) -> Section:
-    colour = colours.get(member.group or "", palette.ENGAGEMENT)
+    colour = colours.get(member.group or "", MEASURES["engagement"].colour)
     words = f"{name} over time, mean {score(member.mean(name))}"
     return {
         "name": shown(member.name),
@@ -338,7 +339,7 @@ def _participant(
 
 
 def _lead_reading(cohort: Cohort) -> list[tuple[str, str]]:
-    if leading_measure(cohort) == "engagement":
+    if leading_of(cohort) == "engagement":
         return [("Engagement", "is attention (how far a face is turned to the camera) × expressiveness. It measures "
                  "faces, not interest: somebody absorbed and still has little of it.")]  # fmt: skip
     return [("Expressiveness", "is the score of everything but neutral, less the person's own resting face. It stands "
@@ -346,7 +347,7 @@ def _lead_reading(cohort: Cohort) -> list[tuple[str, str]]:
 
 
 def _reading(cohort: Cohort) -> list[tuple[str, str]]:
-    name = TITLES[leading_measure(cohort)].lower()
+    name = MEASURES[leading_of(cohort)].title.lower()
     return [
         ("Participants", "are what is counted: a person of a video, or whom the session list names for a video. "
          "Tracks that people.csv gives one name are one participant, also over several videos."),

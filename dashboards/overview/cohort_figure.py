@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferflow import palette
 from ferflow.analytics.cohort import Band, Cohort, group_band
-from ferflow.dashboards.overview.cohort import TITLES, drawn_groups, group_colours, leading_measure
+from ferflow.analytics.measures import MEASURES, Measure
+from ferflow.dashboards.overview.cohort import drawn_groups, group_colours, leading_of
 from ferflow.dashboards.overview.sparkline import runs
 from ferflow.dashboards.session_report.figures import moment, numbers, plain
 from ferflow.dashboards.shared.number_format import shown
@@ -40,15 +40,14 @@ def cohort_figure(cohort: Cohort) -> Figure:
     """
     from plotly.graph_objects import Figure
 
-    figure, lead = Figure(), leading_measure(cohort)
+    figure, lead = Figure(), leading_of(cohort)
     lines = _lines(cohort, lead)
     domains = _domains()
     rows = {"lead": lead, "reacting": "reacting", "valence": "valence", "n": lead}
-    for row, axis in zip(rows, ("y", "y2", "y3", "y4"), strict=True):
+    for (row, name), axis in zip(rows.items(), ("y", "y2", "y3", "y4"), strict=True):
         for line in lines:
-            _draw(
-                figure, row, axis, line, group_band(cohort.of(line.group), rows[row], cohort.n_points), cohort
-            )
+            found = _within(group_band(cohort.of(line.group), name, cohort.n_points), MEASURES[name])
+            _draw(figure, row, axis, line, found, cohort)
     _axes(figure, cohort, domains, lead)
     return figure
 
@@ -56,7 +55,7 @@ def cohort_figure(cohort: Cohort) -> Figure:
 def _lines(cohort: Cohort, lead: str) -> list[_Line]:
     groups = drawn_groups(cohort)
     if not groups:
-        return [_Line(None, palette.ENGAGEMENT if lead == "engagement" else palette.EXPRESSIVENESS, "solid")]
+        return [_Line(None, MEASURES[lead].colour, "solid")]
     return [
         _Line(group, colour, dash)
         for (group, colour), dash in zip(group_colours(cohort).items(), DASHES, strict=False)
@@ -66,7 +65,7 @@ def _lines(cohort: Cohort, lead: str) -> list[_Line]:
 def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
     name = plain(shown(line.group)) if line.group else "everybody"
     if row in ("lead", "valence"):
-        _band(figure, axis, line, _within(found, -1.0 if row == "valence" else 0.0), cohort.step_s)
+        _band(figure, axis, line, found, cohort.step_s)
     values = found.n if row == "n" else found.mean
     template = "%{y:.0f} in view" if row == "n" else "%{y:.2f}"
     shape = "hvh" if row == "n" else "linear"
@@ -77,9 +76,9 @@ def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort:
     )  # fmt: skip
 
 
-def _within(found: Band, least: float) -> Band:
+def _within(found: Band, measure: Measure) -> Band:
     """A band cut off at the bounds of what is measured."""
-    return Band(found.mean, np.clip(found.low, least, 1.0), np.clip(found.high, least, 1.0), found.n)
+    return Band(found.mean, np.clip(found.low, *measure.range), np.clip(found.high, *measure.range), found.n)
 
 
 def _band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) -> None:
@@ -99,9 +98,9 @@ def _band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) ->
 
 def _axes(figure: Figure, cohort: Cohort, domains: dict[str, tuple[float, float]], lead: str) -> None:
     titles = {
-        "lead": f"<b>{TITLES[lead]}</b>  mean and 95 % band",
-        "reacting": "<b>Reacting</b>  share of people in view",
-        "valence": "<b>Net positivity</b>  mean and 95 % band",
+        "lead": f"<b>{MEASURES[lead].title}</b>  mean and 95 % band",
+        "reacting": f"<b>{MEASURES['reacting'].title}</b>  share of people in view",
+        "valence": f"<b>{MEASURES['valence'].title}</b>  mean and 95 % band",
         "n": "<b>People in view</b>",
     }
     span = [moment(0.0), moment(cohort.n_points * cohort.step_s)]

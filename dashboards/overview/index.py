@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ferflow import palette
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import ratio
 from ferflow.dashboards.overview.cohort import cohort_section, group_colours, headline_cards
 from ferflow.dashboards.overview.cohort_figure import cohort_figure
@@ -164,8 +164,7 @@ def _spark(entry: Entry, top: float) -> Any:
     if not np.isfinite(curve).any():
         return None
     words = f"{name} over time, from {score(float(np.nanmin(curve)))} to {score(float(np.nanmax(curve)))}"
-    colour = palette.ENGAGEMENT if name == "engagement" else palette.EXPRESSIVENESS
-    return spark(curve, top, colour, words)
+    return spark(curve, top, MEASURES[name].colour, words)
 
 
 def _broken(entry: Entry) -> Section:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, Watched, gather
+from ferflow.analytics.measures import LEADING
 from ferflow.analytics.peaks import peak_curve
 from ferflow.analytics.person_names import PeopleFile, person_timeline, read_people, unknown_tracks
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
@@ -59,7 +60,7 @@ class Entry:
     @property
     def measure(self) -> str:
         """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
-        return "engagement" if self.video is None else peak_curve(self.video.timeline)
+        return LEADING[0] if self.video is None else peak_curve(self.video.timeline)
 
     def curve(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,); NaN where unknown."""

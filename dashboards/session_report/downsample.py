@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
+from ferflow.analytics.measures import timeline_measures
 from ferflow.analytics.persons import Person
 from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.session_data import Session
@@ -50,9 +51,7 @@ def drawn(session: Session) -> Drawn:
     whole, bin_seconds = session.audience, session.bin_seconds
     frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
     step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
-    names = ["engagement", "attention", "expressiveness", "valence", "positive", "negative", "presence"]
-    names += [f"prob_{label}" for label in session.labels]
-    joined = {name: _joined(column(whole, name), step) for name in names}
+    joined = {name: _joined(column(whole, name), step) for name in timeline_measures(session.labels)}
     joined["n_frames"] = np.nan_to_num(_joined(column(whole, "n_frames"), step))
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
     leading = np.array([_leading(session, person.track_id, step, len(whole)) for person in lanes])

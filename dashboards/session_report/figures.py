@@ -16,6 +16,7 @@ import numpy as np
 
 from ferflow import palette
 from ferflow.analytics.event_locked import is_moment, segments_of
+from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.downsample import Drawn, drawn
 from ferflow.dashboards.session_report.session_data import Session
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # Lengths of time are counted from here; it is no moment in the world.
 _START = datetime(1970, 1, 1)
 _ROW_PX = {"markers": 38, "engagement": 190, "shares": 150, "valence": 130}
-_FOOT = "y9"
+_MEASURE_PX = 110
 _LANE_PX = 22
 _COVERAGE_PX = 24
 _LEFT_PX, _LETTER_PX = 40, 6.2
@@ -62,6 +63,7 @@ def timeline_figure(session: Session) -> Figure:
     _coverage(canvas)
     if session.people:
         _lanes(canvas, session)
+        _measure_rows(canvas)
         _valence(canvas)
         _shares(canvas, session.labels)
         _engagement(canvas, session)
@@ -77,7 +79,7 @@ def timeline_figure(session: Session) -> Figure:
         dragmode="zoom",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis=_time_axis(data),
+        xaxis=_time_axis(data, canvas.rows),
         xaxis2=_slider_axis(data, canvas.rows),
     )
     return canvas.figure
@@ -85,7 +87,9 @@ def timeline_figure(session: Session) -> Figure:
 
 def _rows_of(session: Session, data: Drawn) -> dict[str, int]:
     """Height in pixels of each row there is, from the top down."""
-    sizes = {**_ROW_PX, "lanes": _LANE_PX * len(data.lanes)} if session.people else {"markers": 38}
+    own = {measure.name: _MEASURE_PX for measure in _row_measures(data)}
+    lanes = {"lanes": _LANE_PX * len(data.lanes)}
+    sizes = {**_ROW_PX, **own, **lanes} if session.people else {"markers": 38}
     if not len(session.markers):
         del sizes["markers"]
     return {**sizes, "coverage": _COVERAGE_PX}
@@ -100,7 +104,7 @@ def _lane_name(session: Session, track_id: int) -> str:
     return clipped(shown(session.name_of(track_id)), _NAME_LETTERS)
 
 
-def _time_axis(data: Drawn) -> dict[str, Any]:
+def _time_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
     clock = "%-H:%M:%S.%1f" if data.end_s >= 3600 else "%M:%S.%1f"
     return {
         **_span(data),
@@ -109,7 +113,7 @@ def _time_axis(data: Drawn) -> dict[str, Any]:
         # By itself plotly takes the title from a row that may have nothing to tell.
         "unifiedhovertitle": {"text": f"%{{x|{clock}}}"},
         "nticks": 8,
-        "anchor": _FOOT,
+        "anchor": rows.foot,
         "showticklabels": False,
         "showspikes": True,
         "spikemode": "across",
@@ -121,7 +125,7 @@ def _time_axis(data: Drawn) -> dict[str, Any]:
 
 def _slider_axis(data: Drawn, rows: _Rows) -> dict[str, Any]:
     """A second axis, always of the same range, with the slider: a slider draws every row of its own axis."""
-    axis = _time_axis(data)
+    axis = _time_axis(data, rows)
     # The slider shows the engagement in small, as high as its curve needs.
     top = max(0.1, float(np.nanmax(np.append(data.audience["expressiveness"], 0.0))))
     return axis | {
@@ -156,6 +160,7 @@ class _Rows:
             self.domains[name] = (max(0.0, 1 - (top + size) / self.plot_px), 1 - top / self.plot_px)
             top += size
         self.axes = {name: "y" if k == 0 else f"y{k + 1}" for k, name in enumerate(sizes)}
+        self.foot = f"y{max(9, len(sizes) + 1)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,11 @@ class _Canvas:
             mode="lines",
             **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
+
+    def curve(self, row: str, measure: Measure, **line: Any) -> None:
+        """The audience's curve of a measure, in its colour and under its name."""
+        style = {"color": measure.colour} | line
+        self.line(row, measure.title.lower(), self.data.audience[measure.name], line=style)
 
     def area(self, row: str, name: str, values: Float64Array, colour: str, **style: Any) -> None:
         """A filled area over zero, or over the others of its `stackgroup`; nothing where unknown."""
@@ -208,30 +218,25 @@ class _Canvas:
 
 
 def _engagement(canvas: _Canvas, session: Session) -> None:
-    audience = canvas.data.audience
-    factors = ("attention", palette.ATTENTION), " × ", ("expressiveness", palette.EXPRESSIVENESS)
-    title = _title("Engagement", palette.ENGAGEMENT, "= ", *factors)
+    lead, other = MEASURES["engagement"], MEASURES["expressiveness"]
+    title = _title(lead.title, lead.colour, "= ", _named("attention"), " × ", _named("expressiveness"))
     if not session.pose_known:
-        title = _title("Expressiveness", palette.EXPRESSIVENESS, "(attention unknown: no head pose)")
+        title = _title(other.title, other.colour, "(attention unknown: no head pose)")
     canvas.row("engagement", title, range=[0, 1.05], tickvals=[0, 0.5, 1])
     if session.pose_known:
-        canvas.area(
-            "engagement", "", audience["engagement"], faded(palette.ENGAGEMENT, 0.2), hoverinfo="skip"
-        )
-        dotted = {"color": palette.ATTENTION, "width": 1.3, "dash": "dot"}
-        canvas.line("engagement", "attention", audience["attention"], line=dotted)
-    thin = {"color": palette.EXPRESSIVENESS, "width": 1.5}
-    canvas.line("engagement", "expressiveness", audience["expressiveness"], line=thin)
+        values = canvas.data.audience[lead.name]
+        canvas.area("engagement", "", values, faded(lead.colour, 0.2), hoverinfo="skip")
+        canvas.curve("engagement", MEASURES["attention"], width=1.3, dash="dot")
+    canvas.curve("engagement", other, width=1.5)
     if session.pose_known:
-        thick = {"color": palette.ENGAGEMENT, "width": 2.2}
-        canvas.line("engagement", "engagement", audience["engagement"], line=thick)
+        canvas.curve("engagement", lead, width=2.2)
     if session.peaks:
         canvas.figure.add_scatter(
             x=[moment(peak.time_s) for peak in session.peaks],
             y=[round(peak.height, 3) for peak in session.peaks],
             text=[str(k + 1) for k in range(len(session.peaks))],
             name="peaks", mode="markers+text", hoverinfo="skip", yaxis=canvas.rows.axes["engagement"],
-            marker={"color": "#FFFFFF", "size": 17, "line": {"color": palette.ENGAGEMENT, "width": 1.5}},
+            marker={"color": "#FFFFFF", "size": 17, "line": {"color": lead.colour, "width": 1.5}},
             textfont={"size": 10, "color": "#2B3270"}, textposition="middle center", cliponaxis=False,
         )  # fmt: skip
 
@@ -247,15 +252,35 @@ def _shares(canvas: _Canvas, labels: list[str]) -> None:
 
 
 def _valence(canvas: _Canvas) -> None:
-    audience = canvas.data.audience
-    parts = ("positive", palette.POSITIVE), " − ", ("negative", palette.NEGATIVE)
-    canvas.row("valence", _title("Net positivity", palette.VALENCE, "= ", *parts), range=[-1, 1],
-               tickvals=[-1, 0, 1], zeroline=True, zerolinewidth=1)  # fmt: skip
-    canvas.area("valence", "positive", audience["positive"], faded(palette.POSITIVE, 0.55))
+    audience, net = canvas.data.audience, MEASURES["valence"]
+    title = _title(net.title, net.colour, "= ", _named("positive"), " − ", _named("negative"))
+    canvas.row("valence", title, range=list(net.range), tickvals=[-1, 0, 1], zeroline=True, zerolinewidth=1)
+    (positive, up), (negative, down) = _named("positive"), _named("negative")
+    canvas.area("valence", positive, audience["positive"], faded(up, 0.55))
     # Drawn downwards: two areas over one another would hide one of them.
-    canvas.area("valence", "−negative", -audience["negative"], faded(palette.NEGATIVE, 0.5))
-    thick = {"color": palette.VALENCE, "width": 2}
-    canvas.line("valence", "net positivity", audience["valence"], line=thick)
+    canvas.area("valence", f"−{negative}", -audience["negative"], faded(down, 0.5))
+    canvas.curve("valence", net, width=2)
+
+
+def _named(name: str) -> tuple[str, str]:
+    """What a measure is called within a sentence, and its colour."""
+    return MEASURES[name].title.lower(), MEASURES[name].colour
+
+
+def _row_measures(data: Drawn) -> list[Measure]:
+    """Measures with a row of their own, as far as they are known in this video."""
+    return [one for one in MEASURES.values() if one.has_row and np.isfinite(data.audience[one.name]).any()]
+
+
+def _measure_rows(canvas: _Canvas) -> None:
+    for measure in _row_measures(canvas.data):
+        low, high = measure.range
+        ticks: dict[str, Any] = {"tickvals": [low, (low + high) / 2, high]}
+        ticks |= {"tickformat": ".0%"} if measure.format == "share" else {}
+        canvas.row(
+            measure.name, _title(measure.title, measure.colour, measure.unit), range=[low, high], **ticks
+        )
+        canvas.curve(measure.name, measure, width=2)
 
 
 def _lanes(canvas: _Canvas, session: Session) -> None:
@@ -285,16 +310,22 @@ def _lanes(canvas: _Canvas, session: Session) -> None:
 
 def _foot(canvas: _Canvas) -> None:
     """A row without height for the time axes to stand on, with what the slider shows."""
-    data = canvas.data
+    data, foot = canvas.data, canvas.rows.foot
     values = data.audience[
         "engagement" if np.isfinite(data.audience["engagement"]).any() else "expressiveness"
     ]
-    canvas.figure.add_scatter(x=[None], y=[None], yaxis=_FOOT, hoverinfo="skip")
+    canvas.figure.add_scatter(x=[None], y=[None], yaxis=foot, hoverinfo="skip")
     canvas.area(
-        "foot", "", values, faded(palette.ENGAGEMENT, 0.35), xaxis="x2", yaxis=_FOOT, hoverinfo="skip"
+        "foot",
+        "",
+        values,
+        faded(MEASURES["engagement"].colour, 0.35),
+        xaxis="x2",
+        yaxis=foot,
+        hoverinfo="skip",
     )
     canvas.figure.update_layout(
-        {f"yaxis{_FOOT[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True, "range": [0, 1]}}
+        {f"yaxis{foot[1:]}": {"domain": [0, 0.001], "visible": False, "fixedrange": True, "range": [0, 1]}}
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow import palette
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.figures import faded, numbers, plain
 from ferflow.dashboards.session_report.session_data import Session
@@ -57,22 +58,21 @@ class _Panels:
 
 def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
-    measure = session.lead
-    colour = palette.ENGAGEMENT if measure == "engagement" else palette.EXPRESSIVENESS
+    lead, valence = MEASURES[session.lead], MEASURES["valence"]
     whose = f"<b>{plain(clipped(shown(label), 40))}</b>  n = {n}<br>"
-    _panel(figure, panels, 0, whose + _word(measure.capitalize(), colour), [0, 1])
-    _panel(figure, panels, 1, "<br>" + _word("Net positivity", palette.VALENCE), [-1, 1])
+    _panel(figure, panels, 0, whose + _word(lead.title, lead.colour), lead.range)
+    _panel(figure, panels, 1, "<br>" + _word(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
     names = [_word(plain(clipped(shown(one), 14)), colours[one]) for one in session.labels]
     half = (len(names) + 1) // 2
-    _panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", [0, 1])
-    _curve(figure, panels.names[0], rows, measure, measure, colour)
-    _curve(figure, panels.names[1], rows, "valence", "net positivity", palette.VALENCE)
+    _panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
+    for axis, measure in zip(panels.names, (lead, valence), strict=False):
+        _curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
     for one in session.labels:
         _curve(figure, panels.names[2], rows, f"prob_{one}", plain(shown(one)), colours[one], opacity=0.1)
 
 
-def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: list[float]) -> None:
+def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
     name, axis = panels.names[k], {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         f"xaxis{name}": axis | {"domain": panels.spans[k], "anchor": f"y{name}", "range": [-5.2, 10.2],

@@ -8,6 +8,7 @@ from typing import Any
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, Around, around
 from ferflow.analytics.markers import times_by_label
 from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
+from ferflow.dashboards.session_report.measure_columns import measure_cells
 from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
@@ -89,11 +90,7 @@ def _measures(session: Session, values: dict[str, float]) -> Section:
     return {
         "people": count(values["n_people"]),
         "coverage": percent(values["presence"]),
-        "engagement": score(values["engagement"]),
-        "attention": score(values["attention"]),
-        "expressiveness": score(values["expressiveness"]),
-        "valence": signed(values["valence"]),
-        "reacting": percent(values["reacting"]),
+        "measures": measure_cells(values),
         "mix": mix,
         "mix_words": mix_words(mix),
     }

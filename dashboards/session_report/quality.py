@@ -9,7 +9,8 @@ from typing import Any
 from ferflow import palette
 from ferflow.analytics.coverage import SMALL_FACE_PX
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS
-from ferflow.analytics.tally import BASELINE_SECONDS, REACTING_THRESHOLD, column
+from ferflow.analytics.measures import REACTING_THRESHOLD
+from ferflow.analytics.tally import BASELINE_SECONDS, column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, shown, size, some, timecode
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferflow import palette
+from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
 from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS
 from ferflow.analytics.persons import Person
-from ferflow.analytics.tally import REACTING_THRESHOLD
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.downsample import MOST_LANES, drawn
 from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
 from ferflow.dashboards.session_report.marker_section import moments_of
+from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.quality import named, quality_of, reading, sampling
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import (
@@ -50,6 +51,7 @@ def page_of(session: Session) -> Section:
         "mix": mix_of(
             session.labels, {f"prob_{label}": session.mean(f"prob_{label}") for label in session.labels}
         ),
+        "measure_headings": measure_headings(),
         **_timeline_words(session),
         **_peaks(session),
         **_people(session),
@@ -219,7 +221,7 @@ def _film(session: Session) -> Section:
 
 def _peaks(session: Session) -> Section:
     colours = palette.colours(session.labels)
-    measure = session.lead.capitalize()
+    measure = MEASURES[session.lead].title
     smooth = f"on the curve averaged over {SMOOTHING_SECONDS:g} s"
     hint = f"Moments worth watching: where {measure.lower()} stands out from what is around it, {smooth}."
     if session.peaks and not session.pose_known:
@@ -291,10 +293,6 @@ def _person(session: Session, person: Person) -> Section:
         "mix_words": mix_words(mix),
         "label": shown(person.label or UNKNOWN),
         "leading": shown(person.leading) if person.leading and person.leading != person.label else None,
-        "engagement": score(means["engagement"]),
-        "attention": score(means["attention"]),
-        "expressiveness": score(means["expressiveness"]),
-        "valence": signed(means["valence"]),
-        "reacting": percent(means["reacting"]),
+        "measures": measure_cells(means),
         "pose_known": percent(person.pose_known),
     }

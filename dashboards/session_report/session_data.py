@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ferflow.analytics.coverage import SMALL_FACE_PX, Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
+from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.peaks import Peak, peak_curve, peak_end, peaks
 from ferflow.analytics.person_names import PersonFaces, PersonNames, name_of, person_timeline, persons
@@ -184,7 +185,7 @@ def load_session(out: Path, video_id: str, people_names: PersonNames | None = No
         people=people(frames, scored, labels),
         peaks=tops,
         coverage=coverage(frames, faces("frame_index", "yaw")),
-        frame_step_s=_usual_step(column(frames, "time_s")),
+        frame_step_s=usual_step(column(frames, "time_s")),
         n_small=int((heights < SMALL_FACE_PX).sum()),
         face_px=_quartiles(heights),
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
@@ -230,10 +231,6 @@ def _bin_seconds(table: pa.Table) -> float | None:
     if not len(table):
         return None
     return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
-
-
-def _usual_step(time_s: Float64Array) -> float:
-    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else float("nan")
 
 
 def _quartiles(values: Float64Array) -> tuple[float, float, float]:

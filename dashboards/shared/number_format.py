@@ -9,11 +9,14 @@ A rounded number never claims more than the data: 0 % and 100 % are written only
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
+from ferflow.analytics.measures import Format, Measure
 from ferflow.text import UNKNOWN, shown, timecode
 
 __all__ = [
-    "UNKNOWN", "clipped", "count", "listed", "percent", "score", "shown", "signed", "size", "some", "timecode",
+    "UNKNOWN", "clipped", "count", "format_measure", "listed", "percent", "score", "shown", "signed", "size",
+    "some", "timecode",
 ]  # fmt: skip
 
 _THIN = "\u202f"
@@ -53,6 +56,18 @@ def signed(value: float | None) -> str:
     if 0.995 <= abs(value) < 1:
         return f">{sign}0.99" if value > 0 else f"<{sign}0.99"
     return sign + score(abs(value))
+
+
+_FORMATS: Mapping[Format, Callable[[float | None], str]] = {
+    "score": score,
+    "share": percent,
+    "signed": signed,
+}
+
+
+def format_measure(measure: Measure, value: float | None) -> str:
+    """A value of a measure in the format that the measure names."""
+    return _FORMATS[measure.format](value)
 
 
 def count(number: float | None) -> str:

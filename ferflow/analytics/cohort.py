@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import stats
 
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import EVERYBODY_UNNAMED, People
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
-from ferflow.analytics.timeline import MEASURES
 from ferflow.types import Float64Array
 
 CONFIDENCE = 0.95
@@ -113,7 +113,9 @@ class Cohort:
     @property
     def n_points(self) -> int:
         """Length of a curve."""
-        return max((len(member.total.counts["valence"]) for member in self.members), default=0)
+        return max(
+            (len(count) for member in self.members for count in member.total.counts.values()), default=0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
     return len(known), float(one.mean[0]), float(one.low[0]), float(one.high[0])
 
 
-def compare(cohort: Cohort, measures: Sequence[str] = MEASURES) -> list[Comparison]:
+def compare(cohort: Cohort, measures: Sequence[str]) -> list[Comparison]:
     """Each pair of groups in each measure, over the participants' own means."""
     return [
         comparison(name, (first, [member.mean(name) for member in cohort.of(first)]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.frame_time import frame_seconds
 from ferflow.analytics.tally import (
     Faces,
     blocks,
@@ -20,8 +21,6 @@ from ferflow.types import Float64Array, Int64Array
 
 SMALL_FACE_PX = 30.0
 """Below this side in pixels of the source, a face is a guess: the models see 48 px or more."""
-HOLE_STEPS = 1.75
-"""Where frames are known to have failed, a gap of so many usual steps is where they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,8 @@ def coverage_timeline(
         ranged: whether a start was asked for; time before the first frame then lies outside.
     """
     time_s = column(frames, "time_s")
-    ends = _frame_ends(time_s, bin_seconds, failed=failed)
+    # One frame alone stands for a bin: it has no step to learn from, and the bin must not look empty.
+    ends: Float64Array = time_s + frame_seconds(time_s, alone=bin_seconds, failed=failed)
     n_bins = int(bin_of(time_s[-1:], bin_seconds).max(initial=-1)) + 1
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(frames, faces)
@@ -105,17 +105,6 @@ def coverage_timeline(
     columns["missing"] = gaps if ranged else gaps + before
     columns["outside"] = before if ranged else np.zeros(len(before))
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
-
-
-def _frame_ends(time_s: Float64Array, bin_seconds: float, *, failed: bool) -> Float64Array:
-    """Where the time that each frame stands for ends; one alone stands for a bin."""
-    if len(time_s) < 2:
-        return time_s + bin_seconds
-    steps = np.diff(time_s)
-    usual = float(np.median(steps))
-    gap = steps >= HOLE_STEPS * usual if failed else steps > max(1.0, 2 * usual)
-    lengths = np.append(np.where(gap, usual, steps), usual)
-    return np.asarray(time_s + lengths, dtype=np.float64)
 
 
 def _frame_states(frames: pa.Table, faces: Faces) -> Int64Array:

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.analytics.markers import times_by_label
+from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import MEASURES, audience, bin_of, probability_columns
+from ferflow.analytics.timeline import audience, bin_of, probability_columns
 from ferflow.types import Float64Array
 
 BEFORE_SECONDS = 5.0

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.signal import find_peaks
 
+from ferflow.analytics.measures import MEASURES, leading_measure
 from ferflow.analytics.tally import (
     column,
     ratio,
@@ -71,8 +72,7 @@ def smoothed(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHIN
 
 def peak_curve(table: pa.Table) -> str:
     """The curve peaks are looked for on: engagement, or expressiveness where no pose is known at all."""
-    column_known = table.column("engagement").null_count < len(table)
-    return "engagement" if column_known else "expressiveness"
+    return leading_measure({name for name in MEASURES if table.column(name).null_count < len(table)})
 
 
 def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_PROMINENCE) -> list[Peak]:

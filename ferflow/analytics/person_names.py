@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.csv_input import Row, read_csv
-from ferflow.analytics.tally import Faces, blocks, column, frame_rows, frame_seconds, rows_by_value
+from ferflow.analytics.frame_time import frame_seconds
+from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_value
 from ferflow.analytics.timeline import timeline
 from ferflow.errors import OptionsError
 from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table

@@ -19,24 +19,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ferflow.analytics.frame_time import frame_seconds
+from ferflow.analytics.measures import NEUTRAL_LABEL, FaceValues, face_measures
 from ferflow.errors import RecordsError
 from ferflow.store.records import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
-FRONTAL_DEGREES = 15.0
-"""Up to this yaw and pitch a face counts as turned to the camera."""
-AVERTED_DEGREES = 35.0
-"""From this yaw or pitch on it does not; linear between the two."""
-REACTING_THRESHOLD = 0.3
-"""Expressiveness from which a person counts as reacting, in [0, 1]."""
 BASELINE_QUANTILE = 0.25
 """A person's resting face is the lower quartile: a median would erase who reacts half of the time."""
 BASELINE_SECONDS = 10.0
 """Seen for less than this, a person has shown no resting face to learn from."""
-
-POSITIVE_LABEL = "happy"
-NEGATIVE_LABELS = ("angry", "disgust", "fear", "sad")
-NEUTRAL_LABEL = "neutral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +114,7 @@ class FaceScores:
     seconds: Float64Array
     """Video time each face stands for: that of its frame."""
     columns: dict[str, Float64Array]
-    """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `reacting` (0 or 1),
-    and `prob_<label>` for every label."""
-
-    @property
-    def pose_known(self) -> bool:
-        """Whether any face has a pose; a detector without landmarks gives none."""
-        return bool(np.isfinite(self.columns["attention"]).any())
+    """Of every measure, by name; see `measures.face_measures`."""
 
 
 Faces: TypeAlias = pa.Table | Iterable[pa.Table]
@@ -180,71 +166,23 @@ class Scorer:
         faces = _tracked(faces)
         track_id = column(faces, "track_id").astype(np.int64)
         rows = frame_rows(self.frame_index, faces)
-        probabilities = {label: column(faces, f"prob_{label}") for label in self.labels}
-        attention = attention_of(column(faces, "yaw"), column(faces, "pitch"))
-        expressiveness = expressiveness_of(probabilities, track_id, self.baselines)
-        positive, negative = polarity_of(probabilities, len(track_id))
+        values = FaceValues(
+            yaw=column(faces, "yaw"),
+            pitch=column(faces, "pitch"),
+            probabilities={label: column(faces, f"prob_{label}") for label in self.labels},
+            baseline=self._baseline_of(track_id),
+        )
         columns = {
-            "attention": attention,
-            "expressiveness": expressiveness,
-            "engagement": attention * expressiveness,
-            "valence": positive - negative,
-            "positive": positive,
-            "negative": negative,
-            "reacting": np.where(np.isnan(expressiveness), np.nan, expressiveness >= REACTING_THRESHOLD),
-            **{f"prob_{label}": values for label, values in probabilities.items()},
+            name: measure.compute(values)
+            for name, measure in face_measures(self.labels).items()
+            if measure.compute is not None
         }
         return FaceScores(rows, track_id, self.seconds[rows], columns)
 
-
-def score_faces(frames: pa.Table, faces: pa.Table, labels: Sequence[str]) -> FaceScores:
-    """Score every tracked face of one video at once; arguments and errors as of `Scorer.of`."""
-    return Scorer.of(frames, faces, labels)(faces)
-
-
-def attention_of(yaw: Float64Array, pitch: Float64Array) -> Float64Array:
-    """How far a face is turned to the camera, in [0, 1]; NaN where the pose is unknown.
-
-    Each angle (degrees) opens a gate: 1 within +-15, linear to 0 at +-35. Both must be open: their product.
-    """
-    width = AVERTED_DEGREES - FRONTAL_DEGREES
-    gates = [np.clip((AVERTED_DEGREES - np.abs(angle)) / width, 0.0, 1.0) for angle in (yaw, pitch)]
-    return np.asarray(gates[0] * gates[1], dtype=np.float64)
-
-
-def expressiveness_of(
-    probabilities: Mapping[str, Float64Array], track_id: Int64Array, baselines: Mapping[int, float]
-) -> Float64Array:
-    """`max(0, (1 - p_neutral) - baseline)`, in [0, 1]; NaN without a neutral class."""
-    if NEUTRAL_LABEL not in probabilities:
-        return np.full(len(track_id), np.nan)
-    tracks, track = np.unique(track_id, return_inverse=True)
-    baseline = np.array([baselines[int(each)] for each in tracks], dtype=np.float64)
-    excess = 1.0 - probabilities[NEUTRAL_LABEL] - baseline[track]
-    return np.asarray(np.maximum(0.0, excess), dtype=np.float64)
-
-
-def polarity_of(probabilities: Mapping[str, Float64Array], n: int) -> tuple[Float64Array, Float64Array]:
-    """Positive `p_happy` and negative `max(p_angry, p_disgust, p_fear, p_sad)`, both float64 (n,) in [0, 1].
-
-    Their difference is the valence of FaceReader's form, taken on probabilities.
-    """
-    unknown = np.full(n, np.nan)
-    negative = [probabilities[label] for label in NEGATIVE_LABELS if label in probabilities]
-    return probabilities.get(POSITIVE_LABEL, unknown), np.max(negative, axis=0) if negative else unknown
-
-
-def frame_seconds(time_s: Float64Array) -> Float64Array:
-    """Seconds each analysed frame stands for: until the next one, the last as long as the usual one.
-
-    A step longer than a second and than twice the usual one is a hole in the recording, not a long frame.
-    """
-    if len(time_s) < 2:
-        return np.zeros(len(time_s))
-    steps = np.diff(time_s)
-    usual = float(np.median(steps))
-    longest = max(1.0, 2 * usual)
-    return np.append(np.where(steps > longest, usual, steps), usual)
+    def _baseline_of(self, track_id: Int64Array) -> Float64Array:
+        """Baseline of the person of each face, float64 (N,)."""
+        tracks, place = np.unique(track_id, return_inverse=True)
+        return np.array([self.baselines[int(track)] for track in tracks], dtype=np.float64)[place]
 
 
 def frame_rows(frame_index: Int64Array, faces: pa.Table) -> Int64Array:

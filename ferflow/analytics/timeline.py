@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ferflow.analytics.measures import MEASURES, NEUTRAL_LABEL, face_measures, timeline_measures
 from ferflow.analytics.tally import (
-    NEUTRAL_LABEL,
     Faces,
     FaceScores,
     Scorer,
@@ -30,24 +30,34 @@ from ferflow.analytics.tally import (
 )
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table, timeline_schema, write_table
+from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table, write_table
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
 
-MEASURES = ("attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting")
-"""Columns that are means over faces, then over people; `prob_<label>` are too."""
-
 MOST_BINS = 1_000_000
 """Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
-
-_TIMELINE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
-"""What a timeline is made of, beside the probabilities."""
 
 _FILE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
 """What a timeline is made of, beside the probabilities."""
 
 # 0.3 / 0.1 is 2.9999999999999996 in floating point; a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
+
+
+def timeline_schema(labels: Sequence[str]) -> pa.Schema:
+    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (track_id null)."""
+    return pa.schema(
+        [
+            ("video_id", pa.string()),
+            ("bin_start_s", pa.float64()),
+            ("bin_end_s", pa.float64()),
+            ("track_id", pa.int32()),
+            ("n_frames", pa.int32()),
+            ("n_faces", pa.int32()),
+            *((name, pa.float32()) for name in timeline_measures(labels)),
+            ("n_people", pa.int16()),
+        ]
+    )
 
 
 def timeline(
@@ -128,24 +138,20 @@ class _Cells:
     track_id: Int64Array
     n_faces: Int64Array
     total: Tally
-    pose_known: bool
-    """Whether any face has a pose."""
 
     @classmethod
     def none(cls, labels: Sequence[str]) -> _Cells:
         """No face, but every column."""
         nothing = np.zeros(0, dtype=np.int64)
-        columns = (*MEASURES, *(f"prob_{label}" for label in labels))
-        return cls(
-            nothing, nothing, nothing, tally({name: np.zeros(0) for name in columns}, nothing, 0), False
-        )
+        total = tally({name: np.zeros(0) for name in face_measures(labels)}, nothing, 0)
+        return cls(nothing, nothing, nothing, total)
 
     @classmethod
     def of(cls, scores: FaceScores, bins: Int64Array) -> _Cells:
         """Sum up the faces of a block; `bins` is the bin of every frame."""
         bin_, track_id, cell = _distinct(bins[scores.frame_row], scores.track_id)
         total = tally(scores.columns, cell, len(bin_))
-        return cls(bin_, track_id, np.bincount(cell, minlength=len(bin_)), total, scores.pose_known)
+        return cls(bin_, track_id, np.bincount(cell, minlength=len(bin_)), total)
 
     @classmethod
     def joined(cls, parts: Sequence[_Cells]) -> _Cells:
@@ -154,14 +160,14 @@ class _Cells:
                                            for name in ("bin", "track_id")))  # fmt: skip
         n_faces = np.bincount(cell, np.concatenate([part.n_faces for part in parts]), len(bin_))
         total = regrouped([part.total for part in parts], cell, len(bin_))
-        return cls(bin_, track_id, n_faces.astype(np.int64), total, any(part.pose_known for part in parts))
+        return cls(bin_, track_id, n_faces.astype(np.int64), total)
 
     def with_empty(self, bins: Int64Array, track_id: int) -> _Cells:
         """Also a cell for this person in each of these bins."""
         n = len(bins)
         nothing = np.zeros(n, dtype=np.int64)
         empty = Tally(*({name: np.zeros(n) for name in self.total.sums} for _ in range(2)))
-        return _Cells.joined([self, _Cells(bins, nothing + track_id, nothing, empty, False)])
+        return _Cells.joined([self, _Cells(bins, nothing + track_id, nothing, empty)])
 
 
 def _distinct(bins: Int64Array, track_id: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
@@ -190,20 +196,30 @@ def _person_rows(cells: _Cells, n_frames: Int64Array, *, sole: bool) -> _Rows:
         cells = cells.with_empty(np.flatnonzero(n_frames), me)
     filmed = n_frames[cells.bin]
     total = cells.total
-    # Without any pose in the video, "away" must not be the only thing known about attention.
-    if sole and cells.pose_known:
-        total += _absences(np.where(cells.track_id == me, filmed - cells.n_faces, 0).astype(np.float64))
+    if sole:
+        total += _absences(
+            total, np.where(cells.track_id == me, filmed - cells.n_faces, 0).astype(np.float64)
+        )
     columns = total.means
-    columns["reacting"] = _half_or_more(columns["reacting"])
+    for name in (measure.name for measure in MEASURES.values() if measure.majority):
+        columns[name] = _half_or_more(columns[name])
     columns["presence"] = ratio(cells.n_faces, filmed)
     seen = (cells.n_faces > 0).astype(np.int64)
     return _Rows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
 
 
-def _absences(n_away: Float64Array) -> Tally:
-    """Frames without the sole participant: seen, so to say, with attention 0 and engagement 0."""
-    nothing = np.zeros_like(n_away)
-    return Tally({"attention": nothing, "engagement": nothing}, {"attention": n_away, "engagement": n_away})
+def _absences(total: Tally, n_away: Float64Array) -> Tally:
+    """What frames without the sole participant add: the value that a measure has then, if it has one.
+
+    A measure that is known of no face of the video adds nothing: without any pose, being away must not be the only
+    thing known about attention.
+    """
+    values = {
+        name: measure.when_away
+        for name, measure in MEASURES.items()
+        if measure.when_away is not None and total.counts[name].any()
+    }
+    return Tally({name: value * n_away for name, value in values.items()}, dict.fromkeys(values, n_away))
 
 
 def _half_or_more(share: Float64Array) -> Float64Array:
@@ -242,7 +258,7 @@ def _table(
         "n_faces": n_faces[order],
         "n_people": np.concatenate([audience.n_people, people.n_people])[order],
     }
-    for name in ("presence", *MEASURES, *(f"prob_{label}" for label in labels)):
+    for name in timeline_measures(labels):
         values[name] = np.concatenate([audience.columns[name], people.columns[name]])[order]
     arrays = [
         pa.array(values[name], from_pandas=True).cast(schema.field(name).type)

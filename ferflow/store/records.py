@@ -56,26 +56,6 @@ def faces_schema(labels: Sequence[str]) -> pa.Schema:
     )
 
 
-def timeline_schema(labels: Sequence[str]) -> pa.Schema:
-    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (track_id null)."""
-    return pa.schema(
-        [
-            ("video_id", pa.string()),
-            ("bin_start_s", pa.float64()),
-            ("bin_end_s", pa.float64()),
-            ("track_id", pa.int32()),
-            ("n_frames", pa.int32()),
-            ("n_faces", pa.int32()),
-            *((name, pa.float32()) for name in (
-                "presence", "attention", "expressiveness", "engagement",
-                "valence", "positive", "negative", "reacting",
-            )),
-            *((f"prob_{label}", pa.float32()) for label in labels),
-            ("n_people", pa.int16()),
-        ]
-    )  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class RecordPaths:
     """Where the files of one video lie under an output folder."""

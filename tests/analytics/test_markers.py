@@ -20,8 +20,9 @@ from ferflow.analytics.markers import (
     read_markers,
     store_markers,
 )
+from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import OptionsError
-from ferflow.store.records import RecordPaths, timeline_schema
+from ferflow.store.records import RecordPaths
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'

@@ -10,13 +10,21 @@ import pandas as pd
 import pytest
 
 from ferflow.analytics.coverage import coverage
+from ferflow.analytics.frame_time import frame_seconds
+from ferflow.analytics.measures import FaceValues, attention
 from ferflow.analytics.peaks import peak_end, peaks, smoothed
 from ferflow.analytics.persons import people
-from ferflow.analytics.tally import FaceScores, Tally, attention_of, frame_seconds, score_faces, tally
-from ferflow.analytics.timeline import bin_of, timeline
+from ferflow.analytics.tally import FaceScores, Scorer, Tally, tally
+from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
 from ferflow.errors import RecordsError
-from ferflow.store.records import faces_schema, timeline_schema
+from ferflow.store.records import faces_schema
 from tests.made_records import LABELS, Made, made_tables
+
+
+def score_faces(frames, faces, labels) -> FaceScores:
+    """Every tracked face of one video."""
+    return Scorer.of(frames, faces, labels)(faces)
+
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
 
@@ -185,7 +193,7 @@ def test_somebody_who_reacts_half_of_the_time_is_not_erased_by_the_baseline():
     [(0, 0, 1), (15, -15, 1), (25, 0, 0.5), (-25, 25, 0.25), (35, 0, 0), (0, -90, 0), (np.nan, 0, np.nan)],
 )
 def test_attention_falls_from_fifteen_to_thirty_five_degrees(yaw, pitch, wanted):
-    got = attention_of(np.array([float(yaw)]), np.array([float(pitch)]))
+    got = attention(FaceValues(np.array([float(yaw)]), np.array([float(pitch)]), {}, np.zeros(1)))
     np.testing.assert_allclose(got, [wanted])
 
 

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import ferflow
+from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import RecordsError
 from ferflow.jobs.run import run
 from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
-from ferflow.store.records import FRAMES, faces_schema, read_metadata, timeline_schema
+from ferflow.store.records import FRAMES, faces_schema, read_metadata
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
 
 
