@@ -198,7 +198,7 @@ class ModelCard:
         ):
             raise ModelError(
                 f"{path}: an older ferflow made it, which averaged its heads otherwise. Repeat the `ferflow train` "
-                "of its run, which then makes the card alone, and after it the `ferflow export` if there was one."
+                "of its run, which then makes the card alone, and after it the `ferflow models export` if there was one."
             )
         try:
             return replace(cls(**_arguments(table)), folder=path.parent)

@@ -264,14 +264,14 @@ def test_other_data_than_the_run_learnt_from_is_refused(trained, data, tmp_path)
 
 
 def test_the_command_replaces_a_release_and_its_cards(trained, data, tmp_path, capsys):
-    from ferflow.cli.export import export
+    from ferflow.cli.models_export import export_model
 
-    export(str(trained), tmp_path, data=data, label_share=0.5, tau=0.0)
+    export_model(str(trained), tmp_path, data=data, label_share=0.5, tau=0.0)
     assert (tmp_path / "card.json").exists()
     assert capsys.readouterr().out.count("Card: ") == 1
     with pytest.raises(OptionsError, match="--overwrite"):
-        export(str(trained), tmp_path, data=data)
-    export(str(trained), tmp_path, data=data, overwrite=True)
+        export_model(str(trained), tmp_path, data=data)
+    export_model(str(trained), tmp_path, data=data, overwrite=True)
     told = capsys.readouterr().out
     assert told.count("Card: ") == 3
     assert "majority" in told

@@ -134,13 +134,13 @@ def test_the_shipped_int8_network_is_small_and_loses_less_than_half_a_point(name
 
 
 def test_the_command_refuses_to_replace_a_model(card, tmp_path):
-    from ferflow.cli.export import export
+    from ferflow.cli.models_export import export_model
 
     (tmp_path / "card.json").write_text("{}")
     with pytest.raises(OptionsError, match="--overwrite"):
-        export(str(card.folder), tmp_path)
-    with pytest.raises(OptionsError, match="the model itself"):
-        export(str(card.folder), card.folder, overwrite=True)
+        export_model(str(card.folder), tmp_path)
+    with pytest.raises(OptionsError, match="of this model itself"):
+        export_model(str(card.folder), card.folder, overwrite=True)
 
 
 def test_a_blend_of_heads_that_are_not_there_is_refused(card, faces, tmp_path):
