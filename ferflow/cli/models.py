@@ -9,14 +9,13 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
 from ferflow.cli.models_export import export_model
 
 if TYPE_CHECKING:
-    import click
-
     from ferflow.models.cards import ModelCard
     from ferflow.models.recipes import Recipe
 
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 class _ListByDefault(TyperGroup):
     """`ferflow models` and `ferflow models NAME` are short for `ferflow models list [NAME]`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    # Any: some versions of Typer bring a click of their own, whose Context is another class.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert `list` where the arguments name no subcommand and do not ask for help."""
         if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
             args = ["list", *args]
@@ -85,12 +85,11 @@ def _card_lines(card: ModelCard) -> list[str]:
     ]
     lines = [f"  {card.name}  recipe {card.recipe}, sha256 {card.sha256[:16]}…"]
     lines += _wrapped(f"for: {card.purpose}") if card.purpose else []
-    for kind, scores in card.scores.items():
-        if "accuracy" in scores:
-            lines.append(
-                f"      {kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}, "
-                f"ECE {scores['ece']:.3f}, {scores['n']} rows"
-            )
+    lines += [
+        f"      {kind}: accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}, "
+        f"ECE {scores.ece:.3f}, {scores.n} rows"
+        for kind, scores in card.scores.by_kind().items()
+    ]
     prior = ", ".join(f"{label} {share:.2f}" for label, share in zip(card.labels, card.prior, strict=False))
     facts = {
         "files": ", ".join(sizes),
@@ -114,9 +113,8 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 8)
 
 
-def _table(card: ModelCard) -> dict[str, Any]:
-    table = _plain(card)
-    return {**table, "folder": str(card.folder), "sha256": card.sha256}
+def _table(card: ModelCard) -> dict[str, object]:
+    return {**msgspec.to_builtins(card, enc_hook=str), "sha256": card.sha256}
 
 
 def _plain(value: Any) -> Any:
