@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ferflow.analytics.cohort import compare
+from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
 from ferflow.analytics.measures import MEASURES, FaceValues, Measure, leading_measure, page_measures
 from ferflow.analytics.persons import people
 from ferflow.analytics.timeline import (
@@ -155,3 +157,22 @@ def test_pages_lead_with_engagement_or_with_expressiveness_where_no_pose_is_know
     assert {measure.name for measure in page_measures()} == set(MEASURES)
     assert leading_measure({"engagement", "valence"}) == "engagement"
     assert leading_measure({"expressiveness"}) == leading_measure(()) == "expressiveness"
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_the_documents_have_the_table_that_the_registry_gives(name):
+    text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+    assert replace_table(text, TABLES[name]()) == text, "run python -m ferflow.analytics.measure_docs"
+
+
+def test_a_registered_measure_is_in_the_documents(with_smile, tmp_path):
+    for name in TABLES:
+        (tmp_path / name).write_text(f"# {name}\n\n{BEGIN}\n{END}\n\nThe end.\n", encoding="utf-8")
+    main([str(tmp_path)])
+    for name in TABLES:
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "`smile`" in text
+        assert "`prob_happy` > 0.5" in text
+        assert text.endswith(f"{END}\n\nThe end.\n")
+    with pytest.raises(ValueError, match="no place for the table"):
+        replace_table("# No table\n", "")
