@@ -24,24 +24,29 @@ if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file
     __path__.append(str(Path(__file__).parents[1]))
 
 if TYPE_CHECKING:
-    from ferflow.jobs.run import RunReport, run
+    from ferflow.jobs.job import Job
+    from ferflow.jobs.run import run, run_events
+    from ferflow.jobs.run_events import RunReport
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
     from ferflow.store.load import load_faces, load_frames, load_timeline
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
-    "RunReport": "ferflow.jobs.run",
+    "Job": "ferflow.jobs.job",
+    "RunReport": "ferflow.jobs.run_events",
     "TimePoint": "ferflow.options",
     "analyze": "ferflow.pipeline",
     "load_faces": "ferflow.store.load",
     "load_frames": "ferflow.store.load",
     "load_timeline": "ferflow.store.load",
     "run": "ferflow.jobs.run",
+    "run_events": "ferflow.jobs.run",
 }
 
 __all__ = [
     "AnalyzeOptions",
+    "Job",
     "RunReport",
     "TimePoint",
     "__version__",
@@ -50,6 +55,7 @@ __all__ = [
     "load_frames",
     "load_timeline",
     "run",
+    "run_events",
 ]
 
 

@@ -83,7 +83,37 @@ class TimePoint:
         return f"{Decimal(repr(float(self.seconds or 0.0))):f}"
 
 
-class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A struct whose fields are checked by their types however it is made: by a program, a file or a command line."""
+
+    def __post_init__(self) -> None:
+        """Check each field against its type and bounds, which msgspec itself does only when it decodes.
+
+        Raises:
+            OptionsError: naming the option, the bound and the value.
+        """
+        for field in structs.fields(type(self)):
+            structs.force_setattr(self, field.name, _checked(field, getattr(self, field.name)))
+
+    def updated(self, **changes: object) -> Self:
+        """A copy with some options changed; None leaves an option as it is. Times and paths may be given as text.
+
+        Raises:
+            OptionsError: unknown option, wrong type or value.
+        """
+        known = sorted(self.__struct_fields__)
+        if unknown := sorted(set(changes) - set(known)):
+            raise OptionsError(f"unknown option {unknown[0]!r}; known are {', '.join(known)}")
+        given = {name: self._parse(name, value) for name, value in changes.items() if value is not None}
+        return structs.replace(self, **given)
+
+    @classmethod
+    def _parse(cls, name: str, value: object) -> object:
+        """The value of an option that may be given as text."""
+        return value
+
+
+class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     """How videos are analysed. Checked when made; never changed afterwards."""
 
     every: Annotated[int, Meta(ge=1, le=10**9)] = 1
@@ -129,9 +159,7 @@ class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             OptionsError: naming the option, the bound and the value.
         """
-        # msgspec checks types and bounds when it decodes, not when a program constructs a struct.
-        for field in structs.fields(type(self)):
-            structs.force_setattr(self, field.name, _checked(field, getattr(self, field.name)))
+        super().__post_init__()
         structs.force_setattr(self, "detect", _checked_detect(self.detect))
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
@@ -151,22 +179,6 @@ class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
         return any(low is not None and high is not None and high <= low for low, high in pairs)
 
     @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """Read options from the top level of a TOML file; times are strings as on the command line.
-
-        Raises:
-            OptionsError: unreadable file, unknown key, wrong type or value.
-        """
-        try:
-            if not stat.S_ISREG((status := path.stat()).st_mode) or status.st_size > _LARGEST_JOB_FILE:
-                raise OSError("not a file, or too large for one of options")
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
-        except (OSError, ValueError, RecursionError) as error:
-            raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
-        return cls().updated(**table)
-
-    @classmethod
     def from_dict(cls, table: Mapping[str, object]) -> Self:
         """Read back `as_dict`, as it stands in footers and in run.json; also as schema 1 wrote it.
 
@@ -179,17 +191,11 @@ class AnalyzeOptions(msgspec.Struct, frozen=True, kw_only=True):
             known["detect"] = f"every:{known.pop('detect_every')}"
         return cls().updated(**known)
 
-    def updated(self, **changes: object) -> Self:
-        """A copy with some options changed; None leaves an option as it is, a time may be given as text.
-
-        Raises:
-            OptionsError: unknown option, wrong type or value.
-        """
-        known = sorted(self.__struct_fields__)
-        if unknown := sorted(set(changes) - set(known)):
-            raise OptionsError(f"unknown option {unknown[0]!r}; known are {', '.join(known)}")
-        given = {name: _parsed(name, value) for name, value in changes.items() if value is not None}
-        return structs.replace(self, **given)
+    @classmethod
+    def _parse(cls, name: str, value: object) -> object:
+        # A TOML file may hold a time as text, as a number of seconds or as a time of TOML.
+        is_time = name in _TIMES and not isinstance(value, TimePoint)
+        return TimePoint.parse(str(value)) if is_time else value
 
     def as_dict(self) -> dict[str, object]:
         """JSON-able; times as they are written on the command line."""
@@ -215,10 +221,19 @@ _NO_EFFECT_ON_RECORDS = {
 }  # fmt: skip
 
 
-def _parsed(name: str, value: object) -> object:
-    """A time given as text, a number or a TOML time; anything else as it is."""
-    is_time = name in _TIMES and not isinstance(value, TimePoint)
-    return TimePoint.parse(str(value)) if is_time else value
+def read_toml(path: Path) -> dict[str, object]:
+    """A small TOML file as a table.
+
+    Raises:
+        OptionsError: not a regular file, too large, or not TOML.
+    """
+    try:
+        if not stat.S_ISREG((status := path.stat()).st_mode) or status.st_size > _LARGEST_JOB_FILE:
+            raise OSError("not a file, or too large for a job file")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
 
 
 def _checked(field: structs.FieldInfo, value: object) -> object:
@@ -244,8 +259,15 @@ def _requirement(field: structs.FieldInfo, value: object) -> str:
         return _bound(kind, value)
     if isinstance(kind, inspect.FloatType) and isinstance(value, int | float) and not isinstance(value, bool):
         return _bound(kind, value)
-    names = {inspect.IntType: "int", inspect.FloatType: "float", inspect.StrType: "str"}
-    return f"of type {names.get(type(kind), 'TimePoint')}"
+    if isinstance(kind, inspect.VarTupleType):
+        return "a list of texts"
+    names = {
+        inspect.IntType: "int",
+        inspect.FloatType: "float",
+        inspect.StrType: "str",
+        inspect.BoolType: "bool",
+    }
+    return f"of type {names.get(type(kind)) or kind.cls.__name__}"  # type: ignore[attr-defined]
 
 
 def _bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:

@@ -55,7 +55,7 @@ def plan(
     return [_compared(task, footers, _earlier_of(task, earlier)) for task in tasks]
 
 
-def meanwhile(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
+def planned_again(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     """A task as it is now: a worker that died may have finished its video before."""
     if task.paths is None or not task.paths.faces.exists():
         return task

@@ -1,19 +1,41 @@
-"""What a person sees while a run goes on, and the table at its end."""
+"""What is shown of a run: bars and a table for people, lines of JSON for programs, the log. All consume its events.
+
+    {"event": "progress", "time": "...", "source": "a.mp4", "video_id": "a-0123abcd", "seconds": 4.2, ...}
+
+The JSON events and their fields are listed in docs/running.md, and as a JSON Schema in docs/progress.schema.json.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TextIO
 
 from tqdm import tqdm
 
+from ferflow.jobs.run_events import (
+    Ended,
+    Finished,
+    Planned,
+    Progressed,
+    Retried,
+    RunEvent,
+    Started,
+)
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import shown, timecode
+from ferflow.version import __version__
+
+JSON_VERSION = 1
+"""Raised when an event changes its meaning or loses a field; new events and fields come without."""
 
 _STATUS_WORDS = {
     "done": "done",
@@ -23,9 +45,11 @@ _STATUS_WORDS = {
     "not begun": "not begun",
 }
 
+_run_log = logging.getLogger("ferflow.run")
+
 
 class Bars:
-    """A `Listener`: one bar for the videos, one for seconds of each video under way; on stderr.
+    """One bar for the videos, one for the seconds of each video in progress; on stderr.
 
     Quiet when stderr is no terminal, except for one line about each failure or gap.
     """
@@ -33,47 +57,37 @@ class Bars:
     def __init__(self, *, quiet: bool = False) -> None:
         self._disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
         self._videos = tqdm(desc="videos", unit="video", disable=self._disable, position=0)
-        self._current: dict[str, tqdm[NoReturn]] = {}
+        self._current: dict[VideoTask, tqdm[NoReturn]] = {}
 
-    def planned(self, tasks: Sequence[VideoTask]) -> None:
-        """See `Listener`."""
-        self._videos.reset(total=len(tasks))
+    def show(self, event: RunEvent) -> None:
+        """Move the bars."""
+        match event:
+            case Planned():
+                self._videos.reset(total=len(event.tasks))
+            case Started():
+                self._open(event.task)
+            case Progressed():
+                bar = self._current[event.task]
+                bar.total = round(max(event.of_seconds or 0.0, event.seconds), 1)
+                bar.update(event.seconds - bar.n)
+            case Retried():
+                self._close(event.task)
+            case Ended():
+                self._close(event.task)
+                self._videos.update()
+                for line in _lines_about(event.report):
+                    tqdm.write(f"ferflow: {line}", file=sys.stderr)
 
-    def started(self, task: VideoTask) -> None:
-        """See `Listener`."""
+    def _open(self, task: VideoTask) -> None:
         taken = {abs(bar.pos) for bar in self._current.values()}
-        self._current[str(task.source)] = tqdm(
+        self._current[task] = tqdm(
             desc=shown(task.source.name)[:40], unit="s", disable=self._disable, leave=False,
             position=next(place for place in count(1) if place not in taken),
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}<{remaining}]",
         )  # fmt: skip
 
-    def progress(self, task: VideoTask, seconds: float, of_seconds: float | None) -> None:
-        """See `Listener`."""
-        bar = self._current[str(task.source)]
-        bar.total = round(max(of_seconds or 0.0, seconds), 1)
-        bar.update(seconds - bar.n)
-
-    def retrying(self, task: VideoTask, report: TaskReport) -> None:
-        """See `Listener`."""
-        self._put_away(str(task.source))
-
-    def ended(self, report: TaskReport) -> None:
-        """See `Listener`."""
-        self._put_away(report.source)
-        self._videos.update()
-        if report.error and report.status == "failed":
-            # The whole path: two folders may hold files of the same name.
-            why = report.error.removeprefix(f"{report.source}: ").removeprefix(
-                f"{Path(report.source).name}: "
-            )
-            tqdm.write(f"ferflow: failed: {shown(report.source)}: {shown(why)}", file=sys.stderr)
-        if report.status != "skipped":
-            for warning in report.warnings:
-                tqdm.write(f"ferflow: {shown(report.source)}: {shown(warning)}", file=sys.stderr)
-
-    def _put_away(self, source: str) -> None:
-        if (bar := self._current.pop(source, None)) is not None:
+    def _close(self, task: VideoTask) -> None:
+        if (bar := self._current.pop(task, None)) is not None:
             bar.close()
 
     def __enter__(self) -> Self:
@@ -82,9 +96,96 @@ class Bars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for source in list(self._current):
-            self._put_away(source)
+        for task in list(self._current):
+            self._close(task)
         self._videos.close()
+
+
+class JsonLines(logging.Handler):
+    """Writes each event, and each record of the log, as a line of JSON."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(logging.WARNING)
+        self._stream = stream
+        self._writing = threading.Lock()
+
+    def show(self, event: RunEvent) -> None:
+        """Write an event of the run."""
+        name, fields = _as_json(event)
+        self._write(name, fields)
+
+    def show_failure(self, exit_code: int, message: str) -> None:
+        """Write that the run could not go on."""
+        self._write("failed", {"exit_code": exit_code, "message": message})
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        self._write("log", {"level": record.levelname.lower(), "message": record.getMessage()})
+
+    def _write(self, event: str, fields: Mapping[str, object]) -> None:
+        """Write one complete line, whichever thread it comes from."""
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        # ASCII: a name that is no valid text must not break the line.
+        line = json.dumps({"event": event, "time": now, **fields}, allow_nan=False)
+        with self._writing:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+
+def log_event(event: RunEvent) -> None:
+    """Write an event into the log, as text; progress within a video is left out."""
+    match event:
+        case Planned(tasks):
+            _run_log.info("%d inputs, %d to analyse", len(tasks), event.n_pending)
+        case Started(task):
+            _run_log.info("started %s as %s", task.source, task.video_id)
+        case Retried(task, report):
+            _run_log.info("to be retried: %s: %s", task.source, report.error)
+        case Ended(_, report):
+            _run_log.info(
+                "%s %s: %d frames, %d faces, %.1f s of video in %.1f s%s", report.status, report.source,
+                report.n_frames, report.n_faces, report.duration_s, report.seconds,
+                f"; {report.error}" if report.error else "",
+            )  # fmt: skip
+            for warning in report.warnings:
+                _run_log.info("%s: %s", report.source, warning)
+
+
+def _as_json(event: RunEvent) -> tuple[str, dict[str, object]]:
+    """Name and fields of an event in docs/progress.schema.json."""
+    match event:
+        case Planned(tasks):
+            return "planned", {
+                "version": JSON_VERSION, "ferflow_version": __version__, "n_inputs": len(tasks),
+                "n_pending": event.n_pending,
+            }  # fmt: skip
+        case Started(task):
+            return "started", _names(task)
+        case Progressed(task, seconds, of_seconds):
+            return "progress", {**_names(task), "seconds": seconds, "of_seconds": of_seconds}
+        case Retried(task, report):
+            return "retrying", {**_names(task), "error": report.error}
+        case Ended(_, report):
+            return "ended", report.as_dict()
+        case Finished(run):
+            counts = Counter(video.status for video in run.videos)
+            return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": dict(counts)}
+
+
+def _names(task: VideoTask) -> dict[str, object]:
+    return {"source": str(task.source), "video_id": task.video_id}
+
+
+def _lines_about(report: TaskReport) -> list[str]:
+    """What a person must know about an input that ended: why it failed, what was wrong with it."""
+    lines = []
+    if report.error and report.status == "failed":
+        # The complete path: two folders may hold files of the same name.
+        why = report.error.removeprefix(f"{report.source}: ").removeprefix(f"{Path(report.source).name}: ")
+        lines.append(f"failed: {shown(report.source)}: {shown(why)}")
+    if report.status != "skipped":
+        lines += [f"{shown(report.source)}: {shown(warning)}" for warning in report.warnings]
+    return lines
 
 
 class Epochs:

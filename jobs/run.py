@@ -1,8 +1,10 @@
-"""A whole run: plan, analyse each video, aggregate, report, and keep `run.json` true all the way.
+"""A whole run: plan, analyse each video, derive, report, and keep `run.json` true all the way.
 
 >>> report = run(["sessions/"], "out")
 >>> report.failed
 []
+>>> for event in run_events(Job(inputs=("sessions/",), out=Path("out"))):
+...     print(event)
 """
 
 from __future__ import annotations
@@ -10,18 +12,22 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
-from ferflow.jobs.listener import Engine, Listener, Silent
+from msgspec import structs
+
+from ferflow.errors import RecordsError
+from ferflow.jobs.derive import check_markers, videos_with_other_bins
+from ferflow.jobs.engines.protocol import Engine
+from ferflow.jobs.job import EngineName, Job
 from ferflow.jobs.plan import plan
-from ferflow.jobs.report_inputs import Beside
-from ferflow.jobs.video_job import Work
+from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
+from ferflow.jobs.video_job import derived
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import held, sweep
 from ferflow.store.run_manifest import RunFile, TaskReport, VideoTask, report_without_work
@@ -32,38 +38,13 @@ from ferflow.text import shown
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2.0
-"""What may pass gets so much time for it, on top of that of all other videos."""
+"""Pause before retries, on top of the time that all other videos take."""
 
-Reports = Generator[tuple[VideoTask, TaskReport], None, None]
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """How a run ended."""
-
-    out: Path
-    videos: tuple[TaskReport, ...]
-
-    @property
-    def failed(self) -> list[TaskReport]:
-        """Inputs without results."""
-        return [video for video in self.videos if video.status == "failed"]
-
-    @property
-    def with_gaps(self) -> list[TaskReport]:
-        """Inputs of which a part could not be read."""
-        return [video for video in self.videos if video.has_gaps]
-
-    @property
-    def exit_code(self) -> int:
-        """0: all done; 3: nothing could be analysed; 10: some failed or have gaps."""
-        if self.failed and len(self.failed) == len(self.videos):
-            return VideoError.exit_code
-        return EXIT_PARTIAL if self.failed or self.with_gaps else 0
-
-
-ENGINES = {"local": "ferflow.jobs.engines.local", "ray": "ferflow.jobs.engines.ray_engine"}
-"""Modules that carry out tasks; see `listen.Engine`."""
+ENGINES: dict[EngineName, str] = {
+    "local": "ferflow.jobs.engines.local",
+    "ray": "ferflow.jobs.engines.ray_engine",
+}
+"""Modules that analyse videos; see `engines.protocol.Engine`."""
 
 
 def run(
@@ -73,29 +54,29 @@ def run(
     *,
     overwrite: bool = False,
     pages: bool = True,
-    engine: str = "local",
+    markers: Path | None = None,
+    embed_clips: bool = False,
+    engine: EngineName = "local",
     workers: int | None = 1,
     retries: int = 1,
     fail_fast: bool = False,
-    listener: Listener | None = None,
-    beside: Beside | None = None,
 ) -> RunReport:
-    """Analyse videos into an output folder.
+    """Analyse videos into an output folder; `run_events` is the same step by step.
 
     Args:
         inputs: files, folders (recursive) and globs.
-        out: the output folder; made if needed.
+        out: the output folder; created if needed.
         options: how; None: the defaults.
         overwrite: replace results made with other options, models or of another content of the same file, and
             analyse finished videos again.
         pages: write the HTML reports.
+        markers: one file of markers for all videos; None: the file next to each video, if there is one.
+        embed_clips: cut short clips around the peaks, for the reports.
         engine: `local`, or `ray` for several machines.
-        workers: processes that analyse videos side by side; 1: this one; None: as many as cores and memory
-            bear. Several need what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
-        retries: how often a video is tried again after a failure that may pass.
-        fail_fast: begin no further video after one has failed.
-        listener: told how it goes.
-        beside: markers and clips; None: the markers beside each video, and no clips.
+        workers: processes that analyse videos in parallel; 1: this one; None: by cores and memory. Several need
+            what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
+        retries: retries of a video after a transient failure.
+        fail_fast: start no further video after one has failed.
 
     Returns:
         How each input ended; what is wrong with one of them is in there, not raised.
@@ -103,113 +84,143 @@ def run(
     Raises:
         OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
     """
-    if (workers is not None and workers < 1) or retries < 0:
-        raise OptionsError(f"workers must be at least 1 and retries at least 0, got {workers} and {retries}")
-    out, work = Path(out), Work(options or AnalyzeOptions(), pages, beside or Beside())
-    listener = listener or Silent()
-    carry = _Carry(work, _engine(engine), workers, retries, listener)
-    work.beside.check()
-    with held(out):
-        sweep(out)
-        tasks = plan(inputs, out, work.options, overwrite=overwrite)
-        listener.planned(tasks)
-        file = RunFile.continued(out, options=work.options.as_dict(), started=_now())
-        file.save(out)
-        ended = _all_ended(tasks, carry, file, out, fail_fast=fail_fast)
-        work.follow(out, {task.paths.video_id for task in tasks if task.paths})
-        file.finished = _now()
-        file.arrange([str(task.source) for task in tasks])
-        file.save(out)
-        if pages:
-            _write_pages(out)
-    return RunReport(out, tuple(ended))
+    job = Job(
+        inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
+        pages=pages, markers=markers, embed_clips=embed_clips, engine=engine, workers=workers, retries=retries,
+        fail_fast=fail_fast,
+    )  # fmt: skip
+    return follow(run_events(job))
 
 
-def _all_ended(
-    tasks: list[VideoTask], carry: _Carry, file: RunFile, out: Path, *, fail_fast: bool
-) -> list[TaskReport]:
-    """Carry out the tasks; whatever ends is written down and told at once."""
-    ended: dict[int, TaskReport] = {}
-    with closing(carry.out(tasks)) as reports:
-        for task, report in reports:
-            ended[id(task)] = report
-            carry.listener.ended(report)
-            if _note(file, task, report):
-                file.save(out)
-            if report.failure == "disk_full":
-                raise RecordsError(f"{report.error} Finished videos are kept.")
-            if fail_fast and report.status == "failed":
-                break
-    for task in tasks:
-        if id(task) not in ended:
-            ended[id(task)] = TaskReport.not_begun(
-                task, "not analysed: the run stopped at the first failure."
-            )
-            carry.listener.ended(ended[id(task)])
-            file.note(ended[id(task)].as_dict())
-    return [ended[id(task)] for task in tasks]
+def follow(events: Generator[RunEvent, None, None], *observers: Callable[[RunEvent], None]) -> RunReport:
+    """Carry out a run and hand each of its events to the observers; how it ended."""
+    with closing(events):
+        for event in events:
+            for observe in observers:
+                observe(event)
+    assert isinstance(event, Finished)
+    return event.report
 
 
-def _note(file: RunFile, task: VideoTask, report: TaskReport) -> bool:
-    """Write down how a task ended; whether that is worth saving."""
+def run_events(job: Job) -> Generator[RunEvent, None, None]:
+    """Carry out a job; yields what happens, when it happens. Nothing happens unless the events are consumed.
+
+    Closing the generator ends the run: what is finished stays, no half-written file and no process is left.
+
+    Raises:
+        OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
+    """
+    check_markers(job.markers)
+    with held(job.out):
+        sweep(job.out)
+        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
+        yield Planned(tuple(tasks))
+        manifest = RunFile.continued(job.out, options=job.options.as_dict(), started=_now())
+        manifest.save(job.out)
+        reports: dict[VideoTask, TaskReport] = {}
+        with closing(_video_events(tasks, job)) as events:
+            for event in events:
+                if isinstance(event, Ended):
+                    reports[event.task] = event.report
+                    _note(manifest, event, job.out)
+                yield event
+                if isinstance(event, Ended) and event.report.failure == "disk_full":
+                    # Every other video would fail in the same way.
+                    raise RecordsError(f"{event.report.error} Finished videos are kept.")
+        _derive_others(job, {task.video_id for task in tasks})
+        manifest.finished = _now()
+        manifest.arrange([str(task.source) for task in tasks])
+        manifest.save(job.out)
+        if job.pages:
+            _write_pages(job.out)
+    yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
+
+
+def _note(manifest: RunFile, event: Ended, out: Path) -> None:
+    """Write down how an input ended."""
+    report, task = event.report, event.task
+    if report.attempts == 0:
+        manifest.note(report.as_dict())
+        return  # saved when the run ends: there may be thousands of these
     if report.status == "failed":
-        return file.note(report.as_dict())
-    return file.note(report.as_dict(), replaces=task.replaces, model_of=task.paths)
+        has_changed = manifest.note(report.as_dict())
+    else:
+        has_changed = manifest.note(report.as_dict(), replaces=task.replaces, model_of=task.paths)
+    if has_changed:
+        manifest.save(out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Carry:
-    """How tasks are carried out."""
+def _video_events(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
+    """Events of all inputs: first those that need no analysis, then the others, then retries."""
+    ended = set()
+    with closing(_all_attempts(tasks, job)) as events:
+        for event in events:
+            yield event
+            if isinstance(event, Ended):
+                ended.add(event.task)
+                if job.fail_fast and event.report.status == "failed":
+                    break
+    why = "not analysed: the run stopped at the first failure."
+    for task in tasks:
+        if task not in ended:
+            yield Ended(task, TaskReport.not_begun(task, why))
 
-    work: Work
-    engine: Engine
-    workers: int | None
-    retries: int
-    listener: Listener
 
-    def out(self, tasks: Sequence[VideoTask]) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-        """How each task ended: first what needs no analysis, then the others, then what is tried again."""
-        for task in tasks:
-            if not task.is_pending:
-                yield task, self.work.derive(task, report_without_work(task))
-        pending = [task for task in tasks if task.is_pending]
-        processes = self._processes(len(pending))
-        for attempt in range(1, self.retries + 2):
-            failed: list[VideoTask] = []
-            yield from self._attempt(pending, processes, attempt, failed)
-            if not failed:
-                return
-            time.sleep(RETRY_AFTER_SECONDS)
-            # One at a time: too little memory is what most often ends a worker.
-            pending, processes = failed, min(processes, 1)
-
-    def _attempt(
-        self, tasks: list[VideoTask], processes: int, attempt: int, failed: list[VideoTask]
-    ) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-        if not tasks:
+def _all_attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
+    for task in tasks:
+        if not task.is_pending:
+            yield Ended(task, derived(task, job, report_without_work(task)))
+    pending = [task for task in tasks if task.is_pending]
+    n_workers = _worker_processes(len(pending), job)
+    for attempt in range(1, job.retries + 2):
+        failed = yield from _attempt(pending, job, n_workers, attempt)
+        if not failed:
             return
-        with closing(self.engine.reports(tasks, self.work, processes, self.listener)) as reports:
-            for task, report in reports:
-                if report.failure == "passing" and attempt <= self.retries:
-                    log.warning("%s It will be tried again.", report.error)
-                    self.listener.retrying(task, report)
-                    failed.append(task)
-                else:
-                    yield task, replace(report, attempts=attempt)
-
-    def _processes(self, n_pending: int) -> int:
-        """Processes beside this one; a single worker is this process itself."""
-        workers = self.workers
-        if workers is None:
-            workers = default_workers(n_pending, available_cpus(), available_memory(), self.work.options)
-        workers = min(workers, n_pending)
-        return workers if workers > 1 else 0
+        time.sleep(RETRY_AFTER_SECONDS)
+        # One at a time: too little memory is the most frequent reason why a worker dies.
+        pending, n_workers = failed, min(n_workers, 1)
 
 
-def _engine(name: str) -> Engine:
-    if name not in ENGINES:
-        raise OptionsError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+def _attempt(
+    tasks: Sequence[VideoTask], job: Job, n_workers: int, attempt: int
+) -> Generator[VideoEvent | Retried, None, list[VideoTask]]:
+    """Events of one pass over the videos; returns those that failed for a transient reason, to be retried."""
+    failed: list[VideoTask] = []
+    if not tasks:
+        return failed
+    with closing(_engine(job.engine).process_videos(tasks, job, n_workers)) as events:
+        for event in events:
+            if not isinstance(event, Ended):
+                yield event
+            elif event.report.failure == "passing" and attempt <= job.retries:
+                log.warning("%s It will be retried.", event.report.error)
+                failed.append(event.task)
+                yield Retried(event.task, event.report)
+            else:
+                yield Ended(event.task, replace(event.report, attempts=attempt))
+    return failed
+
+
+def _engine(name: EngineName) -> Engine:
     return cast(Engine, importlib.import_module(ENGINES[name]))
+
+
+def _worker_processes(n_pending: int, job: Job) -> int:
+    """Processes besides this one; a single worker is this process itself."""
+    workers = job.workers
+    if workers is None:
+        workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
+    workers = min(workers, n_pending)
+    return workers if workers > 1 else 0
+
+
+def _derive_others(job: Job, of_this_run: set[str | None]) -> None:
+    """Give the other finished videos of the folder the same bins; their records stay as they are."""
+    bins_only = structs.replace(job, markers=None, embed_clips=False)  # those were meant for the inputs
+    for paths in videos_with_other_bins(job.out, job.options):
+        if paths.video_id not in of_this_run:
+            task = VideoTask(Path(paths.video_id), paths, is_finished=True)
+            derived(task, bins_only, report_without_work(task))
 
 
 def _write_pages(out: Path) -> None:

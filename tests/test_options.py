@@ -60,30 +60,6 @@ def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, told):
         AnalyzeOptions(**bad)
 
 
-def test_a_job_file_says_the_same_as_the_command_line(tmp_path):
-    job = tmp_path / "job.toml"
-    job.write_text('fps = 5\nstart = "0:10"\ndetector = "haar"\nparticipants = 1\n')
-    expected = AnalyzeOptions(fps=5.0, start=TimePoint(10.0), detector="haar", participants=1)
-    assert AnalyzeOptions.from_toml(job) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("fsp = 5", "unknown option 'fsp'"),
-        ("every = 'two'", "every must be of type int"),
-        ("every = true", "every must be of type int"),
-        ("every = ", "TOML"),
-        ("batch_size = 1.5", "batch_size must be of type int"),
-    ],
-)
-def test_a_job_file_with_a_mistake_is_refused_with_its_name(tmp_path, text, told):
-    job = tmp_path / "job.toml"
-    job.write_text(text)
-    with pytest.raises(OptionsError, match=told):
-        AnalyzeOptions.from_toml(job)
-
-
 def test_the_digest_follows_what_changes_results_and_nothing_else():
     base = AnalyzeOptions()
     assert (

@@ -1,4 +1,4 @@
-"""What several commands share: arguments that mean the same everywhere, logging, one way to run and end."""
+"""What several commands share: options that mean the same everywhere, logging, one way to run a job and exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.text import shown
 
 if TYPE_CHECKING:
-    from ferflow.jobs.run import RunReport
+    from ferflow.jobs.job import Job
 
 NOTICE = """\
 ferflow works on this machine only: nothing leaves it, and no face image is kept.
@@ -30,7 +30,7 @@ DEFAULTS = AnalyzeOptions()
 EngineName = Literal["local", "ray"]
 
 
-def named(text: str) -> str:
+def not_empty(text: str) -> str:
     """An unset shell variable must not mean the current folder."""
     if not text:
         raise typer.BadParameter("empty name")
@@ -38,20 +38,8 @@ def named(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    return Path(named(text))
-
-
-Out = Annotated[Path, typer.Option("--out", "-o", parser=folder, metavar="FOLDER", help="Output folder.")]
-Markers = Annotated[
-    Path | None,
-    typer.Option(
-        help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv beside a video]",
-        metavar="FILE.csv",
-    ),
-]
-EmbedClips = Annotated[
-    bool, typer.Option("--embed-clips", help="Keep short clips around the peaks with the page.")
-]
+    """A path that was given."""
+    return Path(not_empty(text))
 
 
 def share(help_text: str, metavar: str) -> Any:
@@ -59,13 +47,45 @@ def share(help_text: str, metavar: str) -> Any:
     return typer.Option(help=help_text, metavar=metavar, min=0.0, max=1.0)
 
 
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, with traces of unexpected errors.")]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=folder, metavar="FOLDER", help="Output folder.")]
+Markers = Annotated[
+    Path | None,
+    typer.Option(
+        help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv next to a video]",
+        metavar="FILE.csv",
+    ),
+]
+EmbedClips = Annotated[
+    bool, typer.Option("--embed-clips", help="Store short clips around the peaks with the pages.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Worker processes, one video each.  [default: by CPUs and memory]", min=1, metavar="N"),
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        help="Number of retries after a transient failure (killed worker, network share).", min=0, metavar="N"
+    ),
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start no further video after a failure.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+Progress = Annotated[
+    Literal["bars", "json"],
+    typer.Option(help="Progress on stderr: bars for people, or one line of JSON per event for programs."),
+]
+LogFile = Annotated[
+    Path | None, typer.Option(help="Append a log with tracebacks to this file.", metavar="FILE")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output with tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """How a command talks."""
+class Output:
+    """What a command prints."""
 
     verbose: bool = False
     quiet: bool = False
@@ -74,39 +94,66 @@ class Voice:
     log_file: Path | None = None
 
 
-def run_and_exit(
-    inputs: list[str], out: Path, options: AnalyzeOptions, *, voice: Voice, **how: Any
-) -> NoReturn:
-    """Run, tell how it went, and end; `how` goes to `jobs.run.run`."""
-    from ferflow.jobs.listener import Several
-    from ferflow.jobs.progress import Bars
-    from ferflow.jobs.run import run
-    from ferflow.jobs.run_events import Events, Logged
+def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
+    """Carry out a job and exit, or print what it would do."""
+    if not dry_run:
+        run_and_exit(job, output)
+    from ferflow.jobs.plan import plan
+
+    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
+    for task in tasks:
+        if task.paths is None or task.problem is not None:
+            typer.echo(f"cannot   {shown(task.problem)}")
+        else:
+            verb = "skip" if task.is_finished else "analyse"
+            typer.echo(f"{verb:8} {shown(task.source)}  ->  {task.paths.video_id}")
+    pending = sum(task.is_pending for task in tasks)
+    typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
+
+
+def run_and_exit(job: Job, output: Output) -> NoReturn:
+    """Carry out a job, report how it went, and exit."""
+    if output.as_json:
+        _run_for_programs(job, output)
+    _run_for_people(job, output)
+
+
+def _run_for_people(job: Job, output: Output) -> NoReturn:
+    from ferflow.jobs.progress import Bars, log_event, summary
+    from ferflow.jobs.run import follow, run_events
     from ferflow.store.output_folder import sweep
 
-    if not voice.as_json:
-        log_to_stderr(voice)
-        if not voice.quiet and not (out / "run.json").exists():
-            typer.echo(NOTICE, err=True)
-        with interruptible(tell=tell, clean=lambda: sweep(out)), Bars(quiet=voice.quiet) as bars:
-            report = run(inputs, out, options, listener=Several(bars, Logged()), **how)
-        if not voice.quiet:
-            _print_summary(report, pages=how.get("pages", True))
-        sys.exit(report.exit_code)
+    log_to_stderr(output)
+    if not output.quiet and not (job.out / "run.json").exists():
+        typer.echo(NOTICE, err=True)
+    with interruptible(tell=tell, clean=lambda: sweep(job.out)), Bars(quiet=output.quiet) as bars:
+        report = follow(run_events(job), bars.show, log_event)
+    if not output.quiet:
+        typer.echo(summary(report.videos))
+        tables = "  ".join(f"{job.out}/{name}" for name in ("frames", "faces", "timeline", "run.json"))
+        typer.echo(f"Data: {tables}")
+        if job.pages:
+            typer.echo(f"Report: {job.out / 'index.html'}")
+    sys.exit(report.exit_code)
 
-    events = Events(sys.stderr)
-    log_to_stderr(voice, events)
-    with interruptible(tell=partial(events.failed, EXIT_INTERRUPTED), clean=lambda: sweep(out)):
+
+def _run_for_programs(job: Job, output: Output) -> NoReturn:
+    from ferflow.jobs.progress import JsonLines, log_event
+    from ferflow.jobs.run import follow, run_events
+    from ferflow.store.output_folder import sweep
+
+    lines = JsonLines(sys.stderr)
+    log_to_stderr(output, lines)
+    with interruptible(tell=partial(lines.show_failure, EXIT_INTERRUPTED), clean=lambda: sweep(job.out)):
         try:
-            report = run(inputs, out, options, listener=Several(events, Logged()), **how)
+            report = follow(run_events(job), lines.show, log_event)
         except FerflowError as error:
-            events.failed(error.exit_code, str(error))
+            lines.show_failure(error.exit_code, str(error))
             sys.exit(error.exit_code)
         except Exception as error:
             logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
-            events.failed(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
+            lines.show_failure(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
             sys.exit(FerflowError.exit_code)
-    events.finished(report.exit_code, out, report.videos)
     sys.exit(report.exit_code)
 
 
@@ -115,7 +162,7 @@ def tell(message: str) -> None:
     typer.echo(f"ferflow: {shown(message)}", err=True)
 
 
-def log_to_stderr(voice: Voice, handler: logging.Handler | None = None) -> None:
+def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> None:
     """Send warnings to stderr, or to the handler given, and everything to the log file if one is wanted.
 
     Raises:
@@ -124,12 +171,12 @@ def log_to_stderr(voice: Voice, handler: logging.Handler | None = None) -> None:
     logging.basicConfig(
         level=logging.WARNING, format="ferflow: %(message)s", handlers=[handler or logging.StreamHandler()]
     )
-    level = logging.DEBUG if voice.verbose else logging.ERROR if voice.quiet else logging.WARNING
+    level = logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING
     logging.getLogger().handlers[0].setLevel(level)
     logger = logging.getLogger("ferflow")
     logger.setLevel(level)
-    if voice.log_file is not None:
-        logger.addHandler(_log_file(voice.log_file))
+    if output.log_file is not None:
+        logger.addHandler(_log_file(output.log_file))
         logger.setLevel(logging.DEBUG)
 
 
@@ -140,12 +187,3 @@ def _log_file(path: Path) -> logging.Handler:
         raise OptionsError(f"log file {path}: cannot be written ({error.strerror}).") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler
-
-
-def _print_summary(report: RunReport, *, pages: bool) -> None:
-    from ferflow.jobs.progress import summary
-
-    typer.echo(summary(report.videos))
-    typer.echo(f"Data: {report.out}/frames  {report.out}/faces  {report.out}/timeline  {report.out}/run.json")
-    if pages:
-        typer.echo(f"Report: {report.out / 'index.html'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Out, Quiet, Verbose, Voice, run_and_exit
+from ferflow.cli.common import Out, Output, Quiet, Verbose, run_and_exit
 
 
 def demo(
@@ -16,8 +16,9 @@ def demo(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Analyse a sample clip, drawn here and now."""
+    """Draw a sample clip and analyse it."""
     from ferflow.demo_clip import draw_sample
+    from ferflow.jobs.job import Job
 
     clip = out / f"sample-{seconds:g}s.mp4"
     clip.parent.mkdir(parents=True, exist_ok=True)
@@ -25,4 +26,4 @@ def demo(
         if not quiet:
             typer.echo("Drawing a sample clip ...", err=True)
         draw_sample(clip, seconds=seconds)
-    run_and_exit([str(clip)], out / "results", DEFAULTS, voice=Voice(verbose=verbose, quiet=quiet))
+    run_and_exit(Job(inputs=(str(clip),), out=out / "results"), Output(verbose=verbose, quiet=quiet))

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Output, Quiet, Verbose, log_to_stderr
 from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
-    from ferflow.models.classifier import Classifier
-    from ferflow.models.evaluation import Assessment
+    from ferflow.models.evaluation import Assessment, Classifies
     from ferflow.models.metrics import Scores
 
-# `cards.WeightsKind`, which cannot be imported here: the help must not wait for NumPy.
 WeightsName = Literal["onnx", "onnx_float", "keras"]
 
 
@@ -61,7 +59,7 @@ def evaluate(
     from ferflow.models.registry import resolve
     from ferflow.store.atomic_files import whole_file
 
-    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    log_to_stderr(Output(verbose=verbose, quiet=quiet))
     card = resolve(model)
     faces = load(data)
     classifier = _classifier(card, weights)
@@ -80,7 +78,7 @@ def evaluate(
             typer.echo(f"Written: {path}")
 
 
-def _classifier(card: ModelCard, weights: WeightsName) -> Classifier:
+def _classifier(card: ModelCard, weights: WeightsName) -> Classifies:
     import importlib.util
 
     from ferflow.models.classifier import KerasClassifier, OnnxClassifier

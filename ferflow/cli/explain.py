@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Quiet, Verbose, Voice, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Output, Quiet, Verbose, log_to_stderr
 from ferflow.options import TimePoint
 
 
@@ -40,7 +40,7 @@ def explain(
     from ferflow.pipeline import Tools
     from ferflow.render.explain import find_moments
 
-    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    log_to_stderr(Output(verbose=verbose, quiet=quiet))
     options = AnalyzeOptions(model=model, backend="onnx")
     tools = Tools.load(options)
     found = find_moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import EmbedClips, Markers, Quiet, Verbose, Voice, folder, log_to_stderr
+from ferflow.cli.common import EmbedClips, Markers, Output, Quiet, Verbose, folder, log_to_stderr
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import shown
 
@@ -65,23 +65,22 @@ def report(
     the markers beside the videos.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
-    from ferflow.jobs.report_inputs import Beside
+    from ferflow.jobs.derive import add_markers_and_clips_to_all, check_markers
     from ferflow.store.output_folder import held
 
-    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    log_to_stderr(Output(verbose=verbose, quiet=quiet))
     must_be_output(out)
     last = PageOptions() if forget else last_options(out)
     options = last.updated(theme=theme, sessions=sessions, by=by)
-    beside = Beside(markers, embed_clips)
-    beside.check()
+    check_markers(markers)
     if pdf or png or svg:
         from ferflow.dashboards.exports.figure_files import chromium
 
         chromium()  # refused before anything is done
     with held(out):
-        apart = beside.bring_all(out)
+        failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
         done = refresh(out, options)
-        _warn(done, apart)
+        _warn(done, failed)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
         extras = _extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
@@ -91,14 +90,14 @@ def report(
         for path in extras:
             typer.echo(f"Also: {path}")
         typer.echo(f"Report: {out / 'index.html'}")
-    sys.exit(EXIT_PARTIAL if done.failed or apart else 0)
+    sys.exit(EXIT_PARTIAL if done.failed or failed else 0)
 
 
-def _warn(done: Refreshed, apart: Mapping[str, str]) -> None:
-    """Say what went wrong, a line each: with the folder, with what lies beside a video, with a page."""
+def _warn(done: Refreshed, without_markers_or_clips: Mapping[str, str]) -> None:
+    """Report what went wrong, a line each: with the folder, with markers and clips of a video, with a page."""
     for warning in done.warnings:
         typer.echo(f"ferflow: {shown(warning)}", err=True)
-    for video_id, reason in apart.items():
+    for video_id, reason in without_markers_or_clips.items():
         typer.echo(f"ferflow: {shown(video_id)}: {shown(reason)}", err=True)
     for video_id, reason in done.failed.items():
         typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)

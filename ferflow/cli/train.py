@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ferflow.cli.common import Quiet, Verbose, Voice, log_to_stderr, share
+from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, share
 from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def train(
     Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model. Learning curves are
     in curves.html from the first epoch on.
     """
-    log_to_stderr(Voice(verbose=verbose, quiet=quiet))
+    log_to_stderr(Output(verbose=verbose, quiet=quiet))
     import_keras("training")
     from ferflow.models.recipes import AUGMENTATIONS, FULL_SIZE
     from ferflow.models.training.options import TrainOptions
@@ -137,7 +137,7 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
 
 
 def _tell(card: ModelCard, out: Path) -> None:
-    for kind, scores in card.scores.by_kind().items():
-        told = f"accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}"
-        typer.echo(f"{kind}: {told}, ECE {scores.ece:.4f}, {scores.n} rows")
+    for kind, scores in card.scores.items():
+        told = f"accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
+        typer.echo(f"{kind}: {told}, ECE {scores['ece']:.4f}, {scores['n']} rows")
     typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

@@ -1,30 +1,27 @@
-"""The engine that everybody has: this machine, in this process or in several."""
+"""The engine that needs nothing else: this machine, in this process or in several."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from functools import partial
 
-from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import Work
-from ferflow.store.run_manifest import TaskReport, VideoTask
-
-
-def reports(
-    tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
-) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-    """Analyse the videos, in order here or the longest first in workers; see `Engine`."""
-    if processes == 0:
-        return _here(tasks, work, listener)
-    from ferflow.jobs.engines.worker_pool import reports_of_crew
-
-    return reports_of_crew(tasks, work, processes, listener)
+from ferflow.jobs.job import Job
+from ferflow.jobs.run_events import Started, VideoEvent
+from ferflow.jobs.video_job import process_video
+from ferflow.pipeline import Tools
+from ferflow.store.run_manifest import VideoTask
 
 
-def _here(
-    tasks: Sequence[VideoTask], work: Work, listener: Listener
-) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-    tools = work.tools()
+def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Generator[VideoEvent, None, None]:
+    """Analyse the videos, in order in this process or the largest first in workers; see `Engine`."""
+    if n_workers == 0:
+        return _in_this_process(tasks, job)
+    from ferflow.jobs.engines.worker_pool import process_in_workers
+
+    return process_in_workers(tasks, job, n_workers)
+
+
+def _in_this_process(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent, None, None]:
+    tools = Tools.load(job.options)
     for task in tasks:
-        listener.started(task)
-        yield task, work.do(task, tools, partial(listener.progress, task))
+        yield Started(task)
+        yield from process_video(task, job, tools)

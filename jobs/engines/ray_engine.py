@@ -1,4 +1,4 @@
-"""The engine for several processes or machines: Ray actors that share the output folder.
+"""The engine for several machines: Ray actors that share the output folder.
 
 Needs `pip install 'ferflow[ray]'`. With `RAY_ADDRESS` set, the videos and the output folder must lie under the
 same paths on every machine of that cluster; otherwise Ray is started here, with one actor per CPU.
@@ -13,80 +13,88 @@ from dataclasses import replace
 from typing import Any
 
 from ferflow.errors import OptionsError
-from ferflow.jobs.engines.worker_pool import thread_share
-from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import Work
-from ferflow.store.run_manifest import TaskReport, VideoTask
-from ferflow.system.cpus import available_cpus
+from ferflow.jobs.engines.worker_pool import with_thread_share
+from ferflow.jobs.job import Job
+from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
+from ferflow.jobs.video_job import process_video, report_of_dead_worker
+from ferflow.pipeline import Tools
+from ferflow.store.run_manifest import VideoTask
 
 
-def reports(
-    tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
-) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-    """Analyse the videos side by side, in the order in which they end; see `Engine`.
-
-    Ray's actors tell nothing until a video has ended, so there is no progress within one.
+def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Generator[VideoEvent, None, None]:
+    """Analyse the videos in parallel; see `Engine`.
 
     Raises:
         OptionsError: Ray is not installed.
     """
-    ray = _ray()
+    ray = _import_ray()
     started_here = not ray.is_initialized()
     if started_here:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", configure_logging=False)
     try:
-        yield from _reports(ray, tasks, work, processes, listener)
+        yield from _process(ray, tasks, job, n_workers)
     finally:
         if started_here:
             ray.shutdown()
 
 
-def _reports(
-    ray: Any, tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener
-) -> Generator[tuple[VideoTask, TaskReport], None, None]:
-    n_actors = max(1, min(len(tasks), processes or int(ray.cluster_resources().get("CPU", 1))))
-    threads = thread_share(work.options.threads or available_cpus(), n_actors)
-    work = replace(work, options=work.options.updated(threads=threads))
-    worker = ray.remote(num_cpus=1)(_Worker)
-    idle = [worker.remote(work) for _ in range(n_actors)]
+def _process(
+    ray: Any, tasks: Sequence[VideoTask], job: Job, n_workers: int
+) -> Generator[VideoEvent, None, None]:
+    n_actors = max(1, min(len(tasks), n_workers or int(ray.cluster_resources().get("CPU", 1))))
+    job = with_thread_share(job.updated(markers=job.markers and job.markers.absolute()), n_actors)
+    actor_class = ray.remote(num_cpus=1)(_Actor)
+    idle = [actor_class.remote(job) for _ in range(n_actors)]
     waiting = list(tasks)
     running: dict[Any, tuple[VideoTask, Any]] = {}
+    """By the stream of events of a video: its task and its actor."""
     while waiting or running:
         while waiting and idle:
             task, actor = waiting.pop(0), idle.pop()
-            listener.started(task)
-            running[actor.run.remote(_absolute(task))] = (task, actor)
-        (done,), _ = ray.wait(list(running))
-        task, actor = running.pop(done)
+            yield Started(task)
+            stream = actor.process.options(num_returns="streaming").remote(_with_absolute_paths(task))
+            running[stream] = (task, actor)
+        (stream,), _ = ray.wait(list(running), num_returns=1)
+        task, actor = running[stream]
         try:
-            yield task, replace(ray.get(done), source=str(task.source))
-            idle.append(actor)
+            event = _with_task(task, ray.get(next(stream)))
         except ray.exceptions.RayError as error:
-            yield task, work.after_death(task, f"its worker died ({type(error).__name__}).")
-            idle.append(worker.remote(work))
+            why = f"its worker died ({type(error).__name__})."
+            event, actor = Ended(task, report_of_dead_worker(task, job, why)), actor_class.remote(job)
+        yield event
+        if isinstance(event, Ended):
+            del running[stream]
+            idle.append(actor)
 
 
-def _absolute(task: VideoTask) -> VideoTask:
-    """Workers stand in another folder than the user."""
+def _with_task(task: VideoTask, event: Progressed | Ended) -> Progressed | Ended:
+    """An actor's event, about the task as it was planned."""
+    if isinstance(event, Ended):
+        return Ended(task, replace(event.report, source=str(task.source)))
+    return replace(event, task=task)
+
+
+def _with_absolute_paths(task: VideoTask) -> VideoTask:
+    """Actors run in another folder than the user's."""
     if task.paths is None:
         return task
     paths = replace(task.paths, out=task.paths.out.absolute())
     return replace(task, source=task.source.absolute(), paths=paths)
 
 
-class _Worker:
+class _Actor:
     """One process: models are loaded once, then video after video."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._tools = work.tools()
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._tools = Tools.load(job.options)
 
-    def run(self, task: VideoTask) -> TaskReport:
-        return self._work.do(task, self._tools)
+    def process(self, task: VideoTask) -> Generator[Progressed | Ended, None, None]:
+        yield from process_video(task, self._job, self._tools)
 
 
-def _ray() -> Any:
-    # Ray says on stderr what it thinks of the machine; none of it is about the user's videos.
+def _import_ray() -> Any:
+    # Ray comments on the machine on stderr; none of it is about the user's videos.
     os.environ.setdefault("RAY_DEDUP_LOGS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:

@@ -1,8 +1,8 @@
-"""Worker processes across videos: each loads its models once, then does video after video.
+"""A pool of worker processes: each loads its models once, then processes video after video.
 
-A worker is a `multiprocessing.Process` and a pipe of its own. Nothing is shared between workers, no queue and no
-lock: one that is killed takes its own video down and nothing else. (The executors of `concurrent.futures` and
-loky give up all work in flight when one process dies, and a queue's lock dies with whoever holds it.)
+A worker is a `multiprocessing.Process` with a pipe of its own. Workers share nothing, no queue and no lock: one that
+is killed loses its own video and nothing else. (The executors of `concurrent.futures` and loky give up all work in
+progress when one process dies, and the lock of a queue can be lost with the process that holds it.)
 """
 
 from __future__ import annotations
@@ -12,68 +12,72 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ferflow.errors import ModelError
 from ferflow.jobs.engines.worker_process import (
+    CannotStart,
     Died,
-    Ended,
     Logged,
-    Progressed,
+    Message,
     Ready,
-    ToParent,
-    Unfit,
-    log_here,
-    work_until_told,
+    handle_record,
+    work,
 )
-from ferflow.jobs.listener import Listener
-from ferflow.jobs.video_job import Work
-from ferflow.store.run_manifest import TaskReport, VideoTask
+from ferflow.jobs.job import Job
+from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
+from ferflow.jobs.video_job import report_of_dead_worker
+from ferflow.store.run_manifest import VideoTask
 from ferflow.system.cpus import available_cpus
 
-Reports = Generator[tuple[VideoTask, TaskReport], None, None]
 
-
-def reports_of_crew(tasks: Sequence[VideoTask], work: Work, processes: int, listener: Listener) -> Reports:
-    """Analyse videos in worker processes, the longest first; reports come as videos end. See `Engine`."""
-    size = min(processes, len(tasks))
-    threads = thread_share(work.options.threads or available_cpus(), size)
-    crew = _Crew(replace(work, options=work.options.updated(threads=threads)))
+def process_in_workers(
+    tasks: Sequence[VideoTask], job: Job, n_workers: int
+) -> Generator[VideoEvent, None, None]:
+    """Analyse videos in worker processes, the largest first. See `Engine`."""
+    n_workers = min(n_workers, len(tasks))
+    pool = _Pool(with_thread_share(job, n_workers))
     try:
-        crew.hire(size)
-        yield from crew.reports(longest_first(tasks), listener)
+        pool.spawn(n_workers)
+        yield from pool.process(largest_first(tasks))
     finally:
-        crew.dismiss()
+        pool.stop()
 
 
-def thread_share(threads: int, workers: int) -> int:
-    """Threads of each worker, so that all of them together are no more than there should be."""
-    return max(1, threads // max(workers, 1))
+def with_thread_share(job: Job, n_workers: int) -> Job:
+    """The job as each worker gets it: all of them together use no more threads than the job allows."""
+    threads = thread_share(job.options.threads or available_cpus(), n_workers)
+    return job.updated(options=job.options.updated(threads=threads))
 
 
-def longest_first(tasks: Sequence[VideoTask]) -> list[VideoTask]:
-    """By what their files weigh: one long video begun last would keep a single worker busy at the end.
+def thread_share(threads: int, n_workers: int) -> int:
+    """Threads of each worker, at least one."""
+    return max(1, threads // max(n_workers, 1))
 
-    Size stands for length; opening a thousand headers costs more than a better order gains.
+
+def largest_first(tasks: Sequence[VideoTask]) -> list[VideoTask]:
+    """By file size: one long video started last would keep a single worker busy at the end.
+
+    Size stands for duration; opening a thousand headers costs more than a better order gains.
     """
-    return sorted(tasks, key=lambda task: -_weight(task))
+    return sorted(tasks, key=lambda task: -_file_bytes(task))
 
 
-def _weight(task: VideoTask) -> int:
+def _file_bytes(task: VideoTask) -> int:
     try:
         if task.source.is_dir():
             return sum(path.stat().st_size for path in task.source.iterdir())
         return task.source.stat().st_size
     except OSError:
-        return 0  # gone since it was planned; its worker will say so
+        return 0  # removed since it was planned; its worker will report it
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """One process, our end of its pipe, and what it is doing."""
+    """One process, our end of its pipe, and the task it processes."""
 
     process: BaseProcess
     connection: Connection
@@ -81,24 +85,24 @@ class _Worker:
     is_ready: bool = False
     """Its models are loaded."""
 
-    def give(self, task: VideoTask) -> bool:
-        """Whether it took the task."""
-        with contextlib.suppress(OSError):  # it died since; the pipe will tell
+    def assign(self, task: VideoTask) -> bool:
+        """Whether the task was sent."""
+        with contextlib.suppress(OSError):  # the worker died since; its pipe will show it
             self.connection.send(task)
             self.task = task
             return True
         return False
 
-    def message(self) -> ToParent:
-        """What it says, or that it died, also in the middle of a word."""
+    def receive(self) -> Message:
+        """Its next message, or that it died, also in the middle of one."""
         try:
             return self.connection.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError):
             self.process.join()
             return Died(self.process.exitcode)
 
-    def dismiss(self) -> None:
-        """End it at once, and what it left half done."""
+    def stop(self) -> None:
+        """Kill it, and remove what it left half-written."""
         self.process.kill()
         self.process.join()
         self.process.close()
@@ -107,73 +111,76 @@ class _Worker:
             self.task.paths.remove_unfinished()
 
 
-class _Crew:
+class _Pool:
     """The workers of one run."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._workers: list[_Worker] = []
 
-    def hire(self, count: int) -> None:
-        """Start workers; they load their models on their own."""
+    def spawn(self, count: int) -> None:
+        """Start workers; they load their models in parallel."""
         for _ in range(count):
-            self._workers.append(_hired(self._work))
+            self._workers.append(_spawn_worker(self._job))
 
-    def dismiss(self) -> None:
-        """End all of them at once."""
+    def stop(self) -> None:
+        """Kill all workers."""
         while self._workers:
-            self._workers.pop().dismiss()
+            self._workers.pop().stop()
 
-    def reports(self, tasks: Sequence[VideoTask], listener: Listener) -> Reports:
+    def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
         """Keep every worker busy until all is done."""
         waiting = deque(tasks)
         while waiting or any(worker.task for worker in self._workers):
-            for worker in self._next_to_speak():
-                message = worker.message()
-                if isinstance(message, Died):
-                    yield from self._replaced(worker, message, waiting)
-                elif isinstance(message, Progressed) and worker.task is not None:
-                    listener.progress(worker.task, message.seconds, message.of_seconds)
-                elif isinstance(message, Logged):
-                    log_here(message.record)
-                elif isinstance(message, Unfit):
-                    raise message.error
-                elif isinstance(message, Ended) and worker.task is not None:
-                    task, worker.task = worker.task, None
-                    yield task, message.report
-                if isinstance(message, Ready | Ended):
-                    worker.is_ready = True
-                    self._give_next(worker, waiting, listener)
+            for worker in self._wait():
+                yield from self._handle(worker, worker.receive(), waiting)
 
-    def _next_to_speak(self) -> list[_Worker]:
+    def _wait(self) -> list[_Worker]:
+        """Workers that have a message, or died."""
         by_connection = {worker.connection: worker for worker in self._workers}
         return [by_connection[connection] for connection in wait(list(by_connection))]  # type: ignore[index]
 
-    def _give_next(self, worker: _Worker, waiting: deque[VideoTask], listener: Listener) -> None:
-        if waiting and worker.give(waiting[0]):
-            listener.started(waiting.popleft())
+    def _handle(self, worker: _Worker, message: Message, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+        match message:
+            case Progressed():
+                yield message
+            case Ended():
+                worker.task = None
+                yield message
+                yield from self._assign_next(worker, waiting)
+            case Ready():
+                worker.is_ready = True
+                yield from self._assign_next(worker, waiting)
+            case Logged(record):
+                handle_record(record)
+            case CannotStart(error):
+                raise error
+            case Died():
+                yield from self._replace(worker, message, waiting)
 
-    def _replaced(self, worker: _Worker, death: Died, waiting: deque[VideoTask]) -> Reports:
-        """Its video failed, for a reason that may pass; another worker takes its place."""
+    def _assign_next(self, worker: _Worker, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+        if waiting and worker.assign(waiting[0]):
+            yield Started(waiting.popleft())
+
+    def _replace(self, worker: _Worker, death: Died, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+        """Its video failed, for a transient reason; a new worker takes its place."""
         task = worker.task
         self._workers.remove(worker)
-        worker.dismiss()
+        worker.stop()
         if not worker.is_ready and not self._workers:
             raise ModelError(f"no worker process could be started: the last one {death}. Use --workers 1.")
         if worker.is_ready and waiting:
-            self.hire(1)
+            self.spawn(1)
         if task is not None:
-            why = f"its worker {death}. Often that is too little memory: use fewer --workers."
-            yield task, self._work.after_death(task, why)
+            why = f"its worker {death}. The usual reason is too little memory: use fewer --workers."
+            yield Ended(task, report_of_dead_worker(task, self._job, why))
 
 
-def _hired(work: Work) -> _Worker:
+def _spawn_worker(job: Job) -> _Worker:
     context = get_context("spawn")  # a fork would copy locks of threads that do not exist in it
     ours, theirs = context.Pipe()
-    level = logging.getLogger("ferflow").getEffectiveLevel()
-    process = context.Process(
-        target=work_until_told, args=(theirs, work, level), name="ferflow-worker", daemon=True
-    )
+    log_level = logging.getLogger("ferflow").getEffectiveLevel()
+    process = context.Process(target=work, args=(theirs, job, log_level), name="ferflow-worker", daemon=True)
     with _without_interrupts():
         process.start()
     theirs.close()  # or the end of the pipe would never be seen
@@ -182,7 +189,7 @@ def _hired(work: Work) -> _Worker:
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl+C in a terminal reaches every process; that of a child must be left to its parent.
+    """Ctrl+C in a terminal reaches every process; a worker must leave it to its parent.
 
     What is blocked here stays blocked in the child, and reaches us once it is unblocked.
     """

@@ -1,4 +1,4 @@
-"""The other side of the pipe: what a worker process does, and the words it says to its parent."""
+"""The other side of the pipe: what a worker process does, and the messages it sends to its parent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 from ferflow.errors import FerflowError
-from ferflow.jobs.video_job import Work
-from ferflow.store.run_manifest import TaskReport
+from ferflow.jobs.job import Job
+from ferflow.jobs.run_events import Ended, Progressed
+from ferflow.jobs.video_job import process_video
+from ferflow.pipeline import Tools
 
 log = logging.getLogger(__name__)
 
@@ -25,37 +27,22 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """They cannot be, and nobody's can."""
+class CannotStart:
+    """The models cannot be loaded, by this worker or by any other."""
 
     error: FerflowError
 
 
 @dataclass(frozen=True, slots=True)
-class Progressed:
-    """So far it is; see `Listener.progress`."""
-
-    seconds: float
-    of_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Logged:
-    """Something for the log."""
+    """A record for the log of the run."""
 
     record: logging.LogRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A video is done or failed."""
-
-    report: TaskReport
-
-
-@dataclass(frozen=True, slots=True)
 class Died:
-    """Not said but seen: the pipe broke."""
+    """Not sent by a worker: its pipe broke."""
 
     exit_code: int | None
 
@@ -65,58 +52,55 @@ class Died:
         return f"ended with exit code {self.exit_code}"
 
 
-ToParent = Ready | Unfit | Progressed | Logged | Ended | Died
+Message = Ready | CannotStart | Logged | Died | Progressed | Ended
 
 
-def work_until_told(connection: Connection, work: Work, level: int) -> None:
-    """Load the models, then do task after task until the pipe is closed."""
+def work(connection: Connection, job: Job, log_level: int) -> None:
+    """Load the models, then process task after task until the pipe is closed."""
     _die_with_parent()
-    mouth = _Mouth(connection)
-    mouth.log(level)
+    channel = _Channel(connection)
+    channel.forward_log(log_level)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has no more to do
         try:
-            tools = work.tools()
+            tools = Tools.load(job.options)
         except FerflowError as error:
-            mouth.say(Unfit(error))
+            channel.send(CannotStart(error))
             return
-        except Exception as error:  # too little memory for one more, say; the others may do
+        except Exception as error:  # for example too little memory for one more; the others may continue
             log.error("a worker could not load its models (%s: %s)", type(error).__name__, error)
             sys.exit(1)
-        _split_threads(work)
-        mouth.say(Ready())
+        _limit_threads(job.options.threads or 1)
+        channel.send(Ready())
         while True:
             task = connection.recv()
-            mouth.say(Ended(work.do(task, tools, mouth.progress)))
+            for event in process_video(task, job, tools):
+                channel.send(event)
 
 
-def log_here(record: logging.LogRecord) -> None:
+def handle_record(record: logging.LogRecord) -> None:
     """Treat a worker's log record as one of this process."""
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
 
 
-class _Mouth:
-    """Our end of the pipe; several threads may log at once."""
+class _Channel:
+    """The worker's end of the pipe; several threads may log at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def say(self, message: ToParent) -> None:
+    def send(self, message: Message) -> None:
         """Send one message."""
         with self._lock:
             self._connection.send(message)
 
-    def progress(self, seconds: float, of_seconds: float | None) -> None:
-        """Say how far it is."""
-        self.say(Progressed(seconds, of_seconds))
-
     def put_nowait(self, record: logging.LogRecord) -> None:
-        """See `queue.Queue`: what `QueueHandler` asks for."""
-        self.say(Logged(record))
+        """See `queue.Queue`: what `QueueHandler` calls."""
+        self.send(Logged(record))
 
-    def log(self, level: int) -> None:
+    def forward_log(self, level: int) -> None:
         """Send what is logged in this process to the parent."""
         logger = logging.getLogger("ferflow")
         logger.addHandler(logging.handlers.QueueHandler(self))  # type: ignore[arg-type]
@@ -124,20 +108,19 @@ class _Mouth:
         logger.propagate = False
 
 
-def _split_threads(work: Work) -> None:
-    """What reads no option of ours: OpenCV and Arrow would use every CPU in every worker."""
+def _limit_threads(threads: int) -> None:
+    """Libraries that read no option of ours: OpenCV and Arrow would use every CPU in every worker."""
     import cv2
     import pyarrow as pa
 
-    threads = work.options.threads or 1
     cv2.setNumThreads(threads)
     pa.set_cpu_count(threads)
 
 
 def _die_with_parent() -> None:
-    """A worker must not write into a folder that its parent, killed, no longer holds.
+    """A worker must not write into a folder that its parent, killed, no longer locks.
 
-    The kernel does it at once where it can; elsewhere a thread waits for the parent's end.
+    The kernel ends it at once where it can; elsewhere a thread waits for the parent's end.
     """
     if sys.platform == "linux":
         import ctypes

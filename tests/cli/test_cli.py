@@ -31,7 +31,7 @@ def test_help_names_every_option_with_its_meaning():
     for option in (
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
-        "--dry-run", "--verbose", "--quiet", "--job", "--sequence-fps", "--threads", "--engine",
+        "--dry-run", "--verbose", "--quiet", "--detect", "--sequence-fps", "--threads", "--engine",
         "--workers", "--retries", "--fail-fast", "--progress", "--log-file",
     ):  # fmt: skip
         assert re.search(rf"{option}\b.*\w{{3,}}", told), option
@@ -134,7 +134,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         ([""], "empty name", 2),
         (["--model", "nonsense"], "'nonsense' is no model", 4),
         (["--detector", "mtcnn"], "mtcnn", 2),
-        (["--job", "gone.toml"], "gone.toml", 2),
+        (["--detect", "auto"], "auto is not available yet: use full or every:N", 2),
         (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
         (["--workers", "0"], "workers", 2),
         (["--retries", "-1"], "retries", 2),
@@ -157,13 +157,26 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_job_file_and_the_command_line_meet(tmp_path, face_video):
+def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video):
     job = tmp_path / "job.toml"
-    job.write_text("every = 3\nbin_seconds = 0.5\n")
-    done = ferflow("analyze", face_video, "-o", tmp_path / "out", "--job", job, "--bin", "0.2", "--no-report")
+    job.write_text(f'inputs = ["{face_video}"]\nout = "elsewhere"\nevery = 3\npages = false\n')
+    planned = ferflow("run", job, "-o", tmp_path / "out", "--dry-run")
+    assert re.search(r"^analyse +\S*face\.mp4", planned.stdout, re.MULTILINE), planned.stderr
+    done = ferflow("run", job, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     options = json.loads((tmp_path / "out" / "run.json").read_text())["options"]
-    assert (options["every"], options["bin_seconds"]) == (3, 0.2)
+    assert (options["every"], options["detect"]) == (3, "full")
+    assert not (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_job_file_with_a_mistake_is_one_line_and_exit_code_2(tmp_path):
+    job = tmp_path / "job.toml"
+    job.write_text('inputs = "a.mp4"\nout = "out"\nevry = 3\n')
+    for argument in (job, tmp_path / "gone.toml"):
+        done = ferflow("run", argument, cwd=tmp_path)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert argument.name in done.stderr
 
 
 def test_the_demo_ends_with_a_page_that_exists(tmp_path):

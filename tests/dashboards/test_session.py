@@ -18,7 +18,6 @@ from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.video_player import MOST_BOXES, boxes_of, film_of, url_between
 from ferflow.errors import OptionsError
-from ferflow.jobs.report_inputs import Beside
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames, write_video
@@ -241,7 +240,7 @@ def test_one_file_of_markers_is_for_every_video_and_wins(tmp_path, face_video, q
     (folder / "a.markers.csv").write_text("time_s,label\n0.1,own\n")
     shared = tmp_path / "shared.csv"
     shared.write_text("time_s,label\n0.1,shared\n")
-    report = run([folder], tmp_path / "out", beside=Beside(markers=shared))
+    report = run([folder], tmp_path / "out", markers=shared)
     for video in report.videos:
         html = (tmp_path / "out" / video.report).read_text("utf-8")
         assert "shared" in html
@@ -265,7 +264,7 @@ def test_a_broken_file_for_all_is_refused_before_any_work(tmp_path, face_video):
     shared = tmp_path / "shared.csv"
     shared.write_text("nothing")
     with pytest.raises(OptionsError, match="must name the columns"):
-        run([face_video], tmp_path / "out", beside=Beside(markers=shared))
+        run([face_video], tmp_path / "out", markers=shared)
     assert not (tmp_path / "out" / "frames").exists()
 
 
@@ -273,7 +272,7 @@ def test_clips_are_kept_only_where_they_were_asked_for(tmp_path, face_video, qui
     options, out = AnalyzeOptions(bin_seconds=0.2), tmp_path / "out"
     run([face_video], out, options)
     assert not list(out.glob("reports/*.clips"))
-    report = run([face_video], out, options, beside=Beside(embed_clips=True))
+    report = run([face_video], out, options, embed_clips=True)
     session = load_session(out, report.videos[0].video_id)
     assert len(session.clips) == len(session.peaks) == len(list(out.glob("reports/*.clips/*.mp4")))
     html = (out / report.videos[0].report).read_text("utf-8")

@@ -15,15 +15,16 @@ import pytest
 import ferflow
 from ferflow.errors import RecordsError, VideoError
 from ferflow.jobs import run as jobs_run
-from ferflow.jobs.listener import Silent
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
+from ferflow.jobs.run_events import Progressed, Started
 from ferflow.media.fingerprint import content_sha256, has_changed, signature
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
 from ferflow.store.failure_kinds import failure_of
 from ferflow.store.records import RecordPaths, read_metadata
 from tests.conftest import face_frames, numbered_image, write_video
+from tests.jobs.observed import observed_run
 
 FOLDER_OF_SCHEMA_1 = Path(__file__).parents[1] / "store" / "folder_of_schema_1"
 
@@ -154,16 +155,12 @@ def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):
 def test_a_file_that_is_still_being_written_fails(tmp_path, two):
     a, _ = two
 
-    class Writer(Silent):
-        def started(self, task):
-            self.task = task
+    def write(event):
+        if isinstance(event, Progressed) and event.task.source == a:
+            with a.open("ab") as file:
+                file.write(b"more")
 
-        def progress(self, task, seconds, of_seconds):
-            if task.source == a:
-                with a.open("ab") as file:
-                    file.write(b"more")
-
-    report = run(two, tmp_path / "out", pages=False, listener=Writer())
+    report = observed_run(write, two, tmp_path / "out", pages=False)
     assert statuses(report) == ["failed", "done"]
     assert "changed while it was analysed" in report.videos[0].error
 
@@ -224,11 +221,11 @@ def test_what_is_wrong_with_the_file_is_not_tried_again(tmp_path, monkeypatch):
     (tmp_path / "notes.mp4").write_text("Dear diary")
     tried = []
 
-    class Seen(Silent):
-        def started(self, task):
-            tried.append(task)
+    def see(event):
+        if isinstance(event, Started):
+            tried.append(event.task)
 
-    report = run([tmp_path / "notes.mp4"], tmp_path / "out", retries=5, pages=False, listener=Seen())
+    report = observed_run(see, [tmp_path / "notes.mp4"], tmp_path / "out", retries=5, pages=False)
     assert (len(tried), report.videos[0].failure) == (1, "input")
 
 
@@ -281,13 +278,13 @@ def test_the_lock_of_a_run_that_is_gone_holds_nobody_up_and_a_held_one_names_its
     assert (out / ".ferflow.lock").exists()
     refused = []
 
-    class Second(Silent):
-        def started(self, task):
+    def run_again(event):
+        if isinstance(event, Started):
             with pytest.raises(RecordsError, match=f"process {os.getpid()} on ") as error:
                 run(two, out, pages=False)
             refused.append(error)
 
-    run(two, out, pages=False, listener=Second())
+    observed_run(run_again, two, out, pages=False)
     assert refused
 
 
@@ -333,13 +330,12 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_video_says_so(tmp_path, two, sm
     a, b = two
     out = small_disk / "out"
 
-    class Filler(Silent):
-        def progress(self, task, seconds, of_seconds):
-            if task.source == b and not (small_disk / "filler").exists():
-                filled(small_disk)
+    def fill(event):
+        if isinstance(event, Progressed) and event.task.source == b and not (small_disk / "filler").exists():
+            filled(small_disk)
 
     with pytest.raises(RecordsError, match="no space left") as told:
-        run([a, b], out, pages=False, listener=Filler())
+        observed_run(fill, [a, b], out, pages=False)
     assert "Finished videos are kept" in str(told.value)
     assert len(list((out / "faces").glob("*.parquet"))) == 1
     assert not list(out.rglob("*.tmp"))

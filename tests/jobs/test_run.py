@@ -16,11 +16,13 @@ import ferflow
 from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import RecordsError
 from ferflow.jobs.run import run
+from ferflow.jobs.run_events import Planned, Progressed
 from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
 from ferflow.store.records import FRAMES, faces_schema, read_metadata
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
+from tests.jobs.observed import observed_run
 
 
 @pytest.fixture(autouse=True)
@@ -255,16 +257,12 @@ def test_an_interruption_leaves_no_half_written_file_and_keeps_the_finished_one(
     second = write_video(tmp_path / "second.mp4", face_frames(40))
     out = tmp_path / "out"
 
-    class Impatient:
-        def planned(self, tasks): ...
-        def started(self, task): ...
-        def ended(self, report): ...
-        def progress(self, task, seconds, of_seconds):
-            if of_seconds > 1.3:
-                raise KeyboardInterrupt
+    def interrupt(event):
+        if isinstance(event, Progressed) and event.of_seconds > 1.3:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run([face_video, second], out, AnalyzeOptions(batch_size=2), listener=Impatient())
+        observed_run(interrupt, [face_video, second], out, AnalyzeOptions(batch_size=2))
     assert [p.suffix for p in (out / "faces").iterdir()] == [".parquet"]
     assert not list(out.rglob("*.tmp"))
     assert json.loads((out / "run.json").read_text())["finished"] is None
@@ -276,17 +274,13 @@ def test_two_runs_never_write_into_one_folder_at_once(tmp_path, face_video):
 
     refused = []
 
-    class Second:
-        def planned(self, tasks):
+    def run_again(event):
+        if isinstance(event, Planned):
             with pytest.raises(RecordsError, match="another ferflow"):
                 run([face_video], out)
             refused.append(True)
 
-        def started(self, task): ...
-        def ended(self, report): ...
-        def progress(self, task, seconds, of_seconds): ...
-
-    assert run([face_video], out, pages=False, listener=Second()).exit_code == 0
+    assert observed_run(run_again, [face_video], out, pages=False).exit_code == 0
     assert refused
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ferflow.jobs.run_events import Events
-from ferflow.store.run_manifest import TaskReport
+from ferflow.jobs.progress import JsonLines
+from ferflow.jobs.run_events import Ended
+from ferflow.store.run_manifest import TaskReport, VideoTask
 from tests.cli.test_cli import ROOT, ferflow
 from tests.conftest import face_frames, write_video
 
@@ -74,11 +75,12 @@ def test_what_stops_a_run_is_the_last_event(tmp_path, face_video):
 
 def test_hostile_names_and_warnings_stay_inside_their_line():
     stream = io.StringIO()
-    events = Events(stream)
+    lines = JsonLines(stream)
     logger = logging.Logger("ferflow.test")
-    logger.addHandler(events)
+    logger.addHandler(lines)
     logger.warning("two\nlines \u2028 and a %s", "name\udcff")
-    events.ended(TaskReport(source="a\nb\udcff.mp4", status="failed", error="no\r\n", failure="input"))
+    report = TaskReport(source="a\nb\udcff.mp4", status="failed", error="no\r\n", failure="input")
+    lines.show(Ended(VideoTask(Path(report.source), None), report))
     told = events_of(stream.getvalue())
     assert stream.getvalue().isascii()
     assert told[0]["message"].startswith("two\nlines")

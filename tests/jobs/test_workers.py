@@ -19,14 +19,16 @@ import pytest
 from ferflow.errors import ModelError
 from ferflow.jobs import run as jobs_run
 from ferflow.jobs.engines import worker_pool
-from ferflow.jobs.listener import Silent
+from ferflow.jobs.job import Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
-from ferflow.jobs.video_job import Work
+from ferflow.jobs.run_events import Progressed, Started
+from ferflow.jobs.video_job import report_of_dead_worker
 from ferflow.options import AnalyzeOptions
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.memory import WORKER_BYTES, default_workers
 from tests.conftest import face_frames, write_video
+from tests.jobs.observed import observed_run
 
 
 @pytest.fixture(autouse=True)
@@ -42,20 +44,27 @@ def videos(tmp_path_factory):
     return [write_video(folder / f"{n}.mp4", face_frames(n, size=(128, 96))) for n in (4, 200, 12, 8)]
 
 
-class Seen(Silent):
+def job_for(options: AnalyzeOptions) -> Job:
+    return Job(inputs=(), out=Path("out"), options=options, pages=False)
+
+
+class Seen:
     """Notes what happens, and kills the worker of one video when it reports progress."""
 
     def __init__(self, victim: str = "", times: int = 0) -> None:
-        self.started_: list[str] = []
+        self.started: list[str] = []
         self.progressed: set[str] = set()
         self.pids: set[int] = set()
         self._victim, self._times = victim, times
 
-    def started(self, task):
-        self.started_.append(task.source.name)
-        self.pids |= {process.pid for process in workers_of(os.getpid())}
+    def __call__(self, event):
+        if isinstance(event, Started):
+            self.started.append(event.task.source.name)
+            self.pids |= {process.pid for process in workers_of(os.getpid())}
+        elif isinstance(event, Progressed):
+            self._progressed(event.task)
 
-    def progress(self, task, seconds, of_seconds):
+    def _progressed(self, task):
         self.progressed.add(task.source.name)
         if task.source.name == self._victim and self._times:
             # Of two workers, the one that writes this video's tables.
@@ -86,8 +95,8 @@ def test_two_workers_write_what_this_process_writes_and_leave_no_process(tmp_pat
     inputs = [*videos, tmp_path / "notes.mp4"]
     options = AnalyzeOptions(threads=2)
     reports = {
-        workers: run(inputs, tmp_path / str(workers), options, workers=workers, listener=listener)
-        for workers, listener in ((1, Silent()), (2, seen))
+        workers: observed_run(observer, inputs, tmp_path / str(workers), options, workers=workers)
+        for workers, observer in ((1, print), (2, seen))
     }
     assert [video.status for video in reports[2].videos] == ["done"] * 4 + ["failed"]
     for ours, theirs in zip(reports[1].videos, reports[2].videos, strict=True):
@@ -101,7 +110,7 @@ def test_two_workers_write_what_this_process_writes_and_leave_no_process(tmp_pat
     for entry in (*told[0], *told[1]):
         del entry["seconds"]
     assert told[0] == told[1]  # in the order of the inputs, whoever was first
-    assert seen.started_[0] == "200.mp4"  # the longest first
+    assert seen.started[0] == "200.mp4"  # the longest first
     assert "200.mp4" in seen.progressed
     assert len(seen.pids) == 2
     assert not any(psutil.pid_exists(pid) for pid in seen.pids)
@@ -109,20 +118,20 @@ def test_two_workers_write_what_this_process_writes_and_leave_no_process(tmp_pat
 
 def test_a_killed_worker_costs_an_attempt_of_its_own_video_only(tmp_path, videos):
     seen = Seen(victim="200.mp4", times=1)
-    report = run(
-        videos, tmp_path / "out", AnalyzeOptions(chunk_frames=2), workers=2, pages=False, listener=seen
+    report = observed_run(
+        seen, videos, tmp_path / "out", AnalyzeOptions(chunk_frames=2), workers=2, pages=False
     )
     assert [video.status for video in report.videos] == ["done"] * 4
     assert [video.attempts for video in report.videos] == [1, 2, 1, 1]
-    assert seen.started_.count("200.mp4") == 2
-    assert len(seen.started_) == 5
+    assert seen.started.count("200.mp4") == 2
+    assert len(seen.started) == 5
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
 def test_a_video_that_kills_every_worker_fails_and_the_others_are_done(tmp_path, videos):
     seen = Seen(victim="200.mp4", times=2)
-    report = run(
-        videos, tmp_path / "out", AnalyzeOptions(chunk_frames=2), workers=2, pages=False, listener=seen
+    report = observed_run(
+        seen, videos, tmp_path / "out", AnalyzeOptions(chunk_frames=2), workers=2, pages=False
     )
     assert [video.status for video in report.videos] == ["done", "failed", "done", "done"]
     (failed,) = report.failed
@@ -148,18 +157,18 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path, videos):
 
 
 def test_a_model_that_cannot_be_loaded_is_one_error_and_not_one_per_worker(tmp_path, videos):
-    work = Work(AnalyzeOptions(model=str(tmp_path / "gone.json")))
+    job = job_for(AnalyzeOptions(model=str(tmp_path / "gone.json")))
     tasks = [VideoTask(video, None) for video in videos]
     with pytest.raises(ModelError, match="no model"):
-        list(worker_pool.reports_of_crew(tasks, work, 2, Silent()))
+        list(worker_pool.process_in_workers(tasks, job, 2))
     assert not workers_of(os.getpid())
 
 
-def test_a_crew_that_dies_before_it_begins_is_an_error_and_not_an_endless_loop(tmp_path, videos, monkeypatch):
-    monkeypatch.setattr(worker_pool, "work_until_told", os.abort)
+def test_a_pool_that_dies_before_it_starts_is_an_error_and_not_an_endless_loop(tmp_path, videos, monkeypatch):
+    monkeypatch.setattr(worker_pool, "work", os.abort)
     tasks = [VideoTask(video, None) for video in videos]
     with pytest.raises(ModelError, match="no worker process could be started"):
-        list(worker_pool.reports_of_crew(tasks, Work(AnalyzeOptions()), 2, Silent()))
+        list(worker_pool.process_in_workers(tasks, job_for(AnalyzeOptions()), 2))
 
 
 def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
@@ -179,21 +188,21 @@ def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
 
 
 def test_records_of_a_worker_are_treated_as_ours(caplog):
-    from ferflow.jobs.engines.worker_process import log_here
+    from ferflow.jobs.engines.worker_process import handle_record
 
     with caplog.at_level(logging.INFO, logger="ferflow"):
-        log_here(logging.LogRecord("ferflow.media.video", logging.INFO, "f", 1, "heard", (), None))
-        log_here(logging.LogRecord("ferflow.media.video", logging.DEBUG, "f", 1, "too quiet", (), None))
+        handle_record(logging.LogRecord("ferflow.media.video", logging.INFO, "f", 1, "heard", (), None))
+        handle_record(logging.LogRecord("ferflow.media.video", logging.DEBUG, "f", 1, "too quiet", (), None))
     assert caplog.messages == ["heard"]
 
 
-def test_the_longest_is_the_file_that_weighs_most_and_what_is_gone_comes_last(tmp_path):
+def test_the_largest_file_comes_first_and_a_missing_one_last(tmp_path):
     for name, size in (("a", 10), ("b", 1000), ("c", 100)):
         (tmp_path / name).write_bytes(b"x" * size)
     (tmp_path / "shots").mkdir()
     (tmp_path / "shots" / "1.png").write_bytes(b"x" * 500)
     tasks = [VideoTask(tmp_path / name, None) for name in ("a", "gone", "b", "shots", "c")]
-    assert [task.source.name for task in worker_pool.longest_first(tasks)] == ["b", "shots", "c", "a", "gone"]
+    assert [task.source.name for task in worker_pool.largest_first(tasks)] == ["b", "shots", "c", "a", "gone"]
 
 
 @pytest.mark.parametrize(
@@ -222,10 +231,10 @@ def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_a
     run(videos[:1], out, pages=False)
     (task,) = plan(videos[:1], out, AnalyzeOptions())
     marker = task.paths.faces.stat()
-    work = Work(AnalyzeOptions(), pages=False)
-    report = work.after_death(replace(task, is_finished=False), "its worker was killed by signal 9.")
+    killed = replace(task, is_finished=False), "its worker was killed by signal 9."
+    report = report_of_dead_worker(killed[0], job_for(AnalyzeOptions()), killed[1])
     assert (report.status, report.n_frames) == ("done", 4)
     assert task.paths.faces.stat() == marker
-    other = Work(AnalyzeOptions(every=2), pages=False)  # results of another run, about to be overwritten
-    report = other.after_death(replace(task, is_finished=False), "its worker was killed by signal 9.")
+    other = job_for(AnalyzeOptions(every=2))  # results of another run, about to be overwritten
+    report = report_of_dead_worker(killed[0], other, killed[1])
     assert (report.status, report.failure) == ("failed", "passing")

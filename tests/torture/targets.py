@@ -69,9 +69,10 @@ def read_wholly(path: Path) -> None:
 
 
 def read_job(path: Path) -> None:
+    from ferflow.jobs.job import Job
     from ferflow.options import AnalyzeOptions
 
-    options = AnalyzeOptions.from_toml(path)
+    options = Job.from_toml(path).options
     again = AnalyzeOptions.from_dict(json.loads(json.dumps(options.as_dict(), allow_nan=False)))
     assert again == options
 
@@ -179,7 +180,11 @@ def texts(*contents: str) -> Callable[[Path], list[bytes]]:
     return lambda folder: [content.encode() for content in contents]
 
 
-JOB = """every = 2
+JOB = """inputs = ["a.mp4", "b/*.mkv"]
+out = "out"
+workers = 2
+markers = "m.csv"
+every = 2
 start = "0:10"
 end = "1:30.5"
 min_face = 40
@@ -197,7 +202,14 @@ TARGETS = {
     "analysis": Target(_videos(), read_wholly, ".mp4"),
     "still": Target(_stills, read_video, ".png"),
     "job": Target(
-        texts(JOB, 'fps = 5\nend = "300f"\n', "model = 'x'\nfps = 1e300\n"), read_job, ".toml", is_text=True
+        texts(
+            JOB,
+            'inputs = "a"\nout = "b"\nfps = 5\nend = "300f"\n',
+            "inputs = ['a']\nout = 'b'\nmodel = 'x'\nfps = 1e300\n",
+        ),
+        read_job,
+        ".toml",
+        is_text=True,
     ),
     "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),
     "footer": Target(_tables, read_footer, ".parquet"),

@@ -1,0 +1,53 @@
+"""`ferflow run`: a job file in place of a long command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ferflow.cli.common import (
+    DryRun,
+    LogFile,
+    Output,
+    Overwrite,
+    Progress,
+    Quiet,
+    Verbose,
+    Workers,
+    folder,
+    run_or_print_plan,
+)
+
+
+def run(
+    job_file: Annotated[
+        Path, typer.Argument(parser=folder, metavar="JOB.toml", help="Inputs, output folder and options.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", parser=folder, metavar="FOLDER", help="Output folder, in place of the file's."
+        ),
+    ] = None,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    progress: Progress = "bars",
+    log_file: LogFile = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Analyse the videos that a job file names.
+
+    A job file is TOML with the keys inputs and out, and any of: the options of ferflow.AnalyzeOptions (every, fps,
+    start, end, ...), overwrite, pages, markers, embed_clips, engine, workers, retries, fail_fast. Options on the
+    command line replace those of the file. Relative paths start at the current folder. Exit codes are those of
+    ferflow analyze.
+    """
+    from ferflow.jobs.job import Job
+
+    job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
+    output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
+    run_or_print_plan(job, output, dry_run=dry_run)

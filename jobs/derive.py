@@ -1,0 +1,106 @@
+"""Bring the files that are derived from a finished video's records up to date: timeline, markers, clips, page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ferflow.analytics.markers import markers_beside, read_markers, store_markers
+from ferflow.analytics.peaks import peaks
+from ferflow.analytics.person_names import PersonNames, person_timeline, read_people
+from ferflow.analytics.timeline import needs_timeline, write_timeline
+from ferflow.errors import OptionsError
+from ferflow.jobs.job import Job
+from ferflow.options import AnalyzeOptions
+from ferflow.render.clips import existing_clips, plan_clips, write_clips
+from ferflow.store.failure_kinds import told
+from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+
+
+def check_markers(markers: Path | None) -> None:
+    """Refuse a file of markers that is meant for all videos, before any work is done.
+
+    Raises:
+        OptionsError: it cannot be used.
+    """
+    if markers is not None:
+        read_markers(markers)
+
+
+def derive(source: Path, paths: RecordPaths, job: Job) -> None:
+    """Bring timeline, markers, clips and page of a finished video up to date; what is up to date stays.
+
+    Args:
+        source: the video; markers are looked for next to it.
+        paths: its files.
+        job: bins of the timeline, markers, whether clips and pages are wanted.
+
+    Raises:
+        RecordsError: the records cannot be read, or make no timeline.
+        OptionsError: its file of markers cannot be used; clips and page are made without it.
+        VideoError: clips are wanted, but the video is gone; the page is made without them.
+    """
+    if needs_timeline(paths, job.options):
+        write_timeline(paths, job.options)
+    try:
+        add_markers_and_clips(source, paths, markers=job.markers, embed_clips=job.embed_clips)
+    finally:
+        if job.pages:
+            from ferflow.dashboards import refresh_session
+
+            refresh_session(paths.out, paths.video_id)
+
+
+def add_markers_and_clips(
+    source: Path, paths: RecordPaths, *, markers: Path | None, embed_clips: bool
+) -> None:
+    """Store the markers of a finished video and cut its clips; a page made without them is removed.
+
+    Markers of an earlier run stay when there is no longer a file of them. Raises as `derive`.
+    """
+    try:
+        file = markers or markers_beside(source)
+        if file is not None and store_markers(paths, file):
+            paths.report.unlink(missing_ok=True)
+    finally:
+        if embed_clips and _cut_clips(paths):
+            paths.report.unlink(missing_ok=True)
+
+
+def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips: bool) -> dict[str, str]:
+    """The same for every finished video of a folder, which must be locked, without analysing anything.
+
+    Returns:
+        Why not, by video id; what is wrong with one video costs no other.
+    """
+    failed = {}
+    for video_id in finished_videos(out):
+        paths = RecordPaths(out, video_id)
+        source = Path(video_id)
+        try:
+            source = Path((read_metadata(paths.faces).get("source") or {}).get("path") or video_id)
+            add_markers_and_clips(source, paths, markers=markers, embed_clips=embed_clips)
+        except Exception as error:
+            failed[video_id] = told(source, error)
+    return failed
+
+
+def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[RecordPaths]:
+    """Finished videos without a timeline of these bins; their records are fine."""
+    videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
+    return [paths for paths in videos if needs_timeline(paths, options)]
+
+
+def _cut_clips(paths: RecordPaths) -> bool:
+    """Cut the clips that are missing; whether any were."""
+    tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
+    if len(existing_clips(paths, tops)) == len(plan_clips(paths, tops)):
+        return False
+    write_clips(paths, tops)
+    return True
+
+
+def _names(paths: RecordPaths) -> PersonNames:
+    try:
+        return read_people(paths.out).of(paths.video_id).keyed()
+    except OptionsError:  # whoever makes the page reports it
+        return {}

@@ -1,0 +1,76 @@
+"""A job: inputs, output folder and everything that may be chosen about a run, checked before any work starts.
+
+>>> Job.from_toml(Path("job.toml"))
+>>> Job(inputs=("talk.mp4",), out=Path("out"), workers=4)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from msgspec import Meta
+
+from ferflow.errors import OptionsError
+from ferflow.options import AnalyzeOptions, Checked, read_toml
+
+EngineName = Literal["local", "ray"]
+
+
+class Job(Checked, frozen=True, kw_only=True):
+    """What a run is asked to do."""
+
+    inputs: tuple[str, ...]
+    """Files, folders (recursive) and globs."""
+    out: Path
+    """The output folder; created if needed."""
+    options: AnalyzeOptions = AnalyzeOptions()
+    """How videos are analysed."""
+
+    overwrite: bool = False
+    """Replace results of other options, of another model, or of another content of the same file, and analyse finished
+    videos again."""
+    pages: bool = True
+    """Write the HTML reports."""
+    markers: Path | None = None
+    """One file of markers for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    embed_clips: bool = False
+    """Cut short clips around the peaks, for the reports."""
+    engine: EngineName = "local"
+    """`local`, or `ray` for several machines."""
+    workers: Annotated[int, Meta(ge=1)] | None = None
+    """Processes that analyse videos in parallel; 1: this one; None: by cores and memory."""
+    retries: Annotated[int, Meta(ge=0)] = 1
+    """Retries of a video after a transient failure."""
+    fail_fast: bool = False
+    """Start no further video after one has failed."""
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read a job file: the fields of a job and the options of AnalyzeOptions, all at the top level.
+
+        Relative paths start at the current folder, as on the command line.
+
+        Raises:
+            OptionsError: unreadable file, missing or unknown key, wrong type or value.
+        """
+        table = read_toml(path)
+        own = {name: table.pop(name) for name in _KEYS if name in table}
+        if missing := [name for name in ("inputs", "out") if name not in own]:
+            raise OptionsError(f"{path}: {missing[0]} is missing. Say what to analyse, and where results go.")
+        if unknown := sorted(set(table) - set(AnalyzeOptions.__struct_fields__)):
+            known = sorted((*_KEYS, *AnalyzeOptions.__struct_fields__))
+            raise OptionsError(f"{path}: unknown option {unknown[0]!r}; known are {', '.join(known)}")
+        return cls(inputs=(), out=Path()).updated(**own, options=AnalyzeOptions().updated(**table))
+
+    @classmethod
+    def _parse(cls, name: str, value: object) -> object:
+        if name in ("out", "markers") and isinstance(value, str):
+            if not value:  # an unset variable of a template must not mean the current folder
+                raise OptionsError(f"{name} must be a path, got ''")
+            return Path(value)
+        return (value,) if name == "inputs" and isinstance(value, str) else value
+
+
+_KEYS = tuple(name for name in Job.__struct_fields__ if name != "options")
+"""Keys of a job file that are not options of the analysis."""
