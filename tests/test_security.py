@@ -166,7 +166,7 @@ def test_a_huge_frame_in_the_middle_costs_no_memory(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom ferflow.media.video import Selection, open_video\n"
         "with open_video(Path(sys.argv[1])) as video:\n"
-        "    print(len(list(video.frames(Selection()))), video.faults.n_failed)\n"
+        "    print(len(list(video.frames(Selection()))), video.report.n_failed)\n"
         # Not `ru_maxrss`: it begins with the size of the process that started this one.
         "print(int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024)"
     )

@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
-from ferflow.render.clips import first_picture_s
 from ferflow.store.records import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
@@ -51,8 +51,14 @@ def film_of(footer: Mapping[str, Any], page: Path, frames: pa.Table | None = Non
     problem = _problem(source, coding)
     if problem:
         return Film(None, problem, coding)
-    first_s = float(first_picture_s(frames, footer)) if frames is not None and len(frames) else 0.0
+    first_s = float(_first_picture_s(frames, footer)) if frames is not None and len(frames) else 0.0
     return Film(url_between(page, Path(source["path"])), "", coding, round(max(0.0, first_s), 6))
+
+
+def _first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
+    """When a video's first frame, not the first analysed one of FRAMES, is shown by its file's own clock."""
+    row = frames.select(["pts", "time_s"]).slice(0, 1).to_pylist()[0]
+    return int(row["pts"]) * Fraction(footer["source"]["time_base"]) - Fraction(row["time_s"])
 
 
 def _problem(source: Mapping[str, Any], coding: str) -> str:

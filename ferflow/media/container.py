@@ -10,11 +10,10 @@ import math
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -24,7 +23,7 @@ import av.error
 from av.stream import Disposition
 
 from ferflow.errors import VideoError
-from ferflow.media.decode_report import Faults
+from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, SkippedFrame
 from ferflow.system.cpus import available_cpus
 
@@ -86,21 +85,30 @@ class VideoInfo:
     """Width of a pixel over its height, as it should be shown, before rotation."""
 
 
+SourceEvent = av.VideoFrame | SkippedFrame | Lost | NoTimestamps
+"""What a source yields: frames in order of presentation, and what it could not read between them."""
+
+
 class Source(Protocol):
-    """Where pictures come from: a container or numbered images."""
+    """Where frames come from: a container or numbered images."""
 
     info: VideoInfo
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
-        """Decoded pictures in order of presentation, pts and time_base set; failures are counted."""
+    def decode(self, from_pts: int | None = None) -> Iterator[SourceEvent]:
+        """Decode in order of presentation; frames have pts and time_base set.
+
+        Args:
+            from_pts: begin at the last key frame at or before this timestamp, in units of `info.time_base`, or at
+                the start where that cannot be found; None: at the start.
+        """
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
-MOST_THREADS = 16
-"""Of a decoder, unless told otherwise. FFmpeg itself takes one more than there are CPUs, up to this many, but does not
-know of a container's quota."""
+MAX_THREADS = 16
+"""Of a decoder, unless a number is given. FFmpeg itself takes one more than there are CPUs, up to this many, but does
+not know of a container's quota."""
 
 
 class Container:
@@ -108,130 +116,151 @@ class Container:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         check_is_file(path)
-        self.sparing: FrameSkipper | None = None
         self._path = path
-        self._threads = threads or min(available_cpus() + 1, MOST_THREADS)
+        self._skipper: FrameSkipper | None = None
+        self._threads = threads or min(available_cpus() + 1, MAX_THREADS)
         self._open()
         try:
-            self.info = self._described(path)
+            self.info = self._describe(path)
         except BaseException:
             self._container.close()
             raise
 
-    def spare(self, fps: float, start_s: float) -> None:
-        """Let the decoder pass over frames that nobody will ask for, if it can; see `Sparing`."""
+    def skip_frames(self, fps: float, start_s: float) -> None:
+        """Let the decoder skip frames that will not be asked for, if it can; see `FrameSkipper`."""
         if self.info.codec in CODECS:
-            self.sparing = FrameSkipper(fps, start_s)
+            self._skipper = FrameSkipper(fps, start_s)
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
-        """See `Source`. A still is one picture, although cameras put others (previews, depth maps) behind it."""
+    def decode(self, from_pts: int | None = None) -> Iterator[SourceEvent]:
+        """See `Source`. A still is one frame: cameras put others (previews, depth maps) behind it."""
         is_still = self.info.format in _STILL_DEMUXERS
-        return islice(self._pictures(faults), 1 if is_still else None)
+        for event in self._decode(from_pts):
+            yield event
+            if is_still and isinstance(event, av.VideoFrame):
+                return
 
-    def _pictures(self, faults: Faults) -> Iterator[av.VideoFrame | SkippedFrame]:
+    def _decode(self, from_pts: int | None) -> Iterator[SourceEvent]:
         """Decode all of the stream.
 
         At the first sign of damage the file is read again by one thread that decodes everything: how a decoder
         patches over damage depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and on what
-        it passed over; and results must not.
+        it skipped; and results must not.
         """
-        if self._threads == 1 and self.sparing is None:
-            yield from self._read(faults)
+        self._seek(from_pts)
+        if self._threads == 1 and self._skipper is None:
+            yield from self._read()
             return
         n_given, last_pts = 0, None
+        after_loss: list[SourceEvent] = []
         try:
-            for picture in self._read(faults, stop_at_damage=True):
-                yield picture
-                n_given, last_pts = n_given + 1, picture.pts
-            return
+            for event in self._read(stop_at_damage=True):
+                # A loss without damage is the end of the file. It waits, with the few frames that the decoder still
+                # gives, until it is sure that the file is not read again: it would be counted twice.
+                if after_loss or isinstance(event, Lost):
+                    after_loss.append(event)
+                    continue
+                yield event
+                if not isinstance(event, NoTimestamps):
+                    n_given, last_pts = n_given + 1, event.pts
         except _DamageError:
-            faults.n_failed, faults.ended_early = 0, None  # will be met again
-            self._threads, was_sparing, self.sparing = 1, self.sparing is not None, None
-            self._container.close()
-            self._open()
-        again = self._read(faults)
-        if was_sparing:
-            # A frame that was passed over may turn out to be one that cannot be decoded: they cannot be counted.
-            yield from dropwhile(partial(_is_not_after, last_pts), again)
+            pass
         else:
-            yield from islice(again, n_given, None)
+            yield from after_loss
+            return
+        # A frame that was skipped may turn out to be one that cannot be decoded: then they cannot be counted.
+        was_given = partial(_is_not_after, last_pts) if self._skipper else _first(n_given)
+        self._threads, self._skipper = 1, None
+        self._container.close()
+        self._open()
+        self._seek(from_pts)
+        yield from _resume(self._read(), was_given)
 
-    def _read(
-        self, faults: Faults, *, stop_at_damage: bool = False
-    ) -> Iterator[av.VideoFrame | SkippedFrame]:
-        packets, sparing = self._packets(faults), self.sparing
-        if sparing is None:
-            return self._decoded(packets, faults, stop_at_damage=stop_at_damage)
-        marked = sparing.marked(packets, self._stream.codec_context)
-        pictures = self._decoded(marked, faults, stop_at_damage=stop_at_damage)
-        return sparing.filled(pictures, self.info.time_base)
+    def _read(self, *, stop_at_damage: bool = False) -> Iterator[SourceEvent]:
+        if (skipper := self._skipper) is None:
+            return self._decode_packets(self._packets(), stop_at_damage=stop_at_damage)
+        packets = skipper.set_skipping(self._packets(), self._stream.codec_context)
+        events = self._decode_packets(packets, stop_at_damage=stop_at_damage)
+        return skipper.fill_in(events, self.info.time_base)
 
-    def _decoded(
-        self, packets: Iterator[av.Packet[av.VideoStream]], faults: Faults, *, stop_at_damage: bool
-    ) -> Iterator[av.VideoFrame]:
-        patience, last_pts = _Patience(), None
+    def _decode_packets(
+        self, packets: Iterable[av.Packet[av.VideoStream] | Lost], *, stop_at_damage: bool
+    ) -> Iterator[av.VideoFrame | Lost | NoTimestamps]:
+        watchdog, last_pts = _Watchdog(), None
         for packet in packets:
+            if isinstance(packet, Lost):
+                yield packet
+                continue
             try:
-                pictures = packet.decode()
+                pictures = _decode_packet(packet)
             except av.error.EOFError:
                 return
-            except (av.error.FFmpegError, ValueError) as error:
-                # ValueError: what PyAV 19 raises at the next packet of a decoder that could not be opened.
+            except _DamageError:
                 if stop_at_damage:
-                    raise _DamageError from error
-                faults.n_failed += 1
+                    raise
                 pictures = []
+                yield Lost(1)
             for picture in pictures:
                 if stop_at_damage and picture.is_corrupt:
                     raise _DamageError
-                if picture.pts is None:
-                    picture.pts = self._guessed_pts(last_pts, faults)
-                last_pts = picture.pts
+                if picture.pts is None and last_pts is None:
+                    yield NoTimestamps(float(self._guessed_rate()))
+                picture.pts = last_pts = self._guess_pts(last_pts) if picture.pts is None else picture.pts
                 yield picture
-            if (over := patience.over(progress=bool(pictures))) is not None:
-                faults.ended_early = f"{over}; the rest was not read"
+            if (reason := watchdog.check(progress=bool(pictures))) is not None:
+                yield Lost(end_reason=f"{reason}; the rest was not read")
                 return
 
-    def seek(self, seconds: Fraction) -> None:
-        """Go on from the last key frame at or before a timestamp, or from the start where that cannot be found."""
-        pts = int(seconds / self.info.time_base)
-        with contextlib.suppress(av.error.FFmpegError):
+    def _seek(self, pts: int | None) -> None:
+        if pts is None:
+            return
+        try:
             self._container.seek(pts, stream=self._stream)
+        except av.error.FFmpegError:  # raw streams, mostly: they are read from the start
+            self._container.close()
+            self._open()
 
-    def _guessed_pts(self, last_pts: int | None, faults: Faults) -> int:
-        """Raw streams carry no time: frames are then taken to follow one another at the stream's rate."""
-        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+    def _guessed_rate(self) -> Fraction:
+        return self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+
+    def _guess_pts(self, last_pts: int | None) -> int:
+        """Raw streams carry no time: their frames are taken to follow one another at the stream's rate."""
         if last_pts is None:
-            told = f"no timestamps; times follow from {float(rate):g} frames per second"
-            if told not in faults.warnings:
-                faults.warnings.append(told)
             return 0
-        return last_pts + max(1, round(1 / (rate * self.info.time_base)))
+        return last_pts + max(1, round(1 / (self._guessed_rate() * self.info.time_base)))
 
     def close(self) -> None:
         """See `Source`."""
         self._container.close()
 
-    def _packets(self, faults: Faults) -> Iterator[av.Packet[av.VideoStream]]:
-        """As the file has them, then an empty one, at which the decoder gives what it holds back."""
-        packets, held = self._container.demux(self._stream), None
+    def _packets(self) -> Iterator[av.Packet[av.VideoStream] | Lost]:
+        """As the file has them, then an empty one, at which the decoder gives what it holds back.
+
+        Each packet is passed on one later: whether the last one is whole is known only at the end.
+        """
+        packets, previous = self._container.demux(self._stream), None
         while True:
+            end_reason = None
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
-                faults.ended_early = f"reading stopped early ({_reason(error)})"
+                end_reason = f"reading stopped early ({_reason(error)})"
                 packet = self._empty_packet()
-            if packet.size == 0 and held is not None and held.is_corrupt:
-                faults.ended_early = faults.ended_early or "the file ends inside a frame"
-                faults.n_failed += 1
-            elif held is not None:
-                yield held
-            if packet.size == 0:
-                yield packet
-                return
-            held = packet
+            if packet.size > 0:
+                if previous is not None:
+                    yield previous
+                previous = packet
+                continue
+            if previous is not None and previous.is_corrupt:
+                yield Lost(1, end_reason or "the file ends inside a frame")
+            else:
+                if previous is not None:
+                    yield previous
+                if end_reason is not None:
+                    yield Lost(end_reason=end_reason)
+            yield packet
+            return
 
     def _empty_packet(self) -> av.Packet[av.VideoStream]:
         packet = cast("av.Packet[av.VideoStream]", av.Packet())
@@ -258,7 +287,7 @@ class Container:
             self._container.close()
             raise
 
-    def _described(self, path: Path) -> VideoInfo:
+    def _describe(self, path: Path) -> VideoInfo:
         stream, codec = self._stream, self._stream.codec_context
         return VideoInfo(
             path=path,
@@ -269,22 +298,54 @@ class Container:
             height=codec.height,
             time_base=stream.time_base or Fraction(1, 1000),
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
-            duration_s_from_header=_promised_seconds(self._container, stream),
+            duration_s_from_header=_header_seconds(self._container, stream),
             n_frames_from_header=stream.frames or None,
-            pixel_aspect=_sane_aspect(float(stream.sample_aspect_ratio or 1)),
+            pixel_aspect=_valid_aspect(float(stream.sample_aspect_ratio or 1)),
         )
 
 
-def _is_not_after(pts: int | None, picture: av.VideoFrame | SkippedFrame) -> bool:
-    return pts is not None and picture.pts is not None and picture.pts <= pts
+def _decode_packet(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
+    try:
+        return packet.decode()
+    except av.error.EOFError:
+        raise
+    except (av.error.FFmpegError, ValueError) as error:
+        # ValueError: what PyAV 19 raises at the next packet of a decoder that could not be opened.
+        raise _DamageError from error
+
+
+def _resume(events: Iterator[SourceEvent], was_given: Callable[[SourceEvent], bool]) -> Iterator[SourceEvent]:
+    """Events of a second pass that the first one did not give; it gave no losses."""
+    is_new = False
+    for event in events:
+        if not isinstance(event, Lost | NoTimestamps):
+            is_new = is_new or not was_given(event)
+            if not is_new:
+                continue
+        yield event
+
+
+def _first(n: int) -> Callable[[object], bool]:
+    """True for the first `n` calls."""
+    left = iter(range(n))
+    return lambda _: next(left, None) is not None
+
+
+def _is_not_after(pts: int | None, frame: SourceEvent) -> bool:
+    return (
+        isinstance(frame, av.VideoFrame | SkippedFrame)
+        and pts is not None
+        and frame.pts is not None
+        and frame.pts <= pts
+    )
 
 
 class _DamageError(Exception):
-    """A decoder with several threads met the first sign of damage."""
+    """A packet could not be decoded, or gave a frame that is flagged as damaged."""
 
 
-class _Patience:
-    """Ends a stream that gives nothing any more; the time its consumer takes is not counted."""
+class _Watchdog:
+    """Ends a stream that gives no frames any more; the time its consumer takes is not counted."""
 
     def __init__(self) -> None:
         self._restart()
@@ -292,8 +353,8 @@ class _Patience:
     def _restart(self) -> None:
         self._n_packets, self._since = 0, time.monotonic()
 
-    def over(self, *, progress: bool) -> str | None:
-        """Why there is no point in going on; to be asked after each packet."""
+    def check(self, *, progress: bool) -> str | None:
+        """Return why the stream is given up, or None; called after each packet."""
         if progress:
             self._restart()
             return None
@@ -307,19 +368,19 @@ class _Patience:
 
 def open_container(path: Path) -> av.container.InputContainer:
     try:
-        return _opened(path, None)
+        return _open_with(path, None)
     except av.error.ArgumentError as error:  # how FFmpeg says that a format is not on the list
         if not _is_jpeg(path):
             raise _open_error(path, error) from error
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
     try:
-        return _opened(path, "jpeg_pipe")
+        return _open_with(path, "jpeg_pipe")
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
 
 
-def _opened(path: Path, demuxer: str | None) -> av.container.InputContainer:
+def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
     # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
     # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
     container: av.container.InputContainer = av.open(
@@ -386,17 +447,17 @@ def check_is_file(path: Path) -> None:
         raise VideoError(f"{path.name}: may not be read. Check its permissions.")
 
 
-def _sane_aspect(aspect: float) -> float:
+def _valid_aspect(aspect: float) -> float:
     return aspect if 1 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT else 1.0
 
 
-def _promised_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Length of the video as the header has it, from its first frame; None where it tells none or nonsense."""
-    seconds = _written_seconds(container, stream)
+def _header_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """Duration in the header, counted from the first frame; None where it is missing or makes no sense."""
+    seconds = _stated_seconds(container, stream)
     return seconds if seconds is not None and 0 < seconds < math.inf else None
 
 
-def _written_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     # Matroska's durations, per track and of the whole, count from 0 and not from the first frame.

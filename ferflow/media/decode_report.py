@@ -1,8 +1,13 @@
 """What went wrong while a video was read, and where.
 
->>> faults = Faults()
->>> faults.lost(3, after_s=0.4, until_s=0.56)
->>> faults.gaps
+A source yields what it could not read (`Lost`, `NoTimestamps`) between its frames; `media.video` alone puts that on a
+time line and into words.
+
+>>> report = DecodeReport()
+>>> report.add_usable(0.4)
+>>> report.add(Lost(3))
+>>> report.add_usable(0.56)
+>>> report.gaps
 [Gap(start_s=0.4, end_s=0.56, n_frames=3)]
 """
 
@@ -13,9 +18,31 @@ from dataclasses import dataclass, field
 from ferflow.text import timecode
 
 MOST_GAPS = 100
-"""Of a stream that is damaged all over; the last gap then reaches over all that follow."""
+"""Gaps kept of one video; the last one then covers all that follow."""
 
-_GAPS_TOLD = 3
+TRUNCATED_SECONDS, TRUNCATED_SHARE = 0.5, 0.005
+"""A video that ends earlier than its header promises, by more than both, is cut off. Headers round, so that a smaller
+difference would call intact files truncated."""
+
+_GAPS_IN_WARNING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Frames that a source could not give at this place of its stream."""
+
+    n_frames: int = 0
+    """How many are known to be missing here."""
+    end_reason: str | None = None
+    """Why the source ends here, before the end of the file; None: it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoTimestamps:
+    """The stream carries no time; the timestamps of its frames follow from a frame rate."""
+
+    frame_rate: float
+    """Frames per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +54,15 @@ class Gap:
     end_s: float | None
     """Time of the first usable frame after it; None: it reaches to the end."""
     n_frames: int | None
-    """Frames known to be lost; None: nobody can tell."""
+    """Frames known to be lost; None: their number is unknown."""
 
 
 @dataclass(slots=True)
-class Faults:
-    """What went wrong so far."""
+class DecodeReport:
+    """What went wrong so far; complete after the last frame."""
 
+    n_decoded: int = 0
+    """Frames that the stream gave, analysed or not."""
     n_failed: int = 0
     """Frames that could not be decoded."""
     n_damaged: int = 0
@@ -44,17 +73,96 @@ class Faults:
     """Why reading stopped before the end, if it did."""
     gaps: list[Gap] = field(default_factory=list)
     """In order of time, at most MOST_GAPS. Empty: each frame was analysed, whatever the warnings say."""
+    _jumps_s: list[float] = field(default_factory=list)
+    _usable_s: float = 0.0
+    _n_unplaced: int = 0
+    """Frames lost since the last usable one: their gap has no end yet."""
+    _has_jumped: bool = False
 
-    def lost(self, n_frames: int | None, *, after_s: float, until_s: float | None) -> None:
-        """Note a gap."""
+    def add(self, event: Lost | NoTimestamps) -> None:
+        """Note what a source could not read."""
+        if isinstance(event, NoTimestamps):
+            text = f"no timestamps; times follow from {event.frame_rate:g} frames per second"
+            if text not in self.warnings:  # the stream is read twice where it is damaged
+                self.warnings.append(text)
+            return
+        self.n_failed += event.n_frames
+        self._n_unplaced += event.n_frames
+        self.ended_early = event.end_reason or self.ended_early
+
+    def add_damaged(self) -> None:
+        """Count a frame that the decoder flagged as damaged."""
+        self.n_damaged += 1
+        self._n_unplaced += 1
+
+    def add_jump(self, time_s: float) -> None:
+        """Note that timestamps ran backwards; `time_s` is the time of the frame after."""
+        self._jumps_s.append(time_s)
+        self._has_jumped = True
+
+    def add_usable(self, time_s: float) -> None:
+        """Note a usable frame: it ends the gap before it, if there is one."""
+        if self._n_unplaced or self._has_jumped:
+            self.add_gap(self._n_unplaced or None, start_s=self._usable_s, end_s=time_s)
+        self._n_unplaced, self._has_jumped, self._usable_s = 0, False, time_s
+
+    def add_gap(self, n_frames: int | None, *, start_s: float, end_s: float | None) -> None:
+        """Note a gap; see `Gap`."""
         if len(self.gaps) < MOST_GAPS:
-            self.gaps.append(Gap(after_s, until_s, n_frames))
+            self.gaps.append(Gap(start_s, end_s, n_frames))
             return
         last = self.gaps[-1]
-        self.gaps[-1] = Gap(last.start_s, until_s, (last.n_frames or 0) + (n_frames or 0))
+        self.gaps[-1] = Gap(last.start_s, end_s, (last.n_frames or 0) + (n_frames or 0))
 
-    def where(self) -> str:
-        """The first gaps, for people."""
-        told = ", ".join(timecode(gap.start_s) for gap in self.gaps[:_GAPS_TOLD])
-        more = len(self.gaps) - _GAPS_TOLD
-        return f"{told} and {more} more" if more > 0 else told
+    def stop(self, reason: str, time_s: float) -> None:
+        """Give up the rest of the stream, from `time_s` on."""
+        self.ended_early = reason
+        self.add_gap(None, start_s=time_s, end_s=None)
+
+    def check_end(self, end_s: float, header_s: float | None) -> None:
+        """Note what is missing between the last usable frame and the end.
+
+        Args:
+            end_s: where the last frame ends, in seconds.
+            header_s: duration that the header promises, in seconds; None: it promises none.
+        """
+        is_cut_off = header_s is not None and header_s - end_s > max(
+            TRUNCATED_SECONDS, TRUNCATED_SHARE * header_s
+        )
+        if header_s is not None and is_cut_off:
+            self.warnings.append(
+                f"truncated: frames end at {timecode(end_s)}, the header promises {timecode(header_s)}"
+            )
+        if self._n_unplaced or is_cut_off or self.ended_early:
+            # Where more than the counted frames is missing, their number is unknown.
+            known = self._n_unplaced if not is_cut_off and not self.ended_early else None
+            self.add_gap(known, start_s=self._usable_s, end_s=None)
+
+    def write_warnings(self) -> None:
+        """Put into words what was counted."""
+        where = f" (after {self._places()})" if self.gaps else ""
+        if self.n_failed:
+            self.warnings.append(
+                f"{_frames(self.n_failed)} could not be decoded{where}, {self.n_decoded} could"
+            )
+        if self.n_damaged:
+            self.warnings.append(
+                f"{_frames(self.n_damaged)} of {self.n_decoded} decoded damaged and left out{where}"
+            )
+        if self.ended_early:
+            self.warnings.append(self.ended_early)
+        if self._jumps_s:
+            places = ", ".join(timecode(jump_s) for jump_s in self._jumps_s[:_GAPS_IN_WARNING])
+            self.warnings.append(
+                f"timestamps jump back {len(self._jumps_s)} times (at {places}); time goes on there"
+            )
+
+    def _places(self) -> str:
+        """Where the first gaps are."""
+        places = ", ".join(timecode(gap.start_s) for gap in self.gaps[:_GAPS_IN_WARNING])
+        n_more = len(self.gaps) - _GAPS_IN_WARNING
+        return f"{places} and {n_more} more" if n_more > 0 else places
+
+
+def _frames(n: int) -> str:
+    return f"{n} frame" if n == 1 else f"{n} frames"

@@ -1,4 +1,4 @@
-"""Numbered images as a video: a folder of them, in the order a person would count."""
+"""Numbered images as a video: a folder of them, in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import av.error
 
 from ferflow.errors import VideoError
 from ferflow.media.container import Container, VideoInfo
-from ferflow.media.decode_report import Faults
+from ferflow.media.decode_report import Lost
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -28,7 +27,7 @@ def list_images(folder: Path) -> list[Path]:
         and any(character.isdecimal() for character in path.stem)
         and path.is_file()
     ]
-    return sorted(found, key=lambda path: _natural(path.name))
+    return sorted(found, key=lambda path: _natural_key(path.name))
 
 
 class ImageSequence:
@@ -58,18 +57,19 @@ class ImageSequence:
             n_frames_from_header=len(self._images),
         )
 
-    def pictures(self, faults: Faults) -> Iterator[av.VideoFrame]:
+    def decode(self, from_pts: int | None = None) -> Iterator[av.VideoFrame | Lost]:
         """See `Source`. An image that cannot be read leaves a gap in the pts, not a shift."""
-        for position, path in enumerate(self._images):
-            picture = _decoded(path)
+        first = max(from_pts or 0, 0)
+        for position, path in enumerate(self._images[first:], start=first):
+            picture = _decode_image(path)
             if picture is None:
-                faults.n_failed += 1
+                yield Lost(1)
                 continue
             picture.pts, picture.time_base = position, self._time_base
             yield picture
 
     def close(self) -> None:
-        """Nothing is held open between images."""
+        """See `Source`. No file is open between images."""
 
 
 def _first_header(images: list[Path]) -> VideoInfo:
@@ -79,13 +79,13 @@ def _first_header(images: list[Path]) -> VideoInfo:
     raise VideoError(f"{images[0].parent.name}: none of the {len(images)} images can be read.")
 
 
-def _decoded(path: Path) -> av.VideoFrame | None:
+def _decode_image(path: Path) -> av.VideoFrame | None:
     # One thread: a single picture gives no work to more, and starting them takes longer than decoding it.
     with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=1)) as container:
-        for picture in container.pictures(Faults()):
-            return picture if isinstance(picture, av.VideoFrame) else None
+        for event in container.decode():
+            return event if isinstance(event, av.VideoFrame) else None
     return None
 
 
-def _natural(name: str) -> list[tuple[int, int | str]]:
+def _natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold())]

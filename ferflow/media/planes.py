@@ -39,6 +39,10 @@ _LIMITED_TO_BGR = np.array(
         [_SCALE, 0, 1.596, -_SCALE * 16 - 1.596 * 128],
     ]
 )
+# Weights of red and blue in luma, by ITU-T H.273 matrix coefficients; anything else is taken as BT.601, as FFmpeg does.
+_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+_BT601_WEIGHTS = (0.299, 0.114)
+UNSPECIFIED_MATRIX = 2
 _EXPAND_LIMITED = np.clip(np.round((np.arange(256) - 16) * _SCALE), 0, 255).astype(np.uint8)
 
 
@@ -48,12 +52,14 @@ class Planes:
 
     y: uint8 (H, W); u, v: uint8 (h, w), h <= H and w <= W, or None where the picture is gray.
     full_range: luma runs over 0-255, otherwise 16-235.
+    matrix: how colour was made into Y, U, V, as ITU-T H.273 matrix coefficients.
     """
 
     y: UInt8Array
     u: UInt8Array | None
     v: UInt8Array | None
     full_range: bool
+    matrix: int = UNSPECIFIED_MATRIX
 
     @property
     def height(self) -> int:
@@ -80,8 +86,23 @@ class Planes:
         mean = float(self.y[::8, ::8].mean())
         return mean if self.full_range else min(max((mean - 16) * _SCALE, 0.0), 255.0)
 
+    def bgr(self, size: tuple[int, int] | None = None) -> UInt8Array:
+        """The picture in its own colours, for people; computed at each call.
+
+        Args:
+            size: (width, height) of the result; None: of the luma plane.
+
+        Returns:
+            uint8 (height, width, 3), BGR, 0-255.
+        """
+        y, u, v = self.downscale(1, size or (self.width, self.height))
+        if u is None or v is None:
+            return np.repeat(self.to_full_range(y)[..., None], 3, axis=2)
+        to_bgr = _matrix_to_bgr(*_LUMA_WEIGHTS.get(self.matrix, _BT601_WEIGHTS), full_range=self.full_range)
+        return cv2.transform(cv2.merge([y, u, v]), to_bgr).astype(np.uint8, copy=False)
+
     def downscale_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
-        """A decimated colour picture.
+        """A decimated colour picture, for a detector: all colours are taken as BT.601's.
 
         Args:
             factor: whole number that divides the plane; the rest at the right and lower edge is cut off.
@@ -111,6 +132,21 @@ class Planes:
 def yuv_to_bgr(full_range: bool) -> npt.NDArray[np.float64]:
     """Float64 (3, 4): rows B, G, R over Y, U, V, 1, all in 0-255."""
     return _FULL_TO_BGR if full_range else _LIMITED_TO_BGR
+
+
+def _matrix_to_bgr(red: float, blue: float, *, full_range: bool) -> npt.NDArray[np.float64]:
+    """Float64 (3, 4) as of `yuv_to_bgr`, from the weights of red and blue in luma (ITU-T H.273, 8.3)."""
+    green = 1 - red - blue
+    rows = np.array(
+        [
+            [1, 2 * (1 - blue), 0],
+            [1, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+            [1, 0, 2 * (1 - red)],
+        ]
+    )
+    offset = np.array([0.0 if full_range else 16.0, 128.0, 128.0])
+    scaled = rows if full_range else rows * [255 / 219, 255 / 224, 255 / 224]
+    return np.column_stack([scaled, -scaled @ offset])
 
 
 def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
@@ -145,6 +181,7 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
         mirrored: it must be turned upside down first, as by a mirror.
     """
     name, interlaced, transfer = frame.format.name, frame.interlaced_frame, frame.color_trc
+    matrix = int(frame.colorspace)
     if name not in _PLANAR_YUV and name not in _GRAY:
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
@@ -158,7 +195,7 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
         arrays = [_upper_field(array) for array in arrays]
     y, *chroma = [_upright(array, rotation, mirrored) for array in arrays]
     u, v = chroma if chroma else (None, None)
-    return Planes(y, u, v, full_range)
+    return Planes(y, u, v, full_range, matrix)
 
 
 def _plane(plane: av.video.plane.VideoPlane) -> UInt8Array:

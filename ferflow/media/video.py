@@ -6,15 +6,15 @@
 
 Time is `(pts - first pts) * time_base`: variable frame rate, a delayed start and dropped frames keep it. Only
 where broken timestamps run backwards does it go on by the usual step, with a warning. Frames that cannot be
-decoded are skipped and counted in `video.faults`, which also says where they are missing.
+decoded are skipped and counted in `video.report`, which also says where they are missing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -25,13 +25,14 @@ import numpy as np
 from av.buffer import Buffer
 
 from ferflow.errors import DecodeError
-from ferflow.media.container import Container, Source
-from ferflow.media.decode_report import Faults
+from ferflow.media.container import Container, Source, SourceEvent
+from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
 from ferflow.media.frame_skipping import SkippedFrame
 from ferflow.media.image_sequence import ImageSequence
 from ferflow.media.planes import Planes, planes_from_frame
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.text import timecode
+from ferflow.types import UInt8Array
 
 # Numbers of FFmpeg's AVFrameSideDataType, which only grows at its end: 31 (EXIF) is the last of FFmpeg 8.
 _DISPLAY_MATRIX = 6
@@ -44,17 +45,31 @@ hostile file can go on so for hours."""
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
-    """One decoded picture and its place in time."""
+    """One decoded picture and its place in time.
+
+    It holds planes, which for most formats are views on what the decoder wrote; `bgr` computes a colour picture from
+    them. So a frame takes the memory of its planes and no more, whatever its consumer asks for.
+    """
 
     index: int
-    """0-based count of decoded frames."""
+    """0-based count of decoded frames; of `Video.frames_between`: of the frames it yields."""
     pts: int
-    """As the container has it, in units of `time_base`."""
-    time_s: float
-    """Seconds after the first frame."""
+    """As the container has it, in units of `VideoInfo.time_base`."""
+    time: Fraction
+    """Seconds after the first frame, exact."""
     planes: Planes
+    """Upright."""
     pixel_aspect: float = 1.0
-    """Width of a pixel over its height, as it should be shown."""
+    """Width of a pixel over its height, as it should be shown, upright."""
+
+    @property
+    def time_s(self) -> float:
+        """Seconds after the first frame."""
+        return float(self.time)
+
+    def bgr(self, size: tuple[int, int] | None = None) -> UInt8Array:
+        """The picture in colour, upright; see `Planes.bgr`."""
+        return self.planes.bgr(size)
 
     def __repr__(self) -> str:
         return f"Frame({self.index}, {self.time_s:.3f} s, {self.planes})"
@@ -104,8 +119,7 @@ class Video:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.info = source.info
-        self.faults = Faults()
-        self.n_decoded = 0
+        self.report = DecodeReport()
         self.rotation = 0
         """Degrees counter-clockwise by which the first picture was turned upright."""
         self.size: tuple[int, int] = (self.info.width, self.info.height)
@@ -115,8 +129,6 @@ class Video:
         self._pose_now: tuple[int, int, int] | None = None
         self._is_mirrored = False
         self._n_size_changes = 0
-        self._usable_s = 0.0
-        self._n_lost_noted = self._n_jumps_noted = 0
 
     @property
     def end_s(self) -> float:
@@ -129,46 +141,114 @@ class Video:
         Raises:
             DecodeError: the stream holds no frame that can be decoded.
         """
+        report, clock = self.report, self._clock
         if isinstance(self._source, Container) and (samples := selection.samples()) is not None:
-            self._source.spare(*samples)
-        for picture in self._source.pictures(self.faults):
-            time_s = self._clock.time_of(picture, self.info.time_base)
-            index = self.n_decoded
+            self._source.skip_frames(*samples)
+        for event in self._source.decode():
+            if isinstance(event, Lost | NoTimestamps):
+                report.add(event)
+                continue
+            time = clock.advance(event, self.info.time_base)
+            index, time_s = report.n_decoded, float(time)
             if selection.is_over(index, time_s):
                 break
-            self.n_decoded += 1
-            if isinstance(picture, SkippedFrame):
+            self._count(event, time_s)
+            if isinstance(event, SkippedFrame) or event.is_corrupt:
                 continue
-            if picture.is_corrupt:
-                self.faults.n_damaged += 1
-                continue
-            self._note_gap(time_s)
-            if self._clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
-                self.faults.ended_early = (
-                    f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp; the rest was not read"
+            if clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
+                report.stop(
+                    f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp; the rest was not read",
+                    time_s,
                 )
-                self.faults.lost(None, after_s=time_s, until_s=None)
                 break
             if selection.takes(index, time_s):
-                yield self._frame(picture, index, time_s)
+                yield self._frame(event, index, time)
         else:
-            self._check_whole()
-        self._check_decoded()
+            report.check_end(self.end_s, self.info.duration_s_from_header)
+        if report.n_decoded == 0:
+            raise self._no_frame()
+        report.write_warnings()
+
+    def _count(self, frame: av.VideoFrame | SkippedFrame, time_s: float) -> None:
+        report = self.report
+        report.n_decoded += 1
+        if self._clock.jumped:
+            report.add_jump(time_s)
+        if isinstance(frame, SkippedFrame):
+            return
+        if frame.is_corrupt:
+            report.add_damaged()
+        else:
+            report.add_usable(time_s)
+
+    def frames_between(self, start_s: Fraction, end_s: Fraction) -> Iterator[Frame]:
+        """The frame that is shown at `start_s`, and those after it up to `end_s`.
+
+        The source seeks, so that nothing before the key frame in front of `start_s` is decoded. Times are those of
+        `frames`, unless timestamps run backwards somewhere before. Nothing is added to `report`.
+
+        Args:
+            start_s: seconds after the first frame.
+            end_s: likewise.
+
+        Raises:
+            DecodeError: the stream holds no frame that can be decoded.
+        """
+        origin_s = self.origin_s()
+        shown: tuple[av.VideoFrame, Fraction] | None = None
+        index = 0
+        for picture in _usable(self._source.decode(int((origin_s + start_s) / self.info.time_base))):
+            time = self._own_time_s(picture) - origin_s
+            if time > end_s:
+                break
+            if time > start_s:
+                if shown is not None:
+                    yield self._frame(shown[0], index, shown[1])
+                    index, shown = index + 1, None
+                yield self._frame(picture, index, time)
+                index += 1
+            else:
+                shown = picture, time
+        if shown is not None:
+            yield self._frame(shown[0], index, shown[1])
+
+    def origin_s(self) -> Fraction:
+        """When the first frame is shown by the file's own clock, in seconds; that clock is the one of its sound.
+
+        Raises:
+            DecodeError: the stream holds no frame that can be decoded.
+        """
+        if self._clock.first_s is None:
+            first = next((e for e in self._source.decode() if isinstance(e, av.VideoFrame)), None)
+            if first is None:
+                raise self._no_frame()
+            self._clock.first_s = self._own_time_s(first)
+        return self._clock.first_s
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._source.close()
 
-    def _frame(self, picture: av.VideoFrame, index: int, time_s: float) -> Frame:
+    def _own_time_s(self, picture: av.VideoFrame) -> Fraction:
+        return (picture.pts or 0) * (picture.time_base or self.info.time_base)
+
+    def _no_frame(self) -> DecodeError:
+        return DecodeError(
+            f"{self.info.path.name}: no frame could be decoded. "
+            "The file is damaged or not a video; export it again."
+        )
+
+    def _frame(self, picture: av.VideoFrame, index: int, time: Fraction) -> Frame:
         rotation = _quarter_turn(picture.rotation)
         planes = planes_from_frame(picture, rotation, mirrored=self._mirrored(picture))
-        self._note_size(planes, rotation, time_s)
+        self._note_size(planes, rotation, float(time))
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
-        return Frame(index, picture.pts or 0, time_s, planes, aspect)
+        return Frame(index, picture.pts or 0, time, planes, aspect)
 
     def _mirrored(self, picture: av.VideoFrame) -> bool:
-        # Within a stream it is asked where the picture turns or changes its size: it costs a millisecond, and PyAV ties
-        # a picture to its side data in a circle, so that hundreds of megabytes would wait for the garbage collector.
+        # Within a stream this is read only where the rotation or the size changes: it costs a millisecond, and PyAV
+        # ties a picture to its side data in a reference cycle, so that hundreds of megabytes would wait for the garbage
+        # collector.
         pose = (picture.rotation, picture.width, picture.height)
         if pose != self._pose_now or isinstance(self._source, ImageSequence):
             self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)
@@ -181,87 +261,48 @@ class Video:
         elif size != self._size_now:
             self._n_size_changes += 1
             if self._n_size_changes == 1:
-                self.faults.warnings.append(
+                self.report.warnings.append(
                     "the picture's size changes from {}x{} to {}x{} at {}; "
                     "boxes are in pixels of their own frame".format(*self._size_now, *size, timecode(time_s))
                 )
         self._size_now = size
 
-    def _note_gap(self, time_s: float) -> None:
-        """To be asked at each usable frame: what happened since the last one?"""
-        n_lost = self.faults.n_failed + self.faults.n_damaged - self._n_lost_noted
-        n_jumps = len(self._clock.jumps_s) - self._n_jumps_noted
-        if n_lost or n_jumps:
-            self.faults.lost(n_lost or None, after_s=self._usable_s, until_s=time_s)
-        self._n_lost_noted += n_lost
-        self._n_jumps_noted += n_jumps
-        self._usable_s = time_s
 
-    def _check_whole(self) -> None:
-        """Note what is missing between the last usable frame and the end."""
-        faults, promised = self.faults, self.info.duration_s_from_header
-        n_lost = faults.n_failed + faults.n_damaged - self._n_lost_noted
-        # Headers round; more than this is a cut-off file.
-        is_cut_off = promised is not None and promised - self.end_s > max(0.5, 0.005 * promised)
-        if is_cut_off:
-            faults.warnings.append(
-                f"truncated: frames end at {timecode(self.end_s)}, the header promises {timecode(promised)}"
-            )
-        if n_lost or is_cut_off or faults.ended_early:
-            known = n_lost if n_lost and not is_cut_off and not faults.ended_early else None
-            faults.lost(known, after_s=self._usable_s, until_s=None)
-
-    def _check_decoded(self) -> None:
-        """Put into words what was missing."""
-        faults, jumps = self.faults, self._clock.jumps_s
-        if self.n_decoded == 0:
-            raise DecodeError(
-                f"{self.info.path.name}: no frame could be decoded. "
-                "The file is damaged or not a video; export it again."
-            )
-        where = f" (after {faults.where()})" if faults.gaps else ""
-        if faults.n_failed:
-            faults.warnings.append(
-                f"{_frames(faults.n_failed)} could not be decoded{where}, {self.n_decoded} could"
-            )
-        if faults.n_damaged:
-            faults.warnings.append(
-                f"{_frames(faults.n_damaged)} of {self.n_decoded} decoded damaged and left out{where}"
-            )
-        if faults.ended_early:
-            faults.warnings.append(faults.ended_early)
-        if jumps:
-            told = ", ".join(timecode(jump) for jump in jumps[:3])
-            faults.warnings.append(f"timestamps jump back {len(jumps)} times (at {told}); time goes on there")
+def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:
+    return (event for event in events if isinstance(event, av.VideoFrame) and not event.is_corrupt)
 
 
 @dataclass(slots=True)
 class _Clock:
-    """Seconds after the first frame. Broken timestamps that run backwards go on by the usual step instead."""
+    """Seconds after the first frame. Where broken timestamps run backwards, time goes on by the usual step instead."""
 
-    first_pts: int | None = None
-    last_s: float = 0.0
+    first_s: Fraction | None = None
+    """Of the first frame, by the file's own clock."""
+    last_s: Fraction = Fraction(0)
     end_s: float = 0.0
-    jumps_s: list[float] = field(default_factory=list)
     n_at_one_time: int = 0
-    """Frames in a row, this one included, that bear one timestamp."""
-    _step_s: float = 0.0
-    _shift_s: float = 0.0
+    """Frames in a row, this one included, that have the same timestamp."""
+    jumped: bool = False
+    """The last frame's timestamp lies before its predecessor's."""
+    _step_s: Fraction = Fraction(0)
+    _shift_s: Fraction = Fraction(0)
 
-    def time_of(self, picture: av.VideoFrame | SkippedFrame, time_base: Fraction) -> float:
-        time_base, pts = picture.time_base or time_base, picture.pts or 0
-        if self.first_pts is None:
-            self.first_pts = pts
-        time_s = float((pts - self.first_pts) * time_base) + self._shift_s
-        if time_s < self.last_s:
+    def advance(self, frame: av.VideoFrame | SkippedFrame, time_base: Fraction) -> Fraction:
+        """Time of the next frame, in seconds after the first one; never before the last one's."""
+        time_base = frame.time_base or time_base
+        own_s = (frame.pts or 0) * time_base
+        if self.first_s is None:
+            self.first_s = own_s
+        time_s = own_s - self.first_s + self._shift_s
+        self.jumped = time_s < self.last_s
+        if self.jumped:
             self._shift_s += self.last_s + self._step_s - time_s
             time_s = self.last_s + self._step_s
-            self.jumps_s.append(time_s)
         elif time_s > self.last_s:
             self._step_s = time_s - self.last_s
         self.n_at_one_time = 1 if time_s > self.last_s else self.n_at_one_time + 1
         self.last_s = time_s
-        self.end_s = time_s + max(float((picture.duration or 0) * time_base), self._step_s)
+        self.end_s = float(time_s + max((frame.duration or 0) * time_base, self._step_s))
         return time_s
 
 
@@ -284,10 +325,6 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
     )
     with contextlib.closing(Video(source)) as video:
         yield video
-
-
-def _frames(n: int) -> str:
-    return f"{n} frame" if n == 1 else f"{n} frames"
 
 
 def _is_mirrored(picture: av.VideoFrame) -> bool:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ferflow.demo_clip import face_image
-from ferflow.store.atomic_files import whole_file
+from ferflow.media.encode import VideoSettings, open_video_writer
 from ferflow.types import UInt8Array
 
 _NOISE_LEVELS, _NOISE_PICTURES = 4.0, 8
@@ -49,15 +48,15 @@ SCENES = {
 
 def draw_clip(path: Path, scene: Scene, seconds: float) -> None:
     """Write a scene as H.264, whole or not at all."""
-    with whole_file(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=scene.fps, options={"preset": "fast"})
-        stream.bit_rate = round(scene.megabits_per_s * 1e6)
-        stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
+    settings = VideoSettings(
+        size=(scene.width, scene.height),
+        frame_rate=scene.fps,
+        bits_per_second=round(scene.megabits_per_s * 1e6),
+        preset="fast",
+    )
+    with open_video_writer(path, settings) as writer:
         for number, picture in enumerate(pictures(scene, round(seconds * scene.fps))):
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame.pts, frame.time_base = number, Fraction(1, scene.fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            writer.write(picture, Fraction(number, scene.fps))
 
 
 def pictures(scene: Scene, count: int) -> Iterator[UInt8Array]:

@@ -22,7 +22,7 @@ def read(path, monkeypatch, *, sparing: bool, **chosen):
     monkeypatch.setattr(container, "CODECS", frozenset({"h264", "hevc"} if sparing else ()))
     with open_video(path) as video:
         frames = [(f.index, f.pts, f.time_s, f.planes.y.copy()) for f in video.frames(Selection(**chosen))]
-        return frames, (video.n_decoded, video.end_s, video.faults)
+        return frames, (video.end_s, video.report)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_sampled_frames_are_the_same_bit_for_bit(with_b_frames, monkeypatch, cli
 
 
 def test_frames_that_nothing_depends_on_are_not_decoded(tmp_path, monkeypatch):
-    from ferflow.media.container import Container, Faults
+    from ferflow.media.container import Container
     from ferflow.media.frame_skipping import SkippedFrame
 
     path = tmp_path / "b.mp4"
@@ -61,8 +61,8 @@ def test_frames_that_nothing_depends_on_are_not_decoded(tmp_path, monkeypatch):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     opened = Container(path)
-    opened.spare(5.0, 0.0)
-    pictures = list(opened.pictures(Faults()))
+    opened.skip_frames(5.0, 0.0)
+    pictures = list(opened.decode())
     opened.close()
     assert len(pictures) == 60
     assert sum(isinstance(picture, SkippedFrame) for picture in pictures) > 12

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferflow.media import container, video
-from ferflow.media.decode_report import MOST_GAPS, Faults, Gap
+from ferflow.media.decode_report import MOST_GAPS, DecodeReport, Gap
 from ferflow.media.hdr import sdr_luma_table
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -143,7 +143,7 @@ def test_a_film_in_pq_looks_like_the_same_film_in_sdr(tmp_path):
 def test_gaps_say_where_frames_are_missing_and_how_many(tmp_path):
     wreck.without_frames(film("mjpeg", "yuvj420p", n=20), 3, 4, 11)(path := tmp_path / "a.avi")
     _, opened = read(path)
-    assert [(round(g.start_s * 25), round(g.end_s * 25), g.n_frames) for g in opened.faults.gaps] == [
+    assert [(round(g.start_s * 25), round(g.end_s * 25), g.n_frames) for g in opened.report.gaps] == [
         (2, 5, 2),
         (10, 12, 1),
     ]
@@ -152,7 +152,7 @@ def test_gaps_say_where_frames_are_missing_and_how_many(tmp_path):
 def test_a_gap_at_the_end_has_no_end(tmp_path):
     wreck.without_frames(film("mjpeg", "yuvj420p", n=20), 18, 19)(path := tmp_path / "a.avi")
     _, opened = read(path)
-    (gap,) = opened.faults.gaps
+    (gap,) = opened.report.gaps
     assert (round(gap.start_s * 25), gap.end_s, gap.n_frames) == (17, None, 2)
 
 
@@ -160,16 +160,16 @@ def test_a_hole_in_the_middle_does_not_cost_the_rest(tmp_path):
     wreck.without_frames(film("mjpeg", "yuvj420p", n=60), *range(10, 50))(path := tmp_path / "a.avi")
     frames, opened = read(path)
     assert [round(frame.time_s * 25) for frame in frames] == [*range(10), *range(50, 60)]
-    assert [gap.n_frames for gap in opened.faults.gaps] == [40]
+    assert [gap.n_frames for gap in opened.report.gaps] == [40]
 
 
 def test_the_list_of_gaps_is_bounded_and_covers_all(tmp_path):
-    faults = Faults()
+    report = DecodeReport()
     for number in range(3 * MOST_GAPS):
-        faults.lost(1, after_s=number, until_s=number + 0.5)
-    assert len(faults.gaps) == MOST_GAPS
-    assert faults.gaps[-1] == Gap(MOST_GAPS - 1, 3 * MOST_GAPS - 0.5, 2 * MOST_GAPS + 1)
-    assert sum(gap.n_frames for gap in faults.gaps) == 3 * MOST_GAPS
+        report.add_gap(1, start_s=number, end_s=number + 0.5)
+    assert len(report.gaps) == MOST_GAPS
+    assert report.gaps[-1] == Gap(MOST_GAPS - 1, 3 * MOST_GAPS - 0.5, 2 * MOST_GAPS + 1)
+    assert sum(gap.n_frames for gap in report.gaps) == 3 * MOST_GAPS
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_stream_that_gives_nothing_more_is_left_after_so_many_packets(tmp_path
     wreck.without_frames(film("mjpeg", "yuvj420p", n=60), *range(10, 50))(path := tmp_path / "a.avi")
     frames, opened = read(path)
     assert len(frames) == 10
-    assert opened.faults.warnings[-1] == "no frame in 15 packets; the rest was not read"
-    assert opened.faults.gaps[-1].end_s is None
+    assert opened.report.warnings[-1] == "no frame in 15 packets; the rest was not read"
+    assert opened.report.gaps[-1].end_s is None
 
 
 def test_a_decoder_that_takes_for_ever_is_left_and_a_slow_consumer_is_not(tmp_path, monkeypatch):
@@ -212,7 +212,7 @@ def test_a_decoder_that_takes_for_ever_is_left_and_a_slow_consumer_is_not(tmp_pa
     with open_video(path, threads=1) as opened:
         frames = list(opened.frames(Selection()))
     assert len(frames) == 10
-    assert opened.faults.warnings[-1] == "no frame in 60 s of decoding; the rest was not read"
+    assert opened.report.warnings[-1] == "no frame in 60 s of decoding; the rest was not read"
 
 
 class Standing:
@@ -221,7 +221,7 @@ class Standing:
     def __init__(self, info) -> None:
         self.info = info
 
-    def pictures(self, faults):
+    def decode(self, from_pts=None):
         for number in range(100):
             picture = av.VideoFrame.from_ndarray(numbered_image(number % 50), format="rgb24")
             picture.pts, picture.time_base = min(number, 5), Fraction(1, 25)
@@ -235,8 +235,8 @@ def test_frames_that_stand_still_in_time_are_left_after_so_many(tmp_path, monkey
     _, real = read(write_video(tmp_path / "a.mkv", [numbered_image(0)] * 3))
     standing = video.Video(Standing(real.info))
     assert len(list(standing.frames(Selection()))) == 5 + 7
-    assert "8 frames in a row bear one timestamp" in standing.faults.warnings[-1]
-    assert standing.faults.gaps == [Gap(0.2, None, None)]
+    assert "8 frames in a row bear one timestamp" in standing.report.warnings[-1]
+    assert standing.report.gaps == [Gap(0.2, None, None)]
 
 
 def test_size_and_rotation_are_known_when_the_range_begins_later(tmp_path):

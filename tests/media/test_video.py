@@ -150,27 +150,27 @@ def test_a_truncated_file_yields_every_frame_before_the_damage(tmp_path):
     frames, video = read(cut)
     assert 10 < readable < 250
     assert len(frames) == readable
-    assert any("truncated" in warning for warning in video.faults.warnings)
+    assert any("truncated" in warning for warning in video.report.warnings)
 
 
 def test_damage_is_told_of_a_range_too(tmp_path):
     path, _ = spoilt(tmp_path)
     _, video = read(path, end=TimePoint(1.6))
-    assert video.faults.warnings == ["3 frames could not be decoded (after 00:00.4, 00:01.2), 37 could"]
+    assert video.report.warnings == ["3 frames could not be decoded (after 00:00.4, 00:01.2), 37 could"]
 
 
 @pytest.mark.parametrize("pts", [[0], [0, 2000, 4000, 6000], [0, 40, 80, 5000]])
 def test_long_last_frames_are_not_taken_for_truncation(tmp_path, pts):
     path = write_video(tmp_path / "slides.mp4", [numbered_image(i) for i in range(len(pts))], pts=pts)
     _, video = read(path)
-    assert video.faults.warnings == []
+    assert video.report.warnings == []
 
 
 def test_a_delayed_start_in_matroska_is_not_taken_for_truncation(tmp_path):
     pts = range(5000, 5960, 40)
     frames, video = read(write_video(tmp_path / "late.mkv", [numbered_image(i) for i in range(24)], pts=pts))
     assert len(frames) == 24
-    assert video.faults.warnings == []
+    assert video.report.warnings == []
 
 
 def test_a_raw_stream_without_timestamps_gets_them_from_its_rate_and_says_so(tmp_path):
@@ -184,7 +184,7 @@ def test_a_raw_stream_without_timestamps_gets_them_from_its_rate_and_says_so(tmp
     times = [frame.time_s for frame in frames]
     assert len(frames) == 20
     assert times == pytest.approx([i / 25 for i in range(20)], abs=0.01)
-    assert any("no timestamps" in warning for warning in video.faults.warnings)
+    assert any("no timestamps" in warning for warning in video.report.warnings)
 
 
 def test_time_never_runs_backwards_where_timestamps_do(tmp_path):
@@ -200,13 +200,13 @@ def test_time_never_runs_backwards_where_timestamps_do(tmp_path):
     assert len(frames) > 30
     assert all(later > earlier for earlier, later in itertools.pairwise(times))
     assert times[-1] < 3
-    assert any("jump back" in warning for warning in video.faults.warnings)
+    assert any("jump back" in warning for warning in video.report.warnings)
 
 
 def test_a_whole_file_has_no_warnings(tmp_path):
     _, video = read(write_video(tmp_path / "a.mp4", [numbered_image(i) for i in range(40)]))
-    assert video.faults.warnings == []
-    assert video.faults.n_failed == 0
+    assert video.report.warnings == []
+    assert video.report.n_failed == 0
 
 
 def spoilt(tmp_path: Path) -> tuple[Path, tuple[int, ...]]:
@@ -230,9 +230,9 @@ def test_corrupt_frames_are_skipped_and_counted(tmp_path):
     frames, video = read(path)
     assert {round(frame.time_s * 25) for frame in frames} == set(range(60)) - set(gone)
     assert len(frames) == 56
-    assert video.faults.n_failed == 4
+    assert video.report.n_failed == 4
     assert frames[-1].time_s == pytest.approx(59 / 25)
-    assert len(video.faults.warnings) == 1
+    assert len(video.report.warnings) == 1
 
 
 def face(number: int) -> np.ndarray:
@@ -264,7 +264,7 @@ def test_an_unreadable_image_leaves_a_gap_in_time_and_is_counted(tmp_path):
     with open_video(tmp_path, sequence_fps=10) as video:
         frames = list(video.frames(Selection()))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.2, 0.3])
-    assert video.faults.n_failed == 1
+    assert video.report.n_failed == 1
 
 
 def missing(tmp_path):

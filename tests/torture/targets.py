@@ -42,8 +42,8 @@ def read_video(path: Path) -> None:
             assert frame.planes.y.ndim == 2
             assert 0 <= frame.planes.luma_mean() <= 255
             last = frame.time_s
-        assert all(gap.end_s is None or gap.end_s >= gap.start_s for gap in video.faults.gaps), (
-            video.faults.gaps
+        assert all(gap.end_s is None or gap.end_s >= gap.start_s for gap in video.report.gaps), (
+            video.report.gaps
         )
         json.dumps([video.info.duration_s_from_header, video.info.frame_rate], allow_nan=False)
     assert video.rotation % 90 == 0
