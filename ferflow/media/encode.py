@@ -145,7 +145,7 @@ class VideoWriter:
         picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         picture.pts, picture.time_base = pts, self._settings.time_base
         with _write_errors_of(self._path):
-            self._container.mux(self._stream.encode(picture))
+            self._encode(picture)
             if self._audio is not None:
                 self._audio.write_until(pts * self._settings.time_base)
         self._last_pts = pts
@@ -153,10 +153,13 @@ class VideoWriter:
     def finish(self) -> None:
         """Write what the encoders hold back, and the index; the last picture is shown as long as the one before."""
         with _write_errors_of(self._path):
-            self._container.mux(self._stream.encode(None))
+            self._encode(None)
             if self._audio is not None:
                 self._audio.write_until((self._last_pts + self._step) * self._settings.time_base, is_end=True)
             self._container.close()
+
+    def _encode(self, picture: av.VideoFrame | None) -> None:
+        self._container.mux(self._stream.encode(picture))
 
 
 @contextlib.contextmanager
