@@ -19,14 +19,13 @@ import ferflow
 from ferflow.analytics.person_names import NAME as PEOPLE_NAME
 from ferflow.analytics.person_names import People, PeopleFile, read_people
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
-from ferflow.analytics.timeline import write_timeline
+from ferflow.analytics.timeline import complete_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import whole_file
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata
 from ferflow.version import __version__
@@ -144,9 +143,7 @@ def refresh_session(out: Path, video_id: str) -> Path:
 def _session(out: Path, video_id: str, people: People, status: Status) -> bool:
     """Whether the page had to be made."""
     paths = RecordPaths(out, video_id)
-    if not paths.timeline.exists():
-        options = read_metadata(paths.faces)["options"]
-        write_timeline(paths, AnalyzeOptions().updated(bin_seconds=options["bin_seconds"]))
+    complete_timeline(paths)
     digest = _session_digest(paths, people, status.options)
     if status.is_fresh(paths.report, digest):
         ensure_assets(out)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ferflow import palette
 from ferflow.analytics.event_locked import is_moment
+from ferflow.analytics.measures import page_measures
 from ferflow.analytics.person_names import PersonNames
 from ferflow.dashboards.session_report.expression_bar import mix_words
 from ferflow.dashboards.session_report.figures import MOST_BANDS, MOST_MARKS, timeline_figure
@@ -69,6 +70,10 @@ def _facts(session: Session) -> dict[str, Any]:
         "boxes": session.boxes if session.film.url else None,
         "names": names,
         "labels": [shown(label) for label in session.labels],
+        # Name of the trace and format of its values; those that have no trace are passed over.
+        "curves": [
+            [measure.title.lower(), measure.format] for measure in page_measures() if measure.has_column
+        ],
         "colours": list(palette.colours(session.labels).values()),
         # Clipped, so that whatever a file holds, the page stays small.
         "marks": [

@@ -24,15 +24,17 @@
     const size = Math.abs(value), sign = value < 0 ? "−" : "+";
     return size === 0 ? "0" : size < 0.005 ? `${sign}0.00` : (value > 0 ? "+" : "") + score(value);
   };
+  const share = (value) => `${value === 0 || value === 1 ? 100 * value : value < 0.01 ? "<1" : value > 0.99 ? ">99" : Math.round(100 * value)}\u202f%`;
+  const formats = { score, share, signed };
   const column = (name) => data.find((trace) => trace.name === name)?.y;
-  const curves = ["engagement", "attention", "expressiveness", "net positivity"].filter(column);
+  const curves = facts.curves.filter(([name]) => column(name));
   const states = data.filter((trace) => trace.stackgroup === "coverage");
 
   /** What the data says of a moment: pairs of a term and words. */
   const said = (time) => {
     const k = Math.floor(time / step + 1e-9), pairs = [];
     if (happening.has(k)) pairs.push(["markers", happening.get(k)]);
-    for (const name of curves) pairs.push([name, column(name)[k] == null ? "unknown" : (name === "net positivity" ? signed : score)(column(name)[k])]);
+    for (const [name, format] of curves) pairs.push([name, column(name)[k] == null ? "unknown" : formats[format](column(name)[k])]);
     const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
     if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "nobody"]);
     // The strip has one more bin in front.

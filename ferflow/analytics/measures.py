@@ -149,7 +149,7 @@ def reacting(faces: FaceValues) -> Float64Array:
 PRESENCE = Measure(
     name="presence",
     title="Coverage",
-    formula="share of the analysed frames with the face; of the audience: with any face",
+    formula="1 in each analysed frame with the face (of the audience: with any face), else 0",
     description="is the share of analysed frames with a face.",
     range=(0, 1),
     format="share",
@@ -241,7 +241,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             name="reacting",
             title="Reacting",
-            formula=f"expressiveness ≥ {REACTING_THRESHOLD:g}",
+            formula=f"1 where expressiveness ≥ {REACTING_THRESHOLD:g}, else 0; null where it is",
             description=f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of the "
             "person's faces of a bin.",
             range=(0, 1),

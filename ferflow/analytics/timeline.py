@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ferflow.analytics.measures import MEASURES, NEUTRAL_LABEL, face_measures, timeline_measures
 from ferflow.analytics.tally import (
@@ -300,8 +302,33 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
 
 
 def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
-    """Whether a finished video lacks its timeline, or has one with other bins."""
+    """Whether a finished video lacks its timeline, or has one with other bins or without one of the measures."""
     try:
-        return bool(read_metadata(paths.timeline).get("bin_seconds") != options.bin_seconds)
+        bin_seconds = read_metadata(paths.timeline).get("bin_seconds")
     except RecordsError:
         return True
+    return bin_seconds != options.bin_seconds or _lacks_measures(paths.timeline)
+
+
+def complete_timeline(paths: RecordPaths) -> None:
+    """Write a finished video's timeline if it is missing or lacks one of the measures, with the bins it had.
+
+    Raises:
+        RecordsError: the records cannot be read, or make more bins than a timeline can have.
+    """
+    if not paths.timeline.exists():
+        bin_seconds = read_metadata(paths.faces)["options"]["bin_seconds"]
+    elif _lacks_measures(paths.timeline):
+        bin_seconds = read_metadata(paths.timeline)["bin_seconds"]
+    else:
+        return
+    write_timeline(paths, AnalyzeOptions().updated(bin_seconds=bin_seconds))
+
+
+def _lacks_measures(path: Path) -> bool:
+    """Whether a timeline was written before a measure was added; False for what is no table, which readers refuse."""
+    try:
+        names = pq.read_schema(path).names
+    except (OSError, pa.ArrowException):
+        return False
+    return not set(timeline_measures(())) <= set(names)

@@ -18,14 +18,13 @@ from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
-from ferflow.cli.export import export
 from ferflow.cli.interrupt import interruptible
 from ferflow.cli.models import models
 from ferflow.cli.people import people
 from ferflow.cli.report import report
 from ferflow.cli.run import run
 from ferflow.cli.train import train
-from ferflow.errors import FerflowError
+from ferflow.errors import FerflowError, OptionsError
 from ferflow.version import __version__
 
 app = typer.Typer(
@@ -37,8 +36,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, run, report, people, bench, demo, doctor, evaluate, explain, export, models, train):
+for command in (analyze, run, report, people, bench, demo, doctor, evaluate, explain, train):
     app.command()(command)
+app.add_typer(models)
 
 
 @app.callback(invoke_without_command=True)
@@ -49,6 +49,16 @@ def ferflow(
     if version:
         typer.echo(f"ferflow {__version__}")
         raise typer.Exit
+
+
+@app.command(
+    hidden=True,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def export() -> NoReturn:
+    """Refuse the former name of `ferflow models export`."""
+    raise OptionsError("`ferflow export` exports no models. Use: ferflow models export RUN --out FOLDER")
 
 
 def main() -> NoReturn:

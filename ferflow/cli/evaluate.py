@@ -13,9 +13,11 @@ from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
-    from ferflow.models.evaluation import Assessment, Classifies
+    from ferflow.models.classifier import Classifier
+    from ferflow.models.evaluation import Assessment
     from ferflow.models.metrics import Scores
 
+# `cards.WeightsKind`, which cannot be imported here: the help must not wait for NumPy.
 WeightsName = Literal["onnx", "onnx_float", "keras"]
 
 
@@ -78,7 +80,7 @@ def evaluate(
             typer.echo(f"Written: {path}")
 
 
-def _classifier(card: ModelCard, weights: WeightsName) -> Classifies:
+def _classifier(card: ModelCard, weights: WeightsName) -> Classifier:
     import importlib.util
 
     from ferflow.models.classifier import KerasClassifier, OnnxClassifier

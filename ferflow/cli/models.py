@@ -1,4 +1,4 @@
-"""`ferflow models`: which models and recipes there are."""
+"""`ferflow models`: list models and recipes, export a trained model."""
 
 from __future__ import annotations
 
@@ -9,25 +9,56 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
+from typer.core import TyperGroup
+
+from ferflow.cli.models_export import export_model
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
     from ferflow.models.recipes import Recipe
 
 
-def models(
+class _ListByDefault(TyperGroup):
+    """`ferflow models` and `ferflow models NAME` are short for `ferflow models list [NAME]`."""
+
+    # Any: some versions of Typer bring a click of their own, whose Context is another class.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert `list` where the arguments name no subcommand and do not ask for help."""
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+models = typer.Typer(
+    name="models",
+    cls=_ListByDefault,
+    help="List models and recipes, or export a trained model.\n\n"
+    "`ferflow models [MODEL]...` is short for `ferflow models list [MODEL]...`.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+models.command("export")(export_model)
+
+
+@models.command("list")
+def list_models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...", help="Names, cards or folders of training runs.  [default: those shipped]"
+            metavar="[MODEL]...", help="Names, cards or folders of training runs.  [default: shipped models]"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print whole cards and recipes as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the complete cards and recipes as JSON.")
+    ] = False,
 ) -> None:
-    """List installed models with what their cards say, and the recipes that `train` knows.
+    """List models with the contents of their cards, and the recipes that `ferflow train` offers.
 
-    Every file is held against the sha256 of its card first.
+    Every weight file is first checked against the sha256 in its card.
     """
     from ferflow.models.recipes import RECIPES
     from ferflow.models.registry import available, resolve
@@ -54,12 +85,11 @@ def _card_lines(card: ModelCard) -> list[str]:
     ]
     lines = [f"  {card.name}  recipe {card.recipe}, sha256 {card.sha256[:16]}…"]
     lines += _wrapped(f"for: {card.purpose}") if card.purpose else []
-    for kind, scores in card.scores.items():
-        if "accuracy" in scores:
-            lines.append(
-                f"      {kind}: accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}, "
-                f"ECE {scores['ece']:.3f}, {scores['n']} rows"
-            )
+    lines += [
+        f"      {kind}: accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}, "
+        f"ECE {scores.ece:.3f}, {scores.n} rows"
+        for kind, scores in card.scores.by_kind().items()
+    ]
     prior = ", ".join(f"{label} {share:.2f}" for label, share in zip(card.labels, card.prior, strict=False))
     facts = {
         "files": ", ".join(sizes),
@@ -83,9 +113,8 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 8)
 
 
-def _table(card: ModelCard) -> dict[str, Any]:
-    table = _plain(card)
-    return {**table, "folder": str(card.folder), "sha256": card.sha256}
+def _table(card: ModelCard) -> dict[str, object]:
+    return {**msgspec.to_builtins(card, enc_hook=str), "sha256": card.sha256}
 
 
 def _plain(value: Any) -> Any:

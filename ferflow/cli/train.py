@@ -137,7 +137,7 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
 
 
 def _tell(card: ModelCard, out: Path) -> None:
-    for kind, scores in card.scores.items():
-        told = f"accuracy {scores['accuracy']:.4f}, macro recall {scores['macro_recall']:.4f}"
-        typer.echo(f"{kind}: {told}, ECE {scores['ece']:.4f}, {scores['n']} rows")
+    for kind, scores in card.scores.by_kind().items():
+        told = f"accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}"
+        typer.echo(f"{kind}: {told}, ECE {scores.ece:.4f}, {scores.n} rows")
     typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

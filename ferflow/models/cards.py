@@ -1,13 +1,13 @@
 """Model cards: what a set of weights is, what its outputs mean, and which files hold it.
 
 A card is a small JSON file beside the weights. Label order, input size, blend of heads, temperature and class prior
-belong to the weights, so they travel in the card and nothing else states them:
+belong to the weights, so they are stored in the card and nowhere else:
 
     card = ModelCard.load(Path("run/card.json"))
     probs = card.probabilities(outputs)
     card.labels[probs[0].argmax()]
 
-Several cards may share one set of files and blend the heads otherwise; each is a model of its own, with its own digest.
+Several cards may share one set of files and blend the heads differently; each is a model with its own digest.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Literal, Self
+
+import msgspec
+from msgspec import Meta, Struct, structs
 
 from ferflow.errors import ModelError
 from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, softmax
@@ -27,83 +29,133 @@ from ferflow.types import Float32Array
 FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""
 BLENDED_LOGITS = 2
-"""The format in which two heads' logits were averaged; one head is as ever."""
+"""The format in which the logits of two heads were averaged. Cards of one head mean the same in every format."""
 READABLE = (1, BLENDED_LOGITS, FORMAT)
-"""1 knew networks of one head only."""
+"""Format 1 knew networks with one head only."""
+
+WeightsKind = Literal["onnx", "onnx_float", "keras"]
+"""What a card may list: the network served on a CPU, the same network in float32 if that one is int8, and the Keras
+weights from which both were made."""
+
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-FILES = ("onnx", "onnx_float", "keras")
-"""What a card may list: the network that the CPU serves, the same in float32 where that one is int8, and the Keras
-weights both were made from."""
+class WeightFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of weights."""
+
+    # A plain file name: a card from elsewhere must not reach outside its own folder.
+    file: Annotated[str, Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\\\x00]+\Z")]
+    """Its name, in the folder of the card."""
+    sha256: Annotated[str, Meta(min_length=64, max_length=64)]
 
 
-@dataclass(frozen=True, slots=True)
-class WeightFile:
-    """One file of weights, named relative to its card."""
+class TwinFigures(Struct, frozen=True, kw_only=True):
+    """How the float32 network of a model does on the rows on which its int8 network is measured; shares in [0, 1]."""
 
-    file: str
-    sha256: str
+    accuracy: float
+    macro_recall: float
+    ece: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """What a classifier needs to know of a set of weights, and what a reader should.
+class Figures(Struct, frozen=True, kw_only=True):
+    """How a model does on one kind of labels; shares in [0, 1], see `metrics.Scores`."""
+
+    n: int
+    """Rows measured."""
+    accuracy: float
+    top2_accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    ece: float
+    recall: Mapping[str, float]
+    """By label."""
+
+
+class CardScores(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"of_float": "float"}):
+    """What a card says about its model's answers to the selection split."""
+
+    labels: Figures | None = None
+    """By the labels of the data set."""
+    ferplus_majority: Figures | None = None
+    """By the majority of FER+ annotators, if the data has their votes."""
+    of_float: Mapping[str, TwinFigures] = {}
+    """The float32 network by kind of labels, if the model is int8."""
+
+    def by_kind(self) -> dict[str, Figures]:
+        """Figures by kind of labels: those that were measured."""
+        kinds = {"labels": self.labels, "ferplus_majority": self.ferplus_majority}
+        return {kind: figures for kind, figures in kinds.items() if figures is not None}
+
+
+class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a classifier, and a reader, need to know about a set of weights.
 
     Raises:
-        ModelError: a value makes no sense.
+        ModelError: values contradict each other.
     """
 
     name: str
     purpose: str = ""
-    """What to take this one for, where several are made of the same weights."""
+    """What to use this model for, if several are made from the same weights."""
     recipe: str
-    """Which network of `cnn.RECIPES` the Keras weights fit; files hold no code."""
-    labels: tuple[str, ...]
+    """Name of the network in `networks.NETWORKS` that the Keras weights fit; files contain no code."""
+    labels: Annotated[tuple[str, ...], Meta(min_length=2)]
     """In the order of the outputs."""
-    input_size: int = 48
-    """Side of the square crops it takes, pixels."""
-    channels: int = 1
+    input_size: Annotated[int, Meta(ge=16, le=512)] = 48
+    """Side of the square crops that the network takes, pixels."""
+    channels: Literal[1, 3] = 1
     blend: Blend | None = None
-    """How the answers of the network's two heads become one; None: it has one, whose logits are served as they are."""
-    temperature: float = 1.0
+    """How the probabilities of two heads are combined; None: the network has one head."""
+    temperature: Annotated[float, Meta(ge=1e-3, le=100)] = 1.0
     """Logits are divided by this before the softmax (Guo et al., 2017)."""
-    prior: tuple[float, ...] = ()
-    """Class shares the probabilities assume, in the order of the labels; empty: unknown."""
+    prior: tuple[Share, ...] = ()
+    """Class shares that the probabilities assume, in the order of the labels; empty: unknown."""
     prior_note: str = ""
     """Where the prior comes from."""
-    merged: Mapping[str, str] = field(default_factory=dict)
-    """Classes of FER2013 that count as another one here: {"disgust": "angry"} for a network of six."""
-    files: Mapping[str, WeightFile]
-    """By what reads them, see `FILES`."""
+    merged: Mapping[str, str] = {}
+    """Classes of FER2013 that count as another class here: {"disgust": "angry"} for a network of six classes."""
+    files: Annotated[Mapping[WeightsKind, WeightFile], Meta(min_length=1)]
     data: str = ""
-    """What it was trained on."""
+    """Name of the training data set."""
     rows: int = 0
     """Training images."""
     leaks: int = 0
-    """Training rows left out because they stand in another split."""
+    """Training rows that were left out because they are also part of another split."""
     seed: int = 0
     selection: str = ""
     """What the epoch, the blend of heads and the temperature were chosen on."""
-    scores: Mapping[str, Any] = field(default_factory=dict)
+    scores: CardScores = CardScores()
     note: str = ""
     folder: Path | None = None
-    """Where the card was read from; not part of it."""
+    """Where the card was read from; not part of the file."""
 
     def __post_init__(self) -> None:
-        """Refuse what could not be used, with the reason."""
-        wrong = _problem_of(self)
-        if wrong:
-            raise ModelError(
-                f"model card {self.name!r}: {wrong}. Restore the card that came with the weights."
-            )
+        """Refuse values that contradict each other; types and ranges are checked when a card is decoded."""
+        n, shifts = len(self.labels), () if self.blend is None else self.blend.shifts.values()
+        rules = {
+            "labels must all be different": len(set(self.labels)) == n,
+            "blend must hold two shifts per label": all(len(shift) == n for shift in shifts),
+            "prior must be empty or hold a share per label, sum 1": not self.prior
+            or (len(self.prior) == n and abs(sum(self.prior) - 1) < 1e-3),
+            "onnx_float is the twin of an onnx file": not self.is_int8 or "onnx" in self.files,
+            "merged must name classes that are not labels, and the labels they count as": not (
+                self.merged.keys() & set(self.labels) or set(self.merged.values()) - set(self.labels)
+            ),
+        }
+        for rule, holds in rules.items():
+            if not holds:
+                raise ModelError(
+                    f"model card {self.name!r}: {rule}. Restore the card that came with the weights."
+                )
 
     @property
     def is_int8(self) -> bool:
-        """Whether "onnx" is quantised; its float twin is then "onnx_float"."""
+        """Whether "onnx" is quantised; its float32 twin is then "onnx_float"."""
         return "onnx_float" in self.files
 
     @property
-    def float_file(self) -> str:
+    def float_file(self) -> WeightsKind:
         """Which entry of `files` is the float32 network: its answers equal the Keras weights' to 1e-3."""
         return "onnx_float" if self.is_int8 else "onnx"
 
@@ -114,12 +166,12 @@ class ModelCard:
 
     @property
     def shares(self) -> dict[str, float]:
-        """How much of the scores comes from each head; sum 1."""
+        """Weight of each head in the probabilities; sum 1."""
         return {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
 
     def logits(self, outputs: Mapping[str, Float32Array]) -> ByHead:
-        """Logits float32 (N, K) by head as the softmax takes them: outputs, and what the blend shifts them by."""
-        return {SERVED_HEAD: outputs[SERVED_HEAD]} if self.blend is None else self.blend.shifted(outputs)
+        """Logits float32 (N, K) by head as the softmax takes them: outputs plus the shifts of the blend."""
+        return {SERVED_HEAD: outputs[SERVED_HEAD]} if self.blend is None else self.blend.shift(outputs)
 
     def probabilities(self, outputs: Mapping[str, Float32Array]) -> Float32Array:
         """Turn outputs by head into probabilities, float32 (N, K), whose rows sum to 1."""
@@ -129,23 +181,25 @@ class ModelCard:
 
     @property
     def sha256(self) -> str:
-        """Digest of all that decides the probabilities: weights, labels, blend, temperature. Hexadecimal."""
-        deciding: dict[str, Any] = {
+        """Digest of everything that determines the probabilities: weights, labels, blend, temperature. Hexadecimal."""
+        deciding: dict[str, object] = {
             "recipe": self.recipe,
             "labels": self.labels,
             "input": [self.input_size, self.channels],
             "temperature": self.temperature,
             "files": {backend: file.sha256 for backend, file in sorted(self.files.items())},
         }
-        if self.blend is not None:  # left out, so that models of one head keep the digest they always had
-            deciding["blend"] = asdict(self.blend)
+        if (
+            self.blend is not None
+        ):  # left out, so that the digest of models with one head is the same in every format
+            deciding["blend"] = structs.asdict(self.blend)
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
-    def path(self, backend: str) -> Path:
-        """Return where the weights for an entry of `FILES` lie.
+    def path(self, backend: WeightsKind) -> Path:
+        """Return the path of one of the files.
 
         Raises:
-            ModelError: the model has none of that kind.
+            ModelError: the card lists no such file.
         """
         if backend not in self.files:
             raise ModelError(
@@ -157,7 +211,7 @@ class ModelCard:
         """Check every file against its sha256.
 
         Raises:
-            ModelError: a file is missing, or is not the one the card was made for.
+            ModelError: a file is missing, or differs from the file that the card was made for.
         """
         for backend, file in self.files.items():
             path = self.path(backend)
@@ -171,43 +225,43 @@ class ModelCard:
                 )
 
     def save(self, path: Path) -> None:
-        """Write the card as JSON, whole or not at all."""
-        table = {name: value for name, value in asdict(self).items() if name != "folder"}
+        """Write the card as JSON, atomically."""
+        table = {"format": FORMAT, **structs.asdict(self)}
+        del table["folder"]
         with whole_file(path) as part:
-            part.write_text(
-                json.dumps({"format": FORMAT, **table}, indent=1, ensure_ascii=False) + "\n", "utf-8"
-            )
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a card; its files are not looked at (see `verify`).
+        """Read a card without looking at its files (see `verify`).
 
         Raises:
-            ModelError: not there, not a card, or of a ferflow too new or too old.
+            ModelError: the file is missing, is not a card, or has a format that is too new or too old.
         """
         try:
-            table = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            table = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+        except (OSError, RecursionError, msgspec.DecodeError) as error:
             raise ModelError(
-                f"{path}: cannot be read as a model card ({_brief(error)}). Restore it."
+                f"{path}: cannot be read as a model card ({_first_line(error)}). Restore it."
             ) from error
-        if (
-            isinstance(table, dict)
-            and table.get("format") == BLENDED_LOGITS
-            and table.get("blend") is not None
-        ):
+        version = table.pop("format", None)
+        if version == BLENDED_LOGITS and table.get("blend") is not None:
             raise ModelError(
-                f"{path}: an older ferflow made it, which averaged its heads otherwise. Repeat the `ferflow train` "
-                "of its run, which then makes the card alone, and after it the `ferflow export` if there was one."
+                f"{path}: an older ferflow made it and averaged its heads differently. Repeat the `ferflow train` "
+                "of its run, which then only writes the card again, and then the `ferflow models export`, if any."
+            )
+        if version not in READABLE:
+            raise ModelError(
+                f"{path}: not a model card (format {version!r}, this ferflow reads up to {FORMAT}). Restore it."
             )
         try:
-            return replace(cls(**_arguments(table)), folder=path.parent)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ModelError(f"{path}: not a model card ({_brief(error)}). Restore it.") from error
+            return structs.replace(msgspec.convert(table, cls), folder=path.parent)
+        except msgspec.ValidationError as error:
+            raise ModelError(f"{path}: not a model card ({_first_line(error)}). Restore it.") from error
 
 
-def _brief(error: Exception) -> str:
-    """One line of a message that may repeat what stands in the file."""
+def _first_line(error: Exception) -> str:
+    """One line of a message that may quote the content of the file."""
     line = str(error).partition("\n")[0]
     return line if len(line) <= 200 else f"{line[:200]}..."
 
@@ -216,92 +270,3 @@ def sha256_of(path: Path) -> str:
     """Digest of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _arguments(table: Any) -> dict[str, Any]:
-    """Turn a card's JSON into constructor arguments; TypeError, KeyError or ValueError where it is none."""
-    if not isinstance(table, dict):
-        raise ValueError("not a JSON object")
-    if table.get("format") not in READABLE:
-        raise ValueError(f"format {table.get('format')!r}, this ferflow reads up to {FORMAT}")
-    known = {item.name for item in fields(ModelCard)} - {"folder"}
-    unknown = table.keys() - known - {"format"}
-    if unknown:
-        raise ValueError(f"unknown entries {sorted(unknown)}")
-    arguments = {name: table[name] for name in known & table.keys()}
-    arguments["labels"] = tuple(table["labels"])
-    arguments["prior"] = tuple(table.get("prior", ()))
-    if table.get("blend") is not None:
-        blend = Blend(**table["blend"])
-        arguments["blend"] = replace(
-            blend, label_shift=tuple(blend.label_shift), vote_shift=tuple(blend.vote_shift)
-        )
-    arguments["files"] = {backend: WeightFile(**file) for backend, file in dict(table["files"]).items()}
-    return arguments
-
-
-# --- What makes the values of a card unusable: a card may come from elsewhere ---------------------------------
-
-
-def _problem_of(card: ModelCard) -> str | None:
-    """Return what is wrong with a card's values, or None."""
-    texts = (card.name, card.purpose, card.recipe, card.data, card.prior_note, card.selection, card.note)
-    counts = (card.input_size, card.channels, card.rows, card.leaks, card.seed)
-    checks = {
-        "names, labels and notes must be text": all(isinstance(text, str) for text in (*texts, *card.labels)),
-        "sizes and counts must be whole numbers": all(type(count) is int for count in counts),
-        "labels must be two or more, all different": len(set(card.labels)) == len(card.labels) > 1,
-        "input_size must be 16 to 512 and channels 1 or 3": _within(card.input_size, 16, 512)
-        and card.channels in (1, 3),
-        "blend must be empty, or hold a share in 0..1 and two shifts per label": _is_blend(
-            card.blend, len(card.labels)
-        ),
-        "temperature must be a number above 0, at most 100": _within(card.temperature, 1e-3, 100),
-        "prior must be empty or hold a share per label, sum 1": _is_prior(card.prior, len(card.labels)),
-        "scores must be an object": isinstance(card.scores, Mapping),
-        f"files must name weights for some of {', '.join(FILES)}": bool(card.files)
-        and card.files.keys() <= set(FILES),
-        "onnx_float is the twin of an onnx file": not card.is_int8 or "onnx" in card.files,
-        "merged must name classes that are no labels, and the labels they count as": _is_merged(card),
-        "each file must be a plain file name with its sha256": all(map(_is_file, card.files.values())),
-    }
-    return next((complaint for complaint, holds in checks.items() if not holds), None)
-
-
-def _within(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-def _is_prior(prior: tuple[float, ...], classes: int) -> bool:
-    if not prior:
-        return True
-    return (
-        len(prior) == classes and all(_within(share, 0, 1) for share in prior) and abs(sum(prior) - 1) < 1e-3
-    )
-
-
-def _is_blend(blend: Blend | None, classes: int) -> bool:
-    if blend is None:
-        return True
-    shifts = (blend.label_shift, blend.vote_shift)
-    return _within(blend.share, 0, 1) and all(
-        len(shift) == classes and all(_within(part, -100, 100) for part in shift) for shift in shifts
-    )
-
-
-def _is_merged(card: ModelCard) -> bool:
-    return isinstance(card.merged, Mapping) and all(
-        isinstance(name, str) and name not in card.labels and label in card.labels
-        for name, label in card.merged.items()
-    )
-
-
-def _is_file(file: WeightFile) -> bool:
-    # A plain name: a card from elsewhere must not reach out of its own folder.
-    return (
-        isinstance(file.file, str)
-        and file.file not in ("", ".", "..")
-        and not set("/\\\0") & set(file.file)
-        and isinstance(file.sha256, str)
-        and len(file.sha256) == 64
-    )

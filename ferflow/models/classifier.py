@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models.cards import ModelCard
-from ferflow.models.heads import by_head
+from ferflow.models.cards import ModelCard, WeightsKind
+from ferflow.models.heads import ByHead, split_heads
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
@@ -84,7 +84,7 @@ class OnnxClassifier:
         card: ModelCard,
         *,
         threads: int | None = None,
-        weights: str = "onnx",
+        weights: WeightsKind = "onnx",
         providers: tuple[str, ...] = (CPU,),
         piece: int | None = _PIECE,
     ) -> None:
@@ -127,12 +127,16 @@ class OnnxClassifier:
         """See `Classifier`."""
         if not len(images):
             return np.zeros((0, len(self.card.labels)), np.float32)
+        return self.card.probabilities(self.outputs(images))
+
+    def outputs(self, images: UInt8Array) -> ByHead:
+        """Logits float32 (N, K) by head of a batch as in `Classifier`, N at least 1."""
         step = self._piece or len(images)
         pieces = [images[i : i + step] for i in range(0, len(images), step)]
         heads = list(self.card.heads)
         answers = [self._session.run(heads, {self._input: piece}) for piece in pieces]
         columns = zip(heads, zip(*answers, strict=True), strict=True)
-        return self.card.probabilities({head: np.concatenate(column) for head, column in columns})
+        return {head: np.concatenate(column) for head, column in columns}
 
 
 class KerasClassifier:
@@ -158,7 +162,7 @@ class KerasClassifier:
         shape = (None, card.input_size, card.input_size, card.channels)
         # The signature is declared so that a short last batch does not trace the graph again.
         self._outputs = tf.function(
-            lambda images: by_head(model(images, training=False)),
+            lambda images: split_heads(model(images, training=False)),
             input_signature=[tf.TensorSpec(shape, tf.uint8)],
         )
 
@@ -174,8 +178,7 @@ def _on_gpu(card: ModelCard, backend: str) -> Classifier:
     """On ONNX Runtime if that has CUDA, else on TensorFlow; in whole batches and the precision GPUs like."""
     if backend in ("auto", "onnx") and has_cuda():
         # Integers are the CPU's way to be fast; convolutions run in TF32 there unless told otherwise.
-        weights = "onnx_float" if "onnx_float" in card.files else "onnx"
-        return OnnxClassifier(card, weights=weights, providers=(CUDA, CPU), piece=None)
+        return OnnxClassifier(card, weights=card.float_file, providers=(CUDA, CPU), piece=None)
     if backend == "onnx":
         raise OptionsError(
             "device gpu: this ONNX Runtime has no CUDA. Run: pip install onnxruntime-gpu, or use --backend keras."

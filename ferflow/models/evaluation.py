@@ -12,26 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
+from ferflow.models.classifier import Classifier
 from ferflow.models.data.dataset import TRAINING, leaking
 from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
 from ferflow.models.metrics import Scores, evaluate, timed
 from ferflow.types import BoolArray, Float32Array, Int64Array, UInt8Array
-
-
-class Classifies(Protocol):
-    """What is measured; `classify.Classifier` is one."""
-
-    card: ModelCard
-
-    def __call__(self, images: UInt8Array, /) -> Float32Array:
-        """Give uint8 (N, S, S, 1) probabilities float32 (N, K), in the order of the card's labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +73,7 @@ class Assessment:
 
 
 def assess(
-    classifier: Classifies, faces: Faces, *, data: str, weights: str, splits: Sequence[str] = ()
+    classifier: Classifier, faces: Faces, *, data: str, weights: str, splits: Sequence[str] = ()
 ) -> Assessment:
     """Classify the chosen rows and measure.
 

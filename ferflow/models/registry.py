@@ -1,7 +1,7 @@
 """Find a model by name or path, and refuse it unless its files are the ones its card was made for.
 
     card = resolve("default")               # shipped with ferflow
-    card = resolve("run")                   # a folder that `ferflow train` or `ferflow export` wrote
+    card = resolve("run")                   # a folder that `ferflow train` or `ferflow models export` wrote
     card = resolve("run/card.json")
 
 A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names, which it may share with others;

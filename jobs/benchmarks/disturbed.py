@@ -16,11 +16,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ferflow.models.classifier import OnnxClassifier
+from ferflow.models.classifier import Classifier, OnnxClassifier
 from ferflow.models.data.augment import Augmentation, Draw, augment
 from ferflow.models.data.dataset import load
 from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
-from ferflow.models.evaluation import Classifies
 from ferflow.models.metrics import predict
 from ferflow.models.recipes import STILL
 from ferflow.models.registry import DEFAULT_MODEL, resolve
@@ -46,7 +45,7 @@ def disturbed(images: UInt8Array, how: Augmentation) -> UInt8Array:
     return augment(images, np.arange(len(images)), Draw(seed=7, epoch=0), how, size=SIZE)
 
 
-def accuracies(classifiers: Sequence[Classifies], faces: Faces) -> Iterator[tuple[str, list[float]]]:
+def accuracies(classifiers: Sequence[Classifier], faces: Faces) -> Iterator[tuple[str, list[float]]]:
     """Give, per disturbance, each model's accuracy by labels, and by FER+ majority where there are votes."""
     truths = [faces.labels] if faces.votes is None else [faces.labels, majority(faces.votes)]
     for name, how in DISTURBANCES.items():

@@ -96,11 +96,11 @@ def _figures(name: str, run: Run) -> list[str]:
             epochs,
             _command(name, run),
         ]
-    scores = run.card.scores
-    keys = ("accuracy", "macro_recall", "macro_precision", "macro_f1")
-    cells = [f"{scores['labels'][key]:.1%}" for key in keys] + [f"{scores['labels']['ece']:.3f}"]
-    votes = scores.get("ferplus_majority")
-    cells += [f"{votes[key]:.1%}" for key in ("accuracy", "macro_recall")] if votes else ["", ""]
+    labels, votes = run.card.scores.labels, run.card.scores.ferplus_majority
+    assert labels is not None  # training measures by labels
+    shares = (labels.accuracy, labels.macro_recall, labels.macro_precision, labels.macro_f1)
+    cells = [f"{share:.1%}" for share in shares] + [f"{labels.ece:.3f}"]
+    cells += ["", ""] if votes is None else [f"{votes.accuracy:.1%}", f"{votes.macro_recall:.1%}"]
     return [*cells, epochs, " ".join(filter(None, [_command(name, run), run.card.note]))]
 
 

@@ -3,17 +3,28 @@
 import hashlib
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ferflow.errors import ModelError
 from ferflow.models import registry
-from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.cards import CardScores, Figures, ModelCard, TwinFigures, WeightFile, sha256_of
 from ferflow.models.heads import Blend
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+DIGESTS = {
+    "default": "b879c059867e96368d3629c0a5b9454ed0815e06599d510337d2200190c9224f",
+    "fer2013": "e9bba16cc09138a20d50e64a627540203e82844e482122e30708641e284473fc",
+    "ferplus": "efcc95da44dfe26edd9b92dd65fcacd9d67e2621b90694859cf8809ff937c43f",
+}
+"""Worked out by the version before cards were typed."""
+FIGURES = Figures(
+    n=10, accuracy=0.5, top2_accuracy=0.7, macro_precision=0.4, macro_recall=0.4, macro_f1=0.4, ece=0.1,
+    recall=dict.fromkeys(LABELS, 0.4),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -27,7 +38,9 @@ def folder(tmp_path):
         temperature=1.5,
         prior=(0.1, 0.1, 0.1, 0.3, 0.1, 0.1, 0.2),
         files={"onnx": WeightFile("m.onnx", sha256_of(tmp_path / "m.onnx"))},
-        scores={"labels": {"accuracy": 0.5}},
+        scores=CardScores(
+            labels=FIGURES, of_float={"labels": TwinFigures(accuracy=0.5, macro_recall=0.4, ece=0.1)}
+        ),
     )
     card.save(tmp_path / "card.json")
     return tmp_path
@@ -184,6 +197,34 @@ def test_exchanging_files_and_card_exchanges_the_shipped_model(folder, tmp_path_
 def test_a_model_without_weights_for_a_backend_says_so(folder):
     with pytest.raises(ModelError, match="no weights for the keras backend"):
         registry.resolve(folder).path("keras")
+
+
+def test_a_shipped_card_written_again_has_the_same_bytes(tmp_path):
+    for name in registry.available():
+        path = registry.SHIPPED / f"{name}.json"
+        ModelCard.load(path).save(tmp_path / "again.json")
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_the_digests_of_the_shipped_models_are_those_that_output_folders_carry():
+    # Output folders made with these models store the digest; another one would refuse to go on with them.
+    assert {name: registry.resolve(name).sha256 for name in registry.available()} == DIGESTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "bound"),
+    [
+        ({"temperature": 0}, "temperature", "0.001"),
+        ({"input_size": 7}, "input_size", "16"),
+        ({"labels": ["angry"]}, "labels", "2"),
+        ({"prior": [2.0] * 7}, "prior", "1.0"),
+        ({"scores": {"labels": {"accuracy": "high"}}}, "scores.labels.accuracy", "float"),
+        ({"name": 7}, "name", "str"),
+    ],
+)
+def test_a_refused_card_says_where_and_what_was_expected(folder, changes, place, bound):
+    with pytest.raises(ModelError, match=rf"card\.json: not a model card \(Expected .*{bound}.*\$\.{place}"):
+        registry.resolve(edited(folder, **changes))
 
 
 def test_every_shipped_model_is_whole():

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from ferflow.cli.models import models
+from ferflow.cli import app
+from ferflow.cli.models import list_models
 from ferflow.dashboards.model_pages.explanation import render_explanation
 from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.errors import OptionsError, VideoError
@@ -136,15 +139,34 @@ def test_the_commands_answer_without_tensorflow(picture, tmp_path):
 
 
 def test_models_are_listed_with_their_cards_and_recipes(capsys, card):
-    models()
+    list_models()
     told = capsys.readouterr().out
-    assert f"{card.scores['labels']['macro_recall']:.4f}" in told
+    assert f"{card.scores.labels.macro_recall:.4f}" in told
     assert card.purpose.split(":")[0] in told
     assert "two-conv" in told
-    models(as_json=True)
+    list_models(as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert {model["name"]: model["sha256"] for model in table["models"]}[card.name] == card.sha256
     assert table["recipes"]["nine-conv-6class"]["options"]["merge"] == {"disgust": "angry"}
+
+
+def test_a_model_or_nothing_after_models_lists_and_its_subcommands_keep_their_help():
+    run = partial(CliRunner().invoke, app)
+    listed = run(["models", "ferplus"])
+    assert (listed.exit_code, listed.output) == (0, run(["models", "list", "ferplus"]).output)
+    assert "ferplus  recipe resnet-broad" in listed.output
+    assert run(["models"]).output == run(["models", "list"]).output
+    assert json.loads(run(["models", "--json"]).output)["models"]
+    assert "export" in run(["models", "--help"]).output
+    assert "--label-share" in run(["models", "export", "--help"]).output
+
+
+@pytest.mark.parametrize("arguments", [[], ["run", "-o", "out", "--data", "d.npz"], ["--help"]])
+def test_the_former_export_command_names_the_present_one(arguments):
+    done = CliRunner().invoke(app, ["export", *arguments])
+    assert isinstance(done.exception, OptionsError)
+    assert done.exception.exit_code == 2
+    assert "ferflow models export RUN" in str(done.exception)
 
 
 def test_curves_of_a_run_are_drawn_from_its_history():

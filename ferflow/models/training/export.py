@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ferflow.errors import ModelError
 from ferflow.models.backbones import CONTRAST_FLOOR
-from ferflow.models.heads import by_head
+from ferflow.models.heads import split_heads
 from ferflow.models.keras_network import KerasModel
 from ferflow.store.atomic_files import whole_file
 
@@ -65,7 +65,7 @@ class _Graph:
 
         _, *size = self.model.input.shape
         outputs = []
-        for head, tensor in by_head(self.model.output).items():
+        for head, tensor in split_heads(self.model.output).items():
             self.node("Identity", [self.names[id(tensor)]], head)
             shape = ["batch", tensor.shape[-1]]
             outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, shape))

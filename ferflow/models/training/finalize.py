@@ -6,28 +6,28 @@ The blend of heads, the prior and the temperature are chosen on the selection sp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from ferflow.models import keras_network
-from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.cards import CardScores, Figures, ModelCard, WeightFile, WeightsKind, sha256_of
+from ferflow.models.classifier import OnnxClassifier
 from ferflow.models.data.dataset import Split
 from ferflow.models.data.labelled_faces import Faces, as_classes, majority
 from ferflow.models.heads import SERVED_HEAD, ByHead
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.registry import CARD_FILE
-from ferflow.models.training.export import INPUT, to_onnx
+from ferflow.models.training.export import to_onnx
 from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, selected_on
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import logits
 from ferflow.types import Float32Array, UInt8Array
-
-BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
     served = keras_network.serve(
         model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD)
     )
-    files = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
+    files: dict[WeightsKind, str] = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
     to_onnx(served, out / files["onnx"])
     _save_weights(served, out / files["keras"])
     card = ModelCard(
@@ -82,28 +82,24 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
         folder=out,
     )
     selection = trained.parts.selection
-    card = replace(card, scores=score(card, onnx_outputs(card, selection.images), selection))
+    card = structs.replace(card, scores=score(card, onnx_outputs(card, selection.images), selection))
     card.save(out / CARD_FILE)
     return card
 
 
-def onnx_outputs(card: ModelCard, images: UInt8Array, weights: str = "onnx") -> ByHead:
-    """Ask one of the card's ONNX files about images (N, S, S): float32 (N, K) by head."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(card.path(weights)), providers=["CPUExecutionProvider"])
-    batches = (images[start : start + BATCH, ..., None] for start in range(0, len(images), BATCH))
-    answers = [session.run(list(card.heads), {INPUT: batch}) for batch in batches]
-    return {head: np.concatenate([answer[k] for answer in answers]) for k, head in enumerate(card.heads)}
+def onnx_outputs(card: ModelCard, images: UInt8Array, weights: WeightsKind = "onnx") -> ByHead:
+    """Run one of the card's ONNX files on images (N, S, S): logits float32 (N, K) by head."""
+    return OnnxClassifier(card, weights=weights).outputs(images[..., None])
 
 
-def score(card: ModelCard, outputs: Mapping[str, Float32Array], faces: Faces) -> dict[str, Any]:
-    """Measure outputs (N, K) by head against the data set's labels and, where it has votes, FER+ majority."""
+def score(card: ModelCard, outputs: Mapping[str, Float32Array], faces: Faces) -> CardScores:
+    """Measure outputs (N, K) by head against the data set's labels and, if it has votes, FER+ majority."""
     probs = card.probabilities(outputs)
-    return {
-        kind: _brief(evaluate(probs, as_classes(truth, card.labels, card.merged), card.labels))
+    figures = {
+        kind: _figures(evaluate(probs, as_classes(truth, card.labels, card.merged), card.labels))
         for kind, truth in truths(faces).items()
     }
+    return CardScores(labels=figures["labels"], ferplus_majority=figures.get("ferplus_majority"))
 
 
 def truths(faces: Faces) -> dict[str, npt.NDArray[np.int64]]:
@@ -114,12 +110,18 @@ def truths(faces: Faces) -> dict[str, npt.NDArray[np.int64]]:
     return known
 
 
-def _brief(scores: Scores) -> dict[str, Any]:
-    """What a card keeps; speed depends on the machine and its load, so it is measured anew when asked for."""
-    table = scores.table()
-    recalls = {name: round(part["recall"], 4) for name, part in table["per_class"].items()}
-    kept = ("accuracy", "top2_accuracy", "macro_precision", "macro_recall", "macro_f1", "ece")
-    return {"n": scores.n, **{key: round(table[key], 4) for key in kept}, "recall": recalls}
+def _figures(scores: Scores) -> Figures:
+    """What a card stores. Speed is not part of it: it depends on the machine and its load."""
+    return Figures(
+        n=scores.n,
+        accuracy=round(scores.accuracy, 4),
+        top2_accuracy=round(scores.top2_accuracy, 4),
+        macro_precision=round(scores.macro_precision, 4),
+        macro_recall=round(scores.macro_recall, 4),
+        macro_f1=round(scores.macro_f1, 4),
+        ece=round(scores.ece, 4),
+        recall={name: round(part.recall, 4) for name, part in scores.per_class.items()},
+    )
 
 
 def _save_weights(model: keras_network.KerasModel, path: Path) -> None:

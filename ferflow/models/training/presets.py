@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from msgspec import structs
+
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.dataset import Split
@@ -82,7 +84,7 @@ def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Fl
         if preset.temperature_by == BY_MAJORITY
         else "the labels"
     )
-    return replace(
+    return structs.replace(
         run.card,
         name=preset.name,
         purpose=preset.purpose,

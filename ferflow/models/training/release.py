@@ -10,15 +10,14 @@ heads becomes one set of files and a card per preset.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models import keras_network
-from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.cards import CardScores, ModelCard, TwinFigures, WeightFile, WeightsKind, sha256_of
 from ferflow.models.data.dataset import Split, split
 from ferflow.models.data.labelled_faces import Faces
 from ferflow.models.heads import ByHead
@@ -63,7 +62,7 @@ def release(
     model, cards = _made(card, parts, presets)
     out.mkdir(parents=True, exist_ok=True)
     files = _write(model, cards[0], out, parts)
-    cards = [replace(made, files=files, folder=out) for made in cards]
+    cards = [structs.replace(made, files=files, folder=out) for made in cards]
     _agree(cards, model, _crops(parts, card))
     if parts is not None:
         cards = _scored(cards, parts.selection)
@@ -102,9 +101,9 @@ def _made(
 
 def _write(
     model: keras_network.KerasModel, card: ModelCard, out: Path, parts: Split | None
-) -> Mapping[str, WeightFile]:
+) -> Mapping[WeightsKind, WeightFile]:
     """Write the network in all its forms, and return the files by what reads them."""
-    files = {"onnx": f"{card.recipe}.onnx", "keras": f"{card.recipe}.weights.h5"}
+    files: dict[WeightsKind, str] = {"onnx": f"{card.recipe}.onnx", "keras": f"{card.recipe}.weights.h5"}
     save_compact(model, out / files["keras"])
     whole = out / f"{card.recipe}.whole.onnx"
     try:
@@ -149,20 +148,22 @@ def _agree(cards: Sequence[ModelCard], model: keras_network.KerasModel, crops: U
             )
 
 
-def _outputs(card: ModelCard, images: UInt8Array) -> dict[str, ByHead]:
-    """What each ONNX file of a card answers to images (N, S, S)."""
-    return {kind: onnx_outputs(card, images, kind) for kind in {"onnx": 0, card.float_file: 0}}
+def _outputs(card: ModelCard, images: UInt8Array) -> dict[WeightsKind, ByHead]:
+    """Logits of each ONNX file of a card for images (N, S, S)."""
+    kinds: set[WeightsKind] = {"onnx", card.float_file}
+    return {kind: onnx_outputs(card, images, kind) for kind in kinds}
 
 
 def _scored(cards: Sequence[ModelCard], faces: Faces) -> list[ModelCard]:
     """Add scores of the int8 network, and what the float one reaches on the same rows."""
     outputs = _outputs(cards[0], faces.images)
-    return [replace(card, scores=_scores(card, outputs, faces)) for card in cards]
+    return [structs.replace(card, scores=_scores(card, outputs, faces)) for card in cards]
 
 
-def _scores(card: ModelCard, outputs: Mapping[str, ByHead], faces: Faces) -> Mapping[str, Any]:
-    kept = ("accuracy", "macro_recall", "ece")
-    of_float = score(card, outputs[card.float_file], faces)
-    return score(card, outputs["onnx"], faces) | {
-        "float": {kind: {key: scores[key] for key in kept} for kind, scores in of_float.items()}
+def _scores(card: ModelCard, outputs: Mapping[WeightsKind, ByHead], faces: Faces) -> CardScores:
+    of_float = score(card, outputs[card.float_file], faces).by_kind()
+    twin = {
+        kind: TwinFigures(accuracy=found.accuracy, macro_recall=found.macro_recall, ece=found.ece)
+        for kind, found in of_float.items()
     }
+    return structs.replace(score(card, outputs["onnx"], faces), of_float=twin)

@@ -10,7 +10,7 @@ import numpy as np
 from ferflow.models import keras_network
 from ferflow.models.data.augment import Draw, augment
 from ferflow.models.data.labelled_faces import SEVEN, Classes, Faces, majority, vote_counts
-from ferflow.models.heads import ByHead, by_head
+from ferflow.models.heads import ByHead, split_heads
 from ferflow.models.training.options import TrainOptions
 from ferflow.types import Float32Array, Int64Array, UInt8Array
 
@@ -133,7 +133,7 @@ def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
         answer = model.predict_on_batch(
             images[start : start + EVALUATION_BATCH, ..., None].astype(np.float32)
         )
-        for name, part in by_head(answer).items():
+        for name, part in split_heads(answer).items():
             parts.setdefault(name, []).append(np.asarray(part, np.float32))
     return {name: np.concatenate(part) for name, part in parts.items()}
 

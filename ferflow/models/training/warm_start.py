@@ -44,7 +44,7 @@ class Earlier:
             return self.weights
         heads = self.weights[-4:]
         kernels, biases = (dict(zip(BOTH_HEADS, parts, strict=True)) for parts in (heads[::2], heads[1::2]))
-        return [*self.weights[:-4], self.blend.mean(kernels), self.blend.mean(self.blend.shifted(biases))]
+        return [*self.weights[:-4], self.blend.mean(kernels), self.blend.mean(self.blend.shift(biases))]
 
     def two_heads(self) -> Sequence[npt.NDArray[Any]]:
         """Its weights with two heads; the only one of a network that has one stands for both."""

@@ -3,12 +3,13 @@
 import csv
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from msgspec import structs
 
 from ferflow.errors import ModelError, OptionsError, RecordsError
 from ferflow.jobs.run import run
@@ -91,7 +92,7 @@ def test_keras_answers_as_the_float_network_does(card):
 
 def test_a_card_that_forgets_one_of_the_heads_is_refused(card):
     with pytest.raises(ModelError, match="label_head, vote_head, but its card wants logits"):
-        OnnxClassifier(replace(card, blend=None))
+        OnnxClassifier(structs.replace(card, blend=None))
 
 
 def test_a_shared_file_that_was_tampered_with_is_refused_by_every_preset(tmp_path, monkeypatch):
@@ -143,11 +144,11 @@ def test_the_cards_scores_are_those_that_evaluate_gives(card, public_test):
     assert OnnxClassifier(card)(faces.images[:64, ..., None]) == pytest.approx(probs[:64], abs=1e-5)
     for kind, truth in (("labels", faces.labels), ("ferplus_majority", majority(faces.votes))):
         scores = evaluate(probs, truth, card.labels)
-        stated = card.scores[kind]
-        assert scores.n == stated["n"]
+        stated = card.scores.by_kind()[kind]
+        assert scores.n == stated.n
         # Another processor may round an int8 sum the other way and tip a face or two.
         for name in ("accuracy", "macro_recall", "ece"):
-            assert getattr(scores, name) == pytest.approx(stated[name], abs=2e-3)
+            assert getattr(scores, name) == pytest.approx(getattr(stated, name), abs=2e-3)
 
 
 # From a run of one's own to its presets.
@@ -193,7 +194,7 @@ def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
     for card in presets:
         assert registry.resolve(out / f"{card.name}.json") == card
         assert (card.data, card.rows, card.recipe) == ("faces.npz", 330, "resnet-tiny")
-        assert set(card.scores) == {"labels", "ferplus_majority", "float"}
+        assert set(card.scores.by_kind()) == set(card.scores.of_float) == {"labels", "ferplus_majority"}
     assert registry.resolve(out).name == "default"
     by_majority = [card.name for card in presets if "FER+ majority" in card.selection]
     assert by_majority == ["ferplus"]
@@ -203,7 +204,7 @@ def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, da
     run_card = registry.resolve(trained)
     assert "blend of heads" not in run_card.selection  # it was told, not chosen
     images = load(data).images[:60, ..., None]
-    mine = OnnxClassifier(replace(run_card, temperature=1.0))(images)
+    mine = OnnxClassifier(structs.replace(run_card, temperature=1.0))(images)
     expected = by_hand(presets[0].path("onnx_float"), images, 0.3, STILL, STILL, 1.0)
     assert mine == pytest.approx(expected, abs=2e-3)  # weights of a release are rounded to half precision
 
@@ -233,7 +234,9 @@ def test_temperatures_are_fitted_to_the_labels_a_preset_stands_for(presets, data
         images, truth = faces.images[rows][..., None], truths[card.name]
 
         def loss(temperature, card=card, images=images, truth=truth):
-            probs = by_hand(card.path("onnx_float"), images, **asdict(card.blend), temperature=temperature)
+            probs = by_hand(
+                card.path("onnx_float"), images, **structs.asdict(card.blend), temperature=temperature
+            )
             return -np.log(np.maximum(probs[np.arange(len(truth)), truth], 1e-12)).mean()
 
         least = loss(card.temperature)
@@ -264,14 +267,14 @@ def test_other_data_than_the_run_learnt_from_is_refused(trained, data, tmp_path)
 
 
 def test_the_command_replaces_a_release_and_its_cards(trained, data, tmp_path, capsys):
-    from ferflow.cli.export import export
+    from ferflow.cli.models_export import export_model
 
-    export(str(trained), tmp_path, data=data, label_share=0.5, tau=0.0)
+    export_model(str(trained), tmp_path, data=data, label_share=0.5, tau=0.0)
     assert (tmp_path / "card.json").exists()
     assert capsys.readouterr().out.count("Card: ") == 1
     with pytest.raises(OptionsError, match="--overwrite"):
-        export(str(trained), tmp_path, data=data)
-    export(str(trained), tmp_path, data=data, overwrite=True)
+        export_model(str(trained), tmp_path, data=data)
+    export_model(str(trained), tmp_path, data=data, overwrite=True)
     told = capsys.readouterr().out
     assert told.count("Card: ") == 3
     assert "majority" in told

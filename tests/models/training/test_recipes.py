@@ -152,8 +152,7 @@ def test_a_six_class_card_says_what_it_merges_and_is_scored_by_both_kinds_of_lab
     card = registry.resolve(six[0].folder)
     assert len(card.labels) == 6
     assert card.merged == {"disgust": "angry"}
-    assert set(card.scores) == {"labels", "ferplus_majority"}
-    assert "macro_recall" in card.scores["ferplus_majority"]
+    assert set(card.scores.by_kind()) == {"labels", "ferplus_majority"}
     assert "balanced by weights" in card.prior_note
 
 
@@ -204,7 +203,7 @@ def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, 
     assert "37.8 % test" in rows["two-conv"]
     assert "`--recipe two-conv --seed 5 --batch-size 16`" in rows["two-conv"]
     card = registry.resolve(tmp_path / "a")
-    assert f"{card.scores['labels']['accuracy']:.1%}" in rows["two-conv"]
+    assert f"{card.scores.labels.accuracy:.1%}" in rows["two-conv"]
     assert "not trained here" in rows["deep-nadam"]
     (tmp_path / "a" / "card.json").unlink()
     assert "(unfinished)" in table(runs_in([tmp_path / "a"]))

@@ -117,7 +117,7 @@ def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
     card = registry.resolve(undisturbed)
     assert card.labels == LABELS
     assert (card.rows, card.leaks, card.seed, card.data) == (44, 0, 1, data.name)
-    assert set(card.scores) == {"labels", "ferplus_majority"}
+    assert set(card.scores.by_kind()) == {"labels", "ferplus_majority"}
     assert sum(card.prior) == pytest.approx(1, abs=1e-3)
     import onnxruntime
 
@@ -152,7 +152,7 @@ def test_labels_alone_train_one_head(data, tmp_path):
     with np.load(data) as whole:
         np.savez(tmp_path / "plain.npz", **{name: whole[name] for name in ("images", "labels", "usage")})
     card = train(tmp_path / "plain.npz", tmp_path / "run", replace(OPTIONS, epochs=1))
-    assert set(card.scores) == {"labels"}
+    assert set(card.scores.by_kind()) == {"labels"}
     assert "training labels)" in card.prior_note
     assert card.blend is None
     assert card.heads == ("logits",)

@@ -1,0 +1,178 @@
+"""A measure that only this test knows shows up everywhere, and the documents say what the registry says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ferflow.analytics.cohort import compare
+from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
+from ferflow.analytics.measures import MEASURES, FaceValues, Measure, leading_measure, page_measures
+from ferflow.analytics.persons import people
+from ferflow.analytics.timeline import (
+    complete_timeline,
+    needs_timeline,
+    timeline,
+    timeline_schema,
+    write_timeline,
+)
+from ferflow.dashboards import PageOptions, refresh
+from ferflow.dashboards.exports.csv_tables import write_tables
+from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.options import AnalyzeOptions
+from ferflow.store.records import RecordPaths, read_table
+from tests.dashboards.read_page import share, table
+from tests.made_cohort import write_run
+from tests.made_records import LABELS, Made, made_tables, write_session
+
+SMILE = Measure(
+    name="smile",
+    title="Smiling",
+    formula="`prob_happy` > 0.5",
+    description="is a face that the model takes for happy.",
+    range=(0, 1),
+    format="share",
+    colour="#123ABC",
+    compute=lambda faces: np.where(np.isnan(happy := faces.probability("happy")), np.nan, happy > 0.5),
+)
+MADE = [
+    Made(seconds=30, people=2, video_id="first", markers=((5.0, None, "clap", ""), (8.0, 12.0, "joke", ""))),
+    Made(seconds=30, people=1, video_id="second", seed=4),
+]
+
+
+@pytest.fixture
+def with_smile(monkeypatch):
+    monkeypatch.setitem(MEASURES, SMILE.name, SMILE)
+
+
+@pytest.fixture
+def out(tmp_path):
+    write_run(tmp_path, [write_session(tmp_path, made) for made in MADE])
+    (tmp_path / "sessions.csv").write_text("video,group\nfirst,a\nsecond,b\n", encoding="utf-8")
+    return tmp_path
+
+
+def smiling_faces(made: Made) -> pd.Series:
+    """Share of smiling faces by track."""
+    faces = made_tables(made)[1].to_pandas().query("track_id != -1")
+    return (faces.prob_happy > 0.5).groupby(faces.track_id).mean()
+
+
+def smiling_bins(made: Made) -> pd.DataFrame:
+    """Share of smiling faces by bin (rows) and track (columns)."""
+    faces = made_tables(made)[1].to_pandas().query("track_id != -1")
+    return (faces.prob_happy > 0.5).groupby([(faces.time_s + 1e-9) // 1, faces.track_id]).mean().unstack()
+
+
+def test_a_registered_measure_is_in_the_schema_the_timeline_and_the_means_of_people(with_smile):
+    frames, faces = made_tables(MADE[0])
+    assert timeline_schema(LABELS).names[-len(LABELS) - 2] == "smile"
+    rows = timeline(frames, faces, video_id="x", bin_seconds=1.0, labels=LABELS).to_pandas()
+    by_hand = smiling_bins(MADE[0])
+    assert by_hand.max(axis=None) > 0.5
+    lanes = rows[rows.track_id.notna()].pivot(index="bin_start_s", columns="track_id", values="smile")
+    np.testing.assert_allclose(lanes, by_hand.reindex(lanes.index), atol=1e-6)
+    audience = rows[rows.track_id.isna()].set_index("bin_start_s").smile
+    np.testing.assert_allclose(audience, by_hand.mean(axis=1).reindex(audience.index), atol=1e-6)
+    means = {person.track_id: person.means["smile"] for person in people(frames, faces, LABELS)}
+    assert means == pytest.approx(smiling_faces(MADE[0]).to_dict())
+
+
+def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out):
+    assert refresh(out).failed == {}
+    folder = load_folder(out, PageOptions())
+    by_hand = {video.video_id: smiling_bins(video).mean() for video in MADE}
+    for member in folder.cohort.members:
+        (video_id,) = member.video_ids
+        assert member.mean("smile") == pytest.approx(by_hand[video_id][int(member.key[-1])], abs=1e-6)
+    (found,) = compare(folder.cohort, ["smile"])
+    assert found.n == (2, 1)
+
+    write_tables(out, PageOptions())
+    for name in ("videos", "participants", "people", "segments"):
+        assert "smile" in pd.read_csv(out / "csv" / f"{name}.csv", encoding="utf-8-sig").columns, name
+    for name in ("groups", "comparisons", "curves", "marker_curves"):
+        assert "smile" in set(pd.read_csv(out / "csv" / f"{name}.csv", encoding="utf-8-sig").measure), name
+
+    page = RecordPaths(out, "first").report.read_text(encoding="utf-8")
+    assert page.count('<th class="n">Smiling</th>') == 2  # people and stretches
+    cells = {row[0]: row[-2] for row in table(page, "people")}
+    assert {name: cells[name] for name in ("Person 1", "Person 2")} == {
+        f"Person {track}": share(value) for track, value in smiling_faces(MADE[0]).items()
+    }
+    figure = json.loads(re.search(r'id="figure">(.*?)</script>', page, re.DOTALL)[1])
+    (curve,) = [trace for trace in figure["data"] if trace.get("name") == "smiling"]
+    assert curve["line"]["color"] == SMILE.colour
+    assert any("Smiling" in note["text"] for note in figure["layout"]["annotations"])
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
+    assert ["smiling", "share"] in facts["curves"]
+    assert "Smiling" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_timeline_from_before_a_measure_was_added_is_written_again_with_its_bins(out, monkeypatch):
+    paths, options = RecordPaths(out, "first"), AnalyzeOptions().updated(bin_seconds=2.5)
+    write_timeline(paths, options)
+    old = read_table(paths.timeline)
+    assert not needs_timeline(paths, options)
+    monkeypatch.setitem(MEASURES, SMILE.name, SMILE)
+    assert needs_timeline(paths, options)
+    complete_timeline(paths)
+    new = read_table(paths.timeline)
+    assert new.drop_columns(["smile"]).equals(old)
+    before = paths.timeline.stat().st_mtime_ns
+    complete_timeline(paths)
+    assert paths.timeline.stat().st_mtime_ns == before
+
+
+def test_a_measure_known_of_no_face_stays_unknown_while_the_sole_participant_is_away():
+    without_neutral = LABELS[:-1]
+    frames, faces = made_tables(Made(seconds=20, away=((5, 8),)))
+    rows = timeline(
+        frames, faces.drop_columns(["prob_neutral"]), video_id="x", bin_seconds=1.0, labels=without_neutral,
+        participants=1,
+    ).to_pandas()  # fmt: skip
+    assert rows.engagement.isna().all()
+    assert (rows[rows.bin_start_s == 6].attention == 0).all()
+
+
+def test_values_stay_within_the_range_that_a_measure_states():
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(len(LABELS)), 500).T
+    faces = FaceValues(
+        rng.uniform(-90, 90, 500), rng.uniform(-90, 90, 500), dict(zip(LABELS, scores, strict=True)), rng.random(500)
+    )  # fmt: skip
+    for measure in MEASURES.values():
+        values = measure.compute(faces)
+        assert measure.range[0] <= values.min() <= values.max() <= measure.range[1], measure.name
+
+
+def test_pages_lead_with_engagement_or_with_expressiveness_where_no_pose_is_known():
+    assert page_measures()[0].name == "engagement"
+    assert {measure.name for measure in page_measures()} == set(MEASURES)
+    assert leading_measure({"engagement", "valence"}) == "engagement"
+    assert leading_measure({"expressiveness"}) == leading_measure(()) == "expressiveness"
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_the_documents_have_the_table_that_the_registry_gives(name):
+    text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+    assert replace_table(text, TABLES[name]()) == text, "run python -m ferflow.analytics.measure_docs"
+
+
+def test_a_registered_measure_is_in_the_documents(with_smile, tmp_path):
+    for name in TABLES:
+        (tmp_path / name).write_text(f"# {name}\n\n{BEGIN}\n{END}\n\nThe end.\n", encoding="utf-8")
+    main([str(tmp_path)])
+    for name in TABLES:
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "`smile`" in text
+        assert "`prob_happy` > 0.5" in text
+        assert text.endswith(f"{END}\n\nThe end.\n")
+    with pytest.raises(ValueError, match="no place for the table"):
+        replace_table("# No table\n", "")
