@@ -20,6 +20,7 @@ from ferflow.store.atomic_files import temporary
 from ferflow.store.output_folder import held
 from ferflow.store.records import RecordPaths
 from ferflow.system import memory
+from ferflow.system.cgroup import ControlGroups
 from tests.cli.test_cli import ferflow
 from tests.conftest import face_frames, write_video
 
@@ -102,7 +103,8 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
 
 
 def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    (tmp_path / "mine").write_text("0::/\n")
+    monkeypatch.setattr(memory, "ControlGroups", lambda: ControlGroups(tmp_path, tmp_path / "mine"))
     free = memory.available_memory()
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.available_memory() > free // 2
