@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
     from ferflow.store.load import load_faces, load_frames, load_timeline
+    from ferflow.store.records import FaceRows, FrameRows
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
+    "FaceRows": "ferflow.store.records",
+    "FrameRows": "ferflow.store.records",
     "Job": "ferflow.jobs.job",
     "RunReport": "ferflow.jobs.run_events",
     "TimePoint": "ferflow.options",
@@ -46,6 +49,8 @@ _HOMES = {
 
 __all__ = [
     "AnalyzeOptions",
+    "FaceRows",
+    "FrameRows",
     "Job",
     "RunReport",
     "TimePoint",

@@ -37,7 +37,7 @@ from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import FRAMES, faces_schema
+from ferflow.store.records import FRAMES, FaceRows, FrameRows, Rows, faces_schema
 from ferflow.system.cpus import available_cpus
 from ferflow.types import Float32Array
 
@@ -73,7 +73,7 @@ class Tools:
 
 def analyze(
     path: str | Path, options: AnalyzeOptions | None = None, *, tools: Tools | None = None
-) -> Iterator[pa.RecordBatch]:
+) -> Iterator[Rows]:
     """Analyse one video, frame by frame.
 
     Args:
@@ -82,8 +82,7 @@ def analyze(
         tools: detector and classifier to use again; None: loaded here.
 
     Yields:
-        Batches with the columns of FRAMES (a row per analysed frame) and of FACES (a row per face), in order
-        of time within each; tell them apart by `batch.schema.names`.
+        `FrameRows` and `FaceRows`, mixed, in order of time within each; `rows.batch` is an Arrow record batch.
 
     Raises:
         VideoError: the input cannot be analysed.
@@ -96,14 +95,12 @@ def analyze(
         yield from analyze_video(video, video_id_of(path), options, tools)
 
 
-def analyze_video(
-    video: Video, video_id: str, options: AnalyzeOptions, tools: Tools
-) -> Iterator[pa.RecordBatch]:
+def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on a video that is open already; its faults and counts can be read afterwards."""
     threads = options.threads or available_cpus()
     detect, classifier = _Detect(tools.detector, options.participants), tools.classifier
 
-    def rows(part: pa.RecordBatch | FaceCrops) -> pa.RecordBatch:
+    def rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
             return face_rows(video_id, part, classifier(part.images), classifier.card.labels)
         return part
@@ -127,8 +124,8 @@ def analyze_video(
             )
         ) as batches,
     ):
-        for _, batch in batches:
-            yield batch
+        for _, each in batches:
+            yield each
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,7 @@ def _seen(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
 
 def _parts(
     followed: Iterable[TrackedFrame], video_id: str, options: AnalyzeOptions, shape: CropShape
-) -> Iterator[pa.RecordBatch | FaceCrops]:
+) -> Iterator[FrameRows | FaceCrops]:
     """Rows of FRAMES, and full batches of crops."""
     waiting = FaceCrops.empty(shape)
     for chunk in chunks(followed, options.chunk_frames):
@@ -178,7 +175,7 @@ def _parts(
         yield waiting
 
 
-def frame_rows(video_id: str, frames: list[TrackedFrame]) -> pa.RecordBatch:
+def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
     """Rows of FRAMES, one per frame, also where nobody is."""
     seen = [item.seen for item in frames]
     columns = [
@@ -190,12 +187,10 @@ def frame_rows(video_id: str, frames: list[TrackedFrame]) -> pa.RecordBatch:
         _column(np.array([each.luma_mean for each in seen], np.float32)),
         _column(np.array([each.is_cut for each in seen], np.bool_)),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=FRAMES)
+    return FrameRows(pa.RecordBatch.from_arrays(columns, schema=FRAMES))
 
 
-def face_rows(
-    video_id: str, faces: FaceCrops, probs: Float32Array, labels: tuple[str, ...]
-) -> pa.RecordBatch:
+def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tuple[str, ...]) -> FaceRows:
     """Rows of FACES.
 
     Args:
@@ -223,7 +218,7 @@ def face_rows(
         *(_known(probs[:, i]) for i in range(len(labels))),
         pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _texts(labels)),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=faces_schema(labels))
+    return FaceRows(pa.RecordBatch.from_arrays(columns, schema=faces_schema(labels)))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -12,8 +12,6 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import pyarrow as pa
-
 from ferflow.errors import VideoError
 from ferflow.jobs.derive import derive
 from ferflow.jobs.job import Job
@@ -24,7 +22,7 @@ from ferflow.media.video import Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import failure_of, told
-from ferflow.store.records import FRAMES, UNTRACKED, RecordPaths, RecordsWriter
+from ferflow.store.records import UNTRACKED, FrameRows, RecordPaths, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_of, report_without_work
 from ferflow.version import __version__
 
@@ -107,9 +105,9 @@ def _write_records(
         RecordsWriter(paths, tools.classifier.card.labels) as writer,
     ):
         known_by = fingerprint(source)
-        for batch in analyze_video(video, paths.video_id, options, tools):
-            writer.write(batch)
-            counts.add(batch)
+        for rows in analyze_video(video, paths.video_id, options, tools):
+            writer.write(rows)
+            counts.add(rows)
             if pace.is_due(counts.last_time_s):
                 yield Progressed(task, counts.last_time_s, video.info.duration_s_from_header)
         if counts.n_frames == 0:
@@ -134,8 +132,9 @@ class _Counts:
     track_ids: set[int] = field(default_factory=set)
     last_time_s: float = 0.0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        if batch.schema.names == FRAMES.names:
+    def add(self, rows: Rows) -> None:
+        batch = rows.batch
+        if isinstance(rows, FrameRows):
             self.n_frames += batch.num_rows
             self.n_cuts += batch["is_cut"].true_count
             self.last_time_s = batch["time_s"][-1].as_py()

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.markers import MARKERS
-from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter, faces_schema
+from ferflow.store.records import FRAMES, FaceRows, FrameRows, RecordPaths, RecordsWriter, faces_schema
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -67,8 +67,10 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
     paths = RecordPaths(out, made.video_id)
     facts = footer(made, frames, faces) | metadata
     with RecordsWriter(paths, made.labels) as writer:
-        for batch in (*frames.to_batches(), *faces.to_batches()):
-            writer.write(batch)
+        for batch in frames.to_batches():
+            writer.write(FrameRows(batch))
+        for batch in faces.to_batches():
+            writer.write(FaceRows(batch))
         writer.finish(facts)
     options = facts["options"]
     table = room.timeline(

@@ -9,7 +9,7 @@ import pytest
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, chunks
-from ferflow.store.records import FRAMES
+from ferflow.store.records import FRAMES, FaceRows, FrameRows, faces_schema
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
 
 
@@ -18,9 +18,9 @@ def no_threads_left() -> bool:
 
 
 def tables(path, tools, **chosen) -> tuple[pa.Table, pa.Table | None]:
-    batches = list(analyze(path, AnalyzeOptions(**chosen), tools=tools))
-    frames = [batch for batch in batches if batch.schema.names == FRAMES.names]
-    faces = [batch for batch in batches if batch.schema.names != FRAMES.names]
+    rows = list(analyze(path, AnalyzeOptions(**chosen), tools=tools))
+    frames = [each.batch for each in rows if isinstance(each, FrameRows)]
+    faces = [each.batch for each in rows if isinstance(each, FaceRows)]
     return pa.Table.from_batches(frames), pa.Table.from_batches(faces) if faces else None
 
 
@@ -30,6 +30,13 @@ def test_a_frame_without_faces_still_has_a_row(tmp_path, tools):
     assert frames["frame_index"].to_pylist() == list(range(15))
     assert frames["n_faces"].to_pylist() == [1] * 5 + [0] * 5 + [1] * 5
     assert faces["frame_index"].to_pylist() == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
+
+
+def test_rows_are_tagged_with_the_table_they_belong_to(face_video, tools):
+    schemas = {FrameRows: FRAMES, FaceRows: faces_schema(LABELS)}
+    rows = list(analyze(face_video, AnalyzeOptions(batch_size=4), tools=tools))
+    assert {type(each) for each in rows} == set(schemas)
+    assert all(each.batch.schema == schemas[type(each)] for each in rows)
 
 
 def test_a_video_without_faces_has_frames_and_no_face(tmp_path, tools):
@@ -194,8 +201,7 @@ def test_haar_gives_boxes_without_pose_and_landmarks(face_video, tools):
     from ferflow.faces.detector import make_detector
 
     options = AnalyzeOptions(detector="haar")
-    batches = list(analyze(face_video, options, tools=Tools(make_detector(options), tools.classifier)))
-    faces = pa.Table.from_batches([b for b in batches if b.schema.names != FRAMES.names])
+    _, faces = tables(face_video, Tools(make_detector(options), tools.classifier), detector="haar")
     assert len(faces) > 20
     assert faces["yaw"].null_count == faces["landmarks"].null_count == len(faces)
 

@@ -38,6 +38,24 @@ FRAMES = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FrameRows:
+    """Rows of FRAMES, a row per analysed frame, in order of time."""
+
+    batch: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRows:
+    """Rows of FACES, a row per face, in order of time; columns as `faces_schema` lists them."""
+
+    batch: pa.RecordBatch
+
+
+Rows = FrameRows | FaceRows
+"""What an analysis yields, a few rows at a time."""
+
+
 def faces_schema(labels: Sequence[str]) -> pa.Schema:
     """Columns of FACES for a model with these labels, in the model's order."""
     return pa.schema(
@@ -197,9 +215,9 @@ class RecordsWriter:
         self._frames = TableWriter(paths.frames, FRAMES)
         self._faces = TableWriter(paths.faces, faces_schema(labels))
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch to the table whose columns it has."""
-        (self._frames if batch.schema.names == FRAMES.names else self._faces).write(batch)
+    def write(self, rows: Rows) -> None:
+        """Add rows to their table."""
+        (self._frames if isinstance(rows, FrameRows) else self._faces).write(rows.batch)
 
     def finish(self, metadata: dict[str, Any], *, replaces: Sequence[RecordPaths] = ()) -> None:
         """Close both files and rename them, faces last; results of `replaces` go.

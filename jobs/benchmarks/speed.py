@@ -35,7 +35,7 @@ from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
-from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter
+from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter
 from ferflow.system.cpus import available_cpus
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
@@ -252,11 +252,11 @@ def full_pace(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
     """Everything but the writing of files."""
     frames = faces = 0
     with _timed() as clock:
-        for batch in analyze(video, options, tools=tools):
-            if batch.schema.names == FRAMES.names:
-                frames += batch.num_rows
+        for rows in analyze(video, options, tools=tools):
+            if isinstance(rows, FrameRows):
+                frames += rows.batch.num_rows
             else:
-                faces += batch.num_rows
+                faces += rows.batch.num_rows
     return Pace(frames, faces, *clock)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from ferflow.faces.detections import iou
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze
-from ferflow.store.records import FRAMES
+from ferflow.store.records import FaceRows
 from ferflow.types import Float32Array
 
 LEAST_IOU = 0.5
@@ -31,13 +31,14 @@ Boxes = dict[int, Float32Array]
 def boxes_of(video: Path, options: AnalyzeOptions, tools: Tools) -> tuple[Boxes, float]:
     """Faces of a video, and the processor seconds they took."""
     started, found = time.process_time(), defaultdict(list)
-    for batch in analyze(video, options, tools=tools):
-        if batch.schema.names != FRAMES.names:
+    for rows in analyze(video, options, tools=tools):
+        if isinstance(rows, FaceRows):
+            batch = rows.batch
             xyxy = np.stack([batch[name].to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
             for index, box in zip(batch["frame_index"].to_pylist(), xyxy, strict=True):
                 found[index].append(box)
     seconds = time.process_time() - started
-    return {index: np.array(rows, np.float32) for index, rows in found.items()}, seconds
+    return {index: np.array(boxes, np.float32) for index, boxes in found.items()}, seconds
 
 
 def agreement(reference: Boxes, boxes: Boxes) -> tuple[int, int, int]:

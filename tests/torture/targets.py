@@ -64,8 +64,8 @@ def read_wholly(path: Path) -> None:
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
 
-    for batch in analyze(path, AnalyzeOptions(end=TimePoint(frame_index=40), threads=2), tools=_tools()):
-        batch.validate(full=True)
+    for rows in analyze(path, AnalyzeOptions(end=TimePoint(frame_index=40), threads=2), tools=_tools()):
+        rows.batch.validate(full=True)
 
 
 def read_job(path: Path) -> None:
