@@ -1,4 +1,8 @@
-"""CSV files that people make: read as spreadsheets write them, and refused in words that help.
+"""CSV files: reading those that people write, and writing tables that spreadsheets open.
+
+One reader serves lists of people, lists of sessions and markers: UTF-8 with or without a byte order mark; comma,
+semicolon or tab as delimiter, whichever the header line has most of; names of columns in any case and order. Empty
+lines are skipped.
 
 >>> rows = read_csv(Path("people.csv"), required=("video_id", "track_id", "name"))
 >>> rows[0].line, rows[0].values["name"]
@@ -17,12 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import OptionsError
+from ferflow.store.atomic_files import whole_file
 from ferflow.text import shown
 
 DELIMITERS = (",", ";", "\t")
-"""Comma; semicolon, as spreadsheets write it where the comma is in the numbers; tab."""
+"""Spreadsheets write semicolons in countries where the comma is the decimal sign."""
 
-# Also after what a spreadsheet of another country takes for the end of a cell, whatever stands in quotes.
+MOST_BYTES = 64 * 2**20
+"""A list of a million rows; a larger file is no list that a person wrote, and must not fill the memory."""
+
+# Also after what a spreadsheet of another country takes for the end of a cell, even within quotes.
 _FORMULA_START = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])( *)(?=[=+\-@])")
 
 
@@ -31,44 +39,60 @@ class Row:
     """One line of a CSV."""
 
     line: int
-    """Where it ends in the file, from 1; the header is line 1."""
+    """Number of its last line in the file, from 1; the header is line 1."""
     values: dict[str, str]
     """By column name, in lower case; stripped, in Unicode's composed form (NFC)."""
 
 
-def read_csv(path: Path, *, required: Sequence[str]) -> list[Row]:
-    """Rows of a CSV with a header line; UTF-8 with or without a mark, comma, semicolon or tab apart.
+def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTES) -> list[Row]:
+    """Read the rows of a CSV file with a header line.
 
-    Empty lines are passed over; further columns are kept.
+    Args:
+        path: the file.
+        required: columns that must be there, in lower case.
+        most_bytes: size of the file at most.
 
     Raises:
-        OptionsError: unreadable, not UTF-8, without a column that is required, or a line of another length.
+        OptionsError: the file is unreadable, too large or not UTF-8; or as `parse_csv`.
     """
-    text = _text(path)
+    return parse_csv(_read_text(path, most_bytes), shown(path), required=required)
+
+
+def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
+    """Parse the text of a CSV file with a header line.
+
+    Args:
+        text: contents of the file.
+        name: of the file, for messages.
+        required: columns that must be there, in lower case.
+
+    Raises:
+        OptionsError: a required column is missing, two columns have one name, or a row has more cells than the header.
+    """
     if not text.strip():
-        raise OptionsError(f"{path}: empty. Its first line must name the columns: {', '.join(required)}.")
+        raise OptionsError(f"{name}: empty. {_naming(required)}.")
     delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [_clean(cell).lower() for cell in next(reader)]
-        _check_header(path, header, required)
+        _check_header(name, header, required)
         return [
-            Row(reader.line_num, _values(path, reader.line_num, header, cells))
+            Row(reader.line_num, _values(f"{name}: line {reader.line_num}", header, cells))
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
     except csv.Error as error:
-        raise OptionsError(f"{path}: line {reader.line_num} is not CSV ({error}).") from error
+        raise OptionsError(
+            f"{name}: line {reader.line_num} is not CSV ({error}). Save the file as comma-separated text."
+        ) from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a table as CSV (UTF-8, comma); numbers unrounded, None and NaN as empty cells.
 
-    Where a spreadsheet would take a text, or the rest of one, for a formula, an apostrophe goes before that (OWASP,
-    "CSV Injection").
+    An apostrophe is put before a text, or a part of one, that a spreadsheet would run as a formula (OWASP, "CSV
+    Injection").
     """
-    from ferflow.store.atomic_files import whole_file
-
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([_cell(column) for column in columns])
@@ -76,33 +100,44 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     return path
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path, most_bytes: int) -> str:
     try:
+        if path.stat().st_size > most_bytes:
+            raise OptionsError(
+                f"{shown(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
+            )
         content = path.read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise OptionsError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise OptionsError(f"{shown(path)}: cannot be read ({error.strerror}). Check the path.") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise OptionsError(
-            f"{path}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
+            f"{shown(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
         ) from error
 
 
-def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
-    if missing := [name for name in required if name not in header]:
-        found = ", ".join(shown(name) for name in header if name) or "none"
-        raise OptionsError(f"{path}: no column {missing[0]!r} (found: {found}). Name it in the first line.")
-    if doubled := sorted({name for name in header if name and header.count(name) > 1}):
-        raise OptionsError(f"{path}: two columns are called {shown(doubled[0])!r}. Rename one of them.")
+def _naming(required: Sequence[str]) -> str:
+    return f"The first line must name the columns {', '.join(required)}"
 
 
-def _values(path: Path, line: int, header: list[str], cells: list[str]) -> dict[str, str]:
+def _check_header(name: str, header: list[str], required: Sequence[str]) -> None:
+    if missing := [column for column in required if column not in header]:
+        found = shown(", ".join(header)[:80]) or "nothing"
+        raise OptionsError(f"{name}: no column {missing[0]!r}. {_naming(required)}; it has: {found}.")
+    if doubled := sorted({column for column in header if column and header.count(column) > 1}):
+        raise OptionsError(
+            f"{name}: two columns are called {shown(doubled[0])!r}. Name the columns once each."
+        )
+
+
+def _values(where: str, header: list[str], cells: list[str]) -> dict[str, str]:
     if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
         raise OptionsError(
-            f"{path}: line {line} has {len(cells)} cells under {len(header)} columns. "
+            f"{where} has {len(cells)} cells under {len(header)} columns. "
             'Put a text with a comma into quotes: "Lovelace, Ada".'
         )
+    # Spreadsheets leave out empty cells at the end of a row.
     cleaned = [_clean(cell) for cell in cells] + [""] * (len(header) - len(cells))
     return {name: cell for name, cell in zip(header, cleaned, strict=False) if name}
 
@@ -118,6 +153,6 @@ def _cell(value: object) -> object:
         return repr(value)
     if not isinstance(value, str):
         return value
-    # Outside UTF-8 lie only halves of surrogate pairs, which a file name may hold.
+    # A file name may hold halves of surrogate pairs, which UTF-8 cannot encode.
     safe = value.encode("utf-8", "replace").decode("utf-8")
     return _FORMULA_START.sub(r"\1\2'", safe)

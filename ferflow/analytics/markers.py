@@ -1,30 +1,30 @@
-"""What happened when, told from outside: stimuli, scenes, game events.
+"""Markers: moments and segments of a video that the user names, such as stimuli, scenes or game events.
 
     time_s,label,end_s,kind
     12.5,boss appears,,event
     1:30.0,level 2,2:45.0,level
 
-`read_markers()` reads such a file into a table; `store_markers()` keeps it in the output folder, so that a page
-can be made again when the file is gone. What the numbers say around markers is in `marked`.
+`read_markers()` reads such a file into a table. `store_markers()` keeps the table in the output folder, so that a page
+can be made again when the file is gone. Means over segments and curves around markers: `event_locked`.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from ferflow.analytics.csv_input import Row, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
 from ferflow.text import shown
 
+COLUMNS = ("time_s", "label")
 SUFFIX = ".markers.csv"
 """A file of the video's stem and this, beside the video, holds its markers."""
 MOST_BYTES = 8 * 2**20
@@ -67,44 +67,32 @@ def read_markers(path: Path, video_id: str = "") -> pa.Table:
     """Read a file of markers.
 
     Args:
-        path: CSV with a header: `time_s` and `label`, and if wanted `end_s` and `kind`; other columns are left
-            aside. Commas, semicolons or tabs between fields.
+        path: CSV with the columns `time_s` and `label`, optionally `end_s` and `kind`; see `csv_input`.
         video_id: written into every row.
 
     Returns:
         A table of `MARKERS`, by time.
 
     Raises:
-        OptionsError: unreadable, no such columns, or a row that is no marker; one line says which.
+        OptionsError: unreadable, a column is missing, or a row is no marker; one line says which.
     """
-    found = sorted(parse_markers(_text_of(path), shown(path.name)), key=lambda marker: marker.time_s)
-    columns = list(zip(*(astuple(marker) for marker in found), strict=True)) or [()] * 4
-    arrays = {"video_id": [video_id] * len(found), **dict(zip(_FIELDS, columns, strict=True))}
-    return pa.table({name: list(arrays[name]) for name in MARKERS.names}, schema=MARKERS)
+    rows = read_csv(path, required=COLUMNS, most_bytes=MOST_BYTES)
+    return _table(markers_of(rows, shown(path)), video_id)
 
 
-_FIELDS = ("time_s", "end_s", "label", "kind")
-
-
-def parse_markers(text: str, name: str) -> list[Marker]:
-    """Read the text of a file of markers, in its order.
+def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
+    """The markers that rows of a CSV file state, in their order.
 
     Args:
-        text: what is in the file.
+        rows: with `time_s` and `label`, optionally `end_s` and `kind`.
         name: of the file, for messages.
 
     Raises:
-        OptionsError: as `read_markers`.
+        OptionsError: too many rows, or one that is no marker.
     """
-    found = []
-    try:
-        for line, row in _rows(text, name):
-            found.append(_marker(row, f"{name}, line {line}"))
-            if len(found) > MOST_MARKERS:
-                raise OptionsError(f"{name}: more than {MOST_MARKERS} markers. Keep those that matter.")
-    except csv.Error as error:
-        raise OptionsError(f"{name}: not a CSV file ({error}). Save it as comma-separated text.") from error
-    return found
+    if len(rows) > MOST_MARKERS:
+        raise OptionsError(f"{name}: more than {MOST_MARKERS} markers. Keep those that matter.")
+    return [_marker(row.values, f"{name}, line {row.line}") for row in rows]
 
 
 def store_markers(paths: RecordPaths, source: Path) -> bool:
@@ -147,37 +135,11 @@ def _kept(paths: RecordPaths) -> pa.Table:
     return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
 
 
-def _text_of(path: Path) -> str:
-    name = shown(path.name)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise OptionsError(f"{name}: larger than {MOST_BYTES >> 20} MiB. Keep the markers that matter.")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise OptionsError(f"{name}: not UTF-8 text (byte {error.start}). Save it as CSV UTF-8.") from error
-    except OSError as error:
-        raise OptionsError(f"{name}: cannot be read ({error.strerror}). Check the path.") from error
-
-
-def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, fields by column) of every row that is not blank."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    header = [cell.strip().lower() for cell in next(lines, [])]
-    for wanted in ("time_s", "label"):
-        if header.count(wanted) != 1:
-            found = shown(", ".join(header)[:80]) or "nothing"
-            raise OptionsError(
-                f"{name}: the first line must name the columns time_s and label, once each; it has: {found}."
-            )
-    for cells in lines:
-        if any(cell.strip() for cell in cells):
-            yield lines.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False))
-
-
-def _delimiter(text: str) -> str:
-    """What stands between the columns' names; spreadsheets of half the world write semicolons."""
-    first = text.partition("\n")[0]
-    return max(",;\t", key=lambda char: first.count(char))
+def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
+    rows = [
+        {"video_id": video_id, **asdict(marker)} for marker in sorted(markers, key=lambda one: one.time_s)
+    ]
+    return pa.Table.from_pylist(rows, schema=MARKERS)
 
 
 def _marker(row: dict[str, str], where: str) -> Marker:

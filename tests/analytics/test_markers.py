@@ -9,14 +9,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from ferflow.analytics.csv_input import parse_csv
 from ferflow.analytics.event_locked import lags, locked_curves, segments
 from ferflow.analytics.markers import (
+    COLUMNS,
     LONGEST_LABEL,
     MARKERS,
     Marker,
     load_markers,
     markers_beside,
-    parse_markers,
+    markers_of,
     read_markers,
     store_markers,
 )
@@ -26,6 +28,10 @@ from ferflow.store.records import RecordPaths
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'
+
+
+def parse_markers(text: str, name: str) -> list[Marker]:
+    return markers_of(parse_csv(text, name, required=COLUMNS), name)
 
 
 def marker_table(*rows: tuple) -> pa.Table:
@@ -85,7 +91,7 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "must name the columns time_s and label"),
+        ("", "must name the columns time_s, label"),
         ("time,label\n1,a\n", "it has: time, label"),
         ("time_s,label,label\n1,a,b\n", "once each"),
         ("time_s,label\nsoon,a\n", "line 2: time_s: 'soon' is not a time"),
@@ -97,10 +103,11 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
         ("time_s,label\n,a\n", "'' is not a time"),
         ("time_s,label\n1,\n", "without a label"),
         ("time_s,label\n1\n", "without a label"),
+        ("time_s,label\n1,clap, loud\n", "line 2 has 3 cells under 2 columns"),
         ("time_s,label,end_s\n5,a,5\n", "end_s (5) must lie after time_s (5)"),
         ("time_s,label,end_s\n5,a,4\n", "must lie after"),
         (f"time_s,label\n1,{'x' * (LONGEST_LABEL + 1)}\n", "Shorten it"),
-        ('time_s,label\n1,"a\n', "not a CSV file"),
+        ('time_s,label\n1,"a\n', "line 2 is not CSV"),
         ("time_s,label\n" + "1,a\n" * 20_001, "more than 20000 markers"),
     ],
 )
