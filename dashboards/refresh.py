@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import ferflow
 from ferflow.analytics.person_names import NAME as PEOPLE_NAME
-from ferflow.analytics.person_names import People, PeopleFile, read_people
+from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.timeline import complete_timeline
 from ferflow.dashboards.overview.index import write_folder
@@ -140,16 +140,16 @@ def refresh_session(out: Path, video_id: str) -> Path:
     return RecordPaths(out, video_id).report
 
 
-def _session(out: Path, video_id: str, people: People, status: Status) -> bool:
+def _session(out: Path, video_id: str, names: PersonNames, status: Status) -> bool:
     """Whether the page had to be made."""
     paths = RecordPaths(out, video_id)
     complete_timeline(paths)
-    digest = _session_digest(paths, people, status.options)
+    digest = _session_digest(paths, names, status.options)
     if status.is_fresh(paths.report, digest):
         ensure_assets(out)
         return False
     status.forget(paths.report)
-    write_session_report(out, video_id, people.keyed(), theme=status.options.theme)
+    write_session_report(out, video_id, names, theme=status.options.theme)
     status.note(paths.report, digest)
     return True
 
@@ -167,13 +167,13 @@ def _index(out: Path, status: Status, forgiving: bool) -> tuple[str, ...] | None
     return folder.warnings
 
 
-def _people(out: Path, forgiving: bool) -> PeopleFile:
+def _people(out: Path, forgiving: bool) -> PeopleList:
     try:
         return read_people(out)
     except OptionsError:
         if not forgiving:
             raise
-        return PeopleFile()
+        return PeopleList()
 
 
 def _status_path(out: Path, name: str) -> Path:
@@ -188,12 +188,12 @@ def _write(path: Path, text: str) -> None:
 # --- What a page is made from ---------------------------------------------------------------------------
 
 
-def _session_digest(paths: RecordPaths, people: People, options: PageOptions) -> str:
+def _session_digest(paths: RecordPaths, names: PersonNames, options: PageOptions) -> str:
     source = read_metadata(paths.faces).get("source", {}).get("path")
     beside = [paths.markers, *([Path(source)] if source else []), *sorted(paths.clips.glob("*.mp4"))]
     return _digest(
         _traits([paths.frames, paths.faces, paths.timeline, *beside]),
-        sorted(people.names.items()), options.theme,
+        sorted(names.by_track.items()), options.theme,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ferflow.analytics.markers import markers_beside, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
-from ferflow.analytics.person_names import PersonNames, person_timeline, read_people
+from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_timeline, read_people
 from ferflow.analytics.timeline import needs_timeline, write_timeline
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import Job
@@ -101,6 +101,6 @@ def _cut_clips(paths: RecordPaths) -> bool:
 
 def _names(paths: RecordPaths) -> PersonNames:
     try:
-        return read_people(paths.out).of(paths.video_id).keyed()
+        return read_people(paths.out).of(paths.video_id)
     except OptionsError:  # whoever makes the page reports it
-        return {}
+        return NO_NAMES

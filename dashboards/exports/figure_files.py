@@ -123,7 +123,7 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     people = read_people(out)
     for video_id in finished_videos(out):
         try:
-            session = load_session(out, video_id, people.of(video_id).keyed())
+            session = load_session(out, video_id, people.of(video_id))
         except RecordsError:
             continue  # told of, for want of its page
         if session.people:

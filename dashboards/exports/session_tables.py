@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.cohort import Watched
+from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import Around, around, locked_curves, segments
 from ferflow.analytics.markers import MARKERS, load_markers
@@ -52,18 +52,18 @@ def probability_names(folder: Folder) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _videos(folder: Folder) -> list[Watched]:
+def _videos(folder: Folder) -> list[CohortVideo]:
     return [entry.video for entry in folder.finished if entry.video is not None]
 
 
-def _named(folder: Folder) -> Iterator[tuple[list[Any], Watched]]:
+def _named(folder: Folder) -> Iterator[tuple[list[Any], CohortVideo]]:
     """(id and name, video) of every finished one."""
     for entry in folder.finished:
         assert entry.video is not None
         yield [entry.video_id, entry.name], entry.video
 
 
-def _marked(out: Path, video: Watched) -> pa.Table:
+def _marked(out: Path, video: CohortVideo) -> pa.Table:
     """Its markers; none where they cannot be read, which is told of, for want of its page."""
     try:
         return load_markers(RecordPaths(out, video.video_id))
@@ -80,7 +80,7 @@ _PEAKS = ["time_s", "start_s", "end_s", "measure", "height", "prominence", "appe
 def _peaks(folder: Folder) -> Iterator[Cells]:
     for video, watched in _named(folder):
         for peak in peaks(watched.timeline):
-            names = "; ".join(watched.people.name(track) for track in peak.track_ids)
+            names = "; ".join(watched.names.name_of(track) for track in peak.track_ids)
             yield [*video, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height, peak.prominence,
                    peak.label, names]  # fmt: skip
 
@@ -143,7 +143,7 @@ def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells
     quality: list[Cells] = []
     for video, watched in _named(folder):
         try:
-            session = load_session(out, watched.video_id, watched.people.keyed())
+            session = load_session(out, watched.video_id, watched.names)
         except RecordsError:
             continue  # told of, for want of its page
         people += [[*video, *_person(session, person, names)] for person in session.people]

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.cohort import Cohort, Watched, gather
+from ferflow.analytics.cohort import Cohort, CohortVideo, gather
 from ferflow.analytics.measures import LEADING
 from ferflow.analytics.peaks import peak_curve
-from ferflow.analytics.person_names import PeopleFile, person_timeline, read_people, unknown_tracks
+from ferflow.analytics.person_names import PeopleList, person_timeline, read_people, unknown_tracks
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.session_list import Sessions, read_sessions
 from ferflow.analytics.tally import column, ratio
@@ -26,7 +26,7 @@ from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.records import RecordPaths, finished_videos, read_metadata, read_table
 from ferflow.types import Float64Array
 
-_List = TypeVar("_List", PeopleFile, Sessions)
+_List = TypeVar("_List", PeopleList, Sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     """`done`, `done_with_gaps`, `skipped` or `failed`."""
     reason: str
     """Why it failed, or what to keep in mind."""
-    video: Watched | None = None
+    video: CohortVideo | None = None
     """None without results."""
     duration_s: float | None = None
     n_people: int = 0
@@ -128,7 +128,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
             `PageOptions.remembered`.
     """
     run, warnings = _read_run(out), list[str]()
-    people = _list(lambda: read_people(out), PeopleFile(), warnings, forgiving)
+    people = _list(lambda: read_people(out), PeopleList(), warnings, forgiving)
     sources = _sources(out)
     sessions, by = _sessions_and_groups(out, options, sources, warnings, forgiving)
     left_out = bool(warnings)
@@ -199,14 +199,14 @@ def _sources(out: Path) -> dict[str, str]:
     return found
 
 
-def _tracks(out: Path, people: PeopleFile, videos: Sequence[Watched]) -> dict[str, list[int]]:
+def _tracks(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
     """Ids of the tracks on disk of every video that somebody named people of."""
-    named = [video.video_id for video in videos if people.of(video.video_id).names]
+    named = [video.video_id for video in videos if people.of(video.video_id).by_track]
     tables = {name: read_table(RecordPaths(out, name).timeline, ["track_id"]) for name in named}
     return {name: table.column("track_id").drop_null().unique().to_pylist() for name, table in tables.items()}
 
 
-def _entry(out: Path, video: dict[str, Any], people: PeopleFile, sessions: Sessions, by: str | None) -> Entry:
+def _entry(out: Path, video: dict[str, Any], people: PeopleList, sessions: Sessions, by: str | None) -> Entry:
     video_id = str(video.get("video_id") or "")
     status = str(video.get("status") or "failed")
     source = video.get("source")
@@ -217,15 +217,15 @@ def _entry(out: Path, video: dict[str, Any], people: PeopleFile, sessions: Sessi
         return failed
     try:
         session = sessions.of(video_id)
-        table = person_timeline(paths, people.of(video_id).keyed())
-        watched = Watched(video_id, table, people.of(video_id), session)
+        table = person_timeline(paths, people.of(video_id))
+        watched = CohortVideo(video_id, table, people.of(video_id), session)
         return _finished(paths, failed, video, watched, sessions.group(video_id, by))
     except FerflowError as error:
         return Entry(video_id, failed.name, status, f"its tables cannot be read: {error}")
 
 
 def _finished(
-    paths: RecordPaths, entry: Entry, video: dict[str, Any], watched: Watched, group: str | None
+    paths: RecordPaths, entry: Entry, video: dict[str, Any], watched: CohortVideo, group: str | None
 ) -> Entry:
     footer, whole = read_metadata(paths.faces), audience(watched.timeline)
     n_frames = column(whole, "n_frames")

@@ -9,7 +9,7 @@ from typing import Any
 from ferflow import palette
 from ferflow.analytics.event_locked import is_moment
 from ferflow.analytics.measures import page_measures
-from ferflow.analytics.person_names import PersonNames
+from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.dashboards.session_report.expression_bar import mix_words
 from ferflow.dashboards.session_report.figures import MOST_BANDS, MOST_MARKS, timeline_figure
 from ferflow.dashboards.session_report.marker_curves import curves_figure
@@ -22,7 +22,7 @@ from ferflow.store.records import RecordPaths
 
 
 def write_session_report(
-    out: Path, video_id: str, people: PersonNames | None = None, *, theme: Theme = "auto"
+    out: Path, video_id: str, names: PersonNames = NO_NAMES, *, theme: Theme = "auto"
 ) -> Path:
     """Write `reports/<video_id>.html` from the tables of one video, and the script it shares with the others.
 
@@ -32,14 +32,14 @@ def write_session_report(
     Args:
         out: the output folder.
         video_id: of a finished video.
-        people: track to (key, name) of its person; tracks of one key are one person.
+        names: of people; tracks of one name are one person.
         theme: colours of the page; `auto` follows the reader's system.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     path = RecordPaths(out, video_id).report
-    write_text(path, render_session(load_session(out, video_id, people), theme))
+    write_text(path, render_session(load_session(out, video_id, names), theme))
     ensure_assets(out)
     return path
 

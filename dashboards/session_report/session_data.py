@@ -15,7 +15,7 @@ from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.peaks import Peak, peak_curve, peak_end, peaks
-from ferflow.analytics.person_names import PersonFaces, PersonNames, name_of, person_timeline, persons
+from ferflow.analytics.person_names import NO_NAMES, PersonFaces, PersonNames, person_timeline
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.analytics.timeline import audience
@@ -86,7 +86,7 @@ class Session:
 
     def name_of(self, track_id: int) -> str:
         """What a person is called on the page."""
-        return name_of(self.names, track_id)
+        return self.names.name_of(track_id)
 
     @property
     def audience(self) -> pa.Table:
@@ -158,18 +158,18 @@ def together_in(timeline: pa.Table) -> Together | None:
     return Together(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
 
 
-def load_session(out: Path, video_id: str, people_names: PersonNames | None = None) -> Session:
+def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Session:
     """Gather one video.
 
     Args:
         out: the output folder.
         video_id: of a finished video.
-        people_names: names of people, and which tracks are one of them; None: each track is a person.
+        names: of people; tracks of one name are one person.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    paths, names = RecordPaths(out, video_id), people_names or {}
+    paths = RecordPaths(out, video_id)
     footer = read_metadata(paths.faces)
     labels = [str(label) for label in footer.get("labels", [])]
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
@@ -205,7 +205,7 @@ def _faces(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]
     """Gives FACES with persons in place of tracks, of the columns that are asked for, block by block."""
     tracks = {track for block in Blocks(paths.faces, ["track_id"])
               for track in block.column("track_id").unique().to_pylist()}  # fmt: skip
-    ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), persons(names, tracks))
+    ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), names.persons_of(tracks))
     return lambda *columns: replace(ready, faces=Blocks(paths.faces, ["track_id", *columns]))
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.person_names import EVERYBODY_UNNAMED, People
+from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
 from ferflow.types import Float64Array
@@ -31,13 +31,13 @@ _BIN_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class CohortVideo:
     """One finished video, as the cohort sees it."""
 
     video_id: str
     timeline: pa.Table
     """TIMELINE with persons in place of tracks; see `people.person_timeline`."""
-    people: People = EVERYBODY_UNNAMED
+    names: PersonNames = NO_NAMES
     session: SessionRow = UNLISTED
 
     @property
@@ -148,7 +148,7 @@ class Comparison:
     cliffs_delta: float
 
 
-def gather(videos: Sequence[Watched], groups: Sequence[str | None]) -> Cohort:
+def gather(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohort:
     """Put participants on one clock.
 
     Args:
@@ -292,19 +292,19 @@ class _Part:
     total: Tally = field(default_factory=Tally)
 
 
-def _last_bin(video: Watched, bin_seconds: float) -> int:
+def _last_bin(video: CohortVideo, bin_seconds: float) -> int:
     ends = column(video.timeline, "bin_end_s")
     return max(0, round((float(ends.max()) - video.session.offset_s) / bin_seconds) - 1)
 
 
-def _parts(video: Watched, group: str | None, clock: _Clock) -> list[_Part]:
+def _parts(video: CohortVideo, group: str | None, clock: _Clock) -> list[_Part]:
     table, session = video.timeline, video.session
     audience = pc.is_null(table.column("track_id"))
     ids = sorted({int(track) for track in table.column("track_id").drop_null().to_pylist()})
     if not session.participant:
         return [_person_part(video, track, group, clock) for track in ids]
     rows = table.filter(audience)
-    named = [track for track in ids if video.people.name(track) == session.participant]
+    named = [track for track in ids if video.names.name_of(track) == session.participant]
     if named:
         rows = table.filter(pc.equal(table.column("track_id"), named[0]))
     elif not ids:
@@ -312,15 +312,15 @@ def _parts(video: Watched, group: str | None, clock: _Clock) -> list[_Part]:
     return [_part(video, rows, (session.participant,), session.participant, group, clock)]
 
 
-def _person_part(video: Watched, track: int, group: str | None, clock: _Clock) -> _Part:
+def _person_part(video: CohortVideo, track: int, group: str | None, clock: _Clock) -> _Part:
     rows = video.timeline.filter(pc.equal(video.timeline.column("track_id"), track))
-    given = video.people.names.get(track)
+    given = video.names.by_track.get(track)
     key = (given,) if given else (video.video_id, str(track))
-    return _part(video, rows, key, video.people.name(track), group, clock)
+    return _part(video, rows, key, video.names.name_of(track), group, clock)
 
 
 def _part(
-    video: Watched, rows: pa.Table, key: tuple[str, ...], name: str, group: str | None, clock: _Clock
+    video: CohortVideo, rows: pa.Table, key: tuple[str, ...], name: str, group: str | None, clock: _Clock
 ) -> _Part:
     bins = np.round((column(rows, "bin_start_s") - video.session.offset_s) / clock.bin_seconds).astype(
         np.int64
@@ -354,8 +354,8 @@ def _joined(parts: list[_Part]) -> list[tuple[Member, float]]:
     ]
 
 
-def _is_crowded(video: Watched) -> bool:
+def _is_crowded(video: CohortVideo) -> bool:
     if not video.session.participant:
         return False
     ids = {track for track in video.timeline.column("track_id").to_pylist() if track is not None}
-    return len(ids) > 1 and video.session.participant not in {video.people.name(track) for track in ids}
+    return len(ids) > 1 and video.session.participant not in {video.names.name_of(track) for track in ids}

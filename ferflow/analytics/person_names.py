@@ -1,11 +1,10 @@
-"""Who is who: names that somebody gave to tracks, and tracks that are one person.
+"""Names of persons: `people.csv` names tracks, and tracks of a video with one name are one person.
 
-`people.csv` in the output folder has a row per track: `video_id,track_id,name`. Tracks of a video with the
-same name are one person; a track without a name stays what it is. The tables on disk keep their track ids:
-what is made from them follows the names.
+`people.csv` in the output folder has a row per track: `video_id,track_id,name`. A track without a name is a person of
+its own. The tables on disk keep their track ids; everything that is computed from them uses persons.
 
->>> people = People({1: "Ada", 4: "Ada"})
->>> people.persons([1, 2, 4])
+>>> names = PersonNames({1: "Ada", 4: "Ada"})
+>>> names.persons_of([1, 2, 4])
 {1: 1, 2: 2, 4: 1}
 """
 
@@ -35,64 +34,47 @@ COLUMNS = ("video_id", "track_id", "name")
 _TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
 
 
-PersonNames = Mapping[int, tuple[str, str]]
-"""Track to (key, name) of its person: tracks of one key are one person, tracks that it lacks one each."""
+@dataclass(frozen=True, slots=True)
+class PersonNames:
+    """The names that were given to the tracks of one video."""
+
+    by_track: Mapping[int, str] = field(default_factory=dict)
+    """By track id; tracks without a name are missing."""
+
+    def name_of(self, track_id: int) -> str:
+        """The given name, or `Person <id>`; `track <id>` if another track was given that name."""
+        if track_id in self.by_track:
+            return self.by_track[track_id]
+        default = f"Person {track_id}"
+        return f"track {track_id}" if default in self.by_track.values() else default
+
+    def persons_of(self, track_ids: Iterable[int]) -> dict[int, int]:
+        """The person of each track: the lowest id among the tracks with its name."""
+        lowest: dict[str, int] = {}
+        return {
+            track: lowest.setdefault(self.by_track[track], track) if track in self.by_track else track
+            for track in sorted(set(track_ids))
+        }
 
 
-def persons(names: PersonNames, track_ids: Iterable[int]) -> dict[int, int]:
-    """The person each track belongs to: the lowest id among the tracks of one key."""
-    first: dict[str, int] = {}
-    found: dict[int, int] = {}
-    for track in sorted(set(track_ids)):
-        found[track] = first.setdefault(names[track][0], track) if track in names else track
-    return found
-
-
-def name_of(names: PersonNames, track_id: int) -> str:
-    """What to call a person: the given name, or `Person <id>`; `track <id>` where somebody is named so."""
-    if track_id in names:
-        return names[track_id][1]
-    plain = f"Person {track_id}"
-    return f"track {track_id}" if any(name == plain for _, name in names.values()) else plain
+NO_NAMES = PersonNames()
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """The names that `people.csv` gives to one video's tracks; the name is the key, too."""
-
-    names: Mapping[int, str] = field(default_factory=dict)
-    """By track id."""
-
-    def name(self, track_id: int) -> str:
-        """What to call a person; see `name_of`."""
-        return name_of(self.keyed(), track_id)
-
-    def persons(self, track_ids: Iterable[int]) -> dict[int, int]:
-        """The person each track belongs to; see `persons`."""
-        return persons(self.keyed(), track_ids)
-
-    def keyed(self) -> dict[int, tuple[str, str]]:
-        """For everything that is made from tables."""
-        return {track: (name, name) for track, name in self.names.items()}
-
-
-EVERYBODY_UNNAMED = People()
-
-
-@dataclass(frozen=True, slots=True)
-class PeopleFile:
+class PeopleList:
     """What `people.csv` says."""
 
-    videos: Mapping[str, People] = field(default_factory=dict)
+    videos: Mapping[str, PersonNames] = field(default_factory=dict)
+    """By video id."""
     warnings: tuple[str, ...] = ()
-    """Rows that change nothing, counted."""
+    """Rows without effect, counted."""
 
-    def of(self, video_id: str) -> People:
-        """The people of one video."""
-        return self.videos.get(video_id, EVERYBODY_UNNAMED)
+    def of(self, video_id: str) -> PersonNames:
+        """The names in one video."""
+        return self.videos.get(video_id, NO_NAMES)
 
 
-def read_people(out: Path) -> PeopleFile:
+def read_people(out: Path) -> PeopleList:
     """The folder's `people.csv`; without one, nobody is named.
 
     Rows about videos that are not there are counted in the warnings, and so are repeated ones.
@@ -102,7 +84,7 @@ def read_people(out: Path) -> PeopleFile:
     """
     path = out / NAME
     if not path.exists():
-        return PeopleFile()
+        return PeopleList()
     rows = read_csv(path, required=COLUMNS)
     finished = set(finished_videos(out))
     named: dict[tuple[str, int], str] = {}
@@ -118,13 +100,13 @@ def read_people(out: Path) -> PeopleFile:
             strange.append(key[0])
         else:
             named[key] = row.values["name"]
-    return PeopleFile(_by_video(named), (
+    return PeopleList(_by_video(named), (
         *_counted(strange, "names a video that is not in this folder", "name videos that are not in this folder"),
         *_counted(repeated, "says again what another says", "say again what others say"),
     ))  # fmt: skip
 
 
-def unknown_tracks(people: PeopleFile, tracks: Mapping[str, Iterable[int]]) -> list[str]:
+def unknown_tracks(people: PeopleList, tracks: Mapping[str, Iterable[int]]) -> list[str]:
     """A warning that counts the names of tracks that do not exist; none if all do.
 
     Args:
@@ -134,20 +116,10 @@ def unknown_tracks(people: PeopleFile, tracks: Mapping[str, Iterable[int]]) -> l
     found = [
         f"{video_id}, track {track}"
         for video_id, known in tracks.items()
-        for track in sorted(set(people.of(video_id).names) - set(known))
+        for track in sorted(set(people.of(video_id).by_track) - set(known))
     ]
     return _counted(found, "names a track that its video does not have",
                     "name tracks that their videos do not have")  # fmt: skip
-
-
-def tracks_of(paths: RecordPaths) -> list[int]:
-    """Ids of the tracks of a finished video, ascending.
-
-    Raises:
-        RecordsError: its faces cannot be read.
-    """
-    found = read_table(paths.faces, ["track_id"]).column("track_id").unique().to_pylist()
-    return sorted(track for track in found if track != UNTRACKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +159,6 @@ class PersonFaces:
         return block.set_column(place, block.schema.field(place), pa.array(person.astype(np.int32)))
 
 
-def merged(faces: pa.Table, person_of: Mapping[int, int]) -> pa.Table:
-    """FACES, whole, with persons in place of tracks; see `PersonFaces`."""
-    return next(iter(PersonFaces.of(faces, person_of)))
-
-
 def _lengths(faces: Faces) -> dict[int, int]:
     found: Counter[int] = Counter()
     for block in blocks(faces):
@@ -219,7 +186,7 @@ def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
         RecordsError: a table is missing or cannot be read.
     """
     table = read_table(paths.timeline)
-    person_of = persons(names, table.column("track_id").drop_null().unique().to_pylist())
+    person_of = names.persons_of(table.column("track_id").drop_null().unique().to_pylist())
     if all(track == person for track, person in person_of.items()):
         return table
     facts = read_metadata(paths.timeline)
@@ -258,11 +225,11 @@ def _refuse_second_name(path: Path, row: Row, name: str) -> None:
         )
 
 
-def _by_video(named: Mapping[tuple[str, int], str]) -> dict[str, People]:
+def _by_video(named: Mapping[tuple[str, int], str]) -> dict[str, PersonNames]:
     videos: dict[str, dict[int, str]] = {}
     for (video_id, track), name in named.items():
         videos.setdefault(video_id, {})[track] = name
-    return {video_id: People(names) for video_id, names in videos.items()}
+    return {video_id: PersonNames(by_track) for video_id, by_track in videos.items()}
 
 
 def _counted(found: list[str], one: str, several: str) -> list[str]:
@@ -297,7 +264,7 @@ class Track:
     """The expression that appears most."""
 
 
-def list_tracks(out: Path, people: PeopleFile) -> list[Track]:
+def list_tracks(out: Path, people: PeopleList) -> list[Track]:
     """Every track of every finished video, by video, then by id.
 
     Raises:
@@ -306,11 +273,11 @@ def list_tracks(out: Path, people: PeopleFile) -> list[Track]:
     return [
         track
         for video_id in finished_videos(out)
-        for track in _tracks_of(RecordPaths(out, video_id), people.of(video_id))
+        for track in _list_tracks_of(RecordPaths(out, video_id), people.of(video_id))
     ]
 
 
-def _tracks_of(paths: RecordPaths, people: People) -> list[Track]:
+def _list_tracks_of(paths: RecordPaths, names: PersonNames) -> list[Track]:
     facts = read_metadata(paths.faces)
     labels = [f"prob_{label}" for label in facts["labels"]]
     faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", *labels])
@@ -326,7 +293,7 @@ def _tracks_of(paths: RecordPaths, people: People) -> list[Track]:
             video_id=paths.video_id,
             source=str(source.get("name") or paths.video_id),
             track_id=track,
-            name=people.names.get(track, ""),
+            name=names.by_track.get(track, ""),
             first_s=float(time_s[rows[mine]].min()),
             last_s=float(time_s[rows[mine]].max()),
             seconds=float(seconds[mine].sum()),

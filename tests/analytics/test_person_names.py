@@ -8,7 +8,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from ferflow.analytics.person_names import NAME, People, PersonFaces, list_tracks, merged, read_people
+from ferflow.analytics.person_names import NAME, PersonFaces, PersonNames, list_tracks, read_people
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.errors import OptionsError
@@ -75,7 +75,7 @@ def test_a_new_name_changes_the_page_and_the_tables_on_disk_stay(party):
 
 def test_joined_faces_are_the_same_in_blocks_of_any_size():
     _, faces = made_tables(MADE)
-    whole = merged(faces, {3: 1})
+    whole = next(iter(PersonFaces.of(faces, {3: 1})))
     frames = faces.column("frame_index").to_numpy()
     cuts = [0, *(int((frames < frame).sum()) for frame in (7, 100, 101)), len(faces)]
     blocks = [faces.slice(a, b - a) for a, b in pairwise(cuts)]
@@ -125,8 +125,8 @@ def test_rows_that_change_nothing_are_counted(party):
 
 
 def test_who_is_named_like_somebody_else_is_told_apart():
-    people = People({1: "Person 2"})
-    assert [people.name(track) for track in (1, 2, 3)] == ["Person 2", "track 2", "Person 3"]
+    names = PersonNames({1: "Person 2"})
+    assert [names.name_of(track) for track in (1, 2, 3)] == ["Person 2", "track 2", "Person 3"]
 
 
 def test_the_list_of_tracks_is_what_pandas_finds(party):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ferflow.analytics.coverage import coverage_timeline
-from ferflow.analytics.person_names import merged
+from ferflow.analytics.person_names import PersonFaces, PersonNames
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.video_player import MOST_BOXES, boxes_of, film_of, url_between
@@ -77,14 +77,14 @@ def test_one_frame_and_none_have_a_strip():
 
 # --- People -----------------------------------------------------------------------------------------------
 
-JOINED = {1: ("ann", "Ann <b>"), 3: ("ann", "Ann <b>"), 2: ("bo", "Bo")}
+JOINED = PersonNames({1: "Ann <b>", 3: "Ann <b>", 2: "Bo"})
 
 
 def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     made = Made(seconds=40, people=4)
     video_id = write_session(tmp_path, made)
     _, faces = made_tables(made)
-    joined = merged(faces, {3: 1})
+    joined = next(iter(PersonFaces.of(faces, {3: 1})))
     assert set(joined.column("track_id").to_pylist()) == {-1, 1, 2, 4}
     session = load_session(tmp_path, video_id, JOINED)
     bins = session.timeline.to_pandas()
@@ -115,7 +115,7 @@ def test_names_stand_wherever_people_do_and_are_escaped(tmp_path):
 def test_without_names_a_page_is_the_same_as_with_none(tmp_path):
     video_id = write_session(tmp_path, Made(seconds=20, people=2))
     first = write_session_report(tmp_path, video_id).read_bytes()
-    assert write_session_report(tmp_path, video_id, {}).read_bytes() == first
+    assert write_session_report(tmp_path, video_id, PersonNames({})).read_bytes() == first
 
 
 # --- The video --------------------------------------------------------------------------------------------
