@@ -261,13 +261,9 @@ def _requirement(field: structs.FieldInfo, value: object) -> str:
         return _bound(kind, value)
     if isinstance(kind, inspect.VarTupleType):
         return "a list of texts"
-    names = {
-        inspect.IntType: "int",
-        inspect.FloatType: "float",
-        inspect.StrType: "str",
-        inspect.BoolType: "bool",
-    }
-    return f"of type {names.get(type(kind)) or kind.cls.__name__}"  # type: ignore[attr-defined]
+    # Types of msgspec.inspect are called IntType, DictType, ...; those of classes name their class.
+    name = kind.cls.__name__ if hasattr(kind, "cls") else type(kind).__name__.removesuffix("Type").lower()
+    return f"of type {name}"
 
 
 def _bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:

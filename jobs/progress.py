@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self, TextIO
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 from tqdm import tqdm
 
@@ -33,6 +33,9 @@ from ferflow.jobs.run_events import (
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import shown, timecode
 from ferflow.version import __version__
+
+if TYPE_CHECKING:
+    from ferflow.models.history import Epoch
 
 JSON_VERSION = 1
 """Raised when an event changes its meaning or loses a field; new events and fields come without."""
@@ -201,10 +204,10 @@ class Epochs:
         """So many epochs are done, the share of the one under way included."""
         self._bar.update(epochs - self._bar.n)
 
-    def ended(self, figures: dict[str, float]) -> None:
+    def ended(self, figures: Epoch) -> None:
         """One more epoch is done; its figures are shown behind the bar."""
-        self.reached(figures["epoch"])
-        self._bar.set_postfix(loss=figures.get("loss"), accuracy=figures.get("accuracy"))
+        self.reached(figures.epoch)
+        self._bar.set_postfix(loss=figures.loss, accuracy=figures.accuracy)
 
     def __enter__(self) -> Self:
         return self

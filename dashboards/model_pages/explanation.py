@@ -1,13 +1,13 @@
-"""The page of `ferflow explain`: crops, feature maps, evidence by place, and how each score comes about.
+"""The page of `ferflow explain`: crops, feature maps, evidence by location, and how each score is computed.
 
-One file that needs no other: pictures are embedded.
+One self-contained file: pictures are embedded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
-from ferflow.dashboards.shared.number_format import percent, shown, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, shown, some, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
 from ferflow.models.class_activation import Answer, Seen
@@ -35,120 +35,193 @@ MAPS_PER_ROW = 12
 _FOR, _AGAINST = np.array([240, 140, 20], np.float32), np.array([40, 110, 235], np.float32)
 """Orange and blue, RGB."""
 
-_HEADS = {LABEL_HEAD: "head of the labels", VOTE_HEAD: "head of the votes"}
+_HEADS = {LABEL_HEAD: "label head", VOTE_HEAD: "vote head"}
 
 _WHY = {
     "picture": "the picture",
-    "asked for": "asked for",
-    "first face": "first frame with a face, of two a second",
-    "most expressive": "most expressive of the frames looked at, two a second",
+    "asked for": "requested frame",
+    "first face": "first frame with a face; two frames per second were examined",
+    "most expressive": "most expressive frame; two frames per second were examined",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one head says about one label: evidence + bias = logit, and its softmax."""
+
+    evidence: str
+    bias: str
+    logit: str
+    share: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ScoreRow:
+    label: str
+    colour: str
+    width: float
+    """Of its bar, percent."""
+    share: str
+    parts: list[_Part]
+    """By head."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    label: str
+    share: str
+    image: str
+    """Data URI."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    name: str
+    size: str
+    n_shown: int
+    image: str
+    """Data URI."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Face:
+    number: int
+    crop: str
+    """Data URI."""
+    px: str
+    answer: str
+    heads: list[str]
+    scores: list[_ScoreRow]
+    evidence: list[_Evidence]
+    stages: list[_Stage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """One frame of the video, or the picture."""
+
+    title: str
+    why: str
+    preview: str
+    """Data URI."""
+    hidden: int
+    """Faces that are left out."""
+    faces: list[_Face]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    name: str
+    lead: str
+    frames: list[_Frame]
+    blend: str
+    """Empty: the network has one head."""
+    mixes: bool
+    """Whether more than one head counts."""
+    temperature: str
+    has_evidence: bool
+    prior: str
+    """Empty: unknown."""
 
 
 def write_explanation(
     path: Path, name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]
 ) -> None:
-    """Write the page about frames of `name` and what a model saw in their faces."""
+    """Write the page about frames of `name` and how a model sees their faces."""
     write_text(path, render_explanation(name, card, found))
 
 
 def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]) -> str:
-    """The page as HTML; the same faces give the same text."""
+    """Render the page as HTML; the same faces give the same text."""
     faces = sum(len(seen) for _, seen in found)
-    page = {
-        "name": shown(name),
-        "lead": f"{some(faces, 'face')} as the model {shown(card.name)} ({card.recipe}, float32) saw "
-        f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels of gray",
-        "moments": [_moment(moment, seen, card) for moment, seen in found],
-        "blend": "" if card.blend is None else str(card.blend),
-        "mixes": sum(share > 0 for share in card.shares.values()) > 1,
-        "temperature": f"{card.temperature:g}",
-        "has_evidence": any(part.evidence is not None for _, seen in found for part in seen),
-        "prior": ", ".join(
+    page = _Page(
+        name=shown(name),
+        lead=f"{some(faces, 'face')} as the model {shown(card.name)} ({card.recipe}, float32) sees "
+        f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels, gray",
+        frames=[_frame(moment, seen, card) for moment, seen in found],
+        blend="" if card.blend is None else str(card.blend),
+        mixes=sum(share > 0 for share in card.shares.values()) > 1,
+        temperature=f"{card.temperature:g}",
+        has_evidence=any(part.evidence is not None for _, seen in found for part in seen),
+        prior=", ".join(
             f"{label} {percent(share)}" for label, share in zip(card.labels, card.prior, strict=False)
         ),
-    }
+    )
     return render(
         "explanation.html.j2", page=page, version=__version__, more_style=template_text("models.css"),
         shows_faces=True,
     )  # fmt: skip
 
 
-def _moment(moment: Moment, seen: list[Seen], card: ModelCard) -> dict[str, Any]:
+def _frame(moment: Moment, seen: list[Seen], card: ModelCard) -> _Frame:
     order = np.argsort(-moment.crops.face_px, kind="stable")[:MOST_FACES]
-    return {
-        "title": "The picture" if moment.why == "picture" else timecode(moment.time_s),
-        "why": _WHY[moment.why],
-        "preview": png_uri(moment.preview),
-        "hidden": len(seen) - len(order),
-        "faces": [
+    return _Frame(
+        title="The picture" if moment.why == "picture" else timecode(moment.time_s),
+        why=_WHY[moment.why],
+        preview=png_uri(moment.preview),
+        hidden=len(seen) - len(order),
+        faces=[
             _face(seen[i], card, number, float(moment.crops.face_px[i])) for number, i in enumerate(order, 1)
         ],
-    }
+    )
 
 
-def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> dict[str, Any]:
+def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> _Face:
     colours = palette.colours(list(card.labels))
     order = np.argsort(-seen.probs, kind="stable")
-    return {
-        "number": number,
-        "crop": png_uri(enlarged(seen.crop, CROP_PX)),
-        "px": f"{face_px:.0f}",
-        "answer": shown(card.labels[order[0]]),
-        "heads": [_head(name, answer) for name, answer in seen.answers.items()],
-        "scores": [_score(seen, card, int(k), colours[card.labels[k]]) for k in order],
-        "evidence": _evidence(seen, card, order),
-        "stages": [_stage(name, maps) for name, maps in seen.stages.items()],
-    }
+    return _Face(
+        number=number,
+        crop=png_uri(enlarged(seen.crop, CROP_PX)),
+        px=f"{face_px:.0f}",
+        answer=shown(card.labels[order[0]]),
+        heads=[f"{percent(answer.share)} {_HEADS.get(name, name)}" for name, answer in seen.answers.items()],
+        scores=[_score_row(seen, card, int(k), colours[card.labels[k]]) for k in order],
+        evidence=_evidence(seen, card, order),
+        stages=[_stage(name, maps) for name, maps in seen.stages.items()],
+    )
 
 
-def _head(name: str, answer: Answer) -> str:
-    """A head's place in the table: how much it counts for."""
-    return f"{percent(answer.share)} {_HEADS.get(name, name)}"
+def _score_row(seen: Seen, card: ModelCard, k: int, colour: str) -> _ScoreRow:
+    """Show how one score is computed: what each head says, and the mean of that."""
+    return _ScoreRow(
+        label=shown(card.labels[k]),
+        colour=colour,
+        width=round(100 * float(seen.probs[k]), 1),
+        share=percent(float(seen.probs[k])),
+        parts=[_part(answer, k) for answer in seen.answers.values()],
+    )
 
 
-def _score(seen: Seen, card: ModelCard, k: int, colour: str) -> dict[str, Any]:
-    """How one score comes about: each head's evidence + bias = logit, its softmax, and the mean of those."""
-    return {
-        "label": shown(card.labels[k]),
-        "colour": colour,
-        "width": round(100 * float(seen.probs[k]), 1),
-        "share": percent(float(seen.probs[k])),
-        "parts": [_part(answer, k) for answer in seen.answers.values()],
-    }
+def _part(answer: Answer, k: int) -> _Part:
+    return _Part(
+        evidence=UNKNOWN if answer.evidence is None else _signed(answer.evidence[k].mean()),
+        bias=UNKNOWN if answer.bias is None else _signed(answer.bias[k]),
+        logit=_signed(answer.logits[k]),
+        share=percent(float(answer.probs[k])),
+    )
 
 
-def _part(answer: Answer, k: int) -> dict[str, str]:
-    """What one head says of one label."""
-    return {
-        "evidence": "–" if answer.evidence is None else _signed(answer.evidence[k].mean()),
-        "bias": "–" if answer.bias is None else _signed(answer.bias[k]),
-        "logit": _signed(answer.logits[k]),
-        "share": percent(float(answer.probs[k])),
-    }
-
-
-def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[dict[str, str]]:
-    """The crop under each label's evidence, on one scale: orange speaks for the label, blue against it."""
+def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[_Evidence]:
+    """Draw each label's evidence over the crop, on one scale: orange for the label, blue against it."""
     evidence = seen.evidence
     if evidence is None:
         return []
     most = float(np.abs(evidence).max()) or 1.0
     return [
-        {
-            "label": shown(card.labels[k]),
-            "share": percent(float(seen.probs[k])),
-            "image": png_uri(_overlaid(seen.crop, evidence[k] / most)),
-        }
+        _Evidence(
+            label=shown(card.labels[k]),
+            share=percent(float(seen.probs[k])),
+            image=png_uri(_overlaid(seen.crop, evidence[k] / most)),
+        )
         for k in order
     ]
 
 
 def _overlaid(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
-    """Crop (S, S) in gray with evidence (H, W), -1..1, laid over it in colour: RGB."""
+    """Draw evidence (H, W), -1..1, in colour over a gray crop (S, S): RGB."""
     side = (EVIDENCE_PX, EVIDENCE_PX)
     gray = enlarged(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
-    # Places are squares of the crop, so they are enlarged from their middles.
+    # Each value stands for a square of the crop, so values are enlarged from the centres of these squares.
     smooth = np.asarray(cv2.resize(evidence.astype(np.float32), side, interpolation=cv2.INTER_CUBIC))
     strength = np.clip(np.abs(smooth), 0, 1)[..., None] * 0.75
     colour = np.where(smooth[..., None] > 0, _FOR, _AGAINST)
@@ -156,17 +229,17 @@ def _overlaid(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
     return mixed
 
 
-def _stage(name: str, maps: Float32Array) -> dict[str, Any]:
-    """The strongest maps of a stage as one picture, each brought to its own range."""
+def _stage(name: str, maps: Float32Array) -> _Stage:
+    """Draw the strongest maps of a stage as one picture, each scaled to its own range."""
     strength = maps.reshape(len(maps), -1).std(axis=1)
     order = np.argsort(-strength, kind="stable")[:MOST_MAPS]
     _, height, width = maps.shape
-    return {
-        "name": name.split("/")[0],
-        "size": f"{len(maps)} maps of {width} x {height}",
-        "n_shown": len(order),
-        "image": png_uri(_grid([_stretched(maps[i]) for i in order])),
-    }
+    return _Stage(
+        name=name.split("/")[0],
+        size=f"{len(maps)} maps of {width} x {height}",
+        n_shown=len(order),
+        image=png_uri(_grid([_stretched(maps[i]) for i in order])),
+    )
 
 
 def _stretched(values: Float32Array) -> UInt8Array:
@@ -176,7 +249,7 @@ def _stretched(values: Float32Array) -> UInt8Array:
 
 
 def _grid(pictures: list[UInt8Array]) -> UInt8Array:
-    """Pictures of one size side by side, a few to a row, with a gap between them."""
+    """Arrange pictures of one size in rows, with a gap between them."""
     columns = min(MAPS_PER_ROW, len(pictures))
     rows = -(-len(pictures) // columns)
     step = MAP_PX + 4
@@ -187,5 +260,5 @@ def _grid(pictures: list[UInt8Array]) -> UInt8Array:
     return whole
 
 
-def _signed(value: Any) -> str:
-    return f"{float(value):+.2f}".replace("-", "−")
+def _signed(value: np.floating) -> str:
+    return f"{value:+.2f}".replace("-", "−")

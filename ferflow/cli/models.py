@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -17,7 +14,7 @@ from ferflow.cli.models_export import export_model
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
-    from ferflow.models.recipes import Recipe
+    from ferflow.models.training.recipes import Recipe
 
 
 class _ListByDefault(TyperGroup):
@@ -60,14 +57,13 @@ def list_models(
 
     Every weight file is first checked against the sha256 in its card.
     """
-    from ferflow.models.recipes import RECIPES
     from ferflow.models.registry import available, resolve
+    from ferflow.models.training.recipes import RECIPES
 
     cards = [resolve(name) for name in names or available()]
     if as_json:
-        typer.echo(
-            json.dumps({"models": [_table(card) for card in cards], "recipes": _plain(RECIPES)}, indent=1)
-        )
+        recipes = {name: _recipe_table(recipe) for name, recipe in RECIPES.items()}
+        typer.echo(json.dumps({"models": [_table(card) for card in cards], "recipes": recipes}, indent=1))
         return
     typer.echo("Models (--model NAME)\n")
     for card in cards:
@@ -117,12 +113,16 @@ def _table(card: ModelCard) -> dict[str, object]:
     return {**msgspec.to_builtins(card, enc_hook=str), "sha256": card.sha256}
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses and mappings as JSON-able values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, Path) else value
+def _recipe_table(recipe: Recipe) -> dict[str, object]:
+    """A recipe as JSON, with those options only that differ from the defaults."""
+    from ferflow.models.networks import NETWORKS
+    from ferflow.models.training.options import TrainOptions
+
+    options = msgspec.to_builtins(recipe.options)
+    usual = msgspec.to_builtins(TrainOptions(name=recipe.options.name))
+    return {
+        "trunk": msgspec.to_builtins(NETWORKS[recipe.options.recipe]),
+        "description": recipe.description,
+        "options": {name: value for name, value in options.items() if value != usual[name]},
+        "published": recipe.published,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
+    from ferflow.models.history import Epoch
     from ferflow.models.training.options import TrainOptions
 
 
@@ -102,10 +103,11 @@ def train(
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     import_keras("training")
-    from ferflow.models.recipes import AUGMENTATIONS, FULL_SIZE
-    from ferflow.models.training.options import TrainOptions
+    from ferflow.models.data.augment import AUGMENTATIONS
+    from ferflow.models.training.options import FULL_SIZE
+    from ferflow.models.training.recipes import options_of
 
-    chosen: dict[str, Any] = {
+    chosen: dict[str, object] = {
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
@@ -116,7 +118,7 @@ def train(
         "image_sizes": None if start_from is None else FULL_SIZE,
     }  # fmt: skip
     changes = {name: value for name, value in chosen.items() if value is not None}
-    card = _run(data, out, TrainOptions.of_recipe(recipe, **changes), start_from, quiet=quiet)
+    card = _run(data, out, options_of(recipe, **changes), start_from, quiet=quiet)
     if not quiet:
         _tell(card, out)
 
@@ -129,7 +131,7 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
 
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
 
-        def ended(figures: dict[str, float]) -> None:
+        def ended(figures: Epoch) -> None:
             epochs_bar.ended(figures)
             write_curves(out, options.name)
 

@@ -19,13 +19,12 @@ import numpy.typing as npt
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.backbones import Network, Trunk
 from ferflow.models.cards import ModelCard
-from ferflow.models.heads import BOTH_HEADS, LABEL_HEAD, SERVED_HEAD, VOTE_HEAD
-from ferflow.models.recipes import RECIPES
+from ferflow.models.heads import BOTH_HEADS, SERVED_HEAD
+from ferflow.models.networks import NETWORKS
 from ferflow.system.runtime import import_keras
 
 __all__ = [
-    "LABEL_HEAD", "RECIPES", "SERVED_HEAD", "VOTE_HEAD", "KerasModel", "Network", "build", "heads_of", "load_served",
-    "serve", "with_weights",
+    "KerasModel", "Network", "build", "heads_of", "load_served", "serve", "with_weights",
 ]  # fmt: skip
 
 KerasModel = Any
@@ -109,7 +108,7 @@ def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
     Raises:
         ModelError: the recipe is unknown here, or the weights do not fit it.
     """
-    if card.recipe not in RECIPES:
+    if card.recipe not in NETWORKS:
         raise ModelError(f"{card.name}: this ferflow has no recipe {card.recipe!r}. Use a newer one.")
     network = Network(
         classes=len(card.labels),
@@ -139,7 +138,7 @@ def _trunk_layers(model: KerasModel) -> list[Any]:
 
 def _trunk(recipe: str) -> Trunk:
     try:
-        return RECIPES[recipe].trunk
+        return NETWORKS[recipe]
     except KeyError:
-        known = ", ".join(sorted(RECIPES))
-        raise OptionsError(f"no recipe is called {recipe!r}; choose one of: {known}") from None
+        known = ", ".join(sorted(NETWORKS))
+        raise OptionsError(f"no network is called {recipe!r}; choose one of: {known}") from None

@@ -10,32 +10,33 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from msgspec import structs
 
 from ferflow.models.classifier import Classifier, OnnxClassifier
-from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.dataset import load
 from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
 from ferflow.models.metrics import predict
-from ferflow.models.recipes import STILL
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 from ferflow.types import UInt8Array
 
-_MOVED = replace(STILL, rotation_degrees=10, scale=0.12, shift=0.07)
+_MOVED = structs.replace(NO_AUGMENTATION, rotation_degrees=10, scale=0.12, shift=0.07)
 DISTURBANCES = MappingProxyType(
     {
-        "as they are": STILL,
+        "as they are": NO_AUGMENTATION,
         "moved": _MOVED,
-        "lit": replace(STILL, light_chance=1),
-        "blurred": replace(STILL, blur_chance=1),
-        "20 to 40 px": replace(STILL, shrink_chance=1),
-        "JPEG 15 to 60": replace(STILL, jpeg_chance=1),
-        "covered": replace(STILL, erase_chance=1),
-        "as in video": replace(_MOVED, light_chance=0.5, blur_chance=0.3, shrink_chance=0.3, jpeg_chance=0.5),
+        "lit": structs.replace(NO_AUGMENTATION, light_chance=1),
+        "blurred": structs.replace(NO_AUGMENTATION, blur_chance=1),
+        "20 to 40 px": structs.replace(NO_AUGMENTATION, shrink_chance=1),
+        "JPEG 15 to 60": structs.replace(NO_AUGMENTATION, jpeg_chance=1),
+        "covered": structs.replace(NO_AUGMENTATION, erase_chance=1),
+        "as in video": structs.replace(
+            _MOVED, light_chance=0.5, blur_chance=0.3, shrink_chance=0.3, jpeg_chance=0.5
+        ),
     }
 )
 

@@ -10,17 +10,17 @@ it has in the file: training them all takes longer than most machines are free.
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
-from ferflow.models.recipes import AUGMENTATIONS, RECIPES
+from ferflow.models.data.augment import AUGMENTATIONS
+from ferflow.models.history import HISTORY_FILE, Epoch, read_history
 from ferflow.models.registry import CARD_FILE, resolve
-from ferflow.models.training.checkpoint import HISTORY_FILE, STATE_FILE, read
+from ferflow.models.training.checkpoint import STATE_FILE, read
 from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.recipes import RECIPES
 
 BEGIN, END = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->", "<!-- end of table -->"
 HEADER = [
@@ -36,31 +36,29 @@ _UNTRAINED = ["not trained here"] + [""] * (len(HEADER) - 3)
 class Run:
     """A finished or unfinished run."""
 
-    folder: Path
     card: ModelCard | None
-    history: list[dict[str, float]]
-    options: dict[str, Any]
+    history: list[Epoch]
+    options: TrainOptions
 
 
-def runs_in(folders: list[Path]) -> dict[str, Run]:
+def find_runs(folders: list[Path]) -> dict[str, Run]:
     """Runs by the name of their recipe; that of the shipped network is `default`."""
-    shipped = RECIPES["default"].options["recipe"]
+    shipped = RECIPES["default"].options.recipe
     found = {}
     for folder in folders:
         for path in sorted([*folder.glob(HISTORY_FILE), *folder.glob(f"*/{HISTORY_FILE}")]):
-            options = read(path.parent / STATE_FILE)[0]["options"]
-            history = json.loads(path.read_text("utf-8"))
+            options = read(path.parent / STATE_FILE).options
             card = resolve(path.parent) if (path.parent / CARD_FILE).exists() else None
-            name = "default" if options["name"] == shipped else options["name"]
-            found[name] = Run(path.parent, card, history, options)
+            name = "default" if options.name == shipped else options.name
+            found[name] = Run(card, read_history(path.parent), options)
     return found
 
 
-def table(runs: dict[str, Run], before: str = "") -> str:
+def make_table(runs: dict[str, Run], before: str = "") -> str:
     """The table as Markdown: the papers' recipes and ours, in the order of `RECIPES`.
 
     Args:
-        runs: by recipe, see `runs_in`.
+        runs: by recipe, see `find_runs`.
         before: the table as it was, for the rows of recipes that have no run.
     """
     kept = {line.split("`")[1]: line for line in before.splitlines() if line.startswith("| `")}
@@ -81,48 +79,38 @@ def _line(cells: list[str]) -> str:
 
 
 def _figures(name: str, run: Run) -> list[str]:
-    epochs = f"{len(run.history)} of {run.options['epochs']}"
+    epochs = f"{len(run.history)} of {run.options.epochs}"
     if run.card is None:
-        best = max(run.history, key=lambda epoch: epoch["accuracy"])
-        unfinished = f"{best['accuracy']:.1%} (unfinished)"
-        return [
-            unfinished,
-            "",
-            "",
-            "",
-            "",
-            f"{best.get('ferplus_accuracy', 0):.1%}",
-            "",
-            epochs,
-            _command(name, run),
-        ]
+        best = max(run.history, key=lambda epoch: epoch.accuracy)
+        unfinished = [f"{best.accuracy:.1%} (unfinished)", *[""] * 4, f"{best.ferplus_accuracy or 0:.1%}", ""]
+        return [*unfinished, epochs, _command(name, run.options)]
     labels, votes = run.card.scores.labels, run.card.scores.ferplus_majority
     assert labels is not None  # training measures by labels
     shares = (labels.accuracy, labels.macro_recall, labels.macro_precision, labels.macro_f1)
     cells = [f"{share:.1%}" for share in shares] + [f"{labels.ece:.3f}"]
     cells += ["", ""] if votes is None else [f"{votes.accuracy:.1%}", f"{votes.macro_recall:.1%}"]
-    return [*cells, epochs, " ".join(filter(None, [_command(name, run), run.card.note]))]
+    return [*cells, epochs, " ".join(filter(None, [_command(name, run.options), run.card.note]))]
 
 
-def _command(name: str, run: Run) -> str:
-    """The command, with what was asked for otherwise than the recipe says."""
-    usual = TrainOptions.of_recipe(name)
+def _command(name: str, options: TrainOptions) -> str:
+    """The command, with the options that differ from those of the recipe."""
+    usual = RECIPES[name].options
     flags = {
         "epochs": "--epochs", "seed": "--seed", "batch_size": "--batch-size", "compute": "--compute",
         "learning_rate": "--learning-rate", "mixup": "--mixup", "balance": "--balance",
         "backbone": "--backbone-weights",
     }  # fmt: skip
     other = [
-        f" {flag} {run.options[key]}"
+        f" {flag} {getattr(options, key)}"
         for key, flag in flags.items()
-        if key in run.options and run.options[key] != getattr(usual, key)
+        if getattr(options, key) != getattr(usual, key)
     ]
     other += [
-        f" --augment {named}"
-        for named, augmentation in AUGMENTATIONS.items()
-        if augmentation != usual.augmentation and asdict(augmentation) == run.options.get("augmentation")
+        f" --augment {augment}"
+        for augment, augmentation in AUGMENTATIONS.items()
+        if augmentation == options.augmentation != usual.augmentation
     ]
-    if usual.votes and not run.options.get("votes", True):
+    if usual.votes and not options.votes:
         other.append(" --labels-only")
     return f"`--recipe {name}{''.join(other)}`"
 
@@ -135,16 +123,16 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    runs = runs_in(arguments.runs)
+    runs = find_runs(arguments.runs)
     if arguments.out is None:
-        print(table(runs))
+        print(make_table(runs))
         return
     text = arguments.out.read_text("utf-8")
     if BEGIN not in text or END not in text:
         raise ModelError(f"{arguments.out}: has no {BEGIN} ... {END} to put the table between.")
     before, rest = text.split(BEGIN, 1)
     old, after = rest.split(END, 1)
-    arguments.out.write_text(f"{before}{BEGIN}\n{table(runs, old)}\n{END}{after}", "utf-8")
+    arguments.out.write_text(f"{before}{BEGIN}\n{make_table(runs, old)}\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from ferflow.dashboards.model_pages.evaluation import render_evaluation
 from ferflow.dashboards.model_pages.explanation import render_explanation
 from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.models.class_activation import Insight
+from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
 from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
@@ -25,14 +26,7 @@ def pages(tmp_path_factory, request):
     )
     (folder / "evaluation.html").write_text(render_evaluation(measured(data)), "utf-8")
     history = [
-        {
-            "epoch": k,
-            "loss": 2 - k / 10,
-            "accuracy": k / 10,
-            "ferplus_accuracy": k / 9,
-            "selection": k,
-            "seconds": 9,
-        }
+        Epoch(epoch=k, loss=2 - k / 10, accuracy=k / 10, ferplus_accuracy=k / 9, selection=k, seconds=9)
         for k in range(1, 8)
     ]
     (folder / "curves.html").write_text(render_curves(HOSTILE, history), "utf-8")

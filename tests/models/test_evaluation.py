@@ -189,7 +189,7 @@ def test_the_command_measures_the_shipped_model_and_counts_what_it_skips(tmp_pat
 
 def test_the_page_of_a_perfect_model_has_no_mistakes():
     page = render_evaluation(measured(Faces(images=told([3, 4], [90, 80]), labels=np.array([3, 4]))))
-    assert "There are none." in page
+    assert "There are no mistakes." in page
 
 
 def test_disturbed_faces_are_the_same_ones_for_every_model_and_as_they_are_where_nothing_is_done():

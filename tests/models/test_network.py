@@ -11,6 +11,7 @@ import pytest
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models import backbones, keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
+from ferflow.models.networks import NETWORKS
 from ferflow.models.training.export import to_onnx
 
 pytest.importorskip("keras")
@@ -90,10 +91,7 @@ SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
 
 @pytest.mark.parametrize(
     "recipe",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
-        for name in sorted(keras_network.RECIPES)
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(NETWORKS)],
 )
 def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
     how = keras_network.Network(dropout=0.5)

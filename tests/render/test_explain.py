@@ -17,6 +17,7 @@ from ferflow.dashboards.model_pages.explanation import render_explanation
 from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.errors import OptionsError, VideoError
 from ferflow.models.class_activation import Insight
+from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.render.explain import find_moments
@@ -119,9 +120,7 @@ def test_the_page_shows_crop_evidence_and_stages_and_escapes_names(picture, tool
     # frame, crop, one picture per label, one per stage
     assert page.count("data:image/png;base64,") == 2 + len(card.labels) + len(seen[0].stages)
     assert "<b>a</b>.png" not in page
-    assert ("head of the labels" in page) == (
-        card.name == "default"
-    )  # only where there are two to tell apart
+    assert ("label head" in page) == (card.name == "default")  # only where there are two to tell apart
     assert "No face image is stored" not in page
 
 
@@ -171,8 +170,7 @@ def test_the_former_export_command_names_the_present_one(arguments):
 
 def test_curves_of_a_run_are_drawn_from_its_history():
     history = [
-        {"epoch": k, "loss": 2 - k / 10, "accuracy": k / 10, "selection": k / 10, "seconds": 60.0}
-        for k in (1, 2, 3)
+        Epoch(epoch=k, loss=2 - k / 10, accuracy=k / 10, selection=k / 10, seconds=60.0) for k in (1, 2, 3)
     ]
     page = render_curves("<run>", history)
     assert "best: epoch 3, accuracy 30.0%" in page

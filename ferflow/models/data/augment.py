@@ -8,20 +8,22 @@ before, so that a resumed run sees exactly what an undisturbed one would have:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, structs
 
 from ferflow.types import Int64Array, UInt8Array
 
 Rng = np.random.Generator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
-    """How far images may be disturbed. Ranges are drawn from evenly; `*_chance` is per image."""
+class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far images may be changed. Values are drawn uniformly from their ranges; `*_chance` is per image."""
 
     rotation_degrees: float = 10.0
     """Up to this much either way."""
@@ -46,6 +48,24 @@ class Augmentation:
     """Quality 15 to 60."""
     erase_chance: float = 0.25
     """A rectangle of noise or grey over up to a sixth of the image: hands, hair, subtitles."""
+
+
+NO_AUGMENTATION = Augmentation(
+    rotation_degrees=0, scale=0, shift=0, flip_chance=0, light_chance=0, blur_chance=0, shrink_chance=0,
+    jpeg_chance=0, erase_chance=0,
+)  # fmt: skip
+FLIP_AND_SHIFT = structs.replace(NO_AUGMENTATION, flip_chance=0.5, shift=0.04)
+"""The most that early papers did."""
+LIGHT = Augmentation(
+    scale=0.1, shift=0.06, light_chance=0.3, brightness=30, contrast=0.25, gamma=0.25, blur_chance=0.05,
+    shrink_chance=0.05, jpeg_chance=0.05, erase_chance=0.1,
+)  # fmt: skip
+"""Moves images nearly as far as `Augmentation()`, and lights, blurs, compresses and covers them about half as often:
+for a later cycle, when a network underfits the data set rather than overfits it."""
+AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
+    {"video": Augmentation(), "light": LIGHT, "none": NO_AUGMENTATION}
+)
+"""By the name that `ferflow train --augment` takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,33 @@
-"""The whole state of a training run in one file that is only ever replaced whole."""
+"""The complete state of a training run in one file that is replaced atomically."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from ferflow.errors import OptionsError
+from ferflow.models.history import Epoch, write_history
 from ferflow.models.keras_network import KerasModel
 from ferflow.models.training.options import TrainOptions
 from ferflow.store.atomic_files import whole_file
 
-STATE_FILE, HISTORY_FILE = "state.npz", "history.json"
-GROUPS = ("model", "optimizer", "average", "best")
+STATE_FILE = "state.npz"
 
 Weights = list[npt.NDArray[Any]]
-Epoch = dict[str, float]
-"""Figures of one epoch: epoch (from 1), loss, accuracy, ferplus_accuracy, selection, seconds."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """Everything that changes while training and must survive a kill, network and optimiser aside."""
+    """What changes during training and must survive a kill, apart from the network and its optimiser."""
 
     epoch: int
     """Epochs done."""
@@ -42,15 +41,37 @@ class Progress:
     history: list[Epoch]
 
 
-def fresh(model: KerasModel) -> Progress:
-    """Progress of a network nobody has trained yet."""
-    # Copied: what a backend hands out may be the very memory it goes on training in.
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state file as it was read."""
+
+    options: TrainOptions
+    """Of the run, apart from those that `TrainOptions.identity` leaves out, which have their defaults."""
+    progress: Progress
+    model: Weights
+    """All variables of the network that learns."""
+    optimizer: Weights
+
+
+class _Facts(Struct, frozen=True, kw_only=True):
+    """What a state file holds apart from arrays, as JSON."""
+
+    epoch: int
+    step: int
+    best_score: float
+    history: list[Epoch]
+    options: TrainOptions
+
+
+def new_progress(model: KerasModel) -> Progress:
+    """Progress of an untrained network."""
+    # Copied: some backends return the very memory that they train in.
     average = [np.array(weights) for weights in model.get_weights()]
     return Progress(0, 0, average, [kept.copy() for kept in average], -math.inf, [])
 
 
 def save(out: Path, model: KerasModel, progress: Progress, options: TrainOptions) -> None:
-    """Put the state on disk in one rename: a kill leaves the old state or the new one, nothing between."""
+    """Write the state with one rename: after a kill there is the old state or the new one, never a mixture."""
     groups: dict[str, Sequence[Any]] = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,
@@ -64,35 +85,46 @@ def save(out: Path, model: KerasModel, progress: Progress, options: TrainOptions
         "epoch": progress.epoch,
         "step": progress.step,
         "best_score": progress.best_score,
-        "history": progress.history,
+        "history": msgspec.to_builtins(progress.history),
         "options": options.identity(),
     }
-    buffer = io.BytesIO()
-    # Any: NumPy's stubs take every keyword for the flag `allow_pickle`.
-    named: dict[str, Any] = {"facts": np.array(json.dumps(facts)), **arrays}
-    np.savez(buffer, **named)
-    _replace(out / STATE_FILE, buffer.getvalue())
-    _replace(out / HISTORY_FILE, json.dumps(progress.history, indent=1).encode())
+    save_arrays(out / STATE_FILE, {"facts": np.array(json.dumps(facts)), **arrays})
+    write_history(out, progress.history)
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Weights]]:
-    """Read a state file: its facts, and its arrays by group.
+def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays by name as npz, atomically."""
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type] # NumPy's stubs take any keyword for `allow_pickle`
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a state file.
 
     Raises:
-        OptionsError: it is no state file, or damaged.
+        OptionsError: it is not a state file, or damaged.
     """
+    groups: dict[str, Weights] = {"model": [], "optimizer": [], "average": [], "best": []}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            facts = json.loads(str(archive["facts"]))
-            groups: dict[str, Weights] = {name: [] for name in GROUPS}
+            # Not msgspec's own decoder, which refuses NaN: the loss of a run that diverged.
+            facts = msgspec.convert(json.loads(str(archive["facts"])), _Facts)
             for key in archive.files:
                 if "/" in key:
                     groups[key.partition("/")[0]].append(archive[key])
-    except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own
+    except Exception as error:  # zipfile, zlib, NumPy, JSON and msgspec each have their own
         raise OptionsError(
             f"{path.parent.name}/{path.name}: cannot be read ({error}). Delete it to train from the start."
         ) from error
-    return facts, groups
+    progress = Progress(
+        epoch=facts.epoch,
+        step=facts.step,
+        average=groups["average"],
+        best=groups["best"],
+        best_score=facts.best_score,
+        history=facts.history,
+    )
+    return Checkpoint(facts.options, progress, groups["model"], groups["optimizer"])
 
 
 def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
@@ -101,27 +133,15 @@ def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
     Raises:
         OptionsError: the state is damaged, or belongs to other options or another network.
     """
-    facts, groups = read(path)
-    if not options.is_run_of(facts["options"]):
+    saved = read(path)
+    if not options.is_same_run(saved.options):
         raise OptionsError(
             f"{path.parent.name}: holds a run with other options. "
-            "Use another folder, or the same options to go on."
+            "Use another folder, or the same options to continue."
         )
-    for name, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
-        if [tuple(v.shape) for v in variables] != [value.shape for value in groups[name]]:
+    for variables, values in ((model.variables, saved.model), (model.optimizer.variables, saved.optimizer)):
+        if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
             raise OptionsError(f"{path.parent.name}: its state does not fit this network; use another folder")
-        for variable, value in zip(variables, groups[name], strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-    return Progress(
-        epoch=facts["epoch"],
-        step=facts["step"],
-        average=groups["average"],
-        best=groups["best"],
-        best_score=facts["best_score"],
-        history=facts["history"],
-    )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with whole_file(path) as part:
-        part.write_bytes(content)
+    return saved.progress

@@ -12,17 +12,16 @@ import logging
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ferflow.errors import OptionsError
 from ferflow.models import keras_network
 from ferflow.models.data.labelled_faces import Classes
-from ferflow.models.heads import ByHead, softmax
+from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, ByHead, softmax
+from ferflow.models.training.checkpoint import save_arrays
 from ferflow.models.training.targets import logits
 from ferflow.models.training.warm_start import Earlier
-from ferflow.store.atomic_files import whole_file
 from ferflow.types import UInt8Array
 
 ANSWERS_FILE = "teachers.npz"
@@ -32,10 +31,7 @@ log = logging.getLogger(__name__)
 
 def keep(answers: ByHead, out: Path) -> None:
     """Put answers into a run's folder: a resumed run need not ask again, nor have its teachers at hand."""
-    # Any: NumPy's stubs take every keyword for the flag `allow_pickle`.
-    named: dict[str, Any] = dict(answers)
-    with whole_file(out / ANSWERS_FILE) as part, part.open("wb") as file:
-        np.savez(file, **named)
+    save_arrays(out / ANSWERS_FILE, answers)
 
 
 def recall(out: Path, n: int) -> ByHead | None:
@@ -88,7 +84,7 @@ def _answers(teacher: Earlier, images: UInt8Array, classes: Classes, two_heads: 
 def _told(teacher: Earlier, outputs: ByHead, two_heads: bool) -> ByHead:
     """A teacher's probabilities by the head that learns them."""
     if teacher.blend is None:
-        return {keras_network.LABEL_HEAD: softmax(outputs[keras_network.SERVED_HEAD])}
+        return {LABEL_HEAD: softmax(outputs[SERVED_HEAD])}
     if not two_heads:
-        return {keras_network.LABEL_HEAD: teacher.blend(outputs)}
+        return {LABEL_HEAD: teacher.blend(outputs)}
     return {head: softmax(part) for head, part in outputs.items()}

@@ -1,4 +1,4 @@
-"""A finished run of `ferflow train`, read back with all that it learnt.
+"""A finished run of `ferflow train`, read back with its best weights.
 
 run = read_run(resolve("run"))
 run.network.two_heads
@@ -13,37 +13,33 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.training import checkpoint
 from ferflow.models.training.options import TrainOptions
 
-_STILL_MATTER = ("name", "recipe", "seed", "merge", "balance", "adjust_prior")
-"""Options that say what the weights are and what prior they learnt; the others are history."""
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run."""
 
     card: ModelCard
-    """As it was written at the end; an older ferflow's may have merged the heads into one."""
+    """As training wrote it; an older ferflow may have merged the heads into one."""
     model: keras_network.KerasModel
-    """The best weights, in the form that is served, heads as trained."""
+    """The network for serving, with the best weights and the heads as trained."""
     network: keras_network.Network
     options: TrainOptions
-    """Those that still matter; the others are the defaults."""
+    """As in the checkpoint."""
     epochs: int
-    """How many were trained."""
+    """Number of epochs trained."""
 
 
 def read_run(card: ModelCard) -> Run | None:
-    """Return the run whose folder a card stands in; None if that folder holds no state of a run.
+    """Return the run in the folder of a card; None if that folder holds no checkpoint.
 
     Raises:
-        OptionsError: the state is damaged.
-        ModelError: it does not fit its recipe.
+        OptionsError: the checkpoint is damaged.
+        ModelError: the weights do not fit their network.
     """
     path = None if card.folder is None else card.folder / checkpoint.STATE_FILE
     if path is None or not path.is_file():
         return None
-    facts, groups = checkpoint.read(path)
-    stored = facts["options"]
-    options = TrainOptions(**{name: stored[name] for name in _STILL_MATTER if name in stored})
-    model, network = keras_network.with_weights(options.recipe, groups["best"], classes=len(options.classes))
-    return Run(card, model, network, options, facts["epoch"])
+    saved = checkpoint.read(path)
+    options, best = saved.options, saved.progress.best
+    model, network = keras_network.with_weights(options.recipe, best, classes=len(options.classes))
+    return Run(card, model, network, options, saved.progress.epoch)

@@ -7,7 +7,7 @@ best. A preset says how the heads are blended; its card carries the numbers, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from msgspec import structs
@@ -76,7 +76,7 @@ def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Fl
         OptionsError: the data is not what the run learnt from.
     """
     _must_be_data_of(run, parts)
-    told = replace(run.options, label_share=preset.share, prior_tau=preset.tau)
+    told = structs.replace(run.options, label_share=preset.share, prior_tau=preset.tau)
     chosen = best_blend(answers, parts, told)
     truth = as_classes(truths(parts.selection)[preset.temperature_by], run.card.labels, run.card.merged)
     by = (

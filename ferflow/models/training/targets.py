@@ -10,7 +10,7 @@ import numpy as np
 from ferflow.models import keras_network
 from ferflow.models.data.augment import Draw, augment
 from ferflow.models.data.labelled_faces import SEVEN, Classes, Faces, majority, vote_counts
-from ferflow.models.heads import ByHead, split_heads
+from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, ByHead, split_heads
 from ferflow.models.training.options import TrainOptions
 from ferflow.types import Float32Array, Int64Array, UInt8Array
 
@@ -58,7 +58,7 @@ def taught(wanted: Targets, answers: Mapping[str, Float32Array], share: float) -
 
     A head that the teachers lack keeps its targets.
     """
-    labels, votes = answers.get(keras_network.LABEL_HEAD), answers.get(keras_network.VOTE_HEAD)
+    labels, votes = answers.get(LABEL_HEAD), answers.get(VOTE_HEAD)
     mixed = wanted.labels if labels is None else (1 - share) * wanted.labels + share * labels
     if votes is None or wanted.votes is None:
         return replace(wanted, labels=mixed.astype(np.float32))
@@ -121,9 +121,9 @@ def batch(images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, opt
     # A row without votes mixed with one that has them counts by the share of the latter.
     counts = votes.sum(axis=1)
     votes = votes / np.maximum(counts, 1e-6)[:, None]
-    heads = {keras_network.LABEL_HEAD: labels, keras_network.VOTE_HEAD: votes}
+    heads = {LABEL_HEAD: labels, VOTE_HEAD: votes}
     label_weights = np.ones_like(counts) if weights is None else weights
-    return x[..., None], heads, {keras_network.LABEL_HEAD: label_weights, keras_network.VOTE_HEAD: counts}
+    return x[..., None], heads, {LABEL_HEAD: label_weights, VOTE_HEAD: counts}
 
 
 def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
@@ -140,13 +140,11 @@ def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
 
 def judge(answers: Mapping[str, Float32Array], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
     """Accuracy by labels and, where there are votes, by FER+ majority; each head on its own ground."""
-    by_label = answers[
-        keras_network.LABEL_HEAD if keras_network.LABEL_HEAD in answers else keras_network.SERVED_HEAD
-    ]
+    by_label = answers[LABEL_HEAD if LABEL_HEAD in answers else SERVED_HEAD]
     figures = {"accuracy": float((by_label.argmax(axis=1) == classes.numbered(faces.labels)).mean())}
     if faces.votes is not None:
         truth = classes.numbered(majority(faces.votes))
-        by_vote = answers.get(keras_network.VOTE_HEAD, by_label).argmax(axis=1)
+        by_vote = answers.get(VOTE_HEAD, by_label).argmax(axis=1)
         figures["ferplus_accuracy"] = float((by_vote == truth)[truth >= 0].mean())
     return figures
 

@@ -31,9 +31,10 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import Draw
 from ferflow.models.data.dataset import Split, load, split
 from ferflow.models.heads import ByHead
-from ferflow.models.recipes import RECIPES
+from ferflow.models.history import Epoch
+from ferflow.models.networks import NETWORKS
 from ferflow.models.training import checkpoint
-from ferflow.models.training.checkpoint import Epoch, Progress
+from ferflow.models.training.checkpoint import Progress
 from ferflow.models.training.distillation import ask, keep, recall
 from ferflow.models.training.finalize import Trained, finish
 from ferflow.models.training.options import TrainOptions
@@ -111,7 +112,7 @@ def _note(options: TrainOptions, start: str | None) -> str:
         names = ", ".join(Path(teacher).name for teacher in options.teachers)
         taught_by = [f"{options.teacher_share:.0%} of the targets are answers of {names}."] if names else []
         return " ".join(begun + taught_by)
-    if not isinstance(RECIPES[options.recipe].trunk, Backbone):
+    if not isinstance(NETWORKS[options.recipe], Backbone):
         return ""
     name = Path(options.backbone).name
     return f"Backbone begun with {'random weights' if options.backbone == RANDOM else f'weights {name!r}'}."
@@ -158,7 +159,7 @@ class _Run:
             return checkpoint.restore(path, self.model, self.options)
         if start is not None:
             begin_with(earlier(start), self.model, seed=self.options.seed)
-        return checkpoint.fresh(self.model)
+        return checkpoint.new_progress(self.model)
 
     def epoch(self, progress: Progress) -> None:
         """Train one epoch, judge it, and put the state on disk."""
@@ -202,7 +203,7 @@ class _Run:
         selected = figures.values() if self.network.two_heads else [figures["accuracy"]]
         score = float(np.mean(list(selected)))
         progress.history.append(
-            {"epoch": progress.epoch, "loss": loss, **figures, "selection": score, "seconds": seconds}
+            Epoch(epoch=progress.epoch, loss=loss, selection=score, seconds=seconds, **figures)
         )
         told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         log.info("epoch %d: loss %.4f, %s, %.0f s", progress.epoch, loss, told, seconds)
@@ -249,13 +250,11 @@ def _fetched(options: TrainOptions, out: Path) -> str:
 def _optimizer(options: TrainOptions) -> Any:
     import keras
 
-    how: dict[str, Any] = {
-        "learning_rate": options.learning_rate,
-        "weight_decay": options.weight_decay or None,
-    }
+    rate, decay = options.learning_rate, options.weight_decay or None
     if options.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **how)
-    return {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}[options.optimizer](**how)
+        return keras.optimizers.SGD(rate, momentum=options.momentum, nesterov=True, weight_decay=decay)
+    make = {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}[options.optimizer]
+    return make(rate, weight_decay=decay)
 
 
 def _compile(model: keras_network.KerasModel, options: TrainOptions) -> None:
@@ -298,5 +297,5 @@ def _ahead(make: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
 def _stale(progress: Progress, options: TrainOptions) -> bool:
     if not options.patience or not progress.history:
         return False
-    scores = [epoch["selection"] for epoch in progress.history]
+    scores = [epoch.selection for epoch in progress.history]
     return len(scores) - 1 - int(np.argmax(scores)) >= options.patience

@@ -60,13 +60,12 @@ def earlier(name_or_path: str) -> Earlier:
     """
     path = Path(name_or_path) / checkpoint.STATE_FILE
     if name_or_path not in available() and path.is_file():
-        facts, groups = checkpoint.read(path)
-        stored = facts["options"]
-        classes = Classes.without(stored.get("merge", {}))
-        _, network = keras_network.with_weights(stored["recipe"], groups["best"], classes=len(classes))
-        still = (0.0,) * len(classes)
-        labels_alone = Blend(1.0, still, still) if network.two_heads else None
-        return Earlier(Path(name_or_path).name, stored["recipe"], classes, groups["best"], labels_alone)
+        saved = checkpoint.read(path)
+        recipe, classes, best = saved.options.recipe, saved.options.classes, saved.progress.best
+        _, network = keras_network.with_weights(recipe, best, classes=len(classes))
+        no_shift = (0.0,) * len(classes)
+        label_head = Blend(1.0, no_shift, no_shift) if network.two_heads else None
+        return Earlier(Path(name_or_path).name, recipe, classes, best, label_head)
     card = resolve(name_or_path)
     weights = keras_network.load_served(card).get_weights()
     return Earlier(card.name, card.recipe, Classes.without(card.merged), weights, card.blend)

@@ -169,8 +169,8 @@ def trained(data, tmp_path_factory):
     from ferflow.models.training.train import train
 
     out = tmp_path_factory.mktemp("run")
-    learnt = replace(OPTIONS, epochs=8, batch_size=32, learning_rate=0.05, image_sizes=((1.0, 48),))
-    train(data, out, replace(learnt, label_share=0.3, prior_tau=0.0))
+    learnt = structs.replace(OPTIONS, epochs=8, batch_size=32, learning_rate=0.05, image_sizes=((1.0, 48),))
+    train(data, out, structs.replace(learnt, label_share=0.3, prior_tau=0.0))
     return out
 
 

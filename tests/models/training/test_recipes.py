@@ -1,22 +1,24 @@
 """Recipes as data: balance, six classes, optimisers, and the table made of their runs."""
 
 import json
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from ferflow.cli import app
 from ferflow.errors import ModelError, OptionsError
-from ferflow.jobs.benchmarks.recipes_table import BEGIN, END, runs_in, table
+from ferflow.jobs.benchmarks.recipes_table import BEGIN, END, find_runs, make_table
 from ferflow.models import keras_network, registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
-from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.labelled_faces import LABELS, Classes, Faces
-from ferflow.models.recipes import RECIPES, STILL
+from ferflow.models.networks import NETWORKS
 from ferflow.models.training.head_blending import learnt_priors
 from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.recipes import RECIPES, options_of
 from ferflow.models.training.targets import class_weights, oversampled, targets
 from ferflow.models.training.train import train
 from tests.models.training.test_train import data  # noqa: F401 - a fixture
@@ -29,9 +31,9 @@ NAMED += " vgg16-transfer vgg19-transfer inception-transfer"
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_has_options_that_can_be_trained_and_says_what_it_is(name):
-    options = TrainOptions.of_recipe(name)
+    options = options_of(name)
     assert options.name == name
-    assert options.recipe in RECIPES
+    assert options.recipe in NETWORKS
     assert RECIPES[name].description
 
 
@@ -40,11 +42,11 @@ def test_the_recipes_of_the_papers_are_there():
 
 
 def test_a_recipe_keeps_its_options_unless_told_otherwise():
-    usual, other = TrainOptions.of_recipe("two-conv"), TrainOptions.of_recipe("two-conv", epochs=3)
-    assert (usual.epochs, usual.optimizer, usual.augmentation) == (1, "adam", STILL)
+    usual, other = options_of("two-conv"), options_of("two-conv", epochs=3)
+    assert (usual.epochs, usual.optimizer, usual.augmentation) == (1, "adam", NO_AUGMENTATION)
     assert replace(other, epochs=1) == usual
     with pytest.raises(OptionsError, match="lenet-oversampled"):
-        TrainOptions.of_recipe("lenet")
+        options_of("lenet")
 
 
 def test_oversampling_shows_every_class_as_often_as_the_largest_and_every_copy_by_itself():
@@ -91,7 +93,7 @@ def test_six_classes_have_six_targets_and_disgust_counts_as_anger():
     ],
 )  # fmt: skip
 def test_options_that_mean_nothing_are_refused(wrong):
-    with pytest.raises(OptionsError):
+    with pytest.raises(OptionsError, match=f"^{next(iter(wrong))} "):
         TrainOptions(**wrong)
 
 
@@ -103,7 +105,7 @@ def test_schedules_are_those_they_say():
 
 
 def test_shear_leans_upright_lines():
-    how = replace(STILL, shear=0.5)
+    how = replace(NO_AUGMENTATION, shear=0.5)
     image = np.zeros((1, 48, 48), np.uint8)
     image[:, :, 23:25] = 255
     leaning = augment(image, np.arange(1), Draw(1, 0), how, size=48)[0].astype(float)
@@ -169,9 +171,10 @@ def test_a_run_of_an_older_ferflow_goes_on_but_not_under_other_options():
     for name in ("optimizer", "schedule", "decay", "balance", "votes", "adjust_prior", "merge", "backbone"):
         del stored[name]  # not yet known then
     del stored["augmentation"]["shear"]
-    assert OPTIONS.is_run_of(json.loads(json.dumps(stored)))
-    assert not replace(OPTIONS, balance="weights").is_run_of(stored)
-    assert not replace(OPTIONS, augmentation=Augmentation(shear=0.1)).is_run_of(stored)
+    then = msgspec.convert(json.loads(json.dumps(stored)), TrainOptions)
+    assert replace(OPTIONS, name="another", patience=7).is_same_run(then)
+    assert not replace(OPTIONS, balance="weights").is_same_run(then)
+    assert not replace(OPTIONS, augmentation=Augmentation(shear=0.1)).is_same_run(then)
 
 
 def test_a_backbone_whose_weights_cannot_be_had_says_how_to_go_on(tmp_path):
@@ -198,17 +201,17 @@ def test_a_weight_file_that_holds_code_runs_none(tmp_path):
 
 
 def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, tmp_path):  # noqa: F811
-    train(data, tmp_path / "a", TrainOptions.of_recipe("two-conv", batch_size=16, seed=5))
-    rows = {row.split("`")[1]: row for row in table(runs_in([tmp_path])).splitlines()[2:]}
+    train(data, tmp_path / "a", options_of("two-conv", batch_size=16, seed=5))
+    rows = {row.split("`")[1]: row for row in make_table(find_runs([tmp_path])).splitlines()[2:]}
     assert "37.8 % test" in rows["two-conv"]
     assert "`--recipe two-conv --seed 5 --batch-size 16`" in rows["two-conv"]
     card = registry.resolve(tmp_path / "a")
     assert f"{card.scores.labels.accuracy:.1%}" in rows["two-conv"]
     assert "not trained here" in rows["deep-nadam"]
     (tmp_path / "a" / "card.json").unlink()
-    assert "(unfinished)" in table(runs_in([tmp_path / "a"]))
+    assert "(unfinished)" in make_table(find_runs([tmp_path / "a"]))
     kept = "| `deep-nadam` | trained elsewhere |"
-    again = table(runs_in([tmp_path / "a"]), f"{kept}\n| `two-conv` | as it was |")
+    again = make_table(find_runs([tmp_path / "a"]), f"{kept}\n| `two-conv` | as it was |")
     assert kept in again
     assert "as it was" not in again
 
@@ -218,14 +221,14 @@ def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(dat
     done = CliRunner().invoke(app, ["train", str(data), *told, str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
     assert registry.resolve(tmp_path / "run").blend is None
-    (run,) = runs_in([tmp_path]).values()
-    stored = run.options["augmentation"]
-    assert stored["erase_chance"] == pytest.approx(Augmentation().erase_chance * 0.4)
-    assert stored["rotation_degrees"] == Augmentation().rotation_degrees
-    row = table({"two-conv": run})
+    (run,) = find_runs([tmp_path]).values()
+    stored = run.options.augmentation
+    assert stored.erase_chance == pytest.approx(Augmentation().erase_chance * 0.4)
+    assert stored.rotation_degrees == Augmentation().rotation_degrees
+    row = make_table({"two-conv": run})
     assert "--augment light" in row
     assert "--labels-only" not in row, "two-conv never learns votes"
-    row = table({"default": run})
+    row = make_table({"default": run})
     assert "--augment light --labels-only`" in row
 
 
