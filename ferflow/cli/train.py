@@ -117,8 +117,7 @@ def train(
         # Small images were for learning the coarse part.
         "image_sizes": None if start_from is None else FULL_SIZE,
     }  # fmt: skip
-    changes = {name: value for name, value in chosen.items() if value is not None}
-    card = _run(data, out, options_of(recipe, **changes), start_from, quiet=quiet)
+    card = _run(data, out, options_of(recipe, **chosen), start_from, quiet=quiet)
     if not quiet:
         _tell(card, out)
 

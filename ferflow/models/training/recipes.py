@@ -193,11 +193,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.options.name: recipe fo
 
 
 def options_of(name: str, **changes: object) -> TrainOptions:
-    """Return the options of a recipe with changes.
+    """Return the options of a recipe with changes; None leaves an option as it is.
 
     Raises:
         OptionsError: no such recipe, or options that cannot be used.
     """
     if name not in RECIPES:
         raise OptionsError(f"no recipe is called {name!r}; choose one of: {', '.join(sorted(RECIPES))}")
-    return structs.replace(RECIPES[name].options, **changes)
+    return RECIPES[name].options.updated(**changes)
