@@ -15,6 +15,11 @@ from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, Checked, read_toml
 
 EngineName = Literal["local", "ray"]
+ENGINES: dict[EngineName, str] = {
+    "local": "ferflow.jobs.engines.local",
+    "ray": "ferflow.jobs.engines.ray_engine",
+}
+"""Modules that analyse videos; see `engines.protocol.Engine`."""
 
 
 class Job(Checked, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from msgspec import structs
 from ferflow.errors import RecordsError
 from ferflow.jobs.derive import check_markers, videos_with_other_bins
 from ferflow.jobs.engines.protocol import Engine
-from ferflow.jobs.job import EngineName, Job
+from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.video_job import derived
@@ -39,12 +39,6 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2.0
 """Pause before retries, on top of the time that all other videos take."""
-
-ENGINES: dict[EngineName, str] = {
-    "local": "ferflow.jobs.engines.local",
-    "ray": "ferflow.jobs.engines.ray_engine",
-}
-"""Modules that analyse videos; see `engines.protocol.Engine`."""
 
 
 def run(
@@ -188,7 +182,8 @@ def _attempt(
     failed: list[VideoTask] = []
     if not tasks:
         return failed
-    with closing(_engine(job.engine).process_videos(tasks, job, n_workers)) as events:
+    engine = cast(Engine, importlib.import_module(ENGINES[job.engine]))
+    with closing(engine.process_videos(tasks, job, n_workers)) as events:
         for event in events:
             if not isinstance(event, Ended):
                 yield event
@@ -199,10 +194,6 @@ def _attempt(
             else:
                 yield Ended(event.task, replace(event.report, attempts=attempt))
     return failed
-
-
-def _engine(name: EngineName) -> Engine:
-    return cast(Engine, importlib.import_module(ENGINES[name]))
 
 
 def _worker_processes(n_pending: int, job: Job) -> int:

@@ -10,7 +10,6 @@ from ferflow.cli.common import (
     DEFAULTS,
     DryRun,
     EmbedClips,
-    EngineName,
     FailFast,
     LogFile,
     Markers,
@@ -27,6 +26,7 @@ from ferflow.cli.common import (
     run_or_print_plan,
 )
 from ferflow.errors import OptionsError
+from ferflow.jobs.job import EngineName, Job
 from ferflow.options import BackendName, DetectorName, DeviceName, TimePoint
 
 
@@ -168,8 +168,6 @@ def analyze(
     10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model or environment,
     5 output folder, 130 interrupted, 1 an error in ferflow.
     """
-    from ferflow.jobs.job import Job
-
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
         score=score, model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,

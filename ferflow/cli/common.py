@@ -7,17 +7,15 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
+from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
 from ferflow.text import shown
-
-if TYPE_CHECKING:
-    from ferflow.jobs.job import Job
 
 NOTICE = """\
 ferflow works on this machine only: nothing leaves it, and no face image is kept.
@@ -26,8 +24,6 @@ record and have their consent (GDPR; EU AI Act Art. 50(3)). In the EU, inferring
 education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."""
 
 DEFAULTS = AnalyzeOptions()
-
-EngineName = Literal["local", "ray"]
 
 
 def not_empty(text: str) -> str:

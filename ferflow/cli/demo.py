@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ferflow.cli.common import Out, Output, Quiet, Verbose, run_and_exit
+from ferflow.jobs.job import Job
 
 
 def demo(
@@ -18,7 +19,6 @@ def demo(
 ) -> None:
     """Draw a sample clip and analyse it."""
     from ferflow.demo_clip import draw_sample
-    from ferflow.jobs.job import Job
 
     clip = out / f"sample-{seconds:g}s.mp4"
     clip.parent.mkdir(parents=True, exist_ok=True)

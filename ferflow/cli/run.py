@@ -19,6 +19,7 @@ from ferflow.cli.common import (
     folder,
     run_or_print_plan,
 )
+from ferflow.jobs.job import Job
 
 
 def run(
@@ -46,8 +47,6 @@ def run(
     command line replace those of the file. Relative paths start at the current folder. Exit codes are those of
     ferflow analyze.
     """
-    from ferflow.jobs.job import Job
-
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     run_or_print_plan(job, output, dry_run=dry_run)

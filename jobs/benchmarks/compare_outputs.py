@@ -42,29 +42,49 @@ def differences(before: Path, after: Path) -> Iterator[str]:
         if path.name not in VOLATILE_FILES:
             yield f"only in {before if path in files[0] else after}: {path}"
     for path in sorted(files[0] & files[1]):
-        if not _is_equal(path, before, after):
-            yield f"differs: {path}"
+        if where := _difference(path, before, after):
+            yield f"differs: {path} ({where})"
 
 
-def _is_equal(path: Path, before: Path, after: Path) -> bool:
+def _difference(path: Path, before: Path, after: Path) -> str | None:
+    """Where two files differ; None: nowhere."""
     if path.name in VOLATILE_FILES or (".pages" in path.parts and path.name != "options.json"):
-        return True
+        return None
     if path.suffix == ".parquet":
-        return _table(before / path, before) == _table(after / path, after)
+        return _table_difference(_table(before / path, before), _table(after / path, after))
     if path.suffix == ".json":
-        return bool(
-            _json_of((before / path).read_bytes(), before) == _json_of((after / path).read_bytes(), after)
-        )
+        jsons = [_json_of((root / path).read_bytes(), root) for root in (before, after)]
+        return ", ".join(_changed_keys(*jsons)) or None
     if path.suffix == ".html":
-        return _page(before / path, before) == _page(after / path, after)
-    return (before / path).read_bytes() == (after / path).read_bytes()
+        return "text" if _page(before / path, before) != _page(after / path, after) else None
+    return "bytes" if (before / path).read_bytes() != (after / path).read_bytes() else None
+
+
+def _table_difference(before: tuple[Any, ...], after: tuple[Any, ...]) -> str | None:
+    schemas, footers, pages = zip(before, after, strict=True)
+    found = [] if schemas[0] == schemas[1] else ["schema"]
+    found += [] if pages[0] == pages[1] else ["rows"]
+    found += [f"footer: {key}" for key in _changed_keys(*footers)]
+    return ", ".join(found) or None
+
+
+def _changed_keys(before: Any, after: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the keys whose values differ."""
+    if before == after:
+        return []
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return [prefix.removesuffix(".") or "content"]
+    keys = sorted(before.keys() | after.keys())
+    return [
+        name for key in keys for name in _changed_keys(before.get(key), after.get(key), f"{prefix}{key}.")
+    ]
 
 
 def _table(path: Path, root: Path) -> tuple[Any, ...]:
     """Schema, footer, and the bytes of all columns with their statistics."""
     file = pq.ParquetFile(path)
     footer = {
-        key: _json_of(value, root)
+        key.decode(): _json_of(value, root)
         for key, value in (file.metadata.metadata or {}).items()
         if key != b"ARROW:schema"
     }

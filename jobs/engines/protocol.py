@@ -11,7 +11,7 @@ from ferflow.store.run_manifest import VideoTask
 
 
 class Engine(Protocol):
-    """A module with one function; `run.ENGINES` lists them."""
+    """A module with one function; `job.ENGINES` lists them."""
 
     def process_videos(
         self, tasks: Sequence[VideoTask], job: Job, n_workers: int

@@ -34,9 +34,9 @@ def test_times_versions_and_paths_are_no_differences(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "file"),
     [
-        ({"value": 0.50001}, "faces/a.parquet"),
-        ({"label": "sad"}, "faces/a.parquet"),
-        ({"title": "Another"}, "reports/a.html"),
+        ({"value": 0.50001}, "faces/a.parquet (rows)"),
+        ({"label": "sad"}, "faces/a.parquet (footer: ferflow.label)"),
+        ({"title": "Another"}, "reports/a.html (text)"),
     ],
 )
 def test_a_changed_result_is_named(tmp_path, capsys, change, file):
