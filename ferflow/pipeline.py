@@ -162,7 +162,7 @@ def _parts(
     for chunk in chunks(followed, options.chunk_frames):
         yield frame_rows(video_id, chunk)
         waiting += crop_frames(
-            [item.seen.frame for item in chunk],
+            [item.sample.frame for item in chunk],
             [item.faces for item in chunk],
             [item.track_id for item in chunk],
             shape,
@@ -177,7 +177,7 @@ def _parts(
 
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
     """Rows of FRAMES, one per frame, also where nobody is."""
-    seen = [item.seen for item in frames]
+    seen = [item.sample for item in frames]
     columns = [
         _texts([video_id] * len(frames)),
         _column(np.array([each.frame.index for each in seen], np.int32)),

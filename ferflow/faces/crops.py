@@ -1,7 +1,7 @@
 """Faces cut out of frames, each carrying everything its row in FACES needs.
 
-A crop is a copy and holds its own place in the video, so a frame can be let go as soon as its faces are cut,
-and nothing is ever matched up again by counting.
+A crop is a copy and carries its own place in the video, so a frame can be released as soon as its faces are cut, and
+nothing has to be matched later by counting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ferflow.types import Float32Array, UInt8Array
 
 @dataclass(frozen=True, slots=True)
 class CropShape:
-    """What the classifier wants to see, and of how much of the face."""
+    """Size of the classifier's input, and how much of the face it shows."""
 
     size: int
     """Side in pixels."""
@@ -114,7 +114,7 @@ def crop_frames(
         return FaceCrops.empty(shape)
     faces = Detections.concatenate(found)
     sides = (faces.xyxy[:, 3] - faces.xyxy[:, 1]) * shape.side
-    images, sharpness = _images(frames, counts, faces, sides, shape)
+    images, sharpness = _cut_images(frames, counts, faces, sides, shape)
     aspects = np.repeat([frame.pixel_aspect for frame in frames], counts)
     return FaceCrops(
         images=images,
@@ -131,7 +131,7 @@ def crop_frames(
     )
 
 
-def _images(
+def _cut_images(
     frames: Sequence[Frame], counts: list[int], faces: Detections, sides: Float32Array, shape: CropShape
 ) -> tuple[UInt8Array, Float32Array]:
     """The crops, uint8 (N, S, S, C), and their sharpness, float32 (N,)."""
@@ -160,15 +160,15 @@ def crop_square(
         pixel_aspect: width of a source pixel over its height.
 
     Returns:
-        uint8 (size, size), 0-255; what lies outside the picture repeats its edge.
+        uint8 (size, size), 0-255; pixels outside the picture repeat its edge.
     """
     half_x, half_y = side / 2 / pixel_aspect, side / 2
-    left, right = _span(centre[0], half_x)
-    top, bottom = _span(centre[1], half_y)
-    inside_x, inside_y = _clipped(left, right, planes.width), _clipped(top, bottom, planes.height)
+    left, right = _pixel_span(centre[0], half_x)
+    top, bottom = _pixel_span(centre[1], half_y)
+    inside_x, inside_y = _clip(left, right, planes.width), _clip(top, bottom, planes.height)
     part = planes.y[inside_y, inside_x]
     if part.shape != (bottom - top, right - left):
-        part = _padded(
+        part = _pad(
             part, top - inside_y.start, bottom - inside_y.stop, left - inside_x.start, right - inside_x.stop
         )
     # Resized, not sliced: a view would keep the whole frame alive until its batch is classified.
@@ -177,17 +177,17 @@ def crop_square(
     return planes.to_full_range(small.astype(np.uint8, copy=False))
 
 
-def _span(centre: float, half: float) -> tuple[int, int]:
+def _pixel_span(centre: float, half: float) -> tuple[int, int]:
     low = round(float(centre - half))
     return low, max(low + 1, round(float(centre + half)))
 
 
-def _clipped(low: int, high: int, length: int) -> slice:
+def _clip(low: int, high: int, length: int) -> slice:
     """The part of low:high inside 0:length; never empty, so that a box wholly outside repeats the edge."""
     start = min(max(low, 0), length - 1)
     return slice(start, max(min(high, length), start + 1))
 
 
-def _padded(part: UInt8Array, top: int, bottom: int, left: int, right: int) -> UInt8Array:
+def _pad(part: UInt8Array, top: int, bottom: int, left: int, right: int) -> UInt8Array:
     edges = (max(-top, 0), max(bottom, 0), max(-left, 0), max(right, 0))
     return np.asarray(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE), np.uint8)

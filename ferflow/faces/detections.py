@@ -63,7 +63,7 @@ class Detections:
 
 
 def areas(xyxy: Float32Array) -> Float32Array:
-    """Box areas in square pixels, float32 (N,); 0 where a box is turned inside out."""
+    """Box areas in square pixels, float32 (N,); 0 where x2 < x1 or y2 < y1."""
     sides: Float32Array = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
     return sides[:, 0] * sides[:, 1]
 

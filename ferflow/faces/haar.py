@@ -44,7 +44,7 @@ class Haar:
         return [self._detect_one(frame) for frame in frames]
 
     def _cascade(self) -> cv2.CascadeClassifier:
-        """The calling thread's own: a cascade keeps notes while it works."""
+        """The calling thread's own: a cascade has state while it runs."""
         if not hasattr(self._of_thread, "cascade"):
             self._of_thread.cascade = cv2.CascadeClassifier(str(self._path))
         cascade: cv2.CascadeClassifier = self._of_thread.cascade

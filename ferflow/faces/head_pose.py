@@ -1,13 +1,13 @@
-"""Which way a head is turned, from the five landmarks of a detector.
+"""Head pose from the five landmarks of a detector.
 
 >>> yaw, pitch, roll = head_pose(found.landmarks)[0]
 
 A generic head is fitted under weak perspective (rotation, scale, shift), so that no camera need be known.
 The five points do not lie in a plane, so the fit is closed-form and has one solution.
 
-How far to trust it. With exact landmarks of heads of other proportions, yaw and pitch are right within about
+Accuracy. With exact landmarks of heads of other proportions, yaw and pitch are right within about
 5 degrees on average up to 45 degrees of yaw, roll within 2. YuNet's landmarks add more: they are not quite
-symmetric (up to 6 degrees of yaw for a frontal face), and they hardly follow a head that tilts sideways:
+symmetric (up to 6 degrees of yaw for a frontal face), and they follow a head that tilts sideways only in part:
 a portrait turned by 30 degrees in the picture reads 13 to 24 when its face is 280 pixels high in YuNet's
 input, 3 to 9 at 110 and nothing at 40; tilts disturb yaw as well, and faces above 200 pixels are marked
 unsteadily. So yaw and pitch of upright heads, and changes of one person, mean something; roll is a hint.
@@ -57,15 +57,15 @@ def estimate_head_pose(landmarks: Float32Array, *, pixel_aspect: float | Float64
     points = landmarks[usable].astype(np.float64)
     points[..., 0] *= np.broadcast_to(pixel_aspect, len(landmarks))[usable, None]
     points -= points.mean(axis=1, keepdims=True)
-    rows, misfit = _fitted(points)
-    angles = _angles(rows)
+    rows, misfit = _fit_head(points)
+    angles = _euler_angles(rows)
     in_profile = np.abs(angles[:, 0]) > _PROFILE_YAW
     fits = misfit <= np.where(in_profile, _LARGEST_MISFIT_IN_PROFILE, _LARGEST_MISFIT)
     poses[usable] = np.where(fits[:, None], angles, np.nan)
     return poses
 
 
-def _fitted(points: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _fit_head(points: Float64Array) -> tuple[Float64Array, Float64Array]:
     """The head's rotation under weak perspective.
 
     Args:
@@ -84,7 +84,7 @@ def _fitted(points: Float64Array) -> tuple[Float64Array, Float64Array]:
     return rows, misfit
 
 
-def _angles(rows: Float64Array) -> Float64Array:
+def _euler_angles(rows: Float64Array) -> Float64Array:
     """Degrees, (N, 3), of rotations = roll about z, after yaw about y, after pitch about x."""
     (ax, ay, az), (bx, by, bz) = rows[:, 0].T, rows[:, 1].T
     # The third row is the cross product of the first two; np.cross takes longer than all the rest.

@@ -3,8 +3,8 @@
 >>> cuts = CutDetector()
 >>> is_cut = cuts.update(frame.planes.y)
 
-A cut changes both what is where in the picture and how its grays are distributed. Brightness and contrast
-are taken out of the first, and small shifts of the whole picture are allowed for, so that flashes, fades,
+A cut changes both the structure of the picture and the histogram of its gray levels. Brightness and contrast
+are removed from the first, and small shifts of the picture are allowed for, so that flashes, fades,
 exposure and camera motion leave it low; motion in the picture leaves the second low.
 """
 
@@ -26,15 +26,15 @@ _BLANK = 3.0
 # 0.97; of 462 pairs of unrelated pictures 95 in 100 by more than 0.55. Histograms: 2.4 and 8.4 gray levels.
 _LEAST_STRUCTURE = 0.4
 _LEAST_HISTOGRAM = 2.5
-# The usual difference is added to what a cut needs: sparse sampling and unquiet pictures raise it.
+# The running mean of the structure distance is added to the threshold: sparse sampling and moving pictures raise it.
 _LEVEL_MEMORY = 0.8
 _LEVEL_AT_MOST = 0.4
-_AT_REST = 0.02
-"""A distance below this without any shift is taken as it stands: to look for better shifts would be in vain."""
+_NEGLIGIBLE_DISTANCE = 0.02
+"""Below this distance without any shift no search for a better shift is made, to save time."""
 
 
 class ShotCutDetector:
-    """Compares each frame with the last one that showed anything."""
+    """Compares each frame with the last one that was not blank."""
 
     def __init__(self) -> None:
         self.reset()
@@ -48,19 +48,19 @@ class ShotCutDetector:
         """Whether this frame begins a new shot.
 
         A blank frame (black, white) never does; the first one after it does if it shows something else than
-        what was seen before. Dissolves are mostly missed: no single step of theirs is a cut.
+        the last frame before it that was not blank. Dissolves are mostly missed: no single step of theirs is a cut.
 
         Args:
             luma: uint8 (H, W), of any size and range; not kept.
         """
-        small = _small(luma)
+        small = _downscale(luma)
         if cv2.meanStdDev(small)[1][0, 0] < _BLANK:
             return False
         last, self._last = self._last, small
         if last is None:
             return False
-        structure = _at_rest(last, small)
-        if structure > _AT_REST:
+        structure = _unshifted_distance(last, small)
+        if structure > _NEGLIGIBLE_DISTANCE:
             structure = structure_distance(last, small)
         is_cut = (
             structure > _LEAST_STRUCTURE + min(self._level, _LEVEL_AT_MOST)
@@ -86,10 +86,10 @@ def structure_distance(a: UInt8Array, b: UInt8Array) -> float:
 
 def histogram_distance(a: UInt8Array, b: UInt8Array) -> float:
     """Gray levels by which pixels would have to move to turn one histogram into the other (earth mover)."""
-    return float(np.abs(_cumulative(a) - _cumulative(b)).sum()) * 8
+    return float(np.abs(_cumulative_histogram(a) - _cumulative_histogram(b)).sum()) * 8
 
 
-def _small(luma: UInt8Array) -> UInt8Array:
+def _downscale(luma: UInt8Array) -> UInt8Array:
     height, width = luma.shape
     rows = luma[np.linspace(0, height - 1, _ROWS * _ROWS_READ).astype(np.intp)]
     # Whole factors let INTER_AREA average blocks; the few columns beyond them are left out.
@@ -98,7 +98,7 @@ def _small(luma: UInt8Array) -> UInt8Array:
     return cv2.resize(whole, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _at_rest(a: UInt8Array, b: UInt8Array) -> float:
+def _unshifted_distance(a: UInt8Array, b: UInt8Array) -> float:
     """1 minus the correlation of two pictures that show contrast; in [0, 1]."""
     x, y = (picture.ravel() - picture.mean(dtype=np.float32) for picture in (a, b))
     return 1.0 - min(max(float(x @ y / np.sqrt((x @ x) * (y @ y))), 0.0), 1.0)
@@ -111,5 +111,5 @@ def _best_correlation(a: UInt8Array, b: UInt8Array) -> float:
     return min(max(best, 0.0), 1.0) if np.isfinite(best) else 0.0
 
 
-def _cumulative(small: UInt8Array) -> Float64Array:
+def _cumulative_histogram(small: UInt8Array) -> Float64Array:
     return np.cumsum(np.bincount((small >> 3).ravel(), minlength=32)) / small.size

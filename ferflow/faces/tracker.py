@@ -1,13 +1,13 @@
-"""Who is who from frame to frame: faces are linked by place, size and motion, never by looks.
+"""Track ids: faces of successive frames are linked by place, size and motion, never by appearance.
 
 >>> tracker = Tracker()
 >>> for frame, found in zip(frames, detections):
 ...     ids = tracker.update(found, frame.time_s)
 
-Everything is in seconds and in face heights, so that 25 and 60 frames per second, large and small pictures
-and sparsely sampled frames behave alike. A track is a stay in the picture, not a person: somebody who
-leaves for longer than `lost_after_seconds`, or is cut away, comes back as another track, unless the number
-of participants is known.
+Everything is in seconds and in face heights, so that 25 and 60 frames per second, large and small pictures and sparsely
+sampled frames behave the same way. A track is one stay in the picture, not a person: a person who leaves for longer
+than `lost_after_seconds`, or disappears at a cut, comes back as another track, unless the number of participants is
+known.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ferflow.types import Float64Array, Int32Array
 CERTAIN_SCORE = 0.8
 """A detection of this score starts a track at once; a weaker one must be seen twice."""
 
-# How far from its predicted place a face may turn up, in face heights: more for every second unseen, as heads
+# How far from its predict place a face may turn up, in face heights: more for every second unseen, as heads
 # start and stop. In simulated crowds at 2 frames per second, 4 and 2.5 link best; at 25 nothing changes.
 _REACH_AT_ONCE = 0.6
 _REACH_PER_SECOND = 4.0
 _REACH_AT_MOST = 2.5
-# Detected heights of one face differ by about 1.1 between frames; beyond this ratio it is somebody else.
+# Detected heights of one face differ by about 1.1 between frames; beyond this ratio it is another person.
 _LARGEST_SIZE_RATIO = 2.0
 
 # A velocity is averaged over about this long (a detector's jitter of 0.03 faces must not look like speed),
-# and is trusted about this long once the face is unseen: heads do not glide on.
+# and is extrapolated for about this long once the face is not detected: heads do not keep moving.
 _VELOCITY_SECONDS = 0.15
 _GLIDE_SECONDS = 0.5
 
-# A face unseen for a while is the less likely owner of a detection that lies as near to a seen one.
+# Of two tracks that are equally near to a detection, the one that was seen last owns it.
 _UNSEEN_COST_PER_SECOND = 0.3
 _FORBIDDEN = 1e6
 
@@ -58,12 +58,12 @@ class _Track:
     def at(cls, centre: Float64Array, size: float, time_s: float) -> _Track:
         return cls(centre, size, time_s, time_s, np.zeros(2))
 
-    def predicted(self, time_s: float) -> Float64Array:
-        """Centre to be expected; the motion dies away while the face is unseen."""
+    def predict(self, time_s: float) -> Float64Array:
+        """Expected centre; the motion fades out while the face is not detected."""
         glide = -math.expm1(-max(time_s - self.last_s, 0.0) / _GLIDE_SECONDS) * _GLIDE_SECONDS
         return self.centre + self.velocity * glide
 
-    def seen(self, centre: Float64Array, size: float, time_s: float) -> None:
+    def move_to(self, centre: Float64Array, size: float, time_s: float) -> None:
         elapsed = time_s - self.last_s
         if elapsed > 0:
             # A plain mean while the track is young, a fading one later.
@@ -73,15 +73,15 @@ class _Track:
 
 
 class Tracker:
-    """Gives the faces of successive frames their track ids, from 1 on. The one object with memory."""
+    """Assigns track ids, from 1 on, to the faces of successive frames. The one object with memory."""
 
     def __init__(self, *, lost_after_seconds: float = 1.0, participants: int | None = None) -> None:
         """Make a tracker for one video.
 
         Args:
             lost_after_seconds: a face unseen this long ends its track.
-            participants: known number of people: there are never more ids, and who appears when all are
-                given takes over a missing one's. With 1, every face is that person.
+            participants: known number of people: there are never more ids, and a person who appears when all are
+                in use takes over the id of one who is missing. With 1, every face is that person.
 
         Raises:
             OptionsError: a bound is broken.
@@ -105,23 +105,23 @@ class Tracker:
         """Link the faces of the next frame.
 
         Args:
-            detections: of that frame; an empty one is as much news as a full one.
+            detections: of that frame; also where it holds no face: tracks end by it.
             time_s: seconds; never before the last one.
-            is_cut: the frame begins a new shot, so that no face goes on.
+            is_cut: the frame begins a new shot, so that no track continues.
 
         Returns:
             int32 (N,), an id per detection, in their order; -1 where no track is confirmed.
         """
         if is_cut:
             self._end(self._live)
-        centres, sizes = _places(detections)
+        centres, sizes = _centres_and_heights(detections)
         owners: list[_Track | None] = [None] * len(detections)
-        for track, row in self._linked(centres, sizes, time_s):
-            track.seen(centres[row], float(sizes[row]), time_s)
+        for track, row in self._link(centres, sizes, time_s):
+            track.move_to(centres[row], float(sizes[row]), time_s)
             owners[row] = track
         self._end([track for track in self._live if time_s - track.last_s > self._lost_after_seconds])
         tracks = [
-            owner or self._started(centres[row], float(sizes[row]), time_s)
+            owner or self._start_track(centres[row], float(sizes[row]), time_s)
             for row, owner in enumerate(owners)
         ]
         confirmed = [
@@ -133,23 +133,23 @@ class Tracker:
         self._last_update_s = time_s
         return np.array([track.track_id for track in tracks], np.int32)
 
-    def _linked(self, centres: Float64Array, sizes: Float64Array, time_s: float) -> list[tuple[_Track, int]]:
+    def _link(self, centres: Float64Array, sizes: Float64Array, time_s: float) -> list[tuple[_Track, int]]:
         """Live tracks and the rows of the detections that continue them."""
-        # However sparse the frames, a face of the last one may go on in this one.
+        # However sparse the frames are, a face of the last one may continue in this one.
         candidates = [
             track
             for track in self._live
             if track.last_s >= self._last_update_s or time_s - track.last_s <= self._lost_after_seconds
         ]
-        distance, growth = _apart(candidates, centres, sizes, time_s)
+        distance, growth = _distances(candidates, centres, sizes, time_s)
         unseen = np.array([max(time_s - track.last_s, 0.0) for track in candidates])[:, None]
         reach = np.minimum(_REACH_AT_ONCE + _REACH_PER_SECOND * unseen, _REACH_AT_MOST)
         cost = distance + growth + _UNSEEN_COST_PER_SECOND * unseen
         allowed = (distance <= reach) & (growth <= math.log(_LARGEST_SIZE_RATIO))
-        pairs = _cheapest(np.where(allowed, cost, _FORBIDDEN))
+        pairs = _assign(np.where(allowed, cost, _FORBIDDEN))
         return [(candidates[i], row) for i, row in pairs if allowed[i, row]]
 
-    def _started(self, centre: Float64Array, size: float, time_s: float) -> _Track:
+    def _start_track(self, centre: Float64Array, size: float, time_s: float) -> _Track:
         track = _Track.at(centre, size, time_s)
         self._live.append(track)
         return track
@@ -158,35 +158,35 @@ class Tracker:
         self._ended |= {track.track_id: track for track in tracks if track.track_id != UNTRACKED}
         self._live = [track for track in self._live if track not in tracks]
 
-    def _name(self, nameless: list[_Track], present: list[_Track]) -> None:
+    def _name(self, unnamed: list[_Track], present: list[_Track]) -> None:
         """Give ids: new ones while there are any, then those of missing participants."""
         limit = self._participants
-        n_new = len(nameless) if limit is None else min(len(nameless), limit - self._n_ids)
-        for track in nameless[:n_new]:
+        n_new = len(unnamed) if limit is None else min(len(unnamed), limit - self._n_ids)
+        for track in unnamed[:n_new]:
             self._n_ids += 1
             track.track_id = self._n_ids
-        if rest := nameless[n_new:]:
+        if rest := unnamed[n_new:]:
             self._take_over(rest, present)
 
-    def _take_over(self, nameless: list[_Track], present: list[_Track]) -> None:
+    def _take_over(self, unnamed: list[_Track], present: list[_Track]) -> None:
         lost = {track.track_id: track for track in self._live if track.track_id != UNTRACKED}
         here = {track.track_id for track in present}
         missing = [track for track_id, track in sorted((self._ended | lost).items()) if track_id not in here]
-        centres = np.array([track.centre for track in nameless])
-        sizes = np.array([track.size for track in nameless])
-        distance, growth = _apart(missing, centres, sizes, -math.inf)
-        for i, row in _cheapest(distance + growth):
-            nameless[row].track_id = missing[i].track_id
+        centres = np.array([track.centre for track in unnamed])
+        sizes = np.array([track.size for track in unnamed])
+        distance, growth = _distances(missing, centres, sizes, -math.inf)
+        for i, row in _assign(distance + growth):
+            unnamed[row].track_id = missing[i].track_id
             self._ended.pop(missing[i].track_id, None)
             self._live = [track for track in self._live if track is not missing[i]]
 
 
-def _cheapest(cost: Float64Array) -> list[tuple[int, int]]:
-    """Rows and columns paired so that the sum of costs, float64 (R, C), is least."""
+def _assign(cost: Float64Array) -> list[tuple[int, int]]:
+    """Pair rows and columns so that the sum of costs, float64 (R, C), is least."""
     rows, columns = cost.shape
     if not rows or not columns:
         return []
-    # If everybody's favourite is another one, there is nothing to solve, and scipy need not be loaded.
+    # If no two rows have the same cheapest column, there is nothing to solve, and SciPy need not be loaded.
     if rows <= columns and len(set(best := cost.argmin(axis=1).tolist())) == rows:
         return list(enumerate(best))
     if columns <= rows and len(set(best := cost.argmin(axis=0).tolist())) == columns:
@@ -196,25 +196,25 @@ def _cheapest(cost: Float64Array) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in zip(*linear_sum_assignment(cost), strict=True)]
 
 
-def _places(detections: Detections) -> tuple[Float64Array, Float64Array]:
+def _centres_and_heights(detections: Detections) -> tuple[Float64Array, Float64Array]:
     """Centres, float64 (N, 2), and face heights, float64 (N,), in pixels."""
     xyxy = detections.xyxy.astype(np.float64)
     return (xyxy[:, :2] + xyxy[:, 2:]) / 2, np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0)
 
 
-def _apart(
+def _distances(
     tracks: list[_Track], centres: Float64Array, sizes: Float64Array, time_s: float
 ) -> tuple[Float64Array, Float64Array]:
-    """How far detections are from where tracks should be.
+    """Distances between detections and the places where tracks are expected.
 
-    Distance rather than overlap: two boxes that do not overlap are equally different however near.
+    Distance rather than IoU: of two boxes that do not overlap, IoU does not say how near they are.
 
     Returns:
         float64 (T, N) each: distance of the centres in face heights, and log of the ratio of heights.
     """
     if not tracks:
         return np.zeros((0, len(centres))), np.zeros((0, len(centres)))
-    expected = np.array([track.predicted(time_s) for track in tracks])
+    expected = np.array([track.predict(time_s) for track in tracks])
     heights = np.array([track.size for track in tracks])[:, None]
     away = np.linalg.norm(expected[:, None] - centres[None], axis=2)
     return away / ((heights + sizes) / 2), np.abs(np.log(heights / sizes))

@@ -74,7 +74,7 @@ def weights_path() -> Path:
 
 
 def small_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
-    """What the detector looks at, and the way back.
+    """The input of the detector, and its scale.
 
     Returns:
         uint8 (h, w, 3) BGR with square pixels, and float32 (2,): source pixels per pixel of it, in x and y.
@@ -89,15 +89,15 @@ def _input_size(frame: Frame, factor: int) -> tuple[tuple[int, int], Float32Arra
     return (shown, height), np.array([factor * width / shown, factor], np.float32)
 
 
-def decimation(options: AnalyzeOptions, frame: Frame) -> int:
-    """Whole factor by which a frame is reduced before detection; at least 1."""
+def decimation_factor(options: AnalyzeOptions, frame: Frame) -> int:
+    """Integer factor by which a frame is reduced before detection; at least 1."""
     width, height = frame.planes.width, frame.planes.height
     factor = smallest_face(options, width, height) // SMALLEST_IN_INPUT
     return max(1, min(factor, width, height))
 
 
 class YuNet:
-    """YuNet under ONNX Runtime, rewritten by `yunet_graph`."""
+    """YuNet under ONNX Runtime, rewritten by `yunet_onnx`."""
 
     name = "yunet"
     sha256 = SHA256
@@ -107,7 +107,7 @@ class YuNet:
         self._options = options
         self._weights = weights
         self._sessions: dict[bool, Any] = {}
-        self._alone = threading.Lock()
+        self._lock = threading.Lock()
         self._session(full_range=False)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
@@ -115,22 +115,22 @@ class YuNet:
         return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        planes, scale = padded_planes(frame, decimation(self._options, frame))
+        planes, scale = padded_planes(frame, decimation_factor(self._options, frame))
         network = self._session(full_range=frame.planes.full_range)
         score, faces = network.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
         if not len(cells):
             return Detections.empty()
-        corner, stride = _places(cells, *planes.shape[2:])
-        return _suppressed(_decoded(corner, stride, score[0, cells], faces[0, cells]), scale)
+        corner, stride = _cell_corners(cells, *planes.shape[2:])
+        return _suppress_overlaps(_decode_cells(corner, stride, score[0, cells], faces[0, cells]), scale)
 
     def _session(self, *, full_range: bool) -> Any:
-        with self._alone:
+        with self._lock:
             if full_range not in self._sessions:
-                self._sessions[full_range] = self._loaded(full_range)
+                self._sessions[full_range] = self._load_session(full_range)
             return self._sessions[full_range]
 
-    def _loaded(self, full_range: bool) -> Any:
+    def _load_session(self, full_range: bool) -> Any:
         network = for_planes(self._weights.read_bytes(), full_range=full_range)
         on_gpu = self._options.device == "gpu" and has_cuda()
         return start_session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
@@ -148,25 +148,25 @@ class YuNetOpenCV:
         self._network = cv2.FaceDetectorYN.create(
             str(weights), "", (32, 32), options.score, _NMS_IOU, _NMS_TOP
         )
-        self._alone = threading.Lock()
+        self._lock = threading.Lock()
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        image, scale = small_input(frame, decimation(self._options, frame))
-        with self._alone:
+        image, scale = small_input(frame, decimation_factor(self._options, frame))
+        with self._lock:
             self._network.setInputSize((image.shape[1], image.shape[0]))
             _, found = self._network.detect(image)
         if found is None:
             return Detections.empty()
         rows = np.concatenate([found[:, 14:15], found[:, :14]], axis=1).astype(np.float32)
-        return _scaled(rows, scale)
+        return _to_source_pixels(rows, scale)
 
 
 def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
-    """What the network looks at, and the way back.
+    """The input of the network, and its scale.
 
     Returns:
         uint8 (1, 3, h, w), Y, U, V in the frame's range, black where h and w are rounded up to what the
@@ -182,7 +182,7 @@ def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
     return padded, scale
 
 
-def _places(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
+def _cell_corners(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
     """Column and row of cells in their level, float32 (N, 2), and pixels per cell of it, float32 (N, 1)."""
     ends = np.cumsum([height * width // stride**2 for stride in STRIDES])
     level = np.searchsorted(ends, cells, side="right")
@@ -192,10 +192,10 @@ def _places(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float
     return corner.astype(np.float32), stride[:, None].astype(np.float32)
 
 
-def _decoded(
+def _decode_cells(
     corner: Float32Array, stride: Float32Array, score: Float32Array, faces: Float32Array
 ) -> Float32Array:
-    """Faces as the network means them, from what it says of N cells.
+    """Faces from the network's outputs for N cells.
 
     Returns:
         float32 (N, 15): score, x, y, width, height, five landmarks (x, y), in pixels of the input.
@@ -205,13 +205,13 @@ def _decoded(
     return np.concatenate([score, centre - size / 2, size, marks], axis=1, dtype=np.float32)
 
 
-def _suppressed(rows: Float32Array, scale: Float32Array) -> Detections:
-    """The best of overlapping boxes, in source pixels."""
+def _suppress_overlaps(rows: Float32Array, scale: Float32Array) -> Detections:
+    """Non-maximum suppression: of boxes that overlap, the best one stays; in source pixels."""
     keep = cv2.dnn.NMSBoxes(rows[:, 1:5].tolist(), rows[:, 0].tolist(), 0.0, _NMS_IOU, top_k=_NMS_TOP)
-    return _scaled(rows[np.asarray(keep, np.intp)], scale)
+    return _to_source_pixels(rows[np.asarray(keep, np.intp)], scale)
 
 
-def _scaled(rows: Float32Array, scale: Float32Array) -> Detections:
+def _to_source_pixels(rows: Float32Array, scale: Float32Array) -> Detections:
     corner, size = rows[:, 1:3] * scale, rows[:, 3:5] * scale
     landmarks = rows[:, 5:15].reshape(-1, 5, 2) * scale
     xyxy = np.concatenate([corner, corner + size], axis=1)

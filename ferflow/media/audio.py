@@ -24,9 +24,9 @@ RATE = 48_000
 LAYOUT = "stereo"
 
 _WARM_UP_SECONDS = 0.5
-"""Decoders give wrong sound for some packets after a seek."""
+"""Decoding starts this much earlier: the first packets after a seek give wrong sound."""
 _APART_SECONDS = 10
-"""Streams of a file are interleaved within this: pictures so far past the end say that no sound will follow."""
+"""Streams of a file are interleaved within this: pictures so far past the end mean that no sound will follow."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -34,8 +34,8 @@ Samples = npt.NDArray[np.float32]
 def read_audio(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None:
     """The sound of [start_s, end_s), by the file's own clock.
 
-    Every sample lies where its timestamp says: what is missing or cannot be decoded is silence, and no later sound
-    moves for it.
+    Every sample is placed by its timestamp: what is missing or cannot be decoded is silence, and later sound stays in
+    step.
 
     Args:
         path: the video.
@@ -56,7 +56,7 @@ def read_audio(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None
             return None
         with contextlib.suppress(av.error.FFmpegError):
             container.seek(int((start_s - Fraction(_WARM_UP_SECONDS)) * av.time_base))
-        for time_s, part in _parts(container, stream, end_s):
+        for time_s, part in _resample(container, stream, end_s):
             first = round((time_s - start_s) * RATE)
             part = part[:, max(0, -first) : max(0, samples.shape[1] - first)]
             samples[:, max(0, first) : max(0, first) + part.shape[1]] = part
@@ -65,12 +65,12 @@ def read_audio(path: Path, start_s: Fraction, end_s: Fraction) -> Samples | None
     return np.clip(np.nan_to_num(samples), -1, 1) if heard else None
 
 
-def _parts(
+def _resample(
     container: av.container.InputContainer, stream: av.AudioStream, end_s: Fraction
 ) -> Iterator[tuple[Fraction, Samples]]:
     """(seconds, samples) of the decoded frames up to a time."""
     resampler = av.AudioResampler(format="fltp", layout=LAYOUT, rate=RATE)
-    for frame in _frames(container, stream, end_s):
+    for frame in _decode_until(container, stream, end_s):
         with contextlib.suppress(av.error.FFmpegError, ValueError):
             for part in resampler.resample(frame):
                 if part.pts is not None and part.time_base is not None:
@@ -81,7 +81,7 @@ def _begins_after(frame: av.AudioFrame, end_s: Fraction) -> bool:
     return frame.pts is not None and frame.time_base is not None and frame.pts * frame.time_base >= end_s
 
 
-def _frames(
+def _decode_until(
     container: av.container.InputContainer, stream: av.AudioStream, end_s: Fraction
 ) -> Iterator[av.AudioFrame | None]:
     """Frames up to a time, then None, at which a resampler gives what it holds back."""

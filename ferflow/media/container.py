@@ -1,4 +1,4 @@
-"""Where pictures come from: a stream in a container, read by FFmpeg through PyAV.
+"""A video stream in a container, read by FFmpeg through PyAV.
 
 Only the named file is ever opened: protocols are limited to local files and playlists are refused.
 """
@@ -31,14 +31,14 @@ MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
 
 LARGEST_ASPECT = 4.0
-"""Pixels wider or narrower than this are no picture's but a damaged header's, and are taken for square ones."""
+"""Pixels wider or narrower than this come from a damaged header, and are taken as square."""
 
 MAX_PACKETS_WITHOUT_FRAME = 3000
-"""So many packets that give no frame end the stream; what was read is kept. Fifty seconds of a stream at 60 frames
+"""Packets in a row without a frame that end the stream; what was read is kept. Fifty seconds of a stream at 60 frames
 per second, so that it goes on after a hole, and one that starts between two key frames begins."""
 
 MAX_SECONDS_WITHOUT_FRAME = 60.0
-"""So much time spent on reading and decoding without a frame ends the stream, too."""
+"""Time of reading and decoding without a frame that ends the stream, too."""
 
 # Only demuxers that read the named file itself. Playlists (hls, concat, dash, sdp) point elsewhere.
 _DEMUXERS = frozenset(
@@ -58,8 +58,8 @@ _METADATA_ERRORS: dict[str, Any] = (
     {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
 )
 
-# What makes decoders tell of damage. MJPEG's would hand out half pictures as whole ones, the rest being what was in
-# memory before; AV1's, if it works ahead, drops several frames without a word.
+# Options that make decoders report damage. MJPEG's would return half a picture, the rest being what was in memory
+# before; AV1's drops frames without an error if it may decode ahead.
 _DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
 
 _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
@@ -67,7 +67,7 @@ _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What the container says, before anything is decoded. Names tell where a value comes from."""
+    """What the container says, before anything is decoded. Field names say where a value comes from."""
 
     path: Path
     format: str
@@ -235,7 +235,7 @@ class Container:
     def _packets(self) -> Iterator[av.Packet[av.VideoStream] | Lost]:
         """As the file has them, then an empty one, at which the decoder gives what it holds back.
 
-        Each packet is passed on one later: whether the last one is whole is known only at the end.
+        Each packet is passed on one later: whether the last one is complete is known only at the end.
         """
         packets, previous = self._container.demux(self._stream), None
         while True:
@@ -279,9 +279,9 @@ class Container:
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.options |= _DECODER_OPTIONS.get(context.name, {})
-            # The threads of MPEG-4 race for what they patch damage with, and say nothing of it.
+            # The threads of MPEG-4 race for what they patch damage with, and report nothing.
             context.thread_count = 1 if context.name == "mpeg4" else self._threads
-            # Threads that share a frame patch over damage without a word, each number of them differently.
+            # Slice threads conceal damage without reporting it, and each number of them differently.
             self._stream.thread_type = "FRAME"
         except BaseException:
             self._container.close()
@@ -430,10 +430,10 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what has no content to read; a pipe would be waited for without end.
+    """Refuse what has no content to read; reading a pipe could wait for ever.
 
     Raises:
-        VideoError: missing, no regular file, empty, or not ours to read.
+        VideoError: missing, not a regular file, empty, or not readable.
     """
     try:
         status = path.stat()
@@ -460,7 +460,7 @@ def _header_seconds(container: av.container.InputContainer, stream: av.VideoStre
 def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska's durations, per track and of the whole, count from 0 and not from the first frame.
+    # Matroska's durations, of tracks and of the file, count from 0 and not from the first frame.
     delay = (
         float((stream.start_time or 0) * (stream.time_base or 0))
         if "matroska" in container.format.name

@@ -1,7 +1,7 @@
 """Whether a source is still the one that was analysed.
 
 `video_id_of` looks at the ends of a file, which is enough for a name. An edit in the middle that keeps the size
-is found here: cheaply by size and time of change, and by a digest of the whole content where those differ.
+is found here: first by size and modification time, which is cheap, and by a digest of all bytes where those differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ferflow.media.image_sequence import list_images
 
 
 def fingerprint(path: Path) -> dict[str, str]:
-    """What a table's footer remembers of its source: `signature` and `sha256` of the whole content.
+    """What a table's footer remembers of its source: `signature` and `sha256` of all bytes.
 
     Raises:
         OSError: it cannot be read.
@@ -25,8 +25,8 @@ def fingerprint(path: Path) -> dict[str, str]:
 def signature(path: Path) -> str:
     """Sizes and times of change; another one does not mean other content (copies have times of their own)."""
     stats = [(file.name, file.stat()) for file in _files(path)]
-    told = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
+    text = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def content_sha256(path: Path) -> str:

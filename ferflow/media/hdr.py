@@ -1,9 +1,9 @@
-"""HDR luma as an SDR picture would have it: faces keep the contrast that models learnt from.
+"""HDR luma as an SDR picture would have it: faces keep the contrast that models were trained on.
 
 PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) code the same gray far darker and flatter than SDR does. Their curves
 are undone (ITU-R BT.2100-2, tables 4 and 5) and light is given the display curve of SDR (ITU-R BT.1886, exponent
 2.4), with HDR's reference white of 203 cd/m2 (ITU-R BT.2408) as SDR's white. What is brighter is cut off: that
-is highlights, hardly ever skin. Chroma stays as it is; only the detector looks at it, and it does not mind.
+is highlights, rarely skin. Chroma stays as it is: only the detector reads it, and it is not sensitive to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from av.video.reformatter import ColorTrc
 _WHITE_NITS = 203.0
 _PQ_PEAK_NITS = 10_000.0
 _HLG_WHITE = 0.75
-"""Signal of reference white (BT.2408); it stands for 203 cd/m2 on a display of 1000."""
+"""Signal of reference white (BT.2408); 203 cd/m2 on a display of 1000 cd/m2."""
 _HLG_SYSTEM_GAMMA = 1.2
 _SDR_EXPONENT = 2.4
 

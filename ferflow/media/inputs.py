@@ -1,4 +1,4 @@
-"""From what the user typed to a list of videos, and a name on disk for each.
+"""From the arguments of the command line to a list of videos, and a name on disk for each.
 
 >>> discover(["sessions/", "extra/*.mkv"], out=Path("out"))
 """
@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
     ".mjpeg .mjpg .ivf .nut .y4m .vob .dv .apng".split(" ")
 )
-"""Files in a folder that are taken for videos; a file given by name is tried, whatever it is called."""
+"""Files in a folder that are taken for videos; a file given by name is tried, whatever its ending is."""
 
 _FINGERPRINT_BYTES = 1 << 20
 _MAX_STEM_BYTES = 120
@@ -29,7 +29,7 @@ _MAX_STEM_BYTES = 120
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredInput:
-    """One input: a path, or why there is none."""
+    """One input: a path, or the reason why there is none."""
 
     path: Path
     problem: str | None = None
@@ -38,18 +38,18 @@ class DiscoveredInput:
 def discover(inputs: Sequence[str | Path], *, out: Path) -> list[DiscoveredInput]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
-    A folder's hidden files and the output folder are passed over; a folder of numbered images without videos is
+    Hidden files and the output folder are skipped; a folder of numbered images without videos is
     one video.
     """
-    found = [item for text in inputs for item in _expanded(str(text), out.absolute())]
+    found = [item for text in inputs for item in _expand(str(text), out.absolute())]
     return list({_identity(item): item for item in found}.values())
 
 
 def video_id_of(path: Path) -> str:
-    """A name for the files of a video: its stem made harmless, and eight digits of a content hash.
+    """A name for the files of a video: its stem without special characters, and eight digits of a content hash.
 
     The hash covers the file's name, size, first and last MiB, so that a moved file keeps its id, and one that
-    was cut or coded anew gets another. A folder of images is known by the names and sizes in it.
+    was cut or encoded again gets another. The id of a folder of images follows from their names and sizes.
 
     Raises:
         VideoError: not a file that can be read.
@@ -75,34 +75,34 @@ def video_id_of(path: Path) -> str:
 
 
 def _identity(item: DiscoveredInput) -> str:
-    # Not `Path.resolve`, which gives up on links that lead in a circle.
+    # Not `Path.resolve`, which raises for links that form a cycle.
     return item.problem or os.path.realpath(item.path)
 
 
-def _expanded(text: str, out: Path) -> Iterator[DiscoveredInput]:
+def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
     path = Path(text)
     # `os.path` answers where `Path` raises: names too long, folders that may not be looked into.
     if "\0" in text:
         yield DiscoveredInput(path, f"{text!r}: no file can have such a name.")
     elif os.path.isdir(path):  # noqa: PTH112
-        yield from _in_folder(path, out)
+        yield from _list_folder(path, out)
     elif os.path.lexists(path):
         yield DiscoveredInput(path)
     elif glob.has_magic(text):
-        matches = _matches(path)
+        matches = _match_pattern(path)
         if not matches:
             yield DiscoveredInput(
                 path, f"{text}: the pattern matches no file. Check it, and quote it in the shell."
             )
         for match in matches:
-            yield from _expanded(str(match), out)
+            yield from _expand(str(match), out)
     else:
         yield DiscoveredInput(
             path, f"{text}: no such file or folder, or none that may be read. Check the path."
         )
 
 
-def _matches(pattern: Path) -> list[Path]:
+def _match_pattern(pattern: Path) -> list[Path]:
     """What a pattern names, sorted, hidden files apart.
 
     `**` does not follow links to folders: two that lead back up would make it endless.
@@ -121,8 +121,8 @@ def _matches(pattern: Path) -> list[Path]:
     ]
 
 
-def _in_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
-    found = list(_videos_under(folder, out))
+def _list_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
+    found = list(_walk_folder(folder, out))
     yield from found
     if not found:
         yield DiscoveredInput(
@@ -130,9 +130,9 @@ def _in_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
         )
 
 
-def _videos_under(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
+def _walk_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     refused: list[OSError] = []
-    # Links to folders are not followed: they can lead in circles.
+    # Links to folders are not followed: they can form a cycle.
     for where, folders, files in os.walk(folder, onerror=refused.append):
         here = Path(where)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).absolute() != out)
@@ -140,7 +140,7 @@ def _videos_under(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
         yield from map(DiscoveredInput, videos)
         try:
-            # Images beside videos are posters and thumbnails.
+            # Images in a folder of videos are posters and thumbnails.
             if not videos and len(list_images(here)) > 1:
                 yield DiscoveredInput(here)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Pixels as the codec gives them: a full-size luma plane, and chroma planes of any size beside it.
+"""Pixels as the codec gives them: a full-size luma plane, and chroma planes of any size.
 
 The classifier is grayscale and the detector looks at a small picture, so no frame is ever converted to
 RGB at full size: faces are cut from luma, and only the decimated picture is turned into colour.
@@ -18,7 +18,7 @@ from av.video.reformatter import ColorRange
 from ferflow.media.hdr import sdr_luma_table
 from ferflow.types import UInt8Array
 
-# Formats whose planes are 8-bit Y, U, V as they stand; everything else goes through swscale once.
+# Formats whose planes are 8-bit Y, U, V already; everything else goes through swscale once.
 _PLANAR_YUV = {
     f"{prefix}{subsampling}p"
     for prefix in ("yuv", "yuvj")
@@ -78,7 +78,7 @@ class Planes:
         )
 
     def to_full_range(self, luma: UInt8Array) -> UInt8Array:
-        """Bring a piece of this luma plane to 0-255."""
+        """Expand a part of this luma plane to 0-255."""
         return luma if self.full_range else cv2.LUT(luma, _EXPAND_LIMITED).astype(np.uint8, copy=False)
 
     def luma_mean(self) -> float:
@@ -105,7 +105,7 @@ class Planes:
         """A decimated colour picture, for a detector: all colours are taken as BT.601's.
 
         Args:
-            factor: whole number that divides the plane; the rest at the right and lower edge is cut off.
+            factor: integer that divides the plane; the remainder at the right and lower edge is cut off.
             size: (width, height) of the result; equal to the divided plane unless pixels are not square.
 
         Returns:
@@ -162,7 +162,7 @@ def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
         small = width > 2 * columns or height > 2 * rows
         method = cv2.INTER_AREA if small else cv2.INTER_LINEAR
         return cv2.resize(plane, size, interpolation=method).astype(np.uint8, copy=False)
-    # Whole factors: halving is vectorised in OpenCV, and so is a box filter; areas of 3 or 4 pixels are not.
+    # Integer factors: halving is vectorised in OpenCV, and so is a box filter; INTER_AREA over 3 or 4 pixels is not.
     while width > columns and width // columns % 2 == 0:
         width, height = width // 2, height // 2
         plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -188,22 +188,22 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
     else:
         # Gray is full range to FFmpeg, whatever the stream is tagged with.
         full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-    arrays = [_plane(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
+    arrays = [_as_array(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
     if (table := sdr_luma_table(transfer)) is not None and not full_range:
         arrays[0] = cv2.LUT(arrays[0], table).astype(np.uint8, copy=False)
     if interlaced:
-        arrays = [_upper_field(array) for array in arrays]
-    y, *chroma = [_upright(array, rotation, mirrored) for array in arrays]
+        arrays = [_interpolate_upper_field(array) for array in arrays]
+    y, *chroma = [_turn_upright(array, rotation, mirrored) for array in arrays]
     u, v = chroma if chroma else (None, None)
     return Planes(y, u, v, full_range, matrix)
 
 
-def _plane(plane: av.video.plane.VideoPlane) -> UInt8Array:
+def _as_array(plane: av.video.plane.VideoPlane) -> UInt8Array:
     rows: UInt8Array = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 
-def _upper_field(plane: UInt8Array) -> UInt8Array:
+def _interpolate_upper_field(plane: UInt8Array) -> UInt8Array:
     """Rows 0, 2, 4...; those between are their neighbours' mean. Same size, same time as the frame."""
     filled = plane.copy()
     above, below = plane[0:-2:2], plane[2::2]
@@ -214,7 +214,7 @@ def _upper_field(plane: UInt8Array) -> UInt8Array:
     return filled
 
 
-def _upright(plane: UInt8Array, rotation: int, mirrored: bool) -> UInt8Array:
+def _turn_upright(plane: UInt8Array, rotation: int, mirrored: bool) -> UInt8Array:
     if rotation == 0 and not mirrored:
         return plane
     return np.ascontiguousarray(np.rot90(plane[::-1] if mirrored else plane, rotation // 90))

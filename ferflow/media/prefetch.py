@@ -1,4 +1,4 @@
-"""How work runs ahead of whoever consumes it: decoding in a thread, anything else on a pool; both bounded.
+"""Work that runs ahead of its consumer: decoding in a thread, anything else on a pool; both bounded.
 
 >>> with closing(prefetch(video.frames(), depth=4)) as frames:
 ...     with closing(ahead(pool, detect, frames, depth=3)) as found:
@@ -30,7 +30,7 @@ class _End:
 def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate over `source` in a thread, at most `depth` items ahead.
 
-    At most `depth` + 2 items exist: those waiting, one in the thread's hand, one in the consumer's. An error
+    At most `depth` + 2 items exist: those waiting, one in the thread, one in the consumer. An error
     in the source is raised here; closing this generator, or an error in its consumer, ends the thread, and
     the source is closed in the thread that ran it.
     """
@@ -38,7 +38,7 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
     try:
-        thread.start()  # in here, because a signal can strike while it starts
+        thread.start()  # inside the block, because a signal can arrive while it starts
         while not isinstance(item := waiting.get(), _End):
             yield item
             del item  # the consumer's copy is its own; this one would keep a frame alive
@@ -57,9 +57,9 @@ def map_ahead(
 ) -> Generator[tuple[T, R]]:
     """Apply a function on a pool, at most `depth` items ahead; items and results, in the order of the items.
 
-    Nothing is taken from `items` before somebody asks, and at most `depth` + 1 of them exist. An error of the
-    function is raised here, at its item's place; one of `items` after the results of the items before it. On
-    an error or an early stop, what was begun is waited for and the rest is never begun.
+    Nothing is taken from `items` before the first result is asked for, and at most `depth` + 1 of them exist. An error
+    of the function is raised here, at its item's place; one of `items` after the results of the items before it. On an
+    error or an early stop, calls that started are waited for and no other starts.
     """
     waiting: deque[tuple[T, Future[R]]] = deque()
     failed: Exception | None = None

@@ -39,8 +39,8 @@ _DISPLAY_MATRIX = 6
 _OTHER_SIDE_DATA = [kind for kind in range(64) if kind != _DISPLAY_MATRIX]
 
 MAX_FRAMES_AT_ONE_TIME = 1000
-"""So many frames in a row with one timestamp end the stream: no video stands still for so long, but a broken or
-hostile file can go on so for hours."""
+"""Frames in a row with one timestamp that end the stream: no real video has so many, but a broken or hostile file can
+have hours of them."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,7 +101,7 @@ class Selection:
         return (self.fps, starts.seconds) if self.fps is not None and starts.seconds is not None else None
 
     def takes(self, index: int, time_s: float) -> bool:
-        """Whether this frame is analysed; to be asked once per frame, in order."""
+        """Whether this frame is analysed; called once per frame, in order."""
         if self.start is not None and not self.start.reached(time_s, index):
             return False
         if self.fps is not None:

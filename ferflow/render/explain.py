@@ -60,9 +60,11 @@ def find_moments(
         OptionsError: the video ends before a frame that was asked for.
     """
     if at:
-        found = [_moment(_frame_at(path, point, options), "asked for", tools, whole=whole) for point in at]
+        found = [
+            _make_moment(_frame_at(path, point, options), "asked for", tools, whole=whole) for point in at
+        ]
     else:
-        found = _chosen(path, tools, options, whole=whole)
+        found = _choose_moments(path, tools, options, whole=whole)
     found = [moment for moment in found if len(moment.crops)]
     if not found:
         raise VideoError(
@@ -71,14 +73,14 @@ def find_moments(
     return found
 
 
-def _chosen(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> list[Moment]:
+def _choose_moments(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> list[Moment]:
     selection = Selection(fps=LOOKED_PER_SECOND)
     first: Moment | None = None
     best, most = None, -1.0
     looked = 0
     for frame in _frames(path, selection, options):
         looked += 1
-        moment = _moment(frame, "most expressive", tools, whole=whole)
+        moment = _make_moment(frame, "most expressive", tools, whole=whole)
         if not len(moment.crops):
             continue
         first = first or moment
@@ -88,8 +90,8 @@ def _chosen(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -
     if first is None or best is None:
         return []
     if looked == 1:
-        return [_because(first, "picture")]
-    return [_because(first, "first face")] if best is first else [_because(first, "first face"), best]
+        return [_with_reason(first, "picture")]
+    return [_with_reason(first, "first face")] if best is first else [_with_reason(first, "first face"), best]
 
 
 def _expressiveness(moment: Moment, tools: Tools) -> float:
@@ -100,7 +102,7 @@ def _expressiveness(moment: Moment, tools: Tools) -> float:
     return float((1 - neutral).max())
 
 
-def _because(moment: Moment, why: str) -> Moment:
+def _with_reason(moment: Moment, why: str) -> Moment:
     return Moment(moment.time_s, why, moment.preview, moment.crops)
 
 
@@ -116,15 +118,16 @@ def _frames(path: Path, selection: Selection, options: AnalyzeOptions) -> Iterat
         yield from islice(video.frames(selection), MOST_LOOKED)
 
 
-def _moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment:
+def _make_moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment:
     if whole:
-        return Moment(frame.time_s, why, _preview(frame, np.zeros((0, 4), np.float32)), _whole(frame, tools))
+        preview = _draw_preview(frame, np.zeros((0, 4), np.float32))
+        return Moment(frame.time_s, why, preview, _crop_whole_picture(frame, tools))
     (found,) = tools.detector.detect([frame])
     crops = crop_faces(frame, found, np.arange(1, len(found) + 1, dtype=np.int32), tools.crop_shape)
-    return Moment(frame.time_s, why, _preview(frame, found.xyxy), crops)
+    return Moment(frame.time_s, why, _draw_preview(frame, found.xyxy), crops)
 
 
-def _whole(frame: Frame, tools: Tools) -> FaceCrops:
+def _crop_whole_picture(frame: Frame, tools: Tools) -> FaceCrops:
     """The whole picture as one crop, squeezed as `dataset.load` squeezes."""
     height, width = frame.planes.y.shape
     box = np.array([[0, 0, width, height]], np.float32)
@@ -138,7 +141,7 @@ def _whole(frame: Frame, tools: Tools) -> FaceCrops:
     return crops
 
 
-def _preview(frame: Frame, xyxy: Float32Array) -> UInt8Array:
+def _draw_preview(frame: Frame, xyxy: Float32Array) -> UInt8Array:
     """Return the luma of a frame in small, as the viewer sees it, with boxes (N, 4) drawn in."""
     height, width = frame.planes.y.shape
     factor_x = min(1.0, PREVIEW_PX / width)

@@ -1,4 +1,4 @@
-"""How the runtimes are started: ONNX Runtime on one thread of the CPU or on a GPU, Keras without a word."""
+"""How the runtimes are started: ONNX Runtime on one thread of the CPU or on a GPU, Keras without its log lines."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[st
 
     Args:
         network: path of an ONNX file, or its content.
-        threads: for one call. With 1, calls may be made side by side, and no thread waits in a loop.
-        providers: in order of preference; what the first cannot do, the next ones do.
+        threads: for one call. With 1, several threads may call it at the same time, and none spins while it waits.
+        providers: in order of preference; operators that the first lacks run on the next.
     """
     import onnxruntime as ort
 
@@ -44,7 +44,7 @@ def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[st
 
 
 def import_keras(purpose: str = "this network") -> Any:
-    """The module `keras`; its backend comes with it, and TensorFlow's greetings would stand between our own lines.
+    """The module `keras`; importing it imports its backend, whose log lines would appear between ours.
 
     Its errors are silenced too (a machine without a GPU has some), unless TF_CPP_MIN_LOG_LEVEL says otherwise.
 
@@ -67,13 +67,13 @@ def import_keras(purpose: str = "this network") -> Any:
             f"{purpose} needs the package {error.name}, since Keras is set to another backend than TensorFlow. "
             f"Install it, or set KERAS_BACKEND=tensorflow."
         ) from error
-    except ValueError as error:  # a backend nobody has
+    except ValueError as error:  # an unknown backend
         raise ModelError(f"{purpose} needs Keras: {error}. Set KERAS_BACKEND=tensorflow.") from error
 
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    """What native code writes while its libraries are loaded, before any setting of it counts."""
+    """Silence what native code writes while its libraries are loaded, before its settings apply."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

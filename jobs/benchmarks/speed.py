@@ -30,7 +30,7 @@ from ferflow.faces.crops import FaceCrops, crop_frames
 from ferflow.faces.shot_detector import ShotCutDetector
 from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
 from ferflow.faces.tracker import Tracker
-from ferflow.faces.yunet import decimation, padded_planes
+from ferflow.faces.yunet import decimation_factor, padded_planes
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
@@ -277,7 +277,7 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                     break
                 n_frames += 1
                 with _spending(spent, "planes"):
-                    padded_planes(frame, decimation(options, frame))
+                    padded_planes(frame, decimation_factor(options, frame))
                 with _spending(spent, "detect"):
                     (found,) = tools.detector.detect([frame])
                 with _spending(spent, "cuts"):
