@@ -1,9 +1,9 @@
-"""The loop: a few frames go in, record batches come out.
+"""The loop: a few frames go in, rows come out.
 
-A frame is let go as soon as its faces are cut out; only the small crops wait for a full batch. Everything is
-pulled by the consumer, so a slow writer slows the decoder by itself; and what was pulled is worked on ahead, each
-item on one thread: detection of the next frames and classification of the last ones beside each other, while
-the next are decoded. What comes out, and in which order, does not depend on the number of threads.
+A frame is released as soon as its faces are cut out; only the small crops wait for a full batch. The consumer pulls
+everything, so a slow writer slows the decoder down by itself. Work runs ahead of the consumer, each item on one
+thread: detection of the next frames and classification of the last ones in parallel, while the next are decoded.
+The rows and their order do not depend on the number of threads.
 
     decode thread     frames, cuts, brightness                      `prefetch`, PREFETCH_FRAMES ahead
     pool              faces of each frame                           `ahead`, a frame per thread and 2
@@ -44,12 +44,12 @@ from ferflow.types import Float32Array
 T = TypeVar("T")
 
 PREFETCH_FRAMES = 8
-"""Frames decoded ahead of the work."""
+"""Frames decoded ahead of detection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What is loaded once and used for many videos; no state of any video lives here."""
+    """Detector and classifier: loaded once and used for many videos; they hold no state of a video."""
 
     detector: Detector
     classifier: Classifier
@@ -60,13 +60,13 @@ class Tools:
 
         Raises:
             ModelError: a file is missing or altered.
-            OptionsError: a device was asked for that is not there.
+            OptionsError: the requested device is not available.
         """
         return cls(make_detector(options), make_classifier(options))
 
     @property
     def crop_shape(self) -> CropShape:
-        """Crops as this classifier wants them from this detector's boxes."""
+        """Crops as this classifier needs them from this detector's boxes."""
         card = self.classifier.card
         return CropShape(card.input_size, card.channels, self.detector.crop_side)
 
@@ -79,7 +79,7 @@ def analyze(
     Args:
         path: a video file, or a folder of numbered images.
         options: how; None: the defaults.
-        tools: detector and classifier to use again; None: loaded here.
+        tools: detector and classifier, for many videos; None: loaded here.
 
     Yields:
         `FrameRows` and `FaceRows`, mixed, in order of time within each; `rows.batch` is an Arrow record batch.
@@ -96,7 +96,7 @@ def analyze(
 
 
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
-    """As `analyze`, on a video that is open already; its faults and counts can be read afterwards."""
+    """As `analyze`, on an open video; its faults and counts can be read afterwards."""
     threads = options.threads or available_cpus()
     detect, classifier = _Detect(tools.detector, options.participants), tools.classifier
 
@@ -108,14 +108,14 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     with (
         _opencv_on_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
-        closing(prefetch(_seen(video, options), PREFETCH_FRAMES)) as frames,
-        closing(map_ahead(pool, detect, frames, threads + 2)) as looked_at,
+        closing(prefetch(_sample_frames(video, options), PREFETCH_FRAMES)) as frames,
+        closing(map_ahead(pool, detect, frames, threads + 2)) as detected,
         closing(
             map_ahead(
                 pool,
                 rows,
-                _parts(
-                    track_faces(looked_at, Tracker(participants=options.participants)),
+                _frame_rows_and_crops(
+                    track_faces(detected, Tracker(participants=options.participants)),
                     video_id,
                     options,
                     tools.crop_shape,
@@ -130,7 +130,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
 
 @dataclass(frozen=True, slots=True)
 class _Detect:
-    """Finds the faces of one frame, if it is a key; runs on any thread."""
+    """Detects the faces of one frame, if it is a key frame of detection; runs on any thread."""
 
     detector: Detector
     participants: int | None
@@ -142,8 +142,8 @@ class _Detect:
         return faces if self.participants is None else faces.largest(self.participants)
 
 
-def _seen(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
-    """Frames with what can be said of them at once; runs in the decode thread."""
+def _sample_frames(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
+    """Frames with cuts and brightness; runs in the decode thread."""
     cuts = ShotCutDetector()
     n_since_key = 0
     for frame in video.frames(Selection.of(options)):
@@ -154,12 +154,12 @@ def _seen(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
         del frame  # it would live on while the next one is decoded
 
 
-def _parts(
-    followed: Iterable[TrackedFrame], video_id: str, options: AnalyzeOptions, shape: CropShape
+def _frame_rows_and_crops(
+    tracked: Iterable[TrackedFrame], video_id: str, options: AnalyzeOptions, shape: CropShape
 ) -> Iterator[FrameRows | FaceCrops]:
     """Rows of FRAMES, and full batches of crops."""
     waiting = FaceCrops.empty(shape)
-    for chunk in chunks(followed, options.chunk_frames):
+    for chunk in chunks(tracked, options.chunk_frames):
         yield frame_rows(video_id, chunk)
         waiting += crop_frames(
             [item.sample.frame for item in chunk],
@@ -176,16 +176,16 @@ def _parts(
 
 
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
-    """Rows of FRAMES, one per frame, also where nobody is."""
-    seen = [item.sample for item in frames]
+    """Rows of FRAMES, one per frame, also without a face."""
+    samples = [item.sample for item in frames]
     columns = [
-        _texts([video_id] * len(frames)),
-        _column(np.array([each.frame.index for each in seen], np.int32)),
-        _column(np.array([each.frame.pts for each in seen], np.int64)),
-        _column(np.array([each.frame.time_s for each in seen], np.float64)),
+        _string_array([video_id] * len(frames)),
+        _column(np.array([each.frame.index for each in samples], np.int32)),
+        _column(np.array([each.frame.pts for each in samples], np.int64)),
+        _column(np.array([each.frame.time_s for each in samples], np.float64)),
         _column(np.array([len(item.faces) for item in frames], np.int16)),
-        _column(np.array([each.luma_mean for each in seen], np.float32)),
-        _column(np.array([each.is_cut for each in seen], np.bool_)),
+        _column(np.array([each.luma_mean for each in samples], np.float32)),
+        _column(np.array([each.is_cut for each in samples], np.bool_)),
     ]
     return FrameRows(pa.RecordBatch.from_arrays(columns, schema=FRAMES))
 
@@ -202,21 +202,21 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
     n = len(faces)
     points = np.ascontiguousarray(faces.landmarks.reshape(n, 10))
     columns = [
-        _texts([video_id] * n),
+        _string_array([video_id] * n),
         *(_column(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
-        *(_known(faces.xyxy[:, i]) for i in range(4)),
-        _known(faces.score),
+        *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
+        _with_nulls(faces.score),
         pa.Array.from_buffers(
             pa.list_(pa.float32(), 10),
             n,
-            [_bits(np.isfinite(points).all(axis=1))],
+            [_bitmap(np.isfinite(points).all(axis=1))],
             children=[_column(points.ravel())],
         ),
-        *(_known(faces.pose[:, i]) for i in range(3)),
-        _known(faces.sharpness),
-        _known(faces.face_px),
-        *(_known(probs[:, i]) for i in range(len(labels))),
-        pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _texts(labels)),
+        *(_with_nulls(faces.pose[:, i]) for i in range(3)),
+        _with_nulls(faces.sharpness),
+        _with_nulls(faces.face_px),
+        *(_with_nulls(probs[:, i]) for i in range(len(labels))),
+        pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _string_array(labels)),
     ]
     return FaceRows(pa.RecordBatch.from_arrays(columns, schema=faces_schema(labels)))
 
@@ -230,7 +230,7 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 @contextmanager
 def _opencv_on_one_thread() -> Iterator[None]:
-    """Its calls here are short and made by several threads at once; more threads would only get in the way."""
+    """Its calls here are short and come from several threads at once; threads of its own would only compete."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -243,22 +243,22 @@ def _opencv_on_one_thread() -> Iterator[None]:
 def _column(values: npt.NDArray[np.generic], known: pa.Buffer | None = None) -> pa.Array:
     """An Arrow array over the same memory."""
     if values.dtype == np.bool_:
-        return pa.Array.from_buffers(pa.bool_(), len(values), [known, _bits(values)])
+        return pa.Array.from_buffers(pa.bool_(), len(values), [known, _bitmap(values)])
     kind, data = pa.from_numpy_dtype(values.dtype), pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(kind, len(values), [known, data])
 
 
-def _known(values: npt.NDArray[np.float32]) -> pa.Array:
-    """NaN, which stands for unknown here, becomes null."""
+def _with_nulls(values: npt.NDArray[np.float32]) -> pa.Array:
+    """NaN, which means unknown here, becomes null."""
     missing = np.isnan(values)
-    return _column(values, _bits(~missing) if missing.any() else None)
+    return _column(values, _bitmap(~missing) if missing.any() else None)
 
 
-def _texts(texts: Sequence[str]) -> pa.Array:
+def _string_array(texts: Sequence[str]) -> pa.Array:
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
-def _bits(flags: npt.ArrayLike) -> pa.Buffer:
+def _bitmap(flags: npt.ArrayLike) -> pa.Buffer:
     return pa.py_buffer(np.packbits(np.asarray(flags, np.bool_), bitorder="little"))

@@ -29,7 +29,7 @@ from ferflow.version import __version__
 
 app = typer.Typer(
     name="ferflow",
-    help="Video files in, honest facial-expression data and readable reports out.",
+    help="Analyse facial expressions in videos: Parquet tables and HTML reports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,7 +45,7 @@ app.add_typer(models)
 def ferflow(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Video files in, honest facial-expression data and readable reports out."""
+    """Analyse facial expressions in videos: Parquet tables and HTML reports."""
     if version:
         typer.echo(f"ferflow {__version__}")
         raise typer.Exit
@@ -62,7 +62,7 @@ def export() -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Run the command line; one line per error, and an exit code to act on."""
+    """Run the command line: one line per error, and an exit code that scripts can use."""
     with interruptible(tell=tell, clean=lambda: None):
         try:
             app(standalone_mode=True)
@@ -72,7 +72,7 @@ def main() -> NoReturn:
         except Exception as error:
             logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
             tell(
-                f"unexpected {type(error).__name__}: {error}. A fault of ferflow: see it with -v, report it."
+                f"unexpected {type(error).__name__}: {error}. An error in ferflow: run again with -v, and report it."
             )
             sys.exit(FerflowError.exit_code)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""`ferflow bench`: how fast this machine is, and where the time goes."""
+"""`ferflow bench`: the speed of this machine, and where the time goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 from ferflow.cli.common import DEFAULTS
 from ferflow.errors import OptionsError
-from ferflow.store.atomic_files import whole_file
 
 if TYPE_CHECKING:
     from ferflow.jobs.benchmarks.speed import BenchReport
@@ -19,45 +18,46 @@ if TYPE_CHECKING:
 def bench(
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[VIDEO]...", help="Video files.  [default: a clip drawn for it]"),
+        typer.Argument(metavar="[VIDEO]...", help="Video files.  [default: a drawn clip]"),
     ] = None,
     scene: Annotated[
         list[str] | None,
         typer.Option(
-            help="Clip to draw where no video is given: 720p, 480p-six, 1080p-seven, 360p, or all.  [default: 720p]",
+            help="Clip to draw if no video is given: 720p, 480p-six, 1080p-seven, 360p, or all.  [default: 720p]",
             metavar="NAME",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of clips that are drawn.", min=1, max=3600)] = 10.0,
+    seconds: Annotated[float, typer.Option(help="Length of drawn clips.", min=1, max=3600)] = 10.0,
     rounds: Annotated[
-        int, typer.Option(help="How often each is timed; the median counts.", min=1, max=99)
+        int, typer.Option(help="Number of timed rounds; the median is reported.", min=1, max=99)
     ] = 3,
     vs_haar: Annotated[
         bool,
         typer.Option(
             "--vs-haar",
-            help="Also time the straightforward script of the papers in the same run; needs ferflow[train].",
+            help="Also time the naive script of the papers (Haar, Keras, one face at a time); needs ferflow[train].",
         ),
     ] = False,
     vs_fer: Annotated[
         Path | None,
         typer.Option(
-            help="Also time the fer package: the Python of an environment that has it.", metavar="PYTHON"
+            help="Also time the fer package, with the Python interpreter of an environment that has it.",
+            metavar="PYTHON",
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads.  [default: as many as there are CPUs]", metavar="N")
+        int | None, typer.Option(help="CPU threads.  [default: all CPUs]", metavar="N")
     ] = None,
     detect: Annotated[
         str | None, typer.Option(help="As in ferflow analyze.  [default: full]", metavar="full|every:N")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures there as JSON too.", metavar="FILE")
+        Path | None, typer.Option("--json", help="Also write the figures as JSON.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Measure decoding alone against the whole pipeline, and each of its stages.
+    """Measure the speed of decoding, of the pipeline and of each stage.
 
-    Prints a Markdown table: rates, their ratio, time by stage, memory, and time to the first frame.
+    Prints a Markdown table: frames per second, ratios, CPU time by stage, memory, and time to the first frame.
     """
     from ferflow.jobs.benchmarks.speed import as_json, as_table, fer_package, haar_script, measure
 
@@ -84,6 +84,8 @@ def bench(
 
 
 def _write(path: Path, text: str) -> None:
+    from ferflow.store.atomic_files import whole_file
+
     try:
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8")

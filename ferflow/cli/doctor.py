@@ -1,4 +1,4 @@
-"""`ferflow doctor`: is this machine fit, is this output folder whole, and what to do."""
+"""`ferflow doctor`: check this machine or an output folder, and say what to do."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ _SIGNS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 def doctor(
     out: Annotated[
         Path | None,
-        typer.Argument(metavar="[OUT]", help="An output folder to look at, in place of the machine."),
+        typer.Argument(metavar="[OUT]", help="An output folder to check, in place of the machine."),
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove leftovers in OUT and make its run.json from the tables.")
+        bool,
+        typer.Option("--repair", help="Remove leftovers in OUT and rebuild its run.json from the tables."),
     ] = False,
 ) -> None:
-    """Check this machine, or an output folder, and say what to do about each finding.
+    """Check this machine, or an output folder, and say what to do about problems.
 
-    Looks at versions, processor, memory, GPU, codecs, models and detector, and analyses a clip that it draws.
-    Exit code: 0 nothing wrong, 4 something wrong with the machine or installation, 5 with the output folder.
+    Checks versions, processor, memory, GPU, codecs, models and detector, and analyses a drawn clip.
+    Exit code: 0 no problem, 4 a problem with the machine or installation, 5 with the output folder.
     """
     if out is None:
         if repair:
             raise OptionsError("--repair needs the output folder to repair")
         from ferflow.doctor.machine_check import examine_machine
 
-        sys.exit(_told(examine_machine(), ModelError.exit_code))
+        sys.exit(_print_findings(examine_machine(), ModelError.exit_code))
 
     from ferflow.doctor.output_check import examine_folder
     from ferflow.doctor.output_check import repair as repair_folder
@@ -45,10 +46,10 @@ def doctor(
     if repair:
         for line in repair_folder(out) or ["nothing to repair"]:
             typer.echo(shown(line))
-    sys.exit(_told(examine_folder(out), RecordsError.exit_code))
+    sys.exit(_print_findings(examine_folder(out), RecordsError.exit_code))
 
 
-def _told(findings: Iterable[Finding], code: int) -> int:
+def _print_findings(findings: Iterable[Finding], code: int) -> int:
     """Print findings as they come; returns the exit code."""
     has_problem = False
     for finding in findings:

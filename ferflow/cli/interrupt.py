@@ -1,4 +1,4 @@
-"""Ctrl+C, SIGTERM and a closed terminal: out within two seconds, with a line that says how to go on."""
+"""Ctrl+C, SIGTERM and a closed terminal: exit within two seconds, with a line that says how to continue."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import NoReturn
 from ferflow.errors import EXIT_INTERRUPTED
 
 GRACE_SECONDS = 1.5
-"""So long may what is under way take to put its things away; a library that is not to be disturbed takes longer."""
+"""Time for what is in progress to clean up; a library that cannot be interrupted takes longer."""
 
-TOLD = "interrupted. What is done is kept; the same command does the rest."
+MESSAGE = "interrupted. Finished videos are kept; the same command continues."
 
 
 class Interrupted(BaseException):
-    """Of a KeyboardInterrupt typer would make "Aborted!" and exit code 1."""
+    """Not a KeyboardInterrupt: typer turns that into "Aborted!" and exit code 1."""
 
 
 @contextlib.contextmanager
@@ -28,29 +28,29 @@ def interruptible(*, tell: Callable[[str], None], clean: Callable[[], object]) -
     """Turn signals into `Interrupted`, raised in the main thread, and end the process if that takes too long.
 
     Args:
-        tell: says to the user what happened.
-        clean: removes half-written files, should the process have to end without winding up.
+        tell: prints a message for the user.
+        clean: removes half-written files if the process has to end without cleaning up.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> NoReturn:
         for each in signals:
-            signal.signal(each, signal.SIG_IGN)  # once is enough, and winding up is not to be disturbed
+            signal.signal(each, signal.SIG_IGN)  # one is enough, and cleaning up must not be interrupted
         threading.Thread(target=_end, args=(tell, clean), daemon=True, name="ferflow-end").start()
         raise Interrupted
 
-    # Whoever started us may have chosen that a signal is ignored, as `nohup` does.
+    # The parent process may have chosen that a signal is ignored, as `nohup` does.
     signals = [number for number in _signals() if signal.getsignal(number) is not signal.SIG_IGN]
     for number in signals:
         signal.signal(number, on_signal)
     try:
         yield
     except Interrupted:
-        tell(TOLD)
+        tell(MESSAGE)
         leave()
 
 
 def leave() -> NoReturn:
-    """End this process at once: tearing down an interpreter under a library's running threads can crash it."""
+    """End this process at once: shutting down an interpreter while a library's threads run can crash it."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -61,7 +61,7 @@ def _end(tell: Callable[[str], None], clean: Callable[[], object]) -> None:
     threading.Event().wait(GRACE_SECONDS)
     with contextlib.suppress(Exception):
         clean()
-    tell(TOLD)
+    tell(MESSAGE)
     leave()
 
 

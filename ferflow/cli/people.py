@@ -1,4 +1,4 @@
-"""`ferflow people`: who was followed in each video, and a list to name them in."""
+"""`ferflow people`: the tracks of each video, and a list to name them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def people(
     csv: Annotated[
         Path | None,
         typer.Option(
-            parser=folder, help="Write the list as a CSV to fill in; as OUT/people.csv it is followed.",
+            parser=folder, help="Write the list as a CSV template; ferflow report reads OUT/people.csv.",
             metavar="FILE.csv",
         ),
     ] = None,
 ) -> None:  # fmt: skip
-    """List the tracks of each video: when and where they are seen, and their names.
+    """List the tracks of each video with times, positions and names.
 
-    In OUT/people.csv (video_id,track_id,name) tracks get names; tracks of a video with the same name become one
-    person, and a name used in several videos one participant. Then run ferflow report.
+    OUT/people.csv (video_id,track_id,name) names tracks: tracks of one video with the same name become one person,
+    and a name in several videos one participant. Then run ferflow report.
     """
     from ferflow.analytics.person_names import list_tracks, read_people
     from ferflow.errors import OptionsError
 
     must_be_output(out)
     if csv is not None and csv.exists():
-        raise OptionsError(f"{csv}: is there already and may hold names. Give another file.")
+        raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     found = read_people(out)
     for warning in found.warnings:
         typer.echo(f"ferflow: {shown(warning)}", err=True)
@@ -75,7 +75,7 @@ def _write(path: Path, tracks: list[Track]) -> None:
 
 def _lines(tracks: list[Track]) -> Iterator[str]:
     if not tracks:
-        yield "Nobody was followed."
+        yield "No tracks."
     last = None
     for track in tracks:
         if track.video_id != last:

@@ -1,4 +1,4 @@
-"""`ferflow report`: pages from tables, without analysing anything again."""
+"""`ferflow report`: build pages from tables, without a new analysis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
     from ferflow.dashboards.refresh import Refreshed
 
-Folder = Annotated[Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of analyze.")]
+Folder = Annotated[
+    Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of ferflow analyze.")
+]
 Theme = Literal["auto", "light", "dark"]
 
 
@@ -26,43 +28,45 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Compare groups: a column of the session list.  [default: as the last time; group, if it has one]",
+            help="Compare groups: a column of the session list.  [default: as in the last report; else group]",
             metavar="COLUMN",
         ),
     ] = None,
     sessions: Annotated[
         Path | None,
         typer.Option(
-            help="Session list, a CSV: video,participant,group,...  [default: as the last time; OUT/sessions.csv]",
+            help="Session list: video,participant,group,...  [default: as in the last report; else OUT/sessions.csv]",
             metavar="FILE.csv",
         ),
     ] = None,
     theme: Annotated[
         Theme | None,
         typer.Option(
-            help="Colours of the pages; auto follows the reader's system.  [default: as the last time]"
+            help="Colours of the pages; auto follows the reader's system.  [default: as in the last report; else auto]"
         ),
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Forget --by, --sessions and --theme of the last time.")
+        bool, typer.Option("--forget", help="Do not use --by, --sessions and --theme of the last report.")
     ] = False,
     markers: Markers = None,
     embed_clips: EmbedClips = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Write the pages' tables into OUT/csv, too.")] = False,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Print each page into a PDF beside it, too; needs Chromium.")
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Also write the tables of the pages to OUT/csv.")
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print each page as PDF; needs Chromium.")] = False,
     png: Annotated[
-        bool, typer.Option("--png", help="Write each figure as PNG into OUT/figures, too; needs Chromium.")
+        bool, typer.Option("--png", help="Also write each figure as PNG to OUT/figures; needs Chromium.")
     ] = False,
-    svg: Annotated[bool, typer.Option("--svg", help="Write each figure as SVG, likewise.")] = False,
+    svg: Annotated[
+        bool, typer.Option("--svg", help="Also write each figure as SVG to OUT/figures; needs Chromium.")
+    ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make the pages of an output folder again, from its tables alone.
+    """Build the pages of an output folder again from its tables.
 
-    Only pages whose inputs changed are written. Follows OUT/people.csv (see ferflow people), the session list, and
-    the markers beside the videos.
+    Only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the session list, and the
+    markers next to the videos.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.jobs.derive import add_markers_and_clips_to_all, check_markers
@@ -76,7 +80,7 @@ def report(
     if pdf or png or svg:
         from ferflow.dashboards.exports.figure_files import chromium
 
-        chromium()  # refused before anything is done
+        chromium()  # refuse before any work
     with held(out):
         failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
         done = refresh(out, options)
@@ -86,7 +90,7 @@ def report(
         pages = [*done.written, *done.kept]
         extras += _printed(pages, done.written) if pdf else []
     if not quiet:
-        typer.echo(f"Pages written: {len(done.written)}; as they were: {len(done.kept)}.")
+        typer.echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
             typer.echo(f"Also: {path}")
         typer.echo(f"Report: {out / 'index.html'}")
@@ -104,10 +108,10 @@ def _warn(done: Refreshed, without_markers_or_clips: Mapping[str, str]) -> None:
 
 
 def must_be_output(out: Path) -> None:
-    """Refuse a folder that ferflow has not written into: its index.html may be somebody's own.
+    """Refuse a folder that ferflow has not written into: its index.html may be the user's own.
 
     Raises:
-        RecordsError: it is none.
+        RecordsError: it is not one.
     """
     from ferflow.errors import RecordsError
 

@@ -91,7 +91,7 @@ def test_a_signal_ends_a_run_and_says_how_to_go_on(tmp_path, long_video, when, n
     command = ["analyze", long_video, again, "-o", out, "--no-report", *(options or ["--workers", "1"])]
     done, took = interrupted(command, out, when, number, group=group)
     assert done.returncode == 130, done.stderr
-    assert done.stderr.count("interrupted. What is done is kept; the same command does the rest.") == 1
+    assert done.stderr.count("interrupted. Finished videos are kept; the same command continues.") == 1
     assert "Traceback" not in done.stderr
     assert took < seconds_allowed(), done.stderr
     assert not list(out.rglob("*.tmp"))
@@ -127,7 +127,7 @@ def test_a_signal_that_a_library_swallows_ends_the_process_all_the_same(tmp_path
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert signalled.returncode == 130
-    assert "the same command does the rest" in signalled.stderr
+    assert "the same command continues" in signalled.stderr
     assert not left.exists()
 
 

@@ -253,7 +253,7 @@ def test_markers_for_all_are_taken_over_without_a_new_analysis(filmed, tmp_path)
     tables = {
         path: path.read_bytes() for room in ("frames", "faces", "timeline") for path in (out / room).iterdir()
     }
-    assert report(out, "--markers", file).stdout.startswith("Pages written: 2; as they were: 1.")
+    assert report(out, "--markers", file).stdout.startswith("Pages written: 2; unchanged: 1.")
     assert changed(before, state(out)) == {"a.html", "b.html"}
     assert all(b"boom" in state(out)[f"{name}.html"][0] for name in "ab")
     assert report(out, "--markers", file).stdout.startswith("Pages written: 0")
@@ -322,9 +322,9 @@ def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
 def test_report_makes_pages_and_tables_and_says_how_many(two):
     done = report(two, "--csv", "--theme", "light")
     assert done.returncode == 0, done.stderr
-    assert "Pages written: 3; as they were: 0." in done.stdout
+    assert "Pages written: 3; unchanged: 0." in done.stdout
     assert {"videos.csv", "marker_curves.csv"} < {path.name for path in (two / "csv").iterdir()}
-    assert "as they were: 3." in report(two).stdout  # the theme holds for the next time
+    assert "unchanged: 3." in report(two).stdout  # the theme holds for the next time
 
 
 def test_report_refuses_a_folder_that_is_not_ours(tmp_path):
