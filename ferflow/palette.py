@@ -1,9 +1,8 @@
-"""The colours, in one place.
+"""All colours of pages and pictures.
 
-Expressions have the eight colours of Okabe and Ito (2008, "Color Universal Design"), told apart with the
-common kinds of colour blindness, less black and yellow, which vanish on a dark or a light page; neutral is
-grey, so that what stands out on a page is what stands out on a face. A colour names an expression and judges
-none: there is no red for "negative".
+Expressions have colours of Okabe and Ito (2008, "Color Universal Design"), which are distinguishable with the common
+kinds of colour blindness. Black and yellow are left out because they vanish on a dark or a light page. Neutral is grey,
+so that expressions stand out. Colours do not judge: there is no red for "negative".
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ EXPRESSIONS = {
 }
 
 SPARE = ("#8C6BB1", "#7A7A2E", "#A6761D", "#5F6C7B")
-"""For labels that a model has and this table does not, in the model's order."""
+"""For labels without a colour of their own, in the model's order."""
 
 ENGAGEMENT = "#5562D6"
 ATTENTION = "#129488"
@@ -34,14 +33,14 @@ MARKER = "#6B7280"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one state of the coverage strip is drawn and called."""
+    """Name, colour and pattern of one state of the coverage row."""
 
     words: str
     colour: str
     brief: str
-    """The same for a title that a phone has room for."""
+    """Short name, for a title on a phone."""
     pattern: str = ""
-    """Of plotly's names; a second sign beside the colour, for print and for who sees no difference."""
+    """One of plotly's fill patterns; distinguishes states in print and with colour blindness."""
 
 
 COVERAGE = {
@@ -51,14 +50,14 @@ COVERAGE = {
     "missing": Look("no frame could be read", "#A07C3F", "unreadable", "x"),
     "outside": Look("not analysed", "#5F6C7B", "not analysed", "."),
 }
-"""By the columns of `summaries.STRIP`, in the order in which they are stacked."""
+"""By the columns of `coverage.COVERAGE_TIMELINE`, in the order in which they are stacked."""
 
 STACKING = ("happy", "surprise", "fear", "angry", "disgust", "sad")
-"""Order in which expressions are stacked upon neutral: the two that are told apart least, apart."""
+"""Order in which expressions are stacked on neutral; similar colours do not touch."""
 
 
 def colours(labels: list[str]) -> dict[str, str]:
-    """A colour per label, in the labels' order."""
+    """A colour for each label, in the labels' order."""
     spare = [label for label in labels if label not in EXPRESSIONS]
     return {
         label: EXPRESSIONS.get(label) or SPARE[spare.index(label) % len(SPARE)]
@@ -67,11 +66,11 @@ def colours(labels: list[str]) -> dict[str, str]:
 
 
 def stacked(labels: list[str]) -> list[str]:
-    """Labels from the bottom up: neutral, the known ones, then any others."""
+    """Labels in the order of stacking, from the bottom: neutral, those of `STACKING`, then any others."""
     known = [label for label in ("neutral", *STACKING) if label in labels]
     return known + [label for label in labels if label not in known]
 
 
 GROUPS = ("#4477AA", "#CC6677", "#2E9E5B", "#AA8800", "#AA4499", "#1F9E9E")
-"""For groups of people, in their order; after Tol's muted scheme (2021), lightened to show on dark, too. Lines have a
-dash of their own besides."""
+"""For groups of people, in their order: Tol's muted scheme (2021), lightened for dark pages. Each group's lines also
+have their own dash."""

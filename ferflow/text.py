@@ -1,4 +1,4 @@
-r"""Times and foreign names as people may read them.
+r"""Times as timecodes, and text from outside made safe to print.
 
 >>> timecode(83.25), shown("a\\nb")
 ('01:23.3', 'a\ufffdb')
@@ -11,7 +11,7 @@ import unicodedata
 
 UNKNOWN = "–"
 
-# Marks that turn the direction of the text after them: a name must not rearrange what stands around it.
+# Marks that change the direction of the text after them: a name must not rearrange the text around it.
 _DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
@@ -19,7 +19,7 @@ def timecode(seconds: float | None) -> str:
     """`mm:ss.s`, or `h:mm:ss.s` from an hour on."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
-    # Halves go up: Python's round() would send 0.25 and 0.35 different ways.
+    # Halves are rounded up: round() rounds them to even digits, 0.25 down and 0.35 up. 1e-6 absorbs floating point.
     tenths = math.floor(max(seconds, 0.0) * 10 + 0.5 + 1e-6)
     minutes, rest = divmod(tenths, 600)
     hours, minutes_left = divmod(minutes, 60)
@@ -28,9 +28,9 @@ def timecode(seconds: float | None) -> str:
 
 
 def shown(text: object) -> str:
-    """A text from outside, with control characters and direction marks made visible as a placeholder.
+    """A text from outside with control characters and direction marks replaced by U+FFFD; the length stays the same.
 
-    Escaping for HTML is the template's work.
+    Templates escape HTML themselves.
     """
     return "".join(
         "\ufffd" if ord(char) in _DIRECTION_MARKS or unicodedata.category(char) in ("Cc", "Cs") else char

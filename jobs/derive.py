@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferflow.analytics.markers import markers_beside, read_markers, store_markers
+from ferflow.analytics.markers import find_markers_file, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_timeline, read_people
 from ferflow.analytics.timeline import needs_timeline, write_timeline
@@ -58,7 +58,7 @@ def add_markers_and_clips(
     Markers of an earlier run stay when there is no longer a file of them. Raises as `derive`.
     """
     try:
-        file = markers or markers_beside(source)
+        file = markers or find_markers_file(source)
         if file is not None and store_markers(paths, file):
             paths.report.unlink(missing_ok=True)
     finally:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
-from ferflow.analytics.event_locked import Around, around, locked_curves, segments
+from ferflow.analytics.event_locked import CurveSummary, locked_curves, segments, summarize_curves
 from ferflow.analytics.markers import MARKERS, load_markers
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import peak_curve, peaks
@@ -112,11 +112,11 @@ def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _named(folder):
         measure = peak_curve(watched.timeline)
         curves = locked_curves(watched.timeline, _marked(out, watched))
-        for found in around(curves, measure):
+        for found in summarize_curves(curves, measure):
             yield [*video, *_around_cells(found, measure)]
 
 
-def _around_cells(found: Around, measure: str) -> Cells:
+def _around_cells(found: CurveSummary, measure: str) -> Cells:
     return [found.label, measure, found.n_markers, found.before, found.after, found.highest, found.highest_lag_s,
             found.spread, found.valence_before, found.valence_after]  # fmt: skip
 

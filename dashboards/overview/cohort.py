@@ -164,10 +164,10 @@ def _notes(folder: Folder) -> list[str]:
             f"{some(len(cohort.other_bins), 'video')} with bins of another length left out: "
             f"{shown(_some_of(cohort.other_bins))}."
         )
-    if cohort.crowded:
+    if cohort.ambiguous:
         notes.append(
-            f"{some(len(cohort.crowded), 'video')} with a named participant but several people in view: the mean of "
-            f"all of them stands for the participant ({shown(_some_of(cohort.crowded))}). Give the participant's "
+            f"{some(len(cohort.ambiguous), 'video')} with a named participant but several people in view: the mean of "
+            f"all of them stands for the participant ({shown(_some_of(cohort.ambiguous))}). Give the participant's "
             "name to the right tracks in people.csv."
         )
     loose = [member for member in cohort.members if member.group is None]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.cohort import Cohort, CohortVideo, gather
+from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort
 from ferflow.analytics.measures import LEADING
 from ferflow.analytics.peaks import peak_curve
 from ferflow.analytics.person_names import PeopleList, person_timeline, read_people, unknown_tracks
@@ -139,7 +139,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     seen = [entry.video for entry in entries if entry.video is not None]
     groups = [entry.group for entry in entries if entry.video is not None]
     warnings += [*people.warnings, *unknown_tracks(people, _tracks(out, people, seen)), *sessions.warnings]
-    return Folder(run, tuple(entries), gather(seen, groups), by, tuple(warnings), left_out)
+    return Folder(run, tuple(entries), build_cohort(seen, groups), by, tuple(warnings), left_out)
 
 
 def _list(read: Callable[[], _List], none: _List, warnings: list[str], forgiving: bool) -> _List:

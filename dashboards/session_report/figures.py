@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ferflow import palette
-from ferflow.analytics.event_locked import is_moment, segments_of
+from ferflow.analytics.event_locked import instants_in, segments_of
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.downsample import Drawn, drawn
@@ -384,8 +384,7 @@ def _markers(canvas: _Canvas, session: Session) -> None:
 
 def moments_in(session: Session, end_s: float) -> list[float]:
     """Times of the markers that are moments and not stretches."""
-    rows = session.markers.to_pylist()
-    return [row["time_s"] for row in rows if row["time_s"] < end_s and is_moment(row)]
+    return [marker.time_s for marker in instants_in(session.markers) if marker.time_s < end_s]
 
 
 def _one_in_each(times: list[float], step_s: float) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, Around, around
+from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, CurveSummary, summarize_curves
 from ferflow.analytics.markers import times_by_label
 from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
 from ferflow.dashboards.session_report.measure_columns import measure_cells
@@ -38,7 +38,7 @@ def moments_of(session: Session) -> Section:
         "segments": [_segment(session, row) for row in rows] + ([_whole(session)] if rows else []),
         "segments_hint": "Means over the bins of each stretch, weighted by the seconds that lie in it."
         + (f" {some(hidden, 'later stretch', 'later stretches')} not listed." if hidden else ""),
-        "around": [_around(found) for found in around(session.curves, session.lead)]
+        "around": [_around(found) for found in summarize_curves(session.curves, session.lead)]
         if session.people
         else [],
         "markers": [_marker(row) for row in session.markers.slice(0, MOST_MARKERS).to_pylist()],
@@ -100,7 +100,7 @@ def _known(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _around(found: Around) -> Section:
+def _around(found: CurveSummary) -> Section:
     known, sure = math.isfinite(found.highest), math.isfinite(found.spread)
     return {
         "label": clipped(shown(found.label), 80),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ferflow import palette
-from ferflow.analytics.event_locked import is_moment
+from ferflow.analytics.event_locked import instants_in
 from ferflow.analytics.measures import page_measures
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.dashboards.session_report.expression_bar import mix_words
@@ -77,8 +77,8 @@ def _facts(session: Session) -> dict[str, Any]:
         "colours": list(palette.colours(session.labels).values()),
         # Clipped, so that whatever a file holds, the page stays small.
         "marks": [
-            [round(row["time_s"], 3), clipped(shown(row["label"]), 40)]
-            for row in filter(is_moment, session.markers.slice(0, MOST_MARKS).to_pylist())
+            [round(marker.time_s, 3), clipped(shown(marker.label), 40)]
+            for marker in instants_in(session.markers.slice(0, MOST_MARKS))
         ],
         "segments": [
             [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 40)]

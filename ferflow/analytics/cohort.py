@@ -1,7 +1,7 @@
-"""Many sessions, or many people, as one: who belongs together, curves with their spread, groups compared.
+"""Many sessions or many people as one cohort: participants on a common clock, group means with bands, comparisons.
 
-A *participant* is what is counted: a person of a video, or whom the session list names for the video. Each
-participant counts once per group however many videos, faces or frames show them. What every number means is in
+A *participant* is the unit of counting: a person of a video, or the participant that the session list names for it.
+Each participant counts once per group, however many videos, faces or frames show them. All numbers are defined in
 `docs/numbers.md`, "Of a cohort". Everything here is a pure function of TIMELINE tables.
 """
 
@@ -21,32 +21,31 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
+from ferflow.analytics.timeline import bin_length
 from ferflow.types import Float64Array
 
 CONFIDENCE = 0.95
 MOST_POINTS = 1200
-"""Points of a curve at most; longer sessions have their bins joined."""
+"""Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
 
 _BIN_TOLERANCE = 1e-6
+"""Seconds by which lengths of bins may differ: tables store starts and ends rounded to nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class CohortVideo:
-    """One finished video, as the cohort sees it."""
+    """One finished video of a cohort."""
 
     video_id: str
     timeline: pa.Table
-    """TIMELINE with persons in place of tracks; see `people.person_timeline`."""
+    """TIMELINE with persons in place of tracks; see `person_names.person_timeline`."""
     names: PersonNames = NO_NAMES
     session: SessionRow = UNLISTED
 
     @property
     def bin_seconds(self) -> float:
         """Length of a bin; NaN without any."""
-        if not len(self.timeline):
-            return float("nan")
-        first = self.timeline.slice(0, 1)
-        return float(column(first, "bin_end_s")[0] - column(first, "bin_start_s")[0])
+        return bin_length(self.timeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +53,21 @@ class Member:
     """One participant within one group."""
 
     key: tuple[str, ...]
-    """Who it is: the given name, or video and track; the same in every group."""
+    """Identity: the given name, or video and track; the same in every group."""
     name: str
     group: str | None
     video_ids: tuple[str, ...]
     seconds: float
-    """In view, over all the videos: the sum over bins of presence times length."""
+    """Time in view over all videos: the sum over bins of presence times length of a bin."""
     total: Tally
-    """Sums and counts per point of the common clock, of the columns `MEASURES`; a bin of a video counts once."""
+    """Sums and counts of all measures per point of the common clock; each bin of a video counts once."""
 
     def curve(self, name: str) -> Float64Array:
-        """A measure over the points, float64 (points,); NaN where unknown."""
+        """A measure at each point, float64 (points,); NaN where unknown."""
         return self.total.mean(name)
 
     def mean(self, name: str) -> float:
-        """Mean over all the bins in which a measure is known; NaN if never."""
+        """Mean over all bins in which a measure is known; NaN if there is none."""
         count = self.total.counts[name].sum()
         return float(self.total.sums[name].sum() / count) if count else float("nan")
 
@@ -84,19 +83,19 @@ class Cohort:
     bins_joined: int = 1
     """Bins of the tables in one point."""
     n_brief: int = 0
-    """People left out because they are in view for too short a time to say anything about them."""
+    """People left out because they are in view for too short a time; see `build_cohort`."""
     other_bins: tuple[str, ...] = ()
     """Videos left out because their bins have another length."""
-    crowded: tuple[str, ...] = ()
-    """Videos with a named participant that show several people, of whom none bears that name."""
+    ambiguous: tuple[str, ...] = ()
+    """Videos with a named participant that show several people, none of whom has that name."""
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Names of the groups, in alphabetical order; a participant of none has None."""
+        """Names of the groups in alphabetical order, without None."""
         return tuple(sorted({member.group for member in self.members if member.group is not None}))
 
     def of(self, group: str | None) -> tuple[Member, ...]:
-        """The participants of a group; None: everybody."""
+        """The participants of a group; None: all participants."""
         return tuple(member for member in self.members if group is None or member.group == group)
 
     @property
@@ -120,19 +119,19 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Mean of participants point by point, with its 95 % confidence band. Arrays of length points."""
+    """Mean over participants with its 95 % confidence band. Arrays are float64 (points,)."""
 
     mean: Float64Array
     low: Float64Array
-    """NaN where fewer than two participants are known; not cut off at the measure's bounds."""
+    """NaN where fewer than two participants are known; may lie outside of the measure's range."""
     high: Float64Array
     n: Float64Array
-    """Participants known there."""
+    """Number of participants known at the point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One measure in two groups: first less second. NaN where a group is too small or nothing varies."""
+    """One measure in two groups, first minus second. NaN where a group is too small or no value varies."""
 
     measure: str
     first: str
@@ -141,26 +140,27 @@ class Comparison:
     difference: float
     low: float
     high: float
-    """95 % confidence interval of the difference, unequal variances allowed (Welch)."""
+    """95 % confidence interval of the difference, with unequal variances (Welch, 1947)."""
     hedges_g: float
     g_low: float
     g_high: float
     cliffs_delta: float
 
 
-def gather(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohort:
-    """Put participants on one clock.
+def build_cohort(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohort:
+    """Put the participants of videos on one clock.
 
     Args:
-        videos: in the order in which they are told.
-        groups: the group of each, None: of none.
+        videos: in the order of the overview.
+        groups: the group of each video; None: no group.
 
     Returns:
-        Participants in view for `tally.BASELINE_SECONDS`, or for half of their session if that is shorter.
+        The participants who are in view for `tally.BASELINE_SECONDS`, or for half of their session if that is shorter.
     """
     known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
     if not known:
         return Cohort()
+    # The length of most videos' bins; of equally frequent lengths the shortest.
     bin_seconds = max(sorted(set(known)), key=known.count)
     same = [abs(video.bin_seconds - bin_seconds) < _BIN_TOLERANCE for video in videos]
     n_bins = max(_last_bin(video, bin_seconds) for video, fits in zip(videos, same, strict=True) if fits) + 1
@@ -168,7 +168,7 @@ def gather(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohor
     clock = _Clock(bin_seconds, joined, math.ceil(max(n_bins, 1) / joined))
     parts = [part for video, group, fits in zip(videos, groups, same, strict=True) if fits
              for part in _parts(video, group, clock)]  # fmt: skip
-    members = _joined(parts)
+    members = _merge_parts(parts)
     kept = [member for member, span in members if member.seconds >= min(BASELINE_SECONDS, span / 2) - 1e-6]
     return Cohort(
         members=tuple(sorted(kept, key=lambda member: (member.group is None, member.group or ""))),
@@ -177,14 +177,14 @@ def gather(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohor
         n_brief=len(members) - len(kept),
         other_bins=tuple(video.video_id for video, fits in zip(videos, same, strict=True)
                          if not fits and len(video.timeline)),
-        crowded=tuple(video.video_id for video in videos if _is_crowded(video)),
+        ambiguous=tuple(video.video_id for video in videos if _is_ambiguous(video)),
     )  # fmt: skip
 
 
 def band(curves: Float64Array) -> Band:
-    """Mean of participants with its confidence band: m -+ t(n - 1) s / sqrt(n), at each point by itself.
+    """Mean over participants with its confidence band: m -+ t(n - 1) s / sqrt(n), at each point separately.
 
-    Student's t over participants, so that it widens with few of them; s is the sample standard deviation.
+    t is Student's quantile (1908), s the sample standard deviation over participants.
 
     Args:
         curves: float64 (participants, points), NaN where unknown.
@@ -207,14 +207,14 @@ def group_band(members: Sequence[Member], name: str, n_points: int) -> Band:
 
 
 def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
-    """n, mean and its 95 % confidence interval (as in `band`) of the known values; NaN where there is none."""
+    """n, mean and bounds of its 95 % confidence interval (as in `band`) of the known values; NaN if undefined."""
     known = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
     one = band(known.reshape(-1, 1))
     return len(known), float(one.mean[0]), float(one.low[0]), float(one.high[0])
 
 
 def compare(cohort: Cohort, measures: Sequence[str]) -> list[Comparison]:
-    """Each pair of groups in each measure, over the participants' own means."""
+    """Compare each pair of groups in each measure, over the participants' own means."""
     return [
         comparison(name, (first, [member.mean(name) for member in cohort.of(first)]),
                    (second, [member.mean(name) for member in cohort.of(second)]))
@@ -226,11 +226,16 @@ def compare(cohort: Cohort, measures: Sequence[str]) -> list[Comparison]:
 def comparison(
     measure: str, first: tuple[str, Sequence[float]], second: tuple[str, Sequence[float]]
 ) -> Comparison:
-    """Compare two groups of values, unknown ones left out.
+    """Compare two groups of values; unknown values do not count.
 
-    Hedges' g = J (m1 - m2) / s with the pooled standard deviation s and J = 1 - 3 / (4 (n1 + n2 - 2) - 1); its
-    interval is g -+ 1.96 sqrt((n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2))) (Hedges & Olkin, 1985). Cliff's delta
-    = share of pairs in which the first is larger, less the share in which it is smaller (Cliff, 1993).
+    Hedges' g = J (m1 - m2) / s with the pooled standard deviation s and J = 1 - 3 / (4 (n1 + n2 - 2) - 1). Its
+    interval is g -+ 1.96 sqrt((n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2))) (Hedges & Olkin, 1985). Cliff's delta is the
+    share of pairs in which the first value is larger minus the share in which it is smaller (Cliff, 1993).
+
+    Args:
+        measure: name of the measure.
+        first: name and values of the first group.
+        second: name and values of the second group.
     """
     a, b = (
         np.array([v for v in values if math.isfinite(v)], dtype=np.float64) for _, values in (first, second)
@@ -240,6 +245,7 @@ def comparison(
     difference = float(a.mean() - b.mean()) if min(n) else nan
     low, high = _welch(a, b)
     g, half = _hedges(a, b)
+    # U counts the pairs in which the first is larger, ties as a half: delta = 2 U / (n1 n2) - 1.
     delta = (
         2 * float(stats.mannwhitneyu(a, b, method="asymptotic").statistic) / (n[0] * n[1]) - 1
         if min(n)
@@ -256,7 +262,7 @@ def _welch(a: Float64Array, b: Float64Array) -> tuple[float, float]:
 
 
 def _hedges(a: Float64Array, b: Float64Array) -> tuple[float, float]:
-    """The effect and half the width of its interval."""
+    """Hedges' g and half the width of its interval."""
     n, m = len(a), len(b)
     if min(n, m) < 2 or a.var() + b.var() == 0:
         return float("nan"), float("nan")
@@ -279,7 +285,7 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one video shows of one participant."""
+    """One participant in one video."""
 
     key: tuple[str, ...]
     """Parts of equal key and group are one participant."""
@@ -325,7 +331,7 @@ def _part(
     bins = np.round((column(rows, "bin_start_s") - video.session.offset_s) / clock.bin_seconds).astype(
         np.int64
     )
-    # What lies before the common start is no part of the session.
+    # Bins before the common start are no part of the session.
     rows, bins = rows.filter(pa.array(bins >= 0)), bins[bins >= 0]
     total = tally({name: column(rows, name) for name in MEASURES}, bins // clock.joined, clock.n_points)
     seconds = float(np.nan_to_num(column(rows, "presence")).sum() * clock.bin_seconds)
@@ -333,11 +339,11 @@ def _part(
     return _Part(key, name, group, video.video_id, seconds, length, total)
 
 
-def _joined(parts: list[_Part]) -> list[tuple[Member, float]]:
-    """Participants of all their videos, each with the length of the sessions."""
-    together: dict[tuple[str | None, tuple[str, ...]], list[_Part]] = {}
+def _merge_parts(parts: list[_Part]) -> list[tuple[Member, float]]:
+    """Add up the parts of each participant; each participant with the length of its sessions."""
+    by_participant: dict[tuple[str | None, tuple[str, ...]], list[_Part]] = {}
     for part in parts:
-        together.setdefault((part.group, part.key), []).append(part)
+        by_participant.setdefault((part.group, part.key), []).append(part)
     return [
         (
             Member(
@@ -350,11 +356,11 @@ def _joined(parts: list[_Part]) -> list[tuple[Member, float]]:
             ),
             sum(part.span for part in same),
         )
-        for same in together.values()
+        for same in by_participant.values()
     ]
 
 
-def _is_crowded(video: CohortVideo) -> bool:
+def _is_ambiguous(video: CohortVideo) -> bool:
     if not video.session.participant:
         return False
     ids = {track for track in video.timeline.column("track_id").to_pylist() if track is not None}

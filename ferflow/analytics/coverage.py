@@ -1,4 +1,4 @@
-"""How much of a video the numbers rest on, and what became of its time."""
+"""Coverage: how much of a video the numbers are based on, and the state of each bin's time."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ferflow.store.records import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 SMALL_FACE_PX = 30.0
-"""Below this side in pixels of the source, a face is a guess: the models see 48 px or more."""
+"""Faces with a shorter side, in pixels of the source, are small: the models see 48 px or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of a video the numbers rest on."""
+    """Counts of frames and faces of one video."""
 
     n_frames: int
     n_frames_with_face: int
     n_faces: int
     n_untracked: int
     n_pose_unknown: int
-    """Among all faces."""
+    """Of all faces, tracked or not."""
     n_people: int
 
     @property
     def share(self) -> float:
-        """Analysed frames with a face, of all analysed; NaN without any."""
+        """Share of the analysed frames that have a face, in [0, 1]; NaN without frames."""
         return float(ratio(self.n_frames_with_face, self.n_frames))
 
 
@@ -70,25 +70,24 @@ COVERAGE_TIMELINE = pa.schema(
         ("outside", pa.float64()),
     ]
 )
-"""What became of the time of each bin, in seconds: analysed with a face, with none but small ones, with nobody;
-without a frame that could be read; and outside of the range that was asked for."""
+"""Seconds of each bin by state: analysed, with a face (`face`), with small faces only (`small`) or without a face
+(`nobody`); without a frame that could be read (`missing`); before the requested start (`outside`)."""
 
 
 def coverage_timeline(
     frames: pa.Table, faces: Faces, *, bin_seconds: float, failed: bool, ranged: bool
 ) -> pa.Table:
-    """What became of the time of every bin, a table of `STRIP`.
+    """Divide the time of every bin by state; a table of `COVERAGE_TIMELINE`.
 
-    A frame stands for the time until the next one; a longer gap is `missing` from one usual step on. It is a
-    gap when it is longer than a second and than twice the usual step; where frames are known to have failed,
-    when it is `HOLE_STEPS` usual steps or longer.
+    A frame stands for the time until the next frame. In a hole (see `frame_time.frame_seconds`) it stands for one usual
+    step, and the rest of the hole is `missing`.
 
     Args:
         frames: FRAMES of one video, in order.
         faces: FACES of it, `frame_index` and `face_px`, whole or in blocks.
         bin_seconds: length of a bin.
         failed: whether frames of this video could not be decoded.
-        ranged: whether a start was asked for; time before the first frame then lies outside.
+        ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
     """
     time_s = column(frames, "time_s")
     # One frame alone stands for a bin: it has no step to learn from, and the bin must not look empty.
@@ -108,7 +107,7 @@ def coverage_timeline(
 
 
 def _frame_states(frames: pa.Table, faces: Faces) -> Int64Array:
-    """Of every frame, int64 (N,): 0 with a face, 1 with small ones only, 2 with none."""
+    """State of every frame, int64 (N,): 0 with a face, 1 with small faces only, 2 without a face."""
     index, largest = column(frames, "frame_index").astype(np.int64), np.zeros(len(frames))
     for block in blocks(faces):
         np.maximum.at(largest, frame_rows(index, block), column(block, "face_px"))
@@ -117,7 +116,18 @@ def _frame_states(frames: pa.Table, faces: Faces) -> Int64Array:
 
 
 def _seconds_between(edges: Float64Array, starts: Float64Array, ends: Float64Array) -> Float64Array:
-    """How much of each stretch between two edges is filled by intervals in order that do not overlap."""
+    """Seconds between each two neighbouring edges that intervals cover.
+
+    Args:
+        edges: float64 (E,), ascending.
+        starts: float64 (I,) of intervals that are in order and do not overlap.
+        ends: float64 (I,) of the same intervals.
+
+    Returns:
+        float64 (E - 1,).
+    """
+    # Prefix sums: the seconds covered up to each edge are those of all intervals that start before it, less the part
+    # of the last of them that lies past the edge. One pass, however many intervals a bin has or bins an interval.
     filled = np.concatenate([[0.0], np.cumsum(ends - starts)])
     before = np.searchsorted(starts, edges)
     over = np.append(ends, 0.0)[before - 1] - edges

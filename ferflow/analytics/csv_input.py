@@ -87,6 +87,21 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
         ) from error
 
 
+def count_rows(name: str, found: Sequence[str], one: str, several: str) -> list[str]:
+    """A warning that counts rows without effect; empty if there are none.
+
+    Args:
+        name: of the file.
+        found: what each of the rows is about.
+        one: predicate of one row, such as "names no video".
+        several: the same of several rows.
+    """
+    if not found:
+        return []
+    rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
+    return [f"{name}: {rows} (first: {shown(found[0])})."]
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
     """Write a table as CSV (UTF-8, comma); numbers unrounded, None and NaN as empty cells.
 

@@ -1,23 +1,22 @@
-"""What a timeline says of stretches and around markers. Tables in, tables out.
+"""Means of a timeline over segments, and its curves around markers. Tables in, tables out.
 
-segments(timeline, markers)        a row per stretch
-locked_curves(timeline, markers)   a row per label, lag and measure
-around(curves, "engagement")       of those, what a table of labels says
+segments(timeline, markers)              a row per segment
+locked_curves(timeline, markers)         a row per label, measure and lag
+summarize_curves(curves, "engagement")   means before and after the markers of each label
 
-Formulas are in `docs/numbers.md`; the markers come from `markers`.
+The formulas are in `docs/numbers.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ferflow.analytics.markers import times_by_label
+from ferflow.analytics.markers import Marker, markers_in, times_by_label
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, bin_of, probability_columns
@@ -27,13 +26,14 @@ BEFORE_SECONDS = 5.0
 AFTER_SECONDS = 10.0
 """A marker-locked curve runs from this long before its markers to this long after."""
 LEAST_LAG_SECONDS = 0.1
+"""Lags closer than this say nothing new: reactions take tenths of a second, and a curve has 151 points at most."""
 SEGMENT_KIND = "segment"
-"""A marker of this kind without an end lasts until the next such one, or the end of the video."""
+"""A marker of this kind without an end lasts until the next such marker, or until the end of the video."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a video, [start_s, end_s)."""
+    """A part of a video, [start_s, end_s)."""
 
     start_s: float
     end_s: float
@@ -42,24 +42,24 @@ class Segment:
 
 
 def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
-    """Stretches that markers mean, by start, as far as they lie in [0, `end_s`)."""
-    rows = markers.to_pylist()
-    ends = _chapter_ends([row["time_s"] for row in rows if _opens(row)], end_s)
+    """The segments that a table of MARKERS states, by start, clipped to [0, `end_s`)."""
+    rows = markers_in(markers)
+    ends = _chapter_ends([row.time_s for row in rows if _starts_chapter(row)], end_s)
     found = []
     for row in rows:
-        end = ends[row["time_s"]] if _opens(row) else row["end_s"]
-        if end is not None and row["time_s"] < min(end, end_s):
-            found.append(Segment(row["time_s"], min(end, end_s), row["label"], row["kind"]))
+        end = ends[row.time_s] if _starts_chapter(row) else row.end_s
+        if end is not None and row.time_s < min(end, end_s):
+            found.append(Segment(row.time_s, min(end, end_s), row.label, row.kind))
     return sorted(found, key=lambda segment: (segment.start_s, segment.end_s))
 
 
-def is_moment(row: Mapping[str, Any]) -> bool:
-    """Whether a marker (a row of MARKERS) has no length."""
-    return row["end_s"] is None and not _opens(row)
+def instants_in(markers: pa.Table) -> list[Marker]:
+    """The markers of a table of MARKERS that have no length, in their order."""
+    return [marker for marker in markers_in(markers) if marker.end_s is None and not _starts_chapter(marker)]
 
 
-def _opens(row: Mapping[str, Any]) -> bool:
-    return row["end_s"] is None and row["kind"] == SEGMENT_KIND
+def _starts_chapter(marker: Marker) -> bool:
+    return marker.end_s is None and marker.kind == SEGMENT_KIND
 
 
 def _chapter_ends(starts: Sequence[float], end_s: float) -> dict[float, float]:
@@ -68,16 +68,16 @@ def _chapter_ends(starts: Sequence[float], end_s: float) -> dict[float, float]:
 
 
 def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
-    """What the audience's curves are in each stretch.
+    """Means of the audience's rows over each segment.
 
     Args:
         timeline: TIMELINE of one video.
         markers: MARKERS of it.
 
     Returns:
-        A row per stretch, by start: `label, kind, start_s, end_s, n_people` (distinct people seen in its bins),
-        and means of `presence`, the measures and `prob_*`, each bin weighted by the seconds of it that lie in
-        the stretch, unknown bins left out; null where none is known.
+        A row per segment, by start: `label, kind, start_s, end_s, n_people` (distinct people seen in its bins),
+        and means of `presence`, the measures and `prob_*`. A bin's weight is the number of its seconds that lie in
+        the segment; unknown bins do not count; null where none is known.
     """
     whole = audience(timeline)
     names = ["presence", *MEASURES, *probability_columns(whole)]
@@ -95,7 +95,7 @@ def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
     }
     for name in names:
         values = column(whole, name)
-        columns[name] = pa.array([_weighted(values, w) for w in weights], pa.float64(), from_pandas=True)
+        columns[name] = pa.array([_weighted_mean(values, w) for w in weights], pa.float64(), from_pandas=True)
     return pa.table(columns)
 
 
@@ -108,28 +108,29 @@ def _people_in(timeline: pa.Table, segment: Segment) -> int:
     return len(np.unique(tracks[seen]))
 
 
-def _weighted(values: Float64Array, weights: Float64Array) -> float:
+def _weighted_mean(values: Float64Array, weights: Float64Array) -> float:
     known = np.isfinite(values)
     return float(ratio((values[known] * weights[known]).sum(), weights[known].sum()))
 
 
 def lags(bin_seconds: float) -> Float64Array:
     """Seconds from a marker at which its curve is read, multiples of the bin's length; float64 (lags,)."""
+    # The tolerances keep 0.1 / 0.1 and 10 / 0.1 whole numbers in floating point.
     step = bin_seconds * max(1, np.ceil(LEAST_LAG_SECONDS / bin_seconds - 1e-9))
     low, high = np.ceil(-BEFORE_SECONDS / step - 1e-9), np.floor(AFTER_SECONDS / step + 1e-9)
     return np.asarray(np.arange(low, high + 1) * step, dtype=np.float64)
 
 
 def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = None) -> pa.Table:
-    """Event-related curves: the audience around all markers of one label, from -5 s to +10 s.
+    """Event-related averages: the audience's measures around all markers of one label, from -5 s to +10 s.
 
-    At each lag a marker's value is that of the bin which holds `time_s + lag`; a curve is their mean, its
-    spread their standard deviation (n - 1). Nothing is subtracted.
+    At each lag, a marker's value is that of the bin that contains `time_s + lag`. A curve is the mean over markers, its
+    spread their standard deviation (n - 1). No baseline is subtracted.
 
     Args:
         timeline: TIMELINE of one video.
-        markers: MARKERS of it; a stretch counts with its start, one past the end not at all.
-        most: so many labels at most, those with most markers; None: all.
+        markers: MARKERS of it; a segment counts with its start, a marker past the end does not count.
+        most: largest number of labels, those with most markers; None: all.
 
     Returns:
         A row per label, measure (`engagement`, `valence`, ..., `prob_*`) and lag: `label, n_markers, measure,
@@ -180,7 +181,7 @@ def _curves_of(
 
 
 def _mean_sd_n(values: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Over the first axis, unknown left out."""
+    """Mean, standard deviation and count of the known values over the first axis."""
     known = np.isfinite(values)
     n = known.sum(axis=0)
     mean = ratio(np.where(known, values, 0.0).sum(axis=0), n)
@@ -189,50 +190,51 @@ def _mean_sd_n(values: Float64Array) -> tuple[Float64Array, Float64Array, Float6
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """The curves of one label in short; NaN where nothing is known."""
+class CurveSummary:
+    """Summary of the curves of one label; NaN where nothing is known."""
 
     label: str
     n_markers: int
     before: float
     """Mean of the measure's curve over lags below 0."""
     after: float
-    """And over those from 0 on."""
+    """Mean of it over lags from 0 on."""
     highest: float
-    """Its largest value from 0 on."""
+    """Largest value of it from lag 0 on."""
     highest_lag_s: float
+    """Lag of that value."""
     spread: float
-    """Standard deviation between markers there."""
+    """Standard deviation between markers at that lag."""
     valence_before: float
     valence_after: float
 
 
-def around(curves: pa.Table, measure: str) -> list[Around]:
-    """What happens around the markers of each label.
+def summarize_curves(curves: pa.Table, measure: str) -> list[CurveSummary]:
+    """Summarize the curves of each label.
 
     Args:
-        curves: of `locked_curves`.
-        measure: `engagement`, or another of its measures.
+        curves: a table that `locked_curves` returned.
+        measure: name of one of its measures.
     """
     labels = list(dict.fromkeys(curves.column("label").to_pylist()))
     return [
-        _around(curves.filter(pc.equal(curves.column("label"), label)), label, measure) for label in labels
+        _summarize(curves.filter(pc.equal(curves.column("label"), label)), label, measure) for label in labels
     ]
 
 
-def _around(rows: pa.Table, label: str, measure: str) -> Around:
+def _summarize(rows: pa.Table, label: str, measure: str) -> CurveSummary:
     main, valence = (rows.filter(pc.equal(rows.column("measure"), name)) for name in (measure, "valence"))
-    before, after = _means_beside(main)
-    valence_before, valence_after = _means_beside(valence)
+    before, after = _means_before_and_after(main)
+    valence_before, valence_after = _means_before_and_after(valence)
     highest, lag_s, spread = _highest_after(main)
-    return Around(
+    return CurveSummary(
         label=label, n_markers=rows.column("n_markers")[0].as_py(), before=before, after=after, highest=highest,
         highest_lag_s=lag_s, spread=spread, valence_before=valence_before, valence_after=valence_after,
     )  # fmt: skip
 
 
 def _highest_after(rows: pa.Table) -> tuple[float, float, float]:
-    """(mean, lag, spread) where a curve is highest from the marker on; NaN if it is unknown there."""
+    """(mean, lag, spread) at the highest value from lag 0 on; NaN if none is known."""
     lag_s, mean, sd = (column(rows, name) for name in ("lag_s", "mean", "sd"))
     there = np.flatnonzero((lag_s >= 0) & np.isfinite(mean))
     if not len(there):
@@ -241,8 +243,8 @@ def _highest_after(rows: pa.Table) -> tuple[float, float, float]:
     return float(mean[k]), float(lag_s[k]), float(sd[k])
 
 
-def _means_beside(rows: pa.Table) -> tuple[float, float]:
-    """Mean of a curve before the marker, and from it on."""
+def _means_before_and_after(rows: pa.Table) -> tuple[float, float]:
+    """Mean of a curve over lags below 0, and over lags from 0 on."""
     lag_s, mean = column(rows, "lag_s"), column(rows, "mean")
     known = np.isfinite(mean)
     before, after = mean[known & (lag_s < 0)], mean[known & (lag_s >= 0)]

@@ -26,13 +26,15 @@ from ferflow.text import shown
 
 COLUMNS = ("time_s", "label")
 SUFFIX = ".markers.csv"
-"""A file of the video's stem and this, beside the video, holds its markers."""
+"""Ending of a file of markers that lies beside its video; before it stands the video's stem."""
 MOST_BYTES = 8 * 2**20
 MOST_MARKERS = 20_000
-"""A marker a second for five hours; beyond, a file is something else than markers."""
+"""A marker a second for five hours; a file with more is something else than markers."""
 LONGEST_LABEL = 300
 LATEST_SECONDS = 1e7
 """Four months: a larger number is a clock time or milliseconds, not seconds of a video."""
+
+_FIELDS = ["time_s", "end_s", "label", "kind"]
 
 MARKERS = pa.schema(
     [
@@ -43,24 +45,26 @@ MARKERS = pa.schema(
         ("kind", pa.string()),
     ]
 )
-"""`end_s` is null for a moment, and the end (not included) of a stretch; `kind` may be empty."""
+"""`end_s` is null for an instant, and the end (not included) of a segment; `kind` may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """One moment or stretch of a video."""
+    """One instant or segment of a video."""
 
     time_s: float
     """Seconds after the first frame."""
     end_s: float | None
+    """None for an instant."""
     label: str
     kind: str = ""
+    """What sort of marker it is, such as `event`; free text."""
 
 
-def markers_beside(video: Path) -> Path | None:
-    """The file of markers beside a video, `<stem>.markers.csv`; None if there is none."""
+def find_markers_file(video: Path) -> Path | None:
+    """Path of `<stem>.markers.csv` beside a video; None if there is no such file."""
     path = video.with_name(video.stem + SUFFIX)
-    return path if os.path.isfile(path) else None  # noqa: PTH113 - a name too long for any file is no error to it
+    return path if os.path.isfile(path) else None  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
 
 def read_markers(path: Path, video_id: str = "") -> pa.Table:
@@ -96,13 +100,13 @@ def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
 
 
 def store_markers(paths: RecordPaths, source: Path) -> bool:
-    """Keep the markers of a file for the pages of a video; whether they are other ones than before.
+    """Store the markers of a file in the output folder, and return whether they differ from those stored before.
 
     Raises:
-        OptionsError: as `read_markers`; what was kept before stays.
+        OptionsError: as `read_markers`; what was stored before stays.
     """
     table = read_markers(source, paths.video_id)
-    if paths.markers.exists() and _kept(paths).equals(table):
+    if paths.markers.exists() and _read_stored(paths).equals(table):
         return False
     facts = {"video_id": paths.video_id, "source": {"name": source.name, "sha256": _sha256(source)}}
     write_table(paths.markers, table, facts)
@@ -110,19 +114,24 @@ def store_markers(paths: RecordPaths, source: Path) -> bool:
 
 
 def load_markers(paths: RecordPaths) -> pa.Table:
-    """The markers kept for a video, a table of `MARKERS` by time; empty if there are none.
+    """Load the markers stored for a video, a table of `MARKERS` by time; empty if there are none.
 
     Raises:
-        RecordsError: they are there but cannot be read.
+        RecordsError: the table is there but cannot be read.
     """
     if not paths.markers.exists():
         return MARKERS.empty_table()
     read_metadata(paths.markers)
-    return _kept(paths)
+    return _read_stored(paths)
+
+
+def markers_in(table: pa.Table) -> list[Marker]:
+    """The rows of a table of MARKERS, in their order."""
+    return [Marker(**row) for row in table.select(_FIELDS).to_pylist()]
 
 
 def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
-    """Times of the markers of each label, those with most markers first, then by name."""
+    """Times of the markers of each label; labels with most markers first, then by name."""
     found: dict[str, list[float]] = {}
     for label, time_s in zip(
         markers.column("label").to_pylist(), markers.column("time_s").to_pylist(), strict=True
@@ -131,7 +140,7 @@ def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _kept(paths: RecordPaths) -> pa.Table:
+def _read_stored(paths: RecordPaths) -> pa.Table:
     return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
 
 
@@ -156,7 +165,7 @@ def _marker(row: dict[str, str], where: str) -> Marker:
 
 
 def _seconds(text: str, where: str) -> float:
-    """Seconds, or a timecode; the decimal sign may be a comma, where fields are not parted by one."""
+    """Parse seconds or a timecode; the decimal sign may be a comma where semicolons or tabs separate the cells."""
     try:
         seconds = TimePoint.parse(text.replace(",", ".")).seconds
     except OptionsError:

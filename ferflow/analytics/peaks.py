@@ -1,4 +1,4 @@
-"""Peaks of a timeline: moments at which the audience's curve stands out.
+"""Peaks of a timeline: moments at which the audience's curve rises above its surroundings.
 
 for peak in peaks(table):
     print(peak.time_s, peak.label, peak.track_ids)
@@ -18,43 +18,44 @@ from ferflow.analytics.tally import (
     column,
     ratio,
 )
-from ferflow.analytics.timeline import audience, leading_label, probability_columns
+from ferflow.analytics.timeline import audience, bin_length, leading_label, probability_columns
 from ferflow.types import Float64Array
 
 SMOOTHING_SECONDS = 3.0
-"""Window of the centred moving average that peaks are looked for on."""
+"""Window of the centred moving average on which peaks are found."""
 PEAK_PROMINENCE = 0.05
-"""A peak stands out from its surroundings by at least this much engagement."""
+"""Smallest prominence of a peak, in units of the curve."""
 PEAK_SHARE = 0.2
-"""And by this share of what the most prominent one does: beside a great moment, ripples are none."""
+"""Smallest prominence as a share of the largest one: in a video with one large reaction, small ripples do not count."""
 PEAK_SPACING_SECONDS = 5.0
-"""Of two peaks closer than this, the higher stays."""
+"""Of two peaks closer than this, the higher one is kept."""
 PEAKS_SHOWN = 8
+"""As many as a reader can look at one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A moment that stands out of the audience's curve."""
+    """A moment at which the audience's curve rises above its surroundings."""
 
     time_s: float
-    """Middle of the bin in which the curve itself is highest there."""
+    """Middle of the bin near the peak in which the curve before smoothing is highest."""
     start_s: float
     end_s: float
-    """The stretch around it in which the smoothed curve stays above half of the prominence."""
+    """The smoothed curve is above half of the prominence from `start_s` to here."""
     height: float
-    """The curve in that bin, in [0, 1]."""
+    """Value of the curve in that bin, in [0, 1]."""
     prominence: float
-    """How far it rises above its surroundings, in (0, 1]."""
+    """Topographic prominence on the smoothed curve, in (0, 1]; see `scipy.signal.peak_prominences`."""
     curve: str
     """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
     label: str | None
-    """Most probable expression there apart from neutral."""
+    """Most probable expression in that bin apart from neutral."""
     track_ids: tuple[int, ...]
-    """Who is reacting there; if nobody is, the most expressive person."""
+    """The people who react in that bin; if none does, those with the highest value of the curve."""
 
 
-def smoothed(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> Float64Array:
-    """Centred moving average over about `seconds`, an odd number of bins; NaN is left out, not zero.
+def smooth(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> Float64Array:
+    """Centred moving average over about `seconds`, an odd number of bins; NaN does not count, and is not zero.
 
     Args:
         values: float64 (bins,).
@@ -71,30 +72,30 @@ def smoothed(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHIN
 
 
 def peak_curve(table: pa.Table) -> str:
-    """The curve peaks are looked for on: engagement, or expressiveness where no pose is known at all."""
+    """The curve on which peaks are found: engagement, or expressiveness where no pose is known in the whole video."""
     return leading_measure({name for name in MEASURES if table.column(name).null_count < len(table)})
 
 
 def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_PROMINENCE) -> list[Peak]:
-    """Moments at which the audience's smoothed engagement stands out, in order of time.
+    """Find the peaks of the audience's smoothed engagement, in order of time.
 
     Args:
         table: TIMELINE of one video.
-        most: how many to give, the most prominent first to be taken.
-        prominence: smallest rise above the surroundings.
+        most: largest number of peaks; the most prominent ones are taken.
+        prominence: smallest prominence.
     """
     whole = audience(table)
     if not len(whole):
         return []
-    name, bin_seconds = peak_curve(table), _bin_seconds(whole)
+    name, bin_seconds = peak_curve(table), bin_length(whole)
     values = column(whole, name)
-    curve = _bridged(values, bin_seconds)
+    curve = _bridge_gaps(values, bin_seconds)
     if curve is None:
         return []
-    # Held down at both ends, so that a reaction that opens or closes the video is a peak too.
-    held = np.pad(curve, 1, constant_values=curve.min())
+    # Padded with the minimum at both ends, so that a reaction that opens or closes the video is a peak, too.
+    padded = np.pad(curve, 1, constant_values=curve.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
-    found, facts = find_peaks(held, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
+    found, facts = find_peaks(padded, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
     best = np.argsort(-facts["prominences"], kind="stable")[:most]
     best = best[facts["prominences"][best] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)]
     made = [
@@ -111,19 +112,22 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
 
 
 def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:
-    """The highest bin near a peak of the smoothed curve: what a reader points at must be what the table says."""
+    """The highest bin of the unsmoothed curve near bin `k`, a peak of the smoothed one.
+
+    The chart shows the unsmoothed curve: time and height in the table must be those of a point on it.
+    """
     half = max(0, round((SMOOTHING_SECONDS / bin_seconds - 1) / 2))
     low = max(0, k - half)
     near = values[low : k + half + 1]
     return low + int(np.nanargmax(near)) if np.isfinite(near).any() else k
 
 
-def _bridged(values: Float64Array, bin_seconds: float) -> Float64Array | None:
-    """The smoothed curve with straight lines over its gaps, where no peak can then lie; None if all is gap."""
+def _bridge_gaps(values: Float64Array, bin_seconds: float) -> Float64Array | None:
+    """The smoothed curve with straight lines over its gaps, on which no peak can lie; None without known values."""
     known = np.flatnonzero(np.isfinite(values))
     if not len(known):
         return None
-    curve = smoothed(values, bin_seconds)[known]
+    curve = smooth(values, bin_seconds)[known]
     return np.asarray(np.interp(np.arange(len(values)), known, curve), dtype=np.float64)
 
 
@@ -139,35 +143,33 @@ def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[
         prominence=prominence,
         curve=name,
         label=leading_label({field: _first(whole, field, k) for field in probability_columns(whole)}),
-        track_ids=_involved(table, start, name),
+        track_ids=_people_in(table, start, name),
     )
 
 
-def _involved(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...]:
+def _people_in(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...]:
     here = pc.and_(pc.equal(table.column("bin_start_s"), bin_start_s), pc.is_valid(table.column("track_id")))
     rows = table.filter(here)
     tracks, reacting = column(rows, "track_id").astype(int), column(rows, "reacting") == 1
     if not reacting.any() and len(tracks):
         values = np.nan_to_num(column(rows, name))
+        # Nobody is the most engaged of people who are all at 0.
         reacting = values >= max(values.max(), 1e-9)
     return tuple(int(track) for track in tracks[reacting])
 
 
 def peak_end(table: pa.Table) -> float:
-    """`(peak happy + end happy) / 2` of the audience's smoothed curve, in [0, 1]; NaN if nobody was seen.
+    """`(peak happy + end happy) / 2` of the audience's smoothed curve, in [0, 1]; NaN without people.
 
-    The end is the last bin with somebody in it. After the peak-end rule, as Realeyes' impact has it.
+    The end is the last bin with a person. After the peak-end rule (Kahneman et al., 1993), in the form of Realeyes'
+    impact score.
     """
     whole = audience(table)
     if "prob_happy" not in whole.column_names or not len(whole):
         return float("nan")
-    curve = smoothed(column(whole, "prob_happy"), _bin_seconds(whole))
+    curve = smooth(column(whole, "prob_happy"), bin_length(whole))
     known = np.flatnonzero(column(whole, "n_people") > 0)
     return float((np.nanmax(curve) + curve[known[-1]]) / 2) if len(known) else float("nan")
-
-
-def _bin_seconds(whole: pa.Table) -> float:
-    return float(whole.column("bin_end_s")[0].as_py()) - float(whole.column("bin_start_s")[0].as_py())
 
 
 def _first(table: pa.Table, name: str, row: int) -> float:

@@ -19,10 +19,10 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.csv_input import Row, read_csv
+from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.analytics.frame_time import frame_seconds
 from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_value
-from ferflow.analytics.timeline import timeline
+from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
 from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
 from ferflow.text import shown
@@ -75,12 +75,12 @@ class PeopleList:
 
 
 def read_people(out: Path) -> PeopleList:
-    """The folder's `people.csv`; without one, nobody is named.
+    """Read the folder's `people.csv`; without one, no track has a name.
 
-    Rows about videos that are not there are counted in the warnings, and so are repeated ones.
+    Rows about unknown videos and repeated rows are counted in the warnings.
 
     Raises:
-        OptionsError: it cannot be read as such a table, or gives a track two names.
+        OptionsError: it is no such table, or gives a track two names.
     """
     path = out / NAME
     if not path.exists():
@@ -88,7 +88,7 @@ def read_people(out: Path) -> PeopleList:
     rows = read_csv(path, required=COLUMNS)
     finished = set(finished_videos(out))
     named: dict[tuple[str, int], str] = {}
-    repeated, strange = [], []
+    repeated, unknown = [], []
     for row in rows:
         key = row.values["video_id"], _track_id(path, row)
         if not row.values["name"]:
@@ -97,58 +97,59 @@ def read_people(out: Path) -> PeopleList:
             _refuse_second_name(path, row, named[key])
             repeated.append(f"{key[0]}, track {key[1]}")
         elif key[0] not in finished:
-            strange.append(key[0])
+            unknown.append(key[0])
         else:
             named[key] = row.values["name"]
     return PeopleList(_by_video(named), (
-        *_counted(strange, "names a video that is not in this folder", "name videos that are not in this folder"),
-        *_counted(repeated, "says again what another says", "say again what others say"),
+        *count_rows(NAME, unknown, "names a video that is not in this folder",
+                    "name videos that are not in this folder"),
+        *count_rows(NAME, repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 
 
 def unknown_tracks(people: PeopleList, tracks: Mapping[str, Iterable[int]]) -> list[str]:
-    """A warning that counts the names of tracks that do not exist; none if all do.
+    """A warning that counts the names of tracks that do not exist; empty if all exist.
 
     Args:
-        people: what the file says.
-        tracks: ids of the tracks by video id; other videos are not looked at.
+        people: the list.
+        tracks: ids of the tracks by video id; names in other videos are not checked.
     """
     found = [
         f"{video_id}, track {track}"
         for video_id, known in tracks.items()
         for track in sorted(set(people.of(video_id).by_track) - set(known))
     ]
-    return _counted(found, "names a track that its video does not have",
-                    "name tracks that their videos do not have")  # fmt: skip
+    return count_rows(NAME, found, "names a track that its video does not have",
+                      "name tracks that their videos do not have")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class PersonFaces:
-    """FACES in blocks, with persons in place of tracks; it can be gone through more than once.
+    """FACES in blocks, with persons in place of tracks; can be iterated more than once.
 
-    A person is in a frame once: of two faces of one person, that of the track with more faces in the video
-    stays the person's (of equals, the lower id), and the other belongs to nobody (`UNTRACKED`).
+    A person is in a frame once: of two faces of one person, the person keeps that of the track with more faces in the
+    video (of equals, the lower id); the other becomes `UNTRACKED`.
     """
 
     faces: Faces
-    """With `frame_index` and `track_id` at least; all faces of a frame are in one block, as the writer lays them."""
+    """With `frame_index` and `track_id` at least; all faces of a frame are in one block, as they are written."""
     person_of: Mapping[int, int]
-    """The person of each track that is not a person of its own."""
+    """Person by track; empty where no tracks are joined."""
     lengths: Mapping[int, int]
-    """Faces in the video, by track; only where there is something to merge."""
+    """Faces in the video by track; empty where no tracks are joined."""
 
     @classmethod
     def of(cls, faces: Faces, person_of: Mapping[int, int]) -> Self:
-        """Get ready to merge; where there is nothing to merge, this costs nothing."""
+        """Count the faces of each track, which costs one pass over FACES, unless no tracks are joined."""
         merging = any(track != person for track, person in person_of.items())
-        return cls(faces, person_of if merging else {}, _lengths(faces) if merging else {})
+        return cls(faces, person_of if merging else {}, _count_faces(faces) if merging else {})
 
     def __iter__(self) -> Iterator[pa.Table]:
-        """Yield the blocks in order, columns and rows unchanged but for `track_id`."""
+        """Yield the blocks in order; only `track_id` is changed."""
         for block in blocks(self.faces):
-            yield self._merged(block) if self.person_of else block
+            yield self._join(block) if self.person_of else block
 
-    def _merged(self, block: pa.Table) -> pa.Table:
+    def _join(self, block: pa.Table) -> pa.Table:
         tracks, index = np.unique(column(block, "track_id").astype(np.int64), return_inverse=True)
         person = np.array([self.person_of.get(int(track), int(track)) for track in tracks], dtype=np.int64)[
             index
@@ -159,7 +160,7 @@ class PersonFaces:
         return block.set_column(place, block.schema.field(place), pa.array(person.astype(np.int32)))
 
 
-def _lengths(faces: Faces) -> dict[int, int]:
+def _count_faces(faces: Faces) -> dict[int, int]:
     found: Counter[int] = Counter()
     for block in blocks(faces):
         tracks, counts = np.unique(column(block, "track_id").astype(np.int64), return_counts=True)
@@ -169,6 +170,7 @@ def _lengths(faces: Faces) -> dict[int, int]:
 
 def _second_faces(block: pa.Table, person: Int64Array, track: Int64Array, lengths: Int64Array) -> Int64Array:
     """Rows whose person has a face of a longer track in the same frame, int64."""
+    # Sorted by frame, person, length and id, the face that is kept is the first of its run.
     frame = column(block, "frame_index").astype(np.int64)
     rows = np.flatnonzero(person != UNTRACKED)
     order = rows[np.lexsort((track[rows], -lengths[rows], person[rows], frame[rows]))]
@@ -179,8 +181,8 @@ def _second_faces(block: pa.Table, person: Int64Array, track: Int64Array, length
 def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
     """TIMELINE of a finished video with persons in place of tracks, each with the lowest of its track ids.
 
-    Where no tracks are merged it is the table on disk; else it is made again from FRAMES and FACES, block by
-    block, with the bins of the one on disk.
+    Where no tracks are joined it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block by
+    block, with bins of the same length.
 
     Raises:
         RecordsError: a table is missing or cannot be read.
@@ -205,7 +207,7 @@ def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
 def _bin_seconds(table: pa.Table, facts: Mapping[str, object]) -> float:
     if isinstance(given := facts.get("bin_seconds"), int | float):
         return float(given)
-    return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
+    return bin_length(table)
 
 
 def _track_id(path: Path, row: Row) -> int:
@@ -232,13 +234,6 @@ def _by_video(named: Mapping[tuple[str, int], str]) -> dict[str, PersonNames]:
     return {video_id: PersonNames(by_track) for video_id, by_track in videos.items()}
 
 
-def _counted(found: list[str], one: str, several: str) -> list[str]:
-    if not found:
-        return []
-    rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
-    return [f"{NAME}: {rows} (first: {shown(found[0])})."]
-
-
 # --- A list to name people in ---------------------------------------------------------------------------
 
 
@@ -251,21 +246,21 @@ class Track:
     """Name of the video's file."""
     track_id: int
     name: str
-    """As given; empty without one."""
+    """The given name; empty without one."""
     first_s: float
     last_s: float
     seconds: float
-    """In view."""
+    """Time in view."""
     across: float
-    """Where its face is, as the median over its faces: 0 the left edge of the picture, 1 the right."""
+    """Median horizontal position of its faces: 0 is the left edge of the picture, 1 the right."""
     face_px: float
-    """Median side of its face, in source pixels."""
+    """Median side of its faces, in source pixels."""
     label: str | None
-    """The expression that appears most."""
+    """Expression with the highest mean probability."""
 
 
 def list_tracks(out: Path, people: PeopleList) -> list[Track]:
-    """Every track of every finished video, by video, then by id.
+    """List every track of every finished video, by video, then by id.
 
     Raises:
         RecordsError: a table cannot be read.

@@ -1,4 +1,4 @@
-"""What can be said of each person over a whole video."""
+"""Means of each person over a whole video."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ from ferflow.types import Float64Array, Int64Array
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One track over the whole video. Means are over its faces; NaN where unknown."""
+    """One person over the whole video. Means are over all faces; NaN where unknown."""
 
     track_id: int
     first_s: float
     last_s: float
     seconds: float
-    """Time on screen: the sum over frames with the face."""
+    """Time in view: the sum over frames with the face of the seconds that they stand for."""
     n_faces: int
     means: dict[str, float]
-    """`attention`, `expressiveness`, `engagement`, `valence`, `positive`, `negative`, `prob_<label>`, and
-    `reacting`: share of faces that pass the threshold."""
+    """By name of the measure; see `measures.face_measures`. That of `reacting` is the share of faces that react."""
     pose_known: float
     """Share of faces with a known pose."""
     label: str | None
-    """Most probable expression on the whole, neutral included."""
+    """Expression with the highest mean probability, neutral included."""
     leading: str | None
-    """Most probable expression apart from neutral."""
+    """Expression with the highest mean probability apart from neutral."""
 
 
 def people(frames: pa.Table, faces: Faces, labels: Sequence[str]) -> list[Person]:
-    """Everybody in a video, longest on screen first.
+    """Sum up every person of a video, the one longest in view first.
 
     Args:
         frames: FRAMES of the video.
@@ -55,18 +54,18 @@ def people(frames: pa.Table, faces: Faces, labels: Sequence[str]) -> list[Person
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
     scorer, time_s = Scorer.of(frames, faces, labels), column(frames, "time_s")
-    seen: dict[int, list[_Seen]] = {}
+    seen: dict[int, list[_PersonPart]] = {}
     for block in blocks(faces):
         scores = scorer(block)
         for track, rows in rows_by_value(scores.track_id).items():
-            seen.setdefault(track, []).append(_Seen.of(scores, rows, time_s[scores.frame_row[rows]]))
-    everybody = [_person(track, parts) for track, parts in seen.items()]
-    return sorted(everybody, key=lambda person: (-person.seconds, person.track_id))
+            seen.setdefault(track, []).append(_PersonPart.of(scores, rows, time_s[scores.frame_row[rows]]))
+    found = [_person(track, parts) for track, parts in seen.items()]
+    return sorted(found, key=lambda person: (-person.seconds, person.track_id))
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a block shows of one person."""
+class _PersonPart:
+    """One person within one block of faces."""
 
     first_s: float
     last_s: float
@@ -75,14 +74,14 @@ class _Seen:
     total: Tally
 
     @classmethod
-    def of(cls, scores: FaceScores, rows: Int64Array, time_s: Float64Array) -> _Seen:
+    def of(cls, scores: FaceScores, rows: Int64Array, time_s: Float64Array) -> _PersonPart:
         one = np.zeros(len(rows), dtype=np.int64)
         total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
         seconds = float(scores.seconds[rows].sum())
         return cls(float(time_s.min()), float(time_s.max()), seconds, len(rows), total)
 
 
-def _person(track: int, parts: Sequence[_Seen]) -> Person:
+def _person(track: int, parts: Sequence[_PersonPart]) -> Person:
     total = sum((part.total for part in parts), start=Tally())
     means = {name: float(values[0]) for name, values in total.means.items()}
     probabilities = {name: value for name, value in means.items() if name.startswith("prob_")}

@@ -1,7 +1,7 @@
-"""The list of sessions: which video shows whom, and which group it belongs to.
+"""The session list: participant and group of each video.
 
 A CSV with a row per video: `video,participant,group` and any further columns. `video` is a video's id, its file
-name, the name without its ending, or its path. `offset_s`, where given, is the moment in the video at which the
+name, the name without its ending, or its path. `offset_s`, where given, is the time in the video at which the
 common clock starts: seconds or a timecode.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
@@ -17,27 +17,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ferflow.analytics.csv_input import Row, read_csv
+from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.text import shown
 
 NAME = "sessions.csv"
-"""Looked for in the output folder."""
+"""Name of the list in the output folder."""
 GROUP = "group"
-"""Column that makes the groups unless another is asked for."""
+"""Column that defines the groups by default."""
 
 _OWN_COLUMNS = {"video", "offset_s"}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What the list says of one video."""
+    """The row of one video."""
 
     participant: str | None = None
     offset_s: float = 0.0
     values: Mapping[str, str] = field(default_factory=dict)
-    """Every column of the list."""
+    """All columns, by name."""
 
 
 UNLISTED = SessionRow()
@@ -50,19 +50,19 @@ class Sessions:
     rows: Mapping[str, SessionRow] = field(default_factory=dict)
     """By video id."""
     columns: tuple[str, ...] = ()
-    """What groups can be made by."""
+    """Columns that can define groups."""
     warnings: tuple[str, ...] = ()
 
     def of(self, video_id: str) -> SessionRow:
-        """What is said of one video; nothing, if it is not listed."""
+        """The row of one video; an empty one if it is not listed."""
         return self.rows.get(video_id, UNLISTED)
 
     def group(self, video_id: str, by: str | None) -> str | None:
-        """A video's value in the column `by`; None: of no group."""
+        """A video's value in the column `by`; None: no group."""
         return self.of(video_id).values.get(by, "") or None if by else None
 
     def grouping(self, by: str | None) -> str | None:
-        """The column to group by: the one asked for, else `group` if there is one.
+        """The column to group by: the requested one, else `group` if there is such a column.
 
         Raises:
             OptionsError: no such column.
@@ -85,7 +85,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
         sources: path of the source file of every finished video, by video id.
 
     Raises:
-        OptionsError: not such a table, a name that fits several videos, or two rows that contradict each other.
+        OptionsError: no such table, a name that matches several videos, or two rows that contradict each other.
     """
     rows = read_csv(path, required=("video",))
     found: dict[str, SessionRow] = {}
@@ -98,7 +98,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
         session = _session(path, row)
         if video_id not in found:
             found[video_id] = session
-        elif _said(found[video_id]) == _said(session):
+        elif _values_of(found[video_id]) == _values_of(session):
             repeated.append(row.values["video"])
         else:
             raise OptionsError(
@@ -107,8 +107,8 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
             )
     columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
     return Sessions(found, columns, (
-        *_counted(path, unknown, "names no video of this folder", "name no video of this folder"),
-        *_counted(path, repeated, "says again what another says", "say again what others say"),
+        *count_rows(shown(path.name), unknown, "names no video of this folder", "name no video of this folder"),
+        *count_rows(shown(path.name), repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _session(path: Path, row: Row) -> SessionRow:
 
 
 def _offset(path: Path, row: Row, text: str) -> float:
-    # A spreadsheet of a country that writes 12,5 does so here too.
+    # Spreadsheets write 12,5 in countries where the comma is the decimal sign.
     plain = re.sub(r"^(\d+),(\d+)$", r"\1.\2", text)
     try:
         seconds = TimePoint.parse(plain).seconds
@@ -132,15 +132,15 @@ def _offset(path: Path, row: Row, text: str) -> float:
 
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
-    """The video a row is about; None if there is none."""
+    """Id of the video that a row names; None if there is no such video."""
     wanted = row.values["video"].replace("\\", "/")
     if wanted in sources:
         return wanted
-    for same in (_ends_alike, _named_alike):
-        fitting = [video_id for video_id, source in sources.items() if wanted and same(wanted, source)]
+    for matches in (_has_path_suffix, _has_stem):
+        fitting = [video_id for video_id, source in sources.items() if wanted and matches(wanted, source)]
         if len(fitting) > 1:
             raise OptionsError(
-                f"{path}: line {row.line}: {shown(wanted)} fits {len(fitting)} videos "
+                f"{path}: line {row.line}: {shown(wanted)} matches {len(fitting)} videos "
                 f"({', '.join(fitting[:3])}{', ...' if len(fitting) > 3 else ''}). Give the video id."
             )
         if fitting:
@@ -148,30 +148,23 @@ def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
     return None
 
 
-def _ends_alike(wanted: str, source: str) -> bool:
-    """Whether the path ends in the one given, whole names compared."""
+def _has_path_suffix(wanted: str, source: str) -> bool:
+    """Whether the path of a source ends in the given path; names of folders and files are compared as a whole."""
     parts, asked = _parts(source), _parts(wanted)
     return len(asked) <= len(parts) and parts[len(parts) - len(asked) :] == asked
 
 
-def _named_alike(wanted: str, source: str) -> bool:
-    return PurePosixPath(_composed(source)).stem == wanted
+def _has_stem(wanted: str, source: str) -> bool:
+    return PurePosixPath(_normalize(source)).stem == wanted
 
 
 def _parts(path: str) -> list[str]:
-    return [part for part in _composed(path).split("/") if part]
+    return [part for part in _normalize(path).split("/") if part]
 
 
-def _composed(path: str) -> str:
+def _normalize(path: str) -> str:
     return unicodedata.normalize("NFC", path.replace("\\", "/"))
 
 
-def _said(session: SessionRow) -> dict[str, str]:
+def _values_of(session: SessionRow) -> dict[str, str]:
     return {name: value for name, value in session.values.items() if name != "video"}
-
-
-def _counted(path: Path, found: list[str], one: str, several: str) -> list[str]:
-    if not found:
-        return []
-    rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
-    return [f"{shown(path.name)}: {rows} (first: {shown(found[0])})."]

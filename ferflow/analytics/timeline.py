@@ -2,8 +2,8 @@
 
     table = timeline(frames, faces, video_id="talk", bin_seconds=1.0, labels=labels, participants=None)
 
-A person's bin is the mean over that person's faces; the audience's bin is the mean over its people, so that
-somebody filmed with more frames does not speak louder. What every number means is in `docs/numbers.md`.
+A person's bin is the mean over that person's faces; the audience's bin is the mean over its people, so that people with
+more frames do not count more. All numbers are defined in `docs/numbers.md`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ferflow.analytics.tally import (
     column,
     frame_rows,
     ratio,
-    regrouped,
+    regroup,
     tally,
 )
 from ferflow.errors import RecordsError
@@ -37,12 +37,12 @@ from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
 
 MOST_BINS = 1_000_000
-"""Eleven days of seconds; a single broken timestamp could ask for more than fits into memory."""
+"""Eleven days of seconds. A single broken timestamp could otherwise require more bins than fit into memory."""
 
 _FILE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
-"""What a timeline is made of, beside the probabilities."""
+"""Columns of FACES that measures are computed from, besides the probabilities."""
 
-# 0.3 / 0.1 is 2.9999999999999996 in floating point; a frame at 0.3 s belongs to the bin that starts there.
+# 0.3 / 0.1 is 2.9999999999999996 in floating point, but a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
 
 
@@ -71,22 +71,22 @@ def timeline(
     labels: Sequence[str],
     participants: int | None = None,
 ) -> pa.Table:
-    """Time bins of one video.
+    """Aggregate the faces of one video to time bins.
 
-    Bin k spans [k, k + 1) x `bin_seconds`, from 0 to the last analysed frame; each has an audience row, also
-    without frames. A person has a row where seen; a sole participant (`participants` 1) wherever frames are,
-    and counts as inattentive and not engaged while away.
+    Bin k spans [k, k + 1) x `bin_seconds`, from 0 to the last analysed frame. Each bin has an audience row, also
+    without frames. A person has a row in each bin with a face of that person; a sole participant (`participants` 1) has
+    one in each bin with frames, and frames without the face then count with `Measure.when_away`.
 
     Args:
         frames: FRAMES of the video, in order.
-        faces: FACES of the video, whole or in blocks; faces of no track count in the audience's `n_faces` only.
+        faces: FACES of the video, whole or in blocks; untracked faces count in the audience's `n_faces` only.
         video_id: written into every row.
         bin_seconds: length of a bin.
         labels: the model's labels, in its order.
         participants: known number of people, if any.
 
     Returns:
-        A table of `timeline_schema(labels)`, by bin; the audience first, then people by id.
+        A table of `timeline_schema(labels)`, by bin; within a bin the audience first, then people by id.
 
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
@@ -95,11 +95,11 @@ def timeline(
     n_frames = np.bincount(bins, minlength=0)
     scorer = Scorer.of(frames, faces, labels)
     n_faces = np.zeros(len(n_frames), dtype=np.int64)
-    parts = [_Cells.none(labels)]
+    parts = [_BinSums.none(labels)]
     for block in blocks(faces):
-        parts.append(_Cells.of(scorer(block), bins))
+        parts.append(_BinSums.of(scorer(block), bins))
         n_faces += np.bincount(bins[frame_rows(scorer.frame_index, block)], minlength=len(n_frames))
-    people = _person_rows(_Cells.joined(parts), n_frames, sole=participants == 1)
+    people = _person_rows(_BinSums.joined(parts), n_frames, sole=participants == 1)
     rows = [_audience_rows(people, frames, bins, n_frames), people]
     return _table(rows, n_faces, video_id, bin_seconds, labels)
 
@@ -115,7 +115,7 @@ def probability_columns(table: pa.Table) -> list[str]:
 
 
 def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | None:
-    """Label with the highest mean probability; None if none is known.
+    """Label with the highest mean probability; None if no probability is known.
 
     Args:
         means: by column name `prob_<label>`.
@@ -127,14 +127,21 @@ def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | No
     return max(named, key=lambda label: named[label]) if named else None
 
 
+def bin_length(table: pa.Table) -> float:
+    """Length of the bins of a TIMELINE in seconds; NaN for an empty one."""
+    if not len(table):
+        return float("nan")
+    return float(table.column("bin_end_s")[0].as_py()) - float(table.column("bin_start_s")[0].as_py())
+
+
 def bin_of(time_s: Float64Array, bin_seconds: float) -> Int64Array:
-    """Index of the bin each time falls into, int64 (N,)."""
+    """Index of the bin of each time, int64 (N,)."""
     return np.floor(time_s / bin_seconds + _BIN_TOLERANCE).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
-    """Sums by bin and person. Arrays of length C, by bin, then by person."""
+class _BinSums:
+    """Sums of measures by bin and person. Arrays of length C, in order of bin, then of person."""
 
     bin: Int64Array
     track_id: Int64Array
@@ -142,46 +149,47 @@ class _Cells:
     total: Tally
 
     @classmethod
-    def none(cls, labels: Sequence[str]) -> _Cells:
-        """No face, but every column."""
+    def none(cls, labels: Sequence[str]) -> _BinSums:
+        """Sums without any face, with every column."""
         nothing = np.zeros(0, dtype=np.int64)
         total = tally({name: np.zeros(0) for name in face_measures(labels)}, nothing, 0)
         return cls(nothing, nothing, nothing, total)
 
     @classmethod
-    def of(cls, scores: FaceScores, bins: Int64Array) -> _Cells:
-        """Sum up the faces of a block; `bins` is the bin of every frame."""
+    def of(cls, scores: FaceScores, bins: Int64Array) -> _BinSums:
+        """Sum up the faces of a block. `bins`, int64 (frames,), is the bin of each row of FRAMES."""
         bin_, track_id, cell = _distinct(bins[scores.frame_row], scores.track_id)
         total = tally(scores.columns, cell, len(bin_))
         return cls(bin_, track_id, np.bincount(cell, minlength=len(bin_)), total)
 
     @classmethod
-    def joined(cls, parts: Sequence[_Cells]) -> _Cells:
-        """The cells of the whole; a bin that was cut by the end of a block is one again."""
+    def joined(cls, parts: Sequence[_BinSums]) -> _BinSums:
+        """Add up the sums of all blocks; a bin may lie in two of them."""
         bin_, track_id, cell = _distinct(*(np.concatenate([getattr(part, name) for part in parts])
                                            for name in ("bin", "track_id")))  # fmt: skip
         n_faces = np.bincount(cell, np.concatenate([part.n_faces for part in parts]), len(bin_))
-        total = regrouped([part.total for part in parts], cell, len(bin_))
+        total = regroup([part.total for part in parts], cell, len(bin_))
         return cls(bin_, track_id, n_faces.astype(np.int64), total)
 
-    def with_empty(self, bins: Int64Array, track_id: int) -> _Cells:
-        """Also a cell for this person in each of these bins."""
+    def with_empty(self, bins: Int64Array, track_id: int) -> _BinSums:
+        """With a cell for this person in each of these bins, also where there is no face."""
         n = len(bins)
         nothing = np.zeros(n, dtype=np.int64)
         empty = Tally(*({name: np.zeros(n) for name in self.total.sums} for _ in range(2)))
-        return _Cells.joined([self, _Cells(bins, nothing + track_id, nothing, empty)])
+        return _BinSums.joined([self, _BinSums(bins, nothing + track_id, nothing, empty)])
 
 
 def _distinct(bins: Int64Array, track_id: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """The distinct pairs in order, and for each row the number of its pair."""
+    """Bin and track of the distinct pairs, in order, and for each row the index of its pair."""
+    # One integer for a pair: np.unique sorts integers much faster than rows of two.
     most = int(track_id.max(initial=0)) + 1
     pairs, cell = np.unique(bins * most + track_id, return_inverse=True)
     return pairs // most, pairs % most, cell.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows of the timeline to be: arrays of length R."""
+class _TimelineRows:
+    """Rows of the future timeline. Arrays of length R."""
 
     bin: Int64Array
     track_id: Int64Array
@@ -192,7 +200,7 @@ class _Rows:
     columns: dict[str, Float64Array]
 
 
-def _person_rows(cells: _Cells, n_frames: Int64Array, *, sole: bool) -> _Rows:
+def _person_rows(cells: _BinSums, n_frames: Int64Array, *, sole: bool) -> _TimelineRows:
     if sole:
         me = int(cells.track_id.min(initial=np.iinfo(np.int64).max)) if len(cells.bin) else 1
         cells = cells.with_empty(np.flatnonzero(n_frames), me)
@@ -207,7 +215,7 @@ def _person_rows(cells: _Cells, n_frames: Int64Array, *, sole: bool) -> _Rows:
         columns[name] = _half_or_more(columns[name])
     columns["presence"] = ratio(cells.n_faces, filmed)
     seen = (cells.n_faces > 0).astype(np.int64)
-    return _Rows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
+    return _TimelineRows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
 
 
 def _absences(total: Tally, n_away: Float64Array) -> Tally:
@@ -225,22 +233,24 @@ def _absences(total: Tally, n_away: Float64Array) -> Tally:
 
 
 def _half_or_more(share: Float64Array) -> Float64Array:
-    """1 where at least half of the faces pass the threshold: where their upper median does."""
+    """1 where the share is at least a half, which is the upper median of zeros and ones; else 0, NaN where unknown."""
     return np.where(np.isnan(share), np.nan, share >= 0.5)
 
 
-def _audience_rows(people: _Rows, frames: pa.Table, bins: Int64Array, n_frames: Int64Array) -> _Rows:
+def _audience_rows(
+    people: _TimelineRows, frames: pa.Table, bins: Int64Array, n_frames: Int64Array
+) -> _TimelineRows:
     n_bins = len(n_frames)
     columns = tally(people.columns, people.bin, n_bins).means
     with_face = column(frames, "n_faces") > 0
     columns["presence"] = ratio(np.bincount(bins[with_face], minlength=n_bins), n_frames)
     n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
     nobody = np.zeros(n_bins, dtype=np.int64)
-    return _Rows(np.arange(n_bins), nobody, n_frames, nobody, n_people, columns)
+    return _TimelineRows(np.arange(n_bins), nobody, n_frames, nobody, n_people, columns)
 
 
 def _table(
-    rows: Sequence[_Rows],
+    rows: Sequence[_TimelineRows],
     audience_faces: Int64Array,
     video_id: str,
     bin_seconds: float,
@@ -276,7 +286,7 @@ def _table(
 
 
 def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
-    """Aggregate a finished video's records into its timeline; a page made from an older one goes.
+    """Write the timeline of a finished video from its records, and remove the page that was made from an older one.
 
     Raises:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.

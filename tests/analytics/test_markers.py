@@ -16,8 +16,8 @@ from ferflow.analytics.markers import (
     LONGEST_LABEL,
     MARKERS,
     Marker,
+    find_markers_file,
     load_markers,
-    markers_beside,
     markers_of,
     read_markers,
     store_markers,
@@ -155,9 +155,9 @@ def test_a_hostile_label_comes_through_unchanged_and_a_hostile_name_stays_on_one
 
 def test_the_file_beside_a_video_bears_its_stem(tmp_path):
     video = tmp_path / "my.talk.mp4"
-    assert markers_beside(video) is None
+    assert find_markers_file(video) is None
     (tmp_path / "my.talk.markers.csv").write_text("time_s,label\n")
-    assert markers_beside(video).name == "my.talk.markers.csv"
+    assert find_markers_file(video).name == "my.talk.markers.csv"
 
 
 def test_kept_markers_are_found_again_without_the_file(tmp_path):
