@@ -27,7 +27,8 @@ from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.atomic_files import whole_file
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths, finished_videos
 from ferflow.version import __version__
 
 INDEX = "index.html"
@@ -189,8 +190,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _session_digest(paths: RecordPaths, names: PersonNames, options: PageOptions) -> str:
-    source = read_metadata(paths.faces).get("source", {}).get("path")
-    beside = [paths.markers, *([Path(source)] if source else []), *sorted(paths.clips.glob("*.mp4"))]
+    beside = [paths.markers, Path(read_metadata(paths.faces).source.path), *sorted(paths.clips.glob("*.mp4"))]
     return _digest(
         _traits([paths.frames, paths.faces, paths.timeline, *beside]),
         sorted(names.by_track.items()), options.theme,

@@ -95,7 +95,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         for field in structs.fields(type(self)):
             structs.force_setattr(self, field.name, _checked(field, getattr(self, field.name)))
 
-    def updated(self, **changes: object) -> Self:
+    def updated(self, /, **changes: object) -> Self:
         """A copy with some options changed; None leaves an option as it is. Times and paths may be given as text.
 
         Raises:

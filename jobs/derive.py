@@ -12,8 +12,9 @@ from ferflow.errors import OptionsError
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
 from ferflow.render.clips import existing_clips, plan_clips, write_clips
-from ferflow.store.failure_kinds import told
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.failure_kinds import describe_failure
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths, finished_videos
 
 
 def check_markers(markers: Path | None) -> None:
@@ -77,10 +78,10 @@ def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips
         paths = RecordPaths(out, video_id)
         source = Path(video_id)
         try:
-            source = Path((read_metadata(paths.faces).get("source") or {}).get("path") or video_id)
+            source = Path(read_metadata(paths.faces).source.path)
             add_markers_and_clips(source, paths, markers=markers, embed_clips=embed_clips)
         except Exception as error:
-            failed[video_id] = told(source, error)
+            failed[video_id] = describe_failure(source, error)
     return failed
 
 

@@ -11,20 +11,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ferflow.errors import RecordsError, VideoError
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.records import RecordPaths, finished_videos
 from ferflow.store.run_manifest import VideoTask
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
 
-Footers = dict[str, dict[str, Any]]
+Footers = dict[str, VideoMetadata]
 """Metadata of finished videos by their id."""
 
 
@@ -61,8 +61,7 @@ def planned_again(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
         return task
     footer = read_metadata(task.paths.faces)
     is_of_this_run = (
-        footer["ferflow_version"] == __version__
-        and _made_with(footer, options, model_sha256(options)) is None
+        footer.ferflow_version == __version__ and _made_with(footer, options, model_sha256(options)) is None
     )
     return _compared(task, {task.paths.video_id: footer}, ()) if is_of_this_run else task
 
@@ -99,7 +98,7 @@ def _unique(video_id: str, taken: set[str]) -> str:
 def _by_source(footers: Footers) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for video_id, footer in footers.items():
-        found.setdefault(os.path.realpath(footer["source"]["path"]), []).append(video_id)
+        found.setdefault(os.path.realpath(footer.source.path), []).append(video_id)
     return found
 
 
@@ -113,7 +112,7 @@ def _compared(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> Vide
         return task
     footer = footers.get(task.paths.video_id)
     try:
-        if footer is not None and not has_changed(task.source, footer["source"]):
+        if footer is not None and not has_changed(task.source, footer.source):
             return replace(task, is_finished=True)
     except OSError as error:
         return replace(task, problem=f"{task.source.name}: cannot be read ({error.strerror}).")
@@ -135,13 +134,13 @@ def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) 
                 f"{out}: holds results of {video_id} made with {other}. "
                 "Use another -o, or --overwrite together with all videos of this folder."
             )
-    versions = {str(footer["ferflow_version"]) for footer in footers.values()} - {__version__}
+    versions = {footer.ferflow_version for footer in footers.values()} - {__version__}
     if versions:
         log.warning("%s: holds results of ferflow %s; this is %s", out, ", ".join(versions), __version__)
 
 
-def _made_with(footer: dict[str, Any], options: AnalyzeOptions, model: str) -> str | None:
+def _made_with(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
     """What keeps earlier results from standing beside new ones, if anything does."""
-    if footer["options_digest"] != options.digest():
+    if footer.options_digest != options.digest():
         return "other options"
-    return "another model" if footer["model"]["sha256"] != model else None
+    return "another model" if footer.model.sha256 != model else None

@@ -45,7 +45,7 @@ _STATUS_WORDS = {
     "done_with_gaps": "done with gaps",
     "skipped": "skipped, done before",
     "failed": "failed",
-    "not begun": "not begun",
+    "not_started": "not started",
 }
 
 _run_log = logging.getLogger("ferflow.run")
@@ -223,21 +223,16 @@ def summary(videos: Sequence[TaskReport]) -> str:
     header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
     rows = [header, *(_cells(video) for video in videos)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    counts: Counter[str] = Counter(_word(video) for video in videos)
+    counts: Counter[str] = Counter(video.status for video in videos)
     total = ", ".join(
         f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
     )
     return "\n".join([*(_line(row, widths) for row in rows), f"{total or 'nothing to do'}."])
 
 
-def _word(video: TaskReport) -> str:
-    """Passed over because it is done, and not come to, are both `skipped`; a person wants to know which."""
-    return "not begun" if video.attempts == 0 else video.status
-
-
 def _cells(video: TaskReport) -> list[str]:
-    if video.status == "failed" or video.attempts == 0:
-        return [_word(video), "", "", "", "", "", shown(video.source)]
+    if video.status in ("failed", "not_started"):
+        return [_STATUS_WORDS[video.status], "", "", "", "", "", shown(video.source)]
     counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
     rate = f"{video.n_frames / video.seconds:.0f}" if video.seconds else ""
     return [video.status, *counts, timecode(video.duration_s), rate, shown(video.source)]

@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -29,8 +28,8 @@ from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.video_job import derived
 from ferflow.options import AnalyzeOptions
-from ferflow.store.output_folder import held, sweep
-from ferflow.store.run_manifest import RunFile, TaskReport, VideoTask, report_without_work
+from ferflow.store.output_folder import RUN_MANIFEST, held, sweep
+from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
 from ferflow.text import shown
@@ -109,8 +108,8 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         sweep(job.out)
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
         yield Planned(tuple(tasks))
-        manifest = RunFile.continued(job.out, options=job.options.as_dict(), started=_now())
-        manifest.save(job.out)
+        manifest = RunManifest.continued(job.out / RUN_MANIFEST, options=job.options, started=_now())
+        manifest.save(job.out / RUN_MANIFEST)
         reports: dict[VideoTask, TaskReport] = {}
         with closing(_video_events(tasks, job)) as events:
             for event in events:
@@ -124,24 +123,24 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         _derive_others(job, {task.video_id for task in tasks})
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
-        manifest.save(job.out)
+        manifest.save(job.out / RUN_MANIFEST)
         if job.pages:
             _write_pages(job.out)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
-def _note(manifest: RunFile, event: Ended, out: Path) -> None:
+def _note(manifest: RunManifest, event: Ended, out: Path) -> None:
     """Write down how an input ended."""
     report, task = event.report, event.task
     if report.attempts == 0:
-        manifest.note(report.as_dict())
+        manifest.note(report)
         return  # saved when the run ends: there may be thousands of these
     if report.status == "failed":
-        has_changed = manifest.note(report.as_dict())
+        has_changed = manifest.note(report)
     else:
-        has_changed = manifest.note(report.as_dict(), replaces=task.replaces, model_of=task.paths)
+        has_changed = manifest.note(report, replaces=task.replaces, model_of=task.paths)
     if has_changed:
-        manifest.save(out)
+        manifest.save(out / RUN_MANIFEST)
 
 
 def _video_events(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
@@ -157,7 +156,7 @@ def _video_events(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent 
     why = "not analysed: the run stopped at the first failure."
     for task in tasks:
         if task not in ended:
-            yield Ended(task, TaskReport.not_begun(task, why))
+            yield Ended(task, TaskReport.not_started(task, why))
 
 
 def _all_attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
@@ -187,12 +186,12 @@ def _attempt(
         for event in events:
             if not isinstance(event, Ended):
                 yield event
-            elif event.report.failure == "passing" and attempt <= job.retries:
+            elif event.report.failure == "transient" and attempt <= job.retries:
                 log.warning("%s It will be retried.", event.report.error)
                 failed.append(event.task)
                 yield Retried(event.task, event.report)
             else:
-                yield Ended(event.task, replace(event.report, attempts=attempt))
+                yield Ended(event.task, structs.replace(event.report, attempts=attempt))
     return failed
 
 

@@ -9,8 +9,9 @@ import logging
 import math
 import time
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from ferflow.errors import VideoError
 from ferflow.jobs.derive import derive
@@ -21,9 +22,10 @@ from ferflow.media.fingerprint import fingerprint, signature
 from ferflow.media.video import Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
-from ferflow.store.failure_kinds import failure_of, told
+from ferflow.store.failure_kinds import describe_failure, failure_of
+from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
 from ferflow.store.records import UNTRACKED, FrameRows, RecordPaths, RecordsWriter, Rows
-from ferflow.store.run_manifest import TaskReport, VideoTask, report_of, report_without_work
+from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def derived(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
         derive(task.source, paths, job)
     except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
         log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
-        why = told(task.source, error).removeprefix(f"{task.source.name}: ")
+        why = describe_failure(task.source, error).removeprefix(f"{task.source.name}: ")
         return TaskReport.failed(
             task,
             f"{task.source.name}: analysed, but not all that follows. {why}",
@@ -72,7 +74,7 @@ def report_of_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:
     """How a video ended whose worker died: as a rule a transient failure, but it can have been finished before."""
     now = planned_again(task, job.options)
     if not now.is_finished:
-        return TaskReport.failed(task, f"{task.source.name}: {why}", failure="passing")
+        return TaskReport.failed(task, f"{task.source.name}: {why}", failure="transient")
     report = report_without_work(now)
     return derived(now, job, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
 
@@ -88,17 +90,21 @@ def _analyze(
         metadata = yield from _write_records(task, task.paths, options, tools)
     except Exception as error:
         return TaskReport.failed(
-            task, told(task.source, error), failure=failure_of(error), seconds=time.monotonic() - started
+            task,
+            describe_failure(task.source, error),
+            failure=failure_of(error),
+            seconds=time.monotonic() - started,
         )
     finally:
         # A signal can strike between the making of a file and the block that looks after it.
         task.paths.remove_unfinished()
-    return report_of(task.source, metadata, metadata["status"], time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return TaskReport.of_records(task.source, metadata, status=metadata.status, seconds=seconds)
 
 
 def _write_records(
     task: VideoTask, paths: RecordPaths, options: AnalyzeOptions, tools: Tools
-) -> Generator[Progressed, None, dict[str, Any]]:
+) -> Generator[Progressed, None, VideoMetadata]:
     source, counts, pace = task.source, _Counts(), _Pace()
     with (
         open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
@@ -112,12 +118,13 @@ def _write_records(
                 yield Progressed(task, counts.last_time_s, video.info.duration_s_from_header)
         if counts.n_frames == 0:
             raise VideoError(f"{source.name}: no frame lies in the range asked for. Check --start and --end.")
-        if signature(source) != known_by["signature"]:
+        if signature(source) != known_by.signature:
             raise VideoError(
                 f"{source.name}: changed while it was analysed. Wait until it is complete, then run again."
             )
-        metadata = _metadata(video, paths.video_id, options, tools, counts)
-        metadata["source"] |= known_by
+        metadata = describe_analysis(video, paths.video_id, options, tools, counts.of(video))
+        known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
+        metadata = replace(metadata, source=known)
         writer.finish(metadata, replaces=[RecordPaths(paths.out, old) for old in task.replaces])
     return metadata
 
@@ -142,9 +149,13 @@ class _Counts:
             self.n_faces += batch.num_rows
             self.track_ids.update(batch["track_id"].unique().to_pylist())
 
-    @property
-    def n_people(self) -> int:
-        return len(self.track_ids - {UNTRACKED})
+    def of(self, video: Video) -> FrameCounts:
+        """With what the decoder counted."""
+        report, n_people = video.report, len(self.track_ids - {UNTRACKED})
+        return FrameCounts(
+            n_decoded=report.n_decoded, n_analysed=self.n_frames, n_failed=report.n_failed,
+            n_damaged=report.n_damaged, n_faces=self.n_faces, n_people=n_people, n_cuts=self.n_cuts,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -162,45 +173,42 @@ class _Pace:
         return True
 
 
-def _metadata(
-    video: Video, video_id: str, options: AnalyzeOptions, tools: Tools, counts: _Counts
-) -> dict[str, Any]:
-    """What every table of the video carries in its footer."""
-    info, card, stat = video.info, tools.classifier.card, video.info.path.stat()
-    return {
-        "ferflow_version": __version__,
-        "video_id": video_id,
-        "labels": list(card.labels),
-        "model": {"name": card.name, "sha256": card.sha256},
-        "detector": {"name": tools.detector.name, "sha256": tools.detector.sha256},
-        "options": options.as_dict(),
-        "options_digest": options.digest(),
-        "source": {
-            "path": str(info.path.absolute()),
-            "name": info.path.name,
-            "size": stat.st_size,
-            "mtime": stat.st_mtime,
-            "format": info.format,
-            "codec": info.codec,
-            "pix_fmt": info.pix_fmt,
-            "width": video.size[0],
-            "height": video.size[1],
-            "rotation": video.rotation,
-            "time_base": str(info.time_base),
-            "frame_rate": info.frame_rate,
-            "duration_s_from_header": info.duration_s_from_header,
-        },
-        "counts": {
-            "n_decoded": video.report.n_decoded,
-            "n_analysed": counts.n_frames,
-            "n_failed": video.report.n_failed,
-            "n_damaged": video.report.n_damaged,
-            "n_faces": counts.n_faces,
-            "n_people": counts.n_people,
-            "n_cuts": counts.n_cuts,
-        },
-        "status": "done_with_gaps" if video.report.gaps else "done",
-        "warnings": list(video.report.warnings),
-        "gaps": [asdict(gap) for gap in video.report.gaps],
-        "duration_s": video.end_s,
-    }
+def describe_analysis(
+    video: Video, video_id: str, options: AnalyzeOptions, tools: Tools, counts: FrameCounts
+) -> VideoMetadata:
+    """What every table of the video carries in its footer, but for the fingerprint of the source."""
+    card, report = tools.classifier.card, video.report
+    return VideoMetadata(
+        ferflow_version=__version__,
+        video_id=video_id,
+        labels=tuple(card.labels),
+        model=ModelIdentity(name=card.name, sha256=card.sha256),
+        detector=ModelIdentity(name=tools.detector.name, sha256=tools.detector.sha256),
+        options=options,
+        options_digest=options.digest(),
+        source=_source_info(video),
+        counts=counts,
+        status="done_with_gaps" if report.gaps else "done",
+        warnings=tuple(report.warnings),
+        gaps=tuple(report.gaps),
+        duration_s=video.end_s,
+    )
+
+
+def _source_info(video: Video) -> SourceInfo:
+    info, stat = video.info, video.info.path.stat()
+    return SourceInfo(
+        path=str(info.path.absolute()),
+        name=info.path.name,
+        size=stat.st_size,
+        mtime=stat.st_mtime,
+        format=info.format,
+        codec=info.codec,
+        pix_fmt=info.pix_fmt,
+        width=video.size[0],
+        height=video.size[1],
+        rotation=video.rotation,
+        time_base=info.time_base,
+        frame_rate=info.frame_rate,
+        duration_s_from_header=info.duration_s_from_header,
+    )

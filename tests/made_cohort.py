@@ -38,6 +38,7 @@ def write_run(out: Path, videos: list[str]) -> None:
     run = {
         "schema_version": 1,
         "ferflow_version": "0.1.0",
+        "options": {},
         "started": "2026-01-02T03:04:05+00:00",
         "videos": listed,
     }

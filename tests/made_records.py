@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from ferflow.analytics.markers import MARKERS
+from ferflow.options import AnalyzeOptions
+from ferflow.store.metadata import (
+    FrameCounts,
+    MarkersMetadata,
+    MarkersSource,
+    ModelIdentity,
+    SourceInfo,
+    VideoMetadata,
+)  # fmt: skip
 from ferflow.store.records import FRAMES, FaceRows, FrameRows, RecordPaths, RecordsWriter, faces_schema
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -65,47 +76,53 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
 
     frames, faces = made_tables(made)
     paths = RecordPaths(out, made.video_id)
-    facts = footer(made, frames, faces) | metadata
+    facts = replace(footer(made, frames, faces), **metadata)
     with RecordsWriter(paths, made.labels) as writer:
         for batch in frames.to_batches():
             writer.write(FrameRows(batch))
         for batch in faces.to_batches():
             writer.write(FaceRows(batch))
         writer.finish(facts)
-    options = facts["options"]
     table = room.timeline(
-        frames, faces, video_id=made.video_id, bin_seconds=options["bin_seconds"],
-        labels=made.labels, participants=options["participants"],
+        frames, faces, video_id=made.video_id, bin_seconds=facts.options.bin_seconds,
+        labels=made.labels, participants=facts.options.participants,
     )  # fmt: skip
     write_table(paths.timeline, table, facts)
     if made.markers:
         rows = [dict(zip(MARKERS.names, (made.video_id, *marker), strict=True)) for marker in made.markers]
-        write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), facts)
+        source = MarkersSource(name="made.csv", sha256="cd" * 32)
+        origin = MarkersMetadata(video_id=made.video_id, source=source)
+        write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), origin)
     return made.video_id
 
 
-def footer(made: Made, frames: pa.Table, faces: pa.Table) -> dict:
+def footer(made: Made, frames: pa.Table, faces: pa.Table) -> VideoMetadata:
     """Metadata as the pipeline writes it."""
     tracks = faces.column("track_id").to_numpy()
-    return {
-        "ferflow_version": "0.1.0",
-        "video_id": made.video_id,
-        "labels": list(made.labels),
-        "model": {"name": "default", "sha256": "ab" * 32},
-        "detector": {"name": "yunet" if made.pose else "haar", "sha256": "8f23" * 16},
-        "options": {"every": 1, "fps": None, "start": None, "end": None, "min_face": None, "score": 0.7,
-                    "participants": None, "bin_seconds": 1.0, "detector": "yunet" if made.pose else "haar"},
-        "options_digest": "0011223344556677",
-        "source": {"path": f"/films/{made.video_id}.mp4", "name": f"{made.video_id}.mp4", "size": 12_345_678,
-                   "mtime": 1_750_000_000.0, "format": "mov,mp4", "codec": "h264", "pix_fmt": "yuv420p",
-                   "width": 1280, "height": 720, "rotation": 0, "time_base": "1/12800",
-                   "frame_rate": made.fps, "duration_s_from_header": made.seconds} | made.source,
-        "counts": {"n_decoded": len(frames), "n_analysed": len(frames), "n_failed": 0, "n_faces": len(faces),
-                   "n_people": len(np.unique(tracks[tracks >= 0])), "n_cuts": 0},
-        "status": "done",
-        "warnings": list(made.warnings),
-        "duration_s": made.seconds,
-    }  # fmt: skip
+    return VideoMetadata(
+        ferflow_version="0.1.0",
+        video_id=made.video_id,
+        labels=made.labels,
+        model=ModelIdentity(name="default", sha256="ab" * 32),
+        detector=ModelIdentity(name="yunet" if made.pose else "haar", sha256="8f23" * 16),
+        options=AnalyzeOptions(detector="yunet" if made.pose else "haar"),
+        options_digest="0011223344556677",
+        source=source_info(**{"path": f"/films/{made.video_id}.mp4", "name": f"{made.video_id}.mp4",
+                              "frame_rate": made.fps, "duration_s_from_header": made.seconds} | made.source),
+        counts=FrameCounts(n_decoded=len(frames), n_analysed=len(frames), n_failed=0, n_faces=len(faces),
+                           n_people=len(np.unique(tracks[tracks >= 0])), n_cuts=0),
+        status="done",
+        warnings=made.warnings,
+        duration_s=made.seconds,
+    )  # fmt: skip
+
+
+def source_info(**facts: object) -> SourceInfo:
+    """Of a film that was there; some facts may be given."""
+    usual = {"path": "/films/a.mp4", "name": "a.mp4", "size": 12_345_678, "mtime": 1_750_000_000.0,
+             "format": "mov,mp4", "codec": "h264", "pix_fmt": "yuv420p", "width": 1280, "height": 720, "rotation": 0,
+             "time_base": Fraction(1, 12800), "frame_rate": 25.0, "duration_s_from_header": None}  # fmt: skip
+    return SourceInfo(**(usual | facts))
 
 
 def _person_rows(

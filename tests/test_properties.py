@@ -20,7 +20,8 @@ from ferflow.media.inputs import discover, video_id_of
 from ferflow.media.video import Selection
 from ferflow.models.cards import ModelCard
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.store.records import METADATA_KEY, RecordPaths, read_metadata
+from ferflow.store.metadata import METADATA_KEY, read_metadata
+from ferflow.store.records import RecordPaths
 from ferflow.text import shown, timecode
 
 # The folder of a test outlives its examples.

@@ -167,14 +167,12 @@ _QUALITY = ["n_decoded", "n_failed", "n_damaged", "n_cuts", "n_frames", "n_frame
 
 
 def _quality(session: Session) -> Cells:
-    counts, cover, footer = session.footer.get("counts") or {}, session.coverage, session.footer
+    counts, cover, footer = session.footer.counts, session.coverage, session.footer
     lasts = [float(np.sum(column(session.coverage_timeline, state))) for state in COVERAGE_TIMELINE.names[1:]]
-    made_by = [
-        (footer.get(part) or {}).get(fact) for part in ("model", "detector") for fact in ("name", "sha256")
-    ]
+    made_by = [fact for part in (footer.model, footer.detector) for fact in (part.name, part.sha256)]
     return [
-        *map(counts.get, ("n_decoded", "n_failed", "n_damaged", "n_cuts")), cover.n_frames, cover.n_frames_with_face,
+        counts.n_decoded, counts.n_failed, counts.n_damaged, counts.n_cuts, cover.n_frames, cover.n_frames_with_face,
         cover.n_faces, cover.n_untracked, cover.n_pose_unknown, session.n_small, session.n_blurry, *session.face_px,
-        session.sharpness, *lasts, session.bin_seconds, *made_by, footer.get("ferflow_version"),
-        footer.get("options_digest"),
+        session.sharpness, *lasts, session.bin_seconds, *made_by, footer.ferflow_version,
+        footer.options_digest,
     ]  # fmt: skip

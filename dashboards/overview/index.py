@@ -26,8 +26,15 @@ from ferflow.dashboards.shared.number_format import (
 )
 from ferflow.dashboards.shared.page import ensure_assets, inline_json, render, template_text, write_text
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.store.run_manifest import Status
 
-_STATUS = {"done": "done", "done_with_gaps": "done, with gaps", "skipped": "done before", "failed": "failed"}
+_STATUS: dict[Status, str] = {
+    "done": "done",
+    "done_with_gaps": "done, with gaps",
+    "skipped": "done before",
+    "failed": "failed",
+    "not_started": "not started",
+}
 
 Section = dict[str, Any]
 
@@ -56,7 +63,7 @@ def render_index(folder: Folder, options: PageOptions) -> str:
     """The page as HTML; the same folder gives the same text."""
     page = _page(folder)
     page["figure"] = inline_json(cohort_figure(folder.cohort).to_json()) if _has_figure(folder) else None
-    version = str(folder.run.get("ferflow_version") or "")
+    version = folder.run.ferflow_version if folder.run else ""
     scripts = [template_text(name) for name in ("chart.js", "cohort.js")]
     style = template_text("index.css")
     return render(
@@ -94,7 +101,7 @@ def _lead(folder: Folder) -> str:
     seconds = sum(entry.duration_s or 0.0 for entry in done)
     people = sum(entry.n_people for entry in done)
     lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
-    started = str(folder.run.get("started") or "")[:16].replace("T", " ")
+    started = folder.run.started[:16].replace("T", " ") if folder.run else ""
     return lead + (f" · run of {shown(started)}" if started else "")
 
 
@@ -133,7 +140,7 @@ def _row(rank: int, entry: Entry, top: float, colours: dict[str, str]) -> Sectio
         "group": shown(entry.group or UNKNOWN),
         "colour": colours.get(entry.group or "", "transparent"),
         "participant": shown(entry.participant or UNKNOWN),
-        "status": _STATUS.get(entry.status, shown(entry.status)),
+        "status": _STATUS[entry.status],
         "fine": entry.status in ("done", "skipped"),
         "reason": shown(entry.reason),
         "duration": timecode(entry.duration_s),
@@ -170,6 +177,6 @@ def _spark(entry: Entry, top: float) -> Any:
 def _broken(entry: Entry) -> Section:
     return {
         "name": shown(entry.name),
-        "status": _STATUS.get(entry.status, shown(entry.status)),
+        "status": _STATUS[entry.status],
         "reason": shown(entry.reason or "No tables of it were found."),
     }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -23,7 +22,10 @@ from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata, read_table
+from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import RUN_MANIFEST
+from ferflow.store.records import RecordPaths, finished_videos, read_table
+from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.types import Float64Array
 
 _List = TypeVar("_List", PeopleList, Sessions)
@@ -35,8 +37,7 @@ class Entry:
 
     video_id: str
     name: str
-    status: str
-    """`done`, `done_with_gaps`, `skipped` or `failed`."""
+    status: Status
     reason: str
     """Why it failed, or what to keep in mind."""
     video: CohortVideo | None = None
@@ -86,8 +87,7 @@ class Entry:
 class Folder:
     """An output folder and the lists that lie in it."""
 
-    run: dict[str, Any]
-    """`run.json`; empty if there is none."""
+    run: RunManifest | None
     entries: tuple[Entry, ...]
     """Inputs of the last runs in their order, then videos that `run.json` does not know."""
     cohort: Cohort
@@ -127,15 +127,19 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column; see also
             `PageOptions.remembered`.
     """
-    run, warnings = _read_run(out), list[str]()
+    run, warnings = RunManifest.load(out / RUN_MANIFEST), list[str]()
     people = _list(lambda: read_people(out), PeopleList(), warnings, forgiving)
     sources = _sources(out)
     sessions, by = _sessions_and_groups(out, options, sources, warnings, forgiving)
     left_out = bool(warnings)
-    listed = [_entry(out, video, people, sessions, by) for video in run.get("videos", [])]
-    known = {entry.video_id for entry in listed}
-    earlier = ({"video_id": video_id, "status": "skipped"} for video_id in sources if video_id not in known)
-    entries = listed + [_entry(out, video, people, sessions, by) for video in earlier]
+    reports = list(run.videos) if run is not None else []
+    known = {report.video_id for report in reports}
+    reports += [
+        TaskReport(source=source, video_id=video_id, status="skipped")
+        for video_id, source in sources.items()
+        if video_id not in known
+    ]
+    entries = [_entry(out, report, people, sessions, by) for report in reports]
     seen = [entry.video for entry in entries if entry.video is not None]
     groups = [entry.group for entry in entries if entry.video is not None]
     warnings += [*people.warnings, *unknown_tracks(people, _tracks(out, people, seen)), *sessions.warnings]
@@ -192,8 +196,7 @@ def _sources(out: Path) -> dict[str, str]:
     found = {}
     for video_id in finished_videos(out):
         try:
-            source = read_metadata(RecordPaths(out, video_id).faces).get("source", {})
-            found[video_id] = str(source.get("path") or source.get("name") or "")
+            found[video_id] = read_metadata(RecordPaths(out, video_id).faces).source.path
         except RecordsError:
             found[video_id] = ""
     return found
@@ -206,37 +209,35 @@ def _tracks(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dic
     return {name: table.column("track_id").drop_null().unique().to_pylist() for name, table in tables.items()}
 
 
-def _entry(out: Path, video: dict[str, Any], people: PeopleList, sessions: Sessions, by: str | None) -> Entry:
-    video_id = str(video.get("video_id") or "")
-    status = str(video.get("status") or "failed")
-    source = video.get("source")
-    name = str(source.get("name") or source.get("path") if isinstance(source, dict) else source or video_id)
-    failed = Entry(video_id, Path(name).name or name, status, str(video.get("error") or ""))
+def _entry(out: Path, report: TaskReport, people: PeopleList, sessions: Sessions, by: str | None) -> Entry:
+    video_id = report.video_id or ""
+    name = Path(report.source).name or report.source or video_id
+    failed = Entry(video_id, name, report.status, report.error or "")
     paths = RecordPaths(out, video_id)
-    if status == "failed" or not video_id or not paths.faces.exists():
+    if report.status == "failed" or not video_id or not paths.faces.exists():
         return failed
     try:
         session = sessions.of(video_id)
         table = person_timeline(paths, people.of(video_id))
         watched = CohortVideo(video_id, table, people.of(video_id), session)
-        return _finished(paths, failed, video, watched, sessions.group(video_id, by))
+        return _finished(paths, failed, report, watched, sessions.group(video_id, by))
     except FerflowError as error:
-        return Entry(video_id, failed.name, status, f"its tables cannot be read: {error}")
+        return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
 def _finished(
-    paths: RecordPaths, entry: Entry, video: dict[str, Any], watched: CohortVideo, group: str | None
+    paths: RecordPaths, entry: Entry, report: TaskReport, watched: CohortVideo, group: str | None
 ) -> Entry:
     footer, whole = read_metadata(paths.faces), audience(watched.timeline)
     n_frames = column(whole, "n_frames")
     tracks = watched.timeline.column("track_id").drop_null().unique()
     return Entry(
         video_id=entry.video_id,
-        name=str(footer.get("source", {}).get("name") or entry.name),
+        name=footer.source.name,
         status=entry.status,
-        reason="; ".join(str(warning) for warning in video.get("warnings") or footer.get("warnings") or []),
+        reason="; ".join(report.warnings or footer.warnings),
         video=watched,
-        duration_s=footer.get("duration_s"),
+        duration_s=footer.duration_s,
         n_people=len(tracks),
         n_frames=float(n_frames.sum()),
         n_with_face=float(np.round(np.nan_to_num(column(whole, "presence") * n_frames)).sum()),
@@ -244,14 +245,3 @@ def _finished(
         group=group,
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
     )
-
-
-def _read_run(out: Path) -> dict[str, Any]:
-    path = out / "run.json"
-    if not path.exists():
-        return {}
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordsError(f"{path}: cannot be read ({error}). Analyse again, or remove it.") from error
-    return run if isinstance(run, dict) else {}

@@ -57,7 +57,7 @@ def render_session(session: Session, theme: Theme = "auto") -> str:
         figures={name: inline_json(text) for name, text in figures.items()},
         facts=inline_json(json.dumps(_facts(session), ensure_ascii=False, separators=(",", ":"))),
         clips_kept=bool(session.clips),
-        version=str(session.footer.get("ferflow_version", "")),
+        version=session.footer.ferflow_version,
         scripts=[template_text(name) for name in ("chart.js", "session.js", "player.js")],
         theme=theme,
     )

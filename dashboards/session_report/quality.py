@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from ferflow import palette
@@ -19,20 +18,19 @@ Section = dict[str, Any]
 
 def sampling(session: Session) -> str:
     """Which frames were analysed."""
-    options = session.footer.get("options", {})
+    options = session.footer.options
     span = ""
-    if options.get("start") or options.get("end"):
-        span = f" from {options.get('start') or 'the start'} to {options.get('end') or 'the end'}"
-    if options.get("fps"):
-        return f"at most {options['fps']:g} frames analysed per second{span}"
-    every = options.get("every") or 1
+    if options.start or options.end:
+        span = f" from {options.start or 'the start'} to {options.end or 'the end'}"
+    if options.fps:
+        return f"at most {options.fps:g} frames analysed per second{span}"
+    every = options.every
     return f"every frame analysed{span}" if every == 1 else f"one frame in {every} analysed{span}"
 
 
 def quality_of(session: Session) -> Section:
     """The box of facts, and what to take with care."""
-    footer = session.footer
-    n_failed = footer.get("counts", {}).get("n_failed")
+    n_failed = session.footer.counts.n_failed
     words = []
     if n_failed:
         words.append(f"{some(n_failed, 'frame')} could not be decoded and left no row.")
@@ -58,17 +56,17 @@ def _group(title: str, rows: list[tuple[str, str]]) -> Section:
 
 
 def _frame_facts(session: Session) -> Section:
-    counts, cover = session.footer.get("counts", {}), session.coverage
+    counts, cover = session.footer.counts, session.coverage
     return _group("Frames", [
         ("Sampling", sampling(session)),
-        ("Decoded", count(counts.get("n_decoded"))),
-        ("Could not be decoded", count(counts.get("n_failed"))),
-        ("Damaged, left out", count(counts.get("n_damaged"))),
+        ("Decoded", count(counts.n_decoded)),
+        ("Could not be decoded", count(counts.n_failed)),
+        ("Damaged, left out", count(counts.n_damaged)),
         ("Analysed", count(cover.n_frames)),
         ("With a face", f"{count(cover.n_frames_with_face)} ({percent(cover.share)})"),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
         *_times(session),
-        ("Shot cuts", count(counts.get("n_cuts"))),
+        ("Shot cuts", count(counts.n_cuts)),
         ("Bin of the table", f"{session.bin_seconds:g} s"),
     ])  # fmt: skip
 
@@ -100,58 +98,30 @@ def _part(n: int, whole: int) -> str:
 
 def _model_facts(session: Session) -> Section:
     footer = session.footer
-    rows = [("ferflow", str(footer.get("ferflow_version", UNKNOWN)))]
-    for part in ("model", "detector"):
-        rows += [
-            (part.capitalize(), named(footer.get(part))),
-            (f"{part.capitalize()} sha256", _sha256(footer.get(part))),
-        ]
-    options = footer.get("options", {})
-    rows += [("Least detector score", f"{options['score']:g}")] if "score" in options else []
-    rows += [("Participants", str(options.get("participants") or "not given"))]
-    return _group(
-        "Model and options", [*rows, ("Options digest", str(footer.get("options_digest", UNKNOWN))[:12])]
-    )
-
-
-def named(part: Any) -> str:
-    """Name of a model or a detector."""
-    return str(part.get("name", UNKNOWN)) if isinstance(part, Mapping) else UNKNOWN
-
-
-def _sha256(part: Any) -> str:
-    digest = str(part.get("sha256") or "") if isinstance(part, Mapping) else ""
-    return f"{digest[:12]}…" if digest else UNKNOWN
+    rows = [("ferflow", footer.ferflow_version)]
+    for part, made_by in (("Model", footer.model), ("Detector", footer.detector)):
+        rows += [(part, made_by.name), (f"{part} sha256", f"{made_by.sha256[:12]}…")]
+    rows += [("Least detector score", f"{footer.options.score:g}")]
+    rows += [("Participants", str(footer.options.participants or "not given"))]
+    return _group("Model and options", [*rows, ("Options digest", footer.options_digest[:12])])
 
 
 def _source_facts(session: Session) -> Section:
-    source = session.footer.get("source", {})
-    width, height = source.get("width"), source.get("height")
-    rate = source.get("frame_rate")
+    source = session.footer.source
     return _group("Source file", [
         ("Name", session.name),
-        ("Size", size(source.get("size"))),
-        ("Format", f"{source.get('format') or UNKNOWN}, {source.get('codec') or UNKNOWN}"),
-        ("Picture", f"{width} × {height} px" if width and height else UNKNOWN),
-        ("Pixel format", str(source.get("pix_fmt") or UNKNOWN)),
-        ("Rotation", f"{source['rotation']}°" if source.get("rotation") is not None else UNKNOWN),
-        ("Frame rate", _rate(rate)),
-        ("Length by its header", timecode(_number(source.get("duration_s_from_header")))),
+        ("Size", size(source.size)),
+        ("Format", f"{source.format or UNKNOWN}, {source.codec or UNKNOWN}"),
+        ("Picture", f"{source.width} × {source.height} px"),
+        ("Pixel format", source.pix_fmt or UNKNOWN),
+        ("Rotation", f"{source.rotation}°"),
+        ("Frame rate", _rate(source.frame_rate)),
+        ("Length by its header", timecode(source.duration_s_from_header)),
     ])  # fmt: skip
 
 
-def _rate(rate: Any) -> str:
-    number = _number(rate)
-    return f"{number:.3f}".rstrip("0").rstrip(".") + " per second" if number else str(rate or UNKNOWN)
-
-
-def _number(value: Any) -> float | None:
-    """A number, or a fraction written `30000/1001`."""
-    try:
-        top, _, bottom = str(value).partition("/")
-        return float(top) / float(bottom or 1)
-    except (ValueError, ZeroDivisionError):
-        return None
+def _rate(rate: float | None) -> str:
+    return f"{rate:.3f}".rstrip("0").rstrip(".") + " per second" if rate else UNKNOWN
 
 
 def reading(session: Session) -> list[tuple[str, str]]:
@@ -170,7 +140,7 @@ def reading(session: Session) -> list[tuple[str, str]]:
 
 
 def _people_reading(session: Session) -> list[tuple[str, str]]:
-    sole = session.footer.get("options", {}).get("participants") == 1
+    sole = session.footer.options.participants == 1
     away = " While the only participant is out of view it counts as 0." if sole else ""
     return [
         (

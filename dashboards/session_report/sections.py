@@ -15,7 +15,7 @@ from ferflow.dashboards.session_report.downsample import MOST_LANES, drawn
 from ferflow.dashboards.session_report.expression_bar import mix_of, mix_words
 from ferflow.dashboards.session_report.marker_section import moments_of
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
-from ferflow.dashboards.session_report.quality import named, quality_of, reading, sampling
+from ferflow.dashboards.session_report.quality import quality_of, reading, sampling
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
@@ -41,10 +41,8 @@ def page_of(session: Session) -> Section:
     return {
         "name": shown(session.name),
         "lead": _lead(session),
-        "warnings": [shown(warning) for warning in footer.get("warnings") or []],
-        "warnings_title": "The analysis has gaps"
-        if footer.get("status") == "done_with_gaps"
-        else "To keep in mind",
+        "warnings": [shown(warning) for warning in footer.warnings],
+        "warnings_title": "The analysis has gaps" if footer.status == "done_with_gaps" else "To keep in mind",
         "empty": _empty(session),
         "cards": _cards(session),
         "summary": _summary(session),
@@ -67,8 +65,8 @@ def page_of(session: Session) -> Section:
 
 def _lead(session: Session) -> str:
     footer = session.footer
-    parts = [f"ferflow {footer.get('ferflow_version', UNKNOWN)}", f"model {named(footer.get('model'))}"]
-    parts += [f"detector {named(footer.get('detector'))}", sampling(session)]
+    parts = [f"ferflow {footer.ferflow_version}", f"model {footer.model.name}"]
+    parts += [f"detector {footer.detector.name}", sampling(session)]
     return " · ".join(parts)
 
 

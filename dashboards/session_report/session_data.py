@@ -21,7 +21,8 @@ from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.analytics.timeline import audience
 from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
 from ferflow.render.clips import existing_clips
-from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table
+from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.records import Blocks, RecordPaths, read_table
 from ferflow.types import Float64Array
 
 BLURRY_BELOW = 80.0
@@ -48,8 +49,8 @@ class Session:
     """One analysed video."""
 
     video_id: str
-    footer: dict[str, Any]
-    """What the analysis noted about itself; see `records.read_metadata`."""
+    footer: VideoMetadata
+    """What the analysis noted about itself."""
     labels: list[str]
     timeline: pa.Table
     people: list[Person]
@@ -82,7 +83,7 @@ class Session:
     @property
     def name(self) -> str:
         """The file's name, as it was found."""
-        return str(self.footer.get("source", {}).get("name") or self.video_id)
+        return self.footer.source.name
 
     def name_of(self, track_id: int) -> str:
         """What a person is called on the page."""
@@ -104,10 +105,9 @@ class Session:
         return float(self.timeline.column("bin_end_s")[-1].as_py()) if len(self.timeline) else 0.0
 
     @property
-    def duration_s(self) -> float | None:
-        """Length of the video as far as it was read; None if unknown."""
-        value = self.footer.get("duration_s")
-        return None if value is None else float(value)
+    def duration_s(self) -> float:
+        """Length of the video as far as it was read."""
+        return self.footer.duration_s
 
     @property
     def pose_known(self) -> bool:
@@ -171,7 +171,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     """
     paths = RecordPaths(out, video_id)
     footer = read_metadata(paths.faces)
-    labels = [str(label) for label in footer.get("labels", [])]
+    labels = list(footer.labels)
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
     faces = _faces(paths, names)
     scored = faces("frame_index", "time_s", "yaw", "pitch", *(f"prob_{label}" for label in labels))
@@ -195,8 +195,8 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
-        film=film_of(footer, paths.report, frames),
-        boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer),
+        film=film_of(footer.source, paths.report, frames),
+        boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer.source),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
     )
 
@@ -215,14 +215,13 @@ def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
     return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
 
 
-def _strip(timeline: pa.Table, footer: dict[str, Any], frames: pa.Table, faces: Faces) -> pa.Table:
-    counts, options = footer.get("counts") or {}, footer.get("options") or {}
+def _strip(timeline: pa.Table, footer: VideoMetadata, frames: pa.Table, faces: Faces) -> pa.Table:
     return coverage_timeline(
         frames,
         faces,
         bin_seconds=_bin_seconds(timeline) or 1.0,
-        failed=bool((counts.get("n_failed") or 0) + (counts.get("n_damaged") or 0)),
-        ranged=bool(options.get("start")),
+        failed=footer.counts.n_failed + footer.counts.n_damaged > 0,
+        ranged=footer.options.start is not None,
     )
 
 

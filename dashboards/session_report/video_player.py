@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
+from ferflow.store.metadata import SourceInfo
 from ferflow.store.records import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
@@ -41,35 +41,34 @@ class Film:
     """When the player should show the first picture, seconds; the player's own word counts where it gives it."""
 
 
-def film_of(footer: Mapping[str, Any], page: Path, frames: pa.Table | None = None) -> Film:
+def film_of(source: SourceInfo, page: Path, frames: pa.Table | None = None) -> Film:
     """The source of a session, if it is still there and a browser may play it. Nothing is copied.
 
     `frames`, its FRAMES, tells when its first picture is shown.
     """
-    source = footer.get("source") or {}
-    coding = f"{source.get('format') or 'unknown format'}, {source.get('codec') or 'unknown codec'}"
+    coding = f"{source.format or 'unknown format'}, {source.codec or 'unknown codec'}"
     problem = _problem(source, coding)
     if problem:
         return Film(None, problem, coding)
-    first_s = float(_first_picture_s(frames, footer)) if frames is not None and len(frames) else 0.0
-    return Film(url_between(page, Path(source["path"])), "", coding, round(max(0.0, first_s), 6))
+    first_s = float(_first_picture_s(frames, source.time_base)) if frames is not None and len(frames) else 0.0
+    return Film(url_between(page, Path(source.path)), "", coding, round(max(0.0, first_s), 6))
 
 
-def _first_picture_s(frames: pa.Table, footer: Mapping[str, Any]) -> Fraction:
+def _first_picture_s(frames: pa.Table, time_base: Fraction) -> Fraction:
     """When a video's first frame, not the first analysed one of FRAMES, is shown by its file's own clock."""
     row = frames.select(["pts", "time_s"]).slice(0, 1).to_pylist()[0]
-    return int(row["pts"]) * Fraction(footer["source"]["time_base"]) - Fraction(row["time_s"])
+    return int(row["pts"]) * time_base - Fraction(row["time_s"])
 
 
-def _problem(source: Mapping[str, Any], coding: str) -> str:
-    path = Path(source.get("path") or "")
-    if not source.get("path") or not os.path.lexists(path):
+def _problem(source: SourceInfo, coding: str) -> str:
+    path = Path(source.path)
+    if not os.path.lexists(path):
         return "The video is not where it was analysed, so it cannot be shown beside the data."
     if path.is_dir():
         return "Numbered images have no player; the data below is whole."
-    if source.get("size") is not None and path.stat().st_size != source["size"]:
+    if path.stat().st_size != source.size:
         return "Another file now bears the name of the video, so it is not shown beside this data."
-    if not any(name in str(source.get("format")) for name in _FORMATS) or source.get("codec") not in _CODECS:
+    if not any(name in source.format for name in _FORMATS) or source.codec not in _CODECS:
         return f"Browsers do not play this kind of video ({coding}); the data below is whole."
     return ""
 
@@ -86,22 +85,18 @@ def url_between(page: Path, target: Path) -> str:
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
-def boxes_of(faces: Faces, footer: Mapping[str, Any]) -> dict[str, Any] | None:
+def boxes_of(faces: Faces, source: SourceInfo) -> dict[str, Any] | None:
     """Boxes of the people, thinned out to a step of time at which they fit into a page.
 
     Args:
         faces: FACES, `time_s, track_id, x1, y1, x2, y2`, whole or in blocks.
-        footer: of the video; its picture size in pixels, upright.
+        source: of the video; its picture size in pixels, upright.
 
     Returns:
         `{"step_s", "tracks": [{"id", "runs": [[first step, text]]}]}`, where the text is base64 of a row x1, y1,
         x2, y2 per step, in 255ths of the picture; None where there is nothing to draw.
     """
-    source = footer.get("source") or {}
-    width, height = source.get("width"), source.get("height")
-    if not width or not height:
-        return None
-    time_s, tracks, corners = _corners(faces, width, height)
+    time_s, tracks, corners = _corners(faces, source.width, source.height)
     if not len(tracks):
         return None
     step = _box_step(time_s, tracks)

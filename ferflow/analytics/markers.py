@@ -21,7 +21,8 @@ import pyarrow as pa
 from ferflow.analytics.csv_input import Row, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
-from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
+from ferflow.store.metadata import MarkersMetadata, MarkersSource, read_markers_metadata
+from ferflow.store.records import RecordPaths, read_table, write_table
 from ferflow.text import shown
 
 COLUMNS = ("time_s", "label")
@@ -108,8 +109,8 @@ def store_markers(paths: RecordPaths, source: Path) -> bool:
     table = read_markers(source, paths.video_id)
     if paths.markers.exists() and _read_stored(paths).equals(table):
         return False
-    facts = {"video_id": paths.video_id, "source": {"name": source.name, "sha256": _sha256(source)}}
-    write_table(paths.markers, table, facts)
+    origin = MarkersSource(name=source.name, sha256=_sha256(source))
+    write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin))
     return True
 
 
@@ -121,7 +122,7 @@ def load_markers(paths: RecordPaths) -> pa.Table:
     """
     if not paths.markers.exists():
         return MARKERS.empty_table()
-    read_metadata(paths.markers)
+    read_markers_metadata(paths.markers)
     return _read_stored(paths)
 
 

@@ -24,7 +24,8 @@ from ferflow.analytics.frame_time import frame_seconds
 from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_value
 from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
-from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_metadata, read_table
+from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_table
 from ferflow.text import shown
 from ferflow.types import Int64Array
 
@@ -191,23 +192,20 @@ def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
     person_of = names.persons_of(table.column("track_id").drop_null().unique().to_pylist())
     if all(track == person for track, person in person_of.items()):
         return table
-    facts = read_metadata(paths.timeline)
-    labels = facts["labels"]
-    columns = [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in labels)]
+    metadata = read_metadata(paths.timeline)
+    columns = [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata.labels)]
     return timeline(
         read_table(paths.frames),
         PersonFaces.of(Blocks(paths.faces, columns), person_of),
         video_id=paths.video_id,
-        bin_seconds=_bin_seconds(table, facts),
-        labels=labels,
-        participants=facts["options"]["participants"],
+        bin_seconds=_bin_seconds(table, metadata),
+        labels=metadata.labels,
+        participants=metadata.options.participants,
     )
 
 
-def _bin_seconds(table: pa.Table, facts: Mapping[str, object]) -> float:
-    if isinstance(given := facts.get("bin_seconds"), int | float):
-        return float(given)
-    return bin_length(table)
+def _bin_seconds(table: pa.Table, metadata: VideoMetadata) -> float:
+    return bin_length(table) if metadata.bin_seconds is None else metadata.bin_seconds
 
 
 def _track_id(path: Path, row: Row) -> int:
@@ -273,20 +271,19 @@ def list_tracks(out: Path, people: PeopleList) -> list[Track]:
 
 
 def _list_tracks_of(paths: RecordPaths, names: PersonNames) -> list[Track]:
-    facts = read_metadata(paths.faces)
-    labels = [f"prob_{label}" for label in facts["labels"]]
+    metadata = read_metadata(paths.faces)
+    labels = [f"prob_{label}" for label in metadata.labels]
     faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", *labels])
     frames = read_table(paths.frames, ["frame_index", "time_s"])
     rows, time_s = frame_rows(column(frames, "frame_index").astype(np.int64), faces), column(frames, "time_s")
     seconds = frame_seconds(time_s)[rows]
-    source = facts.get("source", {})
-    middle = (column(faces, "x1") + column(faces, "x2")) / 2 / float(source.get("width") or "nan")
+    middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
     height = column(faces, "face_px")
     probs = np.stack([column(faces, name) for name in labels], axis=1)
     return [
         Track(
             video_id=paths.video_id,
-            source=str(source.get("name") or paths.video_id),
+            source=metadata.source.name,
             track_id=track,
             name=names.by_track.get(track, ""),
             first_s=float(time_s[rows[mine]].min()),
@@ -294,7 +291,7 @@ def _list_tracks_of(paths: RecordPaths, names: PersonNames) -> list[Track]:
             seconds=float(seconds[mine].sum()),
             across=float(np.median(middle[mine])),
             face_px=float(np.median(height[mine])),
-            label=str(facts["labels"][int(probs[mine].mean(axis=0).argmax())]),
+            label=metadata.labels[int(probs[mine].mean(axis=0).argmax())],
         )
         for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
         if track != UNTRACKED

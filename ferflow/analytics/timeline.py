@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from ferflow.analytics.measures import MEASURES, NEUTRAL_LABEL, face_measures, timeline_measures
 from ferflow.analytics.tally import (
@@ -32,7 +33,8 @@ from ferflow.analytics.tally import (
 )
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import Blocks, RecordPaths, read_metadata, read_table, write_table
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import Blocks, RecordPaths, read_table, write_table
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
 
@@ -292,7 +294,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
     metadata = read_metadata(paths.faces)
-    if (n_bins := metadata["duration_s"] / options.bin_seconds) > MOST_BINS:
+    if (n_bins := metadata.duration_s / options.bin_seconds) > MOST_BINS:
         raise RecordsError(
             f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
@@ -301,20 +303,20 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
     release_memory()
     table = timeline(
         read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
-        Blocks(paths.faces, [*_FILE_COLUMNS, *(f"prob_{label}" for label in metadata["labels"])]),
+        Blocks(paths.faces, [*_FILE_COLUMNS, *(f"prob_{label}" for label in metadata.labels)]),
         video_id=paths.video_id,
         bin_seconds=options.bin_seconds,
-        labels=metadata["labels"],
-        participants=metadata["options"]["participants"],
+        labels=metadata.labels,
+        participants=metadata.options.participants,
     )
-    write_table(paths.timeline, table, metadata | {"bin_seconds": options.bin_seconds})
+    write_table(paths.timeline, table, replace(metadata, bin_seconds=options.bin_seconds))
     release_memory()
 
 
 def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
     """Whether a finished video lacks its timeline, or has one with other bins or without one of the measures."""
     try:
-        bin_seconds = read_metadata(paths.timeline).get("bin_seconds")
+        bin_seconds = read_metadata(paths.timeline).bin_seconds
     except RecordsError:
         return True
     return bin_seconds != options.bin_seconds or _lacks_measures(paths.timeline)
@@ -327,9 +329,9 @@ def complete_timeline(paths: RecordPaths) -> None:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
     if not paths.timeline.exists():
-        bin_seconds = read_metadata(paths.faces)["options"]["bin_seconds"]
+        bin_seconds = read_metadata(paths.faces).options.bin_seconds
     elif _lacks_measures(paths.timeline):
-        bin_seconds = read_metadata(paths.timeline)["bin_seconds"]
+        bin_seconds = read_metadata(paths.timeline).bin_seconds
     else:
         return
     write_timeline(paths, AnalyzeOptions().updated(bin_seconds=bin_seconds))

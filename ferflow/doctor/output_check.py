@@ -3,24 +3,25 @@
 >>> for finding in examine_folder(Path("out")):
 ...     print(finding.level, finding.what, finding.remedy)
 >>> repair(Path("out"))
-['run.json: made again from the tables of 6 videos']
+['run.json: rebuilt from the tables of 6 videos']
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
-from ferflow.store.output_folder import held, is_held, leftovers, sweep
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata
-from ferflow.store.run_manifest import NAME, RunFile
+from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.output_folder import RUN_MANIFEST, held, is_held, leftovers, sweep
+from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.run_manifest import RunManifest, TaskReport
 
 LITTLE_SPACE = 1 << 30
 """Bytes; an hour of video leaves some tens of MB of tables."""
@@ -37,7 +38,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     if is_held(out):
         yield Finding("note", f"a run is under way in {out}", "Wait for it: what follows may change.")
     yield from _tables(out)
-    yield from _run_file(out)
+    yield from _manifest(out)
     if left := leftovers(out):
         yield Finding(
             "note",
@@ -50,7 +51,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
 
 
 def repair(out: Path) -> list[str]:
-    """Remove leftovers, and make `run.json` again where it is missing, broken or does not fit the tables.
+    """Remove leftovers, and rebuild `run.json` where it is missing, broken or does not fit the tables.
 
     A broken one is kept under another name. Returns what was done, one line each.
 
@@ -61,18 +62,18 @@ def repair(out: Path) -> list[str]:
     with held(out):
         if gone := sweep(out):
             done.append(f"removed {len(gone)} files of a run that was cut short")
-        path = out / NAME
-        run = _read(path)
+        path = out / RUN_MANIFEST
+        run = _load_manifest(path)
         if run is None or _misfits(out, run):
-            file = RunFile.rebuilt(out)
+            rebuilt = _rebuild_manifest(out)
             if run is None and path.exists():
-                path.replace(path.with_name(f"{NAME}.broken"))
-                done.append(f"{NAME}: was broken, kept as {NAME}.broken")
-            for entry in (run or {}).get("videos", []):
-                if entry.get("status") == "failed":
-                    file.note(entry)
-            file.save(out)
-            done.append(f"{NAME}: made again from the tables of {len(finished_videos(out))} videos")
+                path.replace(path.with_name(f"{RUN_MANIFEST}.broken"))
+                done.append(f"{RUN_MANIFEST}: was broken, kept as {RUN_MANIFEST}.broken")
+            for entry in run.videos if run else ():
+                if entry.status == "failed":
+                    rebuilt.note(entry)
+            rebuilt.save(path)
+            done.append(f"{RUN_MANIFEST}: rebuilt from the tables of {len(finished_videos(out))} videos")
     return done
 
 
@@ -85,13 +86,10 @@ def _tables(out: Path) -> Iterator[Finding]:
         try:
             footer = read_metadata(paths.faces)
             read_metadata(paths.frames)
-            made.add((footer["options_digest"], footer["model"]["sha256"]))
+            made.add((footer.options_digest, footer.model.sha256))
             _check_rows(paths, footer)
-        except (RecordsError, KeyError) as error:
-            told = (
-                str(error) if isinstance(error, RecordsError) else f"{paths.faces}: its footer lacks {error}"
-            )
-            yield Finding("problem", told, f"Remove {paths.faces}, and run the same command again.")
+        except RecordsError as error:
+            yield Finding("problem", str(error), f"Remove {paths.faces}, and run the same command again.")
             continue
         n_whole += 1
         if not paths.timeline.exists():
@@ -106,49 +104,70 @@ def _tables(out: Path) -> Iterator[Finding]:
     yield Finding("fine" if n_whole else "note", f"{n_whole} videos with whole tables")
 
 
-def _check_rows(paths: RecordPaths, footer: dict[str, Any]) -> None:
-    for path, count in ((paths.frames, "n_analysed"), (paths.faces, "n_faces")):
-        rows, promised = pq.read_metadata(path).num_rows, footer["counts"][count]
+def _check_rows(paths: RecordPaths, footer: VideoMetadata) -> None:
+    for path, promised in ((paths.frames, footer.counts.n_analysed), (paths.faces, footer.counts.n_faces)):
+        rows = pq.read_metadata(path).num_rows
         if rows != promised:
             raise RecordsError(f"{path}: {rows} rows, its footer says {promised}.")
 
 
-def _run_file(out: Path) -> Iterator[Finding]:
-    path = out / NAME
-    run = _read(path)
+def _manifest(out: Path) -> Iterator[Finding]:
+    path = out / RUN_MANIFEST
+    run = _load_manifest(path)
     if run is None:
         state = "cannot be read" if path.exists() else "is missing"
         yield Finding(
-            "problem", f"{path} {state}", f"ferflow doctor {out} --repair makes it from the tables."
+            "problem", f"{path} {state}", f"ferflow doctor {out} --repair rebuilds it from the tables."
         )
         return
     if misfits := _misfits(out, run):
         told = f"{path} does not fit the tables: {', '.join(sorted(misfits)[:3])}"
-        yield Finding("problem", told, f"ferflow doctor {out} --repair makes it from the tables.")
-    if run.get("finished") is None and not is_held(out):
+        yield Finding("problem", told, f"ferflow doctor {out} --repair rebuilds it from the tables.")
+    if run.finished is None and not is_held(out):
         yield Finding("note", "the last run was cut short", "The same command does the rest.")
-    failed = [str(entry.get("source")) for entry in run["videos"] if entry.get("status") == "failed"]
+    failed = [entry.source for entry in run.videos if entry.status == "failed"]
     if failed:
         yield Finding("note", f"{len(failed)} inputs failed: {', '.join(failed[:3])}", f"{path} says why.")
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """The run file's content, or None if it is not there or none."""
+def _load_manifest(path: Path) -> RunManifest | None:
+    """The manifest, or None if it is missing or broken."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return RunManifest.load(path)
+    except RecordsError:
         return None
-    is_whole = isinstance(run, dict) and isinstance(run.get("videos"), list)
-    return run if is_whole and all(isinstance(entry, dict) for entry in run["videos"]) else None
 
 
-def _misfits(out: Path, run: dict[str, Any]) -> set[str]:
-    """Ids of finished videos that the run file does not know, and of those it calls done that are not there."""
-    told = {
-        str(entry.get("video_id"))
-        for entry in run["videos"]
-        if entry.get("status") in ("done", "done_with_gaps")
-    }
-    failed = {str(entry.get("video_id")) for entry in run["videos"]} - told
+def _misfits(out: Path, run: RunManifest) -> set[str]:
+    """Ids of finished videos that the manifest does not know, and of those it calls done that are not there."""
+    done = {entry.video_id for entry in run.videos if entry.status in ("done", "done_with_gaps")}
+    others = {entry.video_id for entry in run.videos} - done
     there = set(finished_videos(out))
-    return (told - there) | (there - told - failed)
+    return {video_id or "" for video_id in (done - there) | (there - done - others)}
+
+
+def _rebuild_manifest(out: Path) -> RunManifest:
+    """A manifest from the tables' footers, in the order in which the videos were finished.
+
+    What only a manifest knows is lost: inputs that failed, and how long the others took.
+
+    Raises:
+        RecordsError: the folder holds no finished video, or a table that cannot be read.
+    """
+    videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
+    if not videos:
+        raise RecordsError(f"{out}: no finished video here, so there is no run to write down.")
+    videos.sort(key=lambda video: (video.faces.stat().st_mtime_ns, video.video_id))
+    first, last = (_iso(video.faces.stat().st_mtime) for video in (videos[0], videos[-1]))
+    options = read_metadata(videos[-1].faces).options
+    manifest = RunManifest(options=options, started=first, finished=last)
+    for video in videos:
+        metadata = read_metadata(video.faces)
+        entry = TaskReport.of_records(Path(metadata.source.path), metadata)
+        page = video.report.relative_to(out).as_posix() if video.report.exists() else None
+        manifest.note(replace(entry, report=page), model_of=video)
+    return manifest
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ferflow.store.metadata import Gap
 from ferflow.text import timecode
 
 MOST_GAPS = 100
@@ -43,18 +44,6 @@ class NoTimestamps:
 
     frame_rate: float
     """Frames per second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch of a video from which nothing could be analysed."""
-
-    start_s: float
-    """Time of the last usable frame before it; 0 where there is none."""
-    end_s: float | None
-    """Time of the first usable frame after it; None: it reaches to the end."""
-    n_frames: int | None
-    """Frames known to be lost; None: their number is unknown."""
 
 
 @dataclass(slots=True)

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from ferflow.media.image_sequence import list_images
+from ferflow.store.metadata import SourceInfo
 
 
-def fingerprint(path: Path) -> dict[str, str]:
-    """What a table's footer remembers of its source: `signature` and `sha256` of all bytes.
+class Fingerprint(NamedTuple):
+    """What a table's footer remembers of its source."""
+
+    signature: str
+    sha256: str
+    """Of all bytes."""
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Take a source's fingerprint.
 
     Raises:
         OSError: it cannot be read.
     """
-    return {"signature": signature(path), "sha256": content_sha256(path)}
+    return Fingerprint(signature(path), content_sha256(path))
 
 
 def signature(path: Path) -> str:
@@ -37,16 +46,16 @@ def content_sha256(path: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
-def has_changed(path: Path, remembered: dict[str, Any]) -> bool:
+def has_changed(path: Path, remembered: SourceInfo | Fingerprint) -> bool:
     """Whether a source has other content than when its footer was written.
 
     Args:
         path: the source.
-        remembered: `source` of the footer.
+        remembered: `source` of the footer; one that has no fingerprint counts as unchanged.
     """
-    if remembered.get("signature") in (None, signature(path)):
+    if remembered.signature in (None, signature(path)):
         return False
-    return content_sha256(path) != remembered.get("sha256")
+    return content_sha256(path) != remembered.sha256
 
 
 def _files(path: Path) -> list[Path]:

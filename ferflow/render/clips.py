@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
-from ferflow.store.records import RecordPaths, read_metadata
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths
 
 if TYPE_CHECKING:
     from ferflow.media.video import Frame, Video
@@ -80,7 +81,7 @@ def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
     wanted = plan_clips(paths, peaks)
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
         old.unlink()
-    source = Path((read_metadata(paths.faces).get("source") or {}).get("path") or "")
+    source = Path(read_metadata(paths.faces).source.path)
     for clip in wanted:
         if not clip.path.exists():
             _write_clip(clip, source)

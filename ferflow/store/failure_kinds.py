@@ -1,7 +1,7 @@
-"""What kind of failure an error is, and how it is told: the kind decides whether trying again makes sense.
+"""What kind of failure an error is, and how to describe it: the kind decides whether a retry makes sense.
 
 >>> failure_of(MemoryError())
-'passing'
+'transient'
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ferflow.store.atomic_files import is_disk_full
 
 log = logging.getLogger(__name__)
 
-Failure = Literal["input", "passing", "disk_full", "unforeseen"]
-"""`input`: wrong with the input or the request, the same tomorrow. `passing`: a network share that hiccuped, too
-little memory, a worker that was killed. `disk_full`: as it says. `unforeseen`: a bug, most likely."""
+Failure = Literal["input", "transient", "disk_full", "unexpected"]
+"""`input`: wrong with the input or the request, and the same tomorrow. `transient`: a network share that was away,
+too little memory, a worker that was killed. `disk_full`: as it says. `unexpected`: a bug, most likely."""
 
-_PASSING = {
+_TRANSIENT = {
     errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ESTALE,
     errno.ETIMEDOUT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNRESET,
     errno.ENOTCONN, errno.EREMOTEIO,
@@ -31,29 +31,31 @@ def failure_of(error: BaseException) -> Failure:
     """The kind of a failure, by the error and what caused it."""
     if is_disk_full(error):
         return "disk_full"
-    if any(_may_pass(cause) for cause in _with_causes(error)):
-        return "passing"
-    return "input" if isinstance(error, FerflowError) else "unforeseen"
+    if any(_is_transient(cause) for cause in _with_causes(error)):
+        return "transient"
+    return "input" if isinstance(error, FerflowError) else "unexpected"
 
 
-def told(source: Path, error: Exception) -> str:
+def describe_failure(source: Path, error: Exception) -> str:
     """One line about a failed input: what, why, what to do."""
     kind = failure_of(error)
     if kind == "disk_full":
         return f"{source.name}: no space left for its tables. Free some and run the same command again."
     if isinstance(error, FerflowError):
         return str(error)
-    # Not foreseen, so worth a trace in the log; still no reason to lose the other videos.
+    # Unexpected, so worth a trace in the log; still no reason to lose the other videos.
     log.debug("unexpected error in %s", source, exc_info=error)
     advice = (
-        "It may pass: run the same command again." if kind == "passing" else "Run with -v, and report it."
+        "It may be transient: run the same command again."
+        if kind == "transient"
+        else "Run with -v, and report it."
     )
     detail = " ".join(str(error).split())
     return f"{source.name}: unexpected {type(error).__name__}{f': {detail}' if detail else ''}. {advice}"
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or getattr(error, "errno", None) in _PASSING
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in _TRANSIENT
 
 
 def _with_causes(error: BaseException | None) -> list[BaseException]:

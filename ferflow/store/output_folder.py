@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,9 @@ from filelock import FileLock, Timeout
 
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import is_temporary, make_folder, remove
-from ferflow.store.records import RecordPaths, finished_videos, read_metadata
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.run_manifest import RunManifest
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ ROOMS = ("frames", "faces", "timeline", "markers", "reports", "assets", "csv", "
 """Folders in an output folder that are ours."""
 
 LOCK = ".ferflow.lock"
+
+RUN_MANIFEST = "run.json"
 
 _PATIENCE_SECONDS = 0.5
 """So long a worker may live on after its run was killed."""
@@ -93,7 +96,7 @@ def sweep(out: Path) -> list[Path]:
 def _is_ours(path: Path) -> bool:
     """Whether a table is one that ferflow wrote whole; what it did not write is not its to remove."""
     with suppress(RecordsError):
-        return read_metadata(path).get("video_id") == path.stem
+        return read_metadata(path).video_id == path.stem
     return False
 
 
@@ -108,8 +111,8 @@ def _check_contained(out: Path) -> None:
 
 
 def _holder(out: Path) -> str:
-    """Who holds the folder, as far as its run file tells."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        run = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        return f" (process {run['host']['pid']} on {run['host']['name']}, since {run['started']})"
+    """Who holds the folder, as far as its manifest says."""
+    with suppress(RecordsError):
+        if (run := RunManifest.load(out / RUN_MANIFEST)) is not None and run.host is not None:
+            return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
     return ""

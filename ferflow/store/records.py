@@ -8,21 +8,19 @@ finished video.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import flush, make_folder, publish, remove, temporary
+from ferflow.store.metadata import METADATA_KEY, Metadata, VideoMetadata, encode_metadata
 
-SCHEMA_VERSION = 1
-METADATA_KEY = b"ferflow"
 UNTRACKED = -1
 """`track_id` of a face that no track has confirmed."""
 FRAMES = pa.schema(
@@ -177,10 +175,10 @@ class TableWriter:
             # A batch of a few rows is mostly its own administration: 8,192 rows took 13 MB.
             self._waiting = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
 
-    def finish(self, metadata: dict[str, Any]) -> None:
+    def finish(self, metadata: Metadata) -> None:
         """Write what waits and the metadata, and wait for the disk; `publish()` names the file."""
         self._flush()
-        self._writer.add_key_value_metadata({METADATA_KEY: json.dumps(metadata).encode()})
+        self._writer.add_key_value_metadata({METADATA_KEY: encode_metadata(metadata)})
         self._writer.close()
         flush(temporary(self.path))
 
@@ -219,14 +217,14 @@ class RecordsWriter:
         """Add rows to their table."""
         (self._frames if isinstance(rows, FrameRows) else self._faces).write(rows.batch)
 
-    def finish(self, metadata: dict[str, Any], *, replaces: Sequence[RecordPaths] = ()) -> None:
+    def finish(self, metadata: VideoMetadata, *, replaces: Sequence[RecordPaths] = ()) -> None:
         """Close both files and rename them, faces last; results of `replaces` go.
 
         Nothing made from old results may stand beside the new ones. The old go before the new get their names:
         a run cut short in between leaves an unfinished video, never a mixed one.
         """
         for table in (self._frames, self._faces):
-            table.finish({"schema_version": SCHEMA_VERSION, **metadata})
+            table.finish(metadata)
         for old in (self._paths, *replaces):
             old.remove()
         self._frames.publish()
@@ -242,38 +240,16 @@ class RecordsWriter:
         self._faces.discard()
 
 
-def write_table(path: Path, table: pa.Table, metadata: dict[str, Any]) -> None:
+def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:
     """Write a table that bears its name only once it is whole."""
     writer = TableWriter(path, table.schema)
     try:
         for batch in table.to_batches():
             writer.write(batch)
-        writer.finish({"schema_version": SCHEMA_VERSION, **metadata})
+        writer.finish(metadata)
         writer.publish()
     finally:
         writer.discard()
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata ferflow wrote into a Parquet file.
-
-    Raises:
-        RecordsError: not a Parquet file of ours, or of another schema version.
-    """
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-        found: dict[str, Any] = dict(json.loads(metadata[METADATA_KEY]))
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise RecordsError(
-            f"{path}: not a table written by ferflow ({type(error).__name__}). "
-            "Move it away, or use --overwrite."
-        ) from error
-    if found.get("schema_version") != SCHEMA_VERSION:
-        raise RecordsError(
-            f"{path}: schema {found.get('schema_version')}, this ferflow reads {SCHEMA_VERSION}. "
-            "Analyse again with --overwrite."
-        )
-    return found
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

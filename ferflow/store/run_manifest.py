@@ -1,8 +1,8 @@
 """`run.json`: what an output folder holds and how each input ended.
 
-It is written anew after every video, atomically, so that it is true whenever a run is cut short. Entries of
-earlier runs into the same folder stay until their input is analysed again. All it says of finished videos stands
-in the footers of their tables too, from which it can be made again.
+It is written after every video, atomically, so that it is true whenever a run is interrupted. Entries of earlier
+runs into the same folder stay until their input is analysed again. All it says of finished videos stands in the
+footers of their tables too, from which `ferflow.doctor` can rebuild it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,34 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
+
+import msgspec
+from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
+from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import whole_file
 from ferflow.store.failure_kinds import Failure
-from ferflow.store.records import SCHEMA_VERSION, RecordPaths, finished_videos, read_metadata
+from ferflow.store.metadata import (
+    SCHEMA_VERSION,
+    Count,
+    Gap,
+    ModelIdentity,
+    VideoMetadata,
+    from_json_values,
+    read_metadata,
+    to_json_values,
+)
+from ferflow.store.records import RecordPaths
 from ferflow.version import __version__
 
-NAME = "run.json"
+Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
+"""`skipped`: an earlier run finished it. `not_started`: the run stopped before it."""
 
-
-Status = Literal["done", "done_with_gaps", "failed", "skipped"]
-"""`skipped`: done by an earlier run, or, with an `error`, not begun because the run stopped."""
+_FAILURES_OF_SCHEMA_1 = {"passing": "transient", "unforeseen": "unexpected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +66,7 @@ class VideoTask:
         return self.paths.video_id if self.paths else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskReport:
+class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     """How one input ended."""
 
     source: str
@@ -65,25 +76,24 @@ class TaskReport:
     """One line: what, why, what to do."""
     failure: Failure | None = None
     """What kind of failure, if it is one."""
-    attempts: int = 1
+    attempts: Count = 1
     """How often it was tried; 0: not at all."""
-    warnings: list[str] = field(default_factory=list)
-    n_frames: int = 0
+    warnings: tuple[str, ...] = ()
+    n_frames: Count = 0
     """Analysed frames."""
-    n_faces: int = 0
-    n_people: int = 0
+    n_faces: Count = 0
+    n_people: Count = 0
     duration_s: float = 0.0
     """Of the video."""
     seconds: float = 0.0
     """Spent on it."""
-    n_failed: int = 0
+    n_failed: Count = 0
     """Frames that could not be decoded."""
-    n_damaged: int = 0
+    n_damaged: Count = 0
     """Frames that were decoded, but damaged, and so not analysed."""
     has_gaps: bool = False
-    """A part could not be read; also told of a skipped video, so that a second run ends like the first."""
-    gaps: list[dict[str, Any]] = field(default_factory=list)
-    """Where: `start_s`, `end_s` (None: to the end) and `n_frames` (None: unknown) of each, see `faults.Gap`."""
+    """A part could not be read; also true of a skipped video, so that a second run ends like the first."""
+    gaps: tuple[Gap, ...] = ()
     report: str | None = None
     """Path of its page, relative to the output folder."""
 
@@ -98,160 +108,188 @@ class TaskReport:
         )  # fmt: skip
 
     @classmethod
-    def not_begun(cls, task: VideoTask, why: str) -> TaskReport:
+    def not_started(cls, task: VideoTask, why: str) -> TaskReport:
         """An input that the run did not come to."""
-        return cls(source=str(task.source), video_id=task.video_id, status="skipped", error=why, attempts=0)
+        return cls(
+            source=str(task.source), video_id=task.video_id, status="not_started", error=why, attempts=0
+        )
 
-    def as_dict(self) -> dict[str, Any]:
+    @classmethod
+    def of_records(
+        cls, source: Path, metadata: VideoMetadata, *, status: Status = "skipped", seconds: float = 0.0
+    ) -> TaskReport:
+        """An input with results; without `status` those of an earlier run."""
+        counts = metadata.counts
+        return cls(
+            source=str(source),
+            video_id=metadata.video_id,
+            status=status,
+            warnings=metadata.warnings,
+            has_gaps=metadata.status == "done_with_gaps",
+            gaps=metadata.gaps,
+            n_failed=counts.n_failed,
+            n_damaged=counts.n_damaged,
+            n_frames=counts.n_analysed,
+            n_faces=counts.n_faces,
+            n_people=counts.n_people,
+            duration_s=metadata.duration_s,
+            seconds=seconds,
+        )
+
+    def as_dict(self) -> dict[str, object]:
         """JSON-able."""
-        return asdict(self)
+        content: dict[str, object] = msgspec.to_builtins(self)
+        return content
+
+    def is_about_the_input_of(self, other: TaskReport) -> bool:
+        """Whether both are about one video; where one of them has no id, about one path."""
+        if self.video_id and other.video_id:
+            return self.video_id == other.video_id
+        return self.source == other.source
 
 
 def report_without_work(task: VideoTask) -> TaskReport:
     """How a task ended that cannot be done, or was done by an earlier run."""
     if task.paths is None or task.problem is not None:
         return TaskReport.failed(task, task.problem or "cannot be analysed")
-    return report_of(task.source, read_metadata(task.paths.faces), "skipped", 0.0)
+    return TaskReport.of_records(task.source, read_metadata(task.paths.faces))
 
 
-def report_of(source: Path, metadata: dict[str, Any], status: Status, seconds: float) -> TaskReport:
-    counts = metadata["counts"]
-    return TaskReport(
-        source=str(source),
-        video_id=metadata["video_id"],
-        status=status,
-        warnings=metadata["warnings"],
-        has_gaps=metadata["status"] == "done_with_gaps",
-        gaps=metadata.get("gaps", []),
-        n_failed=counts["n_failed"],
-        n_damaged=counts["n_damaged"],
-        n_frames=counts["n_analysed"],
-        n_faces=counts["n_faces"],
-        n_people=counts["n_people"],
-        duration_s=metadata["duration_s"],
-        seconds=seconds,
-    )
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """The process that wrote a manifest."""
+
+    name: str
+    pid: int
+    system: str
+    python: str
+    cpus: int | None
+
+    @classmethod
+    def current(cls) -> Self:
+        """The process that runs."""
+        return cls(
+            name=platform.node(), pid=os.getpid(), system=platform.platform(), python=platform.python_version(),
+            cpus=os.cpu_count(),
+        )  # fmt: skip
 
 
-@dataclass(slots=True, kw_only=True)
-class RunFile:
-    """Contents of `run.json`."""
+class RunManifest(msgspec.Struct, kw_only=True):
+    """Contents of `run.json`, kept up to date while a run goes on."""
 
-    options: dict[str, Any]
-    model: dict[str, str] | None = None
-    """Name and sha256 of what the last analysis used."""
-    detector: dict[str, str] | None = None
+    schema_version: int = SCHEMA_VERSION
+    ferflow_version: str = __version__
+    host: Host | None = None
+    """The last to write it."""
+    options: AnalyzeOptions
+    model: ModelIdentity | None = None
+    """What the last analysis used."""
+    detector: ModelIdentity | None = None
     started: str
     """ISO 8601, with time zone."""
     finished: str | None = None
     """None while running, and after an interruption."""
-    videos: list[dict[str, Any]] = field(default_factory=list)
-    """One entry per input, as `TaskReport.as_dict()`."""
+    videos: list[TaskReport] = []
+    """One entry per input."""
 
     @classmethod
-    def continued(cls, out: Path, *, options: dict[str, Any], started: str) -> Self:
+    def load(cls, path: Path) -> Self | None:
+        """Read it back, also one of an earlier schema; None: there is none.
+
+        Raises:
+            RecordsError: it is there, but cannot be read as a manifest.
+        """
+        try:
+            return from_json_values(_of_current_schema(json.loads(path.read_text(encoding="utf-8"))), cls)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise RecordsError(
+                f"{path}: not a run manifest ({_reason(error)}). "
+                f"Rebuild it from the tables: ferflow doctor {path.parent} --repair"
+            ) from error
+
+    @classmethod
+    def continued(cls, path: Path, *, options: AnalyzeOptions, started: str) -> Self:
         """A new run in a folder; entries, model and detector of an earlier one are kept.
 
         Raises:
-            RecordsError: there is a run file, but it cannot be understood.
+            RecordsError: as `load`.
         """
-        path = out / NAME
-        try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            videos = [dict(entry) for entry in earlier["videos"]]
-        except FileNotFoundError:
-            earlier, videos = {}, []
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RecordsError(
-                f"{path}: not a run file ({type(error).__name__}). "
-                f"Make it again from the tables: ferflow doctor {out} --repair"
-            ) from error
-        models = {name: earlier.get(name) for name in ("model", "detector")}
-        return cls(options=options, started=started, videos=videos, **models)
-
-    @classmethod
-    def rebuilt(cls, out: Path) -> Self:
-        """Made again from the tables' footers, in the order in which the videos were finished.
-
-        What only a run file knows is lost: inputs that failed, and how long the others took.
-
-        Raises:
-            RecordsError: the folder holds no finished video, or a table that cannot be read.
-        """
-        paths = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
-        if not paths:
-            raise RecordsError(f"{out}: no finished video here, so there is no run to write down.")
-        paths.sort(key=lambda of: (of.faces.stat().st_mtime_ns, of.video_id))
-        first, last = (_iso(of.faces.stat().st_mtime) for of in (paths[0], paths[-1]))
-        newest = read_metadata(paths[-1].faces)
-        file = cls(options=newest["options"], started=first, finished=last)
-        for of in paths:
-            source = Path(read_metadata(of.faces)["source"]["path"])
-            entry = report_without_work(VideoTask(source, of, is_finished=True)).as_dict()
-            page = of.report.relative_to(out).as_posix() if of.report.exists() else None
-            file.note(entry | {"report": page}, model_of=of)
-        return file
+        new, earlier = cls(options=options, started=started), cls.load(path)
+        if earlier is None:
+            return new
+        return replace(new, videos=earlier.videos, model=earlier.model, detector=earlier.detector)
 
     def note(
-        self, entry: dict[str, Any], *, replaces: Sequence[str] = (), model_of: RecordPaths | None = None
+        self, entry: TaskReport, *, replaces: Sequence[str] = (), model_of: RecordPaths | None = None
     ) -> bool:
         """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
 
-        A video that was passed over keeps the entry of the run that analysed it, or gets one if that run was cut
-        short before it could write it.
+        A skipped video keeps the entry of the run that analysed it, or gets one if that run was interrupted before
+        it could write it.
 
         Args:
-            entry: as `TaskReport.as_dict()`.
+            entry: how it ended.
             replaces: ids of results that went for those of this input.
             model_of: tables of which to note what made them.
         """
         if model_of is not None:
-            footer = read_metadata(model_of.faces)
-            self.model, self.detector = footer["model"], footer["detector"]
-        known = [old for old in self.videos if _same_input(old, entry)]
-        if entry["status"] == "skipped" and entry["error"] is None:
-            if any(old.get("status") in ("done", "done_with_gaps") for old in known):
+            metadata = read_metadata(model_of.faces)
+            self.model, self.detector = metadata.model, metadata.detector
+        known = [old for old in self.videos if old.is_about_the_input_of(entry)]
+        if entry.status == "skipped":
+            if any(old.status in ("done", "done_with_gaps") for old in known):
                 return False
-            entry = entry | {"status": "done_with_gaps" if entry["has_gaps"] else "done"}
-        elif entry["status"] == "skipped" and known:
-            return False  # not begun this time: what an earlier run said of it still holds
-        others = [old for old in self.videos if old not in known and old.get("video_id") not in replaces]
+            entry = replace(entry, status="done_with_gaps" if entry.has_gaps else "done")
+        elif entry.status == "not_started" and known:
+            return False  # what an earlier run said of it still holds
+        others = [old for old in self.videos if old not in known and old.video_id not in replaces]
         self.videos = [*others, entry]
         return True
 
     def arrange(self, sources: Sequence[str]) -> None:
         """Put the entries of these inputs first, in this order, whichever ended first."""
         place = {source: number for number, source in enumerate(sources)}
-        self.videos.sort(key=lambda entry: place.get(str(entry.get("source")), len(place)))
+        self.videos.sort(key=lambda entry: place.get(entry.source, len(place)))
 
-    def save(self, out: Path) -> None:
-        """Write it under its name only once it is whole."""
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "ferflow_version": __version__,
-            "host": {
-                "name": platform.node(),
-                "pid": os.getpid(),
-                "system": platform.platform(),
-                "python": platform.python_version(),
-                "cpus": os.cpu_count(),
-            },
-            **asdict(self),
-        }
+    def save(self, path: Path) -> None:
+        """Write it under its name only once it is complete.
+
+        Raises:
+            RecordsError: the disk is full, or the folder cannot be written.
+        """
+        written = replace(
+            self, schema_version=SCHEMA_VERSION, ferflow_version=__version__, host=Host.current()
+        )
         try:
-            with whole_file(out / NAME) as part:
-                part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            with whole_file(path) as part:
+                # Python's own JSON: file names that are no valid text become escapes, which msgspec refuses.
+                part.write_text(json.dumps(to_json_values(written), indent=1), encoding="utf-8")
         except OSError as error:
             raise RecordsError(
-                f"{out / NAME}: cannot be written ({error.strerror}). Free some space, or use another -o."
+                f"{path}: cannot be written ({error.strerror}). Free some space, or use another -o."
             ) from error
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+def _of_current_schema(content: object) -> object:
+    """A manifest with the names of today: schema 1 had others for two failures and for inputs not started."""
+    if not isinstance(content, dict) or not isinstance(content.get("videos"), list):
+        return content
+    version = content.get("schema_version", 1)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ValueError(f"schema {str(version)[:20]}, this ferflow reads up to {SCHEMA_VERSION}")
+    return content | {"videos": [_entry_of_current_schema(entry) for entry in content["videos"]]}
 
 
-def _same_input(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    if a.get("video_id") and b.get("video_id"):
-        return bool(a["video_id"] == b["video_id"])
-    return bool(a.get("source") == b.get("source"))
+def _entry_of_current_schema(entry: object) -> object:
+    if not isinstance(entry, dict):
+        return entry
+    failure = entry.get("failure")
+    changes = {"failure": _FAILURES_OF_SCHEMA_1.get(failure, failure)} if isinstance(failure, str) else {}
+    if entry.get("status") == "skipped" and entry.get("error") is not None:
+        changes["status"] = "not_started"
+    return entry | changes
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__)[:200]

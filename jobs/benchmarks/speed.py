@@ -32,9 +32,11 @@ from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
 from ferflow.faces.tracker import Tracker
 from ferflow.faces.yunet import decimation_factor, padded_planes
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
+from ferflow.jobs.video_job import describe_analysis
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
+from ferflow.store.metadata import FrameCounts, read_metadata
 from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter
 from ferflow.system.cpus import available_cpus
 
@@ -293,7 +295,10 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                     waiting = FaceCrops.empty(tools.crop_shape)
             _classified(waiting, writer, tools, spent)
             with _spending(spent, "write"):
-                writer.finish({})
+                counts = FrameCounts(
+                    n_decoded=n_frames, n_analysed=n_frames, n_failed=0, n_faces=0, n_people=0, n_cuts=0
+                )
+                writer.finish(describe_analysis(opened, "bench", options, tools, counts))
     spent["detect"] -= spent["planes"]  # the detector prepares them itself
     return {stage: spent[stage] / max(n_frames, 1) * 1e3 for stage in STAGES}
 
@@ -444,14 +449,13 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 def _whole_command(video: Path) -> tuple[float, float, float]:
     """Seconds, peak MiB, and bytes of the faces' table per row of `ferflow analyze`."""
     from ferflow.jobs.benchmarks.memory import peak_mib
-    from ferflow.store.records import read_metadata
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         mib = peak_mib(video, Path(folder))
         seconds = time.perf_counter() - started
         (table,) = (Path(folder) / "faces").glob("*.parquet")
-        n_faces = read_metadata(table)["counts"]["n_faces"]
+        n_faces = read_metadata(table).counts.n_faces
         return seconds, mib, table.stat().st_size / max(n_faces, 1)
 
 

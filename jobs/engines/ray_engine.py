@@ -12,6 +12,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from ferflow.errors import OptionsError
 from ferflow.jobs.engines.worker_pool import with_thread_share
 from ferflow.jobs.job import Job
@@ -70,7 +72,7 @@ def _process(
 def _with_task(task: VideoTask, event: Progressed | Ended) -> Progressed | Ended:
     """An actor's event, about the task as it was planned."""
     if isinstance(event, Ended):
-        return Ended(task, replace(event.report, source=str(task.source)))
+        return Ended(task, structs.replace(event.report, source=str(task.source)))
     return replace(event, task=task)
 
 

@@ -26,7 +26,7 @@ def out(tmp_path_factory):
     one_audience(folder / "audience", seconds=40)
     write_run(folder / "single", [write_session(folder / "single", Made(seconds=20))])
     (folder / "empty").mkdir()
-    (folder / "empty" / "run.json").write_text(json.dumps({"videos": []}))
+    (folder / "empty" / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": []}))
     hostile = folder / "hostile"
     write_run(hostile, [write_session(hostile, Made(seconds=20, people=2, video_id=name)) for name in "ab"])
     for name, head, rows in (

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 
 import pytest
 
@@ -68,7 +69,7 @@ def out(tmp_path_factory):
     write_clips(paths, peaks(read_table(paths.timeline)))
     write_session_report(folder, "h264")
     failed = {"video_id": None, "source": HOSTILE, "status": "failed", "error": HOSTILE}
-    (folder / "run.json").write_text(json.dumps({"videos": [failed]}))
+    (folder / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": [failed]}))
     write_index(folder)
     return folder
 
@@ -87,7 +88,7 @@ def filmed(out, video_id: str, codec: str, start_ms: int, **source) -> None:
         pts=None if codec == "mpeg4" else pts,
     )
     facts = {"path": str(video), "name": video.name, "size": video.stat().st_size, "width": 320, "height": 240,
-             "format": "matroska,webm" if codec == "libvpx" else "mov,mp4", "time_base": "1/1000",
+             "format": "matroska,webm" if codec == "libvpx" else "mov,mp4", "time_base": Fraction(1, 1000),
              "codec": source.get("claimed") or {"libvpx": "vp8", "libx264": "h264"}.get(codec, codec)}  # fmt: skip
     marks = ((3.0, None, "clap", ""), (9.0, None, "clap", ""), (5.0, 12.0, "level 1", "level"))
     made = Made(seconds=20, people=2, video_id=video_id, source=facts, markers=marks, first_pts=start_ms)

@@ -20,9 +20,10 @@ from ferflow.dashboards.session_report.video_player import MOST_BOXES, boxes_of,
 from ferflow.errors import OptionsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
+from ferflow.store.metadata import SourceInfo
 from tests.conftest import face_frames, write_video
 from tests.dashboards.test_report_numbers import text
-from tests.made_records import Made, made_tables, write_session
+from tests.made_records import Made, made_tables, source_info, write_session
 
 
 def of(table, name: str) -> list[float]:
@@ -121,10 +122,8 @@ def test_without_names_a_page_is_the_same_as_with_none(tmp_path):
 # --- The video --------------------------------------------------------------------------------------------
 
 
-def source_of(video: Path, **changes) -> dict:
-    facts = {"path": str(video), "name": video.name, "size": video.stat().st_size if video.is_file() else None,
-             "format": "mov,mp4", "codec": "h264", "width": 320, "height": 240}  # fmt: skip
-    return {"source": facts | changes}
+def source_of(video: Path, **changes) -> SourceInfo:
+    return source_info(**{"path": str(video), "name": video.name, "size": video.stat().st_size} | changes)
 
 
 def test_a_video_that_is_there_has_a_relative_address(tmp_path):
@@ -140,7 +139,6 @@ def test_a_video_that_is_there_has_a_relative_address(tmp_path):
     ("changes", "told"),
     [
         ({"path": "/nowhere/a.mp4"}, "not where it was analysed"),
-        ({"path": None}, "not where it was analysed"),
         ({"size": 5}, "Another file"),
         ({"codec": "mpeg4"}, "Browsers do not play"),
         ({"format": "avi"}, "Browsers do not play"),
@@ -157,7 +155,6 @@ def test_a_video_that_cannot_be_shown_is_told_of(tmp_path, changes, told):
 def test_numbered_images_have_no_player(tmp_path):
     film = film_of(source_of(tmp_path, format="images", codec="png"), tmp_path / "a.html")
     assert "Numbered images" in film.problem
-    assert film_of({}, tmp_path / "a.html").url is None
 
 
 def test_an_address_stays_one_whatever_the_name(tmp_path):
@@ -168,7 +165,7 @@ def test_an_address_stays_one_whatever_the_name(tmp_path):
 def test_boxes_are_those_of_the_table(tmp_path):
     made = Made(seconds=10, people=2, seed=1)
     _, faces = made_tables(made)
-    boxes = boxes_of(faces, {"source": {"width": 1280, "height": 720}})
+    boxes = boxes_of(faces, source_info())
     assert boxes["step_s"] == 0.2
     rows = faces.to_pandas()
     for track in boxes["tracks"]:
@@ -184,16 +181,15 @@ def test_boxes_are_those_of_the_table(tmp_path):
 
 def test_boxes_of_an_hour_fit_into_a_page():
     _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
-    boxes = boxes_of(faces, {"source": {"width": 1280, "height": 720}})
+    boxes = boxes_of(faces, source_info())
     assert len(json.dumps(boxes)) < 90_000
     n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded in track["runs"])
     assert MOST_BOXES * 0.7 < n <= MOST_BOXES
 
 
-def test_where_the_size_of_the_picture_is_unknown_there_are_no_boxes():
+def test_without_faces_there_are_no_boxes():
     _, faces = made_tables(Made(seconds=2))
-    assert boxes_of(faces, {"source": {}}) is None
-    assert boxes_of(faces.slice(0, 0), {"source": {"width": 10, "height": 10}}) is None
+    assert boxes_of(faces.slice(0, 0), source_info()) is None
 
 
 # --- Markers given to a run -------------------------------------------------------------------------------

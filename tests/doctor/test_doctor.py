@@ -145,7 +145,7 @@ def test_run_json_is_made_again_from_the_tables(out, damage, tmp_path):
     (problem,) = problems(examine_folder(out))
     assert "--repair" in problem.remedy
     done = repair(out)
-    assert any("made again from the tables of 2 videos" in line for line in done)
+    assert any("rebuilt from the tables of 2 videos" in line for line in done)
     assert not problems(examine_folder(out))
     after = run_file(out)
     finished = {name: value for name, value in before.items() if name != "videos"}
@@ -202,6 +202,6 @@ def test_the_command_tells_by_its_exit_code(out):
     assert re.search(r"PROBLEM .*run\.json cannot be read\n +-> ferflow doctor .* --repair", broken.stdout)
     mended = ferflow("doctor", out, "--repair")
     assert mended.returncode == 0
-    assert "made again from the tables of 2 videos" in mended.stdout
+    assert "rebuilt from the tables of 2 videos" in mended.stdout
     assert ferflow("doctor", out / "nowhere").returncode == 5
     assert ferflow("doctor", "--repair").returncode == 2

@@ -18,11 +18,12 @@ from ferflow.jobs import run as jobs_run
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Progressed, Started
-from ferflow.media.fingerprint import content_sha256, has_changed, signature
+from ferflow.media.fingerprint import fingerprint, has_changed
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
 from ferflow.store.failure_kinds import failure_of
-from ferflow.store.records import RecordPaths, read_metadata
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.jobs.observed import observed_run
 
@@ -127,7 +128,7 @@ def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
     out, video = tmp_path / "out", tmp_path / "nobody.mp4"
     shutil.copytree(FOLDER_OF_SCHEMA_1, out)
     shutil.copy(out / "nobody.source.mp4", video)
-    model = read_metadata(RecordPaths(out, "nobody-a1ab9533").faces)["model"]["sha256"]
+    model = read_metadata(RecordPaths(out, "nobody-a1ab9533").faces).model.sha256
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
     assert [task.is_finished for task in plan([video], out, AnalyzeOptions())] == [True]
     with pytest.raises(RecordsError, match="other options"):
@@ -137,7 +138,7 @@ def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
 def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):
     file = tmp_path / "a.bin"
     file.write_bytes(b"x" * 5000)
-    remembered = {"signature": signature(file), "sha256": content_sha256(file)}
+    remembered = fingerprint(file)
     assert not has_changed(file, remembered)
     file.write_bytes(b"x" * 2500 + b"y" + b"x" * 2499)
     os.utime(file, (1, 1))
@@ -146,7 +147,7 @@ def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):
     shots.mkdir()
     for number in (1, 2):
         (shots / f"{number}.png").write_bytes(b"png")
-    remembered = {"signature": signature(shots), "sha256": content_sha256(shots)}
+    remembered = fingerprint(shots)
     (shots / "2.png").write_bytes(b"pnG")
     os.utime(shots / "2.png", (1, 1))
     assert has_changed(shots, remembered)
@@ -174,7 +175,7 @@ def test_leftovers_of_a_run_that_was_killed_go_and_what_is_not_ours_stays(tmp_pa
     temporary(other.faces).write_bytes(b"half")
     (out / ".run.json.99999999.tmp").write_text("{")
     ours = next((out / "frames").glob("*.parquet"))
-    lone = read_metadata(ours)["video_id"]
+    lone = read_metadata(ours).video_id
     RecordPaths(out, lone).faces.unlink()  # frames without faces: as a kill between the two leaves them
     theirs = [out / "notes.txt", out / "frames" / "mine.parquet", out / ".keep.tmp"]
     for path in theirs:
@@ -213,7 +214,7 @@ def test_it_is_tried_as_often_as_was_said_and_then_fails(tmp_path, two, monkeypa
     monkeypatch.setattr("ferflow.jobs.video_job.open_video", broken)
     report = run(two[:1], tmp_path / "out", pages=False, retries=retries)
     assert len(tried) == retries + 1
-    assert (report.videos[0].status, report.videos[0].failure) == ("failed", "passing")
+    assert (report.videos[0].status, report.videos[0].failure) == ("failed", "transient")
     assert report.videos[0].attempts == retries + 1
 
 
@@ -232,9 +233,9 @@ def test_what_is_wrong_with_the_file_is_not_tried_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (VideoError("no video stream"), "input"), (MemoryError(), "passing"), (KeyError("x"), "unforeseen"),
+        (VideoError("no video stream"), "input"), (MemoryError(), "transient"), (KeyError("x"), "unexpected"),
         (OSError(errno.ENOSPC, "full"), "disk_full"), (OSError(errno.EDQUOT, "quota"), "disk_full"),
-        (OSError(errno.EIO, "hiccup"), "passing"), (PermissionError(errno.EACCES, "no"), "unforeseen"),
+        (OSError(errno.EIO, "hiccup"), "transient"), (PermissionError(errno.EACCES, "no"), "unexpected"),
     ],
 )  # fmt: skip
 def test_the_kind_of_a_failure_decides(error, kind):
@@ -246,10 +247,10 @@ def test_fail_fast_begins_nothing_after_a_failure_and_says_so(tmp_path, two):
     out = tmp_path / "out"
     inputs = [two[0], tmp_path / "notes.mp4", two[1]]
     report = run(inputs, out, pages=False, fail_fast=True)
-    assert statuses(report) == ["done", "failed", "skipped"]
+    assert statuses(report) == ["done", "failed", "not_started"]
     assert report.exit_code == 10
     assert "stopped at the first failure" in report.videos[2].error
-    assert [entry["status"] for entry in run_file(out)["videos"]] == ["done", "failed", "skipped"]
+    assert [entry["status"] for entry in run_file(out)["videos"]] == ["done", "failed", "not_started"]
     assert statuses(run([two[0], two[1]], out, pages=False)) == ["skipped", "done"]
     assert {entry["status"] for entry in run_file(out)["videos"] if entry["source"] == str(two[1])} == {
         "done"

@@ -20,7 +20,8 @@ from ferflow.jobs.run_events import Planned, Progressed
 from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
-from ferflow.store.records import FRAMES, faces_schema, read_metadata
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import FRAMES, faces_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
 from tests.jobs.observed import observed_run
 
@@ -60,9 +61,9 @@ def test_a_run_leaves_what_the_contract_says(tmp_path, face_video):
     ):
         assert pq.read_schema(out / table / f"{name}.parquet").remove_metadata() == schema
     metadata = read_metadata(out / "faces" / f"{name}.parquet")
-    assert metadata["labels"] == list(LABELS)
-    assert metadata["source"]["width"] == 320
-    assert Fraction(metadata["source"]["time_base"]) > 0
+    assert metadata.labels == LABELS
+    assert metadata.source.width == 320
+    assert metadata.source.time_base > 0
 
 
 def test_tables_open_in_pandas_duckdb_and_polars(tmp_path, face_video):

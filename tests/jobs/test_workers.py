@@ -135,7 +135,7 @@ def test_a_video_that_kills_every_worker_fails_and_the_others_are_done(tmp_path,
     )
     assert [video.status for video in report.videos] == ["done", "failed", "done", "done"]
     (failed,) = report.failed
-    assert (failed.failure, failed.attempts) == ("passing", 2)
+    assert (failed.failure, failed.attempts) == ("transient", 2)
     assert "its worker was killed by signal 9" in failed.error
     assert report.exit_code == 10
 
@@ -237,4 +237,4 @@ def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_a
     assert task.paths.faces.stat() == marker
     other = job_for(AnalyzeOptions(every=2))  # results of another run, about to be overwritten
     report = report_of_dead_worker(killed[0], other, killed[1])
-    assert (report.status, report.failure) == ("failed", "passing")
+    assert (report.status, report.failure) == ("failed", "transient")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from ferflow.media import container, video
-from ferflow.media.decode_report import MOST_GAPS, DecodeReport, Gap
+from ferflow.media.decode_report import MOST_GAPS, DecodeReport
 from ferflow.media.hdr import sdr_luma_table
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.store.metadata import Gap
 from tests.conftest import numbered_image, write_video
 from tests.torture import wreck
 from tests.torture.films import film, stills

@@ -12,7 +12,8 @@ import pytest
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
 from ferflow.render.clips import existing_clips, plan_clips, write_clips
-from ferflow.store.records import RecordPaths, read_metadata, read_table, write_table
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import RecordPaths, read_table, write_table
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.made_records import Made, write_session
 
@@ -31,7 +32,12 @@ def test_a_clip_shows_the_moment_of_its_peak(tmp_path):
         pts=[5000 + 200 * k for k in range(100)],
         gop=30,
     )
-    source = {"path": str(video), "name": "v.mp4", "size": video.stat().st_size, "time_base": "1/1000"}
+    source = {
+        "path": str(video),
+        "name": "v.mp4",
+        "size": video.stat().st_size,
+        "time_base": Fraction(1, 1000),
+    }
     made = Made(seconds=20, fps=5, source=source)
     write_session(tmp_path, made)
     paths = RecordPaths(tmp_path, made.video_id)
@@ -51,7 +57,7 @@ def test_a_clip_shows_the_moment_of_its_peak(tmp_path):
 
 def test_clips_of_other_moments_go_and_a_clip_fits_its_peak_only(tmp_path):
     video = write_video(tmp_path / "v.mp4", face_frames(50))
-    made = Made(seconds=2, source={"path": str(video), "time_base": "1/512"})
+    made = Made(seconds=2, source={"path": str(video), "time_base": Fraction(1, 512)})
     write_session(tmp_path, made)
     paths = RecordPaths(tmp_path, made.video_id)
     write_clips(paths, [peak_at(0.5), peak_at(1.5)])
@@ -71,7 +77,7 @@ def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
 def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
     images = [numbered_image(number) for number in range(50)]
     video = write_video(tmp_path / "v.mp4", images, pts=[200 * k for k in range(50)], gop=20)
-    source = {"path": str(video), "name": "v.mp4", "time_base": "1/1000"}
+    source = {"path": str(video), "name": "v.mp4", "time_base": Fraction(1, 1000)}
     made = Made(seconds=10, fps=5, source=source)
     write_session(tmp_path, made)
     (clip,) = write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(5.1)])  # from 2.1, between 10 and 11

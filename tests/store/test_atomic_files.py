@@ -23,6 +23,10 @@ from ferflow.store.atomic_files import (
 )
 from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter
 from tests.conftest import LABELS
+from tests.made_records import Made, footer, made_tables
+
+MADE = Made(seconds=1, video_id="a-0123abcd")
+METADATA = footer(MADE, *made_tables(MADE))
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_old_results_are_gone_for_good_before_new_ones_get_their_names(tmp_path,
         disk.clear()
         with RecordsWriter(paths, LABELS) as writer:
             writer.write(row)
-            writer.finish({"video_id": "a-0123abcd"})
+            writer.finish(METADATA)
     frames, faces = str(paths.frames), str(paths.faces)
     order = [
         ("flush", str(temporary(paths.frames))), ("flush", str(temporary(paths.faces))),
@@ -137,7 +141,7 @@ def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
         table.parent.mkdir(parents=True)
         temporary(table).symlink_to(precious)
     with RecordsWriter(paths, LABELS) as writer:
-        writer.finish({"video_id": "a-0123abcd"})
+        writer.finish(METADATA)
     assert precious.read_text() == "do not touch"
     assert not paths.faces.is_symlink()
 

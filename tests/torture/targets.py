@@ -85,9 +85,10 @@ def read_time(path: Path) -> None:
 
 
 def read_footer(path: Path) -> None:
-    from ferflow.store.records import read_metadata, read_table
+    from ferflow.store.metadata import encode_metadata, read_metadata
+    from ferflow.store.records import read_table
 
-    json.dumps(read_metadata(path))
+    encode_metadata(read_metadata(path))
     read_table(path, ["time_s"])
 
 
@@ -96,11 +97,11 @@ def read_metadata_of_ours(path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from ferflow.store.records import METADATA_KEY, read_metadata
+    from ferflow.store.metadata import METADATA_KEY, encode_metadata, read_metadata
 
     table = pa.table({"a": [1]}).replace_schema_metadata({METADATA_KEY: path.read_bytes()})
     pq.write_table(table, path.with_suffix(".parquet"))
-    assert isinstance(read_metadata(path.with_suffix(".parquet")), dict)
+    encode_metadata(read_metadata(path.with_suffix(".parquet")))
 
 
 def read_card(path: Path) -> None:
@@ -163,11 +164,11 @@ def _tables(folder: Path) -> list[bytes]:
 
 
 def _footers(folder: Path) -> list[bytes]:
-    from ferflow.store.records import read_metadata
+    from ferflow.store.metadata import encode_metadata, read_metadata
     from tests.made_records import Made, write_session
 
     name = write_session(folder, Made(seconds=2))
-    return [json.dumps(read_metadata(folder / "faces" / f"{name}.parquet")).encode()]
+    return [encode_metadata(read_metadata(folder / "faces" / f"{name}.parquet"))]
 
 
 def _cards(folder: Path) -> list[bytes]:

@@ -1,0 +1,237 @@
+"""What the footer of each table on disk says of its video: typed, validated when it is read and when it is written.
+
+>>> read_metadata(Path("out/faces/talk-0123abcd.parquet")).counts.n_faces
+120
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ferflow.errors import RecordsError
+from ferflow.options import AnalyzeOptions
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"ferflow"
+
+_LARGEST = 2**53
+"""Up to here JSON readers of every language agree about whole numbers."""
+_FRACTION = re.compile(r"[1-9]\d{0,9}(?:/[1-9]\d{0,9})?", re.ASCII)
+"""Bounded: `Fraction("1e999999999")` would fill the memory."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+"""Finite."""
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+"""Finite."""
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """An expression model or a face detector."""
+
+    name: Text
+    sha256: str
+    """Of its files."""
+
+
+class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The video as it was when it was analysed."""
+
+    path: str
+    """Absolute."""
+    name: str
+    size: Count
+    """Bytes."""
+    mtime: Number
+    """Seconds since 1970."""
+    format: str
+    """FFmpeg's name of the container, as are those of codec and pixel format."""
+    codec: str
+    pix_fmt: str
+    width: Pixels
+    """After rotation."""
+    height: Pixels
+    rotation: Annotated[int, msgspec.Meta(ge=-360, le=360)]
+    """Degrees, as the file says."""
+    time_base: Fraction
+    """Seconds per unit of pts."""
+    frame_rate: Number | None
+    """Per second, as the header says; None: it does not say."""
+    duration_s_from_header: Number | None
+    signature: str | None = None
+    """Of sizes and times of change, see `media.fingerprint`; None: an analysis that did not note it."""
+    sha256: str | None = None
+    """Of the content."""
+
+
+class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, in numbers."""
+
+    n_decoded: Count
+    n_analysed: Count
+    """Rows of FRAMES."""
+    n_failed: Count
+    """Frames that could not be decoded."""
+    n_damaged: Count = 0
+    """Frames that were decoded, but damaged, and so not analysed."""
+    n_faces: Count
+    """Rows of FACES."""
+    n_people: Count
+    """Tracks."""
+    n_cuts: Count
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of a video from which nothing could be analysed."""
+
+    start_s: Number
+    """Time of the last usable frame before it; 0 where there is none."""
+    end_s: Number | None
+    """Time of the first usable frame after it; None: it reaches to the end."""
+    n_frames: Count | None
+    """Frames known to be lost; None: unknown."""
+
+
+class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What FRAMES, FACES and TIMELINE of a video say of it and of its analysis."""
+
+    schema_version: int = SCHEMA_VERSION
+    ferflow_version: str
+    video_id: Text
+    labels: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    """Of the model, in its order."""
+    model: ModelIdentity
+    detector: ModelIdentity
+    options: AnalyzeOptions
+    options_digest: str
+    """Equal for options that give equal FRAMES and FACES."""
+    source: SourceInfo
+    counts: FrameCounts
+    status: Literal["done", "done_with_gaps"]
+    warnings: tuple[str, ...] = ()
+    """One line each."""
+    gaps: tuple[Gap, ...] = ()
+    """In order of time; empty: each frame was analysed."""
+    duration_s: Seconds
+    """Length of the video as far as it was read."""
+    bin_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | msgspec.UnsetType = msgspec.UNSET
+    """Length of the bins; TIMELINE only."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would make two columns of one name.
+
+        Raises:
+            ValueError: a label twice.
+        """
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label twice")
+
+
+class MarkersSource(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that markers came from."""
+
+    name: str
+    sha256: str
+
+
+class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What the table of markers of a video says of itself."""
+
+    schema_version: int = SCHEMA_VERSION
+    video_id: Text
+    source: MarkersSource
+
+
+Metadata = VideoMetadata | MarkersMetadata
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def read_metadata(path: Path) -> VideoMetadata:
+    """What a table of FRAMES, FACES or TIMELINE says of its video.
+
+    Raises:
+        RecordsError: not a Parquet file of ours, of another schema version, or a fact is missing or invalid.
+    """
+    return _read(path, VideoMetadata)
+
+
+def read_markers_metadata(path: Path) -> MarkersMetadata:
+    """What a table of markers says of itself. Raises as `read_metadata`."""
+    return _read(path, MarkersMetadata)
+
+
+def encode_metadata(metadata: Metadata) -> bytes:
+    """JSON for the footer, validated: what is written can be read.
+
+    Raises:
+        RecordsError: a value is not valid.
+    """
+    content = to_json_values(msgspec.structs.replace(metadata, schema_version=SCHEMA_VERSION))
+    try:
+        from_json_values(content, type(metadata))
+        # Python's own JSON: file names that are no valid text become escapes, which msgspec refuses.
+        return json.dumps(content, allow_nan=False).encode()
+    except ValueError as error:
+        raise RecordsError(f"{metadata.video_id}: its metadata is invalid ({error}). Report it.") from error
+
+
+def _read(path: Path, kind: type[_S]) -> _S:
+    try:
+        content = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
+    except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError) as error:
+        raise RecordsError(
+            f"{path}: not a table written by ferflow ({type(error).__name__}). "
+            "Move it away, or use --overwrite."
+        ) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(content, dict) and version != SCHEMA_VERSION:
+        raise RecordsError(
+            f"{path}: schema {str(version)[:20]}, this ferflow reads {SCHEMA_VERSION}. "
+            "Analyse again with --overwrite."
+        )
+    try:
+        return from_json_values(content, kind)
+    except ValueError as error:
+        raise RecordsError(f"{path}: invalid metadata ({error}). Analyse again with --overwrite.") from error
+
+
+def to_json_values(record: msgspec.Struct) -> dict[str, object]:
+    """A record as JSON has it."""
+    content: dict[str, object] = msgspec.to_builtins(record, enc_hook=_encode_fraction)
+    if isinstance(options := getattr(record, "options", None), AnalyzeOptions):
+        content["options"] = options.as_dict()
+    return content
+
+
+def from_json_values(content: object, kind: type[_S]) -> _S:
+    """A record from what JSON says, validated.
+
+    Raises:
+        ValueError: a value is missing or invalid; the message names it.
+    """
+    if isinstance(content, dict) and isinstance(options := content.get("options"), dict):
+        # Options have a reader of their own: times are text, and schema 1 had other names.
+        content = content | {"options": AnalyzeOptions.from_dict(options)}
+    return msgspec.convert(content, kind, dec_hook=_decode_fraction)
+
+
+def _encode_fraction(value: object) -> str:
+    if isinstance(value, Fraction):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+
+
+def _decode_fraction(kind: type, value: object) -> object:
+    if kind is Fraction and isinstance(value, str) and _FRACTION.fullmatch(value):
+        return Fraction(value)
+    raise ValueError(f"expected a positive fraction, got {str(value)[:40]!r}")
