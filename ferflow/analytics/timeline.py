@@ -329,7 +329,7 @@ def complete_timeline(paths: RecordPaths) -> None:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
     if not paths.timeline.exists():
-        bin_seconds = read_metadata(paths.faces).options.bin_seconds
+        bin_seconds: float | None = read_metadata(paths.faces).options.bin_seconds
     elif _lacks_measures(paths.timeline):
         bin_seconds = read_metadata(paths.timeline).bin_seconds
     else:

@@ -124,8 +124,8 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """In order of time; empty: each frame was analysed."""
     duration_s: Seconds
     """Length of the video as far as it was read."""
-    bin_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | msgspec.UnsetType = msgspec.UNSET
-    """Length of the bins; TIMELINE only."""
+    bin_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
+    """Length of the bins; in TIMELINE only, None elsewhere."""
 
     def __post_init__(self) -> None:
         """Refuse what would make two columns of one name.
@@ -210,6 +210,8 @@ def to_json_values(record: msgspec.Struct) -> dict[str, object]:
     content: dict[str, object] = msgspec.to_builtins(record, enc_hook=_encode_fraction)
     if isinstance(options := getattr(record, "options", None), AnalyzeOptions):
         content["options"] = options.as_dict()
+    if isinstance(record, VideoMetadata) and record.bin_seconds is None:
+        del content["bin_seconds"]
     return content
 
 

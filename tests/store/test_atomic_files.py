@@ -21,7 +21,7 @@ from ferflow.store.atomic_files import (
     temporary,
     whole_file,
 )
-from ferflow.store.records import FRAMES, RecordPaths, RecordsWriter
+from ferflow.store.records import FRAMES, FrameRows, RecordPaths, RecordsWriter
 from tests.conftest import LABELS
 from tests.made_records import Made, footer, made_tables
 
@@ -70,7 +70,7 @@ def test_old_results_are_gone_for_good_before_new_ones_get_their_names(tmp_path,
     for _ in range(2):
         disk.clear()
         with RecordsWriter(paths, LABELS) as writer:
-            writer.write(row)
+            writer.write(FrameRows(row))
             writer.finish(METADATA)
     frames, faces = str(paths.frames), str(paths.faces)
     order = [
