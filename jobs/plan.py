@@ -1,4 +1,4 @@
-"""What a run would do: which inputs are new, which are done, and what must not be mixed.
+"""What a run would do: which inputs are new, which are finished, and which results must not be mixed.
 
 >>> for task in plan(["sessions/"], Path("out"), options):
 ...     print(task.source, task.is_pending)
@@ -33,37 +33,38 @@ def plan(
 ) -> list[VideoTask]:
     """What `run` would do, in order; nothing is written.
 
-    A source that is not what it was when it was analysed is a problem of that input alone; with `overwrite` its
+    A source whose content changed since it was analysed is a problem of that input alone; with `overwrite` its
     earlier results are replaced.
 
     Raises:
-        RecordsError: the output folder holds results made with other options or another model; `overwrite`
-            excuses those of these inputs.
+        RecordsError: the output folder holds results made with other options or another model; with `overwrite`,
+            results of other inputs than these.
         ModelError: the model that options name is missing or altered.
     """
     taken: set[str] = set()
     tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
     finished = set(finished_videos(out)) - (taken if overwrite else set())
     footers = {video_id: read_metadata(RecordPaths(out, video_id).faces) for video_id in sorted(finished)}
-    # Results of an earlier content of one of these files; of a file that was moved, the id is among the tasks.
+    # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
-    replaced = {id_ for task in tasks for id_ in _earlier_of(task, earlier)} if overwrite else set()
-    # All tables of a folder are read as one, so all must be made alike, also those of other inputs.
+    replaced = {id_ for task in tasks for id_ in _earlier_ids(task, earlier)} if overwrite else set()
+    # All tables of a folder are read as one, so all must be made with the same options, also those of other inputs.
     _refuse_other_results(out, {id_: f for id_, f in footers.items() if id_ not in replaced}, options)
     if overwrite:
-        return [replace(task, replaces=_earlier_of(task, earlier)) for task in tasks]
-    return [_compared(task, footers, _earlier_of(task, earlier)) for task in tasks]
+        return [replace(task, replaces=_earlier_ids(task, earlier)) for task in tasks]
+    return [_with_state(task, footers, _earlier_ids(task, earlier)) for task in tasks]
 
 
-def planned_again(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
+def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     """A task as it is now: a worker that died may have finished its video before."""
     if task.paths is None or not task.paths.faces.exists():
         return task
     footer = read_metadata(task.paths.faces)
     is_of_this_run = (
-        footer.ferflow_version == __version__ and _made_with(footer, options, model_sha256(options)) is None
+        footer.ferflow_version == __version__
+        and _incompatibility(footer, options, model_sha256(options)) is None
     )
-    return _compared(task, {task.paths.video_id: footer}, ()) if is_of_this_run else task
+    return _with_state(task, {task.paths.video_id: footer}, ()) if is_of_this_run else task
 
 
 def model_sha256(options: AnalyzeOptions) -> str:
@@ -102,12 +103,12 @@ def _by_source(footers: Footers) -> dict[str, list[str]]:
     return found
 
 
-def _earlier_of(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
+def _earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
     return tuple(earlier.get(os.path.realpath(task.source), ())) if task.paths else ()
 
 
-def _compared(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
-    """Whether a task is done, to be done, or about a source that is not what it was."""
+def _with_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
+    """The task with its state: finished, pending, or with a problem because its source has changed."""
     if task.paths is None:
         return task
     footer = footers.get(task.paths.video_id)
@@ -129,7 +130,7 @@ def _compared(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> Vide
 def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) -> None:
     model = model_sha256(options)
     for video_id, found in footers.items():
-        if (other := _made_with(found, options, model)) is not None:
+        if (other := _incompatibility(found, options, model)) is not None:
             raise RecordsError(
                 f"{out}: holds results of {video_id} made with {other}. "
                 "Use another -o, or --overwrite together with all videos of this folder."
@@ -139,8 +140,8 @@ def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) 
         log.warning("%s: holds results of ferflow %s; this is %s", out, ", ".join(versions), __version__)
 
 
-def _made_with(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
-    """What keeps earlier results from standing beside new ones, if anything does."""
+def _incompatibility(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
+    """What makes earlier results incompatible with new ones; None: nothing."""
     if footer.options_digest != options.digest():
         return "other options"
     return "another model" if footer.model.sha256 != model else None

@@ -1,4 +1,4 @@
-"""A whole run: plan, analyse each video, derive, report, and keep `run.json` true all the way.
+"""A complete run: plan, analyse each video, bring derived files up to date, and keep `run.json` true all the time.
 
 >>> report = run(["sessions/"], "out")
 >>> report.failed
@@ -26,7 +26,7 @@ from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
-from ferflow.jobs.video_job import derived
+from ferflow.jobs.video_job import bring_up_to_date
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import RUN_MANIFEST, held, sweep
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
@@ -162,7 +162,7 @@ def _video_events(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent 
 def _all_attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
     for task in tasks:
         if not task.is_pending:
-            yield Ended(task, derived(task, job, report_without_work(task)))
+            yield Ended(task, bring_up_to_date(task, job, report_without_work(task)))
     pending = [task for task in tasks if task.is_pending]
     n_workers = _worker_processes(len(pending), job)
     for attempt in range(1, job.retries + 2):
@@ -210,7 +210,7 @@ def _derive_others(job: Job, of_this_run: set[str | None]) -> None:
     for paths in videos_with_other_bins(job.out, job.options):
         if paths.video_id not in of_this_run:
             task = VideoTask(Path(paths.video_id), paths, is_finished=True)
-            derived(task, bins_only, report_without_work(task))
+            bring_up_to_date(task, bins_only, report_without_work(task))
 
 
 def _write_pages(out: Path) -> None:

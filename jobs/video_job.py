@@ -1,6 +1,6 @@
 """One video from start to end, in whichever process: tables, timeline, page. Every engine calls these functions.
 
-What is wrong with one video is in its report and never raised. What there is to do decides `plan`.
+What is wrong with one video is in its report and never raised. `plan` decides what there is to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ferflow.errors import VideoError
 from ferflow.jobs.derive import derive
 from ferflow.jobs.job import Job
-from ferflow.jobs.plan import planned_again
+from ferflow.jobs.plan import replan
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.fingerprint import fingerprint, signature
 from ferflow.media.video import Video, open_video
@@ -45,10 +45,10 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         tools: detector and classifier, loaded once for many videos.
     """
     report = yield from _analyze(task, job.options, tools)
-    yield Ended(task, derived(task, job, report))
+    yield Ended(task, bring_up_to_date(task, job, report))
 
 
-def derived(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
+def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
     """The report of a video, after what is derived from its records was brought up to date."""
     paths = task.paths
     if paths is None or report.status == "failed":
@@ -72,11 +72,11 @@ def derived(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
 
 def report_of_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:
     """How a video ended whose worker died: as a rule a transient failure, but it can have been finished before."""
-    now = planned_again(task, job.options)
+    now = replan(task, job.options)
     if not now.is_finished:
         return TaskReport.failed(task, f"{task.source.name}: {why}", failure="transient")
     report = report_without_work(now)
-    return derived(now, job, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
+    return bring_up_to_date(now, job, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
 
 
 def _analyze(
