@@ -17,7 +17,7 @@ from ferflow.analytics.peaks import peak_end
 from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.overview.cohort import known_measures
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
-from ferflow.dashboards.session_report.session_data import together_in
+from ferflow.dashboards.session_report.session_data import find_most_reacting
 from ferflow.dashboards.shared.settings import PageOptions
 
 
@@ -70,7 +70,7 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
 def _moments(entry: Entry) -> Cells:
     """The bin in which most people react, and the peak-end score."""
     assert entry.video is not None
-    top = together_in(entry.video.timeline)
+    top = find_most_reacting(entry.video.timeline)
     found: Cells = [None] * 3 if top is None else [top.n_reacting, top.n_people, top.time_s]
     return [*found, peak_end(entry.video.timeline)]
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferflow.analytics.person_names import read_people
-from ferflow.dashboards.overview.cohort_figure import cohort_figure
+from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
 from ferflow.dashboards.overview.overview_data import load_folder
-from ferflow.dashboards.session_report.figures import plain, timeline_figure
 from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
+from ferflow.dashboards.shared.figure_values import escape_html
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.atomic_files import whole_file
@@ -113,10 +114,10 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
 def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     folder = load_folder(out, options)
     if len(folder.cohort.members) > 1:
-        figure = cohort_figure(folder.cohort)
+        figure = build_cohort_figure(folder.cohort)
         cohort = folder.cohort
         names = {
-            plain(shown(group)): f"{plain(shown(group))} (n {len(cohort.of(group))})"
+            escape_html(shown(group)): f"{escape_html(shown(group))} (n {len(cohort.of(group))})"
             for group in cohort.groups
         }
         yield "cohort", _on_white(figure, "All videos together", names)
@@ -127,8 +128,8 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
         except RecordsError:
             continue  # told of, for want of its page
         if session.people:
-            names = {plain(label): plain(label) for label in session.labels}
-            yield video_id, _on_white(timeline_figure(session), session.name, names)
+            names = {escape_html(label): escape_html(label) for label in session.labels}
+            yield video_id, _on_white(build_timeline_figure(session), session.name, names)
 
 
 def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
@@ -146,7 +147,7 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
     figure.update_layout(
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", font={"color": "#1c2230", "size": 12},
         height=figure.layout.height + _TITLE_PX, margin={"l": figure.layout.margin.l + 16, "r": 24, "t": _TITLE_PX + 4},
-        title={"text": plain(shown(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
+        title={"text": escape_html(shown(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
     )  # fmt: skip
     figure.update_xaxes(rangeslider_visible=False)
     keyed = dict(named)

@@ -167,12 +167,12 @@ _QUALITY = ["n_decoded", "n_failed", "n_damaged", "n_cuts", "n_frames", "n_frame
 
 
 def _quality(session: Session) -> Cells:
-    counts, cover, footer = session.footer.counts, session.coverage, session.footer
+    counts, cover, metadata = session.metadata.counts, session.coverage, session.metadata
     lasts = [float(np.sum(column(session.coverage_timeline, state))) for state in COVERAGE_TIMELINE.names[1:]]
-    made_by = [fact for part in (footer.model, footer.detector) for fact in (part.name, part.sha256)]
+    made_by = [fact for part in (metadata.model, metadata.detector) for fact in (part.name, part.sha256)]
     return [
         counts.n_decoded, counts.n_failed, counts.n_damaged, counts.n_cuts, cover.n_frames, cover.n_frames_with_face,
         cover.n_faces, cover.n_untracked, cover.n_pose_unknown, session.n_small, session.n_blurry, *session.face_px,
-        session.sharpness, *lasts, session.bin_seconds, *made_by, footer.ferflow_version,
-        footer.options_digest,
+        session.sharpness, *lasts, session.bin_seconds, *made_by, metadata.ferflow_version,
+        metadata.options_digest,
     ]  # fmt: skip

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ferflow.analytics.cohort import Band, Cohort, group_band
 from ferflow.analytics.measures import MEASURES, Measure
-from ferflow.dashboards.overview.cohort import drawn_groups, group_colours, leading_of
-from ferflow.dashboards.overview.sparkline import runs
-from ferflow.dashboards.session_report.figures import moment, numbers, plain
+from ferflow.dashboards.overview.cohort import DASHES, drawn_groups, group_colours, leading_of
+from ferflow.dashboards.overview.sparkline import find_runs
+from ferflow.dashboards.shared.figure_values import (
+    PlotlyAttributes,
+    axis_time,
+    escape_html,
+    json_numbers,
+    with_opacity,
+)
 from ferflow.dashboards.shared.number_format import shown
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-"""Beside the colours, for paper and for eyes that do not tell them apart."""
-
 _TITLE_PX = 40
 _BOTTOM_PX = 28
+_LEFT_PX = 44
 _ROWS_PX = {"lead": 210, "reacting": 130, "valence": 150, "n": 70}
+_SCALES: dict[str, PlotlyAttributes] = {
+    "lead": {"rangemode": "tozero", "nticks": 5},
+    "reacting": {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%"},
+    "valence": {"zeroline": True, "zerolinewidth": 1, "nticks": 5},
+    "n": {"rangemode": "tozero", "nticks": 3, "tickformat": "d"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class _Line:
     dash: str
 
 
-def cohort_figure(cohort: Cohort) -> Figure:
+def build_cohort_figure(cohort: Cohort) -> Figure:
     """Mean and band of engagement and net positivity, share reacting, and how many there are.
 
     The cohort must have members.
@@ -42,13 +52,12 @@ def cohort_figure(cohort: Cohort) -> Figure:
 
     figure, lead = Figure(), leading_of(cohort)
     lines = _lines(cohort, lead)
-    domains = _domains()
     rows = {"lead": lead, "reacting": "reacting", "valence": "valence", "n": lead}
     for (row, name), axis in zip(rows.items(), ("y", "y2", "y3", "y4"), strict=True):
         for line in lines:
             found = _within(group_band(cohort.of(line.group), name, cohort.n_points), MEASURES[name])
             _draw(figure, row, axis, line, found, cohort)
-    _axes(figure, cohort, domains, lead)
+    _lay_out(figure, cohort, lead)
     return figure
 
 
@@ -63,14 +72,14 @@ def _lines(cohort: Cohort, lead: str) -> list[_Line]:
 
 
 def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
-    name = plain(shown(line.group)) if line.group else "everybody"
+    name = escape_html(shown(line.group)) if line.group else "all participants"
     if row in ("lead", "valence"):
         _band(figure, axis, line, found, cohort.step_s)
     values = found.n if row == "n" else found.mean
     template = "%{y:.0f} in view" if row == "n" else "%{y:.2f}"
     shape = "hvh" if row == "n" else "linear"
     figure.add_scatter(
-        name=f"{name}", x0=moment(cohort.step_s / 2), dx=cohort.step_s * 1000, y=numbers(values), yaxis=axis,
+        name=f"{name}", x0=axis_time(cohort.step_s / 2), dx=cohort.step_s * 1000, y=json_numbers(values), yaxis=axis,
         mode="lines", line={"color": line.colour, "width": 1.4 if row == "n" else 2, "dash": line.dash, "shape": shape},
         hovertemplate=template, meta=row,
     )  # fmt: skip
@@ -85,58 +94,62 @@ def _band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) ->
     """Polygons, one for each stretch in which the band is known: a fill between curves would bridge gaps."""
     x: list[str | None] = []
     y: list[float | None] = []
-    for run in runs(np.isfinite(found.low)):
+    for run in find_runs(np.isfinite(found.low)):
         k = np.arange(run.start, run.stop)
-        x += [_moment((place + 0.5) * step_s) for place in (*k, *k[::-1])] + [None]
-        y += [*_three(found.low[k]), *_three(found.high[k][::-1]), None]
+        x += [_short_time((place + 0.5) * step_s) for place in (*k, *k[::-1])] + [None]
+        y += [*_rounded(found.low[k]), *_rounded(found.high[k][::-1]), None]
     if x:
         figure.add_scatter(
-            x=x[:-1], y=y[:-1], yaxis=axis, mode="lines", fill="toself", fillcolor=_faded(line.colour),
+            x=x[:-1], y=y[:-1], yaxis=axis, mode="lines", fill="toself", fillcolor=with_opacity(line.colour, 0.16),
             line={"width": 0}, hoverinfo="skip", name="band",
         )  # fmt: skip
 
 
-def _axes(figure: Figure, cohort: Cohort, domains: dict[str, tuple[float, float]], lead: str) -> None:
-    titles = {
+def _lay_out(figure: Figure, cohort: Cohort, lead: str) -> None:
+    figure.update_layout(
+        template={}, height=sum(_ROWS_PX.values()) + _TITLE_PX * len(_ROWS_PX) + _BOTTOM_PX,
+        margin={"l": _LEFT_PX, "r": 10, "t": 0, "b": _BOTTOM_PX}, hovermode="x unified", hoversubplots="axis",
+        showlegend=False, dragmode="zoom", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        xaxis=_time_axis(cohort.n_points * cohort.step_s), meta={"titles": _cursor_titles(lead)},
+    )  # fmt: skip
+    domains = _domains()
+    for k, (row, title) in enumerate(_titles(lead).items()):
+        figure.update_layout({f"yaxis{k + 1 if k else ''}": _value_axis(row, domains[row])})
+        figure.add_annotation(
+            text=title, x=0, xref="paper", y=domains[row][1], yref="paper", xanchor="left", yanchor="bottom",
+            xshift=-_LEFT_PX, yshift=5, showarrow=False, align="left", font={"size": 13},
+        )  # fmt: skip
+
+
+def _time_axis(end_s: float) -> PlotlyAttributes:
+    start, end, has_hours = axis_time(0.0), axis_time(end_s), end_s >= 3600
+    return {
+        "type": "date", "range": [start, end], "minallowed": start, "maxallowed": end, "nticks": 8, "anchor": "y4",
+        "tickformat": "%-H:%M:%S" if has_hours else "%M:%S",
+        "hoverformat": "%-H:%M:%S.%1f" if has_hours else "%M:%S.%1f",
+        "ticklabelstandoff": 6, "showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "solid",
+    }  # fmt: skip
+
+
+def _value_axis(row: str, domain: tuple[float, float]) -> PlotlyAttributes:
+    fixed = {"domain": list(domain), "anchor": "x", "fixedrange": True, "zeroline": False, "ticksuffix": "  "}
+    return {**fixed, **_SCALES[row]}
+
+
+def _titles(lead: str) -> dict[str, str]:
+    """Titles of the rows, as HTML."""
+    return {
         "lead": f"<b>{MEASURES[lead].title}</b>  mean and 95 % band",
         "reacting": f"<b>{MEASURES['reacting'].title}</b>  share of people in view",
         "valence": f"<b>{MEASURES['valence'].title}</b>  mean and 95 % band",
         "n": "<b>People in view</b>",
     }
-    span = [moment(0.0), moment(cohort.n_points * cohort.step_s)]
-    hours = cohort.n_points * cohort.step_s >= 3600
-    layout: dict[str, Any] = {
-        "template": {}, "height": sum(_ROWS_PX.values()) + _TITLE_PX * len(_ROWS_PX) + _BOTTOM_PX,
-        "margin": {"l": 44, "r": 10, "t": 0, "b": _BOTTOM_PX}, "hovermode": "x unified", "hoversubplots": "axis",
-        "showlegend": False, "dragmode": "zoom", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-        "xaxis": {
-            "type": "date", "range": span, "minallowed": span[0], "maxallowed": span[1], "nticks": 8, "anchor": "y4",
-            "tickformat": "%-H:%M:%S" if hours else "%M:%S", "hoverformat": "%-H:%M:%S.%1f" if hours else "%M:%S.%1f",
-            "ticklabelstandoff": 6,
-            "showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "solid",
-        },
-    }  # fmt: skip
-    ranges: dict[str, dict[str, Any]] = {
-        "lead": {"rangemode": "tozero", "nticks": 5},
-        "reacting": {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%"},
-        "valence": {"zeroline": True, "zerolinewidth": 1, "nticks": 5},
-        "n": {"rangemode": "tozero", "nticks": 3, "tickformat": "d"},
-    }
-    for k, row in enumerate(_ROWS_PX):
-        low, high = domains[row]
-        axis = {
-            "domain": [low, high],
-            "anchor": "x",
-            "fixedrange": True,
-            "zeroline": False,
-            "ticksuffix": "  ",
-        }
-        layout["yaxis" + (str(k + 1) if k else "")] = axis | ranges[row]
-        figure.add_annotation(
-            text=titles[row], x=0, xref="paper", y=high, yref="paper", xanchor="left", yanchor="bottom", xshift=-44,
-            yshift=5, showarrow=False, align="left", font={"size": 13},
-        )  # fmt: skip
-    figure.update_layout(layout)
+
+
+def _cursor_titles(lead: str) -> dict[str, str]:
+    """What the cursor calls the values of a row; the values of `n` say it themselves."""
+    measures = {"lead": lead, "reacting": "reacting", "valence": "valence"}
+    return {row: MEASURES[name].title.lower() for row, name in measures.items()}
 
 
 def _domains() -> dict[str, tuple[float, float]]:
@@ -149,15 +162,10 @@ def _domains() -> dict[str, tuple[float, float]]:
     return found
 
 
-def _moment(seconds: float) -> str:
-    """A time on the axis without what says nothing: a band has thousands of them."""
-    return moment(seconds).removesuffix("00").removesuffix(".0")
+def _short_time(seconds: float) -> str:
+    """`axis_time` without zeros at its end: a band has thousands of times."""
+    return axis_time(seconds).removesuffix("00").removesuffix(".0")
 
 
-def _three(values: Float64Array) -> list[float]:
+def _rounded(values: Float64Array) -> list[float]:
     return [round(float(value), 3) for value in values]
-
-
-def _faded(colour: str) -> str:
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.16)"

@@ -104,6 +104,11 @@ class Folder:
         return [entry for entry in self.entries if entry.video is not None]
 
     @property
+    def has_cohort(self) -> bool:
+        """Whether there are participants to summarise: two or more."""
+        return len(self.cohort.members) > 1
+
+    @property
     def ranked(self) -> list[Entry]:
         """Those by their mean engagement (or what stands in for it), the highest first; unknown ones last."""
         return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
@@ -228,16 +233,16 @@ def _entry(out: Path, report: TaskReport, people: PeopleList, sessions: Sessions
 def _finished(
     paths: RecordPaths, entry: Entry, report: TaskReport, watched: CohortVideo, group: str | None
 ) -> Entry:
-    footer, whole = read_metadata(paths.faces), audience(watched.timeline)
+    metadata, whole = read_metadata(paths.faces), audience(watched.timeline)
     n_frames = column(whole, "n_frames")
     tracks = watched.timeline.column("track_id").drop_null().unique()
     return Entry(
         video_id=entry.video_id,
-        name=footer.source.name,
+        name=metadata.source.name,
         status=entry.status,
-        reason="; ".join(report.warnings or footer.warnings),
+        reason="; ".join(report.warnings or metadata.warnings),
         video=watched,
-        duration_s=footer.duration_s,
+        duration_s=metadata.duration_s,
         n_people=len(tracks),
         n_frames=float(n_frames.sum()),
         n_with_face=float(np.round(np.nan_to_num(column(whole, "presence") * n_frames)).sum()),

@@ -1,36 +1,37 @@
-"""Small pictures that stand in a table's row, as SVG."""
+"""Small SVG pictures in the rows of a table."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from markupsafe import Markup
 
-from ferflow.analytics.tally import ratio
+from ferflow.dashboards.shared.bins import join_bins
 from ferflow.types import Float64Array
 
-SPARK_POINTS = 120
+MOST_POINTS = 120
 _WIDTH, _HEIGHT = 200, 36
 _RANGE_WIDTH, _RANGE_HEIGHT = 180, 18
 
 
-def spark(curve: Float64Array, top: float, colour: str, words: str) -> Markup | None:
+def draw_sparkline(curve: Float64Array, top: float, colour: str, words: str) -> Markup | None:
     """A small curve from 0 to `top`, with breaks where nothing is known; None if nothing is.
 
     Args:
-        curve: float64 (bins,); neighbouring bins are joined to at most `SPARK_POINTS`.
-        top: the scale, so that the rows of a table can share one.
+        curve: float64 (bins,); neighbouring bins are joined to at most `MOST_POINTS`.
+        top: upper end of the scale, so that the rows of a table can share one.
         colour: of the line.
-        words: the same for those who hear the page.
+        words: the same in words, for screen readers.
     """
-    curve = thinned(curve)
+    curve = join_bins(curve, max(1, math.ceil(len(curve) / MOST_POINTS)))
     if not np.isfinite(curve).any():
         return None
     step = _WIDTH / len(curve)
     parts = [
         [(f"{(k + 0.5) * step:.1f}", f"{_y(curve[k], top):.1f}") for k in run]
-        for run in runs(np.isfinite(curve))
+        for run in find_runs(np.isfinite(curve))
     ]
     drawn = ["L".join(f"{x} {y}" for x, y in part) for part in parts]
     areas = "".join(
@@ -44,10 +45,10 @@ def spark(curve: Float64Array, top: float, colour: str, words: str) -> Markup | 
     ).format(_WIDTH, _HEIGHT, words, areas, colour, "".join(f"M{line}" for line in drawn), colour)
 
 
-def interval(
+def draw_interval(
     middle: float, low: float, high: float, *, bounds: tuple[float, float], colour: str, words: str
 ) -> Markup | None:
-    """A mean as a dot on the line of its interval; None if there is no mean. A tick marks 0."""
+    """A mean as a dot on the line of its interval, with a tick at 0; None if there is no mean."""
     if not math.isfinite(middle):
         return None
     span = [_x(value, bounds) for value in (low, high)] if math.isfinite(low) else []
@@ -63,16 +64,13 @@ def interval(
     )  # fmt: skip
 
 
-def thinned(curve: Float64Array, most: int = SPARK_POINTS) -> Float64Array:
-    """At most `most` means of neighbouring bins, unknown ones left out."""
-    step = max(1, math.ceil(len(curve) / most))
-    padded = np.pad(curve, (0, -len(curve) % step), constant_values=np.nan).reshape(-1, step)
-    known = np.isfinite(padded)
-    return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
+def highest_value(curves: Iterable[Float64Array]) -> float:
+    """Upper end of a scale for curves in [0, 1], NaN where unknown; 1 if nothing is known."""
+    return max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
 
 
-def runs(flags: np.ndarray) -> list[range]:
-    """Stretches in which all flags are set."""
+def find_runs(flags: np.ndarray) -> list[range]:
+    """Ranges in which all flags are set."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return [range(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
@@ -82,6 +80,6 @@ def _y(value: float, top: float) -> float:
 
 
 def _x(value: float, bounds: tuple[float, float]) -> float:
-    """Where a value stands; what lies outside the bounds stands at the edge."""
+    """Position of a value; one outside the bounds is drawn at the edge."""
     share = (value - bounds[0]) / max(bounds[1] - bounds[0], 1e-9)
     return 5 + (_RANGE_WIDTH - 10) * min(max(share, 0.0), 1.0)

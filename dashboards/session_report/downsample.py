@@ -1,4 +1,4 @@
-"""The timeline as a page draws it: neighbouring bins joined where there are too many to see."""
+"""The timeline as a page draws it: neighbouring bins are joined where there are too many to see."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ import pyarrow.compute as pc
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.measures import timeline_measures
 from ferflow.analytics.persons import Person
-from ferflow.analytics.tally import column, ratio
+from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.bins import join_bins
 from ferflow.types import Float64Array
 
 MOST_BINS = 1200
-"""Bins drawn at most: as many as a page has pixels across, and an hour is drawn at once."""
+"""Bins drawn at most: about as many as a page is pixels wide, and few enough to draw an hour at once."""
 MOST_LANES = 16
 """People with a lane of their own, the longest seen first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Curves and lanes, by drawn bin."""
+class Downsampled:
+    """Curves and lanes; a drawn bin is `step` bins of the table."""
 
     step: int
     """Bins per drawn bin."""
     step_s: float
     audience: dict[str, Float64Array]
-    strip: dict[str, Float64Array]
-    """Share of each drawn bin's time, by the columns of `summaries.STRIP`."""
+    coverage: dict[str, Float64Array]
+    """Share of each drawn bin's time, by the columns of `coverage.COVERAGE_TIMELINE`."""
     lanes: list[Person]
     leading: Float64Array
     """(lanes, drawn bins): index into the labels of the most probable expression, NaN where not seen."""
 
     @property
     def n(self) -> int:
-        """Drawn bins."""
+        """Downsampled bins."""
         return len(self.audience["n_frames"])
 
     @property
@@ -46,38 +47,31 @@ class Drawn:
         return self.n * self.step_s
 
 
-def drawn(session: Session) -> Drawn:
+def downsample(session: Session) -> Downsampled:
     """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
     whole, bin_seconds = session.audience, session.bin_seconds
     frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
     step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
-    joined = {name: _joined(column(whole, name), step) for name in timeline_measures(session.labels)}
-    joined["n_frames"] = np.nan_to_num(_joined(column(whole, "n_frames"), step))
+    joined = {name: join_bins(column(whole, name), step) for name in timeline_measures(session.labels)}
+    joined["n_frames"] = np.nan_to_num(join_bins(column(whole, "n_frames"), step))
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
-    leading = np.array([_leading(session, person.track_id, step, len(whole)) for person in lanes])
-    strip = {
+    leading = np.array([_leading_label(session, person.track_id, step, len(whole)) for person in lanes])
+    coverage = {
         name: np.minimum(
-            np.nan_to_num(_joined(column(session.coverage_timeline, name), step)) / bin_seconds, 1.0
+            np.nan_to_num(join_bins(column(session.coverage_timeline, name), step)) / bin_seconds, 1.0
         )
         for name in COVERAGE_TIMELINE.names[1:]
     }
-    return Drawn(step, step * bin_seconds, joined, strip, lanes, leading)
+    return Downsampled(step, step * bin_seconds, joined, coverage, lanes, leading)
 
 
-def _joined(values: Float64Array, step: int) -> Float64Array:
-    """Means of `step` neighbouring bins, float64 (ceil(n / step),); NaN where none is known."""
-    padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
-    known = np.isfinite(padded)
-    return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
-
-
-def _leading(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
+def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
     """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
     rows = session.timeline.filter(pc.equal(session.timeline.column("track_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
     means = np.full((n_bins, len(session.labels)), np.nan)
     for k, label in enumerate(session.labels):
         means[bins, k] = column(rows, f"prob_{label}")
-    joined = np.stack([_joined(means[:, k], step) for k in range(len(session.labels))], axis=1)
+    joined = np.stack([join_bins(means[:, k], step) for k in range(len(session.labels))], axis=1)
     seen = np.isfinite(joined).any(axis=1)
     return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,14 @@ import pyarrow.compute as pc
 from ferflow import palette
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column
-from ferflow.dashboards.session_report.figures import faded, numbers, plain
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.figure_values import (
+    PlotlyAttributes,
+    coloured,
+    escape_html,
+    json_numbers,
+    with_opacity,
+)
 from ferflow.dashboards.shared.number_format import clipped, shown, some
 from ferflow.types import Float64Array
 
@@ -24,7 +30,7 @@ _GAP = 0.06
 """Between the three panels of a row, as a share of the width."""
 
 
-def curves_figure(session: Session) -> Figure:
+def build_marker_curves_figure(session: Session) -> Figure:
     """Mean of each measure around the markers of each label, and one standard deviation to both sides.
 
     The session must have marker-locked curves.
@@ -59,17 +65,19 @@ class _Panels:
 def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[session.lead], MEASURES["valence"]
-    whose = f"<b>{plain(clipped(shown(label), 40))}</b>  n = {n}<br>"
-    _panel(figure, panels, 0, whose + _word(lead.title, lead.colour), lead.range)
-    _panel(figure, panels, 1, "<br>" + _word(valence.title, valence.colour), valence.range)
+    whose = f"<b>{escape_html(clipped(shown(label), 40))}</b>  n = {n}<br>"
+    _panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
+    _panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
-    names = [_word(plain(clipped(shown(one), 14)), colours[one]) for one in session.labels]
+    names = [coloured(escape_html(clipped(shown(one), 14)), colours[one]) for one in session.labels]
     half = (len(names) + 1) // 2
     _panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for axis, measure in zip(panels.names, (lead, valence), strict=False):
         _curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
     for one in session.labels:
-        _curve(figure, panels.names[2], rows, f"prob_{one}", plain(shown(one)), colours[one], opacity=0.1)
+        _curve(
+            figure, panels.names[2], rows, f"prob_{one}", escape_html(shown(one)), colours[one], opacity=0.1
+        )
 
 
 def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
@@ -92,14 +100,15 @@ def _curve(
 ) -> None:
     rows = rows.filter(pc.equal(rows.column("measure"), measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
-    axes: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    axes: PlotlyAttributes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     for x, low, high in _bands(lag, mean, sd):
         figure.add_scatter(
-            x=numbers(np.concatenate([x, x[::-1]])), y=numbers(np.concatenate([high, low[::-1]])), fill="toself",
-            fillcolor=faded(colour, opacity), line={"width": 0}, mode="lines", hoverinfo="skip", **axes,
+            x=json_numbers(np.concatenate([x, x[::-1]])), y=json_numbers(np.concatenate([high, low[::-1]])),
+            fill="toself", fillcolor=with_opacity(colour, opacity), line={"width": 0}, mode="lines",
+            hoverinfo="skip", **axes,
         )  # fmt: skip
     figure.add_scatter(
-        name=name, x=numbers(lag), y=numbers(mean), mode="lines", line={"color": colour, "width": 2},
+        name=name, x=json_numbers(lag), y=json_numbers(mean), mode="lines", line={"color": colour, "width": 2},
         customdata=[_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
         hovertemplate="%{y:.2f} %{customdata}", **axes,
     )  # fmt: skip
@@ -116,7 +125,3 @@ def _bands(
     known = np.flatnonzero(np.isfinite(sd))
     parts = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
     return [(lag[k], mean[k] - sd[k], mean[k] + sd[k]) for k in parts if len(k) > 1]
-
-
-def _word(text: str, colour: str) -> str:
-    return f"<span style='color:{colour}'>{text}</span>"

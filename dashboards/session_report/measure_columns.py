@@ -1,4 +1,4 @@
-"""The columns of measures in the page's tables of people and stretches."""
+"""The columns of measures in the page's tables of people and segments."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ferflow.analytics.measures import Measure, page_measures
 from ferflow.dashboards.shared.number_format import format_measure
 
 
-def measure_headings() -> list[Markup]:
+def measure_headings() -> tuple[Markup, ...]:
     """Headings of the columns, as HTML."""
     soft_hyphen = Markup("&shy;")
-    return [soft_hyphen.join(measure.column_heading.split("\u00ad")) for measure in _columns()]
+    return tuple(soft_hyphen.join(measure.column_heading.split("\u00ad")) for measure in _columns())
 
 
-def measure_cells(means: Mapping[str, float]) -> list[str]:
+def measure_cells(means: Mapping[str, float]) -> tuple[str, ...]:
     """A row of the columns: means by name, as the page writes them."""
-    return [format_measure(measure, means[measure.name]) for measure in _columns()]
+    return tuple(format_measure(measure, means[measure.name]) for measure in _columns())
 
 
 def _columns() -> list[Measure]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,13 @@ from ferflow.analytics.person_names import NO_NAMES, PersonFaces, PersonNames, p
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.analytics.timeline import audience
-from ferflow.dashboards.session_report.video_player import Film, boxes_of, film_of, url_between
+from ferflow.dashboards.session_report.video_player import (
+    FaceBoxes,
+    PageVideo,
+    find_video,
+    pack_boxes,
+    url_between,
+)
 from ferflow.render.clips import existing_clips
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.records import Blocks, RecordPaths, read_table
@@ -36,7 +41,7 @@ _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class MostReacting:
     """The bin in which most people react."""
 
     time_s: float
@@ -49,7 +54,7 @@ class Session:
     """One analysed video."""
 
     video_id: str
-    footer: VideoMetadata
+    metadata: VideoMetadata
     """What the analysis noted about itself."""
     labels: list[str]
     timeline: pa.Table
@@ -74,16 +79,16 @@ class Session:
     segments: pa.Table
     curves: pa.Table
     """Marker-locked, of the `MOST_CURVES` labels with most markers; see `marked.locked_curves`."""
-    film: Film
-    boxes: dict[str, Any] | None
-    """See `film.boxes_of`."""
+    video: PageVideo
+    boxes: FaceBoxes | None
+    """See `video_player.pack_boxes`."""
     clips: dict[str, tuple[int, ...]]
     """The peaks that each clip shows, as places in their list, by the clip's URL."""
 
     @property
     def name(self) -> str:
         """The file's name, as it was found."""
-        return self.footer.source.name
+        return self.metadata.source.name
 
     def name_of(self, track_id: int) -> str:
         """What a person is called on the page."""
@@ -107,7 +112,7 @@ class Session:
     @property
     def duration_s(self) -> float:
         """Length of the video as far as it was read."""
-        return self.footer.duration_s
+        return self.metadata.duration_s
 
     @property
     def pose_known(self) -> bool:
@@ -135,9 +140,9 @@ class Session:
         return float(known.mean()) if len(known) else float("nan")
 
     @property
-    def together(self) -> Together | None:
-        """See `together_in`."""
-        return together_in(self.timeline)
+    def most_reacting(self) -> MostReacting | None:
+        """See `find_most_reacting`."""
+        return find_most_reacting(self.timeline)
 
     @property
     def most_at_once(self) -> int:
@@ -146,7 +151,7 @@ class Session:
         return int(present.max()) if len(present) else 0
 
 
-def together_in(timeline: pa.Table) -> Together | None:
+def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
     """The bin in which most people react, of equals the one with the largest share; None if none does."""
     whole = audience(timeline)
     share, present = column(whole, "reacting"), column(whole, "n_people")
@@ -155,7 +160,7 @@ def together_in(timeline: pa.Table) -> Together | None:
     reacting = np.round(np.nan_to_num(share * present))
     k = int(np.lexsort((-np.arange(len(share)), np.nan_to_num(share), reacting))[-1])
     middle = (column(whole, "bin_start_s")[k] + column(whole, "bin_end_s")[k]) / 2
-    return Together(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
+    return MostReacting(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
 
 
 def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Session:
@@ -170,8 +175,8 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     paths = RecordPaths(out, video_id)
-    footer = read_metadata(paths.faces)
-    labels = list(footer.labels)
+    metadata = read_metadata(paths.faces)
+    labels = list(metadata.labels)
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
     faces = _faces(paths, names)
     scored = faces("frame_index", "time_s", "yaw", "pitch", *(f"prob_{label}" for label in labels))
@@ -179,7 +184,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     markers, tops = load_markers(paths), peaks(timeline)
     return Session(
         video_id=video_id,
-        footer=footer,
+        metadata=metadata,
         labels=labels,
         timeline=timeline,
         people=people(frames, scored, labels),
@@ -191,12 +196,12 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
         sharpness=_quartiles(sharpness)[1],
         names=names,
-        coverage_timeline=_strip(timeline, footer, frames, faces("frame_index", "face_px")),
+        coverage_timeline=_strip(timeline, metadata, frames, faces("frame_index", "face_px")),
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
-        film=film_of(footer.source, paths.report, frames),
-        boxes=boxes_of(faces("frame_index", "time_s", *_BOX_COLUMNS), footer.source),
+        video=find_video(metadata.source, paths.report, frames),
+        boxes=pack_boxes(faces("frame_index", "time_s", *_BOX_COLUMNS), metadata.source),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
     )
 
@@ -215,13 +220,13 @@ def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
     return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
 
 
-def _strip(timeline: pa.Table, footer: VideoMetadata, frames: pa.Table, faces: Faces) -> pa.Table:
+def _strip(timeline: pa.Table, metadata: VideoMetadata, frames: pa.Table, faces: Faces) -> pa.Table:
     return coverage_timeline(
         frames,
         faces,
         bin_seconds=_bin_seconds(timeline) or 1.0,
-        failed=footer.counts.n_failed + footer.counts.n_damaged > 0,
-        ranged=footer.options.start is not None,
+        failed=metadata.counts.n_failed + metadata.counts.n_damaged > 0,
+        ranged=metadata.options.start is not None,
     )
 
 

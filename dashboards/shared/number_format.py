@@ -16,7 +16,7 @@ from ferflow.text import UNKNOWN, shown, timecode
 
 __all__ = [
     "UNKNOWN", "clipped", "count", "format_measure", "listed", "percent", "score", "shown", "signed", "size",
-    "some", "timecode",
+    "some", "sort_key", "timecode",
 ]  # fmt: skip
 
 _THIN = "\u202f"
@@ -70,13 +70,18 @@ def format_measure(measure: Measure, value: float | None) -> str:
     return _FORMATS[measure.format](value)
 
 
+def sort_key(value: float | None) -> str:
+    """A number for a script that sorts by it; empty if it is unknown."""
+    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
 def count(number: float | None) -> str:
     """A whole number, thousands apart."""
     return UNKNOWN if number is None or math.isnan(number) else f"{round(number):,}".replace(",", _THIN)
 
 
 def clipped(text: str, letters: int) -> str:
-    """A text of so many letters at most; what was cut off shows as an ellipsis."""
+    """A text of at most so many letters; an ellipsis shows that it was cut."""
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -25,21 +25,35 @@ def ensure_assets(out: Path) -> Path:
     return path
 
 
-def render(template: str, *, theme: Theme = "auto", **values: Any) -> str:
-    """Fill in a template of this room; every value is escaped unless it is `Markup`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+def render(template: str, *, theme: Theme = "auto", **values: object) -> str:
+    """Render a whole page; every value is escaped unless it is `Markup`."""
+    return render_template(template, style=template_text("style.css"), theme=theme, **values)
+
+
+def render_template(name: str, /, **values: object) -> Markup:
+    """Render a template of `templates`; every value is escaped unless it is `Markup`."""
+    return Markup(_environment().get_template(name).render(values))  # noqa: S704 - escaped by the template
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read_template),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(style=template_text("style.css"), theme=theme, **values)
+
+
+def _read_template(name: str) -> str:
+    # An absolute path stays what it is when it is joined to a folder: a section may bring a template of its own.
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def template_text(name: str) -> Markup:
-    """A file of ours, to be set into a page as it is."""
+    """A file of `templates`, inserted into a page as it is."""
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
@@ -51,6 +65,6 @@ def inline_json(text: str) -> Markup:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that bears its name only once it is whole."""
+    """Write a file that appears under its name only once it is complete."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")

@@ -1,12 +1,12 @@
 "use strict";
-// What the charts of every page share: their looks on screen and on paper, their axis of time, a closer look.
+// What all charts share: colours, screen and paper, the time axis, zoom.
 globalThis.charts = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const axesOf = (layout) => Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
   const narrow = (chart) => chart.clientWidth < 560;
 
-  /** The page's colours and letters, as a change of a layout. */
-  const look = (layout) => {
+  /** Colours and fonts of the page, as a change of a layout. */
+  const style = (layout) => {
     const ink = colour("--ink"), soft = colour("--soft"), grid = colour("--grid"), card = colour("--card");
     const change = {
       "font.color": ink, "font.family": getComputedStyle(document.body).fontFamily, "font.size": 12,
@@ -24,37 +24,37 @@ globalThis.charts = (() => {
     return change;
   };
 
-  /** Draw a figure in the page's looks; settles once it is drawn. */
-  const draw = (place, figure) => {
-    for (const [path, value] of Object.entries(look(figure.layout))) {
+  /** Draw a figure in the colours of the page; resolves once it is drawn. */
+  const draw = (element, figure) => {
+    for (const [path, value] of Object.entries(style(figure.layout))) {
       const keys = path.split(".");
       keys.slice(0, -1).reduce((at, key) => (at[key] = at[key] || {}), figure.layout)[keys.at(-1)] = value;
     }
-    return Plotly.newPlot(place, figure.data, figure.layout, { responsive: true, displayModeBar: false, scrollZoom: false })
-      .then(() => { place.dataset.drawn = "yes"; });
+    return Plotly.newPlot(element, figure.data, figure.layout, { responsive: true, displayModeBar: false, scrollZoom: false })
+      .then(() => { element.dataset.drawn = "yes"; });
   };
-  /** Whether charts can be drawn; if not, their places say why. */
-  const ready = (places, beside) => {
+  /** Whether charts can be drawn; if not, a notice in place of each says why. */
+  const ready = (elements, neighbour) => {
     if (typeof Plotly !== "undefined") return true;
-    for (const place of places) {
-      place.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js beside ${beside}. Keep the whole output folder together, or run <code>ferflow report</code> again.</p>`;
+    for (const element of elements) {
+      element.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js next to ${neighbour}. Keep the output folder complete, or run <code>ferflow report</code> again.</p>`;
     }
     return false;
   };
 
-  // The axis has dates, the page has milliseconds: a bare number may be taken for a year.
+  // The axis has dates, the page has milliseconds: plotly may take a bare number for a year.
   const ms = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
   const date = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "");
-  /** The part of a chart's time that is shown, milliseconds, and how to show another: by a call, or by the page's buttons. */
-  const zoom = (chart, whole) => {
-    const [first, last] = whole.map(ms);
+  /** The visible range of a chart in milliseconds, and how to change it: by a call, or by the buttons of the chart. */
+  const zoom = (chart, fullRange) => {
+    const [first, last] = fullRange.map(ms);
     const range = () => chart.layout.xaxis.range.map(ms);
     const show = (start, end) => {
       const length = Math.max(1000, Math.min(end - start, last - first));
       const from = Math.max(first, Math.min((start + end - length) / 2, last - length));
       return Plotly.relayout(chart, { "xaxis.range": [date(from), date(from + length)] });
     };
-    for (const button of document.querySelectorAll("[data-zoom]")) {
+    for (const button of document.querySelectorAll(`[data-chart="${chart.id}"] [data-zoom]`)) {
       button.addEventListener("click", () => {
         if (button.dataset.zoom === "all") return show(first, last);
         const [start, end] = range(), half = ((end - start) / 2) * Number(button.dataset.zoom), middle = (start + end) / 2;
@@ -63,21 +63,21 @@ globalThis.charts = (() => {
     }
     return { range, show, first, last };
   };
-  /** Let a place be told the points of its own step (milliseconds), however wide that is drawn, and no others: a gap stays one. */
-  const reach = (chart, step) => {
+  /** Let the cursor show the values of the bin it is in (`step` milliseconds wide), and of no other: a gap stays a gap. */
+  const limitHover = (chart, step) => {
     const axis = chart._fullLayout.xaxis, [start, end] = axis.range.map(ms);
     chart._fullLayout.hoverdistance = Math.ceil((axis._length * step) / (end - start) / 2);
   };
 
-  const repaint = (chart) => Plotly.relayout(chart, look(chart.layout));
+  const repaint = (chart) => Plotly.relayout(chart, style(chart.layout));
   const onNewColours = (listener) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
-  /** On paper: in its colours, and as wide as the sheet. */
+  /** For paper: its colours, and the width of the sheet. */
   const paper = (chart, height, more = {}) => {
     chart.before = { height: chart.layout.height, autosize: true };
-    return Plotly.relayout(chart, { ...look(chart.layout), width: 660, height, ...more });
+    return Plotly.relayout(chart, { ...style(chart.layout), width: 660, height, ...more });
   };
-  const screen = (chart, more = {}) => Plotly.relayout(chart, { ...look(chart.layout), ...chart.before, width: null, ...more })
+  const screen = (chart, more = {}) => Plotly.relayout(chart, { ...style(chart.layout), ...chart.before, width: null, ...more })
     .then(() => Plotly.Plots.resize(chart));
 
-  return { axesOf, narrow, draw, ready, ms, date, zoom, reach, repaint, onNewColours, paper, screen };
+  return { axesOf, narrow, draw, ready, ms, date, zoom, limitHover, repaint, onNewColours, paper, screen };
 })();

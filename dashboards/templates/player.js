@@ -1,13 +1,13 @@
 "use strict";
-// One moment for all: the cursor in the timeline, the words about it, the slider, and the video where there is one.
+// One current time for all: the cursor in the timeline, the values, the slider, and the video if there is one.
 (() => {
   if (!globalThis.ferflow) return;
-  const { chart, data, lanes, facts, happening, span, step, show, range, onView, drawn } = globalThis.ferflow;
+  const { chart, data, lanes, facts, happening, span, step, show, range, onView, drawing } = globalThis.ferflow;
   const element = (id) => document.getElementById(id);
   const video = element("video"), cursor = element("cursor"), slider = element("moment"), words = element("now-words");
   let moment = 0;
-  // Containers may start before their first picture; the page counts from the picture. Until that has been
-  // shown, nobody knows by how much, and a wish to go elsewhere waits.
+  // A container may start before its first picture, and the page counts from that picture. By how much is known once
+  // it has been shown; until then, requests to seek wait.
   let offset = null;
 
   const timecode = (seconds) => {
@@ -24,26 +24,25 @@
     const size = Math.abs(value), sign = value < 0 ? "−" : "+";
     return size === 0 ? "0" : size < 0.005 ? `${sign}0.00` : (value > 0 ? "+" : "") + score(value);
   };
-  const share = (value) => `${value === 0 || value === 1 ? 100 * value : value < 0.01 ? "<1" : value > 0.99 ? ">99" : Math.round(100 * value)}\u202f%`;
-  const formats = { score, share, signed };
-  const column = (name) => data.find((trace) => trace.name === name)?.y;
-  const curves = facts.curves.filter(([name]) => column(name));
+  const percent = (share) => (share > 0 && share < 0.01 ? "<1" : share > 0.99 && share < 1 ? ">99" : Math.round(100 * share)) + "\u202f%";
+  const formats = { score, signed, share: percent };
+  const curves = facts.measures.map((name) => data.find((trace) => trace.meta?.measure === name)).filter(Boolean);
   const states = data.filter((trace) => trace.stackgroup === "coverage");
 
-  /** What the data says of a moment: pairs of a term and words. */
-  const said = (time) => {
+  /** The values at a time: pairs of a term and a text. */
+  const describe = (time) => {
     const k = Math.floor(time / step + 1e-9), pairs = [];
     if (happening.has(k)) pairs.push(["markers", happening.get(k)]);
-    for (const [name, format] of curves) pairs.push([name, column(name)[k] == null ? "unknown" : formats[format](column(name)[k])]);
+    for (const { name, y, meta } of curves) pairs.push([name, y[k] == null ? "unknown" : formats[meta.format](y[k])]);
     const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
-    if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "nobody"]);
-    // The strip has one more bin in front.
+    if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "no person"]);
+    // The coverage row has one more bin in front.
     const state = states.filter((trace) => trace.y[k + 1]).sort((a, b) => b.y[k + 1] - a.y[k + 1])[0];
     pairs.push(["coverage", state ? state.name : "nothing"]);
     return pairs;
   };
-  const tell = () => {
-    const pairs = said(Math.min(moment, span[1] - 1e-6));
+  const showValues = () => {
+    const pairs = describe(Math.min(moment, span[1] - 1e-6));
     element("clock").textContent = timecode(moment);
     words.replaceChildren(...pairs.map(([term, text]) => {
       const item = document.createElement("div"), name = document.createElement("span"), value = document.createElement("b");
@@ -57,24 +56,24 @@
     slider.setAttribute("aria-valuetext", `${timecode(moment)}: ${pairs.map((pair) => pair.join(" ")).join("; ")}`);
   };
 
-  const place = () => {
+  const moveCursor = () => {
     const axis = chart._fullLayout?.xaxis;
     if (!axis) return;
     const x = axis.d2p(charts.date(moment * 1000)), inside = x >= -1 && x <= axis._length + 1;
-    // At the very start it says nothing, and would stand in the rows' titles.
+    // At the very start it says nothing, and would cover the titles of the rows.
     cursor.hidden = !inside || moment === 0;
     if (inside) cursor.style.transform = `translateX(${axis._offset + x}px)`;
   };
   const go = (time, { seek = true } = {}) => {
     moment = Math.max(0, Math.min(time, span[1]));
-    tell();
-    place();
-    boxes();
+    showValues();
+    moveCursor();
+    drawBoxes();
     if (seek && video && offset !== null) video.currentTime = moment + offset;
   };
 
   // --- Timeline ---------------------------------------------------------------------------------------
-  // plotly tells of clicks on points only, and a gap is a moment too.
+  // plotly reports clicks on points only, and one can go to a gap as well.
   let pressed = null;
   chart.addEventListener("pointerdown", (event) => {
     pressed = event.target.closest(".nsewdrag") ? { x: event.clientX, y: event.clientY, at: event.timeStamp } : null;
@@ -87,9 +86,9 @@
     if (still) go(range()[0] / 1000 + ((event.clientX - chart.getBoundingClientRect().left - axis._offset) / axis._length) * ((range()[1] - range()[0]) / 1000));
   }, true);
   slider.addEventListener("input", () => go(Number(slider.value)));
-  onView(place);
-  addEventListener("resize", () => setTimeout(place, 200));
-  drawn.then(() => { tell(); place(); });
+  onView(moveCursor);
+  addEventListener("resize", () => setTimeout(moveCursor, 200));
+  drawing.then(() => { showValues(); moveCursor(); });
 
   const visit = (time, element) => {
     const [start, end] = range(), half = Math.min((end - start) / 2, 20000);
@@ -100,7 +99,7 @@
   for (const button of document.querySelectorAll("[data-seconds]")) {
     button.addEventListener("click", () => visit(Number(button.dataset.seconds), button));
   }
-  const peaks = [...document.querySelectorAll("[aria-labelledby=peaks-title] [data-seconds]")].map((button) => Number(button.dataset.seconds));
+  const peaks = [...document.querySelectorAll("[data-section=peaks] [data-seconds]")].map((button) => Number(button.dataset.seconds));
   for (const button of document.querySelectorAll("[data-peak]")) {
     button.addEventListener("click", () => {
       const next = button.dataset.peak > 0 ? peaks.find((time) => time > moment + 0.05) : peaks.findLast((time) => time < moment - 0.05);
@@ -126,7 +125,7 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const boxes = () => {
+  const drawBoxes = () => {
     if (!canvas) return;
     canvas.replaceChildren();
     const tags = canvas.parentElement.querySelectorAll(".tag");
@@ -145,21 +144,21 @@
       canvas.parentElement.append(tag);
     }
   };
-  choice?.addEventListener("change", boxes);
+  choice?.addEventListener("change", drawBoxes);
 
   // --- Video ------------------------------------------------------------------------------------------
   if (!video) return;
-  const trouble = () => {
+  const showTrouble = () => {
     const note = element("video-trouble");
     video.closest(".frame").hidden = true;
     if (choice) choice.closest("label").hidden = true;
     note.hidden = false;
     note.textContent = video.error?.code === 4 || !video.error
-      ? "This browser cannot show the video: it is not where the page looks for it, or of a kind this browser does not play. The data below is whole. Convert the video to MP4 (H.264) or WebM, or ask ferflow for --embed-clips."
-      : "The video cannot be played to its end in this browser; its data is damaged. The data below is whole.";
+      ? "This browser cannot show the video: the file is not where the page expects it, or the browser does not support its format. The data below is complete. Convert the video to MP4 (H.264) or WebM, or use --embed-clips."
+      : "This browser cannot play the video to its end, because the file is damaged. The data below is complete.";
   };
-  if (video.error) trouble();
-  video.addEventListener("error", trouble);
+  if (video.error) showTrouble();
+  video.addEventListener("error", showTrouble);
   const settle = (seconds) => {
     if (offset !== null) return;
     offset = seconds;
@@ -167,8 +166,7 @@
     if (moment > 0) video.currentTime = moment + offset;
   };
   video.requestVideoFrameCallback?.((_, { mediaTime }) => settle(mediaTime));
-  // The first picture may have been shown before this script ran: ask for it again. A page in the background is
-  // shown none at all.
+  // The first picture may have been shown before this script ran: request it again. A page in the background shows none.
   if (video.readyState > 1) video.currentTime = video.currentTime;
   setTimeout(() => settle(Number(video.dataset.first)), 15000);
   const follow = () => {

@@ -1,17 +1,17 @@
 "use strict";
-// Charts: the timeline, and the curves around markers. What follows the video is in player.js.
+// Charts: the timeline, and the curves around markers. The video and the current time are in player.js.
 globalThis.ferflow = (() => {
   const chart = document.getElementById("timeline"), around = document.getElementById("around");
   if (!charts.ready([chart, around].filter(Boolean), "the reports folder")) return null;
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const figure = read("figure");
+  const figure = read("timeline-figure");
   const facts = read("facts");
-  const whole = figure.layout.xaxis.range.slice();
+  const fullRange = figure.layout.xaxis.range.slice();
 
-  // The data carries label numbers; words for the cursor are made here, so that the page stays small.
+  // The data holds numbers of labels; the texts for the cursor are made here, so that the page stays small.
   const escaped = (text) => (text === undefined ? null : text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"));
-  // A line without width: of markers without size, a browser would still make one each.
-  const tell = ({ x0, dx, yaxis }, text, height, place) => figure.data.splice(place, 0, {
+  // A line without width: of markers without size, a browser would still make an element each.
+  const addHoverText = ({ x0, dx, yaxis }, text, height, place) => figure.data.splice(place, 0, {
     type: "scatter", mode: "lines", x0, dx, xaxis: "x", yaxis, y: text.map((words) => (words === null ? null : height)), text,
     line: { width: 0, color: "rgba(0,0,0,0)" }, connectgaps: false, hovertemplate: "%{text}<extra></extra>",
   });
@@ -21,13 +21,13 @@ globalThis.ferflow = (() => {
     const who = (k) => labels.map((label, n) => [label, names.filter((_, lane) => lanes.z[lane][k] === n)])
       .filter(([, people]) => people.length).map(([label, people]) => `${people.join(", ")}: ${label}`).join(" · ");
     const text = lanes.z[0].map((_, k) => who(k) || null);
-    tell(lanes, text, (names.length - 1) / 2, 0);
+    addHoverText(lanes, text, (names.length - 1) / 2, 0);
   }
-  // A stack draws the unknown as zero; the cursor must not tell it as one. (Shares of coverage are known.)
+  // A stack draws unknown values as zero; the cursor must not show them as zero. (Shares of coverage are known.)
   for (const trace of figure.data) {
     if (trace.stackgroup && !trace.hovertemplate && !trace.hoverinfo) trace.hoverinfo = trace.y.map((value) => (value === null ? "none" : "all"));
   }
-  // Markers where they are, stretches from end to end.
+  // Markers by bin: moments in one bin, segments in all of theirs.
   const marks = figure.data.find((trace) => trace.name === "marks");
   const step = figure.data.find((trace) => trace.dx).dx / 1000;
   const happening = new Map();
@@ -41,26 +41,26 @@ globalThis.ferflow = (() => {
   }
   for (const [k, labels] of happening) happening.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
   if (marks) {
-    const n = Math.round(charts.ms(whole[1]) / 1000 / step);
+    const n = Math.round(charts.ms(fullRange[1]) / 1000 / step);
     const curve = figure.data.find((trace) => trace.dx && trace.xaxis !== "x2" && trace.stackgroup !== "coverage");
     const x0 = curve ? curve.x0 : charts.date(step * 500);
-    tell({ x0, dx: step * 1000, yaxis: marks.yaxis }, Array.from({ length: n }, (_, k) => escaped(happening.get(k))), 0.5, figure.data.length);
+    addHoverText({ x0, dx: step * 1000, yaxis: marks.yaxis }, Array.from({ length: n }, (_, k) => escaped(happening.get(k))), 0.5, figure.data.length);
   }
 
   // A finger must be able to scroll past the chart.
   const narrow = charts.narrow(chart);
   figure.layout.dragmode = narrow ? false : "zoom";
   if (narrow) figure.layout.xaxis.nticks = 4;
-  const drawn = charts.draw(chart, figure);
-  const { range, show, first, last } = charts.zoom(chart, whole);
+  const drawing = charts.draw(chart, figure);
+  const { range, show, first, last } = charts.zoom(chart, fullRange);
 
-  // Of the markers' labels, those are written for which there is room.
+  // Labels of markers are written where there is room.
   const holder = chart.parentElement;
   const label = () => {
     holder.querySelectorAll(".mark-label").forEach((old) => old.remove());
     if (!marks) return;
     const layout = chart._fullLayout, axis = layout.xaxis, row = layout[marks.yaxis.replace("y", "yaxis")], [start, end] = range();
-    // Moments above, stretches below.
+    // Moments above, segments below.
     for (const [named, height] of [[facts.marks, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
       let free = -Infinity;
       const gap = height > 0.5 ? 14 : 0, places = named.map(([time]) => axis.d2p(charts.date(time * 1000)));
@@ -72,19 +72,19 @@ globalThis.ferflow = (() => {
         tag.textContent = text.length > 28 ? text.slice(0, 27) + "…" : text;
         Object.assign(tag.style, { left: `${axis._offset + chart.offsetLeft + px + (height > 0.5 ? 7 : 3)}px`, top: `${row._offset + row.d2p(height)}px` });
         holder.append(tag);
-        // A name that would run over the next marker is left to the cursor and the list.
+        // A label that would cover the next marker is left out; the cursor and the list show it.
         const next = places.find((other, later) => later > k && other > px) ?? Infinity;
         if (px + tag.offsetWidth > axis._length || (gap && px + gap + tag.offsetWidth > next)) tag.remove();
         else free = px + 12 + tag.offsetWidth;
       }
     }
   };
-  const listeners = [label, () => charts.reach(chart, step * 1000)];
-  drawn.then(() => {
+  const listeners = [label, () => charts.limitHover(chart, step * 1000)];
+  drawing.then(() => {
     listeners.forEach((listener) => listener());
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     if (around) {
-      // Drawn when it comes near: it must not keep the timeline waiting.
+      // Drawn when it comes near the visible part: it must not delay the timeline.
       const near = new IntersectionObserver((entries) => {
         if (entries.some((entry) => entry.isIntersecting)) drawAround();
       }, { rootMargin: "600px" });
@@ -99,7 +99,7 @@ globalThis.ferflow = (() => {
     if (charts.narrow(chart)) stack(curves.layout);
     return charts.draw(around, curves);
   };
-  // On a phone the three panels of a row stand one below the other.
+  // On a phone the three panels of a row are stacked.
   const stack = (layout) => {
     const axes = charts.axesOf(layout).filter((name) => name.startsWith("x")), rows = axes.length;
     layout.height = 210 * rows + 34;
@@ -115,7 +115,7 @@ globalThis.ferflow = (() => {
     charts.repaint(chart);
     if (around && around.layout) charts.repaint(around);
   });
-  // On paper: all of it, so nothing to slide.
+  // On paper there is no slider.
   addEventListener("beforeprint", () => {
     charts.paper(chart, Math.min(chart.layout.height * 0.75, 600), { "xaxis2.rangeslider.visible": false });
     if (around) drawAround();
@@ -127,7 +127,7 @@ globalThis.ferflow = (() => {
   });
 
   return {
-    chart, data: figure.data, lanes, facts, happening, drawn, show, range, step,
+    chart, data: figure.data, lanes, facts, happening, drawing, show, range, step,
     /** Seconds of the axis, from and to. */
     span: [first / 1000, last / 1000],
     onView: (listener) => listeners.push(listener),

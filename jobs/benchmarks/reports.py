@@ -2,11 +2,11 @@
 
     python -m ferflow.jobs.benchmarks.reports [--people 8] [--runs 5]
 
-The hour is made up (nobody was filmed) and has markers and face boxes, so the page is as full as one gets. It is
-opened in Chromium several times; printed are the medians of the time until the timeline is drawn, of the CPU
-time that the page's thread took for it (which a busy machine changes less), of the time until the first answer to the
-mouse, and, as a measure of the machine, of an empty page that loads plotly alone. Run it in a checkout: the
-records come from `tests/made_records.py`.
+The session is synthetic and has markers and face boxes, so that the page is as large as pages get. The script opens
+it in Chromium several times and prints the medians of: the time until the timeline is drawn; the CPU time of the
+page's thread for it, which depends less on other load; the time until the first reaction to the mouse; and, to compare
+machines, the time in which an empty page loads plotly. Run it in a checkout: the records come from
+`tests/made_records.py`.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ if TYPE_CHECKING:
 LIMIT_KB = 400
 
 
-def an_hour(out: Path, people: int) -> Path:
-    """The report of a made-up hour whose video (a stand-in that holds no picture) can be found."""
-    made_up = _made_up()
-    film = out / "hour.mp4"
-    film.write_bytes(b"\0" * 1000)
+def write_hour(out: Path, people: int) -> Path:
+    """Write the report of a synthetic hour whose video, a file without pictures, can be found."""
+    made_records = _import_made_records()
+    video = out / "hour.mp4"
+    video.write_bytes(b"\0" * 1000)
     events = tuple((30.0 + 60 * k, None, ("jump", "boss", "find")[k % 3], "event") for k in range(59))
     parts = tuple((600.0 * k, 600.0 * (k + 1), f"level {k + 1}", "level") for k in range(6))
-    source = {"path": str(film), "size": 1000}
-    made = made_up.Made(
+    source = {"path": str(video), "size": 1000}
+    made = made_records.Made(
         seconds=3600, fps=10, people=people, video_id="hour", markers=events + parts, source=source
     )
-    return write_session_report(out, made_up.write_session(out, made))
+    return write_session_report(out, made_records.write_session(out, made))
 
 
-def _made_up() -> ModuleType:
-    """The tests' records of nobody: they are no part of what is installed."""
+def _import_made_records() -> ModuleType:
+    """The synthetic records of the tests, which are not installed."""
     try:
         return importlib.import_module("tests.made_records")
     except ModuleNotFoundError as error:
         raise SystemExit(
-            f"bench_reports: its made-up hour comes from tests/, which is not here ({error}). Run it in a checkout."
+            f"The synthetic records come from tests/, which cannot be imported ({error}). Run this in a checkout."
         ) from error
 
 
-def opened(browser: Browser, page: Path) -> tuple[float, float, float]:
-    """Seconds until the timeline is drawn, CPU seconds for it, seconds until it has answered the mouse."""
+def open_page(browser: Browser, page: Path) -> tuple[float, float, float]:
+    """Seconds until the timeline is drawn, CPU seconds for it, seconds until it has reacted to the mouse."""
     tab = browser.new_page(viewport={"width": 1440, "height": 900})
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -67,12 +67,12 @@ def opened(browser: Browser, page: Path) -> tuple[float, float, float]:
     busy = next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
     tab.locator("#timeline .nsewdrag").nth(1).hover()
     tab.wait_for_selector("#timeline .hoverlayer .legend", timeout=60_000, state="attached")
-    answered = time.perf_counter() - started
+    reacted = time.perf_counter() - started
     tab.close()
-    return drawn, busy, answered
+    return drawn, busy, reacted
 
 
-def empty(browser: Browser, page: Path) -> float:
+def open_empty_page(browser: Browser, page: Path) -> float:
     """Seconds in which a page without data loads plotly."""
     tab = browser.new_page()
     started = time.perf_counter()
@@ -92,17 +92,17 @@ def main() -> None:
     asked = parser.parse_args()
     chromium = os.environ.get("FERFLOW_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
-        page = an_hour(Path(folder), asked.people)
+        page = write_hour(Path(folder), asked.people)
         bare = page.with_name("bare.html")
         bare.write_text("<script src='../assets/plotly.min.js'></script>")
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        runs = [(*opened(browser, page), empty(browser, bare)) for _ in range(asked.runs)]
-        drawn, busy, answered, alone = (statistics.median(column) for column in zip(*runs, strict=True))
+        runs = [(*open_page(browser, page), open_empty_page(browser, bare)) for _ in range(asked.runs)]
+        drawn, busy, reacted, alone = (statistics.median(column) for column in zip(*runs, strict=True))
         browser.close()
         size = page.stat().st_size
     print(f"one hour, {asked.people} people: {size / 1000:.0f} kB without plotly.js (limit {LIMIT_KB} kB)")
     print(
-        f"drawn after {drawn:.2f} s ({busy:.2f} s of CPU), answers the mouse after {answered:.2f} s (limit 2 s)"
+        f"drawn after {drawn:.2f} s ({busy:.2f} s of CPU), reacts to the mouse after {reacted:.2f} s (limit 2 s)"
     )
     print(f"of which plotly alone, in an empty page: {alone:.2f} s; CPU load here {os.getloadavg()[0]:.1f}")
 

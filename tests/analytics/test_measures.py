@@ -101,17 +101,17 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
         assert "smile" in set(pd.read_csv(out / "csv" / f"{name}.csv", encoding="utf-8-sig").measure), name
 
     page = RecordPaths(out, "first").report.read_text(encoding="utf-8")
-    assert page.count('<th class="n">Smiling</th>') == 2  # people and stretches
+    assert page.count('<th class="n">Smiling</th>') == 2  # people and segments
     cells = {row[0]: row[-2] for row in table(page, "people")}
     assert {name: cells[name] for name in ("Person 1", "Person 2")} == {
         f"Person {track}": share(value) for track, value in smiling_faces(MADE[0]).items()
     }
-    figure = json.loads(re.search(r'id="figure">(.*?)</script>', page, re.DOTALL)[1])
+    figure = json.loads(re.search(r'id="timeline-figure">(.*?)</script>', page, re.DOTALL)[1])
     (curve,) = [trace for trace in figure["data"] if trace.get("name") == "smiling"]
     assert curve["line"]["color"] == SMILE.colour
     assert any("Smiling" in note["text"] for note in figure["layout"]["annotations"])
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
-    assert ["smiling", "share"] in facts["curves"]
+    assert "smile" in facts["measures"]
     assert "Smiling" in (out / "index.html").read_text(encoding="utf-8")
 
 

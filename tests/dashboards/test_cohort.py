@@ -168,9 +168,9 @@ def test_hostile_names_of_people_groups_and_columns_are_text(tmp_path):
     assert "<img" not in html
     assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
     assert "&lt;b&gt;" in html
-    assert "</script>" not in re.search(r'id="figure">(.*?)</script>', html, re.S)[1]
+    assert "</script>" not in re.search(r'id="together-figure">(.*?)</script>', html, re.S)[1]
     assert "\u202e" not in html
-    json.loads(re.search(r'id="figure">(.*?)</script>', html, re.S)[1])
+    json.loads(re.search(r'id="together-figure">(.*?)</script>', html, re.S)[1])
 
 
 def test_cells_that_a_spreadsheet_would_run_are_made_harmless(tmp_path):

@@ -99,7 +99,7 @@ def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser,
         return new Date(range[1]) - new Date(range[0]);
     })()"""
     whole = page.evaluate(span)
-    page.get_by_role("button", name="Closer").click()
+    page.get_by_role("button", name="Zoom in").click()
     until(page, f"{span} < {whole}")
     assert page.evaluate(span) == pytest.approx(whole / 2, rel=0.02)
     assert wrong == []
@@ -138,7 +138,7 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_sorts_al
     shutil.copy(out / "many" / "index.html", tmp_path)
     page = browser.new_context().new_page()
     page.goto((tmp_path / "index.html").as_uri())
-    assert "plotly.min.js beside this page" in page.locator("#together").inner_text()
+    assert "plotly.min.js next to this page" in page.locator("#together").inner_text()
     page.get_by_role("button", name="Net positivity").click()
     values = page.locator("table.league tbody tr").evaluate_all(
         "rows => rows.map((row) => Number(row.dataset.valence))"

@@ -11,9 +11,9 @@ import pytest
 
 from ferflow import palette
 from ferflow.dashboards import ensure_assets, write_index, write_session_report
-from ferflow.dashboards.session_report.downsample import MOST_BINS, drawn
-from ferflow.dashboards.session_report.figures import timeline_figure
+from ferflow.dashboards.session_report.downsample import MOST_BINS, downsample
 from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
 from ferflow.dashboards.shared import number_format
 from ferflow.dashboards.shared.page import inline_json
 from ferflow.errors import RecordsError
@@ -88,7 +88,7 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     session = load_session(tmp_path, write_session(tmp_path, made))
     bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
     whole = bins[bins.track_id.isna()]
-    figure = timeline_figure(session)
+    figure = build_timeline_figure(session)
     for name, column in [("attention", "attention"), ("engagement", "engagement"), ("sad", "prob_sad")]:
         trace = next(trace for trace in figure.data if trace.name == name)
         np.testing.assert_allclose(np.array(trace.y, float), whole[column].to_numpy(float), atol=1e-3)
@@ -105,7 +105,7 @@ def test_a_video_without_faces_says_so_and_shows_what_it_looked_at(tmp_path):
     html = page(tmp_path, Made(seconds=30, people=0))
     assert "No face was found in any of the 300 analysed frames" in text_of(html)
     assert card(html, "Coverage") == "0 %"
-    figure = json.loads(re.search(r'id="figure">(.*?)</script>', html, re.S)[1])
+    figure = json.loads(re.search(r'id="timeline-figure">(.*?)</script>', html, re.S)[1])
     assert [trace["name"] for trace in figure["data"] if trace.get("stackgroup") == "coverage"] == ["no face"]
     assert {name for name in figure["layout"] if name.startswith("yaxis")} == {"yaxis", "yaxis9"}
 
@@ -118,13 +118,13 @@ def test_no_frames_is_another_thing_than_no_faces(tmp_path):
 
 def test_faces_that_nobody_could_be_followed_by_are_a_third_thing(tmp_path):
     html = page(tmp_path, Made(seconds=10, untracked=1.0))
-    assert re.search(r"\d+ faces found, but nobody could be followed", text_of(html))
+    assert re.search(r"\d+ faces found, but no person could be tracked", text_of(html))
 
 
 def test_without_pose_the_page_says_that_engagement_is_unknown(tmp_path):
     html = page(tmp_path, Made(seconds=40, pose=False))
     assert "attention and engagement unknown: no head pose" in text_of(html)
-    assert "expressiveness stands in for engagement" in text_of(html)
+    assert "expressiveness is used instead of engagement" in text_of(html)
 
 
 @pytest.mark.parametrize("missing", ["disgust", "happy", "neutral"])
@@ -152,7 +152,7 @@ def test_hostile_texts_are_escaped(tmp_path, field):
 def test_a_hostile_label_cannot_leave_the_script_nor_speak_html_in_a_figure(tmp_path):
     labels = (*LABELS[:5], "</script><b onclick='x'>", "neutral")
     html = page(tmp_path, Made(seconds=12, labels=labels))
-    data = re.search(r'<script type="application/json" id="figure">(.*?)</script>', html, re.S)[1]
+    data = re.search(r'<script type="application/json" id="timeline-figure">(.*?)</script>', html, re.S)[1]
     names = {trace.get("name") for trace in json.loads(data)["data"]}
     assert "&lt;/script&gt;&lt;b onclick='x'&gt;" in names
     assert "<b onclick" not in html
@@ -207,7 +207,7 @@ def test_an_hour_of_eight_people_stays_small(tmp_path):
     made = Made(seconds=3600, fps=4, people=8)
     html = page(tmp_path, made)
     assert len(html.encode()) <= 400_000
-    assert drawn(load_session(tmp_path, made.video_id)).n <= MOST_BINS
+    assert downsample(load_session(tmp_path, made.video_id)).n <= MOST_BINS
 
 
 def test_many_short_tracks_stay_readable(tmp_path):
@@ -218,7 +218,7 @@ def test_many_short_tracks_stay_readable(tmp_path):
 
 def test_sampling_slower_than_the_bins_draws_no_false_gaps(tmp_path):
     made = Made(seconds=300, fps=0.4)
-    data = drawn(load_session(tmp_path, write_session(tmp_path, made)))
+    data = downsample(load_session(tmp_path, write_session(tmp_path, made)))
     assert data.step == 3
     assert (data.audience["n_frames"] > 0).all()
 
@@ -231,7 +231,7 @@ def test_optional_facts_may_be_missing(tmp_path):
     unknown = {"format": "", "codec": "", "pix_fmt": "", "frame_rate": None, "duration_s_from_header": None}
     html = page(tmp_path, Made(seconds=12, source=unknown))
     facts = dict(re.findall(r"<dt>([^<]*)</dt><dd><bdi>([^<]*)</bdi></dd>", html))
-    assert (facts["Format"], facts["Frame rate"], facts["Length by its header"]) == ("–, –", "–", "–")
+    assert (facts["Format"], facts["Frame rate"], facts["Duration in the header"]) == ("–, –", "–", "–")
 
 
 def test_a_video_that_is_not_there_is_refused(tmp_path):

@@ -248,13 +248,13 @@ def test_a_peak_in_the_table_shows_its_moment_in_the_timeline(browser, out):
         assert opened.wrong == []
 
 
-def test_closer_and_all_of_it(browser, out):
+def test_zoom_in_and_reset(browser, out):
     with Opened(browser, out / "reports/one.html") as opened:
         whole = opened.span()
-        opened.page.get_by_role("button", name="Closer").click()
+        opened.page.get_by_role("button", name="Zoom in").click()
         opened.until(f"document.getElementById('timeline').layout.xaxis.range[0] !== '{whole[0]}'")
         assert opened.span()[0].startswith("1970-01-01 00:00:15")
-        opened.page.get_by_role("button", name="All of it").click()
+        opened.page.get_by_role("button", name="Reset").click()
         opened.until("document.getElementById('timeline').layout.xaxis.range[0].includes('00:00:00')")
         assert opened.wrong == []
 

@@ -63,7 +63,7 @@ class Overview:
         return people[enough.loc[pd.MultiIndex.from_frame(people[["group", "participant"]])].to_numpy()]
 
     def figure(self) -> list[dict]:
-        return json.loads(re.search(r'id="figure">(.*?)</script>', self.html, re.S)[1])["data"]
+        return json.loads(re.search(r'id="together-figure">(.*?)</script>', self.html, re.S)[1])["data"]
 
 
 @pytest.fixture(scope="module", params=["one each", "several in some"])
@@ -199,7 +199,7 @@ def test_groups(page):
 
 
 def test_groups_compared(page):
-    rows = {(row[0], row[1]): row[2:] for row in table(page.html, "compared")}
+    rows = {(row[0], row[1]): row[2:] for row in table(page.html, "comparisons")}
     groups = sorted(page.means.index.unique("group"))
     assert len(rows) == len(list(combinations(groups, 2))) * len(TITLES)
     for first, second in combinations(groups, 2):

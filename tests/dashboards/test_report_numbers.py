@@ -95,8 +95,8 @@ def test_cards(page):
     assert note == f"at {clock(top.bin_start_s + 0.5)}; {share(whole.reacting.mean())} of people on average"
 
 
-def test_expressions_on_the_whole(page):
-    assert page.mix("mix", 0) == mix(page.whole[PROBS].mean())
+def test_overall_expressions(page):
+    assert page.mix("expressions", 0) == mix(page.whole[PROBS].mean())
 
 
 def test_the_timeline_rests_on_the_faces(page):
@@ -152,7 +152,7 @@ def test_people(page):
         assert page.mix("people", k) == mix(faces[PROBS].mean())
 
 
-def test_stretches(page):
+def test_segments(page):
     whole = page.whole
     rows = page.table("segments")
     stretches = {"level 1": (8.0, 19.5), "part 2": (30.0, 120.0), "Whole video": (0.0, 120.0)}
@@ -191,14 +191,14 @@ def test_quality(page):
     faces, frames = page.faces, page.frames
     part = lambda n: f"{n:,} ({share(n / len(faces))})".replace(",", " ")  # noqa: E731
     assert page.fact("Found") == f"{len(faces):,}".replace(",", " ")
-    assert page.fact("Not followed") == part((faces.track_id == -1).sum())
+    assert page.fact("Not assigned to a person") == part((faces.track_id == -1).sum())
     assert page.fact("Head pose unknown") == part(faces.yaw.isna().sum())
-    assert page.fact("Lower than 30 px") == part((faces.face_px < 30).sum())
+    assert page.fact("Smaller than 30 px") == part((faces.face_px < 30).sum())
     assert page.fact("Blurry") == part((faces.sharpness < 80).sum())
     quarters = faces.face_px.quantile([0.25, 0.5, 0.75])
     assert (
-        page.fact("Median height")
-        == f"{quarters[0.5]:.0f} px (half: {quarters[0.25]:.0f}–{quarters[0.75]:.0f})"
+        page.fact("Median size")
+        == f"{quarters[0.5]:.0f} px (middle half: {quarters[0.25]:.0f}–{quarters[0.75]:.0f})"
     )
     seen = (frames.n_faces > 0).sum()
     assert page.fact("Without a face") == str(len(frames) - seen)
@@ -208,13 +208,12 @@ def test_quality(page):
 
 
 def test_the_summary_in_words(page):
-    words = text(re.search(r'<p class="words">(.*?)</p>', page.html, re.S)[1])
+    words = text(re.search(r'<p class="words"[^>]*>(.*?)</p>', page.html, re.S)[1])
     means = page.whole[PROBS].mean()
     assert f"{page.tracked.track_id.nunique()} people are in view" in words
     assert f"{share((page.frames.n_faces > 0).mean())} of the analysed frames show a face" in words
     assert (
-        f"On the whole {means.idxmax()[5:]} appears most, apart from that {means[PROBS[:-1]].idxmax()[5:]}"
-        in words
+        f"Overall, {means.idxmax()[5:]} appears most, followed by {means[PROBS[:-1]].idxmax()[5:]}" in words
     )
     top = max(page.table("peaks"), key=lambda row: float(row[3]))
     at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == top[1]].iloc[0]
@@ -226,7 +225,7 @@ def test_the_summary_in_words(page):
 
 def test_the_curves_that_are_drawn(page):
     """A point a second, as the table has it; the page's curves carry three digits."""
-    data = json.loads(re.search(r'id="figure">(.*?)</script>', page.html, re.S)[1])["data"]
+    data = json.loads(re.search(r'id="timeline-figure">(.*?)</script>', page.html, re.S)[1])["data"]
     curves = {
         trace["name"]: trace["y"] for trace in data if trace.get("name") and isinstance(trace.get("y"), list)
     }

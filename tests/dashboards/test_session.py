@@ -16,7 +16,7 @@ from ferflow.analytics.coverage import coverage_timeline
 from ferflow.analytics.person_names import PersonFaces, PersonNames
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
-from ferflow.dashboards.session_report.video_player import MOST_BOXES, boxes_of, film_of, url_between
+from ferflow.dashboards.session_report.video_player import MOST_BOXES, find_video, pack_boxes, url_between
 from ferflow.errors import OptionsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
@@ -130,7 +130,7 @@ def test_a_video_that_is_there_has_a_relative_address(tmp_path):
     video = tmp_path / "my films" / "a #1?%.mp4"
     video.parent.mkdir()
     video.write_bytes(b"1234")
-    film = film_of(source_of(video), tmp_path / "out" / "reports" / "a.html")
+    film = find_video(source_of(video), tmp_path / "out" / "reports" / "a.html")
     assert film.url == "../../my%20films/a%20%231%3F%25.mp4"
     assert film.problem == ""
 
@@ -147,13 +147,13 @@ def test_a_video_that_is_there_has_a_relative_address(tmp_path):
 def test_a_video_that_cannot_be_shown_is_told_of(tmp_path, changes, told):
     video = tmp_path / "a.mp4"
     video.write_bytes(b"1234")
-    film = film_of(source_of(video, **changes), tmp_path / "a.html")
+    film = find_video(source_of(video, **changes), tmp_path / "a.html")
     assert film.url is None
     assert told in film.problem
 
 
 def test_numbered_images_have_no_player(tmp_path):
-    film = film_of(source_of(tmp_path, format="images", codec="png"), tmp_path / "a.html")
+    film = find_video(source_of(tmp_path, format="images", codec="png"), tmp_path / "a.html")
     assert "Numbered images" in film.problem
 
 
@@ -165,7 +165,7 @@ def test_an_address_stays_one_whatever_the_name(tmp_path):
 def test_boxes_are_those_of_the_table(tmp_path):
     made = Made(seconds=10, people=2, seed=1)
     _, faces = made_tables(made)
-    boxes = boxes_of(faces, source_info())
+    boxes = pack_boxes(faces, source_info())
     assert boxes["step_s"] == 0.2
     rows = faces.to_pandas()
     for track in boxes["tracks"]:
@@ -181,7 +181,7 @@ def test_boxes_are_those_of_the_table(tmp_path):
 
 def test_boxes_of_an_hour_fit_into_a_page():
     _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
-    boxes = boxes_of(faces, source_info())
+    boxes = pack_boxes(faces, source_info())
     assert len(json.dumps(boxes)) < 90_000
     n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded in track["runs"])
     assert MOST_BOXES * 0.7 < n <= MOST_BOXES
@@ -189,7 +189,7 @@ def test_boxes_of_an_hour_fit_into_a_page():
 
 def test_without_faces_there_are_no_boxes():
     _, faces = made_tables(Made(seconds=2))
-    assert boxes_of(faces.slice(0, 0), source_info()) is None
+    assert pack_boxes(faces.slice(0, 0), source_info()) is None
 
 
 # --- Markers given to a run -------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_the_overviews_tables_are_in_the_files(out):
     ]
     compared = read(out, "comparisons")
     both = zip(compared.n_first, compared.n_second, strict=True)
-    assert [row[2] for row in table(html, "compared")] == [f"{n} · {m}" for n, m in both]
+    assert [row[2] for row in table(html, "comparisons")] == [f"{n} · {m}" for n, m in both]
     people = read(out, "participants")
     told = written(people.valence.map(signed), people.reacting.map(share), people.seconds_in_view.map(clock))
     seen = [f"{video}.mp4" for video in people.video_ids]

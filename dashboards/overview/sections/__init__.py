@@ -1,0 +1,28 @@
+"""The sections of the overview, from the top down.
+
+To add one: a module here with a frozen dataclass and a function `Folder -> dataclass | None`, a template in
+`templates/sections`, and a line below.
+"""
+
+from __future__ import annotations
+
+from ferflow.dashboards.overview.overview_data import Folder
+from ferflow.dashboards.overview.sections.chart import build_chart
+from ferflow.dashboards.overview.sections.glossary import build_glossary
+from ferflow.dashboards.overview.sections.groups import build_comparisons, build_groups
+from ferflow.dashboards.overview.sections.headline import build_cards, build_failures, build_list_warnings
+from ferflow.dashboards.overview.sections.participants import build_participants
+from ferflow.dashboards.overview.sections.videos import build_videos
+from ferflow.dashboards.shared.section import Section
+
+SECTIONS: tuple[Section[Folder], ...] = (
+    Section("failures", build_failures, "sections/notice.html.j2"),
+    Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
+    Section("cards", build_cards, "sections/cards.html.j2"),
+    Section("together", build_chart, "sections/together.html.j2", ("chart.js", "cohort.js")),
+    Section("groups", build_groups, "sections/groups.html.j2"),
+    Section("comparisons", build_comparisons, "sections/comparisons.html.j2"),
+    Section("videos", build_videos, "sections/videos.html.j2", ("sort.js",)),
+    Section("participants", build_participants, "sections/participants.html.j2", ("sort.js",)),
+    Section("glossary", build_glossary, "sections/glossary.html.j2"),
+)

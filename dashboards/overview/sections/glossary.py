@@ -1,0 +1,30 @@
+"""How to read the overview."""
+
+from __future__ import annotations
+
+from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
+from ferflow.dashboards.overview.cohort import leading_of
+from ferflow.dashboards.overview.overview_data import Folder
+from ferflow.dashboards.shared.elements import Glossary
+
+
+def build_glossary(folder: Folder) -> Glossary | None:
+    """None with fewer than two participants."""
+    if not folder.has_cohort:
+        return None
+    lead = MEASURES[leading_of(folder.cohort)]
+    no_pose = (
+        " It is used instead of engagement, which needs a head pose." if lead.name == "expressiveness" else ""
+    )
+    return Glossary((
+        ("Participants", "are what is counted: a person in a video, or the participant that the session list names for "
+         "a video. Tracks with the same name in people.csv are one participant, in one video or in several."),
+        (lead.title, lead.description + no_pose),
+        ("The band", f"shows how uncertain the mean {lead.title.lower()} is because few people were watched. It does "
+         "not show whether the model reads these faces correctly."),
+        ("Reacting", f"is the share of participants in view whose expressiveness is {REACTING_THRESHOLD:g} or more in "
+         "at least half of their faces of a bin."),
+        ("Groups", "that differ on this page differ in how faces appear with these cameras and this light. The page "
+         "cannot know why."),
+        ("Negative", "does not mean bad: effort and suspense look like it, above all in games."),
+    ))  # fmt: skip

@@ -1,0 +1,78 @@
+"""Curves around the markers of each label, and the table that sums them up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, CurveSummary, summarize_curves
+from ferflow.analytics.markers import times_by_label
+from ferflow.analytics.measures import MEASURES
+from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure
+from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
+from ferflow.dashboards.shared.number_format import UNKNOWN, clipped, count, score, shown, signed
+from ferflow.dashboards.shared.page import inline_json
+
+
+@dataclass(frozen=True, slots=True)
+class AroundRow:
+    """The markers of one label."""
+
+    label: str
+    n: str
+    before: str
+    after: str
+    highest: str
+    spread: str
+    valence_before: str
+    valence_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AroundMarkers:
+    """The audience before and after markers."""
+
+    measure: str
+    hint: str
+    figure: Markup
+    """JSON."""
+    rows: tuple[AroundRow, ...]
+
+
+def build_around_markers(session: Session) -> AroundMarkers | None:
+    """None without markers, or without people."""
+    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, session.lead))
+    if not rows or not session.people:
+        return None
+    figure = inline_json(build_marker_curves_figure(session).to_json())
+    return AroundMarkers(MEASURES[session.lead].title, _hint(session), figure, rows)
+
+
+def _hint(session: Session) -> str:
+    n = len(times_by_label(session.markers))
+    hidden = f" Of {n} labels, the {MOST_CURVES} with most markers are shown." if n > MOST_CURVES else ""
+    return (
+        f"The audience from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after all markers with the same label: "
+        "the mean, and one standard deviation between markers on each side. A single marker has no spread, and few "
+        f"markers give an uncertain one. What follows a marker is not necessarily caused by it.{hidden}"
+    )
+
+
+def _build_row(found: CurveSummary) -> AroundRow:
+    known, has_spread = math.isfinite(found.highest), math.isfinite(found.spread)
+    return AroundRow(
+        label=clipped(shown(found.label), 80),
+        n=count(found.n_markers),
+        before=score(found.before),
+        after=score(found.after),
+        highest=f"{score(found.highest)} at {_lag(found.highest_lag_s)}" if known else UNKNOWN,
+        spread=f"± {found.spread:.2f}" if has_spread else UNKNOWN,
+        valence_before=signed(found.valence_before),
+        valence_after=signed(found.valence_after),
+    )
+
+
+def _lag(seconds: float) -> str:
+    return f"+{seconds:.1f} s" if seconds else "the marker"

@@ -1,0 +1,185 @@
+"""The top of a session's page: warnings, cards, the summary and the overall expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ferflow.analytics.measures import REACTING_THRESHOLD
+from ferflow.analytics.timeline import leading_label
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.elements import Card, Cards, ExpressionBar, Notice, build_expression_bar
+from ferflow.dashboards.shared.number_format import count, percent, score, shown, signed, some, timecode
+
+
+@dataclass(frozen=True, slots=True)
+class NoPeople:
+    """Why there is no person on the page."""
+
+    title: str
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The page in three sentences."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """Mean scores over the whole video."""
+
+    bar: ExpressionBar
+
+
+def build_warnings(session: Session) -> Notice | None:
+    """What the analysis warned of."""
+    metadata = session.metadata
+    if not metadata.warnings:
+        return None
+    title = "The analysis has gaps" if metadata.status == "done_with_gaps" else "Please note"
+    return Notice(title, lines=tuple(shown(warning) for warning in metadata.warnings))
+
+
+def build_no_people(session: Session) -> NoPeople | None:
+    """Which of three reasons applies if no person was tracked: no frame, no face, or no track."""
+    if session.people:
+        return None
+    if session.coverage.n_frames == 0:
+        return _no_frames()
+    if session.coverage.n_faces == 0:
+        return _no_faces(session.coverage.n_frames)
+    return _no_tracks(session)
+
+
+def _no_frames() -> NoPeople:
+    return NoPeople(
+        "No frame was analysed",
+        (
+            "The selected part of the video contains no frame that could be read. There is nothing to show. This does "
+            "not mean that nobody appears in the video.",
+        ),
+    )
+
+
+def _no_faces(n_frames: int) -> NoPeople:
+    title = f"No face was found in any of the {some(n_frames, 'analysed frame')}"
+    return NoPeople(
+        "No face was found in the one analysed frame" if n_frames == 1 else title,
+        (
+            "The video was read and analysed; the detector found no face. This is a result, not a failure.",
+            "If people appear in the video, their faces may be too small, turned away or too dark. Try a smaller "
+            "--min-face or a lower --score, or see Data quality below.",
+        ),
+    )
+
+
+def _no_tracks(session: Session) -> NoPeople:
+    cover = session.coverage
+    return NoPeople(
+        f"{some(cover.n_faces, 'face')} found, but no person could be tracked",
+        (
+            f"Faces appear in {percent(cover.share)} of {some(cover.n_frames, 'analysed frame')}, each too briefly to "
+            "be tracked as a person. The table of faces lists them with track_id -1.",
+        ),
+    )
+
+
+# --- Cards ----------------------------------------------------------------------------------------------
+
+
+def build_cards(session: Session) -> Cards:
+    """The headline numbers."""
+    cover = session.coverage
+    cards = [
+        Card("Duration", timecode(session.duration_s), f"{some(cover.n_frames, 'frame')} analysed"),
+        Card("People", count(cover.n_people), _people_note(session)),
+        Card("Coverage", percent(cover.share), "of analysed frames show a face"),
+    ]
+    if session.people:
+        cards += [_engagement_card(session), _reacting_card(session), _valence_card(session)]
+    return Cards(tuple(cards))
+
+
+def _people_note(session: Session) -> str:
+    if not session.people:
+        return "no person was tracked"
+    if len(session.people) == 1:
+        return f"in view for {timecode(session.people[0].seconds)}"
+    return f"at most {session.most_at_once} within {session.bin_seconds:g} s"
+
+
+def _engagement_card(session: Session) -> Card:
+    expressiveness = score(session.mean("expressiveness"))
+    if not session.pose_known:
+        return Card("Expressiveness", expressiveness, "attention and engagement unknown: no head pose")
+    note = f"attention {score(session.mean('attention'))} · expressiveness {expressiveness}"
+    return Card("Mean engagement", score(session.mean("engagement")), note)
+
+
+def _reacting_card(session: Session) -> Card:
+    share = percent(session.mean("reacting"))
+    if session.most_at_once <= 1:
+        return Card("Reacting", share, "of the time with a person in view")
+    most = session.most_reacting
+    if most is None:
+        return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
+    note = f"at {timecode(most.time_s)}; {share} of people on average"
+    return Card("Most reacting at once", str(most.n_reacting), note, unit=f"of {most.n_people}")
+
+
+def _valence_card(session: Session) -> Card:
+    note = f"positive {score(session.mean('positive'))} − negative {score(session.mean('negative'))}"
+    return Card("Net positivity", signed(session.mean("valence")), note)
+
+
+# --- Summary and expressions ----------------------------------------------------------------------------
+
+
+def build_summary(session: Session) -> Summary | None:
+    """None without people."""
+    return Summary(summarize(session)) if session.people else None
+
+
+def summarize(session: Session) -> str:
+    """The page in three sentences, for readers who skip the charts and for screen readers; empty without people."""
+    if not session.people:
+        return ""
+    return " ".join([_sum_up_people(session), *_sum_up_expressions(session), _sum_up_peaks(session)])
+
+
+def _sum_up_people(session: Session) -> str:
+    who = "One person is" if len(session.people) == 1 else f"{count(len(session.people))} people are"
+    return f"{who} in view; {percent(session.coverage.share)} of the analysed frames show a face."
+
+
+def _sum_up_expressions(session: Session) -> list[str]:
+    means = _mean_probabilities(session)
+    most, without_neutral = leading_label(means, neutral=True), leading_label(means)
+    if not most:
+        return []
+    second = f", followed by {without_neutral}" if without_neutral and without_neutral != most else ""
+    return [f"Overall, {shown(most)} appears most{shown(second)}."]
+
+
+def _sum_up_peaks(session: Session) -> str:
+    if not session.peaks:
+        return "No peak stands out."
+    top = max(session.peaks, key=lambda peak: peak.height)
+    others = f", the highest of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
+    label = f"; {shown(top.label)} appears there" if top.label else ""
+    return (
+        f"{top.curve.capitalize()} reaches {score(top.height)} around {timecode(top.time_s)}{others}{label}."
+    )
+
+
+def build_expressions(session: Session) -> Expressions | None:
+    """None without people."""
+    if not session.people:
+        return None
+    return Expressions(build_expression_bar(session.labels, _mean_probabilities(session)))
+
+
+def _mean_probabilities(session: Session) -> dict[str, float]:
+    return {f"prob_{label}": session.mean(f"prob_{label}") for label in session.labels}

@@ -1,0 +1,76 @@
+"""The table of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ferflow.analytics.persons import Person
+from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.elements import ExpressionBar, build_expression_bar
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, shown, some, timecode
+
+MOST_PEOPLE_ROWS = 40
+"""People with a row of their own, the longest in view first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Means over the faces of one person."""
+
+    name: str
+    seconds: str
+    span: str
+    bar: ExpressionBar
+    label: str
+    second_label: str
+    """The most probable expression but neutral, if that is another one."""
+    measures: tuple[str, ...]
+    """By the page's columns of measures."""
+    pose_known: str
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """People in view, the longest first."""
+
+    hint: str
+    measure_headings: tuple[Markup, ...]
+    rows: tuple[PersonRow, ...]
+
+
+def build_people(session: Session) -> People | None:
+    """None without people."""
+    if not session.people:
+        return None
+    rows = tuple(_build_row(session, person) for person in session.people[:MOST_PEOPLE_ROWS])
+    return People(_hint(session), measure_headings(), rows)
+
+
+def _hint(session: Session) -> str:
+    hint = (
+        "The numbers are means over the faces of a person. The cards above show means over time, so the two can differ "
+        "slightly. A person is a face that is tracked without a break: someone who leaves and returns may be counted "
+        "twice."
+    )
+    if hidden := session.people[MOST_PEOPLE_ROWS:]:
+        longest = timecode(hidden[0].seconds)
+        hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {longest} or less."
+    return hint
+
+
+def _build_row(session: Session, person: Person) -> PersonRow:
+    means = person.means
+    second = person.leading if person.leading and person.leading != person.label else ""
+    return PersonRow(
+        name=shown(session.name_of(person.track_id)),
+        seconds=timecode(person.seconds),
+        span=f"{timecode(person.first_s)} – {timecode(person.last_s)}",
+        bar=build_expression_bar(session.labels, means),
+        label=shown(person.label or UNKNOWN),
+        second_label=shown(second),
+        measures=measure_cells(means),
+        pose_known=percent(person.pose_known),
+    )

@@ -1,0 +1,148 @@
+"""What the numbers of a page are based on: frames, faces, model and source file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ferflow import palette
+from ferflow.analytics.coverage import SMALL_FACE_PX
+from ferflow.analytics.tally import column
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, shown, size, some, timecode
+
+
+@dataclass(frozen=True, slots=True)
+class FactGroup:
+    """Facts about one thing: (term, value)."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Facts about the data, and what limits it."""
+
+    hint: str
+    groups: tuple[FactGroup, ...]
+
+
+def build_quality(session: Session) -> Quality:
+    """Facts about frames, faces, model and source."""
+    return Quality(
+        " ".join(_limits(session)) or "The numbers on this page are based on the following data.",
+        (_frame_facts(session), _face_facts(session), _model_facts(session), _source_facts(session)),
+    )
+
+
+def _limits(session: Session) -> list[str]:
+    """What to be careful with, a sentence each."""
+    cover, limits = session.coverage, []
+    n_failed = session.metadata.counts.n_failed
+    if n_failed:
+        limits.append(f"{some(n_failed, 'frame')} could not be decoded and have no row.")
+    if cover.n_pose_unknown:
+        share = percent(cover.n_pose_unknown / cover.n_faces)
+        limits.append(
+            f"Head pose is unknown for {share} of faces, which therefore have no attention and no engagement."
+        )
+    if session.n_small:
+        share = percent(session.n_small / cover.n_faces)
+        limits.append(
+            f"{share} of faces are smaller than {SMALL_FACE_PX:g} px, so their expressions are uncertain."
+        )
+    if session.n_blurry:
+        limits.append(f"{percent(session.n_blurry / cover.n_faces)} of faces are blurry.")
+    return limits
+
+
+def describe_sampling(session: Session) -> str:
+    """Which frames were analysed."""
+    options = session.metadata.options
+    span = ""
+    if options.start or options.end:
+        span = f" from {options.start or 'the start'} to {options.end or 'the end'}"
+    if options.fps:
+        return f"at most {options.fps:g} frames analysed per second{span}"
+    return (
+        f"every frame analysed{span}"
+        if options.every == 1
+        else f"one frame in {options.every} analysed{span}"
+    )
+
+
+def _group(title: str, facts: list[tuple[str, str]]) -> FactGroup:
+    return FactGroup(title, tuple((term, shown(text)) for term, text in facts))
+
+
+def _frame_facts(session: Session) -> FactGroup:
+    counts, cover = session.metadata.counts, session.coverage
+    return _group("Frames", [
+        ("Sampling", describe_sampling(session)),
+        ("Decoded", count(counts.n_decoded)),
+        ("Not decodable", count(counts.n_failed)),
+        ("Damaged, not analysed", count(counts.n_damaged)),
+        ("Analysed", count(cover.n_frames)),
+        ("With a face", f"{count(cover.n_frames_with_face)} ({percent(cover.share)})"),
+        ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
+        *_coverage_times(session),
+        ("Shot cuts", count(counts.n_cuts)),
+        ("Bin length", f"{session.bin_seconds:g} s"),
+    ])  # fmt: skip
+
+
+def _coverage_times(session: Session) -> list[tuple[str, str]]:
+    """How long each state of the coverage row lasts, of those that occur."""
+    lasts = {state: float(column(session.coverage_timeline, state).sum()) for state in palette.COVERAGE}
+    return [(f"Time, {palette.COVERAGE[state].words}", timecode(s)) for state, s in lasts.items() if s > 0]
+
+
+def _face_facts(session: Session) -> FactGroup:
+    cover = session.coverage
+    low, middle, high = session.face_px
+    height = f"{middle:.0f} px (middle half: {low:.0f}–{high:.0f})" if cover.n_faces else UNKNOWN
+    return _group("Faces", [
+        ("Found", count(cover.n_faces)),
+        ("Not assigned to a person", _part(cover.n_untracked, cover.n_faces)),
+        ("Head pose unknown", _part(cover.n_pose_unknown, cover.n_faces)),
+        (f"Smaller than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
+        ("Blurry", _part(session.n_blurry, cover.n_faces)),
+        ("Median size", height),
+        ("Median sharpness", UNKNOWN if math.isnan(session.sharpness) else f"{session.sharpness:.3g}"),
+    ])  # fmt: skip
+
+
+def _part(n: int, total: int) -> str:
+    return f"{count(n)} ({percent(n / total)})" if total else count(n)
+
+
+def _model_facts(session: Session) -> FactGroup:
+    metadata = session.metadata
+    facts = [("ferflow", metadata.ferflow_version)]
+    for part, identity in (("Model", metadata.model), ("Detector", metadata.detector)):
+        facts += [(part, identity.name), (f"{part} sha256", f"{identity.sha256[:12]}…")]
+    return _group("Model and options", [
+        *facts,
+        ("Minimum detector score", f"{metadata.options.score:g}"),
+        ("Participants", str(metadata.options.participants or "not given")),
+        ("Options digest", metadata.options_digest[:12]),
+    ])  # fmt: skip
+
+
+def _source_facts(session: Session) -> FactGroup:
+    source = session.metadata.source
+    return _group("Source file", [
+        ("Name", session.name),
+        ("Size", size(source.size)),
+        ("Format", f"{source.format or UNKNOWN}, {source.codec or UNKNOWN}"),
+        ("Picture", f"{source.width} × {source.height} px"),
+        ("Pixel format", source.pix_fmt or UNKNOWN),
+        ("Rotation", f"{source.rotation}°"),
+        ("Frame rate", _rate(source.frame_rate)),
+        ("Duration in the header", timecode(source.duration_s_from_header)),
+    ])  # fmt: skip
+
+
+def _rate(rate: float | None) -> str:
+    return f"{rate:.3f}".rstrip("0").rstrip(".") + " per second" if rate else UNKNOWN

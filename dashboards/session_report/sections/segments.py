@@ -1,0 +1,87 @@
+"""The table of segments: the parts of the video that markers name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.elements import ExpressionBar, TimeButton, build_expression_bar
+from ferflow.dashboards.shared.number_format import clipped, count, percent, shown, some, timecode
+
+MOST_SEGMENTS = 40
+"""Rows of the table, in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """Means over one segment, or over the whole video."""
+
+    label: str
+    kind: str
+    start: TimeButton
+    end: str
+    length: str
+    bar: ExpressionBar
+    measures: tuple[str, ...]
+    """By the page's columns of measures."""
+    people: str
+    coverage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments in order of time, and the whole video to compare them with."""
+
+    hint: str
+    measure_headings: tuple[Markup, ...]
+    rows: tuple[SegmentRow, ...]
+
+
+def build_segments(session: Session) -> Segments | None:
+    """None without segments."""
+    rows = session.segments.slice(0, MOST_SEGMENTS).to_pylist()
+    if not rows:
+        return None
+    hidden = len(session.segments) - len(rows)
+    hint = "Means over the bins of each segment, weighted by the seconds of a bin that lie in the segment."
+    if hidden:
+        hint += f" {some(hidden, 'later segment')} not listed."
+    rows_and_total = (*(_build_row(session, row) for row in rows), _build_whole_video(session))
+    return Segments(hint, measure_headings(), rows_and_total)
+
+
+def _build_row(session: Session, row: Mapping[str, object]) -> SegmentRow:
+    values = {name: _number(value) for name, value in row.items()}
+    return _row(session, str(row["label"]), str(row["kind"]), values)
+
+
+def _build_whole_video(session: Session) -> SegmentRow:
+    names = [
+        name for name in session.segments.column_names if name not in ("label", "kind", "start_s", "end_s")
+    ]
+    values = {name: session.mean(name) for name in names if name != "n_people"}
+    # Coverage as the card counts it, by frames: in a mean over bins a last bin of few frames would weigh too much.
+    values |= {"n_people": float(len(session.people)), "presence": session.coverage.share}
+    return _row(session, "Whole video", "", values | {"start_s": 0.0, "end_s": session.end_s})
+
+
+def _row(session: Session, label: str, kind: str, values: Mapping[str, float]) -> SegmentRow:
+    return SegmentRow(
+        label=clipped(shown(label), 80),
+        kind=clipped(shown(kind), 40),
+        start=TimeButton.at(values["start_s"]),
+        end=timecode(values["end_s"]),
+        length=timecode(values["end_s"] - values["start_s"]),
+        bar=build_expression_bar(session.labels, values),
+        measures=measure_cells(values),
+        people=count(values["n_people"]),
+        coverage=percent(values["presence"]),
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")

@@ -1,0 +1,116 @@
+"""The chart of all measures over time, and the list of markers below it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ferflow import palette
+from ferflow.analytics.event_locked import instants_in
+from ferflow.analytics.markers import Marker, markers_in
+from ferflow.analytics.measures import page_measures
+from ferflow.dashboards.session_report.downsample import MOST_LANES, Downsampled, downsample
+from ferflow.dashboards.session_report.sections.headline import summarize
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
+from ferflow.dashboards.session_report.timeline_chart.markers_row import MOST_BANDS, MOST_LABELS
+from ferflow.dashboards.shared.elements import TimeButton
+from ferflow.dashboards.shared.number_format import clipped, listed, shown, some
+from ferflow.dashboards.shared.page import inline_json
+
+MOST_LISTED_MARKERS = 120
+"""Markers in the list below the chart, in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMarker:
+    """A line of the list of markers."""
+
+    time: TimeButton
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The chart, what explains it, and the markers in it."""
+
+    hint: str
+    description: str
+    """The chart in words, for screen readers."""
+    figure: Markup
+    """JSON."""
+    facts: Markup
+    """JSON: what the page's scripts need besides the figure."""
+    markers: tuple[ListedMarker, ...]
+    markers_title: str
+
+
+def build_timeline(session: Session) -> Timeline | None:
+    """None without any bin."""
+    if not len(session.timeline):
+        return None
+    drawn = downsample(session)
+    markers = markers_in(session.markers.slice(0, MOST_LISTED_MARKERS))
+    return Timeline(
+        hint=_hint(session, drawn),
+        description=_describe(session),
+        figure=inline_json(build_timeline_figure(session).to_json()),
+        facts=inline_json(json.dumps(_script_facts(session), ensure_ascii=False, separators=(",", ":"))),
+        markers=tuple(_build_listed_marker(marker) for marker in markers),
+        markers_title=some(len(session.markers), "marker")
+        + (f", the first {len(markers)} listed" if len(session.markers) > len(markers) else ""),
+    )
+
+
+def _build_listed_marker(marker: Marker) -> ListedMarker:
+    label, kind = clipped(shown(marker.label), 80), clipped(shown(marker.kind), 40)
+    return ListedMarker(TimeButton.at(marker.time_s), label, kind)
+
+
+def _hint(session: Session, drawn: Downsampled) -> str:
+    joined = f" ({drawn.step} bins of the table)" if drawn.step > 1 else ""
+    meaning = f"Coverage of the video in steps of {drawn.step_s:g} s{joined}."
+    if session.people:
+        meaning = (
+            f"Each point is the mean over {drawn.step_s:g} s{joined}. A gap in a curve means that no person was in "
+            "view, or that no frame could be read."
+        )
+    hidden = len(session.people) > MOST_LANES
+    lanes = f" Only the {MOST_LANES} people who are longest in view have a lane." if hidden else ""
+    return (
+        f"{meaning} Point at the chart to read values, click to go to a time, drag to zoom in, double-click to reset."
+        f"{lanes}"
+    )
+
+
+def _describe(session: Session) -> str:
+    rows = ["engagement with its factors", "shares of expressions", "net positivity", "people in view"]
+    rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
+    return (
+        f"Timeline with one time axis: {listed(rows)}. {summarize(session)} Use the time slider above to hear the "
+        "values."
+    )
+
+
+def _script_facts(session: Session) -> Mapping[str, object]:
+    names = {person.track_id: shown(session.name_of(person.track_id)) for person in session.people}
+    return {
+        "boxes": session.boxes if session.video.url else None,
+        "names": names,
+        "measures": [measure.name for measure in page_measures() if measure.has_column],
+        "labels": [shown(label) for label in session.labels],
+        "colours": list(palette.colours(session.labels).values()),
+        # Labels are clipped, so that the page stays small whatever a file of markers contains.
+        "marks": [
+            [round(marker.time_s, 3), clipped(shown(marker.label), 40)]
+            for marker in instants_in(session.markers.slice(0, MOST_LABELS))
+        ],
+        "segments": [
+            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 40)]
+            for row in session.segments.slice(0, MOST_BANDS).to_pylist()
+        ],
+    }

@@ -1,0 +1,56 @@
+"""A lane per person, coloured by the expression that appears most."""
+
+from __future__ import annotations
+
+import math
+
+from ferflow import palette
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
+from ferflow.dashboards.shared.figure_values import axis_time, escape_html
+from ferflow.dashboards.shared.number_format import clipped, shown
+
+_ID = "lanes"
+_LANE_PX = 22
+_NAME_LETTERS = 12
+"""Of a person's name next to the lane; the cursor shows the whole name."""
+
+
+def lane_name(session: Session, track_id: int) -> str:
+    """A person's name as it stands next to the lane."""
+    return clipped(shown(session.name_of(track_id)), _NAME_LETTERS)
+
+
+def _draw(canvas: Canvas, session: Session) -> None:
+    data, labels = canvas.data, session.labels
+    names = [escape_html(lane_name(session, person.track_id)) for person in data.lanes]
+    canvas.add_row(_ID, _title(canvas, session), tickvals=list(range(len(names))), ticktext=names,
+                   showgrid=False, range=[len(names) - 0.5, -0.5])  # fmt: skip
+    canvas.figure.add_heatmap(
+        name="people", x0=axis_time(data.step_s / 2), dx=data.step_s * 1000, yaxis=canvas.rows.axes[_ID],
+        z=[[None if math.isnan(value) else int(value) for value in lane] for lane in data.leading],
+        zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip", colorscale=_scale(labels),
+        # The page's script turns the numbers into words for the cursor.
+        meta={
+            "labels": [escape_html(shown(label)) for label in labels],
+            "names": [escape_html(shown(session.name_of(person.track_id))) for person in data.lanes],
+            "ids": [person.track_id for person in data.lanes],
+        },
+    )  # fmt: skip
+
+
+def _title(canvas: Canvas, session: Session) -> str:
+    n_lanes, n_people = len(canvas.data.lanes), len(session.people)
+    if n_people > n_lanes:
+        return row_title("People", None, f"the {n_lanes} longest in view, of {n_people}")
+    return row_title("People", None, "coloured by the expression that appears most")
+
+
+def _scale(labels: list[str]) -> list[list[float | str]]:
+    """Plotly's colour scale with a step per label."""
+    colours = list(palette.colours(labels).values())
+    edges = [(k / len(colours), (k + 1) / len(colours), colour) for k, colour in enumerate(colours)]
+    return [[share, colour] for low, high, colour in edges for share in (low, high)]
+
+
+PEOPLE_ROW = ChartRow(_ID, lambda session, data: _LANE_PX * len(data.lanes) if session.people else 0, _draw)

@@ -1,0 +1,95 @@
+"""Parts of a page that several sections, or both kinds of pages, are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ferflow import palette
+from ferflow.dashboards.shared.number_format import percent, shown, timecode
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A headline number."""
+
+    label: str
+    value: str
+    note: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The headline numbers of a page."""
+
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A box with lines that the reader should know of."""
+
+    title: str
+    text: str = ""
+    """After the title."""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Glossary:
+    """How to read a page: terms and their explanations."""
+
+    terms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeButton:
+    """A button that leads to a time of the video."""
+
+    seconds: str
+    """For the script."""
+    text: str
+
+    @classmethod
+    def at(cls, seconds: float) -> TimeButton:
+        """The button for a time."""
+        return cls(f"{seconds:g}", timecode(seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionShare:
+    """One expression of an `ExpressionBar`."""
+
+    label: str
+    text: str
+    width: str
+    """In percent."""
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionBar:
+    """Mean scores of the expressions as one stacked bar."""
+
+    shares: tuple[ExpressionShare, ...]
+    """The largest first; neutral last, as the background of the others."""
+
+    @property
+    def description(self) -> str:
+        """The same in words."""
+        return ", ".join(f"{share.label} {share.text}" for share in self.shares)
+
+
+def build_expression_bar(labels: Sequence[str], means: Mapping[str, float]) -> ExpressionBar:
+    """The bar of the labels whose mean, `means["prob_<label>"]` in [0, 1], is known."""
+    colours = palette.colours(list(labels))
+    known = {label: means[f"prob_{label}"] for label in labels if math.isfinite(means[f"prob_{label}"])}
+    order = sorted(known, key=lambda label: (label == "neutral", -known[label]))
+    return ExpressionBar(
+        tuple(
+            ExpressionShare(shown(label), percent(known[label]), f"{100 * known[label]:.2f}", colours[label])
+            for label in order
+        )
+    )
