@@ -1,4 +1,4 @@
-"""Small pictures inside a page, as PNG data URIs."""
+"""Small pictures in a page, as PNG data URIs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ferflow.types import UInt8Array
 
 
 def png_uri(image: UInt8Array) -> str:
-    """A picture uint8 (H, W) or RGB (H, W, 3) as a data URI."""
+    """Encode a picture, uint8 (H, W) or RGB (H, W, 3), as a data URI."""
     shown = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, coded = cv2.imencode(".png", shown)
     if not done:
@@ -19,7 +19,7 @@ def png_uri(image: UInt8Array) -> str:
     return "data:image/png;base64," + base64.b64encode(coded.tobytes()).decode("ascii")
 
 
-def enlarged(image: UInt8Array, side: int) -> UInt8Array:
-    """A picture uint8 (S, S) or (S, S, 3), smoothly enlarged to a side in pixels."""
+def enlarge(image: UInt8Array, side: int) -> UInt8Array:
+    """Enlarge a picture, uint8 (S, S) or (S, S, 3), to a side in pixels, with cubic interpolation."""
     big = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.asarray(big, np.uint8)

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ferflow import palette
-from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
+from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
 from ferflow.dashboards.shared.number_format import UNKNOWN, percent, score, shown, some
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.evaluation import Assessment
-from ferflow.models.metrics import ConfidenceBin, Scores, reliability
+from ferflow.models.metrics import ConfidenceBin, Scores, reliability_bins
 from ferflow.version import __version__
 
 MOST_MISTAKES = 24
@@ -161,7 +161,7 @@ def render_evaluation(assessment: Assessment) -> str:
         kinds=_kinds(assessment),
         confusion=_confusion(scores, labels),
         classes=_classes(scores, labels),
-        reliability=_diagram(reliability(assessment.probs, assessment.truth)),
+        reliability=_diagram(reliability_bins(assessment.probs, assessment.truth)),
         ece=score(scores.ece),
         mistakes=_mistakes(assessment),
         n_mistakes=round(scores.n * (1 - scores.accuracy)),
@@ -273,7 +273,7 @@ def _mistakes(assessment: Assessment) -> list[_Mistake]:
     labels = assessment.card.labels
     return [
         _Mistake(
-            image=png_uri(enlarged(assessment.images[row], MISTAKE_PX)),
+            image=png_uri(enlarge(assessment.images[row], MISTAKE_PX)),
             truth=shown(labels[assessment.truth[row]]),
             answer=shown(labels[answers[row]]),
             confidence=percent(float(confidence[row])),

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow import palette
-from ferflow.dashboards.model_pages.data_uri import enlarged, png_uri
+from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
 from ferflow.dashboards.shared.number_format import UNKNOWN, percent, shown, some, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
-from ferflow.models.class_activation import Answer, Seen
+from ferflow.models.class_activation import HeadAnswer, Inspection
 from ferflow.models.heads import LABEL_HEAD, VOTE_HEAD
 from ferflow.render.explain import Moment
 from ferflow.types import Float32Array, UInt8Array
@@ -125,13 +125,13 @@ class _Page:
 
 
 def write_explanation(
-    path: Path, name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]
+    path: Path, name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Inspection]]]
 ) -> None:
     """Write the page about frames of `name` and how a model sees their faces."""
     write_text(path, render_explanation(name, card, found))
 
 
-def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Seen]]]) -> str:
+def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Inspection]]]) -> str:
     """Render the page as HTML; the same faces give the same text."""
     faces = sum(len(seen) for _, seen in found)
     page = _Page(
@@ -153,7 +153,7 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
     )  # fmt: skip
 
 
-def _frame(moment: Moment, seen: list[Seen], card: ModelCard) -> _Frame:
+def _frame(moment: Moment, seen: list[Inspection], card: ModelCard) -> _Frame:
     order = np.argsort(-moment.crops.face_px, kind="stable")[:MOST_FACES]
     return _Frame(
         title="The picture" if moment.why == "picture" else timecode(moment.time_s),
@@ -166,12 +166,12 @@ def _frame(moment: Moment, seen: list[Seen], card: ModelCard) -> _Frame:
     )
 
 
-def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> _Face:
+def _face(seen: Inspection, card: ModelCard, number: int, face_px: float) -> _Face:
     colours = palette.colours(list(card.labels))
     order = np.argsort(-seen.probs, kind="stable")
     return _Face(
         number=number,
-        crop=png_uri(enlarged(seen.crop, CROP_PX)),
+        crop=png_uri(enlarge(seen.crop, CROP_PX)),
         px=f"{face_px:.0f}",
         answer=shown(card.labels[order[0]]),
         heads=[f"{percent(answer.share)} {_HEADS.get(name, name)}" for name, answer in seen.answers.items()],
@@ -181,7 +181,7 @@ def _face(seen: Seen, card: ModelCard, number: int, face_px: float) -> _Face:
     )
 
 
-def _score_row(seen: Seen, card: ModelCard, k: int, colour: str) -> _ScoreRow:
+def _score_row(seen: Inspection, card: ModelCard, k: int, colour: str) -> _ScoreRow:
     """Show how one score is computed: what each head says, and the mean of that."""
     return _ScoreRow(
         label=shown(card.labels[k]),
@@ -192,16 +192,16 @@ def _score_row(seen: Seen, card: ModelCard, k: int, colour: str) -> _ScoreRow:
     )
 
 
-def _part(answer: Answer, k: int) -> _Part:
+def _part(answer: HeadAnswer, k: int) -> _Part:
     return _Part(
-        evidence=UNKNOWN if answer.evidence is None else _signed(answer.evidence[k].mean()),
-        bias=UNKNOWN if answer.bias is None else _signed(answer.bias[k]),
-        logit=_signed(answer.logits[k]),
+        evidence=UNKNOWN if answer.evidence is None else _format_signed(answer.evidence[k].mean()),
+        bias=UNKNOWN if answer.bias is None else _format_signed(answer.bias[k]),
+        logit=_format_signed(answer.logits[k]),
         share=percent(float(answer.probs[k])),
     )
 
 
-def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[_Evidence]:
+def _evidence(seen: Inspection, card: ModelCard, order: npt.NDArray[np.intp]) -> list[_Evidence]:
     """Draw each label's evidence over the crop, on one scale: orange for the label, blue against it."""
     evidence = seen.evidence
     if evidence is None:
@@ -211,16 +211,16 @@ def _evidence(seen: Seen, card: ModelCard, order: npt.NDArray[np.intp]) -> list[
         _Evidence(
             label=shown(card.labels[k]),
             share=percent(float(seen.probs[k])),
-            image=png_uri(_overlaid(seen.crop, evidence[k] / most)),
+            image=png_uri(_overlay(seen.crop, evidence[k] / most)),
         )
         for k in order
     ]
 
 
-def _overlaid(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
+def _overlay(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
     """Draw evidence (H, W), -1..1, in colour over a gray crop (S, S): RGB."""
     side = (EVIDENCE_PX, EVIDENCE_PX)
-    gray = enlarged(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
+    gray = enlarge(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
     # Each value stands for a square of the crop, so values are enlarged from the centres of these squares.
     smooth = np.asarray(cv2.resize(evidence.astype(np.float32), side, interpolation=cv2.INTER_CUBIC))
     strength = np.clip(np.abs(smooth), 0, 1)[..., None] * 0.75
@@ -238,17 +238,17 @@ def _stage(name: str, maps: Float32Array) -> _Stage:
         name=name.split("/")[0],
         size=f"{len(maps)} maps of {width} x {height}",
         n_shown=len(order),
-        image=png_uri(_grid([_stretched(maps[i]) for i in order])),
+        image=png_uri(_arrange([_stretch(maps[i]) for i in order])),
     )
 
 
-def _stretched(values: Float32Array) -> UInt8Array:
+def _stretch(values: Float32Array) -> UInt8Array:
     low, high = float(values.min()), float(values.max())
     gray = ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
     return np.asarray(cv2.resize(gray, (MAP_PX, MAP_PX), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def _grid(pictures: list[UInt8Array]) -> UInt8Array:
+def _arrange(pictures: list[UInt8Array]) -> UInt8Array:
     """Arrange pictures of one size in rows, with a gap between them."""
     columns = min(MAPS_PER_ROW, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -260,5 +260,5 @@ def _grid(pictures: list[UInt8Array]) -> UInt8Array:
     return whole
 
 
-def _signed(value: np.floating) -> str:
+def _format_signed(value: np.floating) -> str:
     return f"{value:+.2f}".replace("-", "−")

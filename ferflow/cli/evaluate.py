@@ -1,4 +1,4 @@
-"""`ferflow evaluate`: how right a model is on labelled faces."""
+"""`ferflow evaluate`: measure a model on labelled faces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="Kaggle CSV, npz of images and labels, or a folder per class; any image size.",
+            help="Kaggle CSV, npz of images and labels, or a folder with one subfolder per class; any image size.",
         ),
     ],
     model: Annotated[
@@ -40,14 +40,14 @@ def evaluate(
         ),
     ] = None,
     weights: Annotated[
-        WeightsName, typer.Option(help="Which form of the model: as served, its float twin, or Keras.")
+        WeightsName, typer.Option(help="Form of the model: as served, float32, or Keras.")
     ] = "onnx",
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write all scores as JSON.", metavar="OUT.json")
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write a page. It shows faces of the data set it is about.", metavar="OUT.html"),
+        typer.Option(help="Write a page. It shows faces of the data set.", metavar="OUT.html"),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -75,7 +75,7 @@ def evaluate(
 
         write_evaluation(report, found)
     if not quiet:
-        typer.echo(_told(found))
+        typer.echo(_describe(found))
         for path in filter(None, (json_path, report)):
             typer.echo(f"Written: {path}")
 
@@ -92,7 +92,7 @@ def _classifier(card: ModelCard, weights: WeightsName) -> Classifier:
     return KerasClassifier(card)
 
 
-def _told(found: Assessment) -> str:
+def _describe(found: Assessment) -> str:
     scores = found.scores
     rows = " + ".join(found.splits) if found.splits else "all rows"
     lines = [f"{scores.model}, {found.weights}, on {found.data} ({rows}): {scores.n} faces", ""]
@@ -110,11 +110,11 @@ def _told(found: Assessment) -> str:
     lines += ["", f"{scores.faces_per_second:.0f} faces/s"]
     if found.leaks is not None:
         lines.append(
-            f"{found.leaks} of these rows stand in the Training split too; "
-            f"the card says that {found.card.leaks} such rows were left out of training"
+            f"{found.leaks} of these rows are also in the Training split; "
+            f"according to the card, {found.card.leaks} such rows were left out of training"
         )
     if found.left_out:
-        lines.append(f"{found.left_out} rows left out: of classes this model does not have")
+        lines.append(f"{found.left_out} rows left out: their classes are not classes of this model")
     lines += [f"{count} rows skipped: {reason}" for reason, count in found.skipped.items()]
     return "\n".join(lines)
 

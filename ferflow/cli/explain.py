@@ -1,4 +1,4 @@
-"""`ferflow explain`: what the network looked at."""
+"""`ferflow explain`: how the network sees a face."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ferflow.options import TimePoint
 def explain(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|VIDEO", help="A picture or a video with faces.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The page to write. It shows the faces.", metavar="OUT.html")
+        Path, typer.Option("--out", "-o", help="Page to write. It shows the faces.", metavar="OUT.html")
     ],
     model: Annotated[
         str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
@@ -28,14 +28,14 @@ def explain(
         ),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The whole picture is one face: look for none in it.")
+        bool, typer.Option("--whole", help="Use the whole picture as one face; do not detect faces.")
     ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what the network saw in a face: feature maps, evidence by place, and how the scores come about."""
+    """Show how the network sees a face: feature maps, evidence by location, and how scores are computed."""
     from ferflow.dashboards.model_pages.explanation import write_explanation
-    from ferflow.models.class_activation import Insight
+    from ferflow.models.class_activation import NetworkInspector
     from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
     from ferflow.render.explain import find_moments
@@ -44,9 +44,9 @@ def explain(
     options = AnalyzeOptions(model=model, backend="onnx")
     tools = Tools.load(options)
     found = find_moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
-    insight = Insight(tools.classifier.card)
+    inspect = NetworkInspector(tools.classifier.card)
     write_explanation(
-        out, source.name, tools.classifier.card, [(part, insight(part.crops.images)) for part in found]
+        out, source.name, tools.classifier.card, [(part, inspect(part.crops.images)) for part in found]
     )
     if not quiet:
         faces = sum(len(part.crops) for part in found)

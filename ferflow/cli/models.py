@@ -57,10 +57,10 @@ def list_models(
 
     Every weight file is first checked against the sha256 in its card.
     """
-    from ferflow.models.registry import available, resolve
+    from ferflow.models.registry import list_models, resolve
     from ferflow.models.training.recipes import RECIPES
 
-    cards = [resolve(name) for name in names or available()]
+    cards = [resolve(name) for name in names or list_models()]
     if as_json:
         recipes = {name: _recipe_table(recipe) for name, recipe in RECIPES.items()}
         typer.echo(json.dumps({"models": [_table(card) for card in cards], "recipes": recipes}, indent=1))

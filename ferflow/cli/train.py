@@ -1,4 +1,4 @@
-"""`ferflow train`: an expression model from labelled faces."""
+"""`ferflow train`: train an expression model on labelled faces."""
 
 from __future__ import annotations
 
@@ -19,87 +19,92 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="FER2013 as the Kaggle CSV or an npz, or a folder per class."),
+        typer.Argument(
+            metavar="DATA",
+            help="FER2013 as the Kaggle CSV or an npz, or a folder with one subfolder per class.",
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this run; a run in it goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this run; a run in it is resumed.")],
     recipe: Annotated[
-        str, typer.Option(help="Network and its way of training; see `ferflow models`.", metavar="NAME")
+        str, typer.Option(help="Network and training settings; see `ferflow models`.", metavar="NAME")
     ] = "default",
-    epochs: Annotated[int | None, typer.Option(help="Length of the schedule.", metavar="N")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything drawn at random.", metavar="N")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in a step.", metavar="N")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.", metavar="R")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", metavar="N")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", metavar="N")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.", metavar="N")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate of the schedule.", metavar="R")
+    ] = None,
     mixup: Annotated[
-        float | None, typer.Option(help="Strength of mixing pairs of images; 0: none.", metavar="A")
+        float | None,
+        typer.Option(help="Mixup: parameter of the Beta distribution; 0: no mixup.", metavar="A"),
     ] = None,
     augment: Annotated[
         Literal["video", "light", "none"] | None,
-        typer.Option(
-            help="How far images are disturbed: as crops from video are, less, or not.  [default: the recipe's]"
-        ),
+        typer.Option(help="Augmentation: like crops from video, lighter, or none.  [default: the recipe's]"),
     ] = None,
     balance: Annotated[
         Literal["none", "weights", "oversample"] | None,
-        typer.Option(help="Against rare classes going under.  [default: the recipe's]"),
+        typer.Option(help="Class balancing.  [default: the recipe's]"),
     ] = None,
     backbone_weights: Annotated[
         str | None,
         typer.Option(
-            help="Where transfer recipes start: imagenet (Keras downloads it), an h5 file, or none (random).",
+            help="Initial weights of transfer recipes: imagenet (downloaded by Keras), an h5 file, or none (random).",
             metavar="PATH|imagenet|none",
         ),
     ] = None,
     compute: Annotated[
         str | None,
         typer.Option(
-            help="Keras dtype policy; mixed_bfloat16 pays on GPUs and CPUs with AVX512-BF16.  [default: float32]",
+            help="Keras dtype policy; mixed_bfloat16 is faster on GPUs and CPUs with AVX512-BF16.  [default: float32]",
             metavar="POLICY",
         ),
     ] = None,
     start_from: Annotated[
         str | None,
         typer.Option(
-            help="Begin with the weights of an earlier run or a model: of the same network, or a narrower one.",
+            help="Start from the weights of an earlier run or a model: of the same network, or a narrower one.",
             metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="An earlier run or a model whose answers are mixed into the targets; give it again for more.",
+            help="Earlier run or model whose answers are mixed into the targets; may be repeated.",
             metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher_share: Annotated[
         float | None,
-        share("Share of its answers in the targets.  [default: 0.5]", "W"),
+        share("Weight of the teachers' answers in the targets.  [default: 0.5]", "W"),
     ] = None,
     labels_only: Annotated[
         bool,
-        typer.Option("--labels-only", help="One head that learns the labels, also where there are votes."),
+        typer.Option("--labels-only", help="Train one head on the labels, even if the data has votes."),
     ] = False,
     label_share: Annotated[
         float | None,
         share(
-            "Weight of the labels' head in what is served; the votes' head has the rest.  [default: the best]",
+            "Weight of the label head in the model; the vote head has the rest.  [default: the best]",
             "W",
         ),
     ] = None,
     tau: Annotated[
         float | None,
-        share("Power of the learnt class prior that is divided out.  [default: the best]", "T"),
+        share("Power of the learned class prior that is divided out.  [default: the best]", "T"),
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after N epochs without a better score; 0: never.", metavar="N")
+        int | None,
+        typer.Option(help="Stop after N epochs without a better score; 0: never stop early.", metavar="N"),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an expression model.
 
-    Kill it when you like: the same command goes on from the last epoch. Needs `pip install 'ferflow[train]'`.
-    Writes a model card, Keras weights and an ONNX network; analyze takes the folder as --model. Learning curves are
-    in curves.html from the first epoch on.
+    Safe to interrupt: the same command resumes from the last checkpoint. Needs `pip install 'ferflow[train]'`.
+    Writes a model card, Keras weights and an ONNX network; use the folder as --model of analyze. From the first epoch
+    on, curves.html shows the learning curves.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     import_keras("training")
@@ -114,31 +119,31 @@ def train(
         "augmentation": None if augment is None else AUGMENTATIONS[augment],
         "votes": False if labels_only else None,
         "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
-        # Small images were for learning the coarse part.
+        # Small images are useful only for the first cycle, which learns coarse features.
         "image_sizes": None if start_from is None else FULL_SIZE,
     }  # fmt: skip
     card = _run(data, out, options_of(recipe, **chosen), start_from, quiet=quiet)
     if not quiet:
-        _tell(card, out)
+        _print_scores(card, out)
 
 
 def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, quiet: bool) -> ModelCard:
-    """Train with a bar on stderr and the curves' page beside the weights."""
+    """Train with a progress bar on stderr and the page of learning curves in the folder of the run."""
     from ferflow.dashboards.model_pages.training_curves import write_curves
     from ferflow.jobs.progress import Epochs
     from ferflow.models.training.train import train as run_training
 
     with Epochs(options.epochs, quiet=quiet) as epochs_bar:
 
-        def ended(figures: Epoch) -> None:
+        def end_epoch(figures: Epoch) -> None:
             epochs_bar.ended(figures)
             write_curves(out, options.name)
 
-        return run_training(data, out, options, start=start, on_epoch=ended, on_step=epochs_bar.reached)
+        return run_training(data, out, options, start=start, on_epoch=end_epoch, on_step=epochs_bar.reached)
 
 
-def _tell(card: ModelCard, out: Path) -> None:
+def _print_scores(card: ModelCard, out: Path) -> None:
     for kind, scores in card.scores.by_kind().items():
-        told = f"accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}"
-        typer.echo(f"{kind}: {told}, ECE {scores.ece:.4f}, {scores.n} rows")
+        shares = f"accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}"
+        typer.echo(f"{kind}: {shares}, ECE {scores.ece:.4f}, {scores.n} rows")
     typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

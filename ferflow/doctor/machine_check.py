@@ -184,9 +184,9 @@ def _codecs() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     """Files of models and detectors, by their sha256."""
     from ferflow.faces.yunet import SHA256, weights_path
-    from ferflow.models.registry import available, resolve
+    from ferflow.models.registry import list_models, resolve
 
-    for name in available():
+    for name in list_models():
         card = resolve(name)
         yield Finding("fine", f"model {name}: {card.name}, sha256 {card.sha256[:12]}")
     weights_path()

@@ -1,1 +1,1 @@
-"""The expression models: their cards and weights, and how they are made, exported and measured."""
+"""The expression models: cards and weights, classification, evaluation, training and export."""

@@ -1,7 +1,7 @@
-"""What lies between the image and the linear head, written in Keras 3 alone so that any of its backends can train it.
+"""Backbones: the part of a network between image and linear head, in Keras 3 only, for any of its backends.
 
-A trunk takes grey levels 0..255, (N, S, S, 1), brings them to the range it likes, and gives features (N, D).
-Rescaling is part of the network, so that training, Keras and ONNX cannot drift apart.
+A backbone takes grey levels 0..255, (N, S, S, 1), scales them, and returns features (N, D). Scaling is part of the
+network, so training, Keras and ONNX cannot differ in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ferflow.errors import OptionsError
 KerasTensor = Any
 
 CONTRAST_FLOOR = 8.0
-"""Added to the standard deviation (grey levels of 255), so that a flat crop's noise is not blown up."""
+"""Added to the standard deviation (grey levels of 255), so that the noise of a flat crop is not amplified."""
 
 BATCH_NORM_MOMENTUM = 0.95
 """An epoch has some 200 steps: statistics over the last 20 follow the weights closely enough."""
@@ -27,28 +27,28 @@ RANDOM = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What shapes a network apart from its recipe."""
+    """What determines the shape of a network in addition to its name."""
 
     classes: int = 7
     """Outputs, in the order of the card's labels."""
     input_size: int | None = 48
-    """Side of the square grayscale input, pixels; None takes any, to train on small images first."""
+    """Side of the square grayscale input, pixels; None: any side, so that training can begin on small images."""
     two_heads: bool = False
-    """Train a second linear head on annotators' votes beside the one for labels."""
+    """Train a second linear head, on annotators' votes, in addition to the head for labels."""
     dropout: float = 0.0
-    """Share of features dropped while training, where the trunk says; it leaves no trace in the weights."""
+    """Share of features dropped during training, at places defined by the backbone; it is not part of the weights."""
     compute: str = "float32"
-    """Keras dtype policy of the trunk; heads stay float32."""
+    """Keras dtype policy of the backbone; heads stay float32."""
     backbone: str = RANDOM
-    """Weights a `Backbone` starts from: "none", "imagenet" (Keras downloads them), or a path of an h5 file."""
+    """Initial weights of a `PretrainedBackbone`: "none", "imagenet" (Keras downloads them), or the path of an h5."""
 
 
-Trunk = Callable[[KerasTensor, Network], KerasTensor]
+Backbone = Callable[[KerasTensor, Network], KerasTensor]
 
 
 @dataclass(frozen=True, slots=True)
 class ResNet:
-    """A plain post-activation residual trunk: its batch norms can be folded into the convolutions."""
+    """A plain post-activation residual network: its batch norms can be folded into the convolutions."""
 
     widths: tuple[int, ...]
     """Channels of each stage; every stage after the first halves height and width."""
@@ -57,13 +57,13 @@ class ResNet:
     stem: int = 3
     """Side of the first convolution, pixels."""
     stem_strides: int = 1
-    """2 starts at half size: the first stage of a full-size stem costs most of the training time on a CPU."""
+    """2: start at half size. At full size, the first stage takes most of the training time on a CPU."""
 
     def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
-        """Turn an image into pooled features (N, widths[-1])."""
+        """Compute pooled features (N, widths[-1])."""
         dtype = network.compute
         x = _conv(
-            standardised(image),
+            standardise(image),
             self.widths[0],
             kernel=self.stem,
             strides=self.stem_strides,
@@ -74,44 +74,44 @@ class ResNet:
             for block in range(blocks):
                 halve = stage > 0 and block == 0
                 x = _basic_block(x, width, halve=halve, name=f"stage{stage}_block{block}", dtype=dtype)
-        return _pooled(x, network)
+        return _pool_globally(x, network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plain:
-    """Blocks of convolutions, each ending in a 2x2 max pool, then dense layers: the networks of the early papers."""
+    """Blocks of convolutions, each followed by a 2x2 max pool, then dense layers: the networks of the early papers."""
 
     blocks: tuple[tuple[int, ...], ...]
     """Channels of the convolutions of each block."""
     dense: tuple[int, ...]
-    """Units of the dense layers; dropout comes after each."""
+    """Units of the dense layers; each is followed by dropout."""
     kernel: int = 3
     """Side of the convolutions, pixels."""
     norm: bool = False
-    """A batch norm before every activation."""
+    """Whether there is a batch norm before every activation."""
     block_dropout: float = 0.0
-    """Dropped after each block."""
+    """Dropout after each block."""
     pooled: bool = False
-    """Dense layers read the average over the image, which takes images of any size; else every pixel."""
+    """Whether the dense layers read the average over the image, which permits any image size, or every pixel."""
     scale: Literal["unit", "standardised"] = "unit"
-    """Grey levels divided by 255, or each image brought to mean 0 and about unit contrast."""
+    """Grey levels divided by 255, or each image normalised to mean 0 and about unit contrast."""
 
     def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
-        """Turn an image into the features of the last dense layer (N, dense[-1])."""
+        """Compute the features of the last dense layer (N, dense[-1])."""
         from keras import layers
 
         dtype = network.compute
-        x = standardised(image) if self.scale == "standardised" else _unit(image)
+        x = standardise(image) if self.scale == "standardised" else _scale_to_unit(image)
         for i, widths in enumerate(self.blocks):
             for k, width in enumerate(widths):
                 x = self._conv(x, width, dtype, name=f"block{i}_{k}")
             x = layers.MaxPooling2D(2, name=f"block{i}_pool", dtype=dtype)(x)
-            x = _dropped(x, self.block_dropout, f"block{i}_dropout", dtype)
+            x = _drop_out(x, self.block_dropout, f"block{i}_dropout", dtype)
         flat = layers.GlobalAveragePooling2D if self.pooled else layers.Flatten
         x = flat(name="flat", dtype=dtype)(x)
         for i, units in enumerate(self.dense):
             x = self._dense(x, units, dtype, name=f"dense{i}")
-            x = _dropped(x, network.dropout, f"dense{i}_dropout")
+            x = _drop_out(x, network.dropout, f"dense{i}_dropout")
         return x
 
     def _conv(self, x: KerasTensor, width: int, dtype: str, *, name: str) -> KerasTensor:
@@ -137,21 +137,21 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backbone:
-    """A network of `keras.applications` for colour photographs, pooled, with a head of tanh layers of its own."""
+class PretrainedBackbone:
+    """A network of `keras.applications` for colour photographs, pooled, followed by tanh layers."""
 
     application: str
     """Its name in `keras.applications`."""
     side: int = 48
-    """What the crop is enlarged to, pixels."""
+    """Side to which the crop is enlarged, pixels."""
     scale: float = 1.0
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Grey levels times `scale` plus these, one per colour channel, as its ImageNet weights expect."""
+    """Added to the scaled grey levels, one number per colour channel, as the ImageNet weights expect."""
     dense: tuple[int, ...] = (256, 128)
     """Units of the tanh layers."""
 
     def __call__(self, image: KerasTensor, network: Network) -> KerasTensor:
-        """Turn an image into the features of the last dense layer (N, dense[-1])."""
+        """Compute the features of the last dense layer (N, dense[-1])."""
         import keras
         from keras import layers
 
@@ -161,31 +161,31 @@ class Backbone:
         x = layers.Concatenate(name="colour", dtype="float32")([x, x, x])
         x = layers.Rescaling(self.scale, list(self.offset), name="rescaled", dtype="float32")(x)
         make = getattr(keras.applications, self.application)
-        with _policy(network.compute):
+        with _dtype_policy(network.compute):
             x = self._features(make, x, network.backbone)
         x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
         for i, units in enumerate(self.dense):
             x = layers.Dense(units, activation="tanh", name=f"dense{i}", dtype="float32")(x)
-            x = _dropped(x, network.dropout, f"dense{i}_dropout")
+            x = _drop_out(x, network.dropout, f"dense{i}_dropout")
         return x
 
     def _features(self, make: Callable[..., Any], x: KerasTensor, weights: str) -> KerasTensor:
-        # Weights alone are ever loaded, into a network that Keras builds from its own code.
+        # Only weights are loaded, into a network that Keras builds from its own code: files cannot bring code.
         try:
             return make(
                 include_top=False, weights=None if weights == RANDOM else weights, input_tensor=x
             ).output
-        except Exception as error:  # downloads, h5py and Keras each have their own
+        except Exception as error:  # downloads, h5py and Keras each have their own errors
             if weights == RANDOM:
                 raise
             raise OptionsError(
-                f"{self.application}: weights {weights!r} cannot be had ({type(error).__name__}). "
-                f"Give the path of an h5 file without its top, or {RANDOM!r} to start from random weights."
+                f"{self.application}: weights {weights!r} cannot be loaded ({type(error).__name__}). "
+                f"Give the path of an h5 file without its top layers, or {RANDOM!r} to start from random weights."
             ) from error
 
 
-def standardised(image: KerasTensor) -> KerasTensor:
-    """Give every image mean 0 and about unit contrast: lighting differs more between videos than faces do."""
+def standardise(image: KerasTensor) -> KerasTensor:
+    """Normalise every image to mean 0 and about unit contrast: lighting differs more between videos than faces do."""
     from keras import ops
 
     centred = image - ops.mean(image, axis=(1, 2, 3), keepdims=True)
@@ -193,28 +193,28 @@ def standardised(image: KerasTensor) -> KerasTensor:
     return centred / (deviation + CONTRAST_FLOOR)
 
 
-def _unit(image: KerasTensor) -> KerasTensor:
+def _scale_to_unit(image: KerasTensor) -> KerasTensor:
     from keras import layers
 
     return layers.Rescaling(1 / 255, name="unit", dtype="float32")(image)
 
 
-def _pooled(x: KerasTensor, network: Network) -> KerasTensor:
+def _pool_globally(x: KerasTensor, network: Network) -> KerasTensor:
     from keras import layers
 
     x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
-    return _dropped(x, network.dropout, "dropout")
+    return _drop_out(x, network.dropout, "dropout")
 
 
-def _dropped(x: KerasTensor, share: float, name: str, dtype: str = "float32") -> KerasTensor:
+def _drop_out(x: KerasTensor, share: float, name: str, dtype: str = "float32") -> KerasTensor:
     from keras import layers
 
     return layers.Dropout(share, name=name, dtype=dtype)(x) if share else x
 
 
 @contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """Build layers that take no dtype under another Keras dtype policy."""
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Set another Keras dtype policy for layers that take no `dtype` argument."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -228,7 +228,7 @@ def _policy(name: str) -> Iterator[None]:
 def _conv(
     x: KerasTensor, width: int, *, name: str, dtype: str, kernel: int = 3, strides: int = 1, relu: bool = True
 ) -> KerasTensor:
-    """Convolution without bias, batch norm and, unless told otherwise, a ReLU."""
+    """Convolution without bias, batch norm and, by default, a ReLU."""
     from keras import layers
 
     x = layers.Conv2D(
@@ -246,12 +246,12 @@ def _conv(
 
 
 def _basic_block(x: KerasTensor, width: int, *, halve: bool, name: str, dtype: str) -> KerasTensor:
-    """Two 3x3 convolutions around which the input is added; `halve` pools both paths by two first."""
+    """Two 3x3 convolutions with a residual connection; `halve` first pools both paths by two."""
     from keras import layers
 
     shortcut = x
     if halve:
-        # Averaging both paths, rather than striding, throws no pixel away and is as fast in every runtime.
+        # Averaging uses every pixel, unlike strides, and is equally fast in every runtime.
         x = layers.AveragePooling2D(2, name=f"{name}_pool", dtype=dtype)(x)
         shortcut = _conv(x, width, kernel=1, relu=False, name=f"{name}_shortcut", dtype=dtype)
     y = _conv(x, width, name=f"{name}_a", dtype=dtype)

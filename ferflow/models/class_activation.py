@@ -1,13 +1,13 @@
-"""What a network looked at: its feature maps, and where in the crop each class's logit comes from. No TensorFlow.
+"""Class activation maps: a network's feature maps, and the evidence for each logit by location. Without TensorFlow.
 
-    insight = Insight(resolve("default"))
-    seen = insight(crops)[0]
-    answer = seen.answers["label_head"]
-    answer.evidence[3].mean() + answer.bias[3]      # this head's logit of label 3, exactly
+    inspect = NetworkInspector(resolve("default"))
+    inspection = inspect(crops)[0]
+    answer = inspection.answers["label_head"]
+    answer.evidence[3].mean() + answer.bias[3]      # equals this head's logit of label 3
 
-A network that ends in a global average and a linear layer per head (CAM: Zhou et al., 2016) gives evidence by place:
-the linear layer applied to the last feature map before it is averaged. The float ONNX file is asked for its inner
-tensors.
+For a network that ends in a global average and one linear layer per head, evidence by location is the linear layer
+applied to the last feature maps before they are averaged (CAM: Zhou et al., 2016). It is computed from inner tensors of
+the float32 ONNX file.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from ferflow.types import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one head of a network says of one crop."""
+class HeadAnswer:
+    """The answer of one head to one crop."""
 
     share: float
-    """Of this head in the scores, above 0; those of all heads sum to 1."""
+    """Weight of this head in the scores, above 0; the shares of all heads sum to 1."""
     logits: Float32Array
     """(K,), as the softmax takes them."""
     probs: Float32Array
     """(K,), sum 1: their softmax at the card's temperature."""
     evidence: Float32Array | None
-    """(K, H, W); its mean over places plus `bias` is the logit. None if the network does not end in an average."""
+    """(K, H, W); its mean over locations plus `bias` is the logit. None: the network does not end in an average."""
     bias: Float32Array | None
     """(K,)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One crop as a network saw it; K labels in the card's order."""
+class Inspection:
+    """What happens to one crop in a network; K labels in the card's order."""
 
     crop: UInt8Array
     """(S, S)."""
     stages: dict[str, Float32Array]
-    """Name of a stage's last tensor -> feature maps (C, H, W), in the order of the network."""
-    answers: dict[str, Answer]
-    """By the heads that are heard."""
+    """Feature maps (C, H, W) by name of the last tensor of a stage, in the order of the network."""
+    answers: dict[str, HeadAnswer]
+    """By heads with a share above 0."""
     probs: Float32Array
-    """(K,), sum 1: the mean of the heads' by their shares."""
+    """(K,), sum 1: the mean of the heads' probabilities, weighted by their shares."""
 
     @property
     def evidence(self) -> Float32Array | None:
-        """(K, H, W): what speaks for each label more than for the mean of all, by what each head gives of its score.
+        """(K, H, W): evidence for each label relative to the mean of all labels; each head has its weight in the score.
 
-        What a head says for all labels alike moves no score.
+        What a head adds to all logits equally changes no score, so it is no evidence.
         """
         parts = [
             (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None]
@@ -67,11 +67,11 @@ class Seen:
         return np.sum(parts, axis=0, dtype=np.float32) if parts else None
 
 
-class Insight:
-    """A model's float network, opened so that its inner tensors can be read."""
+class NetworkInspector:
+    """The float32 network of a model with its inner tensors as additional outputs."""
 
     def __init__(self, card: ModelCard) -> None:
-        """Raise ModelError if the file cannot be read as a network."""
+        """Load the network; ModelError if the file cannot be read."""
         import onnx
         import onnxruntime
 
@@ -79,8 +79,8 @@ class Insight:
         path = card.path(card.float_file)
         try:
             model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
-            self._stages = _stage_tensors(model.graph)
-            self._heads = _linear_heads(model.graph, card)
+            self._stages = _find_stages(model.graph)
+            self._heads = _find_heads(model.graph, card)
             inner = [*self._stages, *(head.reads for head in self._heads.values())]
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(inner))
             settings = onnxruntime.SessionOptions()
@@ -89,17 +89,17 @@ class Insight:
                 model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # neither onnx nor ONNX Runtime has a public base class for its errors
-            raise ModelError(f"{path.name}: cannot be looked into ({type(error).__name__}).") from error
+            raise ModelError(f"{path.name}: cannot be inspected ({type(error).__name__}).") from error
 
-    def __call__(self, crops: UInt8Array) -> list[Seen]:
-        """Look at crops, uint8 (N, S, S, C)."""
+    def __call__(self, crops: UInt8Array) -> list[Inspection]:
+        """Inspect crops, uint8 (N, S, S, C)."""
         names = [output.name for output in self._session.get_outputs()]
         values = dict(zip(names, self._session.run(names, {"images": crops}), strict=True))
         outputs = {head: values[head] for head in self.card.heads}
         answers = self._answers(values, self.card.logits(outputs))
         probs = self.card.probabilities(outputs)
         return [
-            Seen(
+            Inspection(
                 crop=crops[i, ..., 0],
                 stages={name: values[name][i] for name in self._stages},
                 answers={head: of_crops[i] for head, of_crops in answers.items()},
@@ -108,8 +108,8 @@ class Insight:
             for i in range(len(crops))
         ]
 
-    def _answers(self, values: ByHead, logits: ByHead) -> dict[str, list[Answer]]:
-        """What each head that is heard says of the crops whose inner tensors these are."""
+    def _answers(self, values: ByHead, logits: ByHead) -> dict[str, list[HeadAnswer]]:
+        """Answers by head to the crops with these inner tensors, for heads with a share above 0."""
         answers = {}
         for name, share in self.card.shares.items():
             if not share:
@@ -118,7 +118,7 @@ class Insight:
             probs = softmax(logits[name], self.card.temperature)
             evidence = None if head is None else np.einsum("ndhw,dk->nkhw", values[head.reads], head.kernel)
             answers[name] = [
-                Answer(
+                HeadAnswer(
                     share=share,
                     logits=logits[name][i],
                     probs=probs[i],
@@ -132,20 +132,20 @@ class Insight:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The linear layer behind a global average."""
+    """The linear layer after a global average."""
 
     reads: str
-    """The feature maps (N, D, H, W) that are averaged."""
+    """Name of the feature maps (N, D, H, W) that are averaged."""
     kernel: Float32Array
     """(D, K)."""
     bias: Float32Array
     """(K,)."""
 
 
-def _stage_tensors(graph: Any) -> list[str]:
-    """Names of the last feature maps of each size, in the network's order: what a stage hands on."""
+def _find_stages(graph: Any) -> list[str]:
+    """Find the last feature maps of each size, the outputs of the stages, in the network's order."""
     sizes = {info.name: _sides(info) for info in graph.value_info}
-    # What is computed before the first convolution is still the image.
+    # Tensors before the first convolution are still the image.
     convolutions = [i for i, node in enumerate(graph.node) if node.op_type == "Conv"]
     last: dict[tuple[int, ...], str] = {}
     for node in graph.node[convolutions[0] :] if convolutions else []:
@@ -162,9 +162,9 @@ def _sides(info: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in dims[2:]) if len(dims) == 4 else ()
 
 
-def _linear_heads(graph: Any, card: ModelCard) -> dict[str, _Head]:
-    """The heads, biases as served, if all are a linear layer of globally averaged feature maps; else none."""
-    found = {name: _head_of(graph, name) for name in card.heads}
+def _find_heads(graph: Any, card: ModelCard) -> dict[str, _Head]:
+    """Find the heads, with biases as served, if each is a linear layer on globally averaged feature maps; else none."""
+    found = {name: _find_head(graph, name) for name in card.heads}
     heads = {name: head for name, head in found.items() if head is not None}
     if len(heads) < len(found):
         return {}
@@ -172,8 +172,8 @@ def _linear_heads(graph: Any, card: ModelCard) -> dict[str, _Head]:
     return {name: replace(head, bias=biases[name]) for name, head in heads.items()}
 
 
-def _head_of(graph: Any, output: str) -> _Head | None:
-    """The linear layer behind one output."""
+def _find_head(graph: Any, output: str) -> _Head | None:
+    """Find the linear layer of one output."""
     from onnx import numpy_helper
 
     makers = {node.output[0]: node for node in graph.node}

@@ -1,7 +1,7 @@
 """Expression probabilities for batches of crops, by ONNX Runtime or by Keras.
 
-Both run the same weights and end in logits, of one head or two; what the card makes probabilities of them by is applied
-here (`ModelCard.probabilities`), so they cannot differ. Where a card lists an int8 network, ONNX Runtime serves that.
+Both use the same weights and return logits of one head or two. `ModelCard.probabilities` turns these into probabilities
+in one place, so the two cannot differ. If a card lists an int8 network, ONNX Runtime uses it.
 
 >>> classifier = make_classifier(options)
 >>> classifier(crops.images)        # float32 (N, 7), rows sum to 1
@@ -28,15 +28,14 @@ from ferflow.types import Float32Array, UInt8Array
 log = logging.getLogger(__name__)
 
 _PIECE = 16
-"""Faces that go through the network together on a CPU: larger batches are no faster, and what lies between two
-layers would no longer fit the caches."""
+"""Faces per call of the network on a CPU. Larger batches are not faster: their activations do not fit the caches."""
 
 
 class Classifier(Protocol):
-    """Gives each crop its probabilities."""
+    """Computes expression probabilities of crops."""
 
     card: ModelCard
-    """Labels in order, crop size, temperature; where the weights come from."""
+    """Labels in order, crop size, temperature and origin of the weights."""
     backend: str
 
     def __call__(self, images: UInt8Array) -> Float32Array:
@@ -51,31 +50,27 @@ class Classifier(Protocol):
 
 
 def make_classifier(options: AnalyzeOptions) -> Classifier:
-    """The classifier that options ask for; TensorFlow is imported only if it is going to be used.
+    """Load the classifier that the options select; TensorFlow is imported only if it is used.
 
     Raises:
-        ModelError: the model or a package that it needs is missing or altered.
-        OptionsError: a GPU was asked for and there is none.
+        ModelError: the model or a package that it needs is missing or damaged.
+        OptionsError: a GPU was requested and there is none.
     """
     card = resolve(options.model)
     if options.device == "gpu":
-        return _on_gpu(card, options.backend)
+        return _make_gpu_classifier(card, options.backend)
     if options.device == "auto" and has_nvidia_driver():
         try:
-            return _on_gpu(card, options.backend)
+            return _make_gpu_classifier(card, options.backend)
         except (ModelError, OptionsError) as error:
             log.warning("GPU not used (%s); classifying on the CPU", error)
     if options.backend == "keras":
-        return _keras(card, on_gpu=False)
-    return OnnxClassifier(card, threads=1)  # batches run side by side instead
+        return _make_keras_classifier(card, on_gpu=False)
+    return OnnxClassifier(card, threads=1)  # several batches are classified in parallel instead
 
 
 class OnnxClassifier:
-    """ONNX Runtime, on the CPU or on a GPU.
-
-    On a CPU a batch is run in pieces: larger ones are no faster, and what lies between two layers would no
-    longer fit the caches.
-    """
+    """ONNX Runtime, on the CPU or on a GPU."""
 
     backend = "onnx"
 
@@ -91,15 +86,15 @@ class OnnxClassifier:
         """Load the network.
 
         Args:
-            card: which.
-            threads: for one call; None: as many as there are CPUs.
-            weights: entry of the card's files: "onnx", which is int8 where the card says so, or its float twin.
+            card: of the model.
+            threads: for one call; None: one per CPU.
+            weights: which of the card's files: "onnx", which may be int8, or "onnx_float".
             providers: of ONNX Runtime, in order of preference.
-            piece: faces that go through the network together; None: all of a batch.
+            piece: faces per call of the network; None: a complete batch.
 
         Raises:
             ModelError: the card has no such file, or ONNX Runtime cannot load it.
-            OptionsError: the first provider cannot be had.
+            OptionsError: the first provider is not available.
         """
         self.card, self._piece = card, piece
         path = card.path(weights)
@@ -110,7 +105,7 @@ class OnnxClassifier:
                 f"{path.name}: not a network ONNX Runtime can load ({type(error).__name__})."
             ) from error
         if self._session.get_providers()[0] != providers[0]:
-            # It only says so in its log, and goes on with the next one.
+            # ONNX Runtime only logs this and continues with the next provider.
             raise OptionsError(
                 f"ONNX Runtime cannot start {providers[0]}. Install the CUDA version it was built for, "
                 "or use --device cpu."
@@ -140,7 +135,7 @@ class OnnxClassifier:
 
 
 class KerasClassifier:
-    """Keras on TensorFlow: a GPU's way, and the reference for the exported network."""
+    """Keras on TensorFlow: for GPUs, and the reference for the exported network."""
 
     backend = "keras"
 
@@ -148,19 +143,19 @@ class KerasClassifier:
         """Load the network.
 
         Args:
-            card: which.
-            compute: Keras dtype policy; "mixed_float16" is what GPUs are fast at, and moves probabilities by
-                less than 0.01.
+            card: of the model.
+            compute: Keras dtype policy; "mixed_float16" is fast on GPUs and changes probabilities by less than
+                0.01.
         """
         import_keras()
         import tensorflow as tf
 
-        from ferflow.models.keras_network import load_served
+        from ferflow.models.keras_network import load_network
 
         self.card = card
-        model = load_served(card, compute=compute)
+        model = load_network(card, compute=compute)
         shape = (None, card.input_size, card.input_size, card.channels)
-        # The signature is declared so that a short last batch does not trace the graph again.
+        # With a declared signature, a shorter last batch does not trace the graph again.
         self._outputs = tf.function(
             lambda images: split_heads(model(images, training=False)),
             input_signature=[tf.TensorSpec(shape, tf.uint8)],
@@ -174,26 +169,26 @@ class KerasClassifier:
         return self.card.probabilities({head: np.asarray(part, np.float32) for head, part in outputs})
 
 
-def _on_gpu(card: ModelCard, backend: str) -> Classifier:
-    """On ONNX Runtime if that has CUDA, else on TensorFlow; in whole batches and the precision GPUs like."""
+def _make_gpu_classifier(card: ModelCard, backend: str) -> Classifier:
+    """Use ONNX Runtime if it has CUDA, otherwise TensorFlow, with complete batches and a precision suited to GPUs."""
     if backend in ("auto", "onnx") and has_cuda():
-        # Integers are the CPU's way to be fast; convolutions run in TF32 there unless told otherwise.
+        # int8 is fast on CPUs only; on GPUs, ONNX Runtime computes float32 convolutions in TF32 by default.
         return OnnxClassifier(card, weights=card.float_file, providers=(CUDA, CPU), piece=None)
     if backend == "onnx":
         raise OptionsError(
             "device gpu: this ONNX Runtime has no CUDA. Run: pip install onnxruntime-gpu, or use --backend keras."
         )
-    return _keras(card, on_gpu=True)
+    return _make_keras_classifier(card, on_gpu=True)
 
 
-def _keras(card: ModelCard, *, on_gpu: bool) -> Classifier:
+def _make_keras_classifier(card: ModelCard, *, on_gpu: bool) -> Classifier:
     if importlib.util.find_spec("tensorflow") is None:
         raise ModelError("the keras backend needs TensorFlow. Run: pip install 'ferflow[train]'")
     import_keras()
     import tensorflow as tf
 
-    with contextlib.suppress(RuntimeError):  # it was started already, by whoever has it in this process
-        # Batches run side by side; its own threads for each of them would get in each other's way.
+    with contextlib.suppress(RuntimeError):  # TensorFlow was already initialised in this process
+        # Several batches are classified in parallel; more threads for each would compete for the CPUs.
         tf.config.threading.set_inter_op_parallelism_threads(1)
         if not on_gpu:
             tf.config.threading.set_intra_op_parallelism_threads(1)

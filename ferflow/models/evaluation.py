@@ -1,11 +1,11 @@
-"""Measure a model on a labelled data set, and say which rows that were.
+"""Evaluate a model on a labelled data set.
 
     assessment = assess(classifier, load(Path("fer2013.npz")), "onnx int8")
     assessment.table()["macro_recall"]
 
-Which rows: those of the named splits; without a name all of them, or, where the data names splits, all but Training. A
-model may have fewer classes than the data (`ModelCard.merged`), and the data fewer than the model: macro means are over
-classes that have rows.
+Rows: those of the named splits; without a name all rows, or all except Training if the data names splits. A model may
+have fewer classes than the data (`ModelCard.merged`), and the data fewer than the model: macro means are over classes
+that have rows.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ import numpy.typing as npt
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.classifier import Classifier
-from ferflow.models.data.dataset import TRAINING, leaking
-from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
-from ferflow.models.metrics import Scores, evaluate, timed
+from ferflow.models.data.dataset import TRAINING, mark_leaks
+from ferflow.models.data.labelled_faces import SIZE, Faces, majority_labels, renumber
+from ferflow.models.metrics import Scores, evaluate, predict_timed
 from ferflow.types import BoolArray, Float32Array, Int64Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """A model's answers to labelled faces, and how right they are."""
+    """The answers of a model to labelled faces, and their scores."""
 
     card: ModelCard
     weights: str
-    """Which of the model's forms answered."""
+    """Which form of the model was evaluated."""
     data: str
     images: UInt8Array
-    """uint8 (N, 48, 48), the rows measured."""
+    """uint8 (N, 48, 48), the evaluated rows."""
     truth: Int64Array
     """(N,), indices into the card's labels."""
     probs: Float32Array
     """float32 (N, K)."""
     scores: Scores
     without_leaks: Scores | None
-    """The same without rows that stand in the Training split too; None where the data does not tell."""
+    """The same without rows that are also in the Training split; None: unknown."""
     ferplus_majority: Scores | None
-    """The same rows by FER+ majority label, ties and non-faces left out; None without votes."""
+    """The same rows by FER+ majority label, without ties and non-faces; None: the data has no votes."""
     leaks: int | None
-    """Rows measured that stand in the Training split too."""
+    """Evaluated rows that are also in the Training split; None: unknown."""
     splits: tuple[str, ...]
-    """Splits the rows are from; empty where the data names none."""
+    """Splits of the rows; empty: the data names no splits."""
     left_out: int
-    """Rows of classes that the model does not have."""
+    """Rows whose classes the model does not have."""
     skipped: dict[str, int]
-    """Why rows of the source could not be used, and how many."""
+    """Rows of the source that could not be used, by reason."""
 
     def table(self) -> dict[str, Any]:
-        """Return what `--json` writes: the scores' keys, then where they are from."""
+        """Return what `--json` writes: the scores, then their origin."""
         parts = {"without_leaks": self.without_leaks, "ferplus_majority": self.ferplus_majority}
         return {
             **self.scores.table(),
@@ -75,31 +75,29 @@ class Assessment:
 def assess(
     classifier: Classifier, faces: Faces, *, data: str, weights: str, splits: Sequence[str] = ()
 ) -> Assessment:
-    """Classify the chosen rows and measure.
+    """Classify the selected rows and measure the answers.
 
     Args:
         classifier: the model.
-        faces: the whole data set, Training rows included: they tell which others leak.
-        data: its name, for the record.
-        weights: which form of the model answers, for the record.
-        splits: names of the splits to measure on; empty: see the module.
+        faces: the complete data set; its Training rows show which other rows leak.
+        data: its name, for the result.
+        weights: which form of the model is evaluated, for the result.
+        splits: names of the splits to evaluate on; empty: see the module.
 
     Raises:
-        OptionsError: no such split, or no row of a class the model has, or a model of another input.
+        OptionsError: no such split, no row with a class of the model, or a model with another input size.
     """
     card = classifier.card
     if (card.input_size, card.channels) != (SIZE, 1):
         raise OptionsError(
             f"{card.name} takes {card.input_size} px and {card.channels} channels; data sets are read as {SIZE} px gray"
         )
-    rows = chosen_rows(faces, splits)
-    truth = as_classes(faces.labels, card.labels, card.merged)
+    rows = choose_rows(faces, splits)
+    truth = renumber(faces.labels, card.labels, card.merged)
     measured = rows & (truth >= 0)
     if not measured.any():
-        raise OptionsError(
-            f"{data}: none of its rows is of a class {card.name} has ({', '.join(card.labels)})"
-        )
-    probs, rate = timed(classifier, faces.images[measured])
+        raise OptionsError(f"{data}: none of its rows has a class of {card.name} ({', '.join(card.labels)})")
+    probs, rate = predict_timed(classifier, faces.images[measured])
     model = f"{card.name} ({card.recipe})"
 
     def scored(truth: Int64Array, keep: BoolArray) -> Scores | None:
@@ -111,9 +109,11 @@ def assess(
 
     everything = np.ones(int(measured.sum()), np.bool_)
     scores = scored(truth[measured], everything)
-    assert scores is not None  # some row is measured
-    leaks = _leaks(faces, rows)
-    by_votes = None if faces.votes is None else as_classes(majority(faces.votes), card.labels, card.merged)
+    assert scores is not None  # `measured` has a row
+    leaks = _mark_leaks(faces, rows)
+    by_votes = (
+        None if faces.votes is None else renumber(majority_labels(faces.votes), card.labels, card.merged)
+    )
     return Assessment(
         card=card,
         weights=weights,
@@ -131,15 +131,15 @@ def assess(
     )
 
 
-def chosen_rows(faces: Faces, splits: Sequence[str]) -> BoolArray:
-    """Mark the rows to measure on: bool (N,).
+def choose_rows(faces: Faces, splits: Sequence[str]) -> BoolArray:
+    """Mark the rows to evaluate on: bool (N,).
 
     Raises:
-        OptionsError: the data names no splits, or not this one.
+        OptionsError: the data has no splits, or not this one.
     """
     if faces.usage is None:
         if splits:
-            raise OptionsError(f"the data names no splits, so rows of {', '.join(splits)} cannot be picked")
+            raise OptionsError(f"the data names no splits, so rows of {', '.join(splits)} cannot be selected")
         return np.ones(len(faces), np.bool_)
     there = np.unique(faces.usage).tolist()
     unknown = [name for name in splits if name not in there]
@@ -151,11 +151,11 @@ def chosen_rows(faces: Faces, splits: Sequence[str]) -> BoolArray:
     return held_out if held_out.any() else np.ones(len(faces), np.bool_)
 
 
-def _leaks(faces: Faces, rows: BoolArray) -> BoolArray | None:
-    """Mark chosen rows that stand in the Training split too: bool (N,); None where that cannot be known."""
+def _mark_leaks(faces: Faces, rows: BoolArray) -> BoolArray | None:
+    """Mark selected rows that are also in the Training split: bool (N,); None: unknown."""
     if faces.usage is None:
         return None
     training: npt.NDArray[np.bool_] = faces.usage == TRAINING
     if not training.any() or (rows & training).any():
         return None
-    return leaking(faces, rows, training)
+    return mark_leaks(faces, rows, training)

@@ -1,7 +1,6 @@
-"""The networks, by recipe name: built, copied for serving, and brought back from a card.
+"""Build Keras networks by name, copy them for serving, and load them from a card.
 
-A card names its recipe; the recipe and a `.weights.h5` give back the network, so no file we
-read ever holds code:
+A card names its network; the name and a `.weights.h5` restore it, so no file that is read contains code:
 
     model = build("resnet-small")
     model.load_weights("resnet-small.weights.h5")
@@ -17,44 +16,44 @@ from typing import Any
 import numpy.typing as npt
 
 from ferflow.errors import ModelError, OptionsError
-from ferflow.models.backbones import Network, Trunk
+from ferflow.models.backbones import Backbone, Network
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import BOTH_HEADS, SERVED_HEAD
 from ferflow.models.networks import NETWORKS
 from ferflow.system.runtime import import_keras
 
 __all__ = [
-    "KerasModel", "Network", "build", "heads_of", "load_served", "serve", "with_weights",
+    "KerasModel", "Network", "build", "build_with_weights", "copy_for_serving", "head_names", "load_network",
 ]  # fmt: skip
 
 KerasModel = Any
 
 
 def build(recipe: str, network: Network | None = None) -> KerasModel:
-    """Build the untrained network of a recipe.
+    """Build an untrained network by name.
 
     Input: uint8 or float (N, S, S, 1), grey levels 0..255. Output: float32 logits (N, classes), or a
     dictionary of two such, `label_head` and `vote_head`, when `two_heads` is set.
 
     Raises:
-        OptionsError: no recipe of that name.
+        OptionsError: no network has that name.
     """
     keras = import_keras()
     network = network or Network()
-    trunk = _trunk(recipe)
+    backbone = _find_backbone(recipe)
     image = keras.Input((network.input_size, network.input_size, 1), name="image", dtype="float32")
-    x = trunk(image, network)
-    names = heads_of(network)
+    x = backbone(image, network)
+    names = head_names(network)
     heads = {name: keras.layers.Dense(network.classes, name=name, dtype="float32")(x) for name in names}
     return keras.Model(image, heads if network.two_heads else heads[SERVED_HEAD], name=recipe)
 
 
-def heads_of(network: Network) -> tuple[str, ...]:
-    """Names of a network's outputs."""
+def head_names(network: Network) -> tuple[str, ...]:
+    """Names of the outputs of a network."""
     return BOTH_HEADS if network.two_heads else (SERVED_HEAD,)
 
 
-def serve(
+def copy_for_serving(
     trained: KerasModel,
     recipe: str,
     network: Network,
@@ -62,31 +61,31 @@ def serve(
     shift: npt.ArrayLike = 0.0,
     input_size: int = 48,
 ) -> KerasModel:
-    """Copy a trained network into the form that is served: float32, one image size, its heads as they are.
+    """Copy a trained network into the form that is served: float32, one image size, the same heads.
 
     Args:
         trained: from `build(recipe, network)`.
-        recipe: its recipe name.
-        network: what it was built with.
-        shift: (K,), added to the logits of one head for good; those of two are blended by their card.
-        input_size: side of the images it will be served, pixels.
+        recipe: its name.
+        network: the arguments it was built with.
+        shift: (K,), added to the bias of a single head; the shifts of two heads are part of their card.
+        input_size: side of the images it will take, pixels.
     """
     served = build(
         recipe, Network(classes=network.classes, input_size=input_size, two_heads=network.two_heads)
     )
-    # By their order: Keras numbers the layers of its own applications anew in every network.
-    for layer, source in zip(_trunk_layers(served), _trunk_layers(trained), strict=True):
+    # By order, not by name: Keras numbers the layers of its applications differently in every network.
+    for layer, source in zip(_backbone_layers(served), _backbone_layers(trained), strict=True):
         layer.set_weights(source.get_weights())
-    for head in heads_of(network):
+    for head in head_names(network):
         kernel, bias = trained.get_layer(head).get_weights()
         served.get_layer(head).set_weights([kernel, bias if network.two_heads else bias + shift])
     return served
 
 
-def with_weights(
+def build_with_weights(
     recipe: str, weights: Sequence[npt.NDArray[Any]], *, classes: int
 ) -> tuple[KerasModel, Network]:
-    """Build a recipe's network for serving, with one head or two, whichever these weights of it fit.
+    """Build a network for serving from its weights, with one head or two, depending on which the weights fit.
 
     Raises:
         ModelError: they fit neither.
@@ -100,13 +99,13 @@ def with_weights(
     raise ModelError(f"the weights do not fit recipe {recipe!r}.")
 
 
-def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
-    """Build the network a card names and fill it with its weights: (N, S, S, 1) to logits (N, K), by head if two.
+def load_network(card: ModelCard, *, compute: str = "float32") -> KerasModel:
+    """Build the network of a card and load its weights: (N, S, S, 1) to logits (N, K), by head if it has two.
 
-    `compute` is the Keras dtype policy of its trunk.
+    `compute` is the Keras dtype policy of its backbone.
 
     Raises:
-        ModelError: the recipe is unknown here, or the weights do not fit it.
+        ModelError: the network is unknown, or the weights do not fit it.
     """
     if card.recipe not in NETWORKS:
         raise ModelError(f"{card.name}: this ferflow has no recipe {card.recipe!r}. Use a newer one.")
@@ -120,7 +119,7 @@ def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
     path = card.path("keras")
     try:
         with warnings.catch_warnings():
-            # Keras only warns of layers it finds nothing for, and leaves them as drawn at random.
+            # Keras only warns about layers without weights in the file, and leaves them random.
             warnings.filterwarnings("error", category=UserWarning, module="keras")
             model.load_weights(path)
     except (ValueError, OSError, KeyError, UserWarning) as error:
@@ -130,13 +129,13 @@ def load_served(card: ModelCard, *, compute: str = "float32") -> KerasModel:
     return model
 
 
-def _trunk_layers(model: KerasModel) -> list[Any]:
-    """Layers with weights, heads apart."""
+def _backbone_layers(model: KerasModel) -> list[Any]:
+    """Layers with weights, except heads."""
     heads = (SERVED_HEAD, *BOTH_HEADS)
     return [layer for layer in model.layers if layer.weights and layer.name not in heads]
 
 
-def _trunk(recipe: str) -> Trunk:
+def _find_backbone(recipe: str) -> Backbone:
     try:
         return NETWORKS[recipe]
     except KeyError:

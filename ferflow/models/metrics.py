@@ -1,4 +1,4 @@
-"""Measure a classifier against labels: accuracy, per class, confusion and calibration.
+"""Measure predictions against labels: accuracy, scores per class, confusion matrix and calibration.
 
 scores = evaluate(predict(classifier, faces.images), faces.labels, card.labels)
 scores.macro_recall, scores.table()
@@ -23,23 +23,23 @@ ECE_BINS = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScores:
-    """One class; each in [0, 1], and 0 where it would be 0 / 0."""
+    """Scores of one class, each in [0, 1]; 0 in place of 0 / 0."""
 
     precision: float
     recall: float
     f1: float
     support: int
-    """Rows that truly are of the class."""
+    """Rows whose true label is this class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Agreement of probabilities with labels; shares are in [0, 1], not percent."""
+    """Agreement of probabilities with labels; all shares in [0, 1]."""
 
     n: int
     accuracy: float
     top2_accuracy: float
-    """Share of rows whose label is among the two most probable."""
+    """Share of rows whose true label is one of the two most probable."""
     macro_precision: float
     """Macro means are over the classes that have rows."""
     macro_recall: float
@@ -53,7 +53,7 @@ class Scores:
     model: str | None = None
 
     def table(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Convert to JSON-able values."""
         return asdict(self)
 
 
@@ -62,11 +62,11 @@ def evaluate(probs: Float32Array, labels: Int64Array, names: tuple[str, ...]) ->
 
     Args:
         probs: float32 (N, K), rows sum to 1.
-        labels: (N,), 0..K-1; rows labelled -1 are left out, one at least must be left.
+        labels: (N,), 0..K-1; rows labelled -1 are left out, and at least one row must remain.
         names: the K classes, in order.
 
     Raises:
-        OptionsError: nothing to measure, or shapes do not fit.
+        OptionsError: no row to measure, or shapes do not match.
     """
     if probs.shape != (len(labels), len(names)) or not (labels >= 0).any():
         raise OptionsError(
@@ -93,8 +93,8 @@ def evaluate(probs: Float32Array, labels: Int64Array, names: tuple[str, ...]) ->
 
 
 def calibration_error(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> float:
-    """Mean distance of confidence and accuracy, in [0, 1], weighted by rows per bin of confidence."""
-    confidence, right, place = _by_confidence(probs, labels, bins)
+    """Mean distance between confidence and accuracy over bins of confidence, weighted by rows; in [0, 1]."""
+    confidence, right, place = _bin_by_confidence(probs, labels, bins)
     gaps = np.bincount(place, weights=confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
 
@@ -107,9 +107,11 @@ def predict(
     return np.concatenate([classifier(images[start : start + batch, ..., None]) for start in starts])
 
 
-def timed(classifier: Callable[[UInt8Array], Float32Array], images: UInt8Array) -> tuple[Float32Array, float]:
+def predict_timed(
+    classifier: Callable[[UInt8Array], Float32Array], images: UInt8Array
+) -> tuple[Float32Array, float]:
     """Classify images (N, S, S), N >= 1, and return probabilities float32 (N, K) and faces per second."""
-    classifier(images[:1, ..., None])  # the first call also sets the network up
+    classifier(images[:1, ..., None])  # the first call also initialises the network
     began = time.perf_counter()
     probs = predict(classifier, images)
     return probs, len(images) / max(time.perf_counter() - began, 1e-9)
@@ -125,12 +127,12 @@ class ConfidenceBin:
     confidence: float
     """Mean confidence; 0 without rows."""
     accuracy: float
-    """Share that is right; 0 without rows."""
+    """Share of correct rows; 0 without rows."""
 
 
-def reliability(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> list[ConfidenceBin]:
-    """What the reliability diagram shows (Guo et al., 2017): the bins that `calibration_error` sums over."""
-    confidence, right, place = _by_confidence(probs, labels, bins)
+def reliability_bins(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> list[ConfidenceBin]:
+    """Bins of the reliability diagram (Guo et al., 2017), over which `calibration_error` sums."""
+    confidence, right, place = _bin_by_confidence(probs, labels, bins)
     counts = np.bincount(place, minlength=bins)
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right)]
     means = [total / np.maximum(counts, 1) for total in sums]
@@ -140,10 +142,10 @@ def reliability(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -
     ]
 
 
-def _by_confidence(
+def _bin_by_confidence(
     probs: Float32Array, labels: Int64Array, bins: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Int64Array]:
-    """Confidence, whether right, and bin of each row; each (N,)."""
+    """Confidence, correctness and bin of each row; each (N,)."""
     confidence = probs.max(axis=1).astype(np.float64)
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     return confidence, probs.argmax(axis=1) == labels, place

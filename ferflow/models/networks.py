@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ferflow.models.backbones import Backbone, Plain, ResNet, Trunk
+from ferflow.models.backbones import Backbone, Plain, PretrainedBackbone, ResNet
 
 _VGG_OFFSET = (-103.939, -116.779, -123.68)
 """Mean colours of ImageNet, blue first, as the authors of VGG subtracted them."""
 
-NETWORKS: Mapping[str, Trunk] = MappingProxyType(
+NETWORKS: Mapping[str, Backbone] = MappingProxyType(
     {
         "resnet-wide": ResNet((48, 96, 192), (2, 2, 2), stem=5, stem_strides=2),
         "resnet-broad": ResNet((48, 128, 256), (2, 2, 2), stem=5, stem_strides=2),
@@ -28,9 +28,9 @@ NETWORKS: Mapping[str, Trunk] = MappingProxyType(
             pooled=True,
             scale="standardised",
         ),
-        "vgg16-transfer": Backbone(application="VGG16", offset=_VGG_OFFSET),
-        "vgg19-transfer": Backbone(application="VGG19", offset=_VGG_OFFSET),
-        "inception-transfer": Backbone(
+        "vgg16-transfer": PretrainedBackbone(application="VGG16", offset=_VGG_OFFSET),
+        "vgg19-transfer": PretrainedBackbone(application="VGG19", offset=_VGG_OFFSET),
+        "inception-transfer": PretrainedBackbone(
             application="InceptionV3", side=96, scale=1 / 127.5, offset=(-1.0, -1.0, -1.0)
         ),
     }

@@ -1,11 +1,11 @@
-"""Find a model by name or path, and refuse it unless its files are the ones its card was made for.
+"""Find a model by name or path, and refuse it unless its files are those that its card was made for.
 
     card = resolve("default")               # shipped with ferflow
-    card = resolve("run")                   # a folder that `ferflow train` or `ferflow models export` wrote
+    card = resolve("run")                   # a folder written by `ferflow train` or `ferflow models export`
     card = resolve("run/card.json")
 
-A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names, which it may share with others;
-exchanging those exchanges the model, and nothing else in the code knows of it.
+A shipped model is `NAME.json` in `ferflow/models/weights` and the files it names, which several models may share.
+Replacing these files replaces the model; no code refers to them.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ CARD_FILE = "card.json"
 SHIPPED = Path(__file__).parent / "weights"
 
 
-def available() -> list[str]:
-    """Names of the models shipped with ferflow, sorted."""
+def list_models() -> list[str]:
+    """Names of the shipped models, sorted."""
     return sorted(path.stem for path in SHIPPED.glob("*.json"))
 
 
 def resolve(name_or_path: str | Path) -> ModelCard:
-    """Return the card of a model whose files are there and unaltered.
+    """Return the card of a model after checking its files.
 
     Args:
-        name_or_path: a shipped model's name, a card (.json), or a folder with `card.json` in it; a folder of several
-            presets stands for its `default.json`.
+        name_or_path: a shipped model's name, a card (.json), or a folder with `card.json` in it; in a folder of
+            presets without one, `default.json` is used.
 
     Raises:
-        ModelError: no such model, a malformed card, or a missing, damaged or exchanged file.
+        ModelError: no such model, an invalid card, or a missing, damaged or exchanged file.
     """
     card = ModelCard.load(_card_path(name_or_path))
     card.verify()
@@ -41,7 +41,7 @@ def resolve(name_or_path: str | Path) -> ModelCard:
 
 
 def _card_path(name_or_path: str | Path) -> Path:
-    if isinstance(name_or_path, str) and name_or_path in available():
+    if isinstance(name_or_path, str) and name_or_path in list_models():
         return SHIPPED / f"{name_or_path}.json"
     path = Path(name_or_path)
     for card in (path / CARD_FILE, path / f"{DEFAULT_MODEL}.json"):
@@ -50,6 +50,6 @@ def _card_path(name_or_path: str | Path) -> Path:
     if path.suffix == ".json" and path.is_file():
         return path
     raise ModelError(
-        f"{str(name_or_path)!r} is no model: neither a name ({', '.join(available()) or 'none shipped'}), "
+        f"{str(name_or_path)!r} is no model: neither a name ({', '.join(list_models()) or 'none shipped'}), "
         f"nor a card (.json), nor a folder with a {CARD_FILE}."
     )

@@ -1,9 +1,9 @@
-"""How many faces a second each form of a model classifies on the CPU, and how well int8 keeps to float32.
+"""Measure how many faces per second each form of a model classifies on the CPU, and how accurate each form is.
 
     python -m ferflow.jobs.benchmarks.classify [--model NAME|PATH] [--threads 2] [--data fer2013.npz] [--usage U]
 
-All forms run the same weights in this one process, in turns, so that a busy machine slows them alike; the best turn of
-each counts. On a machine with other work compare faces per second of CPU time, with --threads 1: waiting is not in it.
+All forms run the same weights alternately in this process, so that a busy machine slows them equally; the best turn of
+each counts. On a busy machine, compare faces per second of CPU time, with --threads 1: it does not include waiting.
 Images are noise unless a data set is given, which also gives accuracy and macro recall.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from ferflow.models.cards import ModelCard
 from ferflow.models.classifier import OnnxClassifier
 from ferflow.models.data.dataset import load
-from ferflow.models.data.labelled_faces import as_classes
+from ferflow.models.data.labelled_faces import renumber
 from ferflow.models.metrics import evaluate, predict
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 from ferflow.types import Float32Array, UInt8Array
@@ -34,11 +34,11 @@ class Rates(NamedTuple):
 
     wall: float
     cpu: float
-    """Per second of CPU time, of all threads together."""
+    """Per second of CPU time, over all threads."""
 
 
-def forms(card: ModelCard, threads: int) -> dict[str, Form]:
-    """Every form of the model that can run here, TensorFlow in float32 last."""
+def load_forms(card: ModelCard, threads: int) -> dict[str, Form]:
+    """Load every form of the model, TensorFlow in float32 last."""
     found: dict[str, Form] = {}
     if card.is_int8:
         found["onnx int8"] = OnnxClassifier(card, threads=threads)
@@ -53,8 +53,10 @@ def forms(card: ModelCard, threads: int) -> dict[str, Form]:
     return found
 
 
-def rates(found: dict[str, Form], images: UInt8Array, batch: int, turns: int) -> dict[str, list[Rates]]:
-    """Faces per second of each form in each turn."""
+def measure_rates(
+    found: dict[str, Form], images: UInt8Array, batch: int, turns: int
+) -> dict[str, list[Rates]]:
+    """Measure faces per second of each form in each turn."""
     measured: dict[str, list[Rates]] = {name: [] for name in found}
     for form in found.values():
         predict(form, images[:batch], batch)
@@ -68,7 +70,7 @@ def rates(found: dict[str, Form], images: UInt8Array, batch: int, turns: int) ->
 
 
 def main() -> None:
-    """Print a line per form."""
+    """Print one line per form."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -76,7 +78,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--faces", type=int, default=2048, help="how many in a turn")
+    parser.add_argument("--faces", type=int, default=2048, help="faces per turn")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--usage", default="PublicTest")
     arguments = parser.parse_args()
@@ -85,8 +87,8 @@ def main() -> None:
     faces = None if arguments.data is None else load(arguments.data, arguments.usage)
     noise = np.random.default_rng(0).integers(0, 256, (arguments.faces, 48, 48), dtype=np.uint8)
     images = noise if faces is None else faces.images[: arguments.faces]
-    found = forms(card, arguments.threads)
-    measured = rates(found, images, arguments.batch, arguments.turns)
+    found = load_forms(card, arguments.threads)
+    measured = measure_rates(found, images, arguments.batch, arguments.turns)
     base = list(found)[-1]
     sizes = {"onnx int8": "onnx", "onnx float32": card.float_file, "tensorflow float32": "keras"}
     print(
@@ -100,7 +102,7 @@ def main() -> None:
         line = f"{name:20} {wall:6.0f} faces/s {ratios[0]:5.2f} x"
         line += f"   {cpu:6.0f} /CPU s {ratios[1]:5.2f} x   {size:5.2f} MB"
         if faces is not None:
-            truth = as_classes(faces.labels, card.labels, card.merged)
+            truth = renumber(faces.labels, card.labels, card.merged)
             kept = truth >= 0
             scores = evaluate(predict(found[name], faces.images[kept]), truth[kept], card.labels)
             line += f"   accuracy {scores.accuracy:.4f}   macro recall {scores.macro_recall:.4f}"

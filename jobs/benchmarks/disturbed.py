@@ -1,9 +1,10 @@
-"""How much of their accuracy models keep on faces that are disturbed as video disturbs them.
+"""Measure the accuracy of models on faces with the disturbances of video.
 
     python -m ferflow.jobs.benchmarks.disturbed fer2013.npz [--usage PublicTest] [--model NAME|PATH]...
 
-Every face is disturbed the same way for all models: by one thing at a time, then by what is common in video. How far is
-in `ferflow.models.data.augment`, and what training does as well; this is no proof for disturbances of another kind.
+Every face is disturbed in the same way for all models: in one way at a time, then in all ways that are common in video.
+The disturbances are those of `ferflow.models.data.augment`, which training uses too; the results say nothing about
+others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec import structs
 from ferflow.models.classifier import Classifier, OnnxClassifier
 from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.dataset import load
-from ferflow.models.data.labelled_faces import SIZE, Faces, as_classes, majority
+from ferflow.models.data.labelled_faces import SIZE, Faces, renumber
 from ferflow.models.metrics import predict
 from ferflow.models.registry import DEFAULT_MODEL, resolve
 from ferflow.types import UInt8Array
@@ -27,7 +28,7 @@ from ferflow.types import UInt8Array
 _MOVED = structs.replace(NO_AUGMENTATION, rotation_degrees=10, scale=0.12, shift=0.07)
 DISTURBANCES = MappingProxyType(
     {
-        "as they are": NO_AUGMENTATION,
+        "unchanged": NO_AUGMENTATION,
         "moved": _MOVED,
         "lit": structs.replace(NO_AUGMENTATION, light_chance=1),
         "blurred": structs.replace(NO_AUGMENTATION, blur_chance=1),
@@ -41,28 +42,27 @@ DISTURBANCES = MappingProxyType(
 )
 
 
-def disturbed(images: UInt8Array, how: Augmentation) -> UInt8Array:
-    """Disturb all images (N, 48, 48), each by its place in them."""
+def disturb(images: UInt8Array, how: Augmentation) -> UInt8Array:
+    """Disturb all images (N, 48, 48), each according to its index."""
     return augment(images, np.arange(len(images)), Draw(seed=7, epoch=0), how, size=SIZE)
 
 
-def accuracies(classifiers: Sequence[Classifier], faces: Faces) -> Iterator[tuple[str, list[float]]]:
-    """Give, per disturbance, each model's accuracy by labels, and by FER+ majority where there are votes."""
-    truths = [faces.labels] if faces.votes is None else [faces.labels, majority(faces.votes)]
+def measure_accuracies(classifiers: Sequence[Classifier], faces: Faces) -> Iterator[tuple[str, list[float]]]:
+    """Yield the accuracy of each model per disturbance, by labels and, if there are votes, by FER+ majority."""
     for name, how in DISTURBANCES.items():
-        images = disturbed(faces.images, how)
+        images = disturb(faces.images, how)
         figures = []
         for classifier in classifiers:
             card = classifier.card
             answers = predict(classifier, images).argmax(axis=1)
-            for labels in truths:
-                truth = as_classes(labels, card.labels, card.merged)
+            for labels in faces.truths().values():
+                truth = renumber(labels, card.labels, card.merged)
                 figures.append(float((answers == truth)[truth >= 0].mean()))
         yield name, figures
 
 
 def main() -> None:
-    """Print a line per disturbance."""
+    """Print one line per disturbance."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -71,9 +71,9 @@ def main() -> None:
     parser.add_argument("--model", action="append")
     arguments = parser.parse_args()
     models = arguments.model or [DEFAULT_MODEL]
-    print(f"accuracy of {', '.join(models)}: each by labels, then by FER+ majority where there are votes")
+    print(f"accuracy of {', '.join(models)}: each by labels, then by FER+ majority if there are votes")
     classifiers = [OnnxClassifier(resolve(model), threads=2) for model in models]
-    for name, figures in accuracies(classifiers, load(arguments.data, arguments.usage)):
+    for name, figures in measure_accuracies(classifiers, load(arguments.data, arguments.usage)):
         print(f"{name:16}" + "".join(f"{figure:9.1%}" for figure in figures), flush=True)
 
 

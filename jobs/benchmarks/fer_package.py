@@ -1,8 +1,8 @@
-r"""The `fer` package at its usual settings (Haar cascade, its own network), to be compared with.
+r"""The `fer` package with its usual settings (Haar cascade, its own network), for comparison.
 
-    PYTHON jobs/bench_fer.py VIDEO FRAMES
+    PYTHON jobs/benchmarks/fer_package.py VIDEO FRAMES
 
-PYTHON is of an environment of its own that has fer: its requirements are at odds with ours. The Haar path needs
+PYTHON belongs to a separate environment with fer, because its requirements conflict with ours. The Haar detector needs
 neither PyTorch (`facenet_pytorch`) nor `moviepy`, so these may be missing:
 
     python -m venv .fer
@@ -10,8 +10,8 @@ neither PyTorch (`facenet_pytorch`) nor `moviepy`, so these may be missing:
     .fer/bin/pip install "opencv-python-headless<5" tensorflow-cpu pandas tqdm requests pillow matplotlib \
         "setuptools<80"
 
-Says "ready" when all is loaded and warm; then, for each line on its input, goes through the first FRAMES frames and
-answers with a line of JSON: frames, faces, seconds, cpu_seconds. Imports nothing of ferflow.
+Prints "ready" when everything is loaded and warmed up. Then, for each line on its input, processes the first FRAMES
+frames and prints a line of JSON: frames, faces, seconds, cpu_seconds. Imports nothing from ferflow.
 """
 
 import importlib.util
@@ -30,8 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 NOT_USED = ("facenet_pytorch", "moviepy", "moviepy.editor", "ffmpeg")
 
 
-def detector() -> Any:
-    """`fer.FER`, what it imports and does not use left out where it is missing."""
+def load_detector() -> Any:
+    """Load `fer.FER`, without the missing packages that it imports but does not use."""
     missing = [name for name in NOT_USED if importlib.util.find_spec(name.partition(".")[0]) is None]
     sys.modules.update({name: MagicMock() for name in missing})
     from fer.fer import FER
@@ -39,8 +39,8 @@ def detector() -> Any:
     return FER(mtcnn=False)
 
 
-def one_pass(video: str, n_frames: int, count: Callable[[Any], int]) -> dict[str, float]:
-    """Frames, faces and seconds of one go through the video; `count` finds and classifies the faces of a frame."""
+def run_once(video: str, n_frames: int, count: Callable[[Any], int]) -> dict[str, float]:
+    """Process the video once and measure; `count` detects and classifies the faces of a frame."""
     frames = faces = 0
     started, started_cpu = time.perf_counter(), time.process_time()
     capture = cv2.VideoCapture(video)
@@ -59,19 +59,19 @@ def one_pass(video: str, n_frames: int, count: Callable[[Any], int]) -> dict[str
     }
 
 
-def answer(count: Callable[[Any], int]) -> None:
-    """Warm up, say so, and go through the video of the command line for each line on the input."""
+def serve(count: Callable[[Any], int]) -> None:
+    """Warm up, print "ready", and process the video of the command line for each line on the input."""
     video, n_frames = sys.argv[1], int(sys.argv[2])
-    one_pass(video, 2, count)
+    run_once(video, 2, count)
     print("ready", flush=True)
     for _ in sys.stdin:
-        print(json.dumps(one_pass(video, n_frames, count)), flush=True)
+        print(json.dumps(run_once(video, n_frames, count)), flush=True)
 
 
 def main() -> None:
-    """Load, and answer."""
-    fer = detector()
-    answer(lambda image: len(fer.detect_emotions(image)))
+    """Load the package and answer requests."""
+    fer = load_detector()
+    serve(lambda image: len(fer.detect_emotions(image)))
 
 
 if __name__ == "__main__":

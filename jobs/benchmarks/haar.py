@@ -1,9 +1,9 @@
-"""The straightforward script of the papers, to be compared with: one loop, one face at a time.
+"""The simple script of the papers, for comparison: one loop, one face at a time.
 
     python -m ferflow.jobs.benchmarks.haar VIDEO FRAMES
 
-`cv2.VideoCapture`, the Haar cascade at its customary settings, `model.predict()` for each face; the network is
-the same one that ferflow serves. Talks as `bench_fer` does.
+`cv2.VideoCapture`, the Haar cascade with its usual settings, `model.predict()` for each face. The network is the one
+that ferflow serves. The protocol is that of `fer_package`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ferflow.jobs.benchmarks.fer_package import answer
+from ferflow.jobs.benchmarks.fer_package import serve
 
 
 def main() -> None:
-    """Load, and answer."""
-    from ferflow.models.keras_network import load_served
+    """Load the model and answer requests."""
+    from ferflow.models.keras_network import load_network
     from ferflow.models.registry import resolve
 
-    model = load_served(resolve("default"))
-    model.predict(np.zeros((1, 48, 48, 1), np.uint8), verbose=0)  # no face may be in the first frames
+    model = load_network(resolve("default"))
+    model.predict(np.zeros((1, 48, 48, 1), np.uint8), verbose=0)  # the first frames may contain no face
     file = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
     cascade = cv2.CascadeClassifier(str(file))
 
@@ -35,7 +35,7 @@ def main() -> None:
             model.predict(face.reshape(1, 48, 48, 1), verbose=0)
         return len(boxes)
 
-    answer(count)
+    serve(count)
 
 
 if __name__ == "__main__":

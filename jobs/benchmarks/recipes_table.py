@@ -1,10 +1,10 @@
-"""The recipes' table in docs/recipes.md, from the cards of the runs under a folder.
+"""Write the table of recipes in docs/recipes.md from the cards of runs.
 
     python -m ferflow.jobs.benchmarks.recipes_table RUNS... [--out docs/recipes.md]
 
-RUNS are folders of folders that `ferflow train --recipe NAME -o RUNS/NAME` wrote, or such a folder itself. What has no
-card yet but a history gets a row of its best epoch so far, and says so. A recipe without a run among them keeps the row
-it has in the file: training them all takes longer than most machines are free.
+RUNS are folders that contain folders written by `ferflow train --recipe NAME -o RUNS/NAME`, or such a folder itself. A
+run without a card gets a row with its best epoch so far, marked as unfinished. A recipe without a run keeps its row in
+the file, because training all recipes takes very long.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Run:
 
 
 def find_runs(folders: list[Path]) -> dict[str, Run]:
-    """Runs by the name of their recipe; that of the shipped network is `default`."""
+    """Find runs, by the name of their recipe; the recipe of the shipped network is `default`."""
     shipped = RECIPES["default"].options.recipe
     found = {}
     for folder in folders:
@@ -55,11 +55,11 @@ def find_runs(folders: list[Path]) -> dict[str, Run]:
 
 
 def make_table(runs: dict[str, Run], before: str = "") -> str:
-    """The table as Markdown: the papers' recipes and ours, in the order of `RECIPES`.
+    """Make the table as Markdown: the recipes of papers and `default`, in the order of `RECIPES`.
 
     Args:
         runs: by recipe, see `find_runs`.
-        before: the table as it was, for the rows of recipes that have no run.
+        before: the table in the file, for the rows of recipes without a run.
     """
     kept = {line.split("`")[1]: line for line in before.splitlines() if line.startswith("| `")}
     lines = [_line(HEADER), _line(["---"] * len(HEADER))]
@@ -116,7 +116,7 @@ def _command(name: str, options: TrainOptions) -> str:
 
 
 def main() -> None:
-    """Put the table between its marks in a file, or print it."""
+    """Write the table between its marks in a file, or print it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

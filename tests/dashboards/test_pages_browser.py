@@ -8,7 +8,7 @@ import pytest
 from ferflow.dashboards.model_pages.evaluation import render_evaluation
 from ferflow.dashboards.model_pages.explanation import render_explanation
 from ferflow.dashboards.model_pages.training_curves import render_curves
-from ferflow.models.class_activation import Insight
+from ferflow.models.class_activation import NetworkInspector
 from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
@@ -41,7 +41,7 @@ def pages(tmp_path_factory, request):
 
     moment = Moment(1.5, "first face", crops[0, :, :, 0], Crops())
     (folder / "explanation.html").write_text(
-        render_explanation(HOSTILE, card, [(moment, Insight(card)(crops))]), "utf-8"
+        render_explanation(HOSTILE, card, [(moment, NetworkInspector(card)(crops))]), "utf-8"
     )
     return folder
 

@@ -174,7 +174,7 @@ def test_a_malformed_card_is_refused_in_one_line(folder, changes):
 def test_an_unknown_name_lists_those_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "SHIPPED", tmp_path)
     (tmp_path / "one.json").write_text("{}")
-    assert registry.available() == ["one"]
+    assert registry.list_models() == ["one"]
     with pytest.raises(ModelError, match=r"'two' is no model: neither a name \(one\)"):
         registry.resolve("two")
 
@@ -200,7 +200,7 @@ def test_a_model_without_weights_for_a_backend_says_so(folder):
 
 
 def test_a_shipped_card_written_again_has_the_same_bytes(tmp_path):
-    for name in registry.available():
+    for name in registry.list_models():
         path = registry.SHIPPED / f"{name}.json"
         ModelCard.load(path).save(tmp_path / "again.json")
         assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
@@ -208,7 +208,7 @@ def test_a_shipped_card_written_again_has_the_same_bytes(tmp_path):
 
 def test_the_digests_of_the_shipped_models_are_those_that_output_folders_carry():
     # Output folders made with these models store the digest; another one would refuse to go on with them.
-    assert {name: registry.resolve(name).sha256 for name in registry.available()} == DIGESTS
+    assert {name: registry.resolve(name).sha256 for name in registry.list_models()} == DIGESTS
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_refused_card_says_where_and_what_was_expected(folder, changes, place,
 
 
 def test_every_shipped_model_is_whole():
-    for name in registry.available():
+    for name in registry.list_models():
         card = registry.resolve(name)
         assert card.labels == LABELS
         assert np.isclose(sum(card.prior), 1, atol=1e-3)

@@ -9,7 +9,7 @@ import pytest
 
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.classifier import OnnxClassifier, make_classifier
-from ferflow.models.registry import available, resolve
+from ferflow.models.registry import list_models, resolve
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames
 
@@ -61,7 +61,7 @@ def test_the_same_weights_give_the_same_answers_in_both_backends(onnx):
     assert keras(crops(0)).shape == (0, len(keras.card.labels))
 
 
-@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("name", list_models())
 def test_int8_keeps_to_its_float_twin(name):
     # 256 levels per activation cost up to a tenth on a face between two labels, and next to nothing on average.
     card = resolve(name)

@@ -7,7 +7,7 @@ import pytest
 from ferflow.errors import OptionsError
 from ferflow.models.data.augment import Augmentation, Draw, augment
 from ferflow.models.data.dataset import load, split
-from ferflow.models.data.labelled_faces import LABELS, Faces, majority, vote_counts
+from ferflow.models.data.labelled_faces import LABELS, Faces, count_votes, majority_labels
 from ferflow.models.training.targets import vote_shares
 
 RNG = np.random.default_rng(0)
@@ -166,9 +166,9 @@ def test_votes_are_mapped_by_name_and_ties_and_non_faces_left_out():
         ],
         np.uint8,
     )
-    assert majority(votes).tolist() == [0, 3, -1, -1, -1, 6]
-    assert vote_counts(votes)[0].tolist() == [9, 0, 0, 0, 0, 0, 0]
-    assert vote_counts(votes)[5].tolist() == [0, 0, 0, 0, 4, 0, 6]
+    assert majority_labels(votes).tolist() == [0, 3, -1, -1, -1, 6]
+    assert count_votes(votes)[0].tolist() == [9, 0, 0, 0, 0, 0, 0]
+    assert count_votes(votes)[5].tolist() == [0, 0, 0, 0, 4, 0, 6]
     shares = vote_shares(votes)
     assert shares[1] == pytest.approx([0, 0, 0, 0.8, 0, 0.2, 0][:7])
     assert shares[3].sum() == 0

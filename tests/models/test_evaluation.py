@@ -11,10 +11,10 @@ import pytest
 
 from ferflow.dashboards.model_pages.evaluation import render_evaluation
 from ferflow.errors import OptionsError
-from ferflow.jobs.benchmarks.disturbed import DISTURBANCES, accuracies, disturbed
+from ferflow.jobs.benchmarks.disturbed import DISTURBANCES, disturb, measure_accuracies
 from ferflow.models.cards import ModelCard, WeightFile
 from ferflow.models.data.dataset import load
-from ferflow.models.data.labelled_faces import LABELS, Faces, as_classes
+from ferflow.models.data.labelled_faces import LABELS, Faces, renumber
 from ferflow.models.evaluation import assess
 
 SIX = tuple(label for label in LABELS if label != "disgust")
@@ -116,8 +116,8 @@ def test_rows_of_a_class_the_model_lacks_are_left_out_and_counted():
 
 
 def test_classes_are_renumbered_by_name():
-    assert as_classes(np.arange(-1, 7), SIX, {"disgust": "angry"}).tolist() == [-1, 0, 0, 1, 2, 3, 4, 5]
-    assert as_classes(np.arange(7), ("happy", "angry"), {}).tolist() == [1, -1, -1, 0, -1, -1, -1]
+    assert renumber(np.arange(-1, 7), SIX, {"disgust": "angry"}).tolist() == [-1, 0, 0, 1, 2, 3, 4, 5]
+    assert renumber(np.arange(7), ("happy", "angry"), {}).tolist() == [1, -1, -1, 0, -1, -1, -1]
 
 
 def test_the_table_keeps_the_promised_keys_and_is_json():
@@ -197,10 +197,10 @@ def test_disturbed_faces_are_the_same_ones_for_every_model_and_as_they_are_where
     votes = np.zeros((8, 10), np.uint8)
     votes[:, 0] = 10  # all say neutral
     data = Faces(images=told(answers, [90] * 8), labels=np.array(answers), votes=votes)
-    found = dict(accuracies([Reads(), Reads()], data))
-    assert found["as they are"] == [1, 2 / 8, 1, 2 / 8]
+    found = dict(measure_accuracies([Reads(), Reads()], data))
+    assert found["unchanged"] == [1, 2 / 8, 1, 2 / 8]
     assert all(figures[:2] == figures[2:] for figures in found.values())
-    images = {name: disturbed(data.images, how) for name, how in DISTURBANCES.items()}
-    assert np.array_equal(images["as they are"], data.images)
-    for name in set(DISTURBANCES) - {"as they are", "as in video"}:
+    images = {name: disturb(data.images, how) for name, how in DISTURBANCES.items()}
+    assert np.array_equal(images["unchanged"], data.images)
+    for name in set(DISTURBANCES) - {"unchanged", "as in video"}:
         assert (images[name] != data.images).any(axis=(1, 2)).all()

@@ -40,7 +40,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def served(trained):
-    return keras_network.serve(
+    return keras_network.copy_for_serving(
         shaken("resnet-tiny", keras_network.Network()), "resnet-tiny", keras_network.Network()
     )
 
@@ -51,7 +51,7 @@ def run_onnx(path, images):
 
 def test_two_heads_are_served_and_exported_as_they_were_trained(trained, tmp_path):
     both = trained.predict_on_batch(crops())
-    twice = keras_network.serve(trained, "resnet-tiny", TWO)
+    twice = keras_network.copy_for_serving(trained, "resnet-tiny", TWO)
     to_onnx(twice, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
     assert [output.name for output in session.get_outputs()] == ["label_head", "vote_head"]
@@ -64,18 +64,18 @@ def test_two_heads_are_served_and_exported_as_they_were_trained(trained, tmp_pat
 
 def test_a_shift_is_part_of_a_single_head(served):
     one, shift = keras_network.Network(), np.arange(7, dtype=np.float32)
-    shifted = keras_network.serve(served, "resnet-tiny", one, shift=shift)
+    shifted = keras_network.copy_for_serving(served, "resnet-tiny", one, shift=shift)
     difference = np.asarray(shifted.predict_on_batch(crops())) - np.asarray(served.predict_on_batch(crops()))
     assert difference == pytest.approx(np.tile(shift, (5, 1)), abs=1e-4)
 
 
 def test_weights_tell_how_many_heads_they_are_of(trained, served):
     for model, two_heads in ((trained, True), (served, False)):
-        again, network = keras_network.with_weights("resnet-tiny", model.get_weights(), classes=7)
+        again, network = keras_network.build_with_weights("resnet-tiny", model.get_weights(), classes=7)
         assert network.two_heads == two_heads
         assert len(again.get_weights()) == len(model.get_weights())
     with pytest.raises(ModelError, match="do not fit"):
-        keras_network.with_weights("resnet-lean", trained.get_weights(), classes=7)
+        keras_network.build_with_weights("resnet-lean", trained.get_weights(), classes=7)
 
 
 def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
@@ -95,7 +95,7 @@ SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
 )
 def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
     how = keras_network.Network(dropout=0.5)
-    model = keras_network.serve(shaken(recipe, how), recipe, how)
+    model = keras_network.copy_for_serving(shaken(recipe, how), recipe, how)
     to_onnx(model, tmp_path / "m.onnx")
     expected = np.asarray(model.predict_on_batch(crops(3).astype(np.float32)))
     scale = max(1.0, float(np.abs(expected).max()))
@@ -117,7 +117,7 @@ def test_a_card_brings_back_the_network_it_was_made_for(served, tmp_path):
     file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
     labels = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     card = ModelCard(name="m", recipe="resnet-tiny", labels=labels, files={"keras": file}, folder=tmp_path)
-    again = keras_network.load_served(card)
+    again = keras_network.load_network(card)
     assert np.array_equal(again.predict_on_batch(crops()), served.predict_on_batch(crops()))
 
 
@@ -129,14 +129,14 @@ def test_weights_of_another_recipe_are_refused(served, tmp_path):
             name="m", recipe=recipe, labels=tuple("abcdefg"), files={"keras": file}, folder=tmp_path
         )
         with pytest.raises(ModelError, match=complaint):
-            keras_network.load_served(card)
+            keras_network.load_network(card)
 
 
 def test_a_layer_the_exporter_does_not_know_is_refused(tmp_path):
     import keras
 
     image = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(2, 3)(backbones.standardised(image))
+    x = keras.layers.Conv2D(2, 3)(backbones.standardise(image))
     with pytest.raises(ModelError, match="'odd'"):
         to_onnx(keras.Model(image, keras.layers.PReLU(name="odd")(x)), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from ferflow.cli.models import list_models
 from ferflow.dashboards.model_pages.explanation import render_explanation
 from ferflow.dashboards.model_pages.training_curves import render_curves
 from ferflow.errors import OptionsError, VideoError
-from ferflow.models.class_activation import Insight
+from ferflow.models.class_activation import NetworkInspector
 from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -40,7 +40,7 @@ def picture(tmp_path_factory):
 def seen(card):
     gray = cv2.cvtColor(portrait()[20:240, 110:330], cv2.COLOR_RGB2GRAY)
     crop = cv2.resize(gray, (48, 48), interpolation=cv2.INTER_AREA)
-    return Insight(card)(np.stack([crop, crop[:, ::-1]])[..., None])
+    return NetworkInspector(card)(np.stack([crop, crop[:, ::-1]])[..., None])
 
 
 def test_a_heads_mean_evidence_and_its_bias_are_its_logits(seen):

@@ -1,7 +1,7 @@
-"""Training images disturbed the way crops from video are: moved, lit, blurred, compressed, covered.
+"""Augmentation that imitates crops from video: images are moved, lit, blurred, compressed, covered.
 
-Each image's fate depends on (seed, epoch, row) alone, never on batches, threads or what was drawn
-before, so that a resumed run sees exactly what an undisturbed one would have:
+The changes to an image depend only on (seed, epoch, row), never on batches, threads or earlier random numbers, so a
+resumed run sees exactly what an uninterrupted run sees:
 
     batch = augment(images, rows, Draw(seed=1, epoch=7), Augmentation(), size=48)
 """
@@ -26,13 +26,13 @@ class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How far images may be changed. Values are drawn uniformly from their ranges; `*_chance` is per image."""
 
     rotation_degrees: float = 10.0
-    """Up to this much either way."""
+    """Largest rotation in either direction."""
     scale: float = 0.12
-    """Up to this share larger or smaller: detectors' boxes differ by that much."""
+    """Up to this share larger or smaller: the boxes of detectors differ by that much."""
     shift: float = 0.07
     """Up to this share of the side, along each axis."""
     shear: float = 0.0
-    """Up to this much sideways per pixel of height."""
+    """Up to this many pixels sideways per pixel of height."""
     flip_chance: float = 0.5
     light_chance: float = 0.5
     """Brightness, contrast and gamma together."""
@@ -40,10 +40,10 @@ class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Grey levels of 255."""
     contrast: float = 0.35
     gamma: float = 0.35
-    """Exponent 1 +- this."""
+    """The exponent is 1 +- this."""
     blur_chance: float = 0.1
     shrink_chance: float = 0.1
-    """Sent through 20 to 40 px and back: a small face in the video."""
+    """Resized to 20 to 40 px and back: a small face in the video."""
     jpeg_chance: float = 0.1
     """Quality 15 to 60."""
     erase_chance: float = 0.25
@@ -70,7 +70,7 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Where randomness comes from."""
+    """The source of random numbers."""
 
     seed: int
     epoch: int
@@ -81,11 +81,11 @@ class Draw:
 
 
 def augment(images: UInt8Array, rows: Int64Array, draw: Draw, how: Augmentation, *, size: int) -> UInt8Array:
-    """Disturb a batch, each image by itself.
+    """Augment a batch, each image independently.
 
     Args:
         images: uint8 (N, S, S).
-        rows: (N,), each image's row in the data set: its identity for the draw.
+        rows: (N,), the row of each image in the data set, from which its random numbers are derived.
         draw: seed and epoch.
         how: ranges.
         size: side of the result, pixels.
@@ -116,7 +116,7 @@ def _disturb(image: UInt8Array, rng: Rng, how: Augmentation, size: int) -> UInt8
 
 
 def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bool) -> UInt8Array:
-    """Rotate, scale, shift, flip and resize in one interpolation, so that pixels are smoothed once."""
+    """Rotate, scale, shift, flip and resize with a single interpolation, so that pixels are smoothed only once."""
     side = image.shape[0]
     angle = np.deg2rad(rng.uniform(-how.rotation_degrees, how.rotation_degrees))
     zoom = size / side * (1 + rng.uniform(-how.scale, how.scale))
@@ -135,7 +135,7 @@ def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bo
 
 
 def _light(image: UInt8Array, rng: Rng, how: Augmentation) -> UInt8Array:
-    """Gamma, then contrast around mid-grey, then brightness; clipped as a camera clips."""
+    """Change gamma, then contrast around mid-grey, then brightness; clip as a camera does."""
     grey = (np.arange(256) / 255) ** (1 + rng.uniform(-how.gamma, how.gamma)) * 255
     grey = (grey - 128) * (1 + rng.uniform(-how.contrast, how.contrast)) + 128
     grey += rng.uniform(-how.brightness, how.brightness)
@@ -165,5 +165,5 @@ def _erase(image: UInt8Array, rng: Rng) -> UInt8Array:
 
 
 def _u8(image: npt.NDArray[np.generic]) -> UInt8Array:
-    """State what cv2's stubs leave open: uint8 in, uint8 out."""
+    """The stubs of cv2 do not say that uint8 gives uint8."""
     return image.astype(np.uint8, copy=False)

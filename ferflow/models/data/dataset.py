@@ -1,7 +1,7 @@
-"""Labelled faces for training and measuring, from whatever they come in.
+"""Read labelled faces for training and evaluation, and split them.
 
     faces = load(Path("fer2013.npz"))
-    parts = split(faces, seed=1)      # leaking rows are out of `parts.training`
+    parts = split(faces, seed=1)      # `parts.training` has no leaking rows
 
 Three layouts are read:
 
@@ -10,12 +10,12 @@ Three layouts are read:
 - the Kaggle CSV `emotion,pixels[,Usage]`;
 - a folder with one subfolder per class, named as in the labels (or as FER+ names them), holding images.
 
-Images of any size, gray or colour, become gray 48x48; those that are not square are squeezed.
+Images of any size, gray or colour, become gray 48x48; images in folders that are not square are scaled to a square.
 
-What cannot be used is never guessed. A row or image that is broken by itself (not a number, not 48x48
+Nothing is guessed. A row or image that is broken by itself (not a number, not 48x48
 pixels, grey level or label out of range, unreadable image) is skipped and counted in `Faces.skipped`. A data
 set that is broken as a whole (no such file, no images, a missing column, arrays of different
-lengths, an empty class folder, a folder that is no class, nothing left) is an `OptionsError`.
+lengths, an empty class folder, a folder that is not a class, no usable row) is an `OptionsError`.
 """
 
 from __future__ import annotations
@@ -37,75 +37,75 @@ HELD_OUT_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Faces to train on and faces to select by."""
+    """Faces for training and faces for selecting the best epoch."""
 
     training: Faces
     selection: Faces
     leaks: int
-    """Training rows left out because they stand elsewhere too."""
+    """Training rows left out because they are also part of another split."""
 
 
 def load(path: Path, usage: str | None = None) -> Faces:
-    """Read a data set, or the rows of one split of it.
+    """Read a data set, or the rows of one of its splits.
 
     Args:
         path: `.npz`, `.csv` or a folder per class.
         usage: keep only this split, such as "PublicTest".
 
     Raises:
-        OptionsError: it is not there, not in one of the layouts, or nothing is left.
+        OptionsError: it is missing, has none of the layouts, or has no usable row.
     """
     faces = read(path)
     if usage is not None:
         if faces.usage is None:
-            raise OptionsError(f"{path.name}: names no splits, so rows of {usage!r} cannot be picked")
+            raise OptionsError(f"{path.name}: names no splits, so rows of {usage!r} cannot be selected")
         faces = faces.where(faces.usage == usage)
     if not len(faces):
         raise OptionsError(
-            f"{path.name}: no usable face{f' of {usage!r}' if usage else ''}; skipped {_told(faces.skipped)}"
+            f"{path.name}: no usable face{f' of {usage!r}' if usage else ''}; skipped {_describe(faces.skipped)}"
         )
     return faces
 
 
 def split(faces: Faces, seed: int) -> Split:
-    """Part faces into those to train on and those to select by, free of leaks.
+    """Split faces into rows for training and rows for selection, without leaks.
 
-    With a `usage` column: its Training and PublicTest rows. Without, a tenth of every class is held out,
-    drawn by `seed`. Either way a training row goes if the source marks it as leaking, or
-    if its very pixels stand in any other split.
+    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is held out, drawn with
+    `seed`. In both cases a training row is left out if the source marks it as leaking, or if a row with identical
+    pixels is part of another split.
 
     Raises:
         OptionsError: one of the two would be empty.
     """
     if faces.usage is None:
-        chosen = _held_out(faces.labels, seed)
+        chosen = _hold_out(faces.labels, seed)
         training, other = ~chosen, chosen
     else:
         training, chosen = faces.usage == TRAINING, faces.usage == SELECTION
         other = ~training
-    leaks = leaking(faces, training, other)
+    leaks = mark_leaks(faces, training, other)
     training &= ~leaks
     if not training.any() or not chosen.any():
         raise OptionsError(
-            f"need rows to train on and to select by, got {int(training.sum())} and {int(chosen.sum())}"
+            f"need rows for training and for selection, got {int(training.sum())} and {int(chosen.sum())}"
         )
     return Split(faces.where(training), faces.where(chosen), int(leaks.sum()))
 
 
-def leaking(faces: Faces, training: BoolArray, other: BoolArray) -> BoolArray:
-    """Mark the training rows that also stand elsewhere, by the source's word or by pixels: bool (N,)."""
+def mark_leaks(faces: Faces, training: BoolArray, other: BoolArray) -> BoolArray:
+    """Mark training rows that are also in `other`, according to the source or by identical pixels: bool (N,)."""
     elsewhere = {image.tobytes() for image in faces.images[other]}
     same = np.fromiter((image.tobytes() in elsewhere for image in faces.images), bool, len(faces))
     marked = same if faces.leaks is None else same | faces.leaks
     return marked & training
 
 
-def _told(skipped: Mapping[str, int]) -> str:
+def _describe(skipped: Mapping[str, int]) -> str:
     return ", ".join(f"{count} ({reason})" for reason, count in skipped.items()) or "none"
 
 
-def _held_out(labels: Int64Array, seed: int) -> BoolArray:
-    """Draw a tenth of every class, at least one row of it: bool (N,)."""
+def _hold_out(labels: Int64Array, seed: int) -> BoolArray:
+    """Draw a tenth of every class, at least one row each: bool (N,)."""
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), np.bool_)
     for label in np.unique(labels):

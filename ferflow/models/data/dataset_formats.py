@@ -1,4 +1,4 @@
-"""The three layouts of data sets, each read into `Faces`; `dataset` says what is skipped and what refused."""
+"""Read the three layouts of data sets into `Faces`; `dataset` describes what is skipped and what is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ferflow.types import UInt8Array
 
 
 def read(path: Path) -> Faces:
-    """Read whichever layout lies at `path`; see `dataset.load`."""
+    """Read a data set of any layout; see `dataset.load`."""
     if path.is_dir():
         return _read_folders(path)
     if not path.is_file():
@@ -33,10 +33,10 @@ def read(path: Path) -> Faces:
 
 def _read_npz(path: Path) -> Faces:
     try:
-        # Without pickles: an npz from elsewhere must not be able to run anything.
+        # Without pickles: an npz from elsewhere must not be able to run code.
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and NumPy each have their own
+    except Exception as error:  # zipfile, zlib and NumPy each have their own errors
         raise OptionsError(f"{path.name}: not a readable npz of plain arrays ({error})") from error
     labels = arrays.get("emotion", arrays.get("labels"))
     if "images" not in arrays or labels is None or labels.dtype.kind not in "iu":
@@ -53,7 +53,7 @@ def _read_npz(path: Path) -> Faces:
 
 
 def _as_crops(images: np.ndarray[Any, Any], name: str) -> UInt8Array:
-    """Bring uint8 (N, S, S), gray (N, S, S, 1) or RGB (N, S, S, 3) of any side to gray (N, 48, 48)."""
+    """Convert uint8 (N, S, S), gray (N, S, S, 1) or RGB (N, S, S, 3) of any side to gray (N, 48, 48)."""
     channels = images.shape[3] if images.ndim == 4 else 1
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or channels not in (1, 3):
         raise OptionsError(
@@ -69,7 +69,7 @@ def _as_crops(images: np.ndarray[Any, Any], name: str) -> UInt8Array:
 
 
 def _crop(image: UInt8Array) -> UInt8Array:
-    """Bring a gray or RGB image of any size to gray 48x48."""
+    """Convert a gray or RGB image of any size to gray 48x48."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     shrinks = min(gray.shape) >= SIZE
     small = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -97,7 +97,7 @@ def _read_csv(path: Path) -> Faces:
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Yield rows by column name in lower case; what a short row lacks is empty text."""
+    """Yield rows by column name in lower case; columns missing from a short row are empty texts."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = csv.reader(file)
@@ -112,7 +112,7 @@ def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _pixels(text: str) -> UInt8Array:
-    """Read one row's grey levels; ValueError says in two words what is wrong."""
+    """Read the grey levels of one row; the message of a ValueError is the reason for skipping it."""
     try:
         values = np.array(text.split(), np.int64)
     except (ValueError, OverflowError):

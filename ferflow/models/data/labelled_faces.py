@@ -1,4 +1,4 @@
-"""Labelled faces as arrays, and what FER+ votes on them mean."""
+"""Labelled faces as arrays, and the meaning of FER+ votes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ferflow.errors import OptionsError
 from ferflow.types import BoolArray, Int64Array, UInt8Array
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's order, the meaning of the numbers in its `emotion` column."""
+"""In FER2013's order: the meaning of the numbers in its `emotion` column."""
 
 ALIASES = {
     "anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad",
     "surprised": "surprise",
 }  # fmt: skip
-"""Other names that data sets give the same classes."""
+"""Other names of the same classes in data sets."""
 
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
-"""Where LABELS stand among the FER+ votes: neutral, happiness, surprise, sadness, anger, disgust, fear, and
-then contempt, unknown, not a face (Barsoum et al., 2016), which have no place in LABELS."""
+"""Columns of LABELS in the FER+ votes: neutral, happiness, surprise, sadness, anger, disgust, fear, then contempt,
+unknown, not a face (Barsoum et al., 2016), which have no counterpart in LABELS."""
 
 SIZE = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faces:
-    """Grayscale faces with their labels; arrays of one length.
+    """Grayscale faces with their labels; all arrays have the same length.
 
     Raises:
-        OptionsError: shapes or types do not fit together.
+        OptionsError: shapes or types do not match.
     """
 
     images: UInt8Array
@@ -44,12 +44,12 @@ class Faces:
     votes: UInt8Array | None = None
     """uint8 (N, 10), FER+ votes in FER+'s own order, where the source has them."""
     leaks: BoolArray | None = None
-    """Rows the source itself marks as standing in another split too."""
+    """Rows that the source marks as part of another split too."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Why rows of the source were left out, and how many."""
+    """Rows of the source that were left out, by reason."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that cannot belong together."""
+        """Refuse arrays that do not match."""
         n = len(self.images)
         if self.images.dtype != np.uint8 or self.images.shape[1:] != (SIZE, SIZE):
             raise OptionsError(
@@ -59,11 +59,18 @@ class Faces:
         for name, shape in shapes.items():
             array = getattr(self, name)
             if array is not None and array.shape != shape:
-                raise OptionsError(f"{name} must have shape {shape} beside {n} images, got {array.shape}")
+                raise OptionsError(f"{name} must have shape {shape} for {n} images, got {array.shape}")
 
     def __len__(self) -> int:
         """Number of faces."""
         return len(self.images)
+
+    def truths(self) -> dict[str, Int64Array]:
+        """Labels (N,) by kind: `labels`, and `ferplus_majority` if there are votes (-1: no majority)."""
+        known = {"labels": self.labels}
+        if self.votes is not None:
+            known["ferplus_majority"] = majority_labels(self.votes)
+        return known
 
     def where(self, keep: BoolArray) -> Faces:
         """Return the rows where `keep` (N,) is true."""
@@ -79,32 +86,32 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """What a network tells apart: all of LABELS, or fewer of which some count as another."""
+    """The classes of a network: all of LABELS, or fewer, with some labels merged into others."""
 
     names: tuple[str, ...] = LABELS
     merged: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def without(cls, merged: Mapping[str, str]) -> Classes:
-        """LABELS less those that count as another one."""
+        """LABELS without those that count as another one."""
         return cls(tuple(label for label in LABELS if label not in merged), merged)
 
     def __len__(self) -> int:
         """Number of classes."""
         return len(self.names)
 
-    def numbered(self, labels: Int64Array) -> Int64Array:
-        """Renumber labels (N,), see `as_classes`."""
-        return as_classes(labels, self.names, self.merged)
+    def renumber(self, labels: Int64Array) -> Int64Array:
+        """Renumber labels (N,), see the function `renumber`."""
+        return renumber(labels, self.names, self.merged)
 
-    def shared(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Add up the columns (N, 7) that count as one: (N, K)."""
-        places = self.numbered(np.arange(len(LABELS)))
+    def merge_columns(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Add up the columns (N, 7) of merged classes: (N, K)."""
+        places = self.renumber(np.arange(len(LABELS)))
         return (shares @ np.eye(len(self), dtype=np.float32)[places]).astype(np.float32)
 
 
-def as_classes(labels: Int64Array, names: Sequence[str], merged: Mapping[str, str]) -> Int64Array:
-    """Renumber labels for a network of other classes: int64 (N,), -1 where it has no such class.
+def renumber(labels: Int64Array, names: Sequence[str], merged: Mapping[str, str]) -> Int64Array:
+    """Renumber labels for a network with other classes: int64 (N,), -1 where it has no such class.
 
     Args:
         labels: (N,), indices into LABELS; -1 stays -1.
@@ -116,19 +123,19 @@ def as_classes(labels: Int64Array, names: Sequence[str], merged: Mapping[str, st
     return np.array([*places, -1], np.int64)[labels]
 
 
-def vote_counts(votes: UInt8Array) -> npt.NDArray[np.float32]:
+def count_votes(votes: UInt8Array) -> npt.NDArray[np.float32]:
     """Votes for LABELS: float32 (N, 7) from FER+ votes (N, 10).
 
-    A lone vote counts as a slip, as FER+ does; contempt, unknown and not-a-face are dropped.
+    A single vote is regarded as a mistake, as in FER+; contempt, unknown and not-a-face are dropped.
     """
     kept = np.where(votes > 1, votes, 0)
     return kept[:, FERPLUS_COLUMNS].astype(np.float32)
 
 
-def majority(votes: UInt8Array) -> Int64Array:
-    """FER+ majority label of each row: int64 (N,), -1 where the row is to be left out.
+def majority_labels(votes: UInt8Array) -> Int64Array:
+    """FER+ majority label of each row: int64 (N,), -1 for rows to leave out.
 
-    Left out: ties for the most votes, and rows won by contempt, unknown or not-a-face.
+    These are ties for the most votes, and rows whose majority is contempt, unknown or not-a-face.
     """
     most = votes.max(axis=1, keepdims=True)
     tied = (votes == most).sum(axis=1) > 1

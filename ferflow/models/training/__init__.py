@@ -1,1 +1,1 @@
-"""Everything that makes a model; nothing that serves one."""
+"""Everything that creates a model; nothing that serves one."""

@@ -1,6 +1,6 @@
-"""From trained weights to a model that can be used: a blend of its heads, a temperature, files and a card.
+"""Create a usable model from trained weights: a blend of its heads, a temperature, files and a card.
 
-The blend of heads, the prior and the temperature are chosen on the selection split, which the card says.
+The blend of heads, the prior and the temperature are chosen on the selection split, as the card states.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
@@ -19,19 +18,19 @@ from ferflow.models import keras_network
 from ferflow.models.cards import CardScores, Figures, ModelCard, WeightFile, WeightsKind, sha256_of
 from ferflow.models.classifier import OnnxClassifier
 from ferflow.models.data.dataset import Split
-from ferflow.models.data.labelled_faces import Faces, as_classes, majority
+from ferflow.models.data.labelled_faces import Faces, renumber
 from ferflow.models.heads import SERVED_HEAD, ByHead
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.training.export import to_onnx
 from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, selected_on
 from ferflow.models.training.options import TrainOptions
-from ferflow.models.training.targets import logits
+from ferflow.models.training.targets import compute_logits
 from ferflow.types import Float32Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class TrainingResult:
     """A network at the end of its training."""
 
     weights: Sequence[npt.NDArray[Any]]
@@ -42,22 +41,24 @@ class Trained:
     """Name of the data set, for the card."""
     parts: Split
     epochs: int
-    """How many were trained."""
+    """Number of epochs trained."""
 
 
-def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | None = None) -> ModelCard:
+def finalize(
+    trained: TrainingResult, out: Path, note: str = "", *, blend: ChosenBlend | None = None
+) -> ModelCard:
     """Write `NAME.weights.h5`, `NAME.onnx` and `card.json` into `out` and return the card.
 
-    Two heads stay two in both files, and the card blends them; `blend` is chosen by `best_blend` unless given.
+    If there are two heads, the files keep both and the card blends them. `best_blend` chooses `blend` if it is None.
     """
     name, recipe, options = trained.options.name, trained.options.recipe, trained.options
     two_heads = trained.network.two_heads
     model = keras_network.build(recipe, trained.network)
     model.set_weights(list(trained.weights))
-    answers = logits(model, trained.parts.selection.images)
+    answers = compute_logits(model, trained.parts.selection.images)
     blend = blend or best_blend(answers, trained.parts, options)
-    truth = options.classes.numbered(trained.parts.selection.labels)
-    served = keras_network.serve(
+    truth = options.classes.renumber(trained.parts.selection.labels)
+    served = keras_network.copy_for_serving(
         model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD)
     )
     files: dict[WeightsKind, str] = {"onnx": f"{name}.onnx", "keras": f"{name}.weights.h5"}
@@ -82,7 +83,7 @@ def finish(trained: Trained, out: Path, note: str = "", *, blend: ChosenBlend | 
         folder=out,
     )
     selection = trained.parts.selection
-    card = structs.replace(card, scores=score(card, onnx_outputs(card, selection.images), selection))
+    card = structs.replace(card, scores=score_outputs(card, onnx_outputs(card, selection.images), selection))
     card.save(out / CARD_FILE)
     return card
 
@@ -92,22 +93,14 @@ def onnx_outputs(card: ModelCard, images: UInt8Array, weights: WeightsKind = "on
     return OnnxClassifier(card, weights=weights).outputs(images[..., None])
 
 
-def score(card: ModelCard, outputs: Mapping[str, Float32Array], faces: Faces) -> CardScores:
+def score_outputs(card: ModelCard, outputs: Mapping[str, Float32Array], faces: Faces) -> CardScores:
     """Measure outputs (N, K) by head against the data set's labels and, if it has votes, FER+ majority."""
     probs = card.probabilities(outputs)
     figures = {
-        kind: _figures(evaluate(probs, as_classes(truth, card.labels, card.merged), card.labels))
-        for kind, truth in truths(faces).items()
+        kind: _figures(evaluate(probs, renumber(truth, card.labels, card.merged), card.labels))
+        for kind, truth in faces.truths().items()
     }
     return CardScores(labels=figures["labels"], ferplus_majority=figures.get("ferplus_majority"))
-
-
-def truths(faces: Faces) -> dict[str, npt.NDArray[np.int64]]:
-    """The kinds of labels (N,) that faces have, -1 where one says nothing: FER2013's classes, by name."""
-    known = {"labels": faces.labels}
-    if faces.votes is not None:
-        known["ferplus_majority"] = majority(faces.votes)
-    return known
 
 
 def _figures(scores: Scores) -> Figures:
@@ -125,12 +118,12 @@ def _figures(scores: Scores) -> Figures:
 
 
 def _save_weights(model: keras_network.KerasModel, path: Path) -> None:
-    part = path.with_name("part-" + path.name)  # Keras insists on the ending
+    part = path.with_name("part-" + path.name)  # Keras requires the file extension
     model.save_weights(part)
     part.replace(path)
 
 
-def _selection_note(trained: Trained) -> str:
+def _selection_note(trained: TrainingResult) -> str:
     options = trained.options
     choices = {
         "blend of heads": trained.network.two_heads and options.label_share is None,

@@ -41,5 +41,5 @@ def read_run(card: ModelCard) -> Run | None:
         return None
     saved = checkpoint.read(path)
     options, best = saved.options, saved.progress.best
-    model, network = keras_network.with_weights(options.recipe, best, classes=len(options.classes))
+    model, network = keras_network.build_with_weights(options.recipe, best, classes=len(options.classes))
     return Run(card, model, network, options, saved.progress.epoch)

@@ -1,11 +1,11 @@
-"""Weights in half the bytes: kept as float16, computed with in float32.
+"""Weights in half the bytes: stored as float16, used as float32.
 
-    rounded(model)                       # what is lost is lost once, for every runtime alike
+    round_to_float16(model)              # once, so that all runtimes get the same weights
     save_compact(model, Path("resnet-broad.weights.h5"))
-    halved(Path("whole.onnx"), Path("resnet-broad.onnx"))
+    halve_kernels(Path("float32.onnx"), Path("resnet-broad.onnx"))
 
-A network that is shipped lies in a package and a repository for good; eleven bits of a weight are more than int8
-leaves of it, and no label depends on the rest.
+Shipped networks stay in a package and a repository forever, so their size matters. float16 keeps eleven bits of each
+weight, more than int8, and no label depends on the rest.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from ferflow.models.keras_network import KerasModel
 from ferflow.store.atomic_files import whole_file
 
 LEAST_SIZE = 1024
-"""Smaller constants stay float32: they are no burden, and some are counts and floors."""
+"""Smaller constants stay float32: they need little space, and some are counts or lower bounds."""
 
 
-def rounded(model: KerasModel) -> KerasModel:
-    """The same network, every weight rounded to what float16 can hold."""
+def round_to_float16(model: KerasModel) -> KerasModel:
+    """Round every weight of a network to a float16 value, and return the network."""
     model.set_weights([weight.astype(np.float16).astype(np.float32) for weight in model.get_weights()])
     return model
 
 
 def save_compact(model: KerasModel, path: Path) -> None:
-    """Write Keras weights compressed: of rounded ones, half the bits are zero."""
+    """Write Keras weights compressed: half of the bits of rounded weights are zero."""
     import h5py
 
-    part = path.with_name("part-" + path.name)  # Keras insists on the ending
+    part = path.with_name("part-" + path.name)  # Keras requires the file extension
     model.save_weights(part)
     try:
         with h5py.File(part) as source, whole_file(path) as target, h5py.File(target, "w") as compact:
-            source.visititems(lambda name, item: _copied(compact, name, item))
+            source.visititems(lambda name, item: _copy_item(compact, name, item))
     finally:
         part.unlink(missing_ok=True)
 
 
-def halved(source: Path, target: Path) -> None:
-    """Write an ONNX network whose convolution kernels are float16 constants, cast to float32 as it is loaded."""
+def halve_kernels(source: Path, target: Path) -> None:
+    """Write an ONNX network with float16 convolution kernels that are cast to float32 when it is loaded."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -62,8 +62,8 @@ def halved(source: Path, target: Path) -> None:
         onnx.save_model(model, str(part))
 
 
-def _copied(compact: Any, name: str, item: Any) -> None:
-    """One group or dataset of an HDF5 file, with its attributes."""
+def _copy_item(compact: Any, name: str, item: Any) -> None:
+    """Copy one group or dataset of an HDF5 file, with its attributes."""
     if hasattr(item, "shape"):
         packed = {"compression": "gzip", "shuffle": True} if item.size >= LEAST_SIZE else {}
         mine = compact.create_dataset(name, data=item[...], **packed)

@@ -1,10 +1,10 @@
-"""Which blend of heads is served, which class prior it assumes, and the temperature that goes with it.
+"""Choose the blend of heads that is served, the class prior that it assumes, and its temperature.
 
-    chosen = best_blend(answers, parts, options)            # or what `options` say
+    chosen = best_blend(answers, parts, options)
     temperature = fit_temperature(partial(chosen, answers), labels)
 
-Labels and votes differ above all in their class prior. What a head has learnt of its own is divided out in part, which
-is a shift of its logits (Menon et al., 2021).
+Labels and votes differ most in their class prior. A part of the prior that a head has learned is divided out, by a
+shift of its logits (Menon et al., 2021).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from ferflow.models.data.dataset import SELECTION, Split
-from ferflow.models.data.labelled_faces import Classes, Faces, majority
+from ferflow.models.data.labelled_faces import Classes, Faces
 from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, softmax
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.training.options import TrainOptions
@@ -28,38 +28,38 @@ from ferflow.types import Float32Array, Int64Array
 SHARES = tuple(share / 10 for share in range(11))
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LABEL_SLACK = 0.01
-"""Accuracy by the data set's own labels that a blend may give up for what it gains elsewhere."""
+"""Accuracy by the labels of the data set that a blend may lose in exchange for other gains."""
 TEMPERATURES = (0.2, 5.0)
 LEAST_SHARE = 1e-3
-"""Of a class that training lacks: dividing out a prior of nothing would make it the answer to everything."""
+"""Of a class without training rows: dividing out a prior of 0 would make this class the answer to everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenBlend:
-    """A share of the heads and a part of the prior, as chosen or as told."""
+    """The weight of the heads and the part of the prior that is divided out."""
 
     share: float
-    """Of the label head, 0..1; the vote head has the rest. Without meaning where there is one head."""
+    """Weight of the label head, 0..1; the vote head has the rest. Unused if there is one head."""
     tau: float
     """Power of the class prior that is divided out, 0..1 (Menon et al., 2021, logit adjustment)."""
-    learnt: Mapping[str, Float32Array]
-    """Class shares (K,) that each head has learnt to assume."""
+    learned: Mapping[str, Float32Array]
+    """Class shares (K,) that each head has learned."""
 
     def shift(self, head: str) -> tuple[float, ...]:
-        """What is added to a head's logits, one number per class."""
-        return tuple(round(float(part), 6) for part in -self.tau * np.log(self.learnt[head]))
+        """What is added to the logits of a head, one number per class."""
+        return tuple(round(float(part), 6) for part in -self.tau * np.log(self.learned[head]))
 
     @property
     def blend(self) -> Blend | None:
-        """What a card says of it; None of one head, whose bias takes the shift."""
-        if SERVED_HEAD in self.learnt:
+        """The blend for the card; None if there is one head, whose bias includes the shift."""
+        if SERVED_HEAD in self.learned:
             return None
         return Blend(self.share, self.shift(LABEL_HEAD), self.shift(VOTE_HEAD))
 
     @property
     def prior(self) -> tuple[float, ...]:
-        """Class shares that are still assumed after the shift."""
-        powers = {head: learnt ** (1 - self.tau) for head, learnt in self.learnt.items()}
+        """Class shares that the probabilities still assume after the shift."""
+        powers = {head: learned ** (1 - self.tau) for head, learned in self.learned.items()}
         left = {head: power / power.sum() for head, power in powers.items()}
         blend = self.blend
         prior = left[SERVED_HEAD] if blend is None else blend.mean(left)
@@ -94,11 +94,10 @@ def best_blend(
 ) -> ChosenBlend:
     """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
-    One kind alone would let the blend forget either the data set's labels or the annotators' majority; accuracy
-    alone would give up rare classes, and macro recall alone the common ones. Accuracy counts twice, and no
-    more than `LABEL_SLACK` of it is given up on the labels, which are what published figures are about. Each is
-    judged at the temperature that fits it, since that decides between heads that disagree. What the options state
-    is not chosen.
+    With one kind of labels only, the blend would ignore the other kind; with accuracy only, it would give up rare
+    classes, and with macro recall only, common classes. Accuracy counts twice, and at most `LABEL_SLACK` of the
+    accuracy by labels is given up, because published figures are about labels. Each blend is evaluated at its fitted
+    temperature, which matters where the heads disagree. Values set in the options are not chosen.
     """
     options = options or TrainOptions()
     shares = SHARES if VOTE_HEAD in answers else (1.0,)
@@ -107,11 +106,11 @@ def best_blend(
         shares = (options.label_share,)
     if options.prior_tau is not None:
         taus = (options.prior_tau,)
-    learnt = learnt_priors(parts.training, answers, options)
-    blends = [ChosenBlend(share, tau, learnt) for share in shares for tau in taus]
+    learned = learned_priors(parts.training, answers, options)
+    blends = [ChosenBlend(share, tau, learned) for share in shares for tau in taus]
     if len(blends) == 1:
         return blends[0]
-    truth = options.classes.numbered(parts.selection.labels)
+    truth = options.classes.renumber(parts.selection.labels)
     scored = []
     for blend in blends:
         probs = blend(answers, fit_temperature(partial(blend, answers), truth))
@@ -126,10 +125,10 @@ def best_blend(
 
 
 def fit_temperature(probabilities: Callable[[float], Float32Array], labels: npt.NDArray[np.int64]) -> float:
-    """Find the temperature of least negative log-likelihood (Guo et al., 2017).
+    """Find the temperature with the lowest negative log-likelihood (Guo et al., 2017).
 
     Args:
-        probabilities: gives float32 (N, K) at a temperature.
+        probabilities: returns float32 (N, K) at a temperature.
         labels: (N,); rows labelled -1 are left out.
     """
     rows = np.flatnonzero(labels >= 0)
@@ -141,30 +140,30 @@ def fit_temperature(probabilities: Callable[[float], Float32Array], labels: npt.
     return round(float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x), 4)
 
 
-def learnt_priors(training: Faces, heads: Iterable[str], options: TrainOptions | None = None) -> ByHead:
-    """Class shares (K,) that each head has learnt to assume: those of the votes, or of the labels as balanced."""
+def learned_priors(training: Faces, heads: Iterable[str], options: TrainOptions | None = None) -> ByHead:
+    """Class shares (K,) that each head has learned: those of the votes, or those of the labels after balancing."""
     options = options or TrainOptions()
     priors = {}
     for head in heads:
         if head == VOTE_HEAD:
             assert training.votes is not None  # they made the head
-            shares = options.classes.shared(vote_shares(training.votes))
+            shares = options.classes.merge_columns(vote_shares(training.votes))
             prior = shares[shares.sum(axis=1) > 0].mean(axis=0)
         else:
-            prior = _shown_shares(options.classes.numbered(training.labels), options)
+            prior = _shown_shares(options.classes.renumber(training.labels), options)
         prior = np.maximum(prior, LEAST_SHARE)
         priors[head] = (prior / prior.sum()).astype(np.float32)
     return priors
 
 
 def selected_on(selection: Faces, *chosen: str) -> str:
-    """What a card says of the rows that something was chosen on."""
+    """Describe for a card the rows on which something was chosen."""
     split = SELECTION if selection.usage is not None else "a held-out tenth"
     return f"{split}, {len(selection)} rows: {', '.join(chosen)}"
 
 
 def _shown_shares(numbers: Int64Array, options: TrainOptions) -> npt.NDArray[np.float64]:
-    """Share (K,) of each class in what training shows of classes (N,), as balanced."""
+    """Share (K,) of each class in the training rows (N,) after balancing."""
     counts = np.bincount(numbers, minlength=len(options.classes)).astype(np.float64)
     if options.balance == "weights":
         counts *= class_weights(numbers, len(counts))
@@ -175,5 +174,4 @@ def _shown_shares(numbers: Int64Array, options: TrainOptions) -> npt.NDArray[np.
 
 
 def _both(probs: Float32Array, faces: Faces, classes: Classes) -> list[Scores]:
-    truths = [faces.labels] if faces.votes is None else [faces.labels, majority(faces.votes)]
-    return [evaluate(probs, classes.numbered(truth), classes.names) for truth in truths]
+    return [evaluate(probs, classes.renumber(truth), classes.names) for truth in faces.truths().values()]

@@ -1,10 +1,10 @@
-"""A wider network that starts with what a narrower one has learnt (Net2WiderNet, Chen et al., 2016).
+"""Start a wider network from the weights of a narrower one (Net2WiderNet, Chen et al., 2016).
 
-    wide.set_weights(widened(narrow.get_weights(), [w.shape for w in wide.get_weights()], seed=1))
+    wide.set_weights(widen(narrow.get_weights(), [w.shape for w in wide.get_weights()], seed=1))
 
-answers as `narrow` does and has room to learn more. Every new channel is a copy of an old one. Whoever reads a channel
-of which there are now several takes a share of its old weight from each; the shares are drawn at random, so that
-the copies get different gradients and part company.
+`wide` then gives the same answers as `narrow` and can learn more. Every new channel is a copy of an old one. The weight
+with which a later layer reads a channel is divided among its copies, in random parts, so that the copies get different
+gradients and become different.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Indices = npt.NDArray[np.intp]
 Shape = tuple[int, ...]
 
 SHARES = (0.5, 1.5)
-"""Range the shares of copies are drawn from, before they are made to sum to 1."""
+"""Range from which the parts of copies are drawn, before they are normalised to sum 1."""
 
 
-def widened(weights: Sequence[Array], shapes: Sequence[Shape], *, seed: int) -> list[Array]:
-    """Spread the weights of a network over one of the same layers, each as wide or wider.
+def widen(weights: Sequence[Array], shapes: Sequence[Shape], *, seed: int) -> list[Array]:
+    """Convert the weights of a network for one with the same layers, each of the same width or wider.
 
     Args:
-        weights: of the narrow network, in Keras' order: vectors (C,), and kernels (..., channels read, channels made).
-        shapes: of the wide network's, in the same order; the same shapes give the same weights.
-        seed: draws the shares of copied channels.
+        weights: of the narrow network, in Keras' order: vectors (C,), and kernels (..., inputs, outputs).
+        shapes: of the wide network's weights, in the same order; equal shapes give equal weights.
+        seed: of the random parts.
 
     Returns:
         Arrays of these shapes.
@@ -49,20 +49,20 @@ def _fits(old: Array, shape: Shape) -> bool:
 
 
 def _spread(old: Array, shape: Shape, rng: np.random.Generator) -> Array:
-    made = old[..., _copied(old.shape[-1], shape[-1])]
+    made = old[..., _copy_index(old.shape[-1], shape[-1])]
     if len(shape) == 1:
         return made
-    read = _copied(old.shape[-2], shape[-2])
-    return (made[..., read, :] * _shares(read, shape[-1], rng)).astype(old.dtype)
+    read = _copy_index(old.shape[-2], shape[-2])
+    return (made[..., read, :] * _draw_shares(read, shape[-1], rng)).astype(old.dtype)
 
 
-def _copied(old: int, new: int) -> Indices:
-    """Which old channel each new one is a copy of: the same rule everywhere, so that residual sums fit."""
+def _copy_index(old: int, new: int) -> Indices:
+    """Which old channel each new one copies: the same rule in all layers, so that residual sums match."""
     return np.arange(new) % old
 
 
-def _shares(read: Indices, readers: int, rng: np.random.Generator) -> Array:
-    """Part of a channel's weight that each copy of it gets: (channels, readers), summing to 1 over the copies."""
+def _draw_shares(read: Indices, readers: int, rng: np.random.Generator) -> Array:
+    """Part of a channel's weight that each copy gets: (channels, readers), sum 1 over the copies."""
     drawn = rng.uniform(*SHARES, (len(read), readers))
     total = np.zeros((int(read.max()) + 1, readers))
     np.add.at(total, read, drawn)

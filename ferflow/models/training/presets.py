@@ -1,7 +1,7 @@
-"""Presets: several models made of one trained network with two heads, and what each is for.
+"""Presets: several models made from one trained network with two heads, and the purpose of each.
 
-FER2013's labels and the votes of FER+ disagree on a third of the faces, and no blend of the heads serves both at their
-best. A preset says how the heads are blended; its card carries the numbers, and all cards name the same weight files.
+FER2013's labels and the votes of FER+ disagree on a third of the faces, and no blend of the heads is best for both. A
+preset states how the heads are blended; its card contains the numbers, and all cards name the same weight files.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from msgspec import structs
 from ferflow.errors import OptionsError
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.dataset import Split
-from ferflow.models.data.labelled_faces import as_classes
-from ferflow.models.training.finalize import truths
 from ferflow.models.training.finished_run import Run
 from ferflow.models.training.head_blending import best_blend, fit_temperature, selected_on
 from ferflow.types import Float32Array
@@ -26,16 +24,16 @@ BY_LABELS, BY_MAJORITY = "labels", "ferplus_majority"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """How the heads of a run become a model."""
+    """How the heads of a run are combined into a model."""
 
     name: str
-    """Of the model, as in `--model NAME`."""
+    """Name of the model, as in `--model NAME`."""
     share: float | None
-    """Of the label head, 0..1; the vote head has the rest. None: chosen on the selection split."""
+    """Weight of the label head, 0..1; the vote head has the rest. None: chosen on the selection split."""
     tau: float | None
-    """Power of the learnt class prior that is divided out, 0..1. None: chosen on the selection split."""
+    """Power of the learned class prior that is divided out, 0..1. None: chosen on the selection split."""
     temperature_by: str = BY_LABELS
-    """Which labels of the selection split the probabilities are calibrated on."""
+    """Kind of labels on which the temperature is fitted."""
     purpose: str = ""
 
 
@@ -60,25 +58,25 @@ PRESETS = (
         purpose="what most people would call an expression: agrees best with the majority of FER+ annotators",
     ),
 )
-"""What is made of the default network when it is exported."""
+"""Models made from a run with two heads when it is exported."""
 
 
 def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Float32Array]) -> ModelCard:
-    """Make a preset's card; its files and scores are still those of the run.
+    """Make the card of a preset; its files and scores are still those of the run.
 
     Args:
-        preset: which.
+        preset: the blend.
         run: a finished run with two heads.
-        parts: what it was trained and selected on: they give the prior and the temperature.
-        answers: logits (N, K) by head to the selection split.
+        parts: the data it was trained and selected on, for the prior and the temperature.
+        answers: logits (N, K) by head for the selection split.
 
     Raises:
-        OptionsError: the data is not what the run learnt from.
+        OptionsError: the run was not trained on this data.
     """
-    _must_be_data_of(run, parts)
-    told = structs.replace(run.options, label_share=preset.share, prior_tau=preset.tau)
-    chosen = best_blend(answers, parts, told)
-    truth = as_classes(truths(parts.selection)[preset.temperature_by], run.card.labels, run.card.merged)
+    _check_data(run, parts)
+    options = structs.replace(run.options, label_share=preset.share, prior_tau=preset.tau)
+    chosen = best_blend(answers, parts, options)
+    truth = run.options.classes.renumber(parts.selection.truths()[preset.temperature_by])
     by = (
         f"{(truth >= 0).sum()} rows by FER+ majority"
         if preset.temperature_by == BY_MAJORITY
@@ -97,13 +95,13 @@ def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Fl
 
 
 def own_preset(card: ModelCard, *, share: float | None, tau: float | None) -> Sequence[Preset]:
-    """A blend of somebody's own in place of the presets; what is None is chosen on the selection split."""
+    """The blend of a user in place of the presets; None: chosen on the selection split."""
     return (Preset(name=card.name, share=share, tau=tau),)
 
 
-def _must_be_data_of(run: Run, parts: Split) -> None:
+def _check_data(run: Run, parts: Split) -> None:
     if parts.training.votes is None or len(parts.training) != run.card.rows:
         raise OptionsError(
-            f"{run.card.name} learnt from {run.card.data}, {run.card.rows} rows with votes; its presets need the same "
-            f"for their prior, and this has {len(parts.training)} training rows."
+            f"{run.card.name} was trained on {run.card.data}, {run.card.rows} rows with votes; its presets need "
+            f"the same data for their prior, and this data has {len(parts.training)} training rows."
         )

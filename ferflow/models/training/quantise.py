@@ -1,10 +1,10 @@
-"""An int8 twin of an exported network, calibrated on face crops.
+"""Quantise an exported network to int8, calibrated on face crops.
 
-    to_int8(Path("whole.onnx"), Path("resnet-broad.int8.onnx"), crops)
+    to_int8(Path("float32.onnx"), Path("resnet-broad.int8.onnx"), crops)
 
 Static QDQ quantisation by ONNX Runtime: weights as int8 with a scale per output channel, activations as uint8 with the
-range that a batch of the crops has on average. Only convolutions are quantised, which is where the time goes:
-standardisation, sums, pooling and the linear heads stay float32, and cost nothing to speak of.
+average range over batches of the crops. Only convolutions are quantised, because they take the time: standardisation,
+sums, pooling and the linear heads stay float32 and cost little.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from ferflow.store.atomic_files import whole_file
 from ferflow.types import UInt8Array
 
 CALIBRATION_CROPS = 2048
-"""Ranges settle far earlier; this many take seconds."""
+"""More than ranges need to converge; this many take seconds."""
 CALIBRATION_BATCH = 64
 RANGE_MEMORY = 0.05
-"""What a batch counts in the moving average of ranges. The extremes of all crops, one odd crop's, would make
-the steps of every other coarser: probabilities then differ from float's by a third more."""
+"""Weight of a batch in the moving average of ranges. With the extremes of all crops, a single outlier would make the
+steps coarser for all others: probabilities then differ from those of float32 by a third more."""
 QUANTISED = ("Conv", "Relu", "MaxPool")
-"""A Relu after a convolution is a bound of its integer range, and a maximum needs no arithmetic: both go with it."""
+"""A Relu after a convolution only bounds its integer range, and a maximum needs no arithmetic: both stay in int8."""
 
 
 def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
-    """Write the int8 twin of a float network from `export.to_onnx`, whole or not at all.
+    """Write the int8 version of a float32 network from `export.to_onnx`, atomically.
 
     Args:
-        source: the float network.
-        target: where the twin goes.
-        crops: uint8 (N, S, S, C), faces as the network will see them; N >= 1.
+        source: the float32 network.
+        target: path of the int8 network.
+        crops: uint8 (N, S, S, C), faces like those that it will classify; N >= 1.
 
     Raises:
-        ModelError: ONNX Runtime cannot quantise it, or there is no crop.
+        ModelError: ONNX Runtime cannot quantise it, or there are no crops.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -48,13 +48,13 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
     with whole_file(target) as part, _silent():
         try:
             quantize_static(
-                _prepared(source),
+                _load_with_shapes(source),
                 part,
                 _Crops(crops[:CALIBRATION_CROPS]),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(QUANTISED),
                 per_channel=True,
-                activation_type=QuantType.QUInt8,  # with int8 weights the one x86 has instructions for
+                activation_type=QuantType.QUInt8,  # x86 has instructions for uint8 activations with int8 weights only
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
                 extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": RANGE_MEMORY},
@@ -66,7 +66,7 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
 
 
 class _Crops:
-    """What `quantize_static` calls a CalibrationDataReader."""
+    """A CalibrationDataReader for `quantize_static`."""
 
     def __init__(self, crops: UInt8Array) -> None:
         self._batches: Iterator[UInt8Array] = (
@@ -79,8 +79,8 @@ class _Crops:
         return None if batch is None else {"images": batch}
 
 
-def _prepared(source: Path) -> Any:
-    """Load a network with shapes inferred; batch norms are folded already."""
+def _load_with_shapes(source: Path) -> Any:
+    """Load a network and infer shapes; batch norms are already folded."""
     import onnx
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 

@@ -2,9 +2,9 @@
 
     release(resolve("run"), Path("release"), load(Path("fer2013.npz")))
 
-All is made anew from the Keras weights, and the float network is held against them before anything is written. int8
-needs face crops to see the ranges of its activations: training rows, never those it is measured on. A run with two
-heads becomes one set of files and a card per preset.
+All files are made from the Keras weights, and the ONNX networks are compared with them before a card is written. int8
+needs face crops for the ranges of its activations: training rows, never the rows it is evaluated on. A run with two
+heads gives one set of files and a card per preset.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ferflow.models.data.labelled_faces import Faces
 from ferflow.models.heads import ByHead
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.training.export import to_onnx
-from ferflow.models.training.finalize import onnx_outputs, score
+from ferflow.models.training.finalize import onnx_outputs, score_outputs
 from ferflow.models.training.finished_run import read_run
-from ferflow.models.training.float16 import halved, rounded, save_compact
+from ferflow.models.training.float16 import halve_kernels, round_to_float16, save_compact
 from ferflow.models.training.presets import PRESETS, Preset, preset_card
 from ferflow.models.training.quantise import CALIBRATION_CROPS, to_int8
-from ferflow.models.training.targets import logits
+from ferflow.models.training.targets import compute_logits
 from ferflow.types import UInt8Array
 
 CHECKED_CROPS = 256
 FLOAT_TOLERANCE = 1e-3
-"""Of probabilities: what a fused multiplication may round away, and no more."""
+"""Of probabilities: the rounding of fused multiplications, and no more."""
 INT8_LEAST_AGREEMENT = 0.95
-"""Share of crops with the same first label; below it something is wrong with the ranges."""
+"""Share of crops with the same most probable label; below it, the ranges are wrong."""
 
 
 def release(
@@ -43,97 +43,97 @@ def release(
 ) -> list[ModelCard]:
     """Write `RECIPE.weights.h5`, `RECIPE.onnx`, with faces `RECIPE.int8.onnx` too, and the cards into `out`.
 
-    A finished run with two heads, given faces, gets a card per preset, `PRESET.json`, or `card.json` if there is one
-    preset only. Everything else gets its own card anew, `card.json`.
+    With faces, a finished run with two heads gets a card per preset, `PRESET.json`, or `card.json` if there is only one
+    preset. Any other model gets a new version of its own card, `card.json`.
 
     Args:
         card: of a run, or a model with Keras weights.
         out: another folder than the card's.
-        faces: to calibrate int8 on (Training rows) and to measure on (PublicTest rows), parted by `dataset.split`
-            with the card's seed; None writes the float network only and keeps the card's scores.
-        presets: what to make of two heads in place of `PRESETS`.
+        faces: for calibration of int8 (Training rows) and evaluation (PublicTest rows), split by `dataset.split` with
+            the card's seed; None writes the float32 network only and keeps the card's scores.
+        presets: in place of `PRESETS`.
 
     Raises:
-        ModelError: no Keras weights, or what was written does not answer as they do.
-        OptionsError: the faces do not hold both kinds of rows, or are not those that the run learnt from; or
-            presets are given where there are no two heads to blend.
+        ModelError: no Keras weights, or an ONNX network does not agree with them.
+        OptionsError: the faces do not contain both kinds of rows, or the run was not trained on them; or presets are
+            given for a model without two heads.
     """
     parts = None if faces is None else split(faces, card.seed)
-    model, cards = _made(card, parts, presets)
+    model, cards = _make_cards(card, parts, presets)
     out.mkdir(parents=True, exist_ok=True)
     files = _write(model, cards[0], out, parts)
     cards = [structs.replace(made, files=files, folder=out) for made in cards]
-    _agree(cards, model, _crops(parts, card))
+    _check_agreement(cards, model, _comparison_crops(parts, card))
     if parts is not None:
-        cards = _scored(cards, parts.selection)
+        cards = _add_scores(cards, parts.selection)
     for made in cards:
         made.save(out / card_file(made, cards))
     return cards
 
 
 def card_file(card: ModelCard, cards: Sequence[ModelCard]) -> str:
-    """Under which name a card of a release stands: its own, if there are others."""
+    """File name of a card of a release: its model's name if there are several cards."""
     return CARD_FILE if len(cards) == 1 else f"{card.name}.json"
 
 
 def cards_in(folder: Path) -> list[Path]:
-    """Cards of an earlier release that a new one in this folder would replace."""
+    """Cards of an earlier release in this folder."""
     names = [CARD_FILE, *(f"{preset.name}.json" for preset in PRESETS)]
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def _made(
+def _make_cards(
     card: ModelCard, parts: Split | None, presets: Sequence[Preset] | None
 ) -> tuple[keras_network.KerasModel, list[ModelCard]]:
-    """The network to write, rounded, and its cards, files and scores still to come."""
+    """Return the network to write, rounded, and its cards, still without the new files and scores."""
     run = None if parts is None else read_run(card)
     if parts is not None and run is not None and run.network.two_heads:
-        model = rounded(run.model)
-        answers = logits(model, parts.selection.images)
+        model = round_to_float16(run.model)
+        answers = compute_logits(model, parts.selection.images)
         return model, [preset_card(preset, run, parts, answers) for preset in presets or PRESETS]
     if presets is not None:
         raise OptionsError(
-            f"{card.name}: a blend can be chosen of a finished run with two heads, by the data it learnt from. "
-            "Give the run's folder and --data."
+            f"{card.name}: only a finished run with two heads can be blended, with the data it was trained on. "
+            "Give the folder of the run and --data."
         )
-    return rounded(keras_network.load_served(card)), [card]
+    return round_to_float16(keras_network.load_network(card)), [card]
 
 
 def _write(
     model: keras_network.KerasModel, card: ModelCard, out: Path, parts: Split | None
 ) -> Mapping[WeightsKind, WeightFile]:
-    """Write the network in all its forms, and return the files by what reads them."""
+    """Write all files of the network and return them by kind."""
     files: dict[WeightsKind, str] = {"onnx": f"{card.recipe}.onnx", "keras": f"{card.recipe}.weights.h5"}
     save_compact(model, out / files["keras"])
-    whole = out / f"{card.recipe}.whole.onnx"
+    float32 = out / f"{card.recipe}.float32.onnx"
     try:
-        to_onnx(model, whole)
+        to_onnx(model, float32)
         if parts is not None:
             files = {"onnx": f"{card.recipe}.int8.onnx", "onnx_float": files["onnx"], "keras": files["keras"]}
-            to_int8(whole, out / files["onnx"], _calibration(parts, card.seed))
-        halved(whole, out / files.get("onnx_float", files["onnx"]))
+            to_int8(float32, out / files["onnx"], _calibration_crops(parts, card.seed))
+        halve_kernels(float32, out / files.get("onnx_float", files["onnx"]))
     finally:
-        whole.unlink(missing_ok=True)
+        float32.unlink(missing_ok=True)
     return {kind: WeightFile(file, sha256_of(out / file)) for kind, file in files.items()}
 
 
-def _crops(parts: Split | None, card: ModelCard) -> UInt8Array:
-    """Return crops (N, S, S) to compare networks on: faces, or noise where there are none."""
+def _comparison_crops(parts: Split | None, card: ModelCard) -> UInt8Array:
+    """Return crops (N, S, S) for the comparison of networks: faces, or noise if there are none."""
     if parts is None:
         shape = (CHECKED_CROPS, card.input_size, card.input_size)
         return np.random.default_rng(card.seed).integers(0, 256, shape, dtype=np.uint8)
     return parts.training.images[-CHECKED_CROPS:]
 
 
-def _calibration(parts: Split, seed: int) -> UInt8Array:
-    # The last rows are those that the networks are compared on.
+def _calibration_crops(parts: Split, seed: int) -> UInt8Array:
+    # The last rows are kept for the comparison of networks.
     rows = np.random.default_rng(seed).permutation(max(len(parts.training) - CHECKED_CROPS, 1))
     return parts.training.images[rows[:CALIBRATION_CROPS], ..., None]
 
 
-def _agree(cards: Sequence[ModelCard], model: keras_network.KerasModel, crops: UInt8Array) -> None:
-    """Hold what was written against the Keras weights' answers to crops (N, S, S), as each card blends them."""
-    expected, found = logits(model, crops), _outputs(cards[0], crops)
+def _check_agreement(cards: Sequence[ModelCard], model: keras_network.KerasModel, crops: UInt8Array) -> None:
+    """Compare the ONNX networks with the Keras weights on crops (N, S, S), for the blend of each card."""
+    expected, found = compute_logits(model, crops), _outputs(cards[0], crops)
     for card in cards:
         wanted = card.probabilities(expected)
         worst = float(np.abs(card.probabilities(found[card.float_file]) - wanted).max())
@@ -143,8 +143,8 @@ def _agree(cards: Sequence[ModelCard], model: keras_network.KerasModel, crops: U
         same = float((given.argmax(axis=1) == wanted.argmax(axis=1)).mean())
         if card.is_int8 and not same >= INT8_LEAST_AGREEMENT:
             raise ModelError(
-                f"{card.name}: int8 gives another label for {1 - same:.0%} of the crops it was checked on. "
-                "Calibrate it on faces like those it will see."
+                f"{card.name}: int8 gives another label for {1 - same:.0%} of the crops it was compared on. "
+                "Calibrate it on faces like those that it will classify."
             )
 
 
@@ -154,16 +154,16 @@ def _outputs(card: ModelCard, images: UInt8Array) -> dict[WeightsKind, ByHead]:
     return {kind: onnx_outputs(card, images, kind) for kind in kinds}
 
 
-def _scored(cards: Sequence[ModelCard], faces: Faces) -> list[ModelCard]:
-    """Add scores of the int8 network, and what the float one reaches on the same rows."""
+def _add_scores(cards: Sequence[ModelCard], faces: Faces) -> list[ModelCard]:
+    """Add the scores of the int8 and float32 networks on the same rows."""
     outputs = _outputs(cards[0], faces.images)
     return [structs.replace(card, scores=_scores(card, outputs, faces)) for card in cards]
 
 
 def _scores(card: ModelCard, outputs: Mapping[WeightsKind, ByHead], faces: Faces) -> CardScores:
-    of_float = score(card, outputs[card.float_file], faces).by_kind()
+    of_float = score_outputs(card, outputs[card.float_file], faces).by_kind()
     twin = {
         kind: TwinFigures(accuracy=found.accuracy, macro_recall=found.macro_recall, ece=found.ece)
         for kind, found in of_float.items()
     }
-    return structs.replace(score(card, outputs["onnx"], faces), of_float=twin)
+    return structs.replace(score_outputs(card, outputs["onnx"], faces), of_float=twin)

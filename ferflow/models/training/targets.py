@@ -1,4 +1,4 @@
-"""What the heads should answer, the batches they learn from, and how their answers are judged."""
+"""Training targets, training batches, and the evaluation of an epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ferflow.models import keras_network
 from ferflow.models.data.augment import Draw, augment
-from ferflow.models.data.labelled_faces import SEVEN, Classes, Faces, majority, vote_counts
+from ferflow.models.data.labelled_faces import SEVEN, Classes, Faces, count_votes, majority_labels
 from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, ByHead, split_heads
 from ferflow.models.training.options import TrainOptions
 from ferflow.types import Float32Array, Int64Array, UInt8Array
@@ -18,45 +18,45 @@ Batch = tuple[Float32Array, ByHead | Float32Array, ByHead | Float32Array | None]
 """Images (n, S, S, 1), targets (n, K) and sample weights (n,) or None; the latter two by head if there are two."""
 
 LEAST_VOTES = 5
-"""Of ten. With fewer left for our seven classes, the annotators saw something else."""
+"""Of ten. With fewer votes for our seven classes, most annotators saw something else."""
 
 EVALUATION_BATCH = 512
 
 WEIGHTS = (0.5, 3.0)
-"""Bounds of class weights: by inverse frequency alone one row of disgust would count as nine others."""
+"""Bounds of class weights: without them, one row of disgust would count as much as nine others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What each row should be answered with."""
+    """The target of each row."""
 
     labels: Float32Array
     """float32 (N, K), rows sum to 1."""
     votes: Float32Array | None
-    """float32 (N, K), rows sum to 1, or to 0 where too few votes are left; None without votes."""
+    """float32 (N, K), rows sum to 1, or to 0 if too few votes are left; None: no votes."""
     weights: Float32Array | None = None
-    """float32 (N,), how much the row's label counts, 1 on average; None: all alike."""
+    """float32 (N,), weight of the label of a row, 1 on average; None: equal weights."""
 
 
-def targets(
+def make_targets(
     faces: Faces, smoothing: float, *, classes: Classes = SEVEN, votes: bool = True, weighted: bool = False
 ) -> Targets:
-    """Smooth the hard labels, share out the votes, weight rows by the inverse frequency of their class."""
-    numbers = classes.numbered(faces.labels)
+    """Smooth hard labels, normalise votes, and weight rows by the inverse frequency of their class."""
+    numbers = classes.renumber(faces.labels)
     hard = np.eye(len(classes), dtype=np.float32)[numbers]
     smooth = hard * (1 - smoothing) + smoothing / len(classes)
     has_votes = votes and faces.votes is not None
     return Targets(
         smooth.astype(np.float32),
-        classes.shared(vote_shares(faces.votes)) if has_votes and faces.votes is not None else None,
+        classes.merge_columns(vote_shares(faces.votes)) if has_votes and faces.votes is not None else None,
         class_weights(numbers, len(classes))[numbers] if weighted else None,
     )
 
 
-def taught(wanted: Targets, answers: Mapping[str, Float32Array], share: float) -> Targets:
-    """Mix teachers' answers (N, K) by head into the targets; rows that do not count for votes stay out.
+def mix_in_answers(wanted: Targets, answers: Mapping[str, Float32Array], share: float) -> Targets:
+    """Mix teachers' answers (N, K) by head into the targets, except vote targets of rows with too few votes.
 
-    A head that the teachers lack keeps its targets.
+    Targets of a head that no teacher has stay the same.
     """
     labels, votes = answers.get(LABEL_HEAD), answers.get(VOTE_HEAD)
     mixed = wanted.labels if labels is None else (1 - share) * wanted.labels + share * labels
@@ -68,22 +68,22 @@ def taught(wanted: Targets, answers: Mapping[str, Float32Array], share: float) -
 
 
 def class_weights(numbers: Int64Array, n_classes: int) -> Float32Array:
-    """Weights by inverse frequency within `WEIGHTS`, so scaled that rows weigh 1 on average: float32 (K,)."""
+    """Weights by inverse frequency within `WEIGHTS`, scaled so that rows weigh 1 on average: float32 (K,)."""
     counts = np.bincount(numbers, minlength=n_classes)
     bounded = np.clip(len(numbers) / (n_classes * np.maximum(counts, 1)), *WEIGHTS)
     weights: Float32Array = (bounded * len(numbers) / (bounded * counts).sum()).astype(np.float32)
     return weights
 
 
-def oversampled(numbers: Int64Array, rng: np.random.Generator) -> Int64Array:
-    """Rows of an epoch in which every class that has rows has as many as the largest.
+def oversample(numbers: Int64Array, rng: np.random.Generator) -> Int64Array:
+    """Repeat rows so that every class with rows has as many as the largest class.
 
     Args:
         numbers: (N,), class of each row.
-        rng: draws which rows of a class come once more than the others.
+        rng: selects the rows of a class that are repeated once more than the others.
 
     Returns:
-        (M,), row + N times the number of the copy: each copy of a row is a number, and a fate, of its own.
+        (M,), row + N times the number of the copy, so that each copy has its own number and augmentation.
     """
     n, most = len(numbers), int(np.bincount(numbers).max())
     parts = []
@@ -96,14 +96,16 @@ def oversampled(numbers: Int64Array, rng: np.random.Generator) -> Int64Array:
 
 
 def vote_shares(votes: UInt8Array) -> Float32Array:
-    """Distribution over LABELS of FER+ votes (N, 10): float32 (N, 7), all 0 where too few votes are left."""
-    counts = vote_counts(votes)
+    """Distribution over LABELS of FER+ votes (N, 10): float32 (N, 7), all 0 if too few votes are left."""
+    counts = count_votes(votes)
     total = counts.sum(axis=1, keepdims=True)
     return np.where(total >= LEAST_VOTES, counts / np.maximum(total, 1), 0).astype(np.float32)
 
 
-def batch(images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, options: TrainOptions) -> Batch:
-    """Make the augmented and mixed batch of these rows of images (N, S, S); rows past N are copies."""
+def make_batch(
+    images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, options: TrainOptions
+) -> Batch:
+    """Make the batch of rows of images (N, S, S), with augmentation and mixup; rows from N on are copies."""
     size = options.size_at(draw.epoch)
     at = rows % len(images)
     x = augment(images[at], rows, draw, options.augmentation, size=size).astype(np.float32)
@@ -118,7 +120,7 @@ def batch(images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, opt
         weights = None if weights is None else _mix(weights, share)
     if votes is None:
         return x[..., None], labels, weights
-    # A row without votes mixed with one that has them counts by the share of the latter.
+    # A row without votes, mixed with a row with votes, counts by the weight of the latter.
     counts = votes.sum(axis=1)
     votes = votes / np.maximum(counts, 1e-6)[:, None]
     heads = {LABEL_HEAD: labels, VOTE_HEAD: votes}
@@ -126,8 +128,8 @@ def batch(images: UInt8Array, wanted: Targets, rows: Int64Array, draw: Draw, opt
     return x[..., None], heads, {LABEL_HEAD: label_weights, VOTE_HEAD: counts}
 
 
-def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
-    """Answer images (N, S, S) in batches: float32 (N, 7) by head."""
+def compute_logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
+    """Run a Keras network on images (N, S, S) in batches: float32 (N, K) by head."""
     parts: dict[str, list[Float32Array]] = {}
     for start in range(0, len(images), EVALUATION_BATCH):
         answer = model.predict_on_batch(
@@ -139,16 +141,16 @@ def logits(model: keras_network.KerasModel, images: UInt8Array) -> ByHead:
 
 
 def judge(answers: Mapping[str, Float32Array], faces: Faces, classes: Classes = SEVEN) -> dict[str, float]:
-    """Accuracy by labels and, where there are votes, by FER+ majority; each head on its own ground."""
+    """Accuracy by labels and, if there are votes, by FER+ majority; each head by its own kind of labels."""
     by_label = answers[LABEL_HEAD if LABEL_HEAD in answers else SERVED_HEAD]
-    figures = {"accuracy": float((by_label.argmax(axis=1) == classes.numbered(faces.labels)).mean())}
+    figures = {"accuracy": float((by_label.argmax(axis=1) == classes.renumber(faces.labels)).mean())}
     if faces.votes is not None:
-        truth = classes.numbered(majority(faces.votes))
+        truth = classes.renumber(majority_labels(faces.votes))
         by_vote = answers.get(VOTE_HEAD, by_label).argmax(axis=1)
         figures["ferplus_accuracy"] = float((by_vote == truth)[truth >= 0].mean())
     return figures
 
 
 def _mix(values: Float32Array, share: np.float32) -> Float32Array:
-    """Blend every row with the one at the other end of the batch: rows are in random order already."""
+    """Mix every row with the one at the opposite end of the batch: rows are already in random order."""
     return (share * values + (1 - share) * values[::-1]).astype(np.float32)

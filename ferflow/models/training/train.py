@@ -1,14 +1,13 @@
-"""Train a recipe on labelled faces; stop it when you like, start it again and get the same curve.
+"""Train a recipe on labelled faces. Safe to interrupt: a resumed run gives the same curve.
 
     card = train(Path("fer2013.npz"), Path("run"), TrainOptions(epochs=40))
 
-The output folder holds `state.npz` (network, optimiser, average and history; replaced whole after every
-epoch), `history.json` and, where there are teachers, what they said (`teachers.npz`); at the end `card.json`,
-`.weights.h5` and `.onnx`. All that is drawn at random is drawn from (seed, epoch, row), so nothing else need be kept
-to resume exactly.
+The output folder contains `state.npz` (network, optimiser, average and history; replaced atomically after every epoch),
+`history.json` and, if there are teachers, their answers (`teachers.npz`); at the end also `card.json`, `.weights.h5`
+and `.onnx`. All random numbers are derived from (seed, epoch, row), so nothing else is needed to resume exactly.
 
-Where the data carries FER+ votes, two linear heads learn from the same features: one the hard label, one
-the votes. Both stay in the files; the card says how their probabilities are averaged (`heads.Blend`).
+If the data has FER+ votes, two linear heads learn from the same features: one the hard label, the other the votes. The
+files keep both heads; the card states how their probabilities are averaged (`heads.Blend`).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import numpy as np
 
 from ferflow.errors import OptionsError
 from ferflow.models import keras_network
-from ferflow.models.backbones import RANDOM, Backbone
+from ferflow.models.backbones import RANDOM, PretrainedBackbone
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import Draw
 from ferflow.models.data.dataset import Split, load, split
@@ -35,11 +34,19 @@ from ferflow.models.history import Epoch
 from ferflow.models.networks import NETWORKS
 from ferflow.models.training import checkpoint
 from ferflow.models.training.checkpoint import Progress
-from ferflow.models.training.distillation import ask, keep, recall
-from ferflow.models.training.finalize import Trained, finish
+from ferflow.models.training.distillation import ask_teachers, load_answers, save_answers
+from ferflow.models.training.finalize import TrainingResult, finalize
 from ferflow.models.training.options import TrainOptions
-from ferflow.models.training.targets import Batch, batch, judge, logits, oversampled, targets, taught
-from ferflow.models.training.warm_start import begin_with, earlier
+from ferflow.models.training.targets import (
+    Batch,
+    compute_logits,
+    judge,
+    make_batch,
+    make_targets,
+    mix_in_answers,
+    oversample,
+)
+from ferflow.models.training.warm_start import initialise, load_trained
 from ferflow.system.runtime import import_keras
 from ferflow.types import Int64Array
 
@@ -66,20 +73,20 @@ def train(
     """Train, or go on training, and write card and weights into `out`.
 
     Args:
-        data: what `dataset.load` reads.
-        out: folder of this run; with a checkpoint in it, training goes on from there.
+        data: a data set that `dataset.load` can read.
+        out: folder of this run; training resumes from a checkpoint in it.
         options: recipe and schedule.
-        start: what `earlier` reads: a run or model whose weights this run begins with, for another cycle of the
-            schedule: of the same recipe, or one that is narrower; without effect once `out` holds a checkpoint.
-        on_epoch: told each epoch's figures, for a progress display.
-        on_step: told after each step how many epochs are done, a share of one included.
+        start: a run or model (see `load_trained`) with the initial weights, for another cycle of the schedule: of the
+            same network, or a narrower one; ignored if `out` contains a checkpoint.
+        on_epoch: called with the figures of each epoch, for a progress display.
+        on_step: called after each step with the number of epochs done, including the fraction of the current one.
 
     Returns:
         The card of the finished model.
 
     Raises:
-        OptionsError: the data cannot be used, `out` holds a run with other options, or a start or teacher does not
-            fit this run.
+        OptionsError: the data cannot be used, `out` contains a run with other options, or a start or teacher does
+            not fit this run.
         ModelError: a start or teacher cannot be found or read.
     """
     parts = split(load(data), options.seed)
@@ -90,11 +97,11 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(options, parts, out, on_step)
     progress = run.resume(start)
-    while progress.epoch < options.epochs and not _stale(progress, options):
+    while progress.epoch < options.epochs and not _should_stop(progress, options):
         run.epoch(progress)
         if on_epoch is not None:
             on_epoch(progress.history[-1])
-    trained = Trained(
+    trained = TrainingResult(
         weights=progress.best,
         network=run.network,
         options=options,
@@ -102,29 +109,29 @@ def train(
         parts=parts,
         epochs=progress.epoch,
     )
-    return finish(trained, out, _note(options, start))
+    return finalize(trained, out, _note(options, start))
 
 
 def _note(options: TrainOptions, start: str | None) -> str:
-    """What a reader of the card should know of where the weights, and the targets, came from."""
+    """State in the card where initial weights and soft targets came from."""
     if start is not None or options.teachers:
         begun = [] if start is None else [f"Begun with the weights of {Path(start).name}."]
         names = ", ".join(Path(teacher).name for teacher in options.teachers)
         taught_by = [f"{options.teacher_share:.0%} of the targets are answers of {names}."] if names else []
         return " ".join(begun + taught_by)
-    if not isinstance(NETWORKS[options.recipe], Backbone):
+    if not isinstance(NETWORKS[options.recipe], PretrainedBackbone):
         return ""
     name = Path(options.backbone).name
     return f"Backbone begun with {'random weights' if options.backbone == RANDOM else f'weights {name!r}'}."
 
 
 class _Run:
-    """The two networks of a run: one learns, the other shows the average."""
+    """The two networks of a run: one learns, the other has the averaged weights."""
 
     def __init__(self, options: TrainOptions, parts: Split, out: Path, on_step: OnStep | None) -> None:
         import_keras().utils.set_random_seed(options.seed)
         self.options, self.parts, self.out, self.on_step = options, parts, out, on_step
-        self.targets = targets(
+        self.targets = make_targets(
             parts.training,
             options.label_smoothing,
             classes=options.classes,
@@ -132,9 +139,9 @@ class _Run:
             weighted=options.balance == "weights",
         )
         if options.teachers:
-            self.targets = taught(self.targets, self._answers(), options.teacher_share)
+            self.targets = mix_in_answers(self.targets, self._answers(), options.teacher_share)
         self.network = network_of(options, two_heads=self.targets.votes is not None)
-        fetched = replace(self.network, backbone=_fetched(options, out))
+        fetched = replace(self.network, backbone=_initial_backbone(options, out))
         self.model = keras_network.build(options.recipe, fetched)
         self.judge = keras_network.build(options.recipe, self.network)
         _compile(self.model, options)
@@ -142,34 +149,34 @@ class _Run:
         self.size = options.size_at(0)
 
     def _answers(self) -> ByHead:
-        """What the teachers say to the training faces: as it was kept for a run that goes on, else asked."""
+        """Answers of the teachers to the training faces: stored ones for a resumed run, otherwise computed."""
         images = self.parts.training.images
-        answers = recall(self.out, len(images)) if (self.out / checkpoint.STATE_FILE).exists() else None
+        answers = load_answers(self.out, len(images)) if (self.out / checkpoint.STATE_FILE).exists() else None
         if answers is None:
-            teachers = [earlier(teacher) for teacher in self.options.teachers]
+            teachers = [load_trained(teacher) for teacher in self.options.teachers]
             two_heads = self.targets.votes is not None
-            answers = ask(teachers, images, self.options.classes, two_heads=two_heads)
-            keep(answers, self.out)
+            answers = ask_teachers(teachers, images, self.options.classes, two_heads=two_heads)
+            save_answers(answers, self.out)
         return answers
 
     def resume(self, start: str | None) -> Progress:
-        """Return the progress in the folder, the network set to it; or a fresh one."""
+        """Restore the checkpoint in the folder, or begin a new run; return its progress."""
         path = self.out / checkpoint.STATE_FILE
         if path.exists():
             return checkpoint.restore(path, self.model, self.options)
         if start is not None:
-            begin_with(earlier(start), self.model, seed=self.options.seed)
+            initialise(load_trained(start), self.model, seed=self.options.seed)
         return checkpoint.new_progress(self.model)
 
     def epoch(self, progress: Progress) -> None:
-        """Train one epoch, judge it, and put the state on disk."""
+        """Train one epoch, evaluate it, and write the checkpoint."""
         began = time.monotonic()
         self._resize(progress.epoch)
         losses = []
         for step, (images, wanted, weights) in enumerate(self._batches(progress.epoch)):
             self.model.optimizer.learning_rate.assign(self.options.rate_at(progress.step, self.steps))
-            told = self.model.train_on_batch(images, wanted, sample_weight=weights, return_dict=True)
-            losses.append(float(told["loss"]))
+            figures = self.model.train_on_batch(images, wanted, sample_weight=weights, return_dict=True)
+            losses.append(float(figures["loss"]))
             progress.step += 1
             self._average(progress)
             if self.on_step is not None:
@@ -183,14 +190,14 @@ class _Run:
         checkpoint.save(self.out, self.model, progress, self.options)
 
     def _resize(self, epoch: int) -> None:
-        # A step compiled for two sizes rounds differently from one compiled for the second alone, which
-        # is what a resumed run has.
+        # A step compiled for two image sizes rounds differently from one compiled for the second size only, which a
+        # resumed run has.
         if self.options.size_at(epoch) != self.size:
             self.size = self.options.size_at(epoch)
             self.model.make_train_function(force=True)
 
     def _average(self, progress: Progress) -> None:
-        # Early on a long memory would mostly remember the random start.
+        # At first, an average over many steps would consist mostly of the random initial weights.
         decay = np.float32(min(self.options.average_decay, (1 + progress.step) / (10 + progress.step)))
         for kept, now in zip(progress.average, self.model.get_weights(), strict=True):
             kept += (1 - decay) * (now - kept)
@@ -198,15 +205,15 @@ class _Run:
     def _judge(self, progress: Progress, loss: float, seconds: float) -> None:
         self.judge.set_weights(progress.average)
         selection, classes = self.parts.selection, self.options.classes
-        figures = judge(logits(self.judge, selection.images), selection, classes)
-        # Without a head for votes their majority is told, but not selected by.
+        figures = judge(compute_logits(self.judge, selection.images), selection, classes)
+        # Without a vote head, accuracy by majority is reported, but not used for selection.
         selected = figures.values() if self.network.two_heads else [figures["accuracy"]]
         score = float(np.mean(list(selected)))
         progress.history.append(
             Epoch(epoch=progress.epoch, loss=loss, selection=score, seconds=seconds, **figures)
         )
-        told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        log.info("epoch %d: loss %.4f, %s, %.0f s", progress.epoch, loss, told, seconds)
+        accuracies = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        log.info("epoch %d: loss %.4f, %s, %.0f s", progress.epoch, loss, accuracies, seconds)
         if score > progress.best_score:
             progress.best_score = score
             progress.best = [weights.copy() for weights in progress.average]
@@ -218,20 +225,20 @@ class _Run:
 
         def make(step: int) -> Batch:
             rows = order[step * size : (step + 1) * size]
-            return batch(training.images, self.targets, rows, draw, self.options)
+            return make_batch(training.images, self.targets, rows, draw, self.options)
 
-        return _ahead(make, self.steps)
+        return _prefetch(make, self.steps)
 
     def _order(self, epoch: int) -> Int64Array:
-        """Rows of an epoch in random order, see `targets.oversampled`."""
+        """Rows of an epoch in random order, see `targets.oversample`."""
         rng = np.random.default_rng((self.options.seed, epoch))
         if self.options.balance != "oversample":
             return rng.permutation(len(self.parts.training))
-        return rng.permutation(oversampled(self.options.classes.numbered(self.parts.training.labels), rng))
+        return rng.permutation(oversample(self.options.classes.renumber(self.parts.training.labels), rng))
 
 
 def network_of(options: TrainOptions, *, two_heads: bool) -> keras_network.Network:
-    """Describe the network that is trained under these options; it takes the sizes of their images."""
+    """Describe the network that is trained with these options; it takes all their image sizes."""
     sizes = {size for _, size in options.image_sizes}
     return keras_network.Network(
         classes=len(options.classes),
@@ -242,8 +249,8 @@ def network_of(options: TrainOptions, *, two_heads: bool) -> keras_network.Netwo
     )
 
 
-def _fetched(options: TrainOptions, out: Path) -> str:
-    """What a backbone starts from: nothing is fetched for a run whose state will replace it."""
+def _initial_backbone(options: TrainOptions, out: Path) -> str:
+    """Initial weights of a backbone: none, and no download, for a run that restores a checkpoint."""
     return RANDOM if (out / checkpoint.STATE_FILE).exists() else options.backbone
 
 
@@ -261,7 +268,7 @@ def _compile(model: keras_network.KerasModel, options: TrainOptions) -> None:
     import keras
 
     optimizer = _optimizer(options)
-    # Biases and batch norms fit few numbers to much data; shrinking them only holds them off their place.
+    # Biases and batch norms have few parameters and cannot overfit; decay would only bias them.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     heads = list(model.output) if isinstance(model.output, dict) else []
 
@@ -272,14 +279,14 @@ def _compile(model: keras_network.KerasModel, options: TrainOptions) -> None:
         optimizer=optimizer,
         loss={head: loss() for head in heads} or loss(),
         loss_weights={head: 1 / len(heads) for head in heads} or None,
-        jit_compile=False,  # no gain on a CPU
+        jit_compile=False,  # not faster on a CPU
     )
-    # Built now: a state can only be restored into variables that exist.
+    # Built now, because a checkpoint can only be restored into existing variables.
     optimizer.build(model.trainable_variables)
 
 
-def _ahead(make: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
-    """Make batches in one thread, a few ahead of their use; its errors are raised at the use."""
+def _prefetch(make: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
+    """Make batches in one thread, a few in advance; errors are raised where the batch is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="augment") as pool:
         first = range(min(PREFETCH_BATCHES, steps))
         waiting: deque[Future[Batch]] = deque(pool.submit(make, step) for step in first)
@@ -294,7 +301,7 @@ def _ahead(make: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
                 future.cancel()
 
 
-def _stale(progress: Progress, options: TrainOptions) -> bool:
+def _should_stop(progress: Progress, options: TrainOptions) -> bool:
     if not options.patience or not progress.history:
         return False
     scores = [epoch.selection for epoch in progress.history]

@@ -16,7 +16,7 @@ from ferflow.jobs.run import run
 from ferflow.models import registry
 from ferflow.models.classifier import KerasClassifier, OnnxClassifier
 from ferflow.models.data.dataset import load
-from ferflow.models.data.labelled_faces import FERPLUS_COLUMNS, Faces, majority
+from ferflow.models.data.labelled_faces import FERPLUS_COLUMNS, Faces, majority_labels
 from ferflow.models.metrics import evaluate
 from ferflow.models.training import release
 from ferflow.models.training.presets import Preset
@@ -51,7 +51,7 @@ def card(request):
 
 
 def test_the_shipped_presets_share_one_set_of_files_and_are_models_of_their_own():
-    cards = [registry.resolve(name) for name in registry.available()]
+    cards = [registry.resolve(name) for name in registry.list_models()]
     assert {card.name for card in cards} == set(SHARES)
     assert all(card.files == cards[0].files for card in cards)
     assert len({card.sha256 for card in cards}) == len(cards)
@@ -142,7 +142,7 @@ def test_the_cards_scores_are_those_that_evaluate_gives(card, public_test):
     faces, outputs = public_test
     probs = card.probabilities(outputs)
     assert OnnxClassifier(card)(faces.images[:64, ..., None]) == pytest.approx(probs[:64], abs=1e-5)
-    for kind, truth in (("labels", faces.labels), ("ferplus_majority", majority(faces.votes))):
+    for kind, truth in (("labels", faces.labels), ("ferplus_majority", majority_labels(faces.votes))):
         scores = evaluate(probs, truth, card.labels)
         stated = card.scores.by_kind()[kind]
         assert scores.n == stated.n

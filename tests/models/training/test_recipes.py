@@ -16,10 +16,10 @@ from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.labelled_faces import LABELS, Classes, Faces
 from ferflow.models.networks import NETWORKS
-from ferflow.models.training.head_blending import learnt_priors
+from ferflow.models.training.head_blending import learned_priors
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.recipes import RECIPES, options_of
-from ferflow.models.training.targets import class_weights, oversampled, targets
+from ferflow.models.training.targets import class_weights, make_targets, oversample
 from ferflow.models.training.train import train
 from tests.models.training.test_train import data  # noqa: F401 - a fixture
 
@@ -51,7 +51,7 @@ def test_a_recipe_keeps_its_options_unless_told_otherwise():
 
 def test_oversampling_shows_every_class_as_often_as_the_largest_and_every_copy_by_itself():
     numbers = np.array([0] * 7 + [1] * 3 + [2] * 2)
-    rows = oversampled(numbers, np.random.default_rng(0))
+    rows = oversample(numbers, np.random.default_rng(0))
     assert np.bincount(numbers[rows % 12]).tolist() == [7, 7, 7]
     assert len(set(rows.tolist())) == len(rows)
     assert set((rows % 12).tolist()) == set(range(12))
@@ -68,8 +68,8 @@ def test_class_weights_are_inverse_frequencies_within_bounds_and_one_on_average(
 
 def test_a_balanced_network_is_said_to_assume_what_it_was_shown():
     faces = Faces(images=np.zeros((9, 48, 48), np.uint8), labels=np.array([0] * 6 + [3] * 3))
-    plain = learnt_priors(faces, ["logits"], TrainOptions())["logits"]
-    evened = learnt_priors(faces, ["logits"], TrainOptions(balance="oversample"))["logits"]
+    plain = learned_priors(faces, ["logits"], TrainOptions())["logits"]
+    evened = learned_priors(faces, ["logits"], TrainOptions(balance="oversample"))["logits"]
     assert plain[[0, 3]] == pytest.approx([2 / 3, 1 / 3], abs=0.01)
     assert evened[[0, 3]] == pytest.approx([0.5, 0.5], abs=0.01)
 
@@ -80,7 +80,7 @@ def test_six_classes_have_six_targets_and_disgust_counts_as_anger():
         images=np.zeros((2, 48, 48), np.uint8), labels=np.array([1, 6]), votes=np.zeros((2, 10), np.uint8) + 0
     )
     faces.votes[0, [4, 5]] = 4, 6  # anger, disgust
-    wanted = targets(faces, 0.0, classes=six)
+    wanted = make_targets(faces, 0.0, classes=six)
     assert wanted.labels.tolist() == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
     assert wanted.votes[0].tolist() == [1, 0, 0, 0, 0, 0]
 
@@ -196,7 +196,7 @@ def test_a_weight_file_that_holds_code_runs_none(tmp_path):
     file = WeightFile("m.weights.h5", sha256_of(tmp_path / "m.weights.h5"))
     card = ModelCard(name="m", recipe="resnet-tiny", labels=LABELS, files={"keras": file}, folder=tmp_path)
     with pytest.raises(ModelError, match="does not fit"):
-        keras_network.load_served(card)
+        keras_network.load_network(card)
     assert not ran.exists()
 
 

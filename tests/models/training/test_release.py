@@ -23,7 +23,7 @@ pytest.importorskip("keras")
 def card(tmp_path_factory):
     """A model with Keras weights alone."""
     folder = tmp_path_factory.mktemp("trained")
-    served = keras_network.serve(
+    served = keras_network.copy_for_serving(
         shaken("resnet-tiny", keras_network.Network()), "resnet-tiny", keras_network.Network()
     )
     served.save_weights(folder / "m.weights.h5")
@@ -61,7 +61,7 @@ def test_a_release_holds_three_forms_and_their_digests(released):
 def test_the_float_network_answers_as_the_keras_weights_do(released, faces):
     crops = faces.images[:50]
     keras = np.asarray(
-        keras_network.load_served(released).predict_on_batch(crops[..., None].astype(np.float32))
+        keras_network.load_network(released).predict_on_batch(crops[..., None].astype(np.float32))
     )
     powers = np.exp(keras - keras.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
@@ -126,7 +126,7 @@ def test_a_card_with_a_float_twin_but_no_int8_network_is_refused(released, tmp_p
         ModelCard.load(tmp_path / "card.json")
 
 
-@pytest.mark.parametrize("name", registry.available())
+@pytest.mark.parametrize("name", registry.list_models())
 def test_the_shipped_int8_network_is_small_and_loses_less_than_half_a_point(name):
     card = registry.resolve(name)
     assert card.path("onnx").stat().st_size <= 3_000_000

@@ -14,12 +14,12 @@ from ferflow.models.data.dataset import Split, load
 from ferflow.models.data.labelled_faces import LABELS, SEVEN, Faces
 from ferflow.models.heads import Blend, softmax
 from ferflow.models.training import checkpoint
-from ferflow.models.training.distillation import ask
-from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, learnt_priors
+from ferflow.models.training.distillation import ask_teachers
+from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, learned_priors
 from ferflow.models.training.options import FULL_SIZE, TrainOptions
-from ferflow.models.training.targets import Targets, logits, taught
+from ferflow.models.training.targets import Targets, compute_logits, mix_in_answers
 from ferflow.models.training.train import train
-from ferflow.models.training.warm_start import begin_with, earlier
+from ferflow.models.training.warm_start import initialise, load_trained
 
 pytest.importorskip("keras")
 
@@ -126,7 +126,7 @@ def test_what_comes_out_is_a_model_whose_backends_agree(undisturbed, data):
     crops = faces(5, seed=9)[0][..., None]
     heads = ["label_head", "vote_head"]
     onnx = onnxruntime.InferenceSession(str(card.path("onnx"))).run(heads, {"images": crops})
-    keras = keras_network.load_served(card).predict_on_batch(crops)
+    keras = keras_network.load_network(card).predict_on_batch(crops)
     assert onnx[0] == pytest.approx(np.asarray(keras["label_head"]), abs=1e-4)
     assert onnx[1] == pytest.approx(np.asarray(keras["vote_head"]), abs=1e-4)
 
@@ -207,7 +207,7 @@ def test_each_head_has_learnt_the_prior_of_what_it_was_shown():
     images, labels, votes = faces(40, seed=1)
     known = Faces(images=images, labels=labels, votes=votes)
     happy = (labels == 3).mean()
-    learnt = learnt_priors(known, ("label_head", "vote_head"))
+    learnt = learned_priors(known, ("label_head", "vote_head"))
     assert learnt["label_head"][3] == pytest.approx(happy, abs=5e-3)
     assert learnt["vote_head"][3] == pytest.approx(0.8 * happy + 0.2 * (1 - happy), abs=5e-3)
 
@@ -258,21 +258,21 @@ def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
     votes = np.array([[1, 0, 0], [0, 0, 0]], np.float32)  # the second row has too few votes to count
     wanted = Targets(np.eye(3, dtype=np.float32)[:2], votes)
     told = np.full((2, 3), 1 / 3, np.float32)
-    mixed = taught(wanted, {"label_head": told, "vote_head": told}, 0.3)
+    mixed = mix_in_answers(wanted, {"label_head": told, "vote_head": told}, 0.3)
     assert mixed.labels == pytest.approx(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), abs=1e-6)
     assert mixed.votes == pytest.approx(np.array([[0.8, 0.1, 0.1], [0, 0, 0]]), abs=1e-6)
-    only_labels = taught(wanted, {"label_head": told}, 0.3)
+    only_labels = mix_in_answers(wanted, {"label_head": told}, 0.3)
     assert np.array_equal(only_labels.votes, votes)
 
 
 def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, data, tmp_path):
     images = load(data).images
-    teacher = earlier(str(undisturbed))
-    answers = ask([teacher, teacher], images, SEVEN, two_heads=True)
+    teacher = load_trained(str(undisturbed))
+    answers = ask_teachers([teacher, teacher], images, SEVEN, two_heads=True)
     for shares in answers.values():
         assert shares.shape == (len(images), 7)
         assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    mirrored = ask([teacher], images[:, :, ::-1], SEVEN, two_heads=True)
+    mirrored = ask_teachers([teacher], images[:, :, ::-1], SEVEN, two_heads=True)
     assert mirrored["label_head"] == pytest.approx(answers["label_head"], abs=1e-5)
     card = train(data, tmp_path, replace(OPTIONS, epochs=1, teachers=(str(undisturbed),), teacher_share=1.0))
     assert card.note == f"100% of the targets are answers of {undisturbed.name}."
@@ -312,7 +312,7 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
     )
     card = train(data, tmp_path, replace(still, teachers=("fer2013",)), start="fer2013")
     assert card.note == "Begun with the weights of fer2013. 50% of the targets are answers of fer2013."
-    kernels = [keras_network.load_served(model).get_weights()[0] for model in (installed, card)]
+    kernels = [keras_network.load_network(model).get_weights()[0] for model in (installed, card)]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
 
 
@@ -321,16 +321,17 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
     images = load(data).images
     served = registry.resolve("default")
     wanted, mirrored = (
-        served.blend(logits(keras_network.load_served(served), view)) for view in (images, images[:, :, ::-1])
+        served.blend(compute_logits(keras_network.load_network(served), view))
+        for view in (images, images[:, :, ::-1])
     )
-    taught_it = ask([earlier("default")], images, SEVEN, two_heads=False)
+    taught_it = ask_teachers([load_trained("default")], images, SEVEN, two_heads=False)
     assert taught_it["label_head"] == pytest.approx((wanted + mirrored) / 2, abs=1e-4)
     model = keras_network.build(registry.resolve("default").recipe)
-    begin_with(earlier("default"), model, seed=1)
-    begun = softmax(logits(model, images)["logits"])
+    initialise(load_trained("default"), model, seed=1)
+    begun = softmax(compute_logits(model, images)["logits"])
     assert np.abs(begun - wanted).mean() < 0.05
     # One linear layer cannot do better than the mean of the logits, and that it does exactly.
-    outputs, blend = logits(keras_network.load_served(served), images), served.blend
+    outputs, blend = compute_logits(keras_network.load_network(served), images), served.blend
     mean = sum(
         share * (outputs[head] + np.array(shift))
         for head, share, shift in (
@@ -338,20 +339,20 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
             ("vote_head", 1 - blend.share, blend.vote_shift),
         )
     )
-    assert logits(model, images)["logits"] == pytest.approx(mean, abs=1e-3)
+    assert compute_logits(model, images)["logits"] == pytest.approx(mean, abs=1e-3)
 
 
 def test_a_run_with_two_heads_begins_with_and_learns_from_one_that_has_one(undisturbed, data, tmp_path):
     images = load(data).images
     one_head = train(data, tmp_path / "one", replace(OPTIONS, votes=False))
-    told = softmax(logits(keras_network.load_served(one_head), images)["logits"])
+    told = softmax(compute_logits(keras_network.load_network(one_head), images)["logits"])
     model = keras_network.build(OPTIONS.recipe, keras_network.Network(two_heads=True))
-    begin_with(earlier(str(tmp_path / "one")), model, seed=1)
-    for answers in logits(model, images).values():
+    initialise(load_trained(str(tmp_path / "one")), model, seed=1)
+    for answers in compute_logits(model, images).values():
         assert softmax(answers) == pytest.approx(told, abs=1e-4)
-    teachers = [earlier(str(out)) for out in (undisturbed, tmp_path / "one")]
+    teachers = [load_trained(str(out)) for out in (undisturbed, tmp_path / "one")]
     of_two, of_one, of_both = (
-        ask(those, images, SEVEN, two_heads=True) for those in (teachers[:1], teachers[1:], teachers)
+        ask_teachers(those, images, SEVEN, two_heads=True) for those in (teachers[:1], teachers[1:], teachers)
     )
     assert set(of_one) == {"label_head"}
     assert of_both["label_head"] == pytest.approx((of_two["label_head"] + of_one["label_head"]) / 2, abs=1e-5)
