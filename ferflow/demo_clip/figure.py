@@ -1,32 +1,50 @@
-"""One person as a cut-out picture: its face set to an expression, and the whole painted into a frame."""
+"""One person as a cut-out picture: face set to an expression, head to a pose, all of it painted into a frame."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ferflow.demo_clip.expressions import EXPRESSIONS
+from ferflow.demo_clip.expressions import EXPRESSIONS, PATCH_XYXY
 from ferflow.demo_clip.portrait import (
     FACE_CENTRE,
     FIGURE_TOP,
     SILHOUETTE,
     Mouth,
+    extend_edge,
     mouths,
     polygon,
-    resized,
-    spread,
+    resize,
 )
-from ferflow.demo_clip.script import Place
-from ferflow.demo_clip.warp import PATCH_XYXY, Pose, pose_shift
-from ferflow.types import Float32Array, UInt8Array
+from ferflow.demo_clip.script import Place, Pose
+from ferflow.types import Float32Array, Float64Array, UInt8Array
+
+_Floats = Float32Array | Float64Array
 
 _CELL = 8
-"""Frame pixels between points where the smooth pose warp is computed; the rest is interpolated."""
+"""Frame pixels between points where the smooth pose warp is computed; the rest is interpolated, to save time."""
+
+
+def pose_shift(x: _Floats, y: _Floats, pose: Pose) -> Float32Array:
+    """How far the pose moves a point of the portrait, float32 x.shape + (2,), portrait pixels.
+
+    The head turns about the neck as one piece, fading out over collar and shoulders; yaw and pitch move the middle of
+    the face more than its rim, as on a rounded surface.
+    """
+    head = np.hypot((x - 225) / 95, (y - 95) / 105)
+    as_one = 1 - np.clip((head - 0.78) / 0.5, 0, 1)
+    as_one = as_one * as_one * (3 - 2 * as_one)
+    dome = np.clip(1 - ((x - 224) / 74) ** 2 - ((y - 108) / 92) ** 2, 0, 1) ** 1.5
+    dome = dome + 0.22 * np.exp(-(((x - 222) / 11) ** 2) - ((y - 124) / 15) ** 2)
+    sine, versine = math.sin(pose.roll), math.cos(pose.roll) - 1
+    from_neck_x, from_neck_y = x - 222, y - 185
+    dx = as_one * (versine * from_neck_x - sine * from_neck_y + 0.35 * pose.yaw) + dome * pose.yaw
+    dy = as_one * (sine * from_neck_x + versine * from_neck_y + 0.35 * pose.pitch) + dome * pose.pitch
+    return np.stack([dx, dy], -1).astype(np.float32)
 
 
 class Figure:
@@ -37,11 +55,11 @@ class Figure:
         self.density = side / 512
         """Sprite px per portrait px."""
         alpha = polygon(SILHOUETTE, 0.9)[..., None]
-        self._sprite = self._premultiplied(spread(image), alpha, side)
+        self._sprite = _premultiply(extend_edge(image), alpha, side)
         x1, y1, x2, y2 = (round(v * self.density) for v in PATCH_XYXY)
         self._patch = (slice(y1, y2), slice(x1, x2))
         self._faces = {
-            mouth: self._premultiplied(spread(picture), alpha, side)[self._patch].astype(np.float32)
+            mouth: _premultiply(extend_edge(picture), alpha, side)[self._patch].astype(np.float32)
             for mouth, picture in mouths(image).items()
         }
         self._grid = np.stack(np.meshgrid(np.arange(x2 - x1), np.arange(y2 - y1)), -1).astype(np.float32)
@@ -49,12 +67,6 @@ class Figure:
             name: cv2.resize(shift, (x2 - x1, y2 - y1)) * np.float32(self.density)
             for name, shift in shifts.items()
         }
-
-    @staticmethod
-    def _premultiplied(image: Float32Array, alpha: Float32Array, side: int) -> UInt8Array:
-        """uint8 (side, side, 4): colour times alpha, alpha."""
-        both = np.concatenate([image * alpha, alpha * 255], -1).astype(np.float32)
-        return np.clip(np.round(resized(both, (side, side))), 0, 255).astype(np.uint8)
 
     def with_face(self, shares: Mapping[str, float]) -> UInt8Array:
         """The sprite with an expression on it, uint8 (side, side, 4); valid until the next call."""
@@ -67,7 +79,7 @@ class Figure:
             share = sum(share for name, share in shares.items() if EXPRESSIONS[name].mouth == mouth)
             if share > 0:
                 face += self._faces[mouth] * np.float32(share)
-        self._sprite[self._patch] = _remapped(face.astype(np.uint8), source)
+        self._sprite[self._patch] = _remap(face.astype(np.uint8), source)
         return self._sprite
 
 
@@ -88,16 +100,22 @@ def paint(canvas: UInt8Array, figure: Figure, shares: Mapping[str, float], place
         (ys + 0.5 - place.y) / place.scale_y + FACE_CENTRE[1] - 0.5,
     )
     source = np.stack([grid_x, grid_y], -1) - pose_shift(grid_x, grid_y, pose)
-    source = ((source + 0.5) * figure.density - 0.5).astype(np.float32)
+    source = np.asarray((source + 0.5) * figure.density - 0.5, np.float32)
     dense = cv2.resize(source, (cols * _CELL, rows * _CELL), interpolation=cv2.INTER_LINEAR)
     dense = dense[_CELL : _CELL + height - y1, _CELL : _CELL + x2 - x1]
-    drawn = _remapped(figure.with_face(shares), dense)
+    drawn = _remap(figure.with_face(shares), np.asarray(dense, np.float32))
     region = canvas[y1:height, x1:x2]
     through = cv2.cvtColor(255 - drawn[..., 3], cv2.COLOR_GRAY2RGB)
     region[:] = cv2.add(cv2.multiply(region, through, scale=1 / 255), cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB))
 
 
-def _remapped(image: UInt8Array, source: npt.NDArray[Any]) -> UInt8Array:
+def _premultiply(image: Float32Array, alpha: Float32Array, side: int) -> UInt8Array:
+    """uint8 (side, side, 4): colour times alpha, alpha."""
+    both = np.concatenate([image * alpha, alpha * 255], -1).astype(np.float32)
+    return np.clip(np.round(resize(both, (side, side))), 0, 255).astype(np.uint8)
+
+
+def _remap(image: UInt8Array, source: Float32Array) -> UInt8Array:
     """Pixels of `image` (h, w, 4) at float32 (H, W, 2) x, y; nothing outside it."""
     # OpenCV accepts no second map beside a two-channel first one; its stubs do not know.
     return np.asarray(cv2.remap(image, source, None, cv2.INTER_LINEAR), np.uint8)  # type: ignore[call-overload]

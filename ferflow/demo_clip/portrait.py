@@ -1,4 +1,4 @@
-"""The one photograph everybody in the sample is made from: where its parts lie, and its colours changed.
+"""The one photograph both people of the sample are made from: where its parts are, and other colours for it.
 
 All places are in pixels of the 512 x 512 image, read off it by eye.
 
@@ -20,40 +20,36 @@ from ferflow.types import Float32Array, UInt8Array
 Mouth = Literal["teeth", "closed", "open"]
 """`teeth` is the photograph; the others also lose the smile's creases."""
 
-FACE_XYXY = (178.2, 62.9, 268.1, 176.2)
-"""Where YuNet sees the face in the untouched portrait."""
 FACE_CENTRE = (223.1, 119.6)
 """x, y: what the script moves and scales a person about."""
-HAIR_XYXY = (153.0, 17.0, 300.0, 178.0)
-"""The head with its hair: what hides a person standing behind."""
 FIGURE_TOP = 10
 """No row above this one is painted."""
 _CROP_CENTRE, _CROP_HALF = (225, 106), 96
 """Square round the head for `face_image`."""
 SILHOUETTE = (
-    (277, 32), (262, 24), (247, 18), (223, 17), (201, 23), (186, 37), (171, 45), (158, 56), (153, 68),
-    (154, 92), (157, 103), (164, 113), (170, 119), (172, 127), (177, 131), (183, 132), (184, 142),
-    (187, 151), (174, 149), (153, 151), (143, 156), (132, 166), (126, 180), (125, 186), (114, 189),
-    (114, 196), (117, 203), (111, 208), (92, 225), (69, 242), (52, 262), (44, 280), (37, 310), (27, 345),
-    (22, 385), (22, 420), (24, 445), (24, 470), (31, 495), (42, 511), (511, 511), (511, 489), (505, 480),
-    (499, 462), (494, 450), (490, 420), (482, 397), (465, 373), (440, 356), (415, 346), (395, 344),
-    (375, 346), (359, 349), (361, 333), (357, 323), (354, 303), (350, 288), (341, 264), (331, 253),
-    (304, 234), (300, 222), (289, 203), (272, 184), (254, 174), (256, 161), (263, 150), (265, 137),
-    (272, 135), (278, 129), (288, 119), (295, 109), (300, 92), (299, 73), (295, 56), (288, 43),
+    (277, 32), (262, 24), (247, 18), (223, 17), (201, 23), (186, 37), (171, 45), (158, 56), (153, 68), (154, 92),
+    (157, 103), (164, 113), (170, 119), (172, 127), (177, 131), (183, 132), (184, 142), (187, 151), (174, 149),
+    (153, 151), (143, 156), (132, 166), (126, 180), (125, 186), (114, 189), (114, 196), (117, 203), (111, 208),
+    (92, 225), (69, 242), (52, 262), (44, 280), (37, 310), (27, 345), (22, 385), (22, 420), (24, 445), (24, 470),
+    (31, 495), (42, 511), (511, 511), (511, 489), (505, 480), (499, 462), (494, 450), (490, 420), (482, 397),
+    (465, 373), (440, 356), (415, 346), (395, 344), (375, 346), (359, 349), (361, 333), (357, 323), (354, 303),
+    (350, 288), (341, 264), (331, 253), (304, 234), (300, 222), (289, 203), (272, 184), (254, 174), (256, 161),
+    (263, 150), (265, 137), (272, 135), (278, 129), (288, 119), (295, 109), (300, 92), (299, 73), (295, 56),
+    (288, 43),
 )  # fmt: skip
 """Outline of the person against the photograph's backdrop."""
 _FACE_OUTLINE = (
-    (186, 66), (195, 76), (205, 80), (228, 82), (245, 85), (258, 89), (266, 90), (271, 110), (273, 127),
-    (281, 128), (274, 138), (266, 142), (264, 152), (257, 163), (257, 192), (185, 192), (186, 156),
-    (182, 140), (168, 130), (170, 119), (179, 121), (180, 110), (184, 90),
+    (186, 66), (195, 76), (205, 80), (228, 82), (245, 85), (258, 89), (266, 90), (271, 110), (273, 127), (281, 128),
+    (274, 138), (266, 142), (264, 152), (257, 163), (257, 192), (185, 192), (186, 156), (182, 140), (168, 130),
+    (170, 119), (179, 121), (180, 110), (184, 90),
 )  # fmt: skip
 _MOUTH_OPENING = (
-    (202.5, 139.5), (209, 141.6), (216, 142.6), (223, 143.3), (230, 143.1), (238, 142.3), (245, 141),
-    (238, 146), (230, 149.3), (223, 150.3), (216, 149.5), (209, 146.3),
+    (202.5, 139.5), (209, 141.6), (216, 142.6), (223, 143.3), (230, 143.1), (238, 142.3), (245, 141), (238, 146),
+    (230, 149.3), (223, 150.3), (216, 149.5), (209, 146.3),
 )  # fmt: skip
 _PARTING = (
-    (202.5, 139), (209, 142.6), (216, 144.4), (223, 145.2), (230, 144.9), (238, 143), (245, 140.5),
-    (238, 145.5), (230, 147.7), (223, 148.2), (216, 147.4), (209, 145),
+    (202.5, 139), (209, 142.6), (216, 144.4), (223, 145.2), (230, 144.9), (238, 143), (245, 140.5), (238, 145.5),
+    (230, 147.7), (223, 148.2), (216, 147.4), (209, 145),
 )  # fmt: skip
 """Where closed lips meet; drawn inside the open mouth, which closing then squeezes to a line."""
 _LOWER_LIP = (slice(151, 154), slice(214, 232))
@@ -76,8 +72,6 @@ def read_portrait() -> UInt8Array:
         raise VideoError(
             f"the portrait for the sample cannot be read ({error}). Reinstall scikit-image, which brings it."
         ) from error
-    if image.shape != (512, 512, 3) or image.dtype != np.uint8:
-        raise VideoError(f"scikit-image's portrait is {image.dtype} {image.shape}, not uint8 (512, 512, 3).")
     return image
 
 
@@ -95,11 +89,11 @@ def face_image(size: int) -> UInt8Array:
         raise OptionsError(f"face_image: size must be at least 8 pixels, got {size}")
     (x, y), half = _CROP_CENTRE, _CROP_HALF
     crop = read_portrait()[y - half : y + half, x - half : x + half]
-    return resized(crop, (size, size))
+    return resize(crop, (size, size))
 
 
 def mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
-    """The portrait with other things between the lips, each float32 (512, 512, 3)."""
+    """The portrait with teeth, closed lips or an open mouth, each float32 (512, 512, 3)."""
     creases = np.zeros((512, 512), np.float32)
     for begin, end in _FOLDS:
         cv2.line(creases, begin, end, 1.0, 5, cv2.LINE_AA)
@@ -116,8 +110,8 @@ def mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
     }
 
 
-def spread(image: Float32Array) -> Float32Array:
-    """The person's own colours carried over the edge, where the photograph's backdrop would shine."""
+def extend_edge(image: Float32Array) -> Float32Array:
+    """Carry the person's own colours over the edge, where the photograph's backdrop would show."""
     core = np.asarray(polygon(SILHOUETTE, 1.2) > 0.93, np.float32)[..., None]
     near = cv2.GaussianBlur(image * core, (0, 0), 2.5)
     weight = cv2.GaussianBlur(core, (0, 0), 2.5)[..., None]
@@ -125,8 +119,8 @@ def spread(image: Float32Array) -> Float32Array:
     return np.asarray(np.where(core > 0, image, edge), np.float32)
 
 
-def someone_else(image: Float32Array) -> Float32Array:
-    """Person B's colours: dark hair, warmer skin, a blue suit, cooler light; float32 (512, 512, 3)."""
+def recolour(image: Float32Array) -> Float32Array:
+    """The colours of person B: dark hair, warmer skin, a blue suit, cooler light; float32 (512, 512, 3)."""
     rows = np.arange(512, dtype=np.float32)[:, None]
     face = polygon(_FACE_OUTLINE, 1.5)
     above_collar = np.clip((150 - rows) / 6, 0, 1)
@@ -153,7 +147,7 @@ def polygon(points: tuple[tuple[float, float], ...], blur: float) -> Float32Arra
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur), np.float32)
 
 
-def resized(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+def resize(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """The image at (width, height): by area where that is narrower, else cubic; same dtype."""
     smaller = size[0] < image.shape[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

@@ -195,14 +195,13 @@ def _models() -> Iterator[Finding]:
 
 def _self_test() -> Iterator[Finding]:
     """Draw a short clip and take it the whole way to a page, as a user's video goes."""
-    from ferflow.demo_clip import draw_sample, sample_script
+    from ferflow.demo_clip import draw_sample
     from ferflow.jobs.run import run
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ferflow-doctor-") as folder:
         clip = Path(folder) / "clip.mp4"
-        draw_sample(clip, seconds=SELF_TEST_SECONDS, size=SELF_TEST_SIZE)
-        drawn = sample_script(seconds=SELF_TEST_SECONDS, size=SELF_TEST_SIZE).n_frames
+        drawn = draw_sample(clip, seconds=SELF_TEST_SECONDS, size=SELF_TEST_SIZE)
         (video,) = run([clip], Path(folder) / "out").videos
     took = time.monotonic() - started
     if video.status != "done" or video.n_frames != drawn or not video.n_faces:

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.demo_clip.portrait import HAIR_XYXY
+from ferflow.demo_clip.figure import pose_shift
+from ferflow.demo_clip.portrait import FACE_CENTRE
 from ferflow.demo_clip.script import FRAME_HEIGHT, FRAME_WIDTH, ROLES, SCRIPT_SECONDS, Role, Stage
 from ferflow.types import Float32Array
+
+FACE_XYXY = (178.2, 62.9, 268.1, 176.2)
+"""Where YuNet finds the face in the untouched portrait."""
+HAIR_XYXY = (153.0, 17.0, 300.0, 178.0)
+"""The head with its hair: what hides a person standing behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +61,9 @@ def sample_script(
     """
     stage = Stage.checked(seconds, size, fps)
     b_role, a_role = ROLES
-    a_boxes = np.stack([stage.face_box(a_role, i) for i in range(stage.n_frames)])
-    b_boxes = np.stack([stage.face_box(b_role, i) for i in range(stage.n_frames)])
-    a_hair = np.stack([stage.face_box(a_role, i, HAIR_XYXY) for i in range(stage.n_frames)])
+    a_boxes = np.stack([face_box(stage, a_role, i) for i in range(stage.n_frames)])
+    b_boxes = np.stack([face_box(stage, b_role, i) for i in range(stage.n_frames)])
+    a_hair = np.stack([face_box(stage, a_role, i, HAIR_XYXY) for i in range(stage.n_frames)])
     nobody = np.zeros_like(a_hair)
     return SampleTruth(
         size=size,
@@ -69,6 +75,25 @@ def sample_script(
             _person_truth(stage, b_role, b_boxes, a_hair),
         ),
     )
+
+
+def face_box(
+    stage: Stage, role: Role, frame_index: int, portrait_xyxy: tuple[float, float, float, float] = FACE_XYXY
+) -> Float32Array:
+    """A part of the portrait as it lies in the frame, float32 (4,) xyxy; NaN when not on screen."""
+    place = stage.place(role, frame_index)
+    if place is None:
+        return np.full(4, np.nan, np.float32)
+    x1, y1, x2, y2 = portrait_xyxy
+    xm, ym = (x1 + x2) / 2, (y1 + y2) / 2
+    source = np.array([[x1, ym], [x2, ym], [xm, y1], [xm, y2]], np.float32)
+    posed = source.copy()
+    # The warp is given from the frame to the portrait; three rounds invert it to a hundredth of a pixel.
+    for _ in range(3):
+        posed = source + pose_shift(posed[:, 0], posed[:, 1], stage.pose(role, frame_index))
+    xs = place.x + (posed[:, 0] + 0.5 - FACE_CENTRE[0]) * place.scale_x
+    ys = place.y + (posed[:, 1] + 0.5 - FACE_CENTRE[1]) * place.scale_y
+    return np.array([xs.min(), ys.min(), xs.max(), ys.max()], np.float32)
 
 
 def _person_truth(stage: Stage, role: Role, boxes: Float32Array, in_front: Float32Array) -> PersonTruth:
