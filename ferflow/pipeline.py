@@ -37,7 +37,8 @@ from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import FRAMES, FaceRows, FrameRows, Rows, faces_schema
+from ferflow.store.records import FaceRows, FrameRows, Rows
+from ferflow.store.schemas import FRAMES, faces_schema
 from ferflow.system.cpus import available_cpus
 from ferflow.types import Float32Array
 
@@ -175,6 +176,10 @@ def _frame_rows_and_crops(
         yield waiting
 
 
+_NOT_FILLED_YET = ("person_id", "region", "not_face", "unreadable")
+"""Columns of FACES that are null until something fills them."""
+
+
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
     """Rows of FRAMES, one per frame, also without a face."""
     samples = [item.sample for item in frames]
@@ -186,6 +191,8 @@ def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
         _column(np.array([len(item.faces) for item in frames], np.int16)),
         _column(np.array([each.luma_mean for each in samples], np.float32)),
         _column(np.array([each.is_cut for each in samples], np.bool_)),
+        _column(np.array([each.frame.planes.width for each in samples], np.int32)),
+        _column(np.array([each.frame.planes.height for each in samples], np.int32)),
     ]
     return FrameRows(pa.RecordBatch.from_arrays(columns, schema=FRAMES))
 
@@ -199,11 +206,12 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         probs: float32 (N, K), rows sum to 1.
         labels: K names, in the order of the columns of `probs`.
     """
-    n = len(faces)
+    n, schema = len(faces), faces_schema(labels)
     points = np.ascontiguousarray(faces.landmarks.reshape(n, 10))
     columns = [
         _string_array([video_id] * n),
         *(_column(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
+        *(pa.nulls(n, schema.field(name).type) for name in _NOT_FILLED_YET),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
         pa.Array.from_buffers(
@@ -218,7 +226,7 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         *(_with_nulls(probs[:, i]) for i in range(len(labels))),
         pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _string_array(labels)),
     ]
-    return FaceRows(pa.RecordBatch.from_arrays(columns, schema=faces_schema(labels)))
+    return FaceRows(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

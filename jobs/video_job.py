@@ -24,8 +24,9 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
-from ferflow.store.records import UNTRACKED, FrameRows, RecordPaths, RecordsWriter, Rows
+from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
+from ferflow.store.schemas import UNTRACKED
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from ferflow.store.metadata import (
     SourceInfo,
     VideoMetadata,
 )  # fmt: skip
-from ferflow.store.records import FRAMES, FaceRows, FrameRows, RecordPaths, RecordsWriter, faces_schema
+from ferflow.store.records import FaceRows, FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.schemas import FRAMES, faces_schema
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -171,7 +172,8 @@ def _frames(made: Made, index: np.ndarray, time_s: np.ndarray, row: np.ndarray) 
     return pa.table(
         {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": made.first_pts + index * 512,
          "time_s": time_s, "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
-         "is_cut": np.zeros(len(index), dtype=bool)}
+         "is_cut": np.zeros(len(index), dtype=bool), "width": np.full(len(index), 1280),
+         "height": np.full(len(index), 720)}
     ).cast(FRAMES)  # fmt: skip
 
 
@@ -189,6 +191,8 @@ def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str,
     landmarks = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(row) * 10), pa.float32()), 10)
     label = pa.DictionaryArray.from_arrays(pa.array(probs.argmax(axis=1), pa.int8()), pa.array(made.labels))
     arrays = {"landmarks": landmarks, "label": label}
+    for name in ("person_id", "region", "not_face", "unreadable"):
+        arrays[name] = pa.nulls(len(row), schema.field(name).type)
     for name in schema.names:
         if name not in arrays:
             arrays[name] = pa.array(values[name], from_pandas=True).cast(schema.field(name).type)

@@ -59,7 +59,7 @@ def test_the_single_face_is_there_in_every_frame_neutral_first_and_happy_at_the_
     faces = rows_of(analysed, "pyfeat_single_face.mp4", "faces")
     assert (frames["n_faces"] == 1).all()
     assert set(faces["track_id"]) == {1}
-    bins = rows_of(analysed, "pyfeat_single_face.mp4", "timeline").query("track_id == 1")
+    bins = rows_of(analysed, "pyfeat_single_face.mp4", "timeline").query("person_id == 1")
     probs = bins[[column for column in bins if column.startswith("prob_")]]
     labels = probs.idxmax(axis=1).str.removeprefix("prob_").tolist()
     assert labels[0] == "neutral"

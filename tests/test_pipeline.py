@@ -9,7 +9,8 @@ import pytest
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, chunks
-from ferflow.store.records import FRAMES, FaceRows, FrameRows, faces_schema
+from ferflow.store.records import FaceRows, FrameRows
+from ferflow.store.schemas import FRAMES, faces_schema
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
 
 

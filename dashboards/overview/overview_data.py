@@ -210,8 +210,10 @@ def _sources(out: Path) -> dict[str, str]:
 def _tracks(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
     """Ids of the tracks on disk of every video that somebody named people of."""
     named = [video.video_id for video in videos if people.of(video.video_id).by_track]
-    tables = {name: read_table(RecordPaths(out, name).timeline, ["track_id"]) for name in named}
-    return {name: table.column("track_id").drop_null().unique().to_pylist() for name, table in tables.items()}
+    tables = {name: read_table(RecordPaths(out, name).timeline, ["person_id"]) for name in named}
+    return {
+        name: table.column("person_id").drop_null().unique().to_pylist() for name, table in tables.items()
+    }
 
 
 def _entry(out: Path, report: TaskReport, people: PeopleList, sessions: Sessions, by: str | None) -> Entry:
@@ -235,7 +237,7 @@ def _finished(
 ) -> Entry:
     metadata, whole = read_metadata(paths.faces), audience(watched.timeline)
     n_frames = column(whole, "n_frames")
-    tracks = watched.timeline.column("track_id").drop_null().unique()
+    tracks = watched.timeline.column("person_id").drop_null().unique()
     return Entry(
         video_id=entry.video_id,
         name=metadata.source.name,

@@ -67,7 +67,7 @@ def downsample(session: Session) -> Downsampled:
 
 def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
     """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
-    rows = session.timeline.filter(pc.equal(session.timeline.column("track_id"), track_id))
+    rows = session.timeline.filter(pc.equal(session.timeline.column("person_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
     means = np.full((n_bins, len(session.labels)), np.nan)
     for k, label in enumerate(session.labels):

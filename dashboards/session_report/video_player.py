@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
 from ferflow.store.metadata import SourceInfo
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 MOST_BOXES = 12_000

@@ -305,21 +305,21 @@ def _last_bin(video: CohortVideo, bin_seconds: float) -> int:
 
 def _parts(video: CohortVideo, group: str | None, clock: _Clock) -> list[_Part]:
     table, session = video.timeline, video.session
-    audience = pc.is_null(table.column("track_id"))
-    ids = sorted({int(track) for track in table.column("track_id").drop_null().to_pylist()})
+    audience = pc.is_null(table.column("person_id"))
+    ids = sorted({int(track) for track in table.column("person_id").drop_null().to_pylist()})
     if not session.participant:
         return [_person_part(video, track, group, clock) for track in ids]
     rows = table.filter(audience)
     named = [track for track in ids if video.names.name_of(track) == session.participant]
     if named:
-        rows = table.filter(pc.equal(table.column("track_id"), named[0]))
+        rows = table.filter(pc.equal(table.column("person_id"), named[0]))
     elif not ids:
         return []
     return [_part(video, rows, (session.participant,), session.participant, group, clock)]
 
 
 def _person_part(video: CohortVideo, track: int, group: str | None, clock: _Clock) -> _Part:
-    rows = video.timeline.filter(pc.equal(video.timeline.column("track_id"), track))
+    rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), track))
     given = video.names.by_track.get(track)
     key = (given,) if given else (video.video_id, str(track))
     return _part(video, rows, key, video.names.name_of(track), group, clock)
@@ -363,5 +363,5 @@ def _merge_parts(parts: list[_Part]) -> list[tuple[Member, float]]:
 def _is_ambiguous(video: CohortVideo) -> bool:
     if not video.session.participant:
         return False
-    ids = {track for track in video.timeline.column("track_id").to_pylist() if track is not None}
+    ids = {track for track in video.timeline.column("person_id").to_pylist() if track is not None}
     return len(ids) > 1 and video.session.participant not in {video.names.name_of(track) for track in ids}

@@ -16,7 +16,7 @@ from ferflow.analytics.tally import (
     ratio,
 )
 from ferflow.analytics.timeline import bin_of
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 SMALL_FACE_PX = 30.0

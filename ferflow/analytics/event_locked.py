@@ -103,7 +103,7 @@ def _people_in(timeline: pa.Table, segment: Segment) -> int:
     inside = (column(timeline, "bin_start_s") < segment.end_s) & (
         column(timeline, "bin_end_s") > segment.start_s
     )
-    tracks = column(timeline, "track_id")
+    tracks = column(timeline, "person_id")
     seen = inside & np.isfinite(tracks) & (column(timeline, "n_faces") > 0)
     return len(np.unique(tracks[seen]))
 

@@ -148,9 +148,9 @@ def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[
 
 
 def _people_in(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...]:
-    here = pc.and_(pc.equal(table.column("bin_start_s"), bin_start_s), pc.is_valid(table.column("track_id")))
+    here = pc.and_(pc.equal(table.column("bin_start_s"), bin_start_s), pc.is_valid(table.column("person_id")))
     rows = table.filter(here)
-    tracks, reacting = column(rows, "track_id").astype(int), column(rows, "reacting") == 1
+    tracks, reacting = column(rows, "person_id").astype(int), column(rows, "reacting") == 1
     if not reacting.any() and len(tracks):
         values = np.nan_to_num(column(rows, name))
         # Nobody is the most engaged of people who are all at 0.

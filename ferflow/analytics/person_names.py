@@ -25,7 +25,8 @@ from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_v
 from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.records import UNTRACKED, Blocks, RecordPaths, finished_videos, read_table
+from ferflow.store.records import Blocks, RecordPaths, finished_videos, read_table
+from ferflow.store.schemas import UNTRACKED
 from ferflow.text import shown
 from ferflow.types import Int64Array
 
@@ -189,7 +190,7 @@ def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
         RecordsError: a table is missing or cannot be read.
     """
     table = read_table(paths.timeline)
-    person_of = names.persons_of(table.column("track_id").drop_null().unique().to_pylist())
+    person_of = names.persons_of(table.column("person_id").drop_null().unique().to_pylist())
     if all(track == person for track, person in person_of.items()):
         return table
     metadata = read_metadata(paths.timeline)

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ferflow.analytics.frame_time import frame_seconds
 from ferflow.analytics.measures import NEUTRAL_LABEL, FaceValues, face_measures
 from ferflow.errors import RecordsError
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 BASELINE_QUANTILE = 0.25

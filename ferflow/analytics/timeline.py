@@ -49,13 +49,13 @@ _BIN_TOLERANCE = 1e-9
 
 
 def timeline_schema(labels: Sequence[str]) -> pa.Schema:
-    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (track_id null)."""
+    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (person_id null)."""
     return pa.schema(
         [
             ("video_id", pa.string()),
             ("bin_start_s", pa.float64()),
             ("bin_end_s", pa.float64()),
-            ("track_id", pa.int32()),
+            ("person_id", pa.int32()),
             ("n_frames", pa.int32()),
             ("n_faces", pa.int32()),
             *((name, pa.float32()) for name in timeline_measures(labels)),
@@ -108,7 +108,7 @@ def timeline(
 
 def audience(table: pa.Table) -> pa.Table:
     """The audience rows of a timeline, one per bin."""
-    return table.filter(pc.is_null(table.column("track_id")))
+    return table.filter(pc.is_null(table.column("person_id")))
 
 
 def probability_columns(table: pa.Table) -> list[str]:
@@ -277,10 +277,10 @@ def _table(
     arrays = [
         pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
         for name in schema.names
-        if name != "track_id"
+        if name != "person_id"
     ]
     ids = pa.array(tracks[order], mask=tracks[order] == 0, type=pa.int32())
-    arrays.insert(schema.names.index("track_id"), ids)
+    arrays.insert(schema.names.index("person_id"), ids)
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

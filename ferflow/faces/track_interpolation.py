@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ferflow.faces.detections import Detections
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float32Array, Int32Array
 
 

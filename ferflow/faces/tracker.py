@@ -19,7 +19,7 @@ import numpy as np
 
 from ferflow.errors import OptionsError
 from ferflow.faces.detections import Detections
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int32Array
 
 CERTAIN_SCORE = 0.8

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
+from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
 METADATA_KEY = b"ferflow"
 
 _LARGEST = 2**53
@@ -194,9 +194,9 @@ def _read(path: Path, kind: type[_S]) -> _S:
             "Move it away, or use --overwrite."
         ) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(content, dict) and version != SCHEMA_VERSION:
+    if isinstance(content, dict) and version not in READABLE_VERSIONS:
         raise RecordsError(
-            f"{path}: schema {str(version)[:20]}, this ferflow reads {SCHEMA_VERSION}. "
+            f"{path}: schema {str(version)[:20]}, this ferflow reads up to {SCHEMA_VERSION}. "
             "Analyse again with --overwrite."
         )
     try:

@@ -1,4 +1,4 @@
-"""The tables on disk: their columns, one writer, small readers.
+"""The tables on disk: one writer, small readers.
 
 Per video, `frames/<video_id>.parquet` holds a row per analysed frame and `faces/<video_id>.parquet` a row
 per face. Both are written to `.tmp` names; the faces file is renamed last, so that its presence marks a
@@ -20,20 +20,7 @@ import pyarrow.parquet as pq
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import flush, make_folder, publish, remove, temporary
 from ferflow.store.metadata import METADATA_KEY, Metadata, VideoMetadata, encode_metadata
-
-UNTRACKED = -1
-"""`track_id` of a face that no track has confirmed."""
-FRAMES = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("frame_index", pa.int32()),
-        ("pts", pa.int64()),
-        ("time_s", pa.float64()),
-        ("n_faces", pa.int16()),
-        ("luma_mean", pa.float32()),
-        ("is_cut", pa.bool_()),
-    ]
-)
+from ferflow.store.schemas import FRAMES, current_columns, faces_schema, to_current
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +39,6 @@ class FaceRows:
 
 Rows = FrameRows | FaceRows
 """What an analysis yields, a few rows at a time."""
-
-
-def faces_schema(labels: Sequence[str]) -> pa.Schema:
-    """Columns of FACES for a model with these labels, in the model's order."""
-    return pa.schema(
-        [
-            ("video_id", pa.string()),
-            ("frame_index", pa.int32()),
-            ("pts", pa.int64()),
-            ("time_s", pa.float64()),
-            ("track_id", pa.int32()),
-            *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "score")),
-            ("landmarks", pa.list_(pa.float32(), 10)),
-            *((name, pa.float32()) for name in ("yaw", "pitch", "roll", "sharpness", "face_px")),
-            *((f"prob_{label}", pa.float32()) for label in labels),
-            ("label", pa.dictionary(pa.int8(), pa.string())),
-        ]
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,22 +221,20 @@ def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:
         writer.discard()
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """One table of one video.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """One table of one video, with the columns of the current schema, whichever it was written with.
 
     Raises:
-        RecordsError: missing or unreadable.
+        RecordsError: missing or unreadable, or a column is not in it.
     """
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None, use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        first_line = str(error).partition("\n")[0]
-        raise RecordsError(f"{path}: cannot be read ({first_line}).") from error
+    with _opened(path) as file:
+        wanted = _wanted_columns(path, file, columns)
+        return to_current(file.read(_stored(wanted), use_threads=False), wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A table on disk as blocks of rows, read anew each time it is gone through: memory stays flat."""
+    """A table on disk as blocks of rows, read again in each iteration, so that memory stays flat; see `read_table`."""
 
     path: Path
     columns: Sequence[str]
@@ -276,14 +243,38 @@ class Blocks:
         """Yield the row groups in order.
 
         Raises:
-            RecordsError: missing or unreadable.
+            RecordsError: missing or unreadable, or a column is not in it.
         """
-        try:
-            with pq.ParquetFile(self.path) as file:
-                for group in range(file.num_row_groups):
-                    yield file.read_row_group(group, list(self.columns), use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise RecordsError(f"{self.path}: cannot be read ({error}).") from error
+        with _opened(self.path) as file:
+            wanted = _wanted_columns(self.path, file, self.columns)
+            for group in range(file.num_row_groups):
+                yield to_current(file.read_row_group(group, _stored(wanted), use_threads=False), wanted)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (OSError, pa.ArrowException) as error:
+        first_line = str(error).partition("\n")[0]
+        raise RecordsError(f"{path}: cannot be read ({first_line}).") from error
+
+
+def _wanted_columns(
+    path: Path, file: pq.ParquetFile, names: Sequence[str] | None
+) -> dict[str, str | pa.DataType]:
+    """The columns asked for, in that order, and where each comes from; all of them for None."""
+    known = current_columns(file.schema_arrow)
+    if names is None:
+        return known
+    if missing := [name for name in names if name not in known]:
+        raise RecordsError(f"{path}: has no column {missing[0]!r}.")
+    return {name: known[name] for name in names}
+
+
+def _stored(columns: dict[str, str | pa.DataType]) -> list[str]:
+    return [source for source in columns.values() if isinstance(source, str)]
 
 
 def finished_videos(out: Path) -> list[str]:

@@ -23,7 +23,6 @@ from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import whole_file
 from ferflow.store.failure_kinds import Failure
 from ferflow.store.metadata import (
-    SCHEMA_VERSION,
     Count,
     Gap,
     ModelIdentity,
@@ -33,6 +32,7 @@ from ferflow.store.metadata import (
     to_json_values,
 )
 from ferflow.store.records import RecordPaths
+from ferflow.store.schemas import SCHEMA_VERSION
 from ferflow.version import __version__
 
 Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]

@@ -24,7 +24,7 @@ from ferflow.faces.shot_detector import ShotCutDetector
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float32Array, Int32Array
 
 LEAST_IOU = 0.5

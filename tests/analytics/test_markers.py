@@ -46,13 +46,13 @@ def audience_of(engagement: list[float | None], bin_seconds: float = 1.0) -> pa.
     schema = timeline_schema(LABELS)
     rows = []
     for k, value in enumerate(engagement):
-        shared = {name: value for name in schema.names if name not in ("video_id", "track_id")}
+        shared = {name: value for name in schema.names if name not in ("video_id", "person_id")}
         shared |= {"video_id": "v", "bin_start_s": k * bin_seconds, "bin_end_s": (k + 1) * bin_seconds}
         seen = 0 if value is None else 1
         shared |= {"n_frames": 10, "n_faces": seen, "n_people": seen}
-        rows.append(shared | {"track_id": None})
+        rows.append(shared | {"person_id": None})
         if seen:
-            rows.append(shared | {"track_id": 1})
+            rows.append(shared | {"person_id": 1})
     return pa.Table.from_pylist(rows, schema=schema)
 
 

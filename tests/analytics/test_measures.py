@@ -76,9 +76,9 @@ def test_a_registered_measure_is_in_the_schema_the_timeline_and_the_means_of_peo
     rows = timeline(frames, faces, video_id="x", bin_seconds=1.0, labels=LABELS).to_pandas()
     by_hand = smiling_bins(MADE[0])
     assert by_hand.max(axis=None) > 0.5
-    lanes = rows[rows.track_id.notna()].pivot(index="bin_start_s", columns="track_id", values="smile")
+    lanes = rows[rows.person_id.notna()].pivot(index="bin_start_s", columns="person_id", values="smile")
     np.testing.assert_allclose(lanes, by_hand.reindex(lanes.index), atol=1e-6)
-    audience = rows[rows.track_id.isna()].set_index("bin_start_s").smile
+    audience = rows[rows.person_id.isna()].set_index("bin_start_s").smile
     np.testing.assert_allclose(audience, by_hand.mean(axis=1).reindex(audience.index), atol=1e-6)
     means = {person.track_id: person.means["smile"] for person in people(frames, faces, LABELS)}
     assert means == pytest.approx(smiling_faces(MADE[0]).to_dict())

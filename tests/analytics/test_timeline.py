@@ -17,7 +17,7 @@ from ferflow.analytics.persons import people
 from ferflow.analytics.tally import FaceScores, Scorer, Tally, tally
 from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
 from ferflow.errors import RecordsError
-from ferflow.store.records import faces_schema
+from ferflow.store.schemas import faces_schema
 from tests.made_records import LABELS, Made, made_tables
 
 
@@ -80,7 +80,7 @@ def test_every_number_can_be_recomputed_from_the_faces_with_pandas(bin_seconds):
     made = Made(seconds=90, people=4, untracked=0.05, holes=((20, 24.5),), away=((50, 55),), seed=3)
     persons, whole = truth(made, bin_seconds)
     got = bins_of(made, bin_seconds=bin_seconds)
-    audience, lanes = got[got.track_id.isna()], got[got.track_id.notna()]
+    audience, lanes = got[got.person_id.isna()], got[got.person_id.notna()]
     assert len(audience) == len(whole)
     np.testing.assert_allclose(audience.bin_start_s, np.arange(len(whole)) * bin_seconds)
     np.testing.assert_allclose(audience.bin_end_s - audience.bin_start_s, bin_seconds)
@@ -88,7 +88,7 @@ def test_every_number_can_be_recomputed_from_the_faces_with_pandas(bin_seconds):
         np.testing.assert_allclose(
             audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-6, err_msg=name
         )
-    assert lanes.track_id.tolist() == persons.track_id.tolist()
+    assert lanes.person_id.tolist() == persons.track_id.tolist()
     for name in [*MEANS, "reacting", "presence", "n_faces", "prob_happy", "prob_neutral"]:
         np.testing.assert_allclose(
             lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-6, err_msg=name
@@ -100,7 +100,7 @@ def test_a_stretch_without_frames_is_a_gap_and_not_a_zero():
     got = bins_of(Made(seconds=20, holes=((5, 8),)))
     gap = got[(got.bin_start_s >= 5) & (got.bin_start_s < 8)]
     assert len(gap) == 3
-    assert gap.track_id.isna().all()
+    assert gap.person_id.isna().all()
     assert (gap.n_frames == 0).all()
     assert gap[["presence", *MEANS]].isna().all(axis=None)
 
@@ -119,8 +119,8 @@ def test_a_sole_participant_who_is_away_counts_as_inattentive():
     made = Made(seconds=20, away=((5, 8.5),), holes=((12, 14),))
     got = bins_of(made, participants=1)
     lane, whole = (
-        got[got.track_id == 1].set_index("bin_start_s"),
-        got[got.track_id.isna()].set_index("bin_start_s"),
+        got[got.person_id == 1].set_index("bin_start_s"),
+        got[got.person_id.isna()].set_index("bin_start_s"),
     )
     assert len(lane) == 18
     away = lane.loc[6]
@@ -140,7 +140,7 @@ def test_a_sole_participant_who_is_away_counts_as_inattentive():
 
 def test_a_sole_participant_never_seen_still_has_rows():
     got = bins_of(Made(seconds=3, people=0), participants=1)
-    assert got.track_id.dropna().tolist() == [1, 1, 1]
+    assert got.person_id.dropna().tolist() == [1, 1, 1]
     assert (got.presence == 0).all()
 
 
@@ -153,7 +153,7 @@ def test_without_any_pose_attention_is_unknown_even_while_the_sole_participant_i
 def test_a_video_without_faces_has_audience_rows_only():
     got = bins_of(Made(seconds=5, people=0))
     assert len(got) == 5
-    assert got.track_id.isna().all()
+    assert got.person_id.isna().all()
     assert (got.presence == 0).all()
 
 
@@ -303,7 +303,7 @@ def test_an_even_curve_has_no_peaks_and_neither_has_nobody():
 def test_peak_end_takes_the_happiest_and_the_last():
     _, table = moments((30.5, 0.8), seconds=60)
     curve = (
-        table.to_pandas().query("track_id.isna()").prob_happy.rolling(3, center=True, min_periods=1).mean()
+        table.to_pandas().query("person_id.isna()").prob_happy.rolling(3, center=True, min_periods=1).mean()
     )
     assert peak_end(table) == pytest.approx((curve.max() + curve.iloc[-1]) / 2, abs=1e-6)
     frames, faces = made_tables(Made(seconds=5, people=0))

@@ -37,7 +37,7 @@ def persons(out) -> pd.DataFrame:
     """The persons' rows of every timeline, with what the list of sessions says."""
     bins = pd.concat([pd.read_parquet(path) for path in sorted((out / "timeline").glob("*.parquet"))])
     listed = pd.read_csv(out / "sessions.csv").rename(columns={"video": "video_id"})
-    return bins[bins.track_id.notna()].merge(listed, on="video_id")
+    return bins[bins.person_id.notna()].merge(listed, on="video_id")
 
 
 # --- Numbers ----------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_the_page_says_what_the_tables_say(forty):
     assert card == f"{means.mean():.2f}"
     league = re.findall(r'data-engagement="([\d.e-]+)"', html)
     bins = pd.concat([pd.read_parquet(path) for path in (forty / "timeline").glob("*.parquet")])
-    whole = bins[bins.track_id.isna()].groupby("video_id").engagement.mean().sort_values(ascending=False)
+    whole = bins[bins.person_id.isna()].groupby("video_id").engagement.mean().sort_values(ascending=False)
     assert [float(one) for one in league] == pytest.approx(whole.tolist(), rel=1e-4)
 
 
@@ -118,7 +118,7 @@ def test_forty_people_in_one_video_are_forty_participants(tmp_path):
     video_id = one_audience(tmp_path, seconds=40)
     folder = load_folder(tmp_path, PageOptions())
     bins = pd.read_parquet(tmp_path / "timeline" / f"{video_id}.parquet")
-    seen = bins[bins.track_id.notna()].groupby("track_id").presence.sum()
+    seen = bins[bins.person_id.notna()].groupby("person_id").presence.sum()
     assert folder.cohort.n_participants + folder.cohort.n_brief == len(seen)
     assert folder.cohort.n_participants == (seen >= 10).sum()
 
@@ -134,7 +134,7 @@ def test_a_participant_of_several_videos_counts_once(tmp_path):
     ]
     bins = pd.concat([pd.read_parquet(tmp_path / "timeline" / f"v{k}.parquet") for k in (0, 1)])
     assert cohort.members[0].mean("valence") == pytest.approx(
-        bins[bins.track_id.isna()].valence.mean(), abs=1e-6
+        bins[bins.person_id.isna()].valence.mean(), abs=1e-6
     )
 
 

@@ -70,7 +70,7 @@ def test_headlines_can_be_recomputed_from_the_tables_with_pandas(tmp_path):
     html = page(tmp_path, made)
     frames = pd.read_parquet(tmp_path / f"frames/{made.video_id}.parquet")
     bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
-    whole = bins[bins.track_id.isna()]
+    whole = bins[bins.person_id.isna()]
     assert card(html, "Duration") == "01:00.0"
     assert card(html, "People") == "3"
     assert card(html, "Coverage") == f"{round(100 * (frames.n_faces > 0).mean())} %"
@@ -87,14 +87,14 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     made = Made(seconds=30, people=2, holes=((10, 12),))
     session = load_session(tmp_path, write_session(tmp_path, made))
     bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
-    whole = bins[bins.track_id.isna()]
+    whole = bins[bins.person_id.isna()]
     figure = build_timeline_figure(session)
     for name, column in [("attention", "attention"), ("engagement", "engagement"), ("sad", "prob_sad")]:
         trace = next(trace for trace in figure.data if trace.name == name)
         np.testing.assert_allclose(np.array(trace.y, float), whole[column].to_numpy(float), atol=1e-3)
         assert (trace.x0, trace.dx) == ("1970-01-01 00:00:00.500", 1000)
     lanes = next(trace for trace in figure.data if trace.type == "heatmap")
-    first = bins[bins.track_id == 1].set_index("bin_start_s")[[f"prob_{label}" for label in LABELS]]
+    first = bins[bins.person_id == 1].set_index("bin_start_s")[[f"prob_{label}" for label in LABELS]]
     for start, k in enumerate(lanes.z[0]):
         assert k is None if start not in first.index else LABELS[k] == first.loc[start].idxmax()[5:]
     missing = next(trace for trace in figure.data if trace.name == "no frame could be read")
@@ -298,7 +298,7 @@ def test_numbers_of_the_index_are_those_of_the_timeline(tmp_path):
     made = Made(seconds=60, people=2)
     page(tmp_path, made)
     bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
-    whole = bins[bins.track_id.isna()]
+    whole = bins[bins.person_id.isna()]
     text = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
     assert f"{whole.engagement.mean():.2f} {whole.valence.mean():+.2f}".replace("-", "−") in text
 

@@ -37,7 +37,7 @@ class Overview:
             for room in ("frames", "faces", "timeline")
         )
         self.bins = self.bins.astype(dict.fromkeys(TITLES, float))
-        self.audience = self.bins[self.bins.track_id.isna()]
+        self.audience = self.bins[self.bins.person_id.isna()]
         self.rows = self._participants(out)
         # One value per participant and second of the common clock, and one per participant.
         self.names = ["group", "participant"]
@@ -45,8 +45,8 @@ class Overview:
         self.means = self.rows.groupby(self.names)[list(TITLES)].mean()
 
     def _participants(self, out) -> pd.DataFrame:
-        people = self.bins[self.bins.track_id.notna()].copy()
-        people["track_id"] = people.track_id.astype(int)
+        people = self.bins[self.bins.person_id.notna()].copy()
+        people["track_id"] = people.person_id.astype(int)
         listed = pd.read_csv(out / "sessions.csv").rename(columns={"video": "video_id"})
         people = people.merge(listed, on="video_id")
         if "participant" not in people:

@@ -35,7 +35,7 @@ class Page:
             pd.read_parquet(out / f"{name}/{MADE.video_id}.parquet")
             for name in ("frames", "faces", "timeline", "markers")
         )
-        self.whole = self.bins[self.bins.track_id.isna()].reset_index(drop=True)
+        self.whole = self.bins[self.bins.person_id.isna()].reset_index(drop=True)
         # Of every tracked face: what docs/numbers.md says.
         faces = self.faces[self.faces.track_id > 0].copy()
         gate = lambda angle: ((35 - angle.abs()) / 20).clip(0, 1)  # noqa: E731
@@ -77,7 +77,7 @@ def test_cards(page):
     assert page.card("People")[0] == str(page.tracked.track_id.nunique())
     assert (
         page.card("People")[1]
-        == f"at most {page.bins.dropna(subset='track_id').groupby('bin_start_s').size().max()} within 1 s"
+        == f"at most {page.bins.dropna(subset='person_id').groupby('bin_start_s').size().max()} within 1 s"
     )
     assert page.card("Coverage")[0] == share((frames.n_faces > 0).mean())
     assert page.card("Mean engagement") == (
@@ -126,9 +126,11 @@ def test_peaks(page):
         assert row[3] == two(at.engagement)
         assert row[5] == at[PROBS[:-1]].astype(float).idxmax()[5:]
         here = page.bins[
-            (page.bins.bin_start_s == at.bin_start_s) & (page.bins.reacting == 1) & page.bins.track_id.notna()
+            (page.bins.bin_start_s == at.bin_start_s)
+            & (page.bins.reacting == 1)
+            & page.bins.person_id.notna()
         ]
-        assert [int(n) for n in re.findall(r"Person (\d+)", row[6])] == here.track_id.astype(
+        assert [int(n) for n in re.findall(r"Person (\d+)", row[6])] == here.person_id.astype(
             int
         ).tolist() or here.empty
 
@@ -164,7 +166,7 @@ def test_segments(page):
         assert row[4:7] == [two(mean(name)) for name in ("engagement", "attention", "expressiveness")]
         assert row[7:9] == [signed(mean("valence")), share(mean("reacting"))]
         inside = page.bins[(page.bins.bin_start_s < end) & (page.bins.bin_end_s > start)]
-        assert row[9:11] == [str(inside.track_id.nunique()), share(mean("presence"))]
+        assert row[9:11] == [str(inside.person_id.nunique()), share(mean("presence"))]
         assert page.mix("segments", k) == mix(pd.Series({name: mean(name) for name in PROBS}))
 
 

@@ -96,8 +96,8 @@ def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     assert {person.track_id for person in session.people} == {1, 2, 4}
     ann = next(person for person in session.people if person.track_id == 1)
     assert ann.means["prob_happy"] == pytest.approx(both.prob_happy.astype(float).mean(), abs=1e-6)
-    people = bins.dropna(subset="track_id").groupby("bin_start_s").track_id.nunique()
-    whole = bins[bins.track_id.isna()].set_index("bin_start_s")
+    people = bins.dropna(subset="person_id").groupby("bin_start_s").person_id.nunique()
+    whole = bins[bins.person_id.isna()].set_index("bin_start_s")
     assert (whole.n_people[people.index] == people).all()
     assert [session.name_of(track) for track in (1, 2, 4)] == ["Ann <b>", "Bo", "Person 4"]
 

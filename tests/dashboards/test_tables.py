@@ -79,7 +79,7 @@ def bins(out, video: str) -> pd.DataFrame:
 
 
 def audience(out, video: str) -> pd.DataFrame:
-    return bins(out, video).query("track_id.isna()").reset_index(drop=True)
+    return bins(out, video).query("person_id.isna()").reset_index(drop=True)
 
 
 def written(*columns: pd.Series) -> list[list[str]]:

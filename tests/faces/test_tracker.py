@@ -4,7 +4,7 @@ import pytest
 from ferflow.errors import OptionsError
 from ferflow.faces.detections import Detections
 from ferflow.faces.tracker import Tracker
-from ferflow.store.records import UNTRACKED
+from ferflow.store.schemas import UNTRACKED
 
 
 def faces(*centres, size=60.0, scores=None):

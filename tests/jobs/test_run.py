@@ -21,7 +21,7 @@ from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import temporary
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import FRAMES, faces_schema
+from ferflow.store.schemas import FRAMES, faces_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
 from tests.jobs.observed import observed_run
 

@@ -21,7 +21,8 @@ from ferflow.store.atomic_files import (
     temporary,
     whole_file,
 )
-from ferflow.store.records import FRAMES, FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.schemas import FRAMES
 from tests.conftest import LABELS
 from tests.made_records import Made, footer, made_tables
 

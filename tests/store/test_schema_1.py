@@ -1,0 +1,123 @@
+"""A folder that an earlier ferflow left (schema 1) stays readable everywhere, and can be continued."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import ferflow
+from ferflow.doctor.output_check import examine_folder, repair
+from ferflow.errors import RecordsError
+from ferflow.jobs.run import run
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import Blocks, RecordPaths, read_table
+from ferflow.store.run_manifest import RunManifest
+from ferflow.store.schemas import FRAMES, faces_schema
+from tests.cli.test_cli import ferflow as command
+from tests.conftest import LABELS, face_frames, write_video
+
+NOBODY, TWO_FACES = "nobody-a1ab9533", "two_faces-57615afc"
+NEW_OF_FACES = ["person_id", "region", "not_face", "unreadable"]
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return Path(shutil.copytree(Path(__file__).parent / "folder_of_schema_1", tmp_path / "out"))
+
+
+def stored(out: Path, table: str, video_id: str) -> pd.DataFrame:
+    return pd.read_parquet(out / table / f"{video_id}.parquet")
+
+
+def test_values_are_those_of_the_files_and_new_columns_are_null(out):
+    faces = ferflow.load_faces(out)
+    assert faces.columns.tolist() == faces_schema(LABELS).names
+    assert_frame_equal(faces.drop(columns=NEW_OF_FACES), stored(out, "faces", TWO_FACES))
+    assert faces[NEW_OF_FACES].isna().all(axis=None)
+    frames = ferflow.load_frames(out)
+    assert frames.columns.tolist() == FRAMES.names
+    together = pd.concat([stored(out, "frames", NOBODY), stored(out, "frames", TWO_FACES)], ignore_index=True)
+    assert_frame_equal(frames.drop(columns=["width", "height"]), together)
+    assert frames[["width", "height"]].isna().all(axis=None)
+
+
+def test_the_timeline_names_persons_by_their_tracks(out):
+    together = pd.concat(
+        [stored(out, "timeline", NOBODY), stored(out, "timeline", TWO_FACES)], ignore_index=True
+    )
+    assert_frame_equal(ferflow.load_timeline(out), together.rename(columns={"track_id": "person_id"}))
+
+
+def test_columns_can_be_chosen_also_new_ones_alone(out):
+    faces = ferflow.load_faces(out, ["region", "x1"])
+    assert faces.columns.tolist() == ["region", "x1"]
+    assert faces.x1.tolist() == stored(out, "faces", TWO_FACES).x1.tolist()
+    paths = RecordPaths(out, TWO_FACES)
+    assert read_table(paths.frames, ["width"]).column("width").to_pylist() == [None] * 60
+    blocks = Blocks(paths.faces, ["person_id"])
+    assert [value for block in blocks for value in block.column("person_id").to_pylist()] == [None] * 120
+
+
+def test_a_column_that_no_schema_has_is_refused(out):
+    with pytest.raises(RecordsError, match="has no column 'x3'"):
+        ferflow.load_faces(out, ["x3"])
+
+
+def test_the_report_and_the_list_of_people_are_made(out):
+    assert command("report", out).returncode == 0
+    page = (out / "reports" / f"{TWO_FACES}.html").read_text(encoding="utf-8")
+    assert "two faces.mp4" in page
+    assert "missing.mp4" in (out / "index.html").read_text(encoding="utf-8")
+    listed = command("people", out).stdout
+    assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
+    assert "two faces.mp4" in listed
+
+
+def test_the_doctor_finds_it_complete_and_can_rebuild_its_manifest(out):
+    assert [finding.what for finding in examine_folder(out) if finding.level == "problem"] == []
+    (out / "run.json").unlink()
+    repair(out)
+    assert {entry["video_id"] for entry in json.loads((out / "run.json").read_text())["videos"]} == {
+        NOBODY,
+        TWO_FACES,
+    }
+
+
+def test_its_manifest_says_failures_and_inputs_not_started_in_the_words_of_today(out):
+    content = json.loads((out / "run.json").read_text())
+    entries = [
+        ("failed", "x", "passing"), ("failed", "x", "unforeseen"), ("skipped", "x", None), ("skipped", None, None),
+    ]  # fmt: skip
+    content["videos"] = [
+        {"source": f"{k}.mp4", "status": status, "error": error, "failure": failure}
+        for k, (status, error, failure) in enumerate(entries)
+    ]
+    (out / "run.json").write_text(json.dumps(content))
+    assert [(entry.status, entry.failure) for entry in RunManifest.load(out / "run.json").videos] == [
+        ("failed", "transient"), ("failed", "unexpected"), ("not_started", None), ("skipped", None),
+    ]  # fmt: skip
+
+
+def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path, monkeypatch):
+    model = read_metadata(RecordPaths(out, NOBODY).faces).model.sha256
+    # The shipped model may be another one since: here the schema counts.
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
+    source = shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4")
+    new = write_video(tmp_path / "new.mp4", face_frames(9))
+    report = run([source, new], out, pages=False)
+    assert [video.status for video in report.videos] == ["skipped", "done"]
+    added = report.videos[1].video_id
+    assert [read_metadata(RecordPaths(out, name).faces).schema_version for name in (NOBODY, added)] == [1, 2]
+    frames, faces = ferflow.load_frames(out), ferflow.load_faces(out)
+    assert frames[frames.video_id == added][["width", "height"]].drop_duplicates().values.tolist() == [
+        [320, 240]
+    ]
+    assert faces.groupby("video_id").size().to_dict() == {TWO_FACES: 120, added: 9}
+    timeline = ferflow.load_timeline(out)
+    assert set(timeline[timeline.video_id == added].person_id.dropna()) == {1}
+    assert command("report", out).returncode == 0
