@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import multiprocessing
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from ferflow.jobs.job import Job
 from ferflow.jobs.progress import JsonLines
-from ferflow.jobs.run_events import Ended
+from ferflow.jobs.run import run_events
+from ferflow.jobs.run_events import Ended, Finished, Planned, Progressed, Started
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from tests.cli.test_cli import ROOT, ferflow
 from tests.conftest import face_frames, write_video
@@ -63,6 +66,36 @@ def test_a_run_is_told_event_by_event(tmp_path, face_video, workers):
     again = events_of(ferflow("analyze", face_video, "-o", out, "--no-report", "--progress", "json").stderr)
     assert [event["event"] for event in again] == ["planned", "ended", "finished"]
     assert again[1]["status"] == "skipped"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_program_gets_the_same_events_as_objects(tmp_path, face_video, workers):
+    other = write_video(tmp_path / "other.mp4", face_frames(12))
+    job = Job(inputs=(str(face_video), str(other)), out=tmp_path / "out", workers=workers, pages=False)
+    first, *middle, last = run_events(job)
+    assert isinstance(first, Planned)
+    assert [task.source for task in first.tasks] == [face_video, other]
+    for task in first.tasks:
+        kinds = [type(event) for event in middle if event.task == task]
+        assert (kinds[0], set(kinds[1:-1]), kinds[-1]) == (Started, {Progressed}, Ended)
+    assert isinstance(last, Finished)
+    assert [video.status for video in last.report.videos] == ["done", "done"]
+    assert last.report.exit_code == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_closing_the_events_ends_the_run_and_leaves_nothing_half_done(tmp_path, face_video, workers):
+    other = write_video(tmp_path / "other.mp4", face_frames(40))
+    out = tmp_path / "out"
+    job = Job(inputs=(str(face_video), str(other)), out=out, workers=workers, pages=False)
+    events = run_events(job)
+    assert any(isinstance(event, Progressed) for event in events)  # stops at the first of them
+    events.close()
+    assert not multiprocessing.active_children()
+    assert not list(out.rglob("*.tmp"))
+    assert not list(out.rglob("*.parquet"))
+    *_, last = run_events(job)  # the folder is not locked
+    assert [video.status for video in last.report.videos] == ["done", "done"]
 
 
 def test_what_stops_a_run_is_the_last_event(tmp_path, face_video):
