@@ -59,7 +59,9 @@ def bench(
 
     Prints a Markdown table: frames per second, ratios, CPU time by stage, memory, and time to the first frame.
     """
-    from ferflow.jobs.benchmarks.speed import as_json, as_table, fer_package, haar_script, measure
+    from ferflow.jobs.benchmarks.rivals import fer_package, haar_script
+    from ferflow.jobs.benchmarks.speed import measure
+    from ferflow.jobs.benchmarks.speed_table import as_json, as_table
 
     if videos and scene:
         raise OptionsError("a video and --scene were given: give one of them")

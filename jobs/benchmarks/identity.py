@@ -111,7 +111,7 @@ def _without_ignored(boxes: Boxes, wanted: Boxes, ignored: Boxes) -> Boxes:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per clip."""
-    parser = argparse.ArgumentParser(prog="bench_identity", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
     parser.add_argument("--truth", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--min-face", type=int, help="as of `ferflow analyze`")

@@ -1,14 +1,12 @@
-"""How fast this machine analyses a video, and where the time goes: the work of `ferflow bench`.
+"""The speed of this machine on a video, and where the time goes: what `ferflow bench` measures.
 
-Everything is measured in one run, in rounds: decoding alone, the whole pipeline and, if asked for, the
-straightforward script follow each other, and ratios are taken within a round, so that whatever else the machine
-does weighs on all of them. The median round is reported. CPU time per frame tells what the work costs when other
-programs hold the processor.
+Everything is measured in one run, in rounds: decoding alone, the complete pipeline and, if wanted, other programs
+follow each other. Ratios are computed within a round, so that other load on the machine affects both sides. The median
+round is reported. CPU time per frame says what the work costs while other programs use the processor.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -18,20 +16,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO
 
 import av
 
-from ferflow.errors import FerflowError, OptionsError
+from ferflow.errors import OptionsError
 from ferflow.faces.crops import FaceCrops, crop_frames
 from ferflow.faces.shot_detector import ShotCutDetector
 from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
 from ferflow.faces.tracker import Tracker
 from ferflow.faces.yunet import decimation_factor, padded_planes
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
+from ferflow.jobs.benchmarks.rivals import Pace, Rival, open_pipe, start, time_round
 from ferflow.jobs.video_job import describe_analysis
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
@@ -42,62 +40,16 @@ from ferflow.system.cpus import available_cpus
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
 _STAGE_FRAMES = 150
-_SAMPLED_FPS = 5.0
-_RIVAL_FRAMES = 60
-"""They take a tenth of a second and more for each of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """One go through some frames."""
-
-    frames: int
-    faces: int
-    seconds: float
-    cpu_seconds: float
-    """Of this process, all threads."""
-
-    @property
-    def fps(self) -> float:
-        """Frames a second, by the clock."""
-        return self.frames / self.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        """Milliseconds of processor time per frame."""
-        return self.cpu_seconds / self.frames * 1e3
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """Another program to be compared with; it talks as `bench_fer` does."""
-
-    name: str
-    command: tuple[str, ...]
-    """The video and a number of frames are added."""
-    remedy: str
-    """What to do where it does not start."""
-
-
-def haar_script() -> Rival:
-    """The straightforward script of the papers."""
-    command = (sys.executable, "-m", "ferflow.jobs.benchmarks.haar")
-    return Rival("the papers' script", command, "--vs-haar needs TensorFlow: pip install 'ferflow[train]'")
-
-
-def fer_package(python: Path) -> Rival:
-    """The `fer` package, in the environment of that interpreter."""
-    script = Path(__file__).with_name("fer_package.py")
-    return Rival("fer", (str(python), str(script)), f"--vs-fer needs a Python with fer; {script} says how")
+SAMPLED_FPS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class RivalPace:
-    """How another program did; medians over the rounds."""
+    """Speed of another program; medians over the rounds."""
 
     fps: float
     full_over: float
-    """How many times as fast ferflow is, by the clock."""
+    """Frames per second of ferflow divided by those of the program."""
     cpu_ms: float
     """Of processor time per frame."""
     faces_per_frame: float
@@ -105,12 +57,12 @@ class RivalPace:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Measured right after one another."""
+    """Measured directly after one another."""
 
     decode: Pace
     full: Pace
     sampled: Pace
-    """With `--fps 5`; `frames` are those looked at."""
+    """With `--fps 5`; `frames` are the analysed ones."""
     rivals: dict[str, Pace]
 
 
@@ -131,7 +83,7 @@ class BenchReport:
     full_over_decode: float
     faces_per_s: float
     sampled_over_full: float
-    """How many times as fast the whole video is done with `--fps 5` as with every frame."""
+    """Speed on the complete video with `--fps 5`, divided by that with every frame."""
     decode_cpu_ms: float
     """Per frame, as all of these."""
     full_cpu_ms: float
@@ -149,7 +101,7 @@ class BenchReport:
     machine: str
     cpus: int
     load: float
-    """Processes that wanted to run, on average over the minute before; above `cpus`, others were at work too."""
+    """Load average over the minute before; above `cpus`, other programs competed."""
 
 
 def bench(
@@ -165,20 +117,20 @@ def bench(
 
     Raises:
         VideoError, ModelError: it cannot be analysed.
-        OptionsError: one of the rivals does not start.
+        OptionsError: one of the other programs does not start.
     """
     options = options or AnalyzeOptions()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     tools = Tools.load(options)
-    full_pace(video, options, tools)  # what is loaded on first use is not what is measured
+    full_pace(video, options, tools)  # warm-up: loading on first use is not measured
     with ExitStack() as running:
-        scripts = {rival.name: running.enter_context(_running(rival, video)) for rival in rivals}
+        scripts = {rival.name: running.enter_context(start(rival, video)) for rival in rivals}
         timed = [
             Round(
                 decode_pace(video, options),
                 full_pace(video, options, tools),
-                full_pace(video, options.updated(fps=_SAMPLED_FPS), tools),
-                {name: _answer(script) for name, script in scripts.items()},
+                full_pace(video, options.updated(fps=SAMPLED_FPS), tools),
+                {name: time_round(script) for name, script in scripts.items()},
             )
             for _ in range(rounds)
         ]
@@ -241,7 +193,7 @@ def measure(
 
 
 def decode_pace(video: Path, options: AnalyzeOptions) -> Pace:
-    """The floor: every frame decoded by as many threads as the pipeline has, and let go."""
+    """The lower bound: every frame decoded with as many threads as the pipeline has, and dropped."""
     with _timed() as clock, av.open(str(video)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -251,7 +203,7 @@ def decode_pace(video: Path, options: AnalyzeOptions) -> Pace:
 
 
 def full_pace(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
-    """Everything but the writing of files."""
+    """The complete pipeline without writing files."""
     frames = faces = 0
     with _timed() as clock:
         for rows in analyze(video, options, tools=tools):
@@ -311,7 +263,7 @@ def _classified(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: di
 
 
 def scene_clip(name: str, seconds: float, folder: Path) -> Path:
-    """Draw one of `bench_clip.SCENES`, or take the one that lies there.
+    """Draw one of `clip.SCENES`, or use an existing clip of it.
 
     Raises:
         OptionsError: no such scene.
@@ -324,56 +276,8 @@ def scene_clip(name: str, seconds: float, folder: Path) -> Path:
     return clip
 
 
-def as_table(reports: Sequence[BenchReport]) -> str:
-    """Markdown: a column per video."""
-    machine = reports[0]
-    rows = {
-        "video": [f"{r.video} ({r.width}x{r.height}, {r.codec})" for r in reports],
-        "Mbit/s · frames · faces per frame": [
-            f"{r.megabits_per_s:.1f} · {r.n_frames} · {r.faces_per_frame:.1f}" for r in reports
-        ],
-        "decoding alone, frames/s": [f"{r.decode_fps:.0f}" for r in reports],
-        "ferflow, frames/s": [f"{r.full_fps:.0f}" for r in reports],
-        "ferflow, faces/s": [f"{r.faces_per_s:.0f}" for r in reports],
-        "**ferflow / decoding**": [f"**{r.full_over_decode:.2f}**" for r in reports],
-        **_rival_rows(reports),
-        f"`--fps {_SAMPLED_FPS:g}`, times as fast as every frame": [
-            f"{r.sampled_over_full:.1f}" for r in reports
-        ],
-        f"CPU ms per frame: {' · '.join(['decoding', 'ferflow', *machine.rivals])}": [
-            " · ".join(
-                [
-                    f"{r.decode_cpu_ms:.2f}",
-                    f"{r.full_cpu_ms:.2f}",
-                    *(f"{rival.cpu_ms:.0f}" for rival in r.rivals.values()),
-                ]
-            )
-            for r in reports
-        ],
-        **{
-            f"CPU ms per frame on one thread: {stage}": [f"{r.stages_cpu_ms[stage]:.2f}" for r in reports]
-            for stage in STAGES
-        },
-        "start to first analysed frames, s": [f"{r.first_frame_s:.2f}" for r in reports],
-        "`ferflow analyze` with report, s": [f"{r.command_s:.1f}" for r in reports],
-        "peak memory, MiB": [f"{r.peak_mib:.0f}" for r in reports],
-        "bytes on disk per face row": [f"{r.bytes_per_face:.0f}" for r in reports],
-        "load of the machine before": [f"{r.load:.1f}" for r in reports],
-    }
-    lines = [f"| {name} | {' | '.join(values)} |" for name, values in rows.items()]
-    lines.insert(1, "|---|" + "---|" * len(reports))
-    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(
-        lines
-    )
-
-
-def as_json(reports: Sequence[BenchReport]) -> str:
-    """A list of objects, fields as of `BenchReport`."""
-    return json.dumps([asdict(report) for report in reports], indent=1)
-
-
 def processor() -> str:
-    """What the processor calls itself."""
+    """Name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -381,17 +285,6 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown processor"
-
-
-def _rival_rows(reports: Sequence[BenchReport]) -> dict[str, list[str]]:
-    rows = {}
-    for name in reports[0].rivals:
-        found = [report.rivals[name] for report in reports]
-        rows[f"{name}, frames/s · faces per frame"] = [
-            f"{rival.fps:.1f} · {rival.faces_per_frame:.1f}" for rival in found
-        ]
-        rows[f"**ferflow / {name}**"] = [f"**{rival.full_over:.0f}**" for rival in found]
-    return rows
 
 
 def _against(rival: Rival, timed: Sequence[Round]) -> RivalPace:
@@ -420,32 +313,6 @@ def _spending(spent: dict[str, float], stage: str) -> Iterator[None]:
     spent[stage] += time.thread_time() - started
 
 
-@contextmanager
-def _running(rival: Rival, video: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start it, and wait until it is ready."""
-    command = [*rival.command, str(video), str(_RIVAL_FRAMES)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        if _pipe(process.stdout).readline().strip() != "ready":
-            problem = (_pipe(process.stderr).read().strip().splitlines() or ["it ended"])[-1]
-            raise OptionsError(f"{rival.remedy} ({problem})")
-        yield process
-        _pipe(process.stdin).close()
-
-
-def _answer(script: subprocess.Popen[str]) -> Pace:
-    _pipe(script.stdin).write("\n")
-    _pipe(script.stdin).flush()
-    return Pace(**json.loads(_pipe(script.stdout).readline()))
-
-
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    if pipe is None:
-        raise FerflowError("no pipe to the script")
-    return pipe
-
-
 def _whole_command(video: Path) -> tuple[float, float, float]:
     """Seconds, peak MiB, and bytes of the faces' table per row of `ferflow analyze`."""
     from ferflow.jobs.benchmarks.memory import peak_mib
@@ -465,5 +332,5 @@ def _first_frame_s(video: Path) -> float:
     with subprocess.Popen(
         [sys.executable, "-c", code + "\nprint(flush=True)", str(video)], stdout=subprocess.PIPE, text=True
     ) as process:
-        _pipe(process.stdout).readline()
+        open_pipe(process.stdout).readline()
         return time.perf_counter() - started

@@ -54,7 +54,7 @@ def agreement(reference: Boxes, boxes: Boxes) -> tuple[int, int, int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per stride, over all videos."""
-    parser = argparse.ArgumentParser(prog="bench_stride", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5, 10], metavar="N")
     chosen = parser.parse_args(arguments)

@@ -43,7 +43,7 @@ def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[fl
 def _on_cpus(number: int) -> Iterator[None]:
     """Let this process and those it starts have so many CPUs."""
     if not hasattr(os, "sched_setaffinity"):
-        raise SystemExit("bench_workers pins processes to CPUs, which only Linux lets it do.")
+        raise SystemExit("This benchmark pins processes to CPUs, which only Linux lets it do.")
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:number])
     try:

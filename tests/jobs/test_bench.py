@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ferflow.faces.detector import make_detector
-from ferflow.jobs.benchmarks import speed
+from ferflow.jobs.benchmarks import rivals, speed, speed_table
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
 from ferflow.jobs.benchmarks.stride import agreement
 from ferflow.media.video import Selection, open_video
@@ -48,12 +48,12 @@ def test_another_program_is_timed_in_the_same_rounds(clip, tmp_path):
         "import json, sys\nprint('ready', flush=True)\nfor _ in sys.stdin:\n"
         "    print(json.dumps({'frames': 10, 'faces': 20, 'seconds': 10.0, 'cpu_seconds': 5.0}), flush=True)\n"
     )
-    slow = speed.Rival("slow", (sys.executable, str(script)), "cannot be")
+    slow = rivals.Rival("slow", (sys.executable, str(script)), "cannot be")
     report = speed.bench(clip, rounds=1, rivals=[slow])
     assert report.rivals["slow"].fps == 1
     assert report.rivals["slow"].full_over == pytest.approx(report.full_fps)
     assert (report.rivals["slow"].cpu_ms, report.rivals["slow"].faces_per_frame) == (500, 2)
-    table = speed.as_table([report])
+    table = speed_table.as_table([report])
     assert "| slow, frames/s · faces per frame | 1.0 · 2.0 |" in table
     assert f"| **ferflow / slow** | **{report.full_fps:.0f}** |" in table
     assert report.sampled_over_full > 0
