@@ -1,14 +1,14 @@
-"""How results are seen: pages for people, made from the tables on disk and from nothing else.
+"""Pages for people, made from the tables on disk and from nothing else.
 
-    refresh(out)                           # every page whose inputs changed
+    refresh(out)                           # every page that is stale
     write_session_report(out, video_id)    # reports/<video_id>.html
     write_index(out)                       # index.html
 
-They may be called again at any time; the same tables give the same bytes.
+All may be called at any time; the same inputs give the same bytes.
 """
 
 from ferflow.dashboards.overview.index import write_index
-from ferflow.dashboards.refresh import last_options, refresh, refresh_session
+from ferflow.dashboards.refresh import last_options, refresh, refresh_session, remove_page, remove_stale_page
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
@@ -19,6 +19,8 @@ __all__ = [
     "last_options",
     "refresh",
     "refresh_session",
+    "remove_page",
+    "remove_stale_page",
     "write_index",
     "write_session_report",
 ]

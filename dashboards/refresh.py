@@ -1,8 +1,12 @@
-"""Pages made again, those only whose inputs changed.
+"""Which pages are stale, and the updates of those that are.
 
-`.pages/` keeps, for each page in a file of its own, a digest of all that it was made from: size and time of the
-tables, the lists of people and sessions, the options, and ferflow's own code. Workers that write pages side by side
-so never write the same file.
+Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
+so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
+markers, clips and video file, the names of its people, the theme, and ferflow's own code. Inputs of the overview: the
+same of all finished videos as far as it shows them, the manifest of the run, the lists, and the options.
+
+Whoever is about to replace a table of a finished video calls `remove_page` first: should the process be killed, no page
+of older data stays next to new tables.
 """
 
 from __future__ import annotations
@@ -13,16 +17,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import ferflow
 from ferflow.analytics.person_names import NAME as PEOPLE_NAME
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
 from ferflow.analytics.session_list import NAME as SESSIONS_NAME
-from ferflow.analytics.timeline import complete_timeline
+from ferflow.analytics.timeline import complete_timeline, has_complete_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.dashboards.session_report.page import write_session_report
+from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
@@ -39,30 +44,30 @@ _SOURCES = {".py", ".j2", ".js", ".css"}
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What became of the pages of a folder."""
+    """What happened to the pages of a folder."""
 
     written: tuple[Path, ...] = ()
     kept: tuple[Path, ...] = ()
-    """They say what they would say if they were made again."""
+    """They are up to date."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Why, by video id."""
+    """The reason, by video id."""
     warnings: tuple[str, ...] = ()
     """What is odd about the lists of people and sessions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What `.pages/` says of an output folder."""
+class PageStatus:
+    """What `.pages/` says about an output folder."""
 
     out: Path
     options: PageOptions = field(default_factory=PageOptions)
-    """Those of the last time."""
+    """The last ones used."""
     warnings: tuple[str, ...] = ()
-    """What the overview says of the lists."""
+    """What the overview says about the lists."""
 
     @classmethod
     def load(cls, out: Path) -> Self:
-        """Read it back; one that is not there or not understood makes every page new."""
+        """Read it; if it is missing or invalid, every page is stale."""
         try:
             content = json.loads(_status_path(out, "options").read_text(encoding="utf-8"))
             warnings = tuple(str(warning) for warning in content["warnings"])
@@ -71,54 +76,54 @@ class Status:
             return cls(out)
 
     def save(self) -> None:
-        """Keep the options and warnings for the next time."""
+        """Keep options and warnings for the next call."""
         content = {"options": self.options.as_dict(), "warnings": self.warnings}
         _write(_status_path(self.out, "options"), json.dumps(content, indent=1, sort_keys=True))
 
     def is_fresh(self, page: Path, digest: str) -> bool:
-        """Whether a page is there and was made from the same."""
+        """Whether a page exists and was made from inputs with this digest."""
         try:
             return page.exists() and _status_path(self.out, page.name).read_text(encoding="utf-8") == digest
         except (OSError, ValueError):
             return False
 
-    def forget(self, page: Path) -> None:
-        """A page is about to be written: until that is done it is not fresh."""
+    def discard(self, page: Path) -> None:
+        """Make a page stale, before it is written or removed."""
         _status_path(self.out, page.name).unlink(missing_ok=True)
 
-    def note(self, page: Path, digest: str) -> None:
-        """A page was made from this."""
+    def record(self, page: Path, digest: str) -> None:
+        """Note what a page was made from, once it is written."""
         _write(_status_path(self.out, page.name), digest)
 
 
 def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Refreshed:
-    """Make every page of a folder that is not up to date; a video without a timeline gets it first.
+    """Write every page of a folder that is stale; a video without a timeline gets one first.
 
     Args:
         out: the output folder.
-        options: how; None: as the last time.
-        forgiving: a list of people or sessions that cannot be read is told of on the overview and left out.
+        options: of the pages; None: the last ones used.
+        forgiving: leave out a list of people or sessions that cannot be read, with a warning on the overview.
 
     Returns:
-        What became of each page; what is wrong with one video's tables is in there, not raised.
+        What happened to each page. Errors in the tables of one video are in it and not raised.
 
     Raises:
         OptionsError: a list cannot be read, or lacks a column.
         RecordsError: `run.json` cannot be read.
     """
-    status = Status.load(out)
+    status = PageStatus.load(out)
     status = replace(status, options=options or status.options)
     people = _people(out, forgiving)
     written, kept, failed = list[Path](), list[Path](), dict[str, str]()
     for video_id in finished_videos(out):
         path = RecordPaths(out, video_id).report
         try:
-            made = _session(out, video_id, people.of(video_id), status)
+            made = _update_session(out, video_id, people.of(video_id), status)
         except FerflowError as error:
             failed[video_id] = str(error)
         else:
             (written if made else kept).append(path)
-    warnings = _index(out, status, forgiving)
+    warnings = _update_index(out, status, forgiving)
     (kept if warnings is None else written).append(out / INDEX)
     status = status if warnings is None else replace(status, warnings=warnings)
     status.save()
@@ -126,45 +131,68 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
 
 
 def last_options(out: Path) -> PageOptions:
-    """How the pages of a folder were made the last time; the defaults, if that is not known."""
-    return Status.load(out).options
+    """The options that the pages of a folder were last made with; the defaults if these are unknown."""
+    return PageStatus.load(out).options
 
 
 def refresh_session(out: Path, video_id: str) -> Path:
-    """Make the page of one video, unless it is up to date, as the last time.
+    """Write the page of one video if it is stale, with the options last used.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    status = Status.load(out)
-    _session(out, video_id, _people(out, forgiving=True).of(video_id), status)
+    status = PageStatus.load(out)
+    _update_session(out, video_id, _people(out, forgiving=True).of(video_id), status)
     return RecordPaths(out, video_id).report
 
 
-def _session(out: Path, video_id: str, names: PersonNames, status: Status) -> bool:
-    """Whether the page had to be made."""
+def remove_page(out: Path, video_id: str) -> None:
+    """Remove the page of a video whose tables are about to be replaced."""
+    page = RecordPaths(out, video_id).report
+    PageStatus(out).discard(page)
+    page.unlink(missing_ok=True)
+
+
+def remove_stale_page(out: Path, video_id: str) -> None:
+    """Remove the page of a video unless it is up to date: for a run that writes no pages.
+
+    Raises:
+        RecordsError: the tables cannot be read.
+    """
+    paths, status = RecordPaths(out, video_id), PageStatus.load(out)
+    if not paths.report.exists():
+        return
+    names = _people(out, forgiving=True).of(video_id)
+    if not status.is_fresh(paths.report, _session_digest(paths, names, status.options)):
+        remove_page(out, video_id)
+
+
+def _update_session(out: Path, video_id: str, names: PersonNames, status: PageStatus) -> bool:
+    """Update one page; whether it was stale."""
     paths = RecordPaths(out, video_id)
-    complete_timeline(paths)
+    if not has_complete_timeline(paths):
+        remove_page(out, video_id)
+        complete_timeline(paths)
     digest = _session_digest(paths, names, status.options)
     if status.is_fresh(paths.report, digest):
         ensure_assets(out)
         return False
-    status.forget(paths.report)
+    status.discard(paths.report)
     write_session_report(out, video_id, names, theme=status.options.theme)
-    status.note(paths.report, digest)
+    status.record(paths.report, digest)
     return True
 
 
-def _index(out: Path, status: Status, forgiving: bool) -> tuple[str, ...] | None:
-    """What is odd about the lists; None if the overview did not have to be made."""
+def _update_index(out: Path, status: PageStatus, forgiving: bool) -> tuple[str, ...] | None:
+    """Update the overview; what is odd about the lists, or None if it was up to date."""
     page, digest = out / INDEX, _index_digest(out, status.options)
     if status.is_fresh(page, digest):
         return None
-    status.forget(page)
+    status.discard(page)
     folder = load_folder(out, status.options, forgiving=forgiving)
     write_folder(out, folder, status.options)
-    if not folder.left_out:  # who asks for it strictly must be told, not be given the page as it is
-        status.note(page, digest)
+    if not folder.left_out:  # a strict call must raise, not find the page up to date
+        status.record(page, digest)
     return folder.warnings
 
 
@@ -186,28 +214,35 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-# --- What a page is made from ---------------------------------------------------------------------------
+# --- Digests of what a page is made from ----------------------------------------------------------------
 
 
 def _session_digest(paths: RecordPaths, names: PersonNames, options: PageOptions) -> str:
-    beside = [paths.markers, Path(read_metadata(paths.faces).source.path), *sorted(paths.clips.glob("*.mp4"))]
-    return _digest(
-        _traits([paths.frames, paths.faces, paths.timeline, *beside]),
-        sorted(names.by_track.items()), options.theme,
-    )  # fmt: skip
+    video = Path(read_metadata(paths.faces).source.path)
+    files = [
+        paths.frames,
+        paths.faces,
+        paths.timeline,
+        paths.markers,
+        video,
+        *sorted(paths.clips.glob("*.mp4")),
+    ]
+    # The page refers to the video by a relative path, which changes if the folder is moved.
+    link = url_between(paths.report, video)
+    return _digest(_stat_files(files), link, sorted(names.by_track.items()), options.theme)
 
 
 def _index_digest(out: Path, options: PageOptions) -> str:
     videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
     lists = [out / "run.json", out / PEOPLE_NAME, options.sessions or out / SESSIONS_NAME]
     return _digest(
-        _traits([path for paths in videos for path in (paths.faces, paths.timeline)]),
-        [paths.report.exists() for paths in videos], [_content(path) for path in lists], options.as_dict(),
+        _stat_files([path for paths in videos for path in (paths.faces, paths.timeline)]),
+        [paths.report.exists() for paths in videos], [_hash_content(path) for path in lists], options.as_dict(),
     )  # fmt: skip
 
 
-def _traits(paths: Iterable[Path]) -> list[tuple[str, int, int] | None]:
-    """Name, size and time of files; a file written anew has another time."""
+def _stat_files(paths: Iterable[Path]) -> list[tuple[str, int, int] | None]:
+    """Name, size and time of files; None for one that is missing."""
     found: list[tuple[str, int, int] | None] = []
     for path in paths:
         try:
@@ -218,21 +253,21 @@ def _traits(paths: Iterable[Path]) -> list[tuple[str, int, int] | None]:
     return found
 
 
-def _content(path: Path) -> str | None:
+def _hash_content(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
 
 
-def _digest(*parts: Any) -> str:
-    text = json.dumps([__version__, _code(), *parts], ensure_ascii=True, default=str)
+def _digest(*parts: object) -> str:
+    text = json.dumps([__version__, _hash_code(), *parts], ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
-def _code() -> str:
-    """Digest of ferflow's own code: a newer one of the same version makes every page new."""
+def _hash_code() -> str:
+    """Digest of ferflow's own code: another state of the same version makes every page stale."""
     rooms = {Path(ferflow.__file__).parent, _ROOM}
     files = sorted({path for room in rooms for path in room.rglob("*") if path.suffix in _SOURCES})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

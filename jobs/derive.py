@@ -40,31 +40,34 @@ def derive(source: Path, paths: RecordPaths, job: Job) -> None:
         OptionsError: its file of markers cannot be used; clips and page are made without it.
         VideoError: clips are wanted, but the video is gone; the page is made without them.
     """
+    from ferflow.dashboards import refresh_session, remove_page, remove_stale_page
+
     if needs_timeline(paths, job.options):
+        remove_page(paths.out, paths.video_id)
         write_timeline(paths, job.options)
     try:
         add_markers_and_clips(source, paths, markers=job.markers, embed_clips=job.embed_clips)
     finally:
         if job.pages:
-            from ferflow.dashboards import refresh_session
-
             refresh_session(paths.out, paths.video_id)
+        else:
+            remove_stale_page(paths.out, paths.video_id)
 
 
 def add_markers_and_clips(
     source: Path, paths: RecordPaths, *, markers: Path | None, embed_clips: bool
 ) -> None:
-    """Store the markers of a finished video and cut its clips; a page made without them is removed.
+    """Store the markers of a finished video and cut its clips, as far as that is not done.
 
     Markers of an earlier run stay when there is no longer a file of them. Raises as `derive`.
     """
     try:
         file = markers or find_markers_file(source)
-        if file is not None and store_markers(paths, file):
-            paths.report.unlink(missing_ok=True)
+        if file is not None:
+            store_markers(paths, file)
     finally:
-        if embed_clips and _cut_clips(paths):
-            paths.report.unlink(missing_ok=True)
+        if embed_clips:
+            _cut_clips(paths)
 
 
 def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips: bool) -> dict[str, str]:
@@ -91,13 +94,11 @@ def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[RecordPat
     return [paths for paths in videos if needs_timeline(paths, options)]
 
 
-def _cut_clips(paths: RecordPaths) -> bool:
-    """Cut the clips that are missing; whether any were."""
+def _cut_clips(paths: RecordPaths) -> None:
+    """Cut the clips that are missing."""
     tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
-    if len(existing_clips(paths, tops)) == len(plan_clips(paths, tops)):
-        return False
-    write_clips(paths, tops)
-    return True
+    if len(existing_clips(paths, tops)) != len(plan_clips(paths, tops)):
+        write_clips(paths, tops)
 
 
 def _names(paths: RecordPaths) -> PersonNames:

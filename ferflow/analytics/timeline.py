@@ -288,7 +288,7 @@ def _table(
 
 
 def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
-    """Write the timeline of a finished video from its records, and remove the page that was made from an older one.
+    """Write the timeline of a finished video from its records.
 
     Raises:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
@@ -299,7 +299,6 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
             f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
         )
-    paths.report.unlink(missing_ok=True)
     release_memory()
     table = timeline(
         read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
@@ -320,6 +319,11 @@ def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
     except RecordsError:
         return True
     return bin_seconds != options.bin_seconds or _lacks_measures(paths.timeline)
+
+
+def has_complete_timeline(paths: RecordPaths) -> bool:
+    """Whether a finished video has its timeline, with all measures."""
+    return paths.timeline.exists() and not _lacks_measures(paths.timeline)
 
 
 def complete_timeline(paths: RecordPaths) -> None:

@@ -18,6 +18,7 @@ from ferflow.cli import main
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
 from ferflow.store.records import RecordPaths
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
@@ -277,7 +278,7 @@ def test_a_bad_file_of_markers_is_refused_in_one_line_and_nothing_is_done(filmed
     before = state(out)
     done = report(out, "--markers", file, "--theme", "dark")
     assert done.returncode == 2
-    assert re.fullmatch(r"ferflow: film\.csv[,:].*\n", done.stderr)
+    assert re.fullmatch(r"ferflow: \S*film\.csv[,:].*\n", done.stderr)
     assert state(out) == before
 
 
@@ -287,7 +288,7 @@ def test_bad_markers_beside_one_video_cost_no_other(filmed):
     (videos / "b.markers.csv").write_text("time_s,label\n2,boom\n")
     done = report(out)
     assert done.returncode == 10
-    assert re.fullmatch(r"ferflow: a: a\.markers\.csv, line 2: .*\n", done.stderr)
+    assert re.fullmatch(r"ferflow: a: \S*a\.markers\.csv, line 2: .*\n", done.stderr)
     assert b"boom" in state(out)["b.html"][0]
 
 
@@ -314,6 +315,53 @@ def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
     assert done.returncode == 10
     assert re.fullmatch(r"ferflow: b: b\.mp4: not where it was analysed.*\n", done.stderr)
     assert "<figure>" in state(out)["a.html"][0].decode()
+
+
+# --- Pages of older data ----------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_run_killed_between_timeline_and_page_leaves_no_page_of_the_old_timeline(
+    tmp_path, face_video, monkeypatch
+):
+    out = tmp_path / "out"
+    video_id = run([face_video], out).videos[0].video_id
+    page = RecordPaths(out, video_id).report
+    assert page.exists()
+
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr("ferflow.dashboards.refresh_session", die)
+    with pytest.raises(Killed):
+        run([face_video], out, AnalyzeOptions(bin_seconds=0.5))
+    assert not page.exists()
+    monkeypatch.undo()
+    run([face_video], out, AnalyzeOptions(bin_seconds=0.5))
+    assert page.exists()
+
+
+def test_a_run_without_pages_removes_the_page_that_it_made_stale_and_no_other(tmp_path, face_video):
+    out, markers = tmp_path / "out", tmp_path / "markers.csv"
+    video_id = run([face_video], out).videos[0].video_id
+    page = RecordPaths(out, video_id).report
+    run([face_video], out, pages=False)
+    assert page.exists()
+    markers.write_text("time_s,label\n0.1,boom\n")
+    run([face_video], out, pages=False, markers=markers)
+    assert not page.exists()
+
+
+def test_a_moved_folder_has_its_links_to_videos_corrected(filmed, tmp_path):
+    out, _ = filmed
+    moved = tmp_path / "deeper" / "out"
+    moved.parent.mkdir()
+    out.rename(moved)
+    assert {path.name for path in refresh(moved).written} == {"a.html", "b.html"}
+    assert 'src="../../../in/a.mp4"' in RecordPaths(moved, "a").report.read_text(encoding="utf-8")
 
 
 # --- The commands -----------------------------------------------------------------------------------------
