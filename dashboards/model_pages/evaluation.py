@@ -13,10 +13,11 @@ import numpy as np
 
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, score, shown, some
+from ferflow.dashboards.shared.elements import Card
+from ferflow.dashboards.shared.number_format import percent, score, shown, some
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.evaluation import Assessment
-from ferflow.models.metrics import ConfidenceBin, Scores, reliability_bins
+from ferflow.models.metrics import ClassScores, ConfidenceBin, Scores, reliability_bins
 from ferflow.version import __version__
 
 MOST_MISTAKES = 24
@@ -26,36 +27,10 @@ _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
-    label: str
-    value: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KindRow:
-    """Scores by one kind of labels or rows."""
-
-    name: str
-    n: str
-    accuracy: str
-    top2: str
-    precision: str
-    recall: str
-    f1: str
-    ece: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _ClassRow:
     label: str
     colour: str
-    precision: str
-    recall: str
-    width: float
-    """Of the bar of recall, percent."""
-    f1: str
-    support: str
+    scores: ClassScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +106,8 @@ class _Page:
     name: str
     lead: str
     notes: list[str]
-    cards: list[_Card]
-    kinds: list[_KindRow]
+    cards: list[Card]
+    kinds: list[tuple[str, Scores]]
     confusion: list[_ConfusionRow]
     classes: list[_ClassRow]
     reliability: _Diagram
@@ -173,57 +148,35 @@ def render_evaluation(assessment: Assessment) -> str:
         version=__version__,
         more_style=template_text("models.css"),
         shows_faces=True,
+        precise=_precise,
+        score=score,
     )
 
 
-def _cards(scores: Scores) -> list[_Card]:
+def _cards(scores: Scores) -> list[Card]:
     return [
-        _Card("Accuracy", _precise(scores.accuracy), "most probable label is the true one"),
-        _Card("Macro recall", _precise(scores.macro_recall), "mean over classes; rare classes count as much"),
-        _Card("Top-2 accuracy", _precise(scores.top2_accuracy), "true label is one of the two most probable"),
-        _Card("Macro F1", _precise(scores.macro_f1), "precision and recall, mean over classes"),
-        _Card("ECE", f"{scores.ece:.3f}", "mean distance of confidence and accuracy"),
-        _Card("Speed", f"{scores.faces_per_second or 0:,.0f}", "faces per second here, in batches of 64"),
+        Card("Accuracy", _precise(scores.accuracy), "most probable label is the true one"),
+        Card("Macro recall", _precise(scores.macro_recall), "mean over classes; rare classes count as much"),
+        Card("Top-2 accuracy", _precise(scores.top2_accuracy), "true label is one of the two most probable"),
+        Card("Macro F1", _precise(scores.macro_f1), "precision and recall, mean over classes"),
+        Card("ECE", f"{scores.ece:.3f}", "mean distance of confidence and accuracy"),
+        Card("Speed", f"{scores.faces_per_second or 0:,.0f}", "faces per second here, in batches of 64"),
     ]
 
 
-def _kinds(assessment: Assessment) -> list[_KindRow]:
-    """A row per kind of labels or rows that the same answers are measured by."""
+def _kinds(assessment: Assessment) -> list[tuple[str, Scores]]:
+    """Scores of the same answers by kind of labels or rows."""
     found = {
         "labels of the data set": assessment.scores,
         "the same, without rows that are also in the Training split": assessment.without_leaks,
         "majority of ten annotators (FER+), ties and non-faces left out": assessment.ferplus_majority,
     }
-    return [
-        _KindRow(
-            name=name,
-            n=f"{scores.n:,}",
-            accuracy=_precise(scores.accuracy),
-            top2=_precise(scores.top2_accuracy),
-            precision=_precise(scores.macro_precision),
-            recall=_precise(scores.macro_recall),
-            f1=_precise(scores.macro_f1),
-            ece=f"{scores.ece:.3f}",
-        )
-        for name, scores in found.items()
-        if scores is not None
-    ]
+    return [(name, scores) for name, scores in found.items() if scores is not None]
 
 
 def _classes(scores: Scores, labels: list[str]) -> list[_ClassRow]:
     colours = palette.colours(labels)
-    return [
-        _ClassRow(
-            label=shown(label),
-            colour=colours[label],
-            precision=score(part.precision) if part.support else UNKNOWN,
-            recall=score(part.recall) if part.support else UNKNOWN,
-            width=round(100 * part.recall, 1),
-            f1=score(part.f1) if part.support else UNKNOWN,
-            support=f"{part.support:,}",
-        )
-        for label, part in scores.per_class.items()
-    ]
+    return [_ClassRow(shown(label), colours[label], part) for label, part in scores.per_class.items()]
 
 
 def _confusion(scores: Scores, labels: list[str]) -> list[_ConfusionRow]:
@@ -286,9 +239,7 @@ def _mistakes(assessment: Assessment) -> list[_Mistake]:
 
 def _facts(assessment: Assessment) -> list[tuple[str, str]]:
     card = assessment.card
-    prior = ", ".join(
-        f"{label} {percent(share)}" for label, share in zip(card.labels, card.prior, strict=False)
-    )
+    prior = ", ".join(f"{label} {percent(share)}" for label, share in card.prior_by_label.items())
     return [
         ("Model", f"{card.name}, sha256 {card.sha256[:16]}…"),
         ("Trained on", f"{card.data}, {card.rows:,} rows, {card.leaks:,} leaking rows left out"),

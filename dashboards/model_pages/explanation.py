@@ -143,9 +143,7 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
         mixes=sum(share > 0 for share in card.shares.values()) > 1,
         temperature=f"{card.temperature:g}",
         has_evidence=any(part.evidence is not None for _, seen in found for part in seen),
-        prior=", ".join(
-            f"{label} {percent(share)}" for label, share in zip(card.labels, card.prior, strict=False)
-        ),
+        prior=", ".join(f"{label} {percent(share)}" for label, share in card.prior_by_label.items()),
     )
     return render(
         "explanation.html.j2", page=page, version=__version__, more_style=template_text("models.css"),

@@ -81,12 +81,8 @@ def _card_lines(card: ModelCard) -> list[str]:
     ]
     lines = [f"  {card.name}  recipe {card.recipe}, sha256 {card.sha256[:16]}…"]
     lines += _wrapped(f"for: {card.purpose}") if card.purpose else []
-    lines += [
-        f"      {kind}: accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}, "
-        f"ECE {scores.ece:.3f}, {scores.n} rows"
-        for kind, scores in card.scores.by_kind().items()
-    ]
-    prior = ", ".join(f"{label} {share:.2f}" for label, share in zip(card.labels, card.prior, strict=False))
+    lines += [f"      {kind}: {scores}" for kind, scores in card.scores.by_kind().items()]
+    prior = ", ".join(f"{label} {share:.2f}" for label, share in card.prior_by_label.items())
     facts = {
         "files": ", ".join(sizes),
         "labels": ", ".join(card.labels) + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),

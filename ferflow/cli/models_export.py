@@ -87,8 +87,4 @@ def _describe(out: Path, written: Sequence[ModelCard]) -> Iterator[str]:
         yield f"{kind:10}  {size:6.2f} MB  {out / file.file}  sha256 {file.sha256[:12]}…"
     for card in written:
         yield f"Card: {out / card_file(card, written)}{f', for {card.purpose}' if card.purpose else ''}"
-        for labels, scores in card.scores.by_kind().items():
-            yield (
-                f"  {labels}: accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}, "
-                f"ECE {scores.ece:.3f}"
-            )
+        yield from (f"  {labels}: {scores}" for labels, scores in card.scores.by_kind().items())

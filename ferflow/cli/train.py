@@ -144,6 +144,5 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
 
 def _print_scores(card: ModelCard, out: Path) -> None:
     for kind, scores in card.scores.by_kind().items():
-        shares = f"accuracy {scores.accuracy:.4f}, macro recall {scores.macro_recall:.4f}"
-        typer.echo(f"{kind}: {shares}, ECE {scores.ece:.4f}, {scores.n} rows")
+        typer.echo(f"{kind}: {scores}")
     typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

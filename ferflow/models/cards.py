@@ -71,6 +71,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     recall: Mapping[str, float]
     """By label."""
 
+    def __str__(self) -> str:
+        """In one line, for a terminal."""
+        return f"accuracy {self.accuracy:.4f}, macro recall {self.macro_recall:.4f}, ECE {self.ece:.3f}, {self.n} rows"
+
 
 class CardScores(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"of_float": "float"}):
     """What a card says about its model's answers to the selection split."""
@@ -168,6 +172,11 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def shares(self) -> dict[str, float]:
         """Weight of each head in the probabilities; sum 1."""
         return {SERVED_HEAD: 1.0} if self.blend is None else self.blend.shares
+
+    @property
+    def prior_by_label(self) -> dict[str, float]:
+        """Class shares that the probabilities assume; empty: unknown."""
+        return dict(zip(self.labels, self.prior, strict=False))
 
     def logits(self, outputs: Mapping[str, Float32Array]) -> ByHead:
         """Logits float32 (N, K) by head as the softmax takes them: outputs plus the shifts of the blend."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +53,7 @@ class Assessment:
     skipped: dict[str, int]
     """Rows of the source that could not be used, by reason."""
 
-    def table(self) -> dict[str, Any]:
+    def table(self) -> dict[str, object]:
         """Return what `--json` writes: the scores, then their origin."""
         parts = {"without_leaks": self.without_leaks, "ferplus_majority": self.ferplus_majority}
         return {

@@ -59,20 +59,16 @@ def copy_for_serving(
     network: Network,
     *,
     shift: npt.ArrayLike = 0.0,
-    input_size: int = 48,
 ) -> KerasModel:
-    """Copy a trained network into the form that is served: float32, one image size, the same heads.
+    """Copy a trained network into the form that is served: float32, 48 px, the same heads.
 
     Args:
         trained: from `build(recipe, network)`.
         recipe: its name.
         network: the arguments it was built with.
         shift: (K,), added to the bias of a single head; the shifts of two heads are part of their card.
-        input_size: side of the images it will take, pixels.
     """
-    served = build(
-        recipe, Network(classes=network.classes, input_size=input_size, two_heads=network.two_heads)
-    )
+    served = build(recipe, Network(classes=network.classes, two_heads=network.two_heads))
     # By order, not by name: Keras numbers the layers of its applications differently in every network.
     for layer, source in zip(_backbone_layers(served), _backbone_layers(trained), strict=True):
         layer.set_weights(source.get_weights())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +51,7 @@ class Scores:
     faces_per_second: float | None = None
     model: str | None = None
 
-    def table(self) -> dict[str, Any]:
+    def table(self) -> dict[str, object]:
         """Convert to JSON-able values."""
         return asdict(self)
 
@@ -92,10 +91,10 @@ def evaluate(probs: Float32Array, labels: Int64Array, names: tuple[str, ...]) ->
     )
 
 
-def calibration_error(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> float:
+def calibration_error(probs: Float32Array, labels: Int64Array) -> float:
     """Mean distance between confidence and accuracy over bins of confidence, weighted by rows; in [0, 1]."""
-    confidence, right, place = _bin_by_confidence(probs, labels, bins)
-    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    confidence, right, place = _bin_by_confidence(probs, labels)
+    gaps = np.bincount(place, weights=confidence - right, minlength=ECE_BINS)
     return float(np.abs(gaps).sum() / len(labels))
 
 
@@ -130,24 +129,26 @@ class ConfidenceBin:
     """Share of correct rows; 0 without rows."""
 
 
-def reliability_bins(probs: Float32Array, labels: Int64Array, bins: int = ECE_BINS) -> list[ConfidenceBin]:
+def reliability_bins(probs: Float32Array, labels: Int64Array) -> list[ConfidenceBin]:
     """Bins of the reliability diagram (Guo et al., 2017), over which `calibration_error` sums."""
-    confidence, right, place = _bin_by_confidence(probs, labels, bins)
-    counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right)]
+    confidence, right, place = _bin_by_confidence(probs, labels)
+    counts = np.bincount(place, minlength=ECE_BINS)
+    sums = [np.bincount(place, weights=values, minlength=ECE_BINS) for values in (confidence, right)]
     means = [total / np.maximum(counts, 1) for total in sums]
     return [
-        ConfidenceBin(i / bins, (i + 1) / bins, int(counts[i]), float(means[0][i]), float(means[1][i]))
-        for i in range(bins)
+        ConfidenceBin(
+            i / ECE_BINS, (i + 1) / ECE_BINS, int(counts[i]), float(means[0][i]), float(means[1][i])
+        )
+        for i in range(ECE_BINS)
     ]
 
 
 def _bin_by_confidence(
-    probs: Float32Array, labels: Int64Array, bins: int
+    probs: Float32Array, labels: Int64Array
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Int64Array]:
     """Confidence, correctness and bin of each row; each (N,)."""
     confidence = probs.max(axis=1).astype(np.float64)
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    place = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
     return confidence, probs.argmax(axis=1) == labels, place
 
 

@@ -23,7 +23,7 @@ from ferflow.models.heads import SERVED_HEAD, ByHead
 from ferflow.models.metrics import Scores, evaluate
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.training.export import to_onnx
-from ferflow.models.training.head_blending import ChosenBlend, best_blend, fit_temperature, selected_on
+from ferflow.models.training.head_blending import best_blend, fit_temperature, selected_on
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import compute_logits
 from ferflow.types import Float32Array, UInt8Array
@@ -44,19 +44,17 @@ class TrainingResult:
     """Number of epochs trained."""
 
 
-def finalize(
-    trained: TrainingResult, out: Path, note: str = "", *, blend: ChosenBlend | None = None
-) -> ModelCard:
+def finalize(trained: TrainingResult, out: Path, note: str = "") -> ModelCard:
     """Write `NAME.weights.h5`, `NAME.onnx` and `card.json` into `out` and return the card.
 
-    If there are two heads, the files keep both and the card blends them. `best_blend` chooses `blend` if it is None.
+    If there are two heads, the files keep both and the card blends them.
     """
     name, recipe, options = trained.options.name, trained.options.recipe, trained.options
     two_heads = trained.network.two_heads
     model = keras_network.build(recipe, trained.network)
     model.set_weights(list(trained.weights))
     answers = compute_logits(model, trained.parts.selection.images)
-    blend = blend or best_blend(answers, trained.parts, options)
+    blend = best_blend(answers, trained.parts, options)
     truth = options.classes.renumber(trained.parts.selection.labels)
     served = keras_network.copy_for_serving(
         model, recipe, trained.network, shift=0.0 if two_heads else blend.shift(SERVED_HEAD)

@@ -89,9 +89,7 @@ class ChosenBlend:
         return f"{' + '.join(terms)}; tau {self.tau:g}"
 
 
-def best_blend(
-    answers: Mapping[str, Float32Array], parts: Split, options: TrainOptions | None = None
-) -> ChosenBlend:
+def best_blend(answers: Mapping[str, Float32Array], parts: Split, options: TrainOptions) -> ChosenBlend:
     """Choose the heads' shares and the prior by accuracy and macro recall on both kinds of labels.
 
     With one kind of labels only, the blend would ignore the other kind; with accuracy only, it would give up rare
@@ -99,7 +97,6 @@ def best_blend(
     accuracy by labels is given up, because published figures are about labels. Each blend is evaluated at its fitted
     temperature, which matters where the heads disagree. Values set in the options are not chosen.
     """
-    options = options or TrainOptions()
     shares = SHARES if VOTE_HEAD in answers else (1.0,)
     taus = TAUS if options.adjust_prior else (0.0,)
     if options.label_share is not None:
@@ -140,9 +137,8 @@ def fit_temperature(probabilities: Callable[[float], Float32Array], labels: npt.
     return round(float(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x), 4)
 
 
-def learned_priors(training: Faces, heads: Iterable[str], options: TrainOptions | None = None) -> ByHead:
+def learned_priors(training: Faces, heads: Iterable[str], options: TrainOptions) -> ByHead:
     """Class shares (K,) that each head has learned: those of the votes, or those of the labels after balancing."""
-    options = options or TrainOptions()
     priors = {}
     for head in heads:
         if head == VOTE_HEAD:

@@ -61,6 +61,7 @@ def _options(name: str, base: TrainOptions | None = None, **changes: object) -> 
     return structs.replace(base or TrainOptions(), **{"name": name, "recipe": name, **changes})
 
 
+# fmt: off
 _RECIPES = (
     Recipe(
         options=_options("default", recipe="resnet-broad", epochs=56),
@@ -85,14 +86,8 @@ _RECIPES = (
     Recipe(options=_options("resnet-tiny"), description="For tests and smoke runs only."),
     Recipe(
         options=_options(
-            "two-conv",
-            _EARLY,
-            optimizer="adam",
-            learning_rate=1e-3,
-            schedule="constant",
-            epochs=1,
-            batch_size=64,
-            dropout=0.5,
+            "two-conv", _EARLY, optimizer="adam", learning_rate=1e-3, schedule="constant", epochs=1,
+            batch_size=64, dropout=0.5,
         ),
         description="Two 3x3x64 convolutions with pools, dense 256, dropout 0.5; /255; one epoch. Chosen: Adam at "
         "0.001, batches of 64, padding that keeps the size.",
@@ -100,17 +95,8 @@ _RECIPES = (
     ),
     Recipe(
         options=_options(
-            "lenet-oversampled",
-            _EARLY,
-            optimizer="sgd",
-            learning_rate=0.01,
-            schedule="inverse",
-            decay=1e-4,
-            epochs=12,
-            batch_size=64,
-            dropout=0.5,
-            balance="oversample",
-            weight_decay=1e-4,
+            "lenet-oversampled", _EARLY, optimizer="sgd", learning_rate=0.01, schedule="inverse",
+            decay=1e-4, epochs=12, batch_size=64, dropout=0.5, balance="oversample", weight_decay=1e-4,
             augmentation=FLIP_AND_SHIFT,
         ),
         description="Modified LeNet: two 5x5x64 convolutions with pools, dense 500 and 300; minority classes "
@@ -121,15 +107,8 @@ _RECIPES = (
     ),
     Recipe(
         options=_options(
-            "nine-conv-6class",
-            _EARLY,
-            optimizer="adam",
-            learning_rate=5e-4,
-            warmup_epochs=0.5,
-            epochs=15,
-            batch_size=128,
-            dropout=0.5,
-            merge={"disgust": "angry"},
+            "nine-conv-6class", _EARLY, optimizer="adam", learning_rate=5e-4, warmup_epochs=0.5,
+            epochs=15, batch_size=128, dropout=0.5, merge={"disgust": "angry"},
             augmentation=FLIP_AND_SHIFT,
         ),
         description="Three blocks of three 3x3 convolutions (32, 64, 128) with pools, dense 1024 and 512, disgust "
@@ -139,31 +118,11 @@ _RECIPES = (
     ),
     Recipe(
         options=_options(
-            "deep-nadam",
-            _EARLY,
-            optimizer="nadam",
-            learning_rate=2e-3,
-            warmup_epochs=1.0,
-            epochs=90,
-            image_sizes=((0.3, 32), (0.6, 40), (1.0, 48)),
-            batch_size=128,
-            dropout=0.3,
-            label_smoothing=0.1,
-            balance="weights",
-            weight_decay=0.2,
-            average_decay=0.997,
-            patience=20,
-            augmentation=Augmentation(
-                rotation_degrees=12,
-                scale=0.12,
-                shift=0.07,
-                shear=0.15,
-                light_chance=0.3,
-                blur_chance=0,
-                shrink_chance=0,
-                jpeg_chance=0,
-                erase_chance=0,
-            ),
+            "deep-nadam", _EARLY, optimizer="nadam", learning_rate=2e-3, warmup_epochs=1.0, epochs=90,
+            image_sizes=((0.3, 32), (0.6, 40), (1.0, 48)), batch_size=128, dropout=0.3,
+            label_smoothing=0.1, balance="weights", weight_decay=0.2, average_decay=0.997, patience=20,
+            augmentation=Augmentation(rotation_degrees=12, scale=0.12, shift=0.07, shear=0.15,
+            light_chance=0.3, blur_chance=0, shrink_chance=0, jpeg_chance=0, erase_chance=0),
         ),
         description="Deep CNN, He-normal, batch norm, dropout, Nadam, inverse-frequency class weights (bounded), "
         "flip, shear, rotation, zoom and brightness, early stopping on the best epoch. Chosen: four blocks of two "
@@ -188,6 +147,7 @@ _RECIPES = (
         published="F1 0.88 claimed; 21.9 % test",
     ),
 )
+# fmt: on
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.options.name: recipe for recipe in _RECIPES})
 

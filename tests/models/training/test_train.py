@@ -199,15 +199,15 @@ def test_the_blend_prefers_the_head_that_is_right():
     right, wrong = np.eye(7, dtype=np.float32)[labels], np.eye(7, dtype=np.float32)[7 - labels]
     known = Faces(images=images, labels=labels, votes=votes)
     parts = Split(known, known, leaks=0)
-    assert best_blend({"label_head": right, "vote_head": wrong}, parts).share > 0.5
-    assert best_blend({"label_head": wrong, "vote_head": right}, parts).share < 0.5
+    assert best_blend({"label_head": right, "vote_head": wrong}, parts, TrainOptions()).share > 0.5
+    assert best_blend({"label_head": wrong, "vote_head": right}, parts, TrainOptions()).share < 0.5
 
 
 def test_each_head_has_learnt_the_prior_of_what_it_was_shown():
     images, labels, votes = faces(40, seed=1)
     known = Faces(images=images, labels=labels, votes=votes)
     happy = (labels == 3).mean()
-    learnt = learned_priors(known, ("label_head", "vote_head"))
+    learnt = learned_priors(known, ("label_head", "vote_head"), TrainOptions())
     assert learnt["label_head"][3] == pytest.approx(happy, abs=5e-3)
     assert learnt["vote_head"][3] == pytest.approx(0.8 * happy + 0.2 * (1 - happy), abs=5e-3)
 
@@ -236,7 +236,9 @@ def test_a_blend_is_chosen_at_the_temperature_that_it_is_served_at():
     known = Faces(images=images, labels=labels, votes=votes)
     right, wrong = np.eye(7, dtype=np.float32)[labels], np.eye(7, dtype=np.float32)[7 - labels]
     # As they stand, the label head's timid answers are heard from a share of 0.8 on; sharpened, from 0.6 on.
-    chosen = best_blend({"label_head": right, "vote_head": 3 * wrong}, Split(known, known, leaks=0))
+    chosen = best_blend(
+        {"label_head": right, "vote_head": 3 * wrong}, Split(known, known, leaks=0), TrainOptions()
+    )
     assert chosen.share == 0.6
 
 
