@@ -142,6 +142,7 @@ def _cut_images(
     of_face = [frame for frame, count in zip(frames, counts, strict=True) for _ in range(count)]
     for i, (frame, centre, side) in enumerate(zip(of_face, centres, sides.tolist(), strict=True)):
         face = crop_square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
+        # Measured on the crop, not in the frame: what the classifier sees counts, at a size that is the same for all.
         sharpness[i] = cv2.meanStdDev(cv2.Laplacian(face, cv2.CV_32F))[1][0, 0] ** 2
         images[i] = face[..., None]
     return images, sharpness

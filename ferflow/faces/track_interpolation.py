@@ -69,6 +69,7 @@ def track_faces(
 def _fill_between(
     before: TrackedFrame, after: TrackedFrame, between: list[FrameSample]
 ) -> Iterator[TrackedFrame]:
+    # Nothing moves across a cut: faces before it stay where they were until it.
     if after.sample.is_cut:
         yield from (_repeat(before, sample) for sample in between)
         return

@@ -112,6 +112,7 @@ class Tracker:
         Returns:
             int32 (N,), an id per detection, in their order; -1 where no track is confirmed.
         """
+        # Tracks end at a cut even if a face lies at the same place after it: it is mostly another person's.
         if is_cut:
             self._end(self._live)
         centres, sizes = _centres_and_heights(detections)
@@ -129,6 +130,7 @@ class Tracker:
             for track, owner, score in zip(tracks, owners, detections.score, strict=True)
             if owner is not None or score >= CERTAIN_SCORE or self._participants == 1
         ]
+        # A weak first detection (a poster, a pattern) gets no id until it is seen again; a known single participant does.
         self._name([track for track in confirmed if track.track_id == UNTRACKED], tracks)
         self._last_update_s = time_s
         return np.array([track.track_id for track in tracks], np.int32)

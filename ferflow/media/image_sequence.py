@@ -42,6 +42,7 @@ class ImageSequence:
             ) from error
         if not self._images:
             raise VideoError(f"{folder.name}: the folder holds no numbered images. Nothing to analyse.")
+        # Rates such as 23.976 are no short fraction: within a millionth, so that the time base fits into 32 bits.
         self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
         header = _first_header(self._images)
         self.info = VideoInfo(

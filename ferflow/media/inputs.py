@@ -67,6 +67,7 @@ def video_id_of(path: Path) -> str:
             for start in (0, max(size - _FINGERPRINT_BYTES, 0)):
                 file.seek(start)
                 digest.update(file.read(_FINGERPRINT_BYTES))
+    # A readable start, for people who look into the folder; the digits make it unique.
     stem = path.name if path.is_dir() else path.stem
     # Word characters of any script; no separators, no leading dot or dash, no surrogates.
     readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode())

@@ -183,6 +183,7 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
     name, interlaced, transfer = frame.format.name, frame.interlaced_frame, frame.color_trc
     matrix = int(frame.colorspace)
     if name not in _PLANAR_YUV and name not in _GRAY:
+        # Limited range, whatever the source has: one kind of planes to handle, and that of nearly all videos.
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
     else:

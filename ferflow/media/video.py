@@ -152,6 +152,7 @@ class Video:
             index, time_s = report.n_decoded, float(time)
             if selection.is_over(index, time_s):
                 break
+            # Frames that are skipped or damaged are counted too, so that an index does not depend on the selection.
             self._count(event, time_s)
             if isinstance(event, SkippedFrame) or event.is_corrupt:
                 continue
@@ -294,6 +295,7 @@ class _Clock:
         if self.first_s is None:
             self.first_s = own_s
         time_s = own_s - self.first_s + self._shift_s
+        # A timeline that folds back on itself cannot be drawn or summed: time continues by the usual step instead.
         self.jumped = time_s < self.last_s
         if self.jumped:
             self._shift_s += self.last_s + self._step_s - time_s

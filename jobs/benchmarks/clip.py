@@ -47,7 +47,7 @@ SCENES = {
 
 
 def draw_clip(path: Path, scene: Scene, seconds: float) -> None:
-    """Write a scene as H.264, whole or not at all."""
+    """Write a scene as H.264."""
     settings = VideoSettings(
         size=(scene.width, scene.height),
         frame_rate=scene.fps,

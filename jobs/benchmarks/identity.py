@@ -1,4 +1,4 @@
-"""How well identities hold: IDF1, identity switches and MOTA against boxes somebody checked.
+"""How well identities hold: IDF1, identity switches and MOTA against boxes that were checked by hand.
 
 python -m ferflow.jobs.benchmarks.identity clips/*.gif --truth clips/gt
 

@@ -21,7 +21,7 @@ from ferflow.demo_clip import draw_sample
 
 
 def repeated(clip: Path, path: Path, seconds: float) -> None:
-    """Write the video stream of `clip` again and again, without coding it anew, until it lasts `seconds`."""
+    """Write the video stream of `clip` again and again, without encoding it, until it lasts `seconds`."""
     with av.open(str(path), "w") as target:
         stream, shift = None, 0
         while stream is None or shift * float(stream.time_base or 0) < seconds:
@@ -51,7 +51,7 @@ def _copied(
     return end
 
 
-# Of the process itself, as Linux keeps it: what a parent is told of a child's size starts with its own.
+# Of the process itself, as Linux keeps it: what a parent learns of a child's peak includes its own size.
 _WITH_PEAK = """
 import sys
 from ferflow.cli import main
