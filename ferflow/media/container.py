@@ -146,7 +146,7 @@ class Container:
         patches over damage depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and on what
         it skipped; and results must not.
         """
-        self._seek(from_pts)
+        self._start_at(from_pts)
         if self._threads == 1 and self._skipper is None:
             yield from self._read()
             return
@@ -170,9 +170,8 @@ class Container:
         # A frame that was skipped may turn out to be one that cannot be decoded: then they cannot be counted.
         was_given = partial(_is_not_after, last_pts) if self._skipper else _first(n_given)
         self._threads, self._skipper = 1, None
-        self._container.close()
-        self._open()
-        self._seek(from_pts)
+        self._reopen()
+        self._start_at(from_pts)
         yield from _resume(self._read(), was_given)
 
     def _read(self, *, stop_at_damage: bool = False) -> Iterator[SourceEvent]:
@@ -210,14 +209,20 @@ class Container:
                 yield Lost(end_reason=f"{reason}; the rest was not read")
                 return
 
-    def _seek(self, pts: int | None) -> None:
-        if pts is None:
-            return
-        try:
-            self._container.seek(pts, stream=self._stream)
-        except av.error.FFmpegError:  # raw streams, mostly: they are read from the start
-            self._container.close()
-            self._open()
+    def _start_at(self, pts: int | None) -> None:
+        """Go to the last key frame at or before `pts`; to the start for None, and where there is no way there."""
+        if pts is not None:
+            self._is_at_start = False
+            with contextlib.suppress(av.error.FFmpegError):  # raw streams, mostly, cannot seek
+                self._container.seek(pts, stream=self._stream)
+                return
+        if not self._is_at_start:
+            self._reopen()
+        self._is_at_start = False
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._open()
 
     def _guessed_rate(self) -> Fraction:
         return self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
@@ -274,6 +279,7 @@ class Container:
             VideoError: nothing that can be decoded.
         """
         self._container = open_container(self._path)
+        self._is_at_start = True
         try:
             self._stream = _video_stream(self._container, self._path.name)
             context = self._stream.codec_context

@@ -49,6 +49,15 @@ def test_what_lies_before_the_key_frame_is_not_decoded(uneven):
     assert len(events) <= len(frames) + 11  # back to the key frame, and one beyond the end
 
 
+def test_a_video_can_be_read_whole_after_a_part_of_it(uneven):
+    with open_video(uneven) as video:
+        every = exact(video.frames(Selection()))
+    with open_video(uneven) as video:
+        video.origin_s()
+        list(video.frames_between(Fraction(1), Fraction("1.1")))
+        assert exact(video.frames(Selection())) == every
+
+
 def test_a_damaged_stretch_is_read_from_its_own_key_frame_with_any_number_of_threads(tmp_path):
     wreck.bits_flipped(film("libx264", "yuv420p", n=60, gop=10), 7, n=30, start=0.3, stop=0.9)(
         path := tmp_path / "a.mkv"
