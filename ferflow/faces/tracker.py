@@ -130,7 +130,7 @@ class Tracker:
             for track, owner, score in zip(tracks, owners, detections.score, strict=True)
             if owner is not None or score >= CERTAIN_SCORE or self._participants == 1
         ]
-        # A weak first detection (a poster, a pattern) gets no id until it is seen again; a known single participant does.
+        # A weak first detection (a poster, a pattern) gets no id until it is seen again.
         self._name([track for track in confirmed if track.track_id == UNTRACKED], tracks)
         self._last_update_s = time_s
         return np.array([track.track_id for track in tracks], np.int32)

@@ -92,8 +92,8 @@ def _input_size(frame: Frame, factor: int) -> tuple[tuple[int, int], Float32Arra
 def decimation_factor(options: AnalyzeOptions, frame: Frame) -> int:
     """Integer factor by which a frame is reduced before detection; at least 1.
 
-    Integers only: planes are then reduced by averaging blocks, and a factor of 1.5 between 1 and 2 lost 25 of 56 faces of
-    heads that turn. A factor of `min_face` / 10, which an earlier version used, lost people who turned their heads, too.
+    Integers only: planes are then reduced by averaging blocks, and a factor of 1.5 between 1 and 2 lost 25 of 56 faces
+    of turning heads. A factor of `min_face` / 10, which an earlier version used, lost people who turned their heads.
     """
     width, height = frame.planes.width, frame.planes.height
     factor = smallest_face(options, width, height) // SMALLEST_IN_INPUT
