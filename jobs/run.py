@@ -110,16 +110,7 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         yield Planned(tuple(tasks))
         manifest = RunManifest.continued(job.out / RUN_MANIFEST, options=job.options, started=_now())
         manifest.save(job.out / RUN_MANIFEST)
-        reports: dict[VideoTask, TaskReport] = {}
-        with closing(_video_events(tasks, job)) as events:
-            for event in events:
-                if isinstance(event, Ended):
-                    reports[event.task] = event.report
-                    _note(manifest, event, job.out)
-                yield event
-                if isinstance(event, Ended) and event.report.failure == "disk_full":
-                    # Every other video would fail in the same way.
-                    raise RecordsError(f"{event.report.error} Finished videos are kept.")
+        reports = yield from _process(tasks, job, manifest)
         _derive_others(job, {task.video_id for task in tasks})
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
@@ -129,12 +120,38 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
+def _process(
+    tasks: Sequence[VideoTask], job: Job, manifest: RunManifest
+) -> Generator[VideoEvent | Retried, None, dict[VideoTask, TaskReport]]:
+    """Carry out all tasks, write down how each ended, and return that.
+
+    Raises:
+        RecordsError: the disk is full.
+    """
+    reports: dict[VideoTask, TaskReport] = {}
+    with closing(_attempts(tasks, job)) as events:
+        for event in events:
+            if isinstance(event, Ended):
+                reports[event.task] = event.report
+                _note(manifest, event, job.out)
+            yield event
+            if isinstance(event, Ended) and event.report.failure == "disk_full":
+                # Every other video would fail in the same way.
+                raise RecordsError(f"{event.report.error} Finished videos are kept.")
+            if isinstance(event, Ended) and event.report.status == "failed" and job.fail_fast:
+                break
+    for task in tasks:
+        if task not in reports:
+            why = "not analysed: the run stopped at the first failure."
+            reports[task] = TaskReport.not_started(task, why)
+            manifest.note(reports[task])
+            yield Ended(task, reports[task])
+    return reports
+
+
 def _note(manifest: RunManifest, event: Ended, out: Path) -> None:
     """Write down how an input ended."""
     report, task = event.report, event.task
-    if report.attempts == 0:
-        manifest.note(report)
-        return  # saved when the run ends: there may be thousands of these
     if report.status == "failed":
         has_changed = manifest.note(report)
     else:
@@ -143,35 +160,20 @@ def _note(manifest: RunManifest, event: Ended, out: Path) -> None:
         manifest.save(out / RUN_MANIFEST)
 
 
-def _video_events(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
-    """Events of all inputs: first those that need no analysis, then the others, then retries."""
-    ended = set()
-    with closing(_all_attempts(tasks, job)) as events:
-        for event in events:
-            yield event
-            if isinstance(event, Ended):
-                ended.add(event.task)
-                if job.fail_fast and event.report.status == "failed":
-                    break
-    why = "not analysed: the run stopped at the first failure."
-    for task in tasks:
-        if task not in ended:
-            yield Ended(task, TaskReport.not_started(task, why))
-
-
-def _all_attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
+def _attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
+    """First the inputs that need no analysis, then the others, then retries."""
     for task in tasks:
         if not task.is_pending:
             yield Ended(task, bring_up_to_date(task, job, report_without_work(task)))
     pending = [task for task in tasks if task.is_pending]
     n_workers = _worker_processes(len(pending), job)
     for attempt in range(1, job.retries + 2):
-        failed = yield from _attempt(pending, job, n_workers, attempt)
-        if not failed:
+        pending = yield from _attempt(pending, job, n_workers, attempt)
+        if not pending:
             return
         time.sleep(RETRY_AFTER_SECONDS)
         # One at a time: too little memory is the most frequent reason why a worker dies.
-        pending, n_workers = failed, min(n_workers, 1)
+        n_workers = min(n_workers, 1)
 
 
 def _attempt(
