@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 import ferflow
 from ferflow.analytics.person_names import NAME as PEOPLE_NAME
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
@@ -29,7 +31,7 @@ from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.dashboards.shared.page import ensure_assets
-from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.atomic_files import whole_file
 from ferflow.store.metadata import read_metadata
@@ -55,6 +57,13 @@ class Refreshed:
     """What is odd about the lists of people and sessions."""
 
 
+class _Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """`.pages/options.json`."""
+
+    options: SavedPageOptions
+    warnings: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PageStatus:
     """What `.pages/` says about an output folder."""
@@ -69,16 +78,15 @@ class PageStatus:
     def load(cls, out: Path) -> Self:
         """Read it; if it is missing or invalid, every page is stale."""
         try:
-            content = json.loads(_status_path(out, "options").read_text(encoding="utf-8"))
-            warnings = tuple(str(warning) for warning in content["warnings"])
-            return cls(out, PageOptions.from_dict(content["options"]), warnings)
-        except (OSError, ValueError, KeyError, TypeError):
+            saved = msgspec.json.decode(_status_path(out, "options").read_bytes(), type=_Saved)
+        except (OSError, msgspec.DecodeError):
             return cls(out)
+        return cls(out, PageOptions.from_saved(saved.options), saved.warnings)
 
     def save(self) -> None:
         """Keep options and warnings for the next call."""
-        content = {"options": self.options.as_dict(), "warnings": self.warnings}
-        _write(_status_path(self.out, "options"), json.dumps(content, indent=1, sort_keys=True))
+        content = msgspec.json.encode(_Saved(options=self.options.to_saved(), warnings=self.warnings))
+        _write(_status_path(self.out, "options"), content.decode())
 
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
@@ -236,9 +244,11 @@ def _index_digest(out: Path, options: PageOptions) -> str:
     videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
     lists = [out / "run.json", out / PEOPLE_NAME, options.sessions or out / SESSIONS_NAME]
     return _digest(
-        _stat_files([path for paths in videos for path in (paths.faces, paths.timeline)]),
-        [paths.report.exists() for paths in videos], [_hash_content(path) for path in lists], options.as_dict(),
-    )  # fmt: skip
+        _stat_files(path for paths in videos for path in (paths.faces, paths.timeline)),
+        [paths.report.exists() for paths in videos],
+        [_hash_content(path) for path in lists],
+        msgspec.to_builtins(options.to_saved()),
+    )
 
 
 def _stat_files(paths: Iterable[Path]) -> list[tuple[str, int, int] | None]:

@@ -22,10 +22,10 @@ from ferflow.dashboards.shared.settings import PageOptions
 
 
 def write_tables(out: Path, options: PageOptions) -> list[Path]:
-    """Write every table anew.
+    """Write every table.
 
     Raises:
-        OptionsError, RecordsError: as `folder.load_folder`.
+        OptionsError, RecordsError: as `overview_data.load_folder`.
     """
     folder = load_folder(out, options)
     tables = overview_tables(folder) | session_tables(out, folder)

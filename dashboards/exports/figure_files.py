@@ -1,4 +1,4 @@
-"""Pages as PDF and figures as pictures, made by the Chromium of this machine; nothing is fetched.
+"""Pages as PDF and figures as pictures, made by the Chromium of this machine; nothing is loaded from the network.
 
 PDF pages are printed by Chromium itself. PNG and SVG come from kaleido, plotly's own exporter, which drives the same
 Chromium.
@@ -13,14 +13,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ferflow.analytics.person_names import read_people
 from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
-from ferflow.dashboards.shared.figure_values import escape_html
+from ferflow.dashboards.shared.figure_values import PlotlyAttributes, escape_html
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.atomic_files import whole_file
@@ -32,34 +32,34 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PDF_SECONDS = 120
-"""A page that takes longer to print will never be printed."""
+"""A page that takes longer is not printed."""
 PICTURE_WIDTH = 1200
 _TITLE_PX = 40
 
 
-def chromium() -> str:
-    """Path of a Chromium, Chrome or Edge: that of FERFLOW_CHROMIUM, else the first one found.
+def find_chromium() -> str:
+    """Path of Chromium, Chrome or Edge: the one in FERFLOW_CHROMIUM, else the first one found.
 
     Raises:
-        OptionsError: there is none.
+        OptionsError: none was found.
     """
     named = os.environ.get("FERFLOW_CHROMIUM")
     found = shutil.which(named) if named else next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        where = f"FERFLOW_CHROMIUM={named} is none" if named else "none was found"
+        where = f"FERFLOW_CHROMIUM={named} does not exist" if named else "none was found"
         raise OptionsError(
-            f"PDF and pictures need Chromium or Chrome: {where}. Install one, or name it in FERFLOW_CHROMIUM."
+            f"PDF and pictures need Chromium or Chrome: {where}. Install one, or set FERFLOW_CHROMIUM to its path."
         )
     return found
 
 
 def write_pdf(page: Path) -> Path:
-    """Print a page into a PDF beside it.
+    """Print a page to a PDF next to it.
 
     Raises:
         OptionsError: no Chromium, or it failed.
     """
-    browser, path = chromium(), page.with_suffix(".pdf")
+    browser, path = find_chromium(), page.with_suffix(".pdf")
     with whole_file(path) as part, tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                    "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
@@ -72,9 +72,9 @@ def write_pdf(page: Path) -> Path:
                 f"{page.name}: {browser} did not print it ({type(error).__name__})."
             ) from error
         if not part.exists() or not part.read_bytes().startswith(b"%PDF"):
-            told = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise OptionsError(
-                f"{page.name}: {browser} did not print it ({shown(told[-1]) if told else 'no reason'})."
+                f"{page.name}: {browser} did not print it ({shown(lines[-1]) if lines else 'no reason given'})."
             )
     return path
 
@@ -95,7 +95,7 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
         raise OptionsError("pictures of figures need kaleido. Run: pip install 'ferflow[figures]'")
     import kaleido
 
-    browser, made = chromium(), list[Path]()
+    browser, made = find_chromium(), list[Path]()
     # No MathJax: kaleido would fetch it from the network.
     kaleido.start_sync_server(n=1, mathjax=False, path=browser, silence_warnings=True)
     try:
@@ -126,23 +126,23 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
         try:
             session = load_session(out, video_id, people.of(video_id))
         except RecordsError:
-            continue  # told of, for want of its page
+            continue  # `refresh` reports it
         if session.people:
             names = {escape_html(label): escape_html(label) for label in session.labels}
             yield video_id, _on_white(build_timeline_figure(session), session.name, names)
 
 
 def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
-    """What the page's style sheet, script and keys do on screen.
+    """Give a figure the colours, title and legend that the page has on screen.
 
     Args:
         figure: changed in place.
         title: above it.
-        named: names of the traces that need a key, and what stands beside it.
+        named: for the legend, names of traces and their texts.
     """
     axes = [name for name in figure.layout.to_plotly_json() if name.startswith(("xaxis", "yaxis"))]
     ticks = {"color": "#5b6475", "size": 11}
-    soft: dict[str, Any] = {"gridcolor": "#eceded", "zerolinecolor": "#5b6475", "tickfont": ticks}
+    soft: PlotlyAttributes = {"gridcolor": "#eceded", "zerolinecolor": "#5b6475", "tickfont": ticks}
     figure.update_layout(dict.fromkeys(axes, soft))
     figure.update_layout(
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", font={"color": "#1c2230", "size": 12},
@@ -152,7 +152,7 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
     figure.update_xaxes(rangeslider_visible=False)
     keyed = dict(named)
     for trace in figure.data:
-        words = keyed.pop(trace.name, None)  # each once: a group has a line in every row
+        words = keyed.pop(trace.name, None)  # once each: a group has a curve in every row
         trace.update(showlegend=words is not None, name=words or trace.name)
     if len(named) > 1:
         figure.update_layout(showlegend=True, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0,
@@ -161,5 +161,5 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
 
 
 def _as_root() -> list[str]:
-    """Chromium refuses to run as root within its sandbox; the only page it is given is ours."""
+    """Chromium does not run as root in its sandbox; the only page that it opens is our own."""
     return ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []

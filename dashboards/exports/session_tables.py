@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,7 +55,7 @@ def _videos(folder: Folder) -> list[CohortVideo]:
     return [entry.video for entry in folder.finished if entry.video is not None]
 
 
-def _named(folder: Folder) -> Iterator[tuple[list[Any], CohortVideo]]:
+def _named(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
     """(id and name, video) of every finished one."""
     for entry in folder.finished:
         assert entry.video is not None
@@ -64,7 +63,7 @@ def _named(folder: Folder) -> Iterator[tuple[list[Any], CohortVideo]]:
 
 
 def _marked(out: Path, video: CohortVideo) -> pa.Table:
-    """Its markers; none where they cannot be read, which is told of, for want of its page."""
+    """Its markers; none if they cannot be read, which `refresh` reports."""
     try:
         return load_markers(RecordPaths(out, video.video_id))
     except RecordsError:
@@ -145,7 +144,7 @@ def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells
         try:
             session = load_session(out, watched.video_id, watched.names)
         except RecordsError:
-            continue  # told of, for want of its page
+            continue  # `refresh` reports it
         people += [[*video, *_person(session, person, names)] for person in session.people]
         quality.append([*video, *_quality(session)])
     return people, quality

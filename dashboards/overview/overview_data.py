@@ -1,12 +1,10 @@
-"""Everything the overview tells, gathered from an output folder."""
+"""What the overview is about: all inputs of an output folder, and the cohort of their participants."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -15,20 +13,17 @@ import pyarrow as pa
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort
 from ferflow.analytics.measures import LEADING
 from ferflow.analytics.peaks import peak_curve
-from ferflow.analytics.person_names import PeopleList, person_timeline, read_people, unknown_tracks
-from ferflow.analytics.session_list import NAME as SESSIONS_NAME
-from ferflow.analytics.session_list import Sessions, read_sessions
+from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_tracks
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
+from ferflow.dashboards.overview.lists import Lists, load_lists
 from ferflow.dashboards.shared.settings import PageOptions
-from ferflow.errors import FerflowError, OptionsError, RecordsError
+from ferflow.errors import FerflowError, RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import RUN_MANIFEST
 from ferflow.store.records import RecordPaths, finished_videos, read_table
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.types import Float64Array
-
-_List = TypeVar("_List", PeopleList, Sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class Entry:
     name: str
     status: Status
     reason: str
-    """Why it failed, or what to keep in mind."""
+    """Why it failed, or warnings."""
     video: CohortVideo | None = None
     """None without results."""
     duration_s: float | None = None
@@ -53,25 +48,25 @@ class Entry:
     """From the overview to its page."""
 
     @property
-    def whole(self) -> pa.Table:
-        """The audience's rows; the video must have results."""
+    def audience(self) -> pa.Table:
+        """The rows of all people together; the video must have results."""
         assert self.video is not None
         return audience(self.video.timeline)
 
     @property
     def measure(self) -> str:
-        """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
+        """`engagement`; or `expressiveness`, if no head pose is known in the video."""
         return LEADING[0] if self.video is None else peak_curve(self.video.timeline)
 
     def curve(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,); NaN where unknown."""
-        return column(self.whole, name)
+        return column(self.audience, name)
 
     def mean(self, name: str) -> float:
-        """Its mean over the bins in which it is known; NaN if never, or without results."""
+        """Mean of a column over the bins in which it is known; NaN if there are none, or no results."""
         if self.video is None:
             return float("nan")
-        if name not in self.whole.column_names:  # a label that another video's model has
+        if name not in self.audience.column_names:  # a label of another model
             return float("nan")
         values = self.curve(name)
         known = values[np.isfinite(values)]
@@ -85,18 +80,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An output folder and the lists that lie in it."""
+    """An output folder with its lists."""
 
     run: RunManifest | None
     entries: tuple[Entry, ...]
-    """Inputs of the last runs in their order, then videos that `run.json` does not know."""
+    """Inputs of the runs in their order, then finished videos that `run.json` does not mention."""
     cohort: Cohort
     by: str | None
     """Column that makes the groups."""
     warnings: tuple[str, ...]
-    """What is odd about the lists."""
+    """Problems and oddities of the lists."""
     left_out: bool = False
-    """Whether a list that cannot be read was left out."""
+    """Whether a list, or the column of the groups, is not used."""
 
     @property
     def finished(self) -> list[Entry]:
@@ -110,94 +105,51 @@ class Folder:
 
     @property
     def ranked(self) -> list[Entry]:
-        """Those by their mean engagement (or what stands in for it), the highest first; unknown ones last."""
+        """Videos with results by mean engagement (or expressiveness), the highest first, unknown ones last."""
         return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
 
     @property
     def broken(self) -> list[Entry]:
-        """Inputs without."""
+        """Inputs without results."""
         return [entry for entry in self.entries if entry.video is None]
 
 
 def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> Folder:
-    """Gather a folder.
+    """Load all that the overview shows.
 
     Args:
         out: the output folder.
-        options: which list of sessions, grouped by what.
-        forgiving: tell of a list that cannot be read in the warnings, and go on without it.
+        options: which session list, and which of its columns makes the groups.
+        forgiving: continue without a list that cannot be read, with a warning.
 
     Raises:
         RecordsError: `run.json` is there but cannot be read.
         OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column; see also
             `PageOptions.remembered`.
     """
-    run, warnings = RunManifest.load(out / RUN_MANIFEST), list[str]()
-    people = _list(lambda: read_people(out), PeopleList(), warnings, forgiving)
-    sources = _sources(out)
-    sessions, by = _sessions_and_groups(out, options, sources, warnings, forgiving)
-    left_out = bool(warnings)
+    run, sources = RunManifest.load(out / RUN_MANIFEST), _sources(out)
+    lists = load_lists(out, options, sources, forgiving=forgiving)
+    entries = tuple(_build_entry(out, report, lists) for report in _list_reports(run, sources))
+    videos = [entry.video for entry in entries if entry.video is not None]
+    groups = [entry.group for entry in entries if entry.video is not None]
+    unknown = unknown_tracks(lists.people, _track_ids(out, lists.people, videos))
+    warnings = (*lists.problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
+    return Folder(run, entries, build_cohort(videos, groups), lists.by, warnings, bool(lists.problems))
+
+
+def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[TaskReport]:
+    """How each input ended: first those of the manifest, then finished videos that it does not mention."""
     reports = list(run.videos) if run is not None else []
     known = {report.video_id for report in reports}
-    reports += [
+    return reports + [
         TaskReport(source=source, video_id=video_id, status="skipped")
         for video_id, source in sources.items()
         if video_id not in known
     ]
-    entries = [_entry(out, report, people, sessions, by) for report in reports]
-    seen = [entry.video for entry in entries if entry.video is not None]
-    groups = [entry.group for entry in entries if entry.video is not None]
-    warnings += [*people.warnings, *unknown_tracks(people, _tracks(out, people, seen)), *sessions.warnings]
-    return Folder(run, tuple(entries), build_cohort(seen, groups), by, tuple(warnings), left_out)
-
-
-def _list(read: Callable[[], _List], none: _List, warnings: list[str], forgiving: bool) -> _List:
-    try:
-        return read()
-    except OptionsError as error:
-        if not forgiving:
-            raise
-        warnings.append(f"left out: {error}")
-        return none
-
-
-def _sessions_and_groups(
-    out: Path, options: PageOptions, sources: Mapping[str, str], warnings: list[str], forgiving: bool
-) -> tuple[Sessions, str | None]:
-    if _has_vanished(options):
-        warnings.append(
-            f"session list {options.sessions}: not there any more, so there is no list and no groups of it. Put it "
-            "back, name another with --sessions, or give --forget."
-        )
-        return Sessions(), None
-    sessions = _list(lambda: _sessions(out, options, sources), Sessions(), warnings, forgiving)
-    return sessions, _grouping(sessions, options, warnings, forgiving or "by" in options.remembered)
-
-
-def _has_vanished(options: PageOptions) -> bool:
-    """Whether a list that nobody asks for now, but somebody did, is gone."""
-    if options.sessions is None or "sessions" not in options.remembered:
-        return False
-    return not os.path.exists(options.sessions)  # noqa: PTH110 - a share that is away is no error to it
-
-
-def _grouping(sessions: Sessions, options: PageOptions, warnings: list[str], forgiving: bool) -> str | None:
-    try:
-        return sessions.grouping(options.by)
-    except OptionsError as error:
-        if not forgiving:
-            raise
-        warnings.append(str(error))
-        return sessions.grouping(None)
-
-
-def _sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:
-    path = options.sessions or out / SESSIONS_NAME
-    return read_sessions(path, sources) if options.sessions or path.exists() else Sessions()
 
 
 def _sources(out: Path) -> dict[str, str]:
-    """Path of the source of every finished video, by id; empty where the tables cannot be read."""
+    """Path of each finished video, by id; empty if its tables cannot be read."""
     found = {}
     for video_id in finished_videos(out):
         try:
@@ -207,8 +159,8 @@ def _sources(out: Path) -> dict[str, str]:
     return found
 
 
-def _tracks(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
-    """Ids of the tracks on disk of every video that somebody named people of."""
+def _track_ids(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
+    """Ids of the tracks on disk, by video, of the videos in which people are named."""
     named = [video.video_id for video in videos if people.of(video.video_id).by_track]
     tables = {name: read_table(RecordPaths(out, name).timeline, ["person_id"]) for name in named}
     return {
@@ -216,39 +168,34 @@ def _tracks(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dic
     }
 
 
-def _entry(out: Path, report: TaskReport, people: PeopleList, sessions: Sessions, by: str | None) -> Entry:
+def _build_entry(out: Path, report: TaskReport, lists: Lists) -> Entry:
     video_id = report.video_id or ""
     name = Path(report.source).name or report.source or video_id
-    failed = Entry(video_id, name, report.status, report.error or "")
     paths = RecordPaths(out, video_id)
     if report.status == "failed" or not video_id or not paths.faces.exists():
-        return failed
+        return Entry(video_id, name, report.status, report.error or "")
     try:
-        session = sessions.of(video_id)
-        table = person_timeline(paths, people.of(video_id))
-        watched = CohortVideo(video_id, table, people.of(video_id), session)
-        return _finished(paths, failed, report, watched, sessions.group(video_id, by))
+        return _build_finished(paths, report, lists)
     except FerflowError as error:
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
-def _finished(
-    paths: RecordPaths, entry: Entry, report: TaskReport, watched: CohortVideo, group: str | None
-) -> Entry:
-    metadata, whole = read_metadata(paths.faces), audience(watched.timeline)
-    n_frames = column(whole, "n_frames")
-    tracks = watched.timeline.column("person_id").drop_null().unique()
+def _build_finished(paths: RecordPaths, report: TaskReport, lists: Lists) -> Entry:
+    names, session = lists.people.of(paths.video_id), lists.sessions.of(paths.video_id)
+    table = person_timeline(paths, names)
+    metadata, rows = read_metadata(paths.faces), audience(table)
+    n_frames = column(rows, "n_frames")
     return Entry(
-        video_id=entry.video_id,
+        video_id=paths.video_id,
         name=metadata.source.name,
-        status=entry.status,
+        status=report.status,
         reason="; ".join(report.warnings or metadata.warnings),
-        video=watched,
+        video=CohortVideo(paths.video_id, table, names, session),
         duration_s=metadata.duration_s,
-        n_people=len(tracks),
+        n_people=len(table.column("person_id").drop_null().unique()),
         n_frames=float(n_frames.sum()),
-        n_with_face=float(np.round(np.nan_to_num(column(whole, "presence") * n_frames)).sum()),
-        participant=watched.session.participant,
-        group=group,
+        n_with_face=float(np.round(np.nan_to_num(column(rows, "presence") * n_frames)).sum()),
+        participant=session.participant,
+        group=lists.sessions.group(paths.video_id, lists.by),
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
     )

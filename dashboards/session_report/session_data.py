@@ -1,4 +1,4 @@
-"""Everything a session's page tells, gathered from the three tables of one video."""
+"""What a session's page is about: everything that its sections show of one video."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 @dataclass(frozen=True, slots=True)
 class MostReacting:
-    """The bin in which most people react."""
+    """The bin in which the most people react."""
 
     time_s: float
     n_reacting: int
@@ -55,14 +55,14 @@ class Session:
 
     video_id: str
     metadata: VideoMetadata
-    """What the analysis noted about itself."""
+    """What the analysis recorded about the video and itself."""
     labels: list[str]
     timeline: pa.Table
     people: list[Person]
     peaks: list[Peak]
     coverage: Coverage
     frame_step_s: float
-    """Usual time between two analysed frames; NaN for a single one."""
+    """Usual time between two analysed frames; NaN for a single frame."""
     n_small: int
     """Faces below `SMALL_FACE_PX`."""
     face_px: tuple[float, float, float]
@@ -72,9 +72,9 @@ class Session:
     sharpness: float
     """Median sharpness of the faces; NaN without."""
     names: PersonNames
-    """Of people who were given one."""
+    """Names that the user gave to people."""
     coverage_timeline: pa.Table
-    """What became of the time of each bin; see `coverage.coverage_timeline`."""
+    """How much of each bin has a face, no face or no frame; see `coverage.coverage_timeline`."""
     markers: pa.Table
     segments: pa.Table
     curves: pa.Table
@@ -116,7 +116,7 @@ class Session:
 
     @property
     def pose_known(self) -> bool:
-        """Whether there is any attention to speak of."""
+        """Whether the attention of any face is known."""
         return bool(np.isfinite(self.values("attention")).any())
 
     @property
@@ -152,7 +152,7 @@ class Session:
 
 
 def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
-    """The bin in which most people react, of equals the one with the largest share; None if none does."""
+    """The bin in which the most people react, then the largest share of them; None if no person reacts."""
     whole = audience(timeline)
     share, present = column(whole, "reacting"), column(whole, "n_people")
     if not np.isfinite(share).any():
@@ -164,7 +164,7 @@ def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
 
 
 def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Session:
-    """Gather one video.
+    """Load all that the page of one video shows.
 
     Args:
         out: the output folder.
@@ -178,7 +178,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     metadata = read_metadata(paths.faces)
     labels = list(metadata.labels)
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
-    faces = _faces(paths, names)
+    faces = _faces_reader(paths, names)
     scored = faces("frame_index", "time_s", "yaw", "pitch", *(f"prob_{label}" for label in labels))
     heights, sharpness = _columns(faces("frame_index", "face_px", "sharpness"), "face_px", "sharpness")
     markers, tops = load_markers(paths), peaks(timeline)
@@ -196,7 +196,9 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         n_blurry=int((sharpness < BLURRY_BELOW).sum()),
         sharpness=_quartiles(sharpness)[1],
         names=names,
-        coverage_timeline=_strip(timeline, metadata, frames, faces("frame_index", "face_px")),
+        coverage_timeline=_build_coverage_timeline(
+            timeline, metadata, frames, faces("frame_index", "face_px")
+        ),
         markers=markers,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, most=MOST_CURVES),
@@ -206,8 +208,8 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     )
 
 
-def _faces(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]:
-    """Gives FACES with persons in place of tracks, of the columns that are asked for, block by block."""
+def _faces_reader(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]:
+    """A function that reads columns of FACES, with persons in place of tracks, block by block."""
     tracks = {track for block in Blocks(paths.faces, ["track_id"])
               for track in block.column("track_id").unique().to_pylist()}  # fmt: skip
     ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), names.persons_of(tracks))
@@ -215,12 +217,14 @@ def _faces(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]
 
 
 def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
-    """Columns of all blocks, whole."""
+    """Columns of all blocks, float64 (faces,) each."""
     parts = [[column(block, name) for name in names] for block in blocks(faces)]
     return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
 
 
-def _strip(timeline: pa.Table, metadata: VideoMetadata, frames: pa.Table, faces: Faces) -> pa.Table:
+def _build_coverage_timeline(
+    timeline: pa.Table, metadata: VideoMetadata, frames: pa.Table, faces: Faces
+) -> pa.Table:
     return coverage_timeline(
         frames,
         faces,

@@ -1,10 +1,12 @@
-"""How pages are made."""
+"""What the user may choose about the pages of a folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
+
+import msgspec
 
 from ferflow.errors import OptionsError
 
@@ -13,19 +15,28 @@ Theme = Literal["auto", "light", "dark"]
 _REMEMBERED = frozenset({"sessions", "by"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageOptions:
-    """What the user may choose about the pages of a folder."""
+class SavedPageOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Page options as they are stored in the folder, for the next command."""
 
     theme: Theme = "auto"
-    """`auto` follows the reader's system."""
-    sessions: Path | None = None
-    """The list of sessions; None: `sessions.csv` in the folder, if there is one."""
+    sessions: str | None = None
+    """Absolute path."""
     by: str | None = None
-    """Column of the list that makes the groups; None: `group`, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOptions:
+    """Options of the pages of a folder."""
+
+    theme: Theme = "auto"
+    """`auto` follows the system of the reader."""
+    sessions: Path | None = None
+    """The list of sessions; None: `sessions.csv` in the folder, if it exists."""
+    by: str | None = None
+    """Column of the list that makes the groups; None: `group`, if the list has it."""
     remembered: frozenset[str] = frozenset()
-    """Which of `sessions` and `by` were asked for an earlier time and not now: a list that has vanished since, or has
-    no such column any more, is told of and not refused."""
+    """Which of `sessions` and `by` come from an earlier command. If such a list or column no longer exists, that is a
+    warning; one that was given now is an error."""
 
     def __post_init__(self) -> None:
         if self.theme not in get_args(Theme):
@@ -34,7 +45,7 @@ class PageOptions:
     def updated(
         self, *, theme: Theme | None = None, sessions: Path | None = None, by: str | None = None
     ) -> Self:
-        """These, but for what is asked for now; None: nothing is."""
+        """These options with those given now in place of the remembered ones; None: not given."""
         given = {name for name, value in (("sessions", sessions), ("by", by)) if value is not None}
         return replace(
             self,
@@ -44,21 +55,13 @@ class PageOptions:
             remembered=_REMEMBERED - given,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+    def to_saved(self) -> SavedPageOptions:
+        """For storage in the folder."""
         sessions = None if self.sessions is None else str(self.sessions.absolute())
-        return {"theme": self.theme, "sessions": sessions, "by": self.by}
+        return SavedPageOptions(theme=self.theme, sessions=sessions, by=self.by)
 
     @classmethod
-    def from_dict(cls, values: Any) -> Self:
-        """Read back `as_dict()`; what cannot be understood gives the defaults."""
-        try:
-            sessions = values["sessions"]
-            return cls(
-                theme=values["theme"],
-                sessions=Path(sessions) if sessions else None,
-                by=values["by"],
-                remembered=_REMEMBERED,
-            )
-        except (KeyError, TypeError, OptionsError):
-            return cls()
+    def from_saved(cls, saved: SavedPageOptions) -> Self:
+        """Read back; all values count as remembered."""
+        sessions = Path(saved.sessions) if saved.sessions else None
+        return cls(theme=saved.theme, sessions=sessions, by=saved.by, remembered=_REMEMBERED)

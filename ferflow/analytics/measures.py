@@ -166,8 +166,8 @@ MEASURES: dict[str, Measure] = {
             heading="Atten\u00adtion",
             formula="gate(yaw) × gate(pitch), gate(a) = 1 up to 15°, falling in a straight line to 0 at 35°; null "
             "without a pose",
-            description="says how far a face is turned to the camera: 1 up to 15° aside, up or down, falling to 0 at "
-            "35°. It knows nothing of where the eyes look or the mind is.",
+            description="says how far a face is turned to the camera: 1 up to 15° sideways, up or down, falling to 0 "
+            "at 35°. It takes no account of where the eyes look.",
             range=(0, 1),
             format="score",
             colour=palette.ATTENTION,
@@ -180,7 +180,7 @@ MEASURES: dict[str, Measure] = {
             title="Expressiveness",
             heading="Expressive\u00adness",
             formula="max(0, (1 − `prob_neutral`) − baseline)",
-            description="is the score of everything but neutral, less the person's own resting face.",
+            description="is the score of everything but neutral, minus that of the person's own resting face.",
             range=(0, 1),
             format="score",
             colour=palette.EXPRESSIVENESS,
@@ -192,8 +192,8 @@ MEASURES: dict[str, Measure] = {
             title="Engagement",
             heading="Engage\u00adment",
             formula="attention × expressiveness; null where attention is",
-            description="is attention × expressiveness of a face. It measures faces, not interest: somebody absorbed "
-            "and still has little of it.",
+            description="is attention × expressiveness of a face. It measures faces, not interest: a person "
+            "who is interested but keeps a still face has a low value.",
             range=(0, 1),
             format="score",
             colour=palette.ENGAGEMENT,
@@ -206,8 +206,8 @@ MEASURES: dict[str, Measure] = {
             title="Net positivity",
             heading="Net posi\u00adtivity",
             formula="positive − negative",
-            description="is the score of happy less the highest of angry, disgust, fear and sad. Negative does not "
-            "mean bad: effort and suspense look like it, in games most of all.",
+            description="is the score of happy minus the highest score of angry, disgust, fear and sad. Negative does "
+            "not mean bad: effort and suspense look like it, above all in games.",
             range=(-1, 1),
             format="signed",
             colour=palette.VALENCE,

@@ -78,9 +78,9 @@ def report(
     options = last.updated(theme=theme, sessions=sessions, by=by)
     check_markers(markers)
     if pdf or png or svg:
-        from ferflow.dashboards.exports.figure_files import chromium
+        from ferflow.dashboards.exports.figure_files import find_chromium
 
-        chromium()  # refuse before any work
+        find_chromium()  # refuse before any work
     with held(out):
         failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
         done = refresh(out, options)

@@ -198,11 +198,11 @@ def test_a_list_that_has_vanished_is_told_of_in_one_line_and_costs_nothing_else(
     path.rename(path.with_suffix(".away"))
     done = report(out, "--csv")
     assert done.returncode == 0
-    assert re.fullmatch(r"ferflow: session list .*studie\.csv: not there any more.*--forget\.\n", done.stderr)
+    assert re.fullmatch(r"ferflow: session list .*studie\.csv: no longer there.*--forget\.\n", done.stderr)
     assert RecordPaths(out, "a").report.exists()
     assert (out / "csv" / "videos.csv").exists()
     assert groups(out) == set()
-    assert "studie.csv: not there any more" in (out / "index.html").read_text()
+    assert "studie.csv: no longer there" in (out / "index.html").read_text()
     path.with_suffix(".away").rename(path)
     assert report(out).stderr == ""
     assert groups(out) == {"red", "blue"}

@@ -101,14 +101,15 @@ def _coverage_times(session: Session) -> list[tuple[str, str]]:
 def _face_facts(session: Session) -> FactGroup:
     cover = session.coverage
     low, middle, high = session.face_px
-    height = f"{middle:.0f} px (middle half: {low:.0f}–{high:.0f})" if cover.n_faces else UNKNOWN
+    size_px, middle_half = f"{middle:.0f} px", f"{low:.0f}–{high:.0f} px"
     return _group("Faces", [
         ("Found", count(cover.n_faces)),
         ("Not assigned to a person", _part(cover.n_untracked, cover.n_faces)),
         ("Head pose unknown", _part(cover.n_pose_unknown, cover.n_faces)),
         (f"Smaller than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
         ("Blurry", _part(session.n_blurry, cover.n_faces)),
-        ("Median size", height),
+        ("Median size", size_px if cover.n_faces else UNKNOWN),
+        ("Middle half of sizes", middle_half if cover.n_faces else UNKNOWN),
         ("Median sharpness", UNKNOWN if math.isnan(session.sharpness) else f"{session.sharpness:.3g}"),
     ])  # fmt: skip
 

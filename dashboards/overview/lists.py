@@ -1,0 +1,82 @@
+"""The lists of people and sessions of a folder, with what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ferflow.analytics.person_names import PeopleList, read_people
+from ferflow.analytics.session_list import NAME as SESSIONS_NAME
+from ferflow.analytics.session_list import Sessions, read_sessions
+from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.errors import OptionsError
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the user's lists say about the videos of a folder."""
+
+    people: PeopleList
+    sessions: Sessions
+    by: str | None
+    """Column of the session list that makes the groups."""
+    problems: tuple[str, ...]
+    """Why a list or a column is not used."""
+
+
+def load_lists(
+    out: Path, options: PageOptions, sources: Mapping[str, str], *, forgiving: bool = False
+) -> Lists:
+    """Read the lists of a folder.
+
+    Args:
+        out: the output folder.
+        options: which session list, and which of its columns makes the groups.
+        sources: path of each finished video, by id.
+        forgiving: continue without a list that cannot be read.
+
+    Raises:
+        OptionsError: a list cannot be read, or the column is missing; see also `PageOptions.remembered`.
+    """
+    people, problems = _attempt(lambda: read_people(out), PeopleList(), forgiving, "left out: ")
+    if _is_gone(options):
+        gone = (
+            f"session list {options.sessions}: no longer there, so the overview has no list and no groups. Put it "
+            "back, name another with --sessions, or use --forget."
+        )
+        return Lists(people, Sessions(), None, (*problems, gone))
+    sessions, more = _attempt(
+        lambda: _read_sessions(out, options, sources), Sessions(), forgiving, "left out: "
+    )
+    forgiving_column = forgiving or "by" in options.remembered
+    by, last = _attempt(lambda: sessions.grouping(options.by), sessions.grouping(None), forgiving_column, "")
+    return Lists(people, sessions, by, (*problems, *more, *last))
+
+
+def _attempt(
+    read: Callable[[], _Value], default: _Value, forgiving: bool, prefix: str
+) -> tuple[_Value, tuple[str, ...]]:
+    """The value, or the default and why: an error of the user's is only a problem if that is forgiven."""
+    try:
+        return read(), ()
+    except OptionsError as error:
+        if not forgiving:
+            raise
+        return default, (f"{prefix}{error}",)
+
+
+def _is_gone(options: PageOptions) -> bool:
+    """Whether a list that an earlier command named no longer exists."""
+    if options.sessions is None or "sessions" not in options.remembered:
+        return False
+    return not os.path.exists(options.sessions)  # noqa: PTH110 - False, no error, for a share that is not mounted
+
+
+def _read_sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:
+    path = options.sessions or out / SESSIONS_NAME
+    return read_sessions(path, sources) if options.sessions or path.exists() else Sessions()
