@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ferflow.errors import ModelError, OptionsError, RecordsError
+from ferflow.jobs.job import Job
 from ferflow.media.inputs import discover, video_id_of
 from ferflow.media.video import Selection
 from ferflow.models.cards import ModelCard
@@ -110,13 +111,13 @@ def test_any_options_are_carried_out_or_refused_and_survive_being_written_down(c
 @given(st.text(max_size=200))
 def test_any_job_file_is_read_or_refused(tmp_path, text):
     job = tmp_path / "job.toml"
-    job.write_text(text, encoding="utf-8", errors="ignore")
-    options, told = tried(lambda: AnalyzeOptions.from_toml(job))
-    if options is None:
+    job.write_text(f"inputs = 'a'\nout = 'b'\n{text}", encoding="utf-8", errors="ignore")
+    read, told = tried(lambda: Job.from_toml(job))
+    if read is None:
         assert job.name in told or "option" in told or " must " in told
         return
-    assert not set(tomllib.loads(job.read_text("utf-8"))) - set(NAMES)
-    assert options.every >= 1
+    assert not set(tomllib.loads(job.read_text("utf-8"))) - {*NAMES, *Job.__struct_fields__}
+    assert read.options.every >= 1
 
 
 @pytest.mark.parametrize(
@@ -133,9 +134,10 @@ def test_any_job_file_is_read_or_refused(tmp_path, text):
 )
 def test_a_job_file_of_no_measure_is_refused(tmp_path, text):
     job = tmp_path / "job.toml"
-    job.write_text(text)
-    with pytest.raises(OptionsError):
-        AnalyzeOptions.from_toml(job)
+    job.write_text(f"inputs = 'a'\nout = 'b'\n{text}\n")
+    with pytest.raises(OptionsError) as told:
+        Job.from_toml(job)
+    assert_brief(str(told.value))
 
 
 def test_a_job_file_without_end_is_not_read(tmp_path):
@@ -149,7 +151,7 @@ def test_a_job_file_without_end_is_not_read(tmp_path):
         tmp_path / "none",
     ):
         with pytest.raises(OptionsError, match="cannot be read as TOML"):
-            AnalyzeOptions.from_toml(path)
+            Job.from_toml(path)
 
 
 @pytest.mark.parametrize(
