@@ -46,7 +46,7 @@ def list_models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...", help="Names, cards or folders of training runs.  [default: shipped models]"
+            metavar="MODEL", help="Names, cards or folders of training runs.  [default: shipped models]"
         ),
     ] = None,
     as_json: Annotated[

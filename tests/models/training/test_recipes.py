@@ -16,6 +16,7 @@ from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.labelled_faces import LABELS, Classes, Faces
 from ferflow.models.networks import NETWORKS
+from ferflow.models.training import checkpoint
 from ferflow.models.training.head_blending import learned_priors
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.recipes import RECIPES, options_of
@@ -175,6 +176,31 @@ def test_a_run_of_an_older_ferflow_goes_on_but_not_under_other_options():
     assert replace(OPTIONS, name="another", patience=7).is_same_run(then)
     assert not replace(OPTIONS, balance="weights").is_same_run(then)
     assert not replace(OPTIONS, augmentation=Augmentation(shear=0.1)).is_same_run(then)
+
+
+def old_state(path, **changes):
+    """A state file as it was written when options and figures were plain dictionaries."""
+    epoch = {"epoch": 1, "loss": float("nan"), "accuracy": 0.4, "selection": 0.4, "seconds": 2.5}
+    options = {"name": "old", "recipe": "resnet-tiny", "epochs": 9, "merge": {}, "image_sizes": [[1.0, 48]]}
+    facts = {"epoch": 1, "step": 7, "best_score": 0.4, "history": [epoch], "options": options | changes}
+    np.savez(path, **{"facts": np.array(json.dumps(facts)), "best/0": np.ones(3), "best/1": np.zeros(2)})
+    return path
+
+
+def test_a_checkpoint_of_an_older_ferflow_is_read_with_todays_defaults_for_what_it_lacks(tmp_path):
+    saved = checkpoint.read(old_state(tmp_path / "state.npz"))
+    assert saved.options == TrainOptions(name="old", recipe="resnet-tiny", epochs=9, image_sizes=((1.0, 48),))
+    assert (saved.progress.epoch, saved.progress.step, saved.progress.best_score) == (1, 7, 0.4)
+    assert [weights.shape for weights in saved.progress.best] == [(3,), (2,)]
+    (epoch,) = saved.progress.history
+    assert (np.isnan(epoch.loss), epoch.ferplus_accuracy) == (True, None)
+
+
+@pytest.mark.parametrize("changes", [{"momentums": 0.9}, {"epochs": "nine"}, {"balance": "focal"}])
+def test_a_checkpoint_with_options_that_mean_nothing_here_is_refused_in_one_line(tmp_path, changes):
+    with pytest.raises(OptionsError, match=rf"state\.npz: cannot be read .*{next(iter(changes))}") as refused:
+        checkpoint.read(old_state(tmp_path / "state.npz", **changes))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_backbone_whose_weights_cannot_be_had_says_how_to_go_on(tmp_path):
