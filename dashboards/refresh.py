@@ -22,9 +22,7 @@ from typing import Self
 import msgspec
 
 import ferflow
-from ferflow.analytics.person_names import NAME as PEOPLE_NAME
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
-from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.timeline import complete_timeline, has_complete_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder
@@ -33,12 +31,11 @@ from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
+from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
-
-INDEX = "index.html"
 
 _ROOM = Path(__file__).parent
 _SOURCES = {".py", ".j2", ".js", ".css"}
@@ -78,7 +75,7 @@ class PageStatus:
     def load(cls, out: Path) -> Self:
         """Read it; if it is missing or invalid, every page is stale."""
         try:
-            saved = msgspec.json.decode(_status_path(out, "options").read_bytes(), type=_Saved)
+            saved = msgspec.json.decode(OutputFolder(out).page_status(PAGE_OPTIONS).read_bytes(), type=_Saved)
         except (OSError, msgspec.DecodeError):
             return cls(out)
         return cls(out, PageOptions.from_saved(saved.options), saved.warnings)
@@ -86,22 +83,25 @@ class PageStatus:
     def save(self) -> None:
         """Keep options and warnings for the next call."""
         content = msgspec.json.encode(_Saved(options=self.options.to_saved(), warnings=self.warnings))
-        _write(_status_path(self.out, "options"), content.decode())
+        _write(OutputFolder(self.out).page_status(PAGE_OPTIONS), content.decode())
 
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
         try:
-            return page.exists() and _status_path(self.out, page.name).read_text(encoding="utf-8") == digest
+            return (
+                page.exists()
+                and OutputFolder(self.out).page_status(page.name).read_text(encoding="utf-8") == digest
+            )
         except (OSError, ValueError):
             return False
 
     def discard(self, page: Path) -> None:
         """Make a page stale, before it is written or removed."""
-        _status_path(self.out, page.name).unlink(missing_ok=True)
+        OutputFolder(self.out).page_status(page.name).unlink(missing_ok=True)
 
     def record(self, page: Path, digest: str) -> None:
         """Note what a page was made from, once it is written."""
-        _write(_status_path(self.out, page.name), digest)
+        _write(OutputFolder(self.out).page_status(page.name), digest)
 
 
 def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Refreshed:
@@ -123,8 +123,8 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     status = replace(status, options=options or status.options)
     people = _people(out, forgiving)
     written, kept, failed = list[Path](), list[Path](), dict[str, str]()
-    for video_id in finished_videos(out):
-        path = RecordPaths(out, video_id).report
+    for video_id in OutputFolder(out).finished_ids():
+        path = OutputFolder(out).video(video_id).report
         try:
             made = _update_session(out, video_id, people.of(video_id), status)
         except FerflowError as error:
@@ -132,7 +132,7 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
         else:
             (written if made else kept).append(path)
     warnings = _update_index(out, status, forgiving)
-    (kept if warnings is None else written).append(out / INDEX)
+    (kept if warnings is None else written).append(OutputFolder(out).index)
     status = status if warnings is None else replace(status, warnings=warnings)
     status.save()
     return Refreshed(tuple(written), tuple(kept), failed, status.warnings)
@@ -151,12 +151,12 @@ def refresh_session(out: Path, video_id: str) -> Path:
     """
     status = PageStatus.load(out)
     _update_session(out, video_id, _people(out, forgiving=True).of(video_id), status)
-    return RecordPaths(out, video_id).report
+    return OutputFolder(out).video(video_id).report
 
 
 def remove_page(out: Path, video_id: str) -> None:
     """Remove the page of a video whose tables are about to be replaced."""
-    page = RecordPaths(out, video_id).report
+    page = OutputFolder(out).video(video_id).report
     PageStatus(out).discard(page)
     page.unlink(missing_ok=True)
 
@@ -167,7 +167,7 @@ def remove_stale_page(out: Path, video_id: str) -> None:
     Raises:
         RecordsError: the tables cannot be read.
     """
-    paths, status = RecordPaths(out, video_id), PageStatus.load(out)
+    paths, status = OutputFolder(out).video(video_id), PageStatus.load(out)
     if not paths.report.exists():
         return
     names = _people(out, forgiving=True).of(video_id)
@@ -177,7 +177,7 @@ def remove_stale_page(out: Path, video_id: str) -> None:
 
 def _update_session(out: Path, video_id: str, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
-    paths = RecordPaths(out, video_id)
+    paths = OutputFolder(out).video(video_id)
     if not has_complete_timeline(paths):
         remove_page(out, video_id)
         complete_timeline(paths)
@@ -193,7 +193,7 @@ def _update_session(out: Path, video_id: str, names: PersonNames, status: PageSt
 
 def _update_index(out: Path, status: PageStatus, forgiving: bool) -> tuple[str, ...] | None:
     """Update the overview; what is odd about the lists, or None if it was up to date."""
-    page, digest = out / INDEX, _index_digest(out, status.options)
+    page, digest = OutputFolder(out).index, _index_digest(out, status.options)
     if status.is_fresh(page, digest):
         return None
     status.discard(page)
@@ -213,19 +213,15 @@ def _people(out: Path, forgiving: bool) -> PeopleList:
         return PeopleList()
 
 
-def _status_path(out: Path, name: str) -> Path:
-    return out / ".pages" / f"{name}.json"
-
-
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 # --- Digests of what a page is made from ----------------------------------------------------------------
 
 
-def _session_digest(paths: RecordPaths, names: PersonNames, options: PageOptions) -> str:
+def _session_digest(paths: VideoFiles, names: PersonNames, options: PageOptions) -> str:
     video = Path(read_metadata(paths.faces).source.path)
     files = [
         paths.frames,
@@ -241,8 +237,9 @@ def _session_digest(paths: RecordPaths, names: PersonNames, options: PageOptions
 
 
 def _index_digest(out: Path, options: PageOptions) -> str:
-    videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
-    lists = [out / "run.json", out / PEOPLE_NAME, options.sessions or out / SESSIONS_NAME]
+    folder = OutputFolder(out)
+    videos = folder.finished_videos()
+    lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
     return _digest(
         _stat_files(path for paths in videos for path in (paths.faces, paths.timeline)),
         [paths.report.exists() for paths in videos],

@@ -14,7 +14,8 @@ from ferflow.options import AnalyzeOptions
 from ferflow.render.clips import existing_clips, plan_clips, write_clips
 from ferflow.store.failure_kinds import describe_failure
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.video_files import VideoFiles
 
 
 def check_markers(markers: Path | None) -> None:
@@ -27,7 +28,7 @@ def check_markers(markers: Path | None) -> None:
         read_markers(markers)
 
 
-def derive(source: Path, paths: RecordPaths, job: Job) -> None:
+def derive(source: Path, paths: VideoFiles, job: Job) -> None:
     """Bring timeline, markers, clips and page of a finished video up to date; what is up to date stays.
 
     Args:
@@ -55,7 +56,7 @@ def derive(source: Path, paths: RecordPaths, job: Job) -> None:
 
 
 def add_markers_and_clips(
-    source: Path, paths: RecordPaths, *, markers: Path | None, embed_clips: bool
+    source: Path, paths: VideoFiles, *, markers: Path | None, embed_clips: bool
 ) -> None:
     """Store the markers of a finished video and cut its clips, as far as that is not done.
 
@@ -77,31 +78,30 @@ def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips
         Why not, by video id; what is wrong with one video costs no other.
     """
     failed = {}
-    for video_id in finished_videos(out):
-        paths = RecordPaths(out, video_id)
-        source = Path(video_id)
+    for paths in OutputFolder(out).finished_videos():
+        source = Path(paths.video_id)
         try:
             source = Path(read_metadata(paths.faces).source.path)
             add_markers_and_clips(source, paths, markers=markers, embed_clips=embed_clips)
         except Exception as error:
-            failed[video_id] = describe_failure(source, error)
+            failed[paths.video_id] = describe_failure(source, error)
     return failed
 
 
-def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[RecordPaths]:
+def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[VideoFiles]:
     """Finished videos without a timeline of these bins; their records are fine."""
-    videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
+    videos = OutputFolder(out).finished_videos()
     return [paths for paths in videos if needs_timeline(paths, options)]
 
 
-def _cut_clips(paths: RecordPaths) -> None:
+def _cut_clips(paths: VideoFiles) -> None:
     """Cut the clips that are missing."""
     tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
     if len(existing_clips(paths, tops)) != len(plan_clips(paths, tops)):
         write_clips(paths, tops)
 
 
-def _names(paths: RecordPaths) -> PersonNames:
+def _names(paths: VideoFiles) -> PersonNames:
     try:
         return read_people(paths.out).of(paths.video_id)
     except OptionsError:  # whoever makes the page reports it

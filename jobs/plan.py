@@ -18,7 +18,7 @@ from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import VideoTask
 from ferflow.version import __version__
 
@@ -43,8 +43,10 @@ def plan(
     """
     taken: set[str] = set()
     tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
-    finished = set(finished_videos(out)) - (taken if overwrite else set())
-    footers = {video_id: read_metadata(RecordPaths(out, video_id).faces) for video_id in sorted(finished)}
+    finished = [
+        video for video in OutputFolder(out).finished_videos() if not overwrite or video.video_id not in taken
+    ]
+    footers = {video.video_id: read_metadata(video.faces) for video in finished}
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
     replaced = {id_ for task in tasks for id_ in _earlier_ids(task, earlier)} if overwrite else set()
@@ -80,7 +82,7 @@ def _task(found: DiscoveredInput, out: Path, taken: set[str]) -> VideoTask:
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(found.path, RecordPaths(out, _unique(video_id_of(found.path), taken)))
+        return VideoTask(found.path, OutputFolder(out).video(_unique(video_id_of(found.path), taken)))
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:

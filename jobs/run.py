@@ -28,7 +28,7 @@ from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.video_job import bring_up_to_date
 from ferflow.options import AnalyzeOptions
-from ferflow.store.output_folder import RUN_MANIFEST, held, sweep
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
@@ -104,17 +104,18 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
     """
     check_markers(job.markers)
-    with held(job.out):
-        sweep(job.out)
+    folder = OutputFolder(job.out)
+    with folder.lock():
+        folder.remove_leftovers()
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
         yield Planned(tuple(tasks))
-        manifest = RunManifest.continued(job.out / RUN_MANIFEST, options=job.options, started=_now())
-        manifest.save(job.out / RUN_MANIFEST)
+        manifest = RunManifest.continued(folder.manifest, options=job.options, started=_now())
+        manifest.save(folder.manifest)
         reports = yield from _process(tasks, job, manifest)
         _derive_others(job, {task.video_id for task in tasks})
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
-        manifest.save(job.out / RUN_MANIFEST)
+        manifest.save(folder.manifest)
         if job.pages:
             _write_pages(job.out)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
@@ -133,7 +134,7 @@ def _process(
         for event in events:
             if isinstance(event, Ended):
                 reports[event.task] = event.report
-                _note(manifest, event, job.out)
+                _note(manifest, event, OutputFolder(job.out))
             yield event
             if isinstance(event, Ended) and event.report.failure == "disk_full":
                 # Every other video would fail in the same way.
@@ -149,7 +150,7 @@ def _process(
     return reports
 
 
-def _note(manifest: RunManifest, event: Ended, out: Path) -> None:
+def _note(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
     """Write down how an input ended."""
     report, task = event.report, event.task
     if report.status == "failed":
@@ -157,7 +158,7 @@ def _note(manifest: RunManifest, event: Ended, out: Path) -> None:
     else:
         has_changed = manifest.note(report, replaces=task.replaces, model_of=task.paths)
     if has_changed:
-        manifest.save(out / RUN_MANIFEST)
+        manifest.save(folder.manifest)
 
 
 def _attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
@@ -224,7 +225,7 @@ def _write_pages(out: Path) -> None:
         for warning in (*done.warnings, *done.failed.values()):
             log.warning("%s", shown(warning))
     except OSError as error:
-        raise RecordsError(f"{out / 'index.html'}: cannot be written ({error.strerror}).") from error
+        raise RecordsError(f"{OutputFolder(out).index}: cannot be written ({error.strerror}).") from error
 
 
 def _now() -> str:

@@ -24,9 +24,11 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
-from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter, Rows
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import FrameRows, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 from ferflow.store.schemas import UNTRACKED
+from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -104,7 +106,7 @@ def _analyze(
 
 
 def _write_records(
-    task: VideoTask, paths: RecordPaths, options: AnalyzeOptions, tools: Tools
+    task: VideoTask, paths: VideoFiles, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed, None, VideoMetadata]:
     source, counts, pace = task.source, _Counts(), _Pace()
     with (
@@ -126,7 +128,7 @@ def _write_records(
         metadata = describe_analysis(video, paths.video_id, options, tools, counts.of(video))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
-        writer.finish(metadata, replaces=[RecordPaths(paths.out, old) for old in task.replaces])
+        writer.finish(metadata, replaces=[OutputFolder(paths.out).video(old) for old in task.replaces])
     return metadata
 
 

@@ -20,8 +20,9 @@ from ferflow.store.metadata import (
     SourceInfo,
     VideoMetadata,
 )  # fmt: skip
-from ferflow.store.records import FaceRows, FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.records import FaceRows, FrameRows, RecordsWriter
 from ferflow.store.schemas import FRAMES, faces_schema
+from ferflow.store.video_files import VideoFiles
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -76,7 +77,7 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
     from ferflow.store.records import write_table
 
     frames, faces = made_tables(made)
-    paths = RecordPaths(out, made.video_id)
+    paths = VideoFiles(out, made.video_id)
     facts = replace(footer(made, frames, faces), **metadata)
     with RecordsWriter(paths, made.labels) as writer:
         for batch in frames.to_batches():

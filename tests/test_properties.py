@@ -22,7 +22,7 @@ from ferflow.media.video import Selection
 from ferflow.models.cards import ModelCard
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.store.metadata import METADATA_KEY, read_metadata
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 from ferflow.text import shown, timecode
 
 # The folder of a test outlives its examples.
@@ -187,7 +187,7 @@ def test_any_file_name_gets_names_that_every_file_system_takes(tmp_path, name):
     assert video_id.encode().isascii() or video_id.isprintable()
     assert not set(video_id) & set("/\\\0\n\r\t :*?\"<>|'")
     assert not video_id.startswith((".", "-"))
-    for made in (RecordPaths(tmp_path, video_id).faces, RecordPaths(tmp_path, video_id).report):
+    for made in (VideoFiles(tmp_path, video_id).faces, VideoFiles(tmp_path, video_id).report):
         assert made.parent.parent == tmp_path
         assert len(f".{made.name}.tmp".encode()) <= 255
 

@@ -19,6 +19,7 @@ from ferflow.dashboards.overview.cohort import known_measures
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
 from ferflow.dashboards.session_report.session_data import find_most_reacting
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.store.output_folder import OutputFolder
 
 
 def write_tables(out: Path, options: PageOptions) -> list[Path]:
@@ -29,7 +30,7 @@ def write_tables(out: Path, options: PageOptions) -> list[Path]:
     """
     folder = load_folder(out, options)
     tables = overview_tables(folder) | session_tables(out, folder)
-    return [write_csv(out / "csv" / f"{name}.csv", *table) for name, table in tables.items()]
+    return [write_csv(OutputFolder(out).csv_tables / f"{name}.csv", *table) for name, table in tables.items()]
 
 
 def overview_tables(folder: Folder) -> dict[str, Table]:

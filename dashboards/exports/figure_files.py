@@ -23,8 +23,8 @@ from ferflow.dashboards.session_report.timeline_chart.figure import build_timeli
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, escape_html
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
-from ferflow.store.atomic_files import whole_file
-from ferflow.store.records import finished_videos
+from ferflow.store.atomic_files import atomic_write
+from ferflow.store.output_folder import OutputFolder
 from ferflow.text import shown
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def write_pdf(page: Path) -> Path:
         OptionsError: no Chromium, or it failed.
     """
     browser, path = find_chromium(), page.with_suffix(".pdf")
-    with whole_file(path) as part, tempfile.TemporaryDirectory() as profile:
+    with atomic_write(path) as part, tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                    "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
                    "--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={part}", *_as_root(),
@@ -101,9 +101,9 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
     try:
         for name, figure in _figures(out, options):
             for picture in formats:
-                path = out / "figures" / f"{name}.{picture}"
+                path = OutputFolder(out).figures / f"{name}.{picture}"
                 size = {"format": picture, "width": PICTURE_WIDTH, "height": figure.layout.height, "scale": 2}
-                with whole_file(path) as part:
+                with atomic_write(path) as part:
                     part.write_bytes(kaleido.calc_fig_sync(figure, opts=size))
                 made.append(path)
     finally:
@@ -122,7 +122,7 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
         }
         yield "cohort", _on_white(figure, "All videos together", names)
     people = read_people(out)
-    for video_id in finished_videos(out):
+    for video_id in OutputFolder(out).finished_ids():
         try:
             session = load_session(out, video_id, people.of(video_id))
         except RecordsError:

@@ -20,7 +20,7 @@ from ferflow.analytics.timeline import probability_columns
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
-from ferflow.store.records import RecordPaths
+from ferflow.store.output_folder import OutputFolder
 
 Cells = list[object]
 Table = tuple[list[str], Iterable[Cells]]
@@ -65,7 +65,7 @@ def _named(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
 def _marked(out: Path, video: CohortVideo) -> pa.Table:
     """Its markers; none if they cannot be read, which `refresh` reports."""
     try:
-        return load_markers(RecordPaths(out, video.video_id))
+        return load_markers(OutputFolder(out).video(video.video_id))
     except RecordsError:
         return MARKERS.empty_table()
 

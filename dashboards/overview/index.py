@@ -11,6 +11,7 @@ from ferflow.dashboards.shared.number_format import shown, some, timecode
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.store.output_folder import OutputFolder
 
 
 def write_index(out: Path, options: PageOptions | None = None) -> Path:
@@ -26,7 +27,7 @@ def write_index(out: Path, options: PageOptions | None = None) -> Path:
 
 def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
     """Write `index.html` of a folder that is loaded already."""
-    path = out / "index.html"
+    path = OutputFolder(out).index
     write_text(path, render_index(folder, options))
     if folder.has_cohort:
         ensure_assets(out)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ferflow.analytics.person_names import PeopleList, read_people
-from ferflow.analytics.session_list import NAME as SESSIONS_NAME
 from ferflow.analytics.session_list import Sessions, read_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError
+from ferflow.store.output_folder import OutputFolder
 
 _Value = TypeVar("_Value")
 
@@ -78,5 +78,5 @@ def _is_gone(options: PageOptions) -> bool:
 
 
 def _read_sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:
-    path = options.sessions or out / SESSIONS_NAME
+    path = options.sessions or OutputFolder(out).session_list
     return read_sessions(path, sources) if options.sessions or path.exists() else Sessions()

@@ -20,9 +20,10 @@ from ferflow.dashboards.overview.lists import Lists, load_lists
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import RUN_MANIFEST
-from ferflow.store.records import RecordPaths, finished_videos, read_table
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import read_table
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
+from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float64Array
 
 
@@ -127,7 +128,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column; see also
             `PageOptions.remembered`.
     """
-    run, sources = RunManifest.load(out / RUN_MANIFEST), _sources(out)
+    run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
     lists = load_lists(out, options, sources, forgiving=forgiving)
     entries = tuple(_build_entry(out, report, lists) for report in _list_reports(run, sources))
     videos = [entry.video for entry in entries if entry.video is not None]
@@ -151,18 +152,18 @@ def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[T
 def _sources(out: Path) -> dict[str, str]:
     """Path of each finished video, by id; empty if its tables cannot be read."""
     found = {}
-    for video_id in finished_videos(out):
+    for paths in OutputFolder(out).finished_videos():
         try:
-            found[video_id] = read_metadata(RecordPaths(out, video_id).faces).source.path
+            found[paths.video_id] = read_metadata(paths.faces).source.path
         except RecordsError:
-            found[video_id] = ""
+            found[paths.video_id] = ""
     return found
 
 
 def _track_ids(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
     """Ids of the tracks on disk, by video, of the videos in which people are named."""
     named = [video.video_id for video in videos if people.of(video.video_id).by_track]
-    tables = {name: read_table(RecordPaths(out, name).timeline, ["person_id"]) for name in named}
+    tables = {name: read_table(OutputFolder(out).video(name).timeline, ["person_id"]) for name in named}
     return {
         name: table.column("person_id").drop_null().unique().to_pylist() for name, table in tables.items()
     }
@@ -171,7 +172,7 @@ def _track_ids(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> 
 def _build_entry(out: Path, report: TaskReport, lists: Lists) -> Entry:
     video_id = report.video_id or ""
     name = Path(report.source).name or report.source or video_id
-    paths = RecordPaths(out, video_id)
+    paths = OutputFolder(out).video(video_id)
     if report.status == "failed" or not video_id or not paths.faces.exists():
         return Entry(video_id, name, report.status, report.error or "")
     try:
@@ -180,7 +181,7 @@ def _build_entry(out: Path, report: TaskReport, lists: Lists) -> Entry:
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
-def _build_finished(paths: RecordPaths, report: TaskReport, lists: Lists) -> Entry:
+def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists) -> Entry:
     names, session = lists.people.of(paths.video_id), lists.sessions.of(paths.video_id)
     table = person_timeline(paths, names)
     metadata, rows = read_metadata(paths.faces), audience(table)

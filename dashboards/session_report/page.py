@@ -13,7 +13,7 @@ from ferflow.dashboards.shared.number_format import shown
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import Theme
-from ferflow.store.records import RecordPaths
+from ferflow.store.output_folder import OutputFolder
 
 
 def write_session_report(
@@ -33,7 +33,7 @@ def write_session_report(
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    path = RecordPaths(out, video_id).report
+    path = OutputFolder(out).video(video_id).report
     write_text(path, render_session(load_session(out, video_id, names), theme))
     ensure_assets(out)
     return path

@@ -27,7 +27,9 @@ from ferflow.dashboards.session_report.video_player import (
 )
 from ferflow.render.clips import existing_clips
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.records import Blocks, RecordPaths, read_table
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import Blocks, read_table
+from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float64Array
 
 BLURRY_BELOW = 80.0
@@ -174,7 +176,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    paths = RecordPaths(out, video_id)
+    paths = OutputFolder(out).video(video_id)
     metadata = read_metadata(paths.faces)
     labels = list(metadata.labels)
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
@@ -208,7 +210,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     )
 
 
-def _faces_reader(paths: RecordPaths, names: PersonNames) -> Callable[..., PersonFaces]:
+def _faces_reader(paths: VideoFiles, names: PersonNames) -> Callable[..., PersonFaces]:
     """A function that reads columns of FACES, with persons in place of tracks, block by block."""
     tracks = {track for block in Blocks(paths.faces, ["track_id"])
               for track in block.column("track_id").unique().to_pylist()}  # fmt: skip

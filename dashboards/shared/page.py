@@ -9,7 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from ferflow.dashboards.shared.settings import Theme
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
+from ferflow.store.output_folder import OutputFolder
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -18,7 +19,7 @@ def ensure_assets(out: Path) -> Path:
     """Write `assets/plotly.min.js`, unless it is there already."""
     from plotly.offline import get_plotlyjs
 
-    path = out / "assets" / "plotly.min.js"
+    path = OutputFolder(out).plotly
     source = get_plotlyjs()
     if not path.exists() or path.stat().st_size != len(source.encode()):
         write_text(path, source)
@@ -66,5 +67,5 @@ def inline_json(text: str) -> Markup:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that appears under its name only once it is complete."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")

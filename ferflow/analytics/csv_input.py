@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import OptionsError
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.text import shown
 
 DELIMITERS = (",", ";", "\t")
@@ -108,7 +108,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     An apostrophe is put before a text, or a part of one, that a spreadsheet would run as a formula (OWASP, "CSV
     Injection").
     """
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([_cell(column) for column in columns])
         writer.writerows([[_cell(value) for value in row] for row in rows])

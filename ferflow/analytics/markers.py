@@ -22,7 +22,8 @@ from ferflow.analytics.csv_input import Row, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.store.metadata import MarkersMetadata, MarkersSource, read_markers_metadata
-from ferflow.store.records import RecordPaths, read_table, write_table
+from ferflow.store.records import read_table, write_table
+from ferflow.store.video_files import VideoFiles
 from ferflow.text import shown
 
 COLUMNS = ("time_s", "label")
@@ -100,7 +101,7 @@ def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
     return [_marker(row.values, f"{name}, line {row.line}") for row in rows]
 
 
-def store_markers(paths: RecordPaths, source: Path) -> bool:
+def store_markers(paths: VideoFiles, source: Path) -> bool:
     """Store the markers of a file in the output folder, and return whether they differ from those stored before.
 
     Raises:
@@ -114,7 +115,7 @@ def store_markers(paths: RecordPaths, source: Path) -> bool:
     return True
 
 
-def load_markers(paths: RecordPaths) -> pa.Table:
+def load_markers(paths: VideoFiles) -> pa.Table:
     """Load the markers stored for a video, a table of `MARKERS` by time; empty if there are none.
 
     Raises:
@@ -141,7 +142,7 @@ def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _read_stored(paths: RecordPaths) -> pa.Table:
+def _read_stored(paths: VideoFiles) -> pa.Table:
     return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
 
 

@@ -25,12 +25,13 @@ from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_v
 from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.records import Blocks, RecordPaths, finished_videos, read_table
+from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
+from ferflow.store.records import Blocks, read_table
 from ferflow.store.schemas import UNTRACKED
+from ferflow.store.video_files import VideoFiles
 from ferflow.text import shown
 from ferflow.types import Int64Array
 
-NAME = "people.csv"
 COLUMNS = ("video_id", "track_id", "name")
 
 _TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
@@ -84,11 +85,11 @@ def read_people(out: Path) -> PeopleList:
     Raises:
         OptionsError: it is no such table, or gives a track two names.
     """
-    path = out / NAME
+    path = OutputFolder(out).people_list
     if not path.exists():
         return PeopleList()
     rows = read_csv(path, required=COLUMNS)
-    finished = set(finished_videos(out))
+    finished = set(OutputFolder(out).finished_ids())
     named: dict[tuple[str, int], str] = {}
     repeated, unknown = [], []
     for row in rows:
@@ -103,9 +104,9 @@ def read_people(out: Path) -> PeopleList:
         else:
             named[key] = row.values["name"]
     return PeopleList(_by_video(named), (
-        *count_rows(NAME, unknown, "names a video that is not in this folder",
+        *count_rows(PEOPLE_LIST, unknown, "names a video that is not in this folder",
                     "name videos that are not in this folder"),
-        *count_rows(NAME, repeated, "repeats another", "repeat others"),
+        *count_rows(PEOPLE_LIST, repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def unknown_tracks(people: PeopleList, tracks: Mapping[str, Iterable[int]]) -> l
         for video_id, known in tracks.items()
         for track in sorted(set(people.of(video_id).by_track) - set(known))
     ]
-    return count_rows(NAME, found, "names a track that its video does not have",
+    return count_rows(PEOPLE_LIST, found, "names a track that its video does not have",
                       "name tracks that their videos do not have")  # fmt: skip
 
 
@@ -180,7 +181,7 @@ def _second_faces(block: pa.Table, person: Int64Array, track: Int64Array, length
     return np.asarray(order[1:][same], dtype=np.int64)
 
 
-def person_timeline(paths: RecordPaths, names: PersonNames) -> pa.Table:
+def person_timeline(paths: VideoFiles, names: PersonNames) -> pa.Table:
     """TIMELINE of a finished video with persons in place of tracks, each with the lowest of its track ids.
 
     Where no tracks are joined it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block by
@@ -266,12 +267,12 @@ def list_tracks(out: Path, people: PeopleList) -> list[Track]:
     """
     return [
         track
-        for video_id in finished_videos(out)
-        for track in _list_tracks_of(RecordPaths(out, video_id), people.of(video_id))
+        for paths in OutputFolder(out).finished_videos()
+        for track in _list_tracks_of(paths, people.of(paths.video_id))
     ]
 
 
-def _list_tracks_of(paths: RecordPaths, names: PersonNames) -> list[Track]:
+def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
     metadata = read_metadata(paths.faces)
     labels = [f"prob_{label}" for label in metadata.labels]
     faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", *labels])

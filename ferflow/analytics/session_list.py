@@ -22,7 +22,6 @@ from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.text import shown
 
-NAME = "sessions.csv"
 """Name of the list in the output folder."""
 GROUP = "group"
 """Column that defines the groups by default."""

@@ -34,7 +34,8 @@ from ferflow.analytics.tally import (
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import Blocks, RecordPaths, read_table, write_table
+from ferflow.store.records import Blocks, read_table, write_table
+from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
 
@@ -287,7 +288,7 @@ def _table(
 # --- The timeline of a finished video, on disk -----------------------------------------------------------
 
 
-def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
+def write_timeline(paths: VideoFiles, options: AnalyzeOptions) -> None:
     """Write the timeline of a finished video from its records.
 
     Raises:
@@ -312,7 +313,7 @@ def write_timeline(paths: RecordPaths, options: AnalyzeOptions) -> None:
     release_memory()
 
 
-def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
+def needs_timeline(paths: VideoFiles, options: AnalyzeOptions) -> bool:
     """Whether a finished video lacks its timeline, or has one with other bins or without one of the measures."""
     try:
         bin_seconds = read_metadata(paths.timeline).bin_seconds
@@ -321,12 +322,12 @@ def needs_timeline(paths: RecordPaths, options: AnalyzeOptions) -> bool:
     return bin_seconds != options.bin_seconds or _lacks_measures(paths.timeline)
 
 
-def has_complete_timeline(paths: RecordPaths) -> bool:
+def has_complete_timeline(paths: VideoFiles) -> bool:
     """Whether a finished video has its timeline, with all measures."""
     return paths.timeline.exists() and not _lacks_measures(paths.timeline)
 
 
-def complete_timeline(paths: RecordPaths) -> None:
+def complete_timeline(paths: VideoFiles) -> None:
     """Write a finished video's timeline if it is missing or lacks one of the measures, with the bins it had.
 
     Raises:

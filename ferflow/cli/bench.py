@@ -86,10 +86,10 @@ def bench(
 
 
 def _write(path: Path, text: str) -> None:
-    from ferflow.store.atomic_files import whole_file
+    from ferflow.store.atomic_files import atomic_write
 
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OptionsError(f"{path}: cannot be written ({error.strerror}).") from error

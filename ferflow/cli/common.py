@@ -117,30 +117,30 @@ def run_and_exit(job: Job, output: Output) -> NoReturn:
 def _run_for_people(job: Job, output: Output) -> NoReturn:
     from ferflow.jobs.progress import Bars, log_event, summary
     from ferflow.jobs.run import follow, run_events
-    from ferflow.store.output_folder import sweep
+    from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(output)
-    if not output.quiet and not (job.out / "run.json").exists():
+    folder = OutputFolder(job.out)
+    if not output.quiet and not folder.manifest.exists():
         typer.echo(NOTICE, err=True)
-    with interruptible(tell=tell, clean=lambda: sweep(job.out)), Bars(quiet=output.quiet) as bars:
+    with interruptible(tell=tell, clean=folder.remove_leftovers), Bars(quiet=output.quiet) as bars:
         report = follow(run_events(job), bars.show, log_event)
     if not output.quiet:
         typer.echo(summary(report.videos))
-        tables = "  ".join(f"{job.out}/{name}" for name in ("frames", "faces", "timeline", "run.json"))
-        typer.echo(f"Data: {tables}")
+        typer.echo(f"Data: {'  '.join(map(str, (*folder.tables, folder.manifest)))}")
         if job.pages:
-            typer.echo(f"Report: {job.out / 'index.html'}")
+            typer.echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)
 
 
 def _run_for_programs(job: Job, output: Output) -> NoReturn:
     from ferflow.jobs.progress import JsonLines, log_event
     from ferflow.jobs.run import follow, run_events
-    from ferflow.store.output_folder import sweep
+    from ferflow.store.output_folder import OutputFolder
 
-    lines = JsonLines(sys.stderr)
+    lines, folder = JsonLines(sys.stderr), OutputFolder(job.out)
     log_to_stderr(output, lines)
-    with interruptible(tell=partial(lines.show_failure, EXIT_INTERRUPTED), clean=lambda: sweep(job.out)):
+    with interruptible(tell=partial(lines.show_failure, EXIT_INTERRUPTED), clean=folder.remove_leftovers):
         try:
             report = follow(run_events(job), lines.show, log_event)
         except FerflowError as error:

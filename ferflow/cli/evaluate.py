@@ -59,7 +59,7 @@ def evaluate(
     from ferflow.models.data.dataset import load
     from ferflow.models.evaluation import assess
     from ferflow.models.registry import resolve
-    from ferflow.store.atomic_files import whole_file
+    from ferflow.store.atomic_files import atomic_write
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     card = resolve(model)
@@ -68,7 +68,7 @@ def evaluate(
     form = f"{weights} (int8)" if weights == "onnx" and card.is_int8 else weights
     found = assess(classifier, faces, data=data.name, weights=form, splits=usage or ())
     if json_path is not None:
-        with whole_file(json_path) as part:
+        with atomic_write(json_path) as part:
             part.write_text(json.dumps(found.table(), indent=1, ensure_ascii=False) + "\n", "utf-8")
     if report is not None:
         from ferflow.dashboards.model_pages.evaluation import write_evaluation

@@ -70,7 +70,7 @@ def report(
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.jobs.derive import add_markers_and_clips_to_all, check_markers
-    from ferflow.store.output_folder import held
+    from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     must_be_output(out)
@@ -81,7 +81,7 @@ def report(
         from ferflow.dashboards.exports.figure_files import find_chromium
 
         find_chromium()  # refuse before any work
-    with held(out):
+    with OutputFolder(out).lock():
         failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
         done = refresh(out, options)
         _warn(done, failed)
@@ -93,7 +93,7 @@ def report(
         typer.echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
             typer.echo(f"Also: {path}")
-        typer.echo(f"Report: {out / 'index.html'}")
+        typer.echo(f"Report: {OutputFolder(out).index}")
     sys.exit(EXIT_PARTIAL if done.failed or failed else 0)
 
 
@@ -114,24 +114,27 @@ def must_be_output(out: Path) -> None:
         RecordsError: it is not one.
     """
     from ferflow.errors import RecordsError
+    from ferflow.store.output_folder import OutputFolder
 
-    if not (out / "faces").is_dir() and not (out / "run.json").is_file():
+    if not OutputFolder(out).is_used():
         what = "not an output folder of ferflow" if out.is_dir() else "no such folder"
         raise RecordsError(f"{out}: {what}. Run: ferflow analyze VIDEO -o {out}")
 
 
 def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
-    written: list[Path] = []
+    from ferflow.store.output_folder import OutputFolder
+
+    folder, written = OutputFolder(out), list[Path]()
     if csv:
         from ferflow.dashboards.exports.csv_tables import write_tables
 
         write_tables(out, options)
-        written.append(out / "csv")
+        written.append(folder.csv_tables)
     if pictures:
         from ferflow.dashboards.exports.figure_files import write_pictures
 
         write_pictures(out, options, pictures)
-        written.append(out / "figures")
+        written.append(folder.figures)
     return written
 
 

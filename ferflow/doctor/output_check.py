@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.output_folder import RUN_MANIFEST, held, is_held, leftovers, sweep
-from ferflow.store.records import RecordPaths, finished_videos
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport
+from ferflow.store.video_files import VideoFiles
 
 LITTLE_SPACE = 1 << 30
 """Bytes; an hour of video leaves some tens of MB of tables."""
@@ -35,11 +35,11 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     """
     if not out.is_dir():
         raise RecordsError(f"{out}: no such folder. Give the folder that was -o.")
-    if is_held(out):
+    if OutputFolder(out).is_locked():
         yield Finding("note", f"a run is under way in {out}", "Wait for it: what follows may change.")
     yield from _tables(out)
     yield from _manifest(out)
-    if left := leftovers(out):
+    if left := OutputFolder(out).find_leftovers():
         yield Finding(
             "note",
             f"{len(left)} files of a run that was cut short",
@@ -59,21 +59,23 @@ def repair(out: Path) -> list[str]:
         RecordsError: a run holds the folder, or its tables cannot be read.
     """
     done = []
-    with held(out):
-        if gone := sweep(out):
+    with OutputFolder(out).lock():
+        if gone := OutputFolder(out).remove_leftovers():
             done.append(f"removed {len(gone)} files of a run that was cut short")
-        path = out / RUN_MANIFEST
+        path = OutputFolder(out).manifest
         run = _load_manifest(path)
         if run is None or _misfits(out, run):
             rebuilt = _rebuild_manifest(out)
             if run is None and path.exists():
-                path.replace(path.with_name(f"{RUN_MANIFEST}.broken"))
-                done.append(f"{RUN_MANIFEST}: was broken, kept as {RUN_MANIFEST}.broken")
+                path.replace(path.with_name(f"{path.name}.broken"))
+                done.append(f"{path.name}: was broken, kept as {path.name}.broken")
             for entry in run.videos if run else ():
                 if entry.status == "failed":
                     rebuilt.note(entry)
             rebuilt.save(path)
-            done.append(f"{RUN_MANIFEST}: rebuilt from the tables of {len(finished_videos(out))} videos")
+            done.append(
+                f"{path.name}: rebuilt from the tables of {len(OutputFolder(out).finished_ids())} videos"
+            )
     return done
 
 
@@ -81,8 +83,7 @@ def _tables(out: Path) -> Iterator[Finding]:
     """Each finished video: tables that can be read, as long as they say, and made alike."""
     made: set[tuple[str, str]] = set()
     n_whole = 0
-    for video_id in finished_videos(out):
-        paths = RecordPaths(out, video_id)
+    for paths in OutputFolder(out).finished_videos():
         try:
             footer = read_metadata(paths.faces)
             read_metadata(paths.frames)
@@ -94,7 +95,7 @@ def _tables(out: Path) -> Iterator[Finding]:
         n_whole += 1
         if not paths.timeline.exists():
             yield Finding(
-                "note", f"{video_id} has no timeline", "The same command makes it, without analysis."
+                "note", f"{paths.video_id} has no timeline", "The same command makes it, without analysis."
             )
     if len(made) > 1:
         yield Finding(
@@ -104,7 +105,7 @@ def _tables(out: Path) -> Iterator[Finding]:
     yield Finding("fine" if n_whole else "note", f"{n_whole} videos with whole tables")
 
 
-def _check_rows(paths: RecordPaths, footer: VideoMetadata) -> None:
+def _check_rows(paths: VideoFiles, footer: VideoMetadata) -> None:
     for path, promised in ((paths.frames, footer.counts.n_analysed), (paths.faces, footer.counts.n_faces)):
         rows = pq.read_metadata(path).num_rows
         if rows != promised:
@@ -112,7 +113,7 @@ def _check_rows(paths: RecordPaths, footer: VideoMetadata) -> None:
 
 
 def _manifest(out: Path) -> Iterator[Finding]:
-    path = out / RUN_MANIFEST
+    path = OutputFolder(out).manifest
     run = _load_manifest(path)
     if run is None:
         state = "cannot be read" if path.exists() else "is missing"
@@ -123,7 +124,7 @@ def _manifest(out: Path) -> Iterator[Finding]:
     if misfits := _misfits(out, run):
         told = f"{path} does not fit the tables: {', '.join(sorted(misfits)[:3])}"
         yield Finding("problem", told, f"ferflow doctor {out} --repair rebuilds it from the tables.")
-    if run.finished is None and not is_held(out):
+    if run.finished is None and not OutputFolder(out).is_locked():
         yield Finding("note", "the last run was cut short", "The same command does the rest.")
     failed = [entry.source for entry in run.videos if entry.status == "failed"]
     if failed:
@@ -142,7 +143,7 @@ def _misfits(out: Path, run: RunManifest) -> set[str]:
     """Ids of finished videos that the manifest does not know, and of those it calls done that are not there."""
     done = {entry.video_id for entry in run.videos if entry.status in ("done", "done_with_gaps")}
     others = {entry.video_id for entry in run.videos} - done
-    there = set(finished_videos(out))
+    there = set(OutputFolder(out).finished_ids())
     return {video_id or "" for video_id in (done - there) | (there - done - others)}
 
 
@@ -154,7 +155,7 @@ def _rebuild_manifest(out: Path) -> RunManifest:
     Raises:
         RecordsError: the folder holds no finished video, or a table that cannot be read.
     """
-    videos = [RecordPaths(out, video_id) for video_id in finished_videos(out)]
+    videos = OutputFolder(out).finished_videos()
     if not videos:
         raise RecordsError(f"{out}: no finished video here, so there is no run to write down.")
     videos.sort(key=lambda video: (video.faces.stat().st_mtime_ns, video.video_id))

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from ferflow.errors import VideoError
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array, UInt8Array
 
 _AAC_FRAME_SAMPLES = 1024
@@ -176,7 +176,7 @@ def open_video_writer(
     Raises:
         VideoError: it cannot be written.
     """
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         # Players begin to show a file before it is loaded only with the index in front.
         with _write_errors_of(path):
             container = av.open(str(part), "w", format="mp4", options={"movflags": "faststart"})

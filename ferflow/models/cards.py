@@ -23,7 +23,7 @@ from msgspec import Meta, Struct, structs
 
 from ferflow.errors import ModelError
 from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, softmax
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array
 
 FORMAT = 3
@@ -237,7 +237,7 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Write the card as JSON, atomically."""
         table = {"format": FORMAT, **structs.asdict(self)}
         del table["folder"]
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n")
 
     @classmethod

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 
 HISTORY_FILE = "history.json"
 
@@ -32,7 +32,7 @@ class Epoch(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def write_history(out: Path, history: list[Epoch]) -> None:
     """Write `history.json` into the folder of a run, atomically."""
-    with whole_file(out / HISTORY_FILE) as part:
+    with atomic_write(out / HISTORY_FILE) as part:
         part.write_text(json.dumps(msgspec.to_builtins(history), indent=1))
 
 

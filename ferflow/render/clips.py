@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 
 if TYPE_CHECKING:
     from ferflow.media.video import Frame, Video
@@ -44,7 +44,7 @@ class Clip:
     end_s: float
 
 
-def plan_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
+def plan_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Clip]:
     """A clip around every peak; peaks so near that two clips would show the same share one."""
     runs: list[list[int]] = []
     for place in sorted(range(len(peaks)), key=lambda place: peaks[place].time_s):
@@ -56,7 +56,7 @@ def plan_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
     return [_clip(paths, peaks, run) for run in runs]
 
 
-def _clip(paths: RecordPaths, peaks: Sequence[Peak], run: Sequence[int]) -> Clip:
+def _clip(paths: VideoFiles, peaks: Sequence[Peak], run: Sequence[int]) -> Clip:
     first_s, last_s = peaks[run[0]].time_s, peaks[run[-1]].time_s
     name = "-".join(f"{round(time_s * 1000):09d}" for time_s in dict.fromkeys((first_s, last_s)))
     return Clip(
@@ -64,12 +64,12 @@ def _clip(paths: RecordPaths, peaks: Sequence[Peak], run: Sequence[int]) -> Clip
     )
 
 
-def existing_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Clip]:
+def existing_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Clip]:
     """The clips that are there."""
     return [clip for clip in plan_clips(paths, peaks) if clip.path.is_file()]
 
 
-def write_clips(paths: RecordPaths, peaks: Sequence[Peak]) -> list[Path]:
+def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     """Cut a clip around every peak: H.264, upright, 360 px high at most, with the sound as AAC if there is any.
 
     Clips of other moments, which an earlier analysis left, are removed; those that are there stay.

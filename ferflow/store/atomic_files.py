@@ -1,6 +1,6 @@
 """Files that bear their name only once they are whole, also after a power cut.
 
->>> with whole_file(Path("out/run.json")) as part:
+>>> with atomic_write(Path("out/run.json")) as part:
 ...     part.write_text("{}")
 
 A name and what it stands for reach the disk separately: a file is flushed before it is renamed, and the folder
@@ -25,7 +25,7 @@ _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 """How file systems say that folders cannot be flushed there."""
 
 
-def temporary(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Where a file is written before it is whole.
 
     The leading dot keeps readers of whole folders (Arrow, DuckDB, globs) away from it.
@@ -34,12 +34,12 @@ def temporary(path: Path) -> Path:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file bears a name that `temporary` or `whole_file` gives."""
+    """Whether a file bears a name that `temporary_path` or `atomic_write` gives."""
     return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX and path.stem.count(".") > 1
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a path to write to; afterwards the file is made durable and named, or removed after an error.
 
     The path is this process's own: several may write the same file at once, and the last one's stays. A pipe or a
@@ -49,7 +49,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield path
         return
     make_folder(path.parent)
-    part = temporary(path.with_name(f"{path.name}.{os.getpid()}"))
+    part = temporary_path(path.with_name(f"{path.name}.{os.getpid()}"))
     _remove_abandoned(path)
     part.unlink(missing_ok=True)  # should a link lie there, it must not be followed
     try:
@@ -66,8 +66,8 @@ def _is_stream(path: Path) -> bool:
 
 
 def publish(path: Path, part: Path | None = None) -> None:
-    """Make what lies at `part` (None: at `temporary(path)`) durable, and give it its name."""
-    part = part or temporary(path)
+    """Make what lies at `part` (None: at `temporary_path(path)`) durable, and give it its name."""
+    part = part or temporary_path(path)
     flush(part)
     part.replace(path)
     flush_folder(path.parent)

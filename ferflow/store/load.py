@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ferflow.errors import RecordsError
-from ferflow.store.records import RecordPaths, finished_videos, read_table
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +39,11 @@ def load_timeline(out: str | Path, columns: Sequence[str] | None = None) -> pd.D
 
 
 def _load(out: Path, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
-    videos = finished_videos(out)
+    videos = OutputFolder(out).finished_videos()
     if not videos:
         raise RecordsError(f"{out}: no finished video here. Run: ferflow analyze VIDEO -o {out}")
     wanted = None if columns is None else list(columns)
-    parts = [read_table(getattr(RecordPaths(out, video_id), table), wanted) for video_id in videos]
+    parts = [read_table(getattr(video, table), wanted) for video in videos]
     # A video analysed with another model may have other labels; its missing columns become null.
     frame: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
     return frame

@@ -1,7 +1,10 @@
-"""An output folder as a whole: who holds it, and what a run that was cut short left in it.
+"""An output folder: the place and name of every file in it, who has locked it, and what interrupted runs left in it.
 
->>> with held(Path("out")):
-...     sweep(Path("out"))
+>>> folder = OutputFolder(Path("out"))
+>>> with folder.lock():
+...     folder.remove_leftovers()
+>>> folder.video("talk-0123abcd").faces
+PosixPath('out/faces/talk-0123abcd.parquet')
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,103 +20,172 @@ from filelock import FileLock, Timeout
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import is_temporary, make_folder, remove
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths, finished_videos
 from ferflow.store.run_manifest import RunManifest
+from ferflow.store.video_files import PAGE_STATUSES, VideoFiles
 
 log = logging.getLogger(__name__)
 
-ROOMS = ("frames", "faces", "timeline", "markers", "reports", "assets", "csv", "figures", ".pages")
-"""Folders in an output folder that are ours."""
-
 LOCK = ".ferflow.lock"
+PAGE_OPTIONS = "options"
+PEOPLE_LIST = "people.csv"
 
-RUN_MANIFEST = "run.json"
+_FOLDERS = (
+    "frames", "faces", "timeline", "markers", "reports", "assets", "csv", "figures", PAGE_STATUSES,
+)  # fmt: skip
+"""Folders that ferflow makes in an output folder."""
 
-_PATIENCE_SECONDS = 0.5
-"""So long a worker may live on after its run was killed."""
-
-
-@contextmanager
-def held(out: Path) -> Iterator[None]:
-    """Hold the folder alone; the operating system lets go of it when the process ends, however it ends.
-
-    So a lock file without a holder is no obstacle. Where a file system knows no locks, `filelock` writes who holds
-    it, and takes it from a process that is gone.
-
-    Raises:
-        RecordsError: another run holds it, it cannot be written, or a part of it lies elsewhere.
-    """
-    try:
-        make_folder(out)
-        _check_contained(out)
-        lock = FileLock(out / LOCK, timeout=_PATIENCE_SECONDS)
-        lock.acquire()
-    except Timeout:
-        raise RecordsError(
-            f"{out}: another ferflow{_holder(out)} is writing here. Wait for it, or use another -o."
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RecordsError(f"{out}: cannot be written ({reason}). Use another -o.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+_LOCK_PATIENCE_SECONDS = 0.5
+"""A worker may live on for this long after its run was killed."""
 
 
-def is_held(out: Path) -> bool:
-    """Whether a run holds the folder now."""
-    if not (out / LOCK).exists():
-        return False
-    try:
-        with FileLock(out / LOCK, timeout=0):
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """Paths of the files in an output folder."""
+
+    path: Path
+
+    @property
+    def tables(self) -> list[Path]:
+        """Folders of FRAMES, FACES and TIMELINE, a file per video."""
+        return [self.path / name for name in ("frames", "faces", "timeline")]
+
+    @property
+    def manifest(self) -> Path:
+        """`run.json`, see `RunManifest`."""
+        return self.path / "run.json"
+
+    @property
+    def index(self) -> Path:
+        """The overview page."""
+        return self.path / "index.html"
+
+    @property
+    def people_list(self) -> Path:
+        """Names of tracks, from the user; see `analytics.person_names`."""
+        return self.path / PEOPLE_LIST
+
+    @property
+    def session_list(self) -> Path:
+        """Who was in which video, from the user, unless the list lies elsewhere; see `analytics.session_list`."""
+        return self.path / "sessions.csv"
+
+    @property
+    def plotly(self) -> Path:
+        """The script that all pages share."""
+        return self.path / "assets" / "plotly.min.js"
+
+    @property
+    def csv_tables(self) -> Path:
+        """Folder of the tables of all pages as CSV."""
+        return self.path / "csv"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures of all pages as pictures."""
+        return self.path / "figures"
+
+    def page_status(self, name: str) -> Path:
+        """What a page of this name was made from; `PAGE_OPTIONS`: the options of all pages."""
+        return self.path / PAGE_STATUSES / f"{name}.json"
+
+    def video(self, video_id: str) -> VideoFiles:
+        """Files of a video, finished or not.
+
+        Raises:
+            RecordsError: the id is no plain name.
+        """
+        return VideoFiles(self.path, video_id)
+
+    def finished_ids(self) -> list[str]:
+        """Ids of the finished videos, sorted."""
+        return sorted(path.stem for path in (self.path / "faces").glob("*.parquet"))
+
+    def finished_videos(self) -> list[VideoFiles]:
+        """Files of the finished videos, sorted by id."""
+        return [self.video(video_id) for video_id in self.finished_ids()]
+
+    def is_used(self) -> bool:
+        """Whether ferflow has written into the folder."""
+        return (self.path / "faces").is_dir() or self.manifest.is_file()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs out; the operating system releases the lock when the process ends, however it ends.
+
+        So a lock file without an owner is no obstacle. On a file system without locks, `filelock` writes the owner
+        into the file, and takes it over from a process that does not exist any more.
+
+        Raises:
+            RecordsError: another run has locked it, it cannot be written, or a part of it lies elsewhere.
+        """
+        try:
+            make_folder(self.path)
+            self._check_contained()
+            lock = FileLock(self.path / LOCK, timeout=_LOCK_PATIENCE_SECONDS)
+            lock.acquire()
+        except Timeout:
+            raise RecordsError(
+                f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use another -o."
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RecordsError(f"{self.path}: cannot be written ({reason}). Use another -o.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether a run has locked the folder now."""
+        if not (self.path / LOCK).exists():
             return False
-    except Timeout:
-        return True
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                return False
+        except Timeout:
+            return True
 
+    def find_leftovers(self) -> list[Path]:
+        """Files that only an interrupted run leaves: incomplete ones, and tables and pages of unfinished videos."""
+        places = [self.path, *(self.path / name for name in _FOLDERS)]
+        incomplete = [
+            path for place in places if place.is_dir() for path in place.iterdir() if is_temporary(path)
+        ]
+        finished = set(self.finished_ids())
+        tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
+        orphans = [path for path in tables if path.stem not in finished and _is_ours(path)]
+        videos = [self.video(path.stem) for path in orphans]
+        pages = {page for video in videos for page in (video.report, video.page_status)}
+        return sorted([*incomplete, *orphans, *(page for page in pages if page.exists())])
 
-def leftovers(out: Path) -> list[Path]:
-    """Files that only a run that was cut short leaves: half-written ones, and tables of unfinished videos."""
-    places = [out, *(out / room for room in ROOMS)]
-    half = [path for place in places if place.is_dir() for path in place.iterdir() if is_temporary(path)]
-    finished = set(finished_videos(out))
-    tables = [path for room in ("frames", "timeline") for path in (out / room).glob("*.parquet")]
-    alone = [path for path in tables if path.stem not in finished and _is_ours(path)]
-    of_alone = [RecordPaths(out, path.stem) for path in alone]
-    pages = {page for paths in of_alone for page in (paths.report, paths.page_status)}
-    return sorted([*half, *alone, *(page for page in pages if page.exists())])
+    def remove_leftovers(self) -> list[Path]:
+        """Remove them; the folder must be locked. Returns what was removed."""
+        leftovers = self.find_leftovers()
+        for path in leftovers:
+            remove(path)
+        if leftovers:
+            log.info("%s: removed %d files of an interrupted run", self.path, len(leftovers))
+        return leftovers
 
+    def _check_contained(self) -> None:
+        """A link in the place of one of our folders would lead what is written, and removed, somewhere else."""
+        for name in _FOLDERS:
+            place = self.path / name
+            if place.exists() and not place.resolve().is_relative_to(self.path.resolve()):
+                raise RecordsError(
+                    f"{place}: leads out of {self.path} (to {place.resolve()}). Remove it, or use another -o."
+                )
 
-def sweep(out: Path) -> list[Path]:
-    """Remove leftovers; the folder must be held. Returns what went."""
-    gone = leftovers(out)
-    for path in gone:
-        remove(path)
-    if gone:
-        log.info("%s: removed %d files of a run that was cut short", out, len(gone))
-    return gone
+    def _lock_owner(self) -> str:
+        """Who has locked the folder, as far as its manifest says."""
+        with suppress(RecordsError):
+            if (run := RunManifest.load(self.manifest)) is not None and run.host is not None:
+                return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
+        return ""
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a table is one that ferflow wrote whole; what it did not write is not its to remove."""
+    """Whether ferflow wrote a table completely; what it did not write it must not remove."""
     with suppress(RecordsError):
         return read_metadata(path).video_id == path.stem
     return False
-
-
-def _check_contained(out: Path) -> None:
-    """A link in the place of one of our folders would lead what we write, and remove, somewhere else."""
-    for room in ROOMS:
-        place = out / room
-        if place.exists() and not place.resolve().is_relative_to(out.resolve()):
-            raise RecordsError(
-                f"{place}: leads out of {out} (to {place.resolve()}). Remove it, or use another -o."
-            )
-
-
-def _holder(out: Path) -> str:
-    """Who holds the folder, as far as its manifest says."""
-    with suppress(RecordsError):
-        if (run := RunManifest.load(out / RUN_MANIFEST)) is not None and run.host is not None:
-            return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
-    return ""

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import flush, make_folder, publish, remove, temporary
+from ferflow.store.atomic_files import flush, make_folder, publish, temporary_path
 from ferflow.store.metadata import METADATA_KEY, Metadata, VideoMetadata, encode_metadata
 from ferflow.store.schemas import FRAMES, current_columns, faces_schema, to_current
+from ferflow.store.video_files import VideoFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,75 +42,6 @@ Rows = FrameRows | FaceRows
 """What an analysis yields, a few rows at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordPaths:
-    """Where the files of one video lie under an output folder."""
-
-    out: Path
-    video_id: str
-
-    def __post_init__(self) -> None:
-        """Whatever names a video, its files stay inside the output folder.
-
-        Raises:
-            RecordsError: the id is no plain name.
-        """
-        if self.video_id in (".", "..") or any(mark in self.video_id for mark in "/\\\0"):
-            raise RecordsError(f"{self.video_id!r} is no id of a video: it leads out of {self.out}.")
-
-    @property
-    def frames(self) -> Path:
-        """Table of frames."""
-        return self.out / "frames" / f"{self.video_id}.parquet"
-
-    @property
-    def faces(self) -> Path:
-        """Table of faces; its presence marks a finished video."""
-        return self.out / "faces" / f"{self.video_id}.parquet"
-
-    @property
-    def timeline(self) -> Path:
-        """Table of time bins."""
-        return self.out / "timeline" / f"{self.video_id}.parquet"
-
-    @property
-    def markers(self) -> Path:
-        """Table of markers; there only if some were given."""
-        return self.out / "markers" / f"{self.video_id}.parquet"
-
-    @property
-    def clips(self) -> Path:
-        """Folder of short clips around the peaks; there only if they were asked for."""
-        return self.out / "reports" / f"{self.video_id}.clips"
-
-    def remove_unfinished(self) -> None:
-        """Drop what a write that was cut short left behind."""
-        for path in (self.frames, self.faces, self.timeline):
-            temporary(path).unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """Drop all results; first the file that marks them as finished, for good, so that none is ever mixed."""
-        for path in (
-            self.faces,
-            self.report,
-            self.page_status,
-            self.timeline,
-            self.frames,
-            *self.clips.glob("*.mp4"),
-        ):
-            remove(path)
-
-    @property
-    def report(self) -> Path:
-        """The page for people."""
-        return self.out / "reports" / f"{self.video_id}.html"
-
-    @property
-    def page_status(self) -> Path:
-        """What the page was made from; see `dashboards.refresh`."""
-        return self.out / ".pages" / f"{self.report.name}.json"
-
-
 _MOST_BATCHES = 64
 """Batches that wait apart before they become one."""
 
@@ -127,11 +59,11 @@ class TableWriter:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         make_folder(path.parent)
-        temporary(path).unlink(missing_ok=True)  # should a link lie there, it must not be followed
+        temporary_path(path).unlink(missing_ok=True)  # should a link lie there, it must not be followed
         # Numbers hardly ever repeat: a dictionary of them only takes time, memory and a third more of the disk.
         repeating = [field.name for field in schema if _repeats(field.type)]
         self._writer = pq.ParquetWriter(
-            temporary(path), schema, compression="zstd", use_dictionary=repeating or False
+            temporary_path(path), schema, compression="zstd", use_dictionary=repeating or False
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -149,7 +81,7 @@ class TableWriter:
         self._flush()
         self._writer.add_key_value_metadata({METADATA_KEY: encode_metadata(metadata)})
         self._writer.close()
-        flush(temporary(self.path))
+        flush(temporary_path(self.path))
 
     def publish(self) -> None:
         """Give the finished file its name."""
@@ -161,7 +93,7 @@ class TableWriter:
             OSError, pa.ArrowException
         ):  # closing writes a footer, and the disk may be full
             self._writer.close()
-        temporary(self.path).unlink(missing_ok=True)
+        temporary_path(self.path).unlink(missing_ok=True)
 
     def _flush(self) -> None:
         if self._waiting:
@@ -177,7 +109,7 @@ def _repeats(kind: pa.DataType) -> bool:
 class RecordsWriter:
     """The pair of tables of one video. Leaving the `with` block without `finish()` leaves no file."""
 
-    def __init__(self, paths: RecordPaths, labels: Sequence[str]) -> None:
+    def __init__(self, paths: VideoFiles, labels: Sequence[str]) -> None:
         self._paths = paths
         self._frames = TableWriter(paths.frames, FRAMES)
         self._faces = TableWriter(paths.faces, faces_schema(labels))
@@ -186,7 +118,7 @@ class RecordsWriter:
         """Add rows to their table."""
         (self._frames if isinstance(rows, FrameRows) else self._faces).write(rows.batch)
 
-    def finish(self, metadata: VideoMetadata, *, replaces: Sequence[RecordPaths] = ()) -> None:
+    def finish(self, metadata: VideoMetadata, *, replaces: Sequence[VideoFiles] = ()) -> None:
         """Close both files and rename them, faces last; results of `replaces` go.
 
         Nothing made from old results may stand beside the new ones. The old go before the new get their names:
@@ -275,8 +207,3 @@ def _wanted_columns(
 
 def _stored(columns: dict[str, str | pa.DataType]) -> list[str]:
     return [source for source in columns.values() if isinstance(source, str)]
-
-
-def finished_videos(out: Path) -> list[str]:
-    """Ids of the finished videos in an output folder, sorted."""
-    return sorted(path.stem for path in (out / "faces").glob("*.parquet"))

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.store.failure_kinds import Failure
 from ferflow.store.metadata import (
     Count,
@@ -31,8 +31,8 @@ from ferflow.store.metadata import (
     read_metadata,
     to_json_values,
 )
-from ferflow.store.records import RecordPaths
 from ferflow.store.schemas import SCHEMA_VERSION
+from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
 Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
@@ -46,7 +46,7 @@ class VideoTask:
     """One input and what is to be done with it."""
 
     source: Path
-    paths: RecordPaths | None
+    paths: VideoFiles | None
     """None: it cannot be analysed, see `problem`."""
     is_finished: bool = False
     """Its records lie in the output folder, made with the same options and models."""
@@ -221,7 +221,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
         return replace(new, videos=earlier.videos, model=earlier.model, detector=earlier.detector)
 
     def note(
-        self, entry: TaskReport, *, replaces: Sequence[str] = (), model_of: RecordPaths | None = None
+        self, entry: TaskReport, *, replaces: Sequence[str] = (), model_of: VideoFiles | None = None
     ) -> bool:
         """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
 
@@ -262,7 +262,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
             self, schema_version=SCHEMA_VERSION, ferflow_version=__version__, host=Host.current()
         )
         try:
-            with whole_file(path) as part:
+            with atomic_write(path) as part:
                 # Python's own JSON: file names that are no valid text become escapes, which msgspec refuses.
                 part.write_text(json.dumps(to_json_values(written), indent=1), encoding="utf-8")
         except OSError as error:

@@ -19,10 +19,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ferflow.store.output_folder import LOCK, PAGE_OPTIONS
+from ferflow.store.video_files import PAGE_STATUSES
+
 VOLATILE_KEYS = frozenset({"started", "finished", "seconds", "host", "ferflow_version", "mtime", "signature"})
 """Keys of JSON objects that are left out, wherever they stand."""
 
-VOLATILE_FILES = frozenset({".ferflow.lock"})
+VOLATILE_FILES = frozenset({LOCK})
 
 _VERSION = re.compile(r"ferflow \d+\.\d+\.\d+\S*")
 _RUN_OF = re.compile(r"run of \d{4}-\d\d-\d\d \d\d:\d\d")
@@ -48,7 +51,7 @@ def differences(before: Path, after: Path) -> Iterator[str]:
 
 def _difference(path: Path, before: Path, after: Path) -> str | None:
     """Where two files differ; None: nowhere."""
-    if path.name in VOLATILE_FILES or (".pages" in path.parts and path.name != "options.json"):
+    if path.name in VOLATILE_FILES or (PAGE_STATUSES in path.parts and path.stem != PAGE_OPTIONS):
         return None
     if path.suffix == ".parquet":
         return _table_difference(_table(before / path, before), _table(after / path, after))

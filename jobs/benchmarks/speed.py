@@ -35,7 +35,8 @@ from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
 from ferflow.store.metadata import FrameCounts, read_metadata
-from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import FrameRows, RecordsWriter
 from ferflow.system.cpus import available_cpus
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
@@ -219,7 +220,7 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
     spent: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder, open_video(video, threads=1) as opened:
         labels = tools.classifier.card.labels
-        writer = RecordsWriter(RecordPaths(Path(folder), "bench"), labels)
+        writer = RecordsWriter(OutputFolder(Path(folder)).video("bench"), labels)
         frames = opened.frames(Selection.of(options))
         cuts, tracker, waiting = ShotCutDetector(), Tracker(), FaceCrops.empty(tools.crop_shape)
         n_frames = 0
@@ -321,7 +322,8 @@ def _whole_command(video: Path) -> tuple[float, float, float]:
         started = time.perf_counter()
         mib = peak_mib(video, Path(folder))
         seconds = time.perf_counter() - started
-        (table,) = (Path(folder) / "faces").glob("*.parquet")
+        (written,) = OutputFolder(Path(folder)).finished_videos()
+        table = written.faces
         n_faces = read_metadata(table).counts.n_faces
         return seconds, mib, table.stat().st_size / max(n_faces, 1)
 

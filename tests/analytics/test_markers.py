@@ -24,7 +24,7 @@ from ferflow.analytics.markers import (
 )
 from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import OptionsError
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'
@@ -161,7 +161,7 @@ def test_the_file_beside_a_video_bears_its_stem(tmp_path):
 
 
 def test_kept_markers_are_found_again_without_the_file(tmp_path):
-    paths, path = RecordPaths(tmp_path, "v"), tmp_path / "m.csv"
+    paths, path = VideoFiles(tmp_path, "v"), tmp_path / "m.csv"
     assert len(load_markers(paths)) == 0
     path.write_text("time_s,label\n1,a\n")
     assert store_markers(paths, path)
@@ -256,4 +256,4 @@ def test_a_session_keeps_its_markers_when_it_is_analysed_again(tmp_path):
     made = Made(seconds=12, markers=((1.0, None, "a", ""),))
     write_session(tmp_path, made)
     write_session(tmp_path, Made(seconds=12))
-    assert len(load_markers(RecordPaths(tmp_path, made.video_id))) == 1
+    assert len(load_markers(VideoFiles(tmp_path, made.video_id))) == 1

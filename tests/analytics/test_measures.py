@@ -25,7 +25,8 @@ from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import RecordPaths, read_table
+from ferflow.store.records import read_table
+from ferflow.store.video_files import VideoFiles
 from tests.dashboards.read_page import share, table
 from tests.made_cohort import write_run
 from tests.made_records import LABELS, Made, made_tables, write_session
@@ -100,7 +101,7 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
     for name in ("groups", "comparisons", "curves", "marker_curves"):
         assert "smile" in set(pd.read_csv(out / "csv" / f"{name}.csv", encoding="utf-8-sig").measure), name
 
-    page = RecordPaths(out, "first").report.read_text(encoding="utf-8")
+    page = VideoFiles(out, "first").report.read_text(encoding="utf-8")
     assert page.count('<th class="n">Smiling</th>') == 2  # people and segments
     cells = {row[0]: row[-2] for row in table(page, "people")}
     assert {name: cells[name] for name in ("Person 1", "Person 2")} == {
@@ -116,7 +117,7 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
 
 
 def test_a_timeline_from_before_a_measure_was_added_is_written_again_with_its_bins(out, monkeypatch):
-    paths, options = RecordPaths(out, "first"), AnalyzeOptions().updated(bin_seconds=2.5)
+    paths, options = VideoFiles(out, "first"), AnalyzeOptions().updated(bin_seconds=2.5)
     write_timeline(paths, options)
     old = read_table(paths.timeline)
     assert not needs_timeline(paths, options)

@@ -8,11 +8,12 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from ferflow.analytics.person_names import NAME, PersonFaces, PersonNames, list_tracks, read_people
+from ferflow.analytics.person_names import PersonFaces, PersonNames, list_tracks, read_people
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.errors import OptionsError
-from ferflow.store.records import RecordPaths
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.video_files import VideoFiles
 from tests.made_cohort import write_run
 from tests.made_records import Made, made_tables, write_session
 
@@ -26,7 +27,9 @@ def party(tmp_path):
 
 
 def name(out, *rows: str) -> None:
-    (out / NAME).write_text("\n".join(["video_id,track_id,name", *rows]) + "\n", encoding="utf-8")
+    OutputFolder(out).people_list.write_text(
+        "\n".join(["video_id,track_id,name", *rows]) + "\n", encoding="utf-8"
+    )
 
 
 def joined_by_hand() -> pd.DataFrame:
@@ -43,7 +46,7 @@ def test_named_and_joined_people_are_on_the_page_the_overview_and_in_the_tables(
     name(party, "party,1,Ada", "party,3,Ada", "party,2,Bo")
     refresh(party)
     write_tables(party, PageOptions())
-    page = RecordPaths(party, "party").report.read_text(encoding="utf-8")
+    page = VideoFiles(party, "party").report.read_text(encoding="utf-8")
     overview = (party / "index.html").read_text(encoding="utf-8")
     for html in (page, overview):
         assert "Ada" in html
@@ -67,7 +70,7 @@ def test_a_new_name_changes_the_page_and_the_tables_on_disk_stay(party):
     refresh(party)
     name(party, "party,2,Bob")
     assert [path.name for path in refresh(party).written] == ["party.html", "index.html"]
-    page = RecordPaths(party, "party").report.read_text(encoding="utf-8")
+    page = VideoFiles(party, "party").report.read_text(encoding="utf-8")
     assert re.search(r"\bBob\b", page)
     assert not re.search(r"\bBo\b", page)
     assert {path: path.read_bytes() for path in party.rglob("*.parquet")} == before
@@ -91,7 +94,7 @@ def test_joined_faces_are_the_same_in_blocks_of_any_size():
 def test_hostile_names_of_people_are_text(party):
     name(party, 'party,1,"<img src=x onerror=""alert(1)"">"', "party,2,\u202eevil</script>")
     refresh(party)
-    for page in (RecordPaths(party, "party").report, party / "index.html"):
+    for page in (VideoFiles(party, "party").report, party / "index.html"):
         html = page.read_text(encoding="utf-8")
         assert "<img" not in html
         assert "\u202e" not in html

@@ -14,7 +14,8 @@ import pytest
 from ferflow.analytics.peaks import peaks
 from ferflow.dashboards import write_index, write_session_report
 from ferflow.render.clips import write_clips
-from ferflow.store.records import RecordPaths, read_table
+from ferflow.store.records import read_table
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import numbered_image, write_video
 from tests.made_records import Made, write_session
 
@@ -65,7 +66,7 @@ def out(tmp_path_factory):
     for video_id, codec, start_ms in (("h264", "libx264", 0), ("vp8", "libvpx", 0), ("late", "libx264", 700)):
         filmed(folder, video_id, codec, start_ms)
     filmed(folder, "avi", "mpeg4", 0, claimed="h264")
-    paths = RecordPaths(folder, "h264")
+    paths = VideoFiles(folder, "h264")
     write_clips(paths, peaks(read_table(paths.timeline)))
     write_session_report(folder, "h264")
     failed = {"video_id": None, "source": HOSTILE, "status": "failed", "error": HOSTILE}
@@ -389,7 +390,7 @@ def test_a_video_whose_first_picture_comes_late_is_not_shifted_against_its_data(
 
 
 def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
-    faces = read_table(RecordPaths(out, "h264").faces).to_pandas()
+    faces = read_table(VideoFiles(out, "h264").faces).to_pandas()
     with Opened(browser, out / "reports/h264.html") as opened:
         opened.ready()
         assert opened.page.locator("#boxes rect").count() == 0

@@ -19,7 +19,7 @@ from ferflow.dashboards import PageOptions, refresh
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -86,7 +86,7 @@ def test_tables_written_anew_touch_their_page(two):
 
 def test_a_page_that_was_removed_comes_back_the_same(two):
     before = state(two)["a.html"][0]
-    RecordPaths(two, "a").report.unlink()
+    VideoFiles(two, "a").report.unlink()
     assert [path.name for path in refresh(two).written] == ["a.html"]
     assert state(two)["a.html"][0] == before
 
@@ -98,11 +98,11 @@ def test_a_theme_is_kept_for_the_next_time(two):
 
 
 def test_a_broken_table_costs_its_own_page_only(two):
-    RecordPaths(two, "a").timeline.write_bytes(b"no parquet")
-    RecordPaths(two, "b").report.unlink()
+    VideoFiles(two, "a").timeline.write_bytes(b"no parquet")
+    VideoFiles(two, "b").report.unlink()
     done = refresh(two)
     assert list(done.failed) == ["a"]
-    assert RecordPaths(two, "b").report.exists()
+    assert VideoFiles(two, "b").report.exists()
     assert report(two, "--csv").returncode == 10
     assert pd.read_csv(two / "csv" / "people.csv").video_id.unique().tolist() == ["b"]
 
@@ -132,7 +132,7 @@ def test_the_end_of_a_run_follows_the_names_and_the_theme(tmp_path, face_video):
     refresh(out, PageOptions(theme="dark"))
     (out / "people.csv").write_text(f"video_id,track_id,name\n{video_id},1,Ada\n")
     run([face_video], out)
-    html = RecordPaths(out, video_id).report.read_text(encoding="utf-8")
+    html = VideoFiles(out, video_id).report.read_text(encoding="utf-8")
     assert 'data-theme="dark"' in html
     assert "Ada" in html
     before = state(out)
@@ -194,12 +194,12 @@ def test_what_is_kept_is_forgotten_when_that_is_asked_for(listed):
 def test_a_list_that_has_vanished_is_told_of_in_one_line_and_costs_nothing_else(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team")
-    RecordPaths(out, "a").report.unlink()
+    VideoFiles(out, "a").report.unlink()
     path.rename(path.with_suffix(".away"))
     done = report(out, "--csv")
     assert done.returncode == 0
     assert re.fullmatch(r"ferflow: session list .*studie\.csv: no longer there.*--forget\.\n", done.stderr)
-    assert RecordPaths(out, "a").report.exists()
+    assert VideoFiles(out, "a").report.exists()
     assert (out / "csv" / "videos.csv").exists()
     assert groups(out) == set()
     assert "studie.csv: no longer there" in (out / "index.html").read_text()
@@ -329,7 +329,7 @@ def test_a_run_killed_between_timeline_and_page_leaves_no_page_of_the_old_timeli
 ):
     out = tmp_path / "out"
     video_id = run([face_video], out).videos[0].video_id
-    page = RecordPaths(out, video_id).report
+    page = VideoFiles(out, video_id).report
     assert page.exists()
 
     def die(*_):
@@ -347,7 +347,7 @@ def test_a_run_killed_between_timeline_and_page_leaves_no_page_of_the_old_timeli
 def test_a_run_without_pages_removes_the_page_that_it_made_stale_and_no_other(tmp_path, face_video):
     out, markers = tmp_path / "out", tmp_path / "markers.csv"
     video_id = run([face_video], out).videos[0].video_id
-    page = RecordPaths(out, video_id).report
+    page = VideoFiles(out, video_id).report
     run([face_video], out, pages=False)
     assert page.exists()
     markers.write_text("time_s,label\n0.1,boom\n")
@@ -361,7 +361,7 @@ def test_a_moved_folder_has_its_links_to_videos_corrected(filmed, tmp_path):
     moved.parent.mkdir()
     out.rename(moved)
     assert {path.name for path in refresh(moved).written} == {"a.html", "b.html"}
-    assert 'src="../../../in/a.mp4"' in RecordPaths(moved, "a").report.read_text(encoding="utf-8")
+    assert 'src="../../../in/a.mp4"' in VideoFiles(moved, "a").report.read_text(encoding="utf-8")
 
 
 # --- The commands -----------------------------------------------------------------------------------------

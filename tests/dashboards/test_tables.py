@@ -12,7 +12,7 @@ import pytest
 
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 from tests.dashboards.read_page import PROBS, clock, share, signed, table, two
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
@@ -67,7 +67,7 @@ def read(out, name: str, video: str | None = None) -> pd.DataFrame:
 
 
 def page(out, video: str) -> str:
-    return RecordPaths(out, video).report.read_text(encoding="utf-8")
+    return VideoFiles(out, video).report.read_text(encoding="utf-8")
 
 
 def index(out) -> str:

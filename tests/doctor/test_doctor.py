@@ -16,9 +16,9 @@ from ferflow.errors import ModelError, RecordsError
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import temporary
-from ferflow.store.output_folder import held
-from ferflow.store.records import RecordPaths
+from ferflow.store.atomic_files import temporary_path
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.video_files import VideoFiles
 from ferflow.system import memory
 from ferflow.system.cgroup import ControlGroups
 from tests.cli.test_cli import ferflow
@@ -159,7 +159,7 @@ def test_run_json_is_made_again_from_the_tables(out, damage, tmp_path):
 
 
 def test_leftovers_are_told_and_removed(out):
-    part = temporary(RecordPaths(out, "gone-0123abcd").frames)
+    part = temporary_path(VideoFiles(out, "gone-0123abcd").frames)
     part.write_bytes(b"half")
     assert any("1 files of a run that was cut short" in finding.what for finding in examine_folder(out))
     assert part.exists()
@@ -170,7 +170,7 @@ def test_leftovers_are_told_and_removed(out):
 def test_a_table_that_lost_its_end_or_its_rows_is_found(out):
     faces = sorted((out / "faces").iterdir())
     faces[0].write_bytes(faces[0].read_bytes()[:-100])
-    frames = RecordPaths(out, faces[1].stem).frames
+    frames = VideoFiles(out, faces[1].stem).frames
     footer = pq.read_metadata(frames).metadata
     pq.write_table(pq.read_table(frames).slice(0, 2).replace_schema_metadata(footer), frames)
     told = [finding.what for finding in problems(examine_folder(out))]
@@ -188,7 +188,7 @@ def test_mixed_results_are_found(out, tmp_path, stand_in):
 
 
 def test_a_run_under_way_is_not_disturbed(out):
-    with held(out):
+    with OutputFolder(out).lock():
         assert any("under way" in finding.what for finding in examine_folder(out))
         with pytest.raises(RecordsError, match="another ferflow"):
             repair(out)

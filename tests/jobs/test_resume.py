@@ -20,10 +20,10 @@ from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Progressed, Started
 from ferflow.media.fingerprint import fingerprint, has_changed
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import temporary
+from ferflow.store.atomic_files import temporary_path
 from ferflow.store.failure_kinds import failure_of
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.jobs.observed import observed_run
 
@@ -128,7 +128,7 @@ def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
     out, video = tmp_path / "out", tmp_path / "nobody.mp4"
     shutil.copytree(FOLDER_OF_SCHEMA_1, out)
     shutil.copy(out / "nobody.source.mp4", video)
-    model = read_metadata(RecordPaths(out, "nobody-a1ab9533").faces).model.sha256
+    model = read_metadata(VideoFiles(out, "nobody-a1ab9533").faces).model.sha256
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
     assert [task.is_finished for task in plan([video], out, AnalyzeOptions())] == [True]
     with pytest.raises(RecordsError, match="other options"):
@@ -171,12 +171,12 @@ def test_leftovers_of_a_run_that_was_killed_go_and_what_is_not_ours_stays(tmp_pa
     out = tmp_path / "out"
     run(two, out)
     whole = {path for path in out.rglob("*") if path.is_file()}
-    other = RecordPaths(out, "gone-0123abcd")
-    temporary(other.faces).write_bytes(b"half")
+    other = VideoFiles(out, "gone-0123abcd")
+    temporary_path(other.faces).write_bytes(b"half")
     (out / ".run.json.99999999.tmp").write_text("{")
     ours = next((out / "frames").glob("*.parquet"))
     lone = read_metadata(ours).video_id
-    RecordPaths(out, lone).faces.unlink()  # frames without faces: as a kill between the two leaves them
+    VideoFiles(out, lone).faces.unlink()  # frames without faces: as a kill between the two leaves them
     theirs = [out / "notes.txt", out / "frames" / "mine.parquet", out / ".keep.tmp"]
     for path in theirs:
         path.write_text("mine")

@@ -19,7 +19,7 @@ from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Planned, Progressed
 from ferflow.media.inputs import discover, video_id_of
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import temporary
+from ferflow.store.atomic_files import temporary_path
 from ferflow.store.metadata import read_metadata
 from ferflow.store.schemas import FRAMES, faces_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
@@ -159,7 +159,7 @@ def test_records_that_make_no_timeline_fail_alone_and_again(tmp_path, face_video
 def test_readers_of_whole_folders_do_not_see_half_written_files(tmp_path, face_video):
     out = tmp_path / "out"
     run([face_video], out, pages=False)
-    temporary(out / "faces" / "other-0123abcd.parquet").write_bytes(b"half")
+    temporary_path(out / "faces" / "other-0123abcd.parquet").write_bytes(b"half")
     assert len(pd.read_parquet(out / "faces")) == 30
     assert polars.read_parquet(out / "faces" / "*.parquet").height == 30
 

@@ -13,7 +13,8 @@ from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
 from ferflow.render.clips import existing_clips, plan_clips, write_clips
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import RecordPaths, read_table, write_table
+from ferflow.store.records import read_table, write_table
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import face_frames, numbered_image, write_video
 from tests.made_records import Made, write_session
 
@@ -40,7 +41,7 @@ def test_a_clip_shows_the_moment_of_its_peak(tmp_path):
     }
     made = Made(seconds=20, fps=5, source=source)
     write_session(tmp_path, made)
-    paths = RecordPaths(tmp_path, made.video_id)
+    paths = VideoFiles(tmp_path, made.video_id)
     frames = read_table(paths.frames).to_pandas()
     shifted = frames.assign(pts=(5000 + 200 * frames.frame_index).astype("int64"))
     write_table(paths.frames, pa.Table.from_pandas(shifted, schema=read_table(paths.frames).schema.remove_metadata()),
@@ -59,7 +60,7 @@ def test_clips_of_other_moments_go_and_a_clip_fits_its_peak_only(tmp_path):
     video = write_video(tmp_path / "v.mp4", face_frames(50))
     made = Made(seconds=2, source={"path": str(video), "time_base": Fraction(1, 512)})
     write_session(tmp_path, made)
-    paths = RecordPaths(tmp_path, made.video_id)
+    paths = VideoFiles(tmp_path, made.video_id)
     write_clips(paths, [peak_at(0.5), peak_at(1.5)])
     assert existing_clips(paths, [peak_at(1.5), peak_at(0.7)]) == []
     write_clips(paths, [peak_at(1.5)])
@@ -70,8 +71,8 @@ def test_clips_of_a_video_that_is_gone_are_refused(tmp_path):
     made = Made(seconds=2)
     write_session(tmp_path, made)
     with pytest.raises(VideoError, match="not where it was analysed"):
-        write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(1.0)])
-    assert not list(RecordPaths(tmp_path, made.video_id).clips.glob("*"))
+        write_clips(VideoFiles(tmp_path, made.video_id), [peak_at(1.0)])
+    assert not list(VideoFiles(tmp_path, made.video_id).clips.glob("*"))
 
 
 def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
@@ -80,7 +81,7 @@ def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
     source = {"path": str(video), "name": "v.mp4", "time_base": Fraction(1, 1000)}
     made = Made(seconds=10, fps=5, source=source)
     write_session(tmp_path, made)
-    (clip,) = write_clips(RecordPaths(tmp_path, made.video_id), [peak_at(5.1)])  # from 2.1, between 10 and 11
+    (clip,) = write_clips(VideoFiles(tmp_path, made.video_id), [peak_at(5.1)])  # from 2.1, between 10 and 11
     with av.open(str(clip)) as container:
         first, second, *_ = container.decode(video=0)
     assert [first.time, second.time] == pytest.approx([0.0, 0.1], abs=1e-3)
@@ -88,7 +89,7 @@ def test_a_clip_begins_with_the_picture_that_is_shown_then(tmp_path):
 
 
 def test_peaks_nearer_than_a_clip_is_long_share_one(tmp_path):
-    paths = RecordPaths(tmp_path, "v")
+    paths = VideoFiles(tmp_path, "v")
     tops = [peak_at(time_s) for time_s in (4.0, 10.5, 17.4, 24.5, 60.0)]  # 7 s apart no clips overlap
     clips = plan_clips(paths, tops)
     assert [clip.peaks for clip in clips] == [(0, 1, 2), (3,), (4,)]
@@ -181,7 +182,7 @@ def flashes_analysed(out, video, late_s):
     source = {"path": str(video), "name": video.name, "time_base": str(base)}
     made = Made(seconds=12, fps=25, source=source)
     write_session(out, made)
-    paths = RecordPaths(out, made.video_id)
+    paths = VideoFiles(out, made.video_id)
     frames = read_table(paths.frames).to_pandas()
     shifted = frames.assign(pts=(first + frames.frame_index / 25 / float(base)).round().astype("int64"))
     write_table(paths.frames, pa.Table.from_pandas(shifted, schema=read_table(paths.frames).schema.remove_metadata()),

@@ -13,16 +13,17 @@ import pytest
 
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import (
+    atomic_write,
     is_disk_full,
     is_temporary,
     make_folder,
     publish,
     remove,
-    temporary,
-    whole_file,
+    temporary_path,
 )
-from ferflow.store.records import FrameRows, RecordPaths, RecordsWriter
+from ferflow.store.records import FrameRows, RecordsWriter
 from ferflow.store.schemas import FRAMES
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import LABELS
 from tests.made_records import Made, footer, made_tables
 
@@ -57,14 +58,14 @@ def disk(monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what is flushed")
 def test_content_is_flushed_before_the_name_and_the_folder_after_it(tmp_path, disk):
-    with whole_file(tmp_path / "run.json") as part:
+    with atomic_write(tmp_path / "run.json") as part:
         part.write_text("{}")
     assert disk == [("flush", str(part)), ("rename", str(tmp_path / "run.json")), ("flush", str(tmp_path))]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what is flushed")
 def test_old_results_are_gone_for_good_before_new_ones_get_their_names(tmp_path, disk):
-    paths = RecordPaths(tmp_path, "a-0123abcd")
+    paths = VideoFiles(tmp_path, "a-0123abcd")
     row = pa.RecordBatch.from_pydict(
         {name: [None] for name in FRAMES.names} | {"video_id": ["a-0123abcd"]}, schema=FRAMES
     )
@@ -75,7 +76,7 @@ def test_old_results_are_gone_for_good_before_new_ones_get_their_names(tmp_path,
             writer.finish(METADATA)
     frames, faces = str(paths.frames), str(paths.faces)
     order = [
-        ("flush", str(temporary(paths.frames))), ("flush", str(temporary(paths.faces))),
+        ("flush", str(temporary_path(paths.frames))), ("flush", str(temporary_path(paths.faces))),
         ("remove", faces), ("flush", str(paths.faces.parent)),
         ("rename", frames), ("flush", str(paths.frames.parent)),
         ("rename", faces), ("flush", str(paths.faces.parent)),
@@ -102,7 +103,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
     path.write_text("old")
 
     def cut_short() -> None:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text("half")
             raise InterruptedError
 
@@ -113,10 +114,10 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_several_processes_may_write_one_file(tmp_path):
-    with whole_file(tmp_path / "x.js") as ours:
+    with atomic_write(tmp_path / "x.js") as ours:
         code = (
-            "import sys, pathlib; from ferflow.store.atomic_files import whole_file\n"
-            "with whole_file(pathlib.Path(sys.argv[1])) as part: part.write_text('theirs')"
+            "import sys, pathlib; from ferflow.store.atomic_files import atomic_write\n"
+            "with atomic_write(pathlib.Path(sys.argv[1])) as part: part.write_text('theirs')"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.js")], check=True)
         ours.write_text("ours")
@@ -129,7 +130,7 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_pat
     gone.wait()
     (tmp_path / f".x.js.{gone.pid}.tmp").write_text("half")
     (tmp_path / f".x.js.{os.getppid()}.tmp").write_text("of somebody who is alive")
-    with whole_file(tmp_path / "x.js") as part:
+    with atomic_write(tmp_path / "x.js") as part:
         part.write_text("whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [f".x.js.{os.getppid()}.tmp", "x.js"]
 
@@ -137,10 +138,10 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_pat
 def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
     out, precious = tmp_path / "out", tmp_path / "precious"
     precious.write_text("do not touch")
-    paths = RecordPaths(out, "a-0123abcd")
+    paths = VideoFiles(out, "a-0123abcd")
     for table in (paths.frames, paths.faces):
         table.parent.mkdir(parents=True)
-        temporary(table).symlink_to(precious)
+        temporary_path(table).symlink_to(precious)
     with RecordsWriter(paths, LABELS) as writer:
         writer.finish(METADATA)
     assert precious.read_text() == "do not touch"
@@ -150,11 +151,11 @@ def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "a\\b", "a\0b", "/etc/passwd"])
 def test_no_id_of_a_video_leads_out_of_the_folder(tmp_path, name):
     with pytest.raises(RecordsError, match="leads out"):
-        RecordPaths(tmp_path, name)
+        VideoFiles(tmp_path, name)
 
 
 def test_temporary_files_are_recognised_and_others_are_not(tmp_path):
-    assert is_temporary(temporary(tmp_path / "a.parquet"))
+    assert is_temporary(temporary_path(tmp_path / "a.parquet"))
     assert is_temporary(tmp_path / ".run.json.123.tmp")
     for name in ("a.tmp", ".notes.tmp", "a.parquet", ".ferflow.lock"):
         assert not is_temporary(tmp_path / name)
@@ -181,8 +182,8 @@ def test_what_is_written_to_stdout_reaches_the_shell_and_leaves_the_device_alone
             [
                 sys.executable,
                 "-c",
-                "import pathlib; from ferflow.store.atomic_files import whole_file\n"
-                "with whole_file(pathlib.Path('/dev/stdout')) as part: part.write_text('figures')",
+                "import pathlib; from ferflow.store.atomic_files import atomic_write\n"
+                "with atomic_write(pathlib.Path('/dev/stdout')) as part: part.write_text('figures')",
             ],
             stdout=stdout,
             check=True,
@@ -195,7 +196,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
-    with whole_file(pipe) as part:
+    with atomic_write(pipe) as part:
         part.write_text("figures")
     assert read.communicate()[0] == b"figures"
     assert pipe.is_fifo()

@@ -15,9 +15,10 @@ from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import RecordsError
 from ferflow.jobs.run import run
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import Blocks, RecordPaths, read_table
+from ferflow.store.records import Blocks, read_table
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.schemas import FRAMES, faces_schema
+from ferflow.store.video_files import VideoFiles
 from tests.cli.test_cli import ferflow as command
 from tests.conftest import LABELS, face_frames, write_video
 
@@ -57,7 +58,7 @@ def test_columns_can_be_chosen_also_new_ones_alone(out):
     faces = ferflow.load_faces(out, ["region", "x1"])
     assert faces.columns.tolist() == ["region", "x1"]
     assert faces.x1.tolist() == stored(out, "faces", TWO_FACES).x1.tolist()
-    paths = RecordPaths(out, TWO_FACES)
+    paths = VideoFiles(out, TWO_FACES)
     assert read_table(paths.frames, ["width"]).column("width").to_pylist() == [None] * 60
     blocks = Blocks(paths.faces, ["person_id"])
     assert [value for block in blocks for value in block.column("person_id").to_pylist()] == [None] * 120
@@ -104,7 +105,7 @@ def test_its_manifest_says_failures_and_inputs_not_started_in_the_words_of_today
 
 
 def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path, monkeypatch):
-    model = read_metadata(RecordPaths(out, NOBODY).faces).model.sha256
+    model = read_metadata(VideoFiles(out, NOBODY).faces).model.sha256
     # The shipped model may be another one since: here the schema counts.
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
     source = shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4")
@@ -112,7 +113,7 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     report = run([source, new], out, pages=False)
     assert [video.status for video in report.videos] == ["skipped", "done"]
     added = report.videos[1].video_id
-    assert [read_metadata(RecordPaths(out, name).faces).schema_version for name in (NOBODY, added)] == [1, 2]
+    assert [read_metadata(VideoFiles(out, name).faces).schema_version for name in (NOBODY, added)] == [1, 2]
     frames, faces = ferflow.load_frames(out), ferflow.load_faces(out)
     assert frames[frames.video_id == added][["width", "height"]].drop_duplicates().values.tolist() == [
         [320, 240]

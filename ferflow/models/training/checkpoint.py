@@ -18,7 +18,7 @@ from ferflow.errors import OptionsError
 from ferflow.models.history import Epoch, write_history
 from ferflow.models.keras_network import KerasModel
 from ferflow.models.training.options import TrainOptions
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 
 STATE_FILE = "state.npz"
 
@@ -94,7 +94,7 @@ def save(out: Path, model: KerasModel, progress: Progress, options: TrainOptions
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write arrays by name as npz, atomically."""
-    with whole_file(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type] # NumPy's stubs take any keyword for `allow_pickle`
 
 

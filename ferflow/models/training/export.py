@@ -22,7 +22,7 @@ from ferflow.errors import ModelError
 from ferflow.models.backbones import CONTRAST_FLOOR
 from ferflow.models.heads import split_heads
 from ferflow.models.keras_network import KerasModel
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 
 OPSET, IR_VERSION = 17, 8
 """Old enough for every ONNX Runtime since 1.13, new enough for all operators used here."""
@@ -39,7 +39,7 @@ def to_onnx(model: KerasModel, path: Path) -> None:
     import onnx
 
     graph = _Graph(model)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         onnx.save_model(graph.to_proto(), str(part))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ferflow.models.keras_network import KerasModel
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 
 LEAST_SIZE = 1024
 """Smaller constants stay float32: they need little space, and some are counts or lower bounds."""
@@ -35,7 +35,7 @@ def save_compact(model: KerasModel, path: Path) -> None:
     part = path.with_name("part-" + path.name)  # Keras requires the file extension
     model.save_weights(part)
     try:
-        with h5py.File(part) as source, whole_file(path) as target, h5py.File(target, "w") as compact:
+        with h5py.File(part) as source, atomic_write(path) as target, h5py.File(target, "w") as compact:
             source.visititems(lambda name, item: _copy_item(compact, name, item))
     finally:
         part.unlink(missing_ok=True)
@@ -58,7 +58,7 @@ def halve_kernels(source: Path, target: Path) -> None:
         weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), kept))
         model.graph.node.insert(0, helper.make_node("Cast", [kept], [name], name=name, to=TensorProto.FLOAT))
     onnx.checker.check_model(model, full_check=True)
-    with whole_file(target) as part:
+    with atomic_write(target) as part:
         onnx.save_model(model, str(part))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ferflow.errors import ModelError
-from ferflow.store.atomic_files import whole_file
+from ferflow.store.atomic_files import atomic_write
 from ferflow.types import UInt8Array
 
 CALIBRATION_CROPS = 2048
@@ -45,7 +45,7 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
         raise ModelError(
             f"{source.name}: int8 needs face crops to calibrate on. Give a data set with --data."
         )
-    with whole_file(target) as part, _silent():
+    with atomic_write(target) as part, _silent():
         try:
             quantize_static(
                 _load_with_shapes(source),

@@ -1,0 +1,84 @@
+"""Where the files of one video lie in an output folder, and what belongs to its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferflow.errors import RecordsError
+from ferflow.store.atomic_files import remove, temporary_path
+
+PAGE_STATUSES = ".pages"
+"""Folder of what each page was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFiles:
+    """Paths of the files of one video; `OutputFolder.video` gives them."""
+
+    out: Path
+    video_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse an id that leads out of the output folder.
+
+        Raises:
+            RecordsError: the id is no plain name.
+        """
+        if self.video_id in (".", "..") or any(mark in self.video_id for mark in "/\\\0"):
+            raise RecordsError(f"{self.video_id!r} is no id of a video: it leads out of {self.out}.")
+
+    @property
+    def frames(self) -> Path:
+        """Table of frames."""
+        return self._table("frames")
+
+    @property
+    def faces(self) -> Path:
+        """Table of faces; its presence marks a finished video."""
+        return self._table("faces")
+
+    @property
+    def timeline(self) -> Path:
+        """Table of time bins."""
+        return self._table("timeline")
+
+    @property
+    def markers(self) -> Path:
+        """Table of markers; exists only if some were given."""
+        return self._table("markers")
+
+    @property
+    def report(self) -> Path:
+        """The session's page."""
+        return self.out / "reports" / f"{self.video_id}.html"
+
+    @property
+    def page_status(self) -> Path:
+        """What the page was made from; see `dashboards.refresh`."""
+        return self.out / PAGE_STATUSES / f"{self.report.name}.json"
+
+    @property
+    def clips(self) -> Path:
+        """Folder of short clips around the peaks; exists only if they were asked for."""
+        return self.out / "reports" / f"{self.video_id}.clips"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the video has results."""
+        return self.faces.exists()
+
+    def remove(self) -> None:
+        """Remove all results. Markers stay: they come from the user, not from the analysis."""
+        # First the file that marks them as finished, durably, so that old and new results are never mixed.
+        clips = self.clips.glob("*.mp4")
+        for path in (self.faces, self.report, self.page_status, self.timeline, self.frames, *clips):
+            remove(path)
+
+    def remove_unfinished(self) -> None:
+        """Remove what an interrupted write left behind."""
+        for path in (self.frames, self.faces, self.timeline, self.markers):
+            temporary_path(path).unlink(missing_ok=True)
+
+    def _table(self, name: str) -> Path:
+        return self.out / name / f"{self.video_id}.parquet"
