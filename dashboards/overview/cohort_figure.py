@@ -51,17 +51,17 @@ def build_cohort_figure(cohort: Cohort) -> Figure:
     from plotly.graph_objects import Figure
 
     figure, lead = Figure(), leading_of(cohort)
-    lines = _lines(cohort, lead)
+    lines = _choose_lines(cohort, lead)
     rows = {"lead": lead, "reacting": "reacting", "valence": "valence", "n": lead}
     for (row, name), axis in zip(rows.items(), ("y", "y2", "y3", "y4"), strict=True):
         for line in lines:
-            found = _within(group_band(cohort.of(line.group), name, cohort.n_points), MEASURES[name])
-            _draw(figure, row, axis, line, found, cohort)
+            found = _clip_to_range(group_band(cohort.of(line.group), name, cohort.n_points), MEASURES[name])
+            _draw_line(figure, row, axis, line, found, cohort)
     _lay_out(figure, cohort, lead)
     return figure
 
 
-def _lines(cohort: Cohort, lead: str) -> list[_Line]:
+def _choose_lines(cohort: Cohort, lead: str) -> list[_Line]:
     groups = drawn_groups(cohort)
     if not groups:
         return [_Line(None, MEASURES[lead].colour, "solid")]
@@ -71,10 +71,10 @@ def _lines(cohort: Cohort, lead: str) -> list[_Line]:
     ]
 
 
-def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
+def _draw_line(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
     name = escape_html(shown(line.group)) if line.group else "all participants"
     if row in ("lead", "valence"):
-        _band(figure, axis, line, found, cohort.step_s)
+        _draw_band(figure, axis, line, found, cohort.step_s)
     values = found.n if row == "n" else found.mean
     template = "%{y:.0f} in view" if row == "n" else "%{y:.2f}"
     shape = "hvh" if row == "n" else "linear"
@@ -85,12 +85,12 @@ def _draw(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort:
     )  # fmt: skip
 
 
-def _within(found: Band, measure: Measure) -> Band:
+def _clip_to_range(found: Band, measure: Measure) -> Band:
     """A band cut off at the bounds of what is measured."""
     return Band(found.mean, np.clip(found.low, *measure.range), np.clip(found.high, *measure.range), found.n)
 
 
-def _band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) -> None:
+def _draw_band(figure: Figure, axis: str, line: _Line, found: Band, step_s: float) -> None:
     """Polygons, one for each stretch in which the band is known: a fill between curves would bridge gaps."""
     x: list[str | None] = []
     y: list[float | None] = []
@@ -112,7 +112,7 @@ def _lay_out(figure: Figure, cohort: Cohort, lead: str) -> None:
         showlegend=False, dragmode="zoom", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         xaxis=_time_axis(cohort.n_points * cohort.step_s), meta={"titles": _cursor_titles(lead)},
     )  # fmt: skip
-    domains = _domains()
+    domains = _row_domains()
     for k, (row, title) in enumerate(_titles(lead).items()):
         figure.update_layout({f"yaxis{k + 1 if k else ''}": _value_axis(row, domains[row])})
         figure.add_annotation(
@@ -152,7 +152,7 @@ def _cursor_titles(lead: str) -> dict[str, str]:
     return {row: MEASURES[name].title.lower() for row, name in measures.items()}
 
 
-def _domains() -> dict[str, tuple[float, float]]:
+def _row_domains() -> dict[str, tuple[float, float]]:
     whole = sum(_ROWS_PX.values()) + _TITLE_PX * len(_ROWS_PX)
     found, top = {}, 0
     for row, size in _ROWS_PX.items():

@@ -44,7 +44,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
         top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / (height - _BOTTOM_PX)
         domain = [max(0.0, top - _ROW_PX / (height - _BOTTOM_PX)), top]
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
-        _row(figure, _Panels(3 * k, domain), rows, session)
+        _draw_row(figure, _Panels(3 * k, domain), rows, session)
     figure.update_layout(
         template={}, height=height, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
@@ -62,25 +62,25 @@ class _Panels:
         self.spans = [[k * (width + _GAP), k * (width + _GAP) + width] for k in range(3)]
 
 
-def _row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
+def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
-    lead, valence = MEASURES[session.lead], MEASURES["valence"]
+    lead, valence = MEASURES[session.leading_measure], MEASURES["valence"]
     whose = f"<b>{escape_html(clipped(shown(label), 40))}</b>  n = {n}<br>"
-    _panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
-    _panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
+    _draw_panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
+    _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
     names = [coloured(escape_html(clipped(shown(one), 14)), colours[one]) for one in session.labels]
     half = (len(names) + 1) // 2
-    _panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
+    _draw_panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for axis, measure in zip(panels.names, (lead, valence), strict=False):
-        _curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
+        _draw_curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
     for one in session.labels:
-        _curve(
+        _draw_curve(
             figure, panels.names[2], rows, f"prob_{one}", escape_html(shown(one)), colours[one], opacity=0.1
         )
 
 
-def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
+def _draw_panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
     name, axis = panels.names[k], {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         f"xaxis{name}": axis | {"domain": panels.spans[k], "anchor": f"y{name}", "range": [-5.2, 10.2],
@@ -95,13 +95,13 @@ def _panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[fl
     )  # fmt: skip
 
 
-def _curve(
+def _draw_curve(
     figure: Figure, axis: str, rows: pa.Table, measure: str, name: str, colour: str, opacity: float = 0.18
 ) -> None:
     rows = rows.filter(pc.equal(rows.column("measure"), measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
     axes: PlotlyAttributes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
-    for x, low, high in _bands(lag, mean, sd):
+    for x, low, high in _find_bands(lag, mean, sd):
         figure.add_scatter(
             x=json_numbers(np.concatenate([x, x[::-1]])), y=json_numbers(np.concatenate([high, low[::-1]])),
             fill="toself", fillcolor=with_opacity(colour, opacity), line={"width": 0}, mode="lines",
@@ -109,16 +109,16 @@ def _curve(
         )  # fmt: skip
     figure.add_scatter(
         name=name, x=json_numbers(lag), y=json_numbers(mean), mode="lines", line={"color": colour, "width": 2},
-        customdata=[_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
+        customdata=[_format_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
         hovertemplate="%{y:.2f} %{customdata}", **axes,
     )  # fmt: skip
 
 
-def _spread(sd: float, n: int) -> str:
+def _format_spread(sd: float, n: int) -> str:
     return f"± {sd:.2f} ({some(n, 'marker')})" if np.isfinite(sd) else f"({some(n, 'marker')})"
 
 
-def _bands(
+def _find_bands(
     lag: Float64Array, mean: Float64Array, sd: Float64Array
 ) -> list[tuple[Float64Array, Float64Array, Float64Array]]:
     """Unbroken stretches in which the spread is known: lags, lower and upper edge."""

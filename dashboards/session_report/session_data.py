@@ -122,7 +122,7 @@ class Session:
         return bool(np.isfinite(self.values("attention")).any())
 
     @property
-    def lead(self) -> str:
+    def leading_measure(self) -> str:
         """The measure that the page is about: `engagement`, or `expressiveness` where no pose is known."""
         return peak_curve(self.timeline)
 

@@ -43,11 +43,11 @@ class AroundMarkers:
 
 def build_around_markers(session: Session) -> AroundMarkers | None:
     """None without markers, or without people."""
-    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, session.lead))
+    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, session.leading_measure))
     if not rows or not session.people:
         return None
     figure = inline_json(build_marker_curves_figure(session).to_json())
-    return AroundMarkers(MEASURES[session.lead].title, _hint(session), figure, rows)
+    return AroundMarkers(MEASURES[session.leading_measure].title, _hint(session), figure, rows)
 
 
 def _hint(session: Session) -> str:

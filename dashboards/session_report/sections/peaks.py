@@ -65,7 +65,7 @@ def build_peaks(session: Session) -> Peaks | None:
     if not session.people:
         return None
     return Peaks(
-        MEASURES[session.lead].title,
+        MEASURES[session.leading_measure].title,
         _hint(session),
         tuple(_build_row(session, peak) for peak in session.peaks),
         tuple(_build_clip(session, url, places) for url, places in session.clips.items()),
@@ -73,7 +73,7 @@ def build_peaks(session: Session) -> Peaks | None:
 
 
 def _hint(session: Session) -> str:
-    measure = MEASURES[session.lead].title.lower()
+    measure = MEASURES[session.leading_measure].title.lower()
     smooth = f"on the curve averaged over {SMOOTHING_SECONDS:g} s"
     hint = f"A peak is a time at which {measure} rises above its surroundings, {smooth}."
     if session.peaks and not session.pose_known:
