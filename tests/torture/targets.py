@@ -104,6 +104,15 @@ def read_metadata_of_ours(path: Path) -> None:
     encode_metadata(read_metadata(path.with_suffix(".parquet")))
 
 
+def read_manifest(path: Path) -> None:
+    from ferflow.store.run_manifest import RunManifest
+
+    manifest = RunManifest.load(path)
+    assert manifest is not None
+    manifest.save(path)
+    assert RunManifest.load(path).videos == manifest.videos
+
+
 def read_card(path: Path) -> None:
     from ferflow.models.registry import resolve
 
@@ -171,6 +180,10 @@ def _footers(folder: Path) -> list[bytes]:
     return [encode_metadata(read_metadata(folder / "faces" / f"{name}.parquet"))]
 
 
+def _manifests(folder: Path) -> list[bytes]:
+    return [(Path(__file__).parents[1] / "store" / "folder_of_schema_1" / "run.json").read_bytes()]
+
+
 def _cards(folder: Path) -> list[bytes]:
     from ferflow.models.registry import SHIPPED
 
@@ -214,6 +227,7 @@ TARGETS = {
     ),
     "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),
     "footer": Target(_tables, read_footer, ".parquet"),
+    "manifest": Target(_manifests, read_manifest, ".json", is_text=True),
     "metadata": Target(_footers, read_metadata_of_ours, ".json", is_text=True),
     "card": Target(_cards, read_card, ".json", is_text=True),
 }
