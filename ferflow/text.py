@@ -1,6 +1,6 @@
 r"""Times as timecodes, and text from outside made safe to print.
 
->>> timecode(83.25), shown("a\\nb")
+>>> timecode(83.25), sanitize("a\\nb")
 ('01:23.3', 'a\ufffdb')
 """
 
@@ -11,7 +11,7 @@ import unicodedata
 
 UNKNOWN = "–"
 
-# Marks that change the direction of the text after them: a name must not rearrange the text around it.
+# A file name with one of these would rearrange the text around it ("Trojan Source", CVE-2021-42574).
 _DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
@@ -27,10 +27,10 @@ def timecode(seconds: float | None) -> str:
     return f"{hours}:{clock}" if hours else clock
 
 
-def shown(text: object) -> str:
-    """A text from outside with control characters and direction marks replaced by U+FFFD; the length stays the same.
+def sanitize(text: object) -> str:
+    """Replace the control characters and direction marks of a text from outside by U+FFFD; its length stays the same.
 
-    Templates escape HTML themselves.
+    The result is safe to print in a terminal, a log or a message. It is not escaped for HTML: templates do that.
     """
     return "".join(
         "\ufffd" if ord(char) in _DIRECTION_MARKS or unicodedata.category(char) in ("Cc", "Cs") else char

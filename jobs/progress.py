@@ -31,7 +31,7 @@ from ferflow.jobs.run_events import (
     Started,
 )
 from ferflow.store.run_manifest import TaskReport, VideoTask
-from ferflow.text import shown, timecode
+from ferflow.text import sanitize, timecode
 from ferflow.version import __version__
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Bars:
     def _open(self, task: VideoTask) -> None:
         taken = {abs(bar.pos) for bar in self._current.values()}
         self._current[task] = tqdm(
-            desc=shown(task.source.name)[:40], unit="s", disable=self._disable, leave=False,
+            desc=sanitize(task.source.name)[:40], unit="s", disable=self._disable, leave=False,
             position=next(place for place in count(1) if place not in taken),
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total_fmt} s [{elapsed}<{remaining}]",
         )  # fmt: skip
@@ -185,9 +185,9 @@ def _lines_about(report: TaskReport) -> list[str]:
     if report.error and report.status == "failed":
         # The complete path: two folders may hold files of the same name.
         why = report.error.removeprefix(f"{report.source}: ").removeprefix(f"{Path(report.source).name}: ")
-        lines.append(f"failed: {shown(report.source)}: {shown(why)}")
+        lines.append(f"failed: {sanitize(report.source)}: {sanitize(why)}")
     if report.status != "skipped":
-        lines += [f"{shown(report.source)}: {shown(warning)}" for warning in report.warnings]
+        lines += [f"{sanitize(report.source)}: {sanitize(warning)}" for warning in report.warnings]
     return lines
 
 
@@ -232,10 +232,10 @@ def summary(videos: Sequence[TaskReport]) -> str:
 
 def _cells(video: TaskReport) -> list[str]:
     if video.status in ("failed", "not_started"):
-        return [_STATUS_WORDS[video.status], "", "", "", "", "", shown(video.source)]
+        return [_STATUS_WORDS[video.status], "", "", "", "", "", sanitize(video.source)]
     counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
     rate = f"{video.n_frames / video.seconds:.0f}" if video.seconds else ""
-    return [video.status, *counts, timecode(video.duration_s), rate, shown(video.source)]
+    return [video.status, *counts, timecode(video.duration_s), rate, sanitize(video.source)]
 
 
 def _line(row: list[str], widths: list[int]) -> str:

@@ -32,7 +32,7 @@ from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +223,7 @@ def _write_pages(out: Path) -> None:
     try:
         done = refresh(out, forgiving=True)
         for warning in (*done.warnings, *done.failed.values()):
-            log.warning("%s", shown(warning))
+            log.warning("%s", sanitize(warning))
     except OSError as error:
         raise RecordsError(f"{OutputFolder(out).index}: cannot be written ({error.strerror}).") from error
 

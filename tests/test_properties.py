@@ -23,7 +23,7 @@ from ferflow.models.cards import ModelCard
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.store.metadata import METADATA_KEY, read_metadata
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import shown, timecode
+from ferflow.text import sanitize, timecode
 
 # The folder of a test outlives its examples.
 settings.register_profile(
@@ -215,8 +215,8 @@ def test_patterns_do_not_follow_links_in_circles(tmp_path):
 
 @given(st.text(max_size=100))
 def test_what_is_shown_has_no_control_characters(text):
-    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in shown(text))
-    assert len(shown(text)) == len(text)
+    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in sanitize(text))
+    assert len(sanitize(text)) == len(text)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))

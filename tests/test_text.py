@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferflow.text import shown, timecode
+from ferflow.text import sanitize, timecode
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ def test_time_codes(seconds, text):
 
 
 def test_foreign_names_cannot_steer_a_terminal_or_a_line():
-    assert shown("a\nb\x1b[31m\u202egnp.\udc80 ü🎬") == "a\ufffdb\ufffd[31m\ufffdgnp.\ufffd ü🎬"
+    assert sanitize("a\nb\x1b[31m\u202egnp.\udc80 ü🎬") == "a\ufffdb\ufffd[31m\ufffdgnp.\ufffd ü🎬"

@@ -25,7 +25,7 @@ from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.output_folder import OutputFolder
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -74,7 +74,7 @@ def write_pdf(page: Path) -> Path:
         if not part.exists() or not part.read_bytes().startswith(b"%PDF"):
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise OptionsError(
-                f"{page.name}: {browser} did not print it ({shown(lines[-1]) if lines else 'no reason given'})."
+                f"{page.name}: {browser} did not print it ({sanitize(lines[-1]) if lines else 'no reason given'})."
             )
     return path
 
@@ -117,7 +117,7 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
         figure = build_cohort_figure(folder.cohort)
         cohort = folder.cohort
         names = {
-            escape_html(shown(group)): f"{escape_html(shown(group))} (n {len(cohort.of(group))})"
+            escape_html(sanitize(group)): f"{escape_html(sanitize(group))} (n {len(cohort.of(group))})"
             for group in cohort.groups
         }
         yield "cohort", _on_white(figure, "All videos together", names)
@@ -147,7 +147,7 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
     figure.update_layout(
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", font={"color": "#1c2230", "size": 12},
         height=figure.layout.height + _TITLE_PX, margin={"l": figure.layout.margin.l + 16, "r": 24, "t": _TITLE_PX + 4},
-        title={"text": escape_html(shown(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
+        title={"text": escape_html(sanitize(title)), "x": 0.01, "y": 0.985, "yanchor": "top", "font": {"size": 16}},
     )  # fmt: skip
     figure.update_xaxes(rangeslider_visible=False)
     keyed = dict(named)

@@ -14,7 +14,7 @@ import numpy as np
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
 from ferflow.dashboards.shared.elements import Card
-from ferflow.dashboards.shared.number_format import percent, score, shown, some
+from ferflow.dashboards.shared.number_format import percent, sanitize, score, some
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.evaluation import Assessment
 from ferflow.models.metrics import ClassScores, ConfidenceBin, Scores, reliability_bins
@@ -129,7 +129,7 @@ def render_evaluation(assessment: Assessment) -> str:
     labels = list(assessment.card.labels)
     page = _Page(
         name=assessment.card.name,
-        lead=f"{shown(assessment.data)}: {rows} · {some(scores.n, 'face')} · recipe {assessment.card.recipe}"
+        lead=f"{sanitize(assessment.data)}: {rows} · {some(scores.n, 'face')} · recipe {assessment.card.recipe}"
         f" · {assessment.weights}",
         notes=_notes(assessment),
         cards=_cards(scores),
@@ -176,7 +176,7 @@ def _kinds(assessment: Assessment) -> list[tuple[str, Scores]]:
 
 def _classes(scores: Scores, labels: list[str]) -> list[_ClassRow]:
     colours = palette.colours(labels)
-    return [_ClassRow(shown(label), colours[label], part) for label, part in scores.per_class.items()]
+    return [_ClassRow(sanitize(label), colours[label], part) for label, part in scores.per_class.items()]
 
 
 def _confusion(scores: Scores, labels: list[str]) -> list[_ConfusionRow]:
@@ -189,7 +189,7 @@ def _confusion(scores: Scores, labels: list[str]) -> list[_ConfusionRow]:
             _Cell(f"{count:,}", percent(share) if total else "", round(0.85 * share, 3), answer == label)
             for answer, count, share in zip(labels, counts, shares, strict=True)
         ]
-        rows.append(_ConfusionRow(shown(label), cells, f"{total:,}"))
+        rows.append(_ConfusionRow(sanitize(label), cells, f"{total:,}"))
     return rows
 
 
@@ -227,8 +227,8 @@ def _mistakes(assessment: Assessment) -> list[_Mistake]:
     return [
         _Mistake(
             image=png_uri(enlarge(assessment.images[row], MISTAKE_PX)),
-            truth=shown(labels[assessment.truth[row]]),
-            answer=shown(labels[answers[row]]),
+            truth=sanitize(labels[assessment.truth[row]]),
+            answer=sanitize(labels[answers[row]]),
             confidence=percent(float(confidence[row])),
             given=percent(float(assessment.probs[row, assessment.truth[row]])),
         )
@@ -265,14 +265,14 @@ def _notes(assessment: Assessment) -> list[str]:
         )
     if assessment.card.merged:
         merged = ", ".join(f"{name} as {label}" for name, label in assessment.card.merged.items())
-        notes.append(f"Counted together: {shown(merged)}.")
+        notes.append(f"Counted together: {sanitize(merged)}.")
     empty = [label for label, part in assessment.scores.per_class.items() if not part.support]
     if empty:
         notes.append(
-            f"No row is labelled {', '.join(map(shown, empty))}: macro means are over the other classes."
+            f"No row is labelled {', '.join(map(sanitize, empty))}: macro means are over the other classes."
         )
     notes += [
-        f"{some(count, 'row')} skipped: {shown(reason)}." for reason, count in assessment.skipped.items()
+        f"{some(count, 'row')} skipped: {sanitize(reason)}." for reason, count in assessment.skipped.items()
     ]
     return notes
 

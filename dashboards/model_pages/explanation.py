@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, shown, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, sanitize, some, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
 from ferflow.models.class_activation import HeadAnswer, Inspection
@@ -135,8 +135,8 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
     """Render the page as HTML; the same faces give the same text."""
     faces = sum(len(seen) for _, seen in found)
     page = _Page(
-        name=shown(name),
-        lead=f"{some(faces, 'face')} as the model {shown(card.name)} ({card.recipe}, float32) sees "
+        name=sanitize(name),
+        lead=f"{some(faces, 'face')} as the model {sanitize(card.name)} ({card.recipe}, float32) sees "
         f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels, gray",
         frames=[_frame(moment, seen, card) for moment, seen in found],
         blend="" if card.blend is None else str(card.blend),
@@ -171,7 +171,7 @@ def _face(seen: Inspection, card: ModelCard, number: int, face_px: float) -> _Fa
         number=number,
         crop=png_uri(enlarge(seen.crop, CROP_PX)),
         px=f"{face_px:.0f}",
-        answer=shown(card.labels[order[0]]),
+        answer=sanitize(card.labels[order[0]]),
         heads=[f"{percent(answer.share)} {_HEADS.get(name, name)}" for name, answer in seen.answers.items()],
         scores=[_score_row(seen, card, int(k), colours[card.labels[k]]) for k in order],
         evidence=_evidence(seen, card, order),
@@ -182,7 +182,7 @@ def _face(seen: Inspection, card: ModelCard, number: int, face_px: float) -> _Fa
 def _score_row(seen: Inspection, card: ModelCard, k: int, colour: str) -> _ScoreRow:
     """Show how one score is computed: what each head says, and the mean of that."""
     return _ScoreRow(
-        label=shown(card.labels[k]),
+        label=sanitize(card.labels[k]),
         colour=colour,
         width=round(100 * float(seen.probs[k]), 1),
         share=percent(float(seen.probs[k])),
@@ -207,7 +207,7 @@ def _evidence(seen: Inspection, card: ModelCard, order: npt.NDArray[np.intp]) ->
     most = float(np.abs(evidence).max()) or 1.0
     return [
         _Evidence(
-            label=shown(card.labels[k]),
+            label=sanitize(card.labels[k]),
             share=percent(float(seen.probs[k])),
             image=png_uri(_overlay(seen.crop, evidence[k] / most)),
         )

@@ -10,7 +10,7 @@ from ferflow.analytics.cohort import Cohort
 from ferflow.analytics.measures import MEASURES, leading_measure, page_measures
 from ferflow.analytics.session_list import GROUP
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.number_format import UNKNOWN, format_measure, shown
+from ferflow.dashboards.shared.number_format import UNKNOWN, format_measure, sanitize
 
 MOST_GROUPS = len(palette.GROUPS)
 """Groups with a curve of their own, the largest ones."""
@@ -33,7 +33,7 @@ class GroupName:
     @classmethod
     def of(cls, cohort: Cohort, group: str | None) -> GroupName:
         """A group of the cohort; None: of no group."""
-        return cls(shown(group or UNKNOWN), group_colours(cohort).get(group or "", "transparent"))
+        return cls(sanitize(group or UNKNOWN), group_colours(cohort).get(group or "", "transparent"))
 
 
 def group_colours(cohort: Cohort) -> dict[str, str]:
@@ -63,7 +63,7 @@ def leading_of(cohort: Cohort) -> str:
 
 def describe_grouping(folder: Folder) -> str:
     """` by <column>`; empty if the column is called "group"."""
-    return "" if folder.by in (None, GROUP) else f" by {shown(folder.by)}"
+    return "" if folder.by in (None, GROUP) else f" by {sanitize(folder.by)}"
 
 
 def format_value(name: str, value: float) -> str:

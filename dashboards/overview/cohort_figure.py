@@ -18,7 +18,7 @@ from ferflow.dashboards.shared.figure_values import (
     json_numbers,
     with_opacity,
 )
-from ferflow.dashboards.shared.number_format import shown
+from ferflow.dashboards.shared.number_format import sanitize
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _choose_lines(cohort: Cohort, lead: str) -> list[_Line]:
 
 
 def _draw_line(figure: Figure, row: str, axis: str, line: _Line, found: Band, cohort: Cohort) -> None:
-    name = escape_html(shown(line.group)) if line.group else "all participants"
+    name = escape_html(sanitize(line.group)) if line.group else "all participants"
     if row in ("lead", "valence"):
         _draw_band(figure, axis, line, found, cohort.step_s)
     values = found.n if row == "n" else found.mean

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
 from ferflow.dashboards.overview.sections import SECTIONS
-from ferflow.dashboards.shared.number_format import shown, some, timecode
+from ferflow.dashboards.shared.number_format import sanitize, some, timecode
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import PageOptions
@@ -56,4 +56,4 @@ def _describe_folder(folder: Folder) -> str:
     people = sum(entry.n_people for entry in done)
     lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
     started = folder.run.started[:16].replace("T", " ") if folder.run else ""
-    return lead + (f" · run of {shown(started)}" if started else "")
+    return lead + (f" · run of {sanitize(started)}" if started else "")

@@ -19,7 +19,7 @@ from ferflow.dashboards.shared.figure_values import (
     json_numbers,
     with_opacity,
 )
-from ferflow.dashboards.shared.number_format import clipped, shown, some
+from ferflow.dashboards.shared.number_format import clipped, sanitize, some
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
@@ -65,19 +65,18 @@ class _Panels:
 def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[session.leading_measure], MEASURES["valence"]
-    whose = f"<b>{escape_html(clipped(shown(label), 40))}</b>  n = {n}<br>"
+    whose = f"<b>{escape_html(clipped(sanitize(label), 40))}</b>  n = {n}<br>"
     _draw_panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
     _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
-    names = [coloured(escape_html(clipped(shown(one), 14)), colours[one]) for one in session.labels]
+    names = [coloured(escape_html(clipped(sanitize(one), 14)), colours[one]) for one in session.labels]
     half = (len(names) + 1) // 2
     _draw_panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for axis, measure in zip(panels.names, (lead, valence), strict=False):
         _draw_curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
     for one in session.labels:
-        _draw_curve(
-            figure, panels.names[2], rows, f"prob_{one}", escape_html(shown(one)), colours[one], opacity=0.1
-        )
+        title = escape_html(sanitize(one))
+        _draw_curve(figure, panels.names[2], rows, f"prob_{one}", title, colours[one], opacity=0.1)
 
 
 def _draw_panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:

@@ -9,7 +9,7 @@ from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.dashboards.session_report.sections import SECTIONS
 from ferflow.dashboards.session_report.sections.quality import describe_sampling
 from ferflow.dashboards.session_report.session_data import Session, load_session
-from ferflow.dashboards.shared.number_format import shown
+from ferflow.dashboards.shared.number_format import sanitize
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import Theme
@@ -46,7 +46,7 @@ def render_session(
     rendered = render_sections(sections, session)
     return render(
         "session.html.j2",
-        title=shown(session.name),
+        title=sanitize(session.name),
         lead=_describe_analysis(session),
         sections=rendered.html,
         scripts={name: template_text(name) for name in rendered.scripts},

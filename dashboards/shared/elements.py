@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ferflow import palette
-from ferflow.dashboards.shared.number_format import percent, shown, timecode
+from ferflow.dashboards.shared.number_format import percent, sanitize, timecode
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ def build_expression_bar(labels: Sequence[str], means: Mapping[str, float]) -> E
     order = sorted(known, key=lambda label: (label == "neutral", -known[label]))
     return ExpressionBar(
         tuple(
-            ExpressionShare(shown(label), percent(known[label]), f"{100 * known[label]:.2f}", colours[label])
+            ExpressionShare(
+                sanitize(label), percent(known[label]), f"{100 * known[label]:.2f}", colours[label]
+            )
             for label in order
         )
     )

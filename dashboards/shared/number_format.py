@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Mapping
 
 from ferflow.analytics.measures import Format, Measure
-from ferflow.text import UNKNOWN, shown, timecode
+from ferflow.text import UNKNOWN, sanitize, timecode
 
 __all__ = [
-    "UNKNOWN", "clipped", "count", "format_measure", "listed", "percent", "score", "shown", "signed", "size",
+    "UNKNOWN", "clipped", "count", "format_measure", "listed", "percent", "sanitize", "score", "signed", "size",
     "some", "sort_key", "timecode",
 ]  # fmt: skip
 

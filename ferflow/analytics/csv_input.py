@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ferflow.errors import OptionsError
 from ferflow.store.atomic_files import atomic_write
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 DELIMITERS = (",", ";", "\t")
 """Spreadsheets write semicolons in countries where the comma is the decimal sign."""
@@ -55,7 +55,7 @@ def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTE
     Raises:
         OptionsError: the file is unreadable, too large or not UTF-8; or as `parse_csv`.
     """
-    return parse_csv(_read_text(path, most_bytes), shown(path), required=required)
+    return parse_csv(_read_text(path, most_bytes), sanitize(path), required=required)
 
 
 def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
@@ -99,7 +99,7 @@ def count_rows(name: str, found: Sequence[str], one: str, several: str) -> list[
     if not found:
         return []
     rows = f"1 row {one}" if len(found) == 1 else f"{len(found)} rows {several}"
-    return [f"{name}: {rows} (first: {shown(found[0])})."]
+    return [f"{name}: {rows} (first: {sanitize(found[0])})."]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
@@ -119,16 +119,16 @@ def _read_text(path: Path, most_bytes: int) -> str:
     try:
         if path.stat().st_size > most_bytes:
             raise OptionsError(
-                f"{shown(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
+                f"{sanitize(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
             )
         content = path.read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise OptionsError(f"{shown(path)}: cannot be read ({error.strerror}). Check the path.") from error
+        raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise OptionsError(
-            f"{shown(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
+            f"{sanitize(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
         ) from error
 
 
@@ -138,11 +138,11 @@ def _naming(required: Sequence[str]) -> str:
 
 def _check_header(name: str, header: list[str], required: Sequence[str]) -> None:
     if missing := [column for column in required if column not in header]:
-        found = shown(", ".join(header)[:80]) or "nothing"
+        found = sanitize(", ".join(header)[:80]) or "nothing"
         raise OptionsError(f"{name}: no column {missing[0]!r}. {_naming(required)}; it has: {found}.")
     if doubled := sorted({column for column in header if column and header.count(column) > 1}):
         raise OptionsError(
-            f"{name}: two columns are called {shown(doubled[0])!r}. Name the columns once each."
+            f"{name}: two columns are called {sanitize(doubled[0])!r}. Name the columns once each."
         )
 
 

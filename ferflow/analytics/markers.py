@@ -24,7 +24,7 @@ from ferflow.options import TimePoint
 from ferflow.store.metadata import MarkersMetadata, MarkersSource, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 COLUMNS = ("time_s", "label")
 SUFFIX = ".markers.csv"
@@ -83,7 +83,7 @@ def read_markers(path: Path, video_id: str = "") -> pa.Table:
         OptionsError: unreadable, a column is missing, or a row is no marker; one line says which.
     """
     rows = read_csv(path, required=COLUMNS, most_bytes=MOST_BYTES)
-    return _table(markers_of(rows, shown(path)), video_id)
+    return _table(markers_of(rows, sanitize(path)), video_id)
 
 
 def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
@@ -173,7 +173,7 @@ def _seconds(text: str, where: str) -> float:
     except OptionsError:
         seconds = None
     if seconds is None:
-        given = shown(text[:40])
+        given = sanitize(text[:40])
         raise OptionsError(f"{where}: {given!r} is not a time. Give seconds (12.5) or a timecode (1:30.5).")
     if seconds > LATEST_SECONDS:
         raise OptionsError(f"{where}: {seconds:g} s is no place in a video. Give seconds after its start.")

@@ -29,7 +29,7 @@ from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
 from ferflow.store.records import Blocks, read_table
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import shown
+from ferflow.text import sanitize
 from ferflow.types import Int64Array
 
 COLUMNS = ("video_id", "track_id", "name")
@@ -214,7 +214,7 @@ def _track_id(path: Path, row: Row) -> int:
     text = row.values["track_id"]
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise OptionsError(
-            f"{path}: line {row.line}: track_id must be a whole number from 1, got {shown(text)!r}."
+            f"{path}: line {row.line}: track_id must be a whole number from 1, got {sanitize(text)!r}."
         )
     return int(text)
 
@@ -222,8 +222,8 @@ def _track_id(path: Path, row: Row) -> int:
 def _refuse_second_name(path: Path, row: Row, name: str) -> None:
     if row.values["name"] != name:
         raise OptionsError(
-            f"{path}: line {row.line}: track {row.values['track_id']} of {shown(row.values['video_id'])} is called "
-            f"{shown(row.values['name'])!r} here and {shown(name)!r} above. Keep one of the rows."
+            f"{path}: line {row.line}: track {row.values['track_id']} of {sanitize(row.values['video_id'])} is called "
+            f"{sanitize(row.values['name'])!r} here and {sanitize(name)!r} above. Keep one of the rows."
         )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 """Name of the list in the output folder."""
 GROUP = "group"
@@ -70,9 +70,9 @@ class Sessions:
             return GROUP if GROUP in self.columns else None
         name = unicodedata.normalize("NFC", by.strip()).lower()
         if name not in self.columns:
-            known = ", ".join(shown(column) for column in self.columns)
+            known = ", ".join(sanitize(column) for column in self.columns)
             where = f"the session list has {known}" if known else "there is no session list: give --sessions"
-            raise OptionsError(f"cannot group by {shown(by)!r}: {where}.")
+            raise OptionsError(f"cannot group by {sanitize(by)!r}: {where}.")
         return name
 
 
@@ -101,13 +101,13 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
             repeated.append(row.values["video"])
         else:
             raise OptionsError(
-                f"{path}: line {row.line}: {shown(row.values['video'])} is listed twice, with different values. "
+                f"{path}: line {row.line}: {sanitize(row.values['video'])} is listed twice, with different values. "
                 "Keep one of the rows."
             )
     columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
     return Sessions(found, columns, (
-        *count_rows(shown(path.name), unknown, "names no video of this folder", "name no video of this folder"),
-        *count_rows(shown(path.name), repeated, "repeats another", "repeat others"),
+        *count_rows(sanitize(path.name), unknown, "names no video of this folder", "name no video of this folder"),
+        *count_rows(sanitize(path.name), repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
         fitting = [video_id for video_id, source in sources.items() if wanted and matches(wanted, source)]
         if len(fitting) > 1:
             raise OptionsError(
-                f"{path}: line {row.line}: {shown(wanted)} matches {len(fitting)} videos "
+                f"{path}: line {row.line}: {sanitize(wanted)} matches {len(fitting)} videos "
                 f"({', '.join(fitting[:3])}{', ...' if len(fitting) > 3 else ''}). Give the video id."
             )
         if fitting:

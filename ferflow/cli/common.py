@@ -15,7 +15,7 @@ from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 NOTICE = """\
 ferflow works on this machine only: nothing leaves it, and no face image is kept.
@@ -99,10 +99,10 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
     for task in tasks:
         if task.paths is None or task.problem is not None:
-            typer.echo(f"cannot   {shown(task.problem)}")
+            typer.echo(f"cannot   {sanitize(task.problem)}")
         else:
             verb = "skip" if task.is_finished else "analyse"
-            typer.echo(f"{verb:8} {shown(task.source)}  ->  {task.paths.video_id}")
+            typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.paths.video_id}")
     pending = sum(task.is_pending for task in tasks)
     typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
 
@@ -155,7 +155,7 @@ def _run_for_programs(job: Job, output: Output) -> NoReturn:
 
 def tell(message: str) -> None:
     """One line for the user."""
-    typer.echo(f"ferflow: {shown(message)}", err=True)
+    typer.echo(f"ferflow: {sanitize(message)}", err=True)
 
 
 def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> None:

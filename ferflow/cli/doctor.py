@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.errors import ModelError, OptionsError, RecordsError
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.doctor.machine_check import Finding
@@ -45,7 +45,7 @@ def doctor(
 
     if repair:
         for line in repair_folder(out) or ["nothing to repair"]:
-            typer.echo(shown(line))
+            typer.echo(sanitize(line))
     sys.exit(_print_findings(examine_folder(out), RecordsError.exit_code))
 
 
@@ -54,7 +54,7 @@ def _print_findings(findings: Iterable[Finding], code: int) -> int:
     has_problem = False
     for finding in findings:
         has_problem |= finding.level == "problem"
-        typer.echo(f"{_SIGNS[finding.level]:8} {shown(finding.what)}")
+        typer.echo(f"{_SIGNS[finding.level]:8} {sanitize(finding.what)}")
         if finding.remedy:
-            typer.echo(f"{'':8} -> {shown(finding.remedy)}")
+            typer.echo(f"{'':8} -> {sanitize(finding.remedy)}")
     return code if has_problem else 0

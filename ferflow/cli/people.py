@@ -10,7 +10,7 @@ import typer
 
 from ferflow.cli.common import folder
 from ferflow.cli.report import Folder, must_be_output
-from ferflow.text import shown, timecode
+from ferflow.text import sanitize, timecode
 
 if TYPE_CHECKING:
     from ferflow.analytics.person_names import Track
@@ -42,7 +42,7 @@ def people(
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     found = read_people(out)
     for warning in found.warnings:
-        typer.echo(f"ferflow: {shown(warning)}", err=True)
+        typer.echo(f"ferflow: {sanitize(warning)}", err=True)
     tracks = [track for track in list_tracks(out, found) if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)
@@ -79,11 +79,11 @@ def _lines(tracks: list[Track]) -> Iterator[str]:
     last = None
     for track in tracks:
         if track.video_id != last:
-            yield f"{shown(track.video_id)}  ({shown(track.source)})"
+            yield f"{sanitize(track.video_id)}  ({sanitize(track.source)})"
             yield "  track  in view    first    -  last     across  height  appears    name"
             last = track.video_id
         yield (
             f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
             f"{timecode(track.last_s):7}  {track.across:5.0%}  {track.face_px:4.0f}px  "
-            f"{shown(track.label or ''):9}  {shown(track.name)}"
+            f"{sanitize(track.label or ''):9}  {sanitize(track.name)}"
         ).rstrip()

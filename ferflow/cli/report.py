@@ -11,7 +11,7 @@ import typer
 
 from ferflow.cli.common import EmbedClips, Markers, Output, Quiet, Verbose, folder, log_to_stderr
 from ferflow.errors import EXIT_PARTIAL
-from ferflow.text import shown
+from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
@@ -100,11 +100,11 @@ def report(
 def _warn(done: Refreshed, without_markers_or_clips: Mapping[str, str]) -> None:
     """Report what went wrong, a line each: with the folder, with markers and clips of a video, with a page."""
     for warning in done.warnings:
-        typer.echo(f"ferflow: {shown(warning)}", err=True)
+        typer.echo(f"ferflow: {sanitize(warning)}", err=True)
     for video_id, reason in without_markers_or_clips.items():
-        typer.echo(f"ferflow: {shown(video_id)}: {shown(reason)}", err=True)
+        typer.echo(f"ferflow: {sanitize(video_id)}: {sanitize(reason)}", err=True)
     for video_id, reason in done.failed.items():
-        typer.echo(f"ferflow: {shown(video_id)}: no page. {shown(reason)}", err=True)
+        typer.echo(f"ferflow: {sanitize(video_id)}: no page. {sanitize(reason)}", err=True)
 
 
 def must_be_output(out: Path) -> None:

@@ -20,7 +20,7 @@ from ferflow.dashboards.overview.cohort import (
 )
 from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.number_format import listed, shown, some
+from ferflow.dashboards.shared.number_format import listed, sanitize, some
 from ferflow.dashboards.shared.page import inline_json
 
 
@@ -80,7 +80,7 @@ def _describe(cohort: Cohort) -> str:
     groups: list[str | None] = [*drawn_groups(cohort)] or [None]
     found = {group: mean_interval(member.mean(name) for member in cohort.of(group)) for group in groups}
     means = [
-        f"{shown(group or 'all participants')} {format_value(name, mean)}"
+        f"{sanitize(group or 'all participants')} {format_value(name, mean)}"
         for group, (_, mean, *_) in found.items()
     ]
     return (
@@ -92,7 +92,7 @@ def _describe(cohort: Cohort) -> str:
 def _legend(cohort: Cohort) -> tuple[LegendEntry, ...]:
     colours = group_colours(cohort)
     return tuple(
-        LegendEntry(shown(group), colour, dashes, len(cohort.of(group)))
+        LegendEntry(sanitize(group), colour, dashes, len(cohort.of(group)))
         for (group, colour), dashes in zip(colours.items(), DASHES.values(), strict=False)
     )
 
@@ -108,13 +108,13 @@ def _excluded(cohort: Cohort) -> list[str]:
     if cohort.other_bins:
         notes.append(
             f"Not counted: {some(len(cohort.other_bins), 'video')} with bins of another length "
-            f"({shown(_first_of(cohort.other_bins))})."
+            f"({sanitize(_first_of(cohort.other_bins))})."
         )
     if cohort.ambiguous:
         notes.append(
             f"{some(len(cohort.ambiguous), 'video')} with a named participant but several people in view: the mean of "
-            f"all of them counts as the participant ({shown(_first_of(cohort.ambiguous))}). To change that, give the "
-            "participant's name to the right tracks in people.csv."
+            f"all of them counts as the participant ({sanitize(_first_of(cohort.ambiguous))}). To change that, give "
+            "the participant's name to the right tracks in people.csv."
         )
     return notes
 

@@ -19,7 +19,7 @@ from ferflow.dashboards.overview.cohort import (
 )
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import draw_interval
-from ferflow.dashboards.shared.number_format import UNKNOWN, shown, signed
+from ferflow.dashboards.shared.number_format import UNKNOWN, sanitize, signed
 
 MeanInterval: TypeAlias = tuple[int, float, float, float]
 """n, mean, lower and upper end of the interval."""
@@ -140,8 +140,8 @@ def _comparison_hint(n: int) -> str:
 def _build_comparison(found: Comparison) -> ComparisonRow:
     return ComparisonRow(
         measure=MEASURES[found.measure].title,
-        first=shown(found.first),
-        second=shown(found.second),
+        first=sanitize(found.first),
+        second=sanitize(found.second),
         n=f"{found.n[0]} · {found.n[1]}",
         difference=_with_interval(found.difference, found.low, found.high),
         g=_with_interval(found.hedges_g, found.g_low, found.g_high),

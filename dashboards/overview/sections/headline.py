@@ -12,7 +12,7 @@ from ferflow.analytics.tally import ratio
 from ferflow.dashboards.overview.cohort import describe_grouping, format_interval, format_value, leading_of
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.shared.elements import Card, Cards, Notice
-from ferflow.dashboards.shared.number_format import count, percent, shown, some, timecode
+from ferflow.dashboards.shared.number_format import count, percent, sanitize, some, timecode
 
 
 def build_failures(folder: Folder) -> Notice | None:
@@ -29,7 +29,7 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     """What is odd about the lists of people and sessions."""
     if not folder.warnings:
         return None
-    return Notice("About the lists", lines=tuple(shown(warning) for warning in folder.warnings))
+    return Notice("About the lists", lines=tuple(sanitize(warning) for warning in folder.warnings))
 
 
 def build_cards(folder: Folder) -> Cards | None:

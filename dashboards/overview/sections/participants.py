@@ -13,7 +13,7 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.overview.cohort import GroupName, format_value, group_colours, leading_of
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
-from ferflow.dashboards.shared.number_format import percent, score, shown, signed, sort_key, timecode
+from ferflow.dashboards.shared.number_format import percent, sanitize, score, signed, sort_key, timecode
 
 MOST_PARTICIPANT_ROWS = 60
 
@@ -65,7 +65,7 @@ def build_participants(folder: Folder) -> Participants | None:
     return Participants(
         measure=MEASURES[name].title,
         hint=_hint(cohort, name, len(ranked)),
-        group_heading=shown(folder.by or "").capitalize() if cohort.groups else "",
+        group_heading=sanitize(folder.by or "").capitalize() if cohort.groups else "",
         rows=tuple(_build_row(folder, member, name, top) for member in ranked),
     )
 
@@ -94,7 +94,7 @@ def _build_row(folder: Folder, member: Member, name: str, top: float) -> Partici
         "seconds": member.seconds,
     }  # fmt: skip
     return ParticipantRow(
-        name=shown(member.name),
+        name=sanitize(member.name),
         group=GroupName.of(folder.cohort, member.group),
         videos=_link_videos(folder, member),
         seconds=timecode(member.seconds),
@@ -110,7 +110,7 @@ def _link_videos(folder: Folder, member: Member) -> tuple[VideoLink, ...]:
     entries = {entry.video_id: entry for entry in folder.finished}
     return tuple(
         VideoLink(
-            shown(entries[video_id].name),
+            sanitize(entries[video_id].name),
             f"reports/{quote(video_id)}.html" if entries[video_id].link else None,
         )
         for video_id in member.video_ids

@@ -16,8 +16,8 @@ from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
     count,
     percent,
+    sanitize,
     score,
-    shown,
     signed,
     sort_key,
     timecode,
@@ -85,7 +85,7 @@ def build_videos(folder: Folder) -> Videos:
     return Videos(
         rows=tuple(_build_row(folder, rank, entry, top) for rank, entry in enumerate(folder.ranked, 1)),
         failed=tuple(_build_failed(entry) for entry in folder.broken),
-        group_heading=shown(folder.by or "").capitalize() if any(entry.group for entry in done) else "",
+        group_heading=sanitize(folder.by or "").capitalize() if any(entry.group for entry in done) else "",
         has_participants=any(entry.participant for entry in done),
         has_expressiveness=any(_is_starred(entry) for entry in done),
     )
@@ -95,13 +95,13 @@ def _build_row(folder: Folder, rank: int, entry: Entry, top: float) -> VideoRow:
     value = entry.mean(entry.measure)
     return VideoRow(
         rank=str(rank) if math.isfinite(value) else UNKNOWN,
-        name=shown(entry.name),
+        name=sanitize(entry.name),
         link=entry.link,
         group=GroupName.of(folder.cohort, entry.group),
-        participant=shown(entry.participant or UNKNOWN),
+        participant=sanitize(entry.participant or UNKNOWN),
         status=_STATUS[entry.status],
         is_complete=entry.status in ("done", "skipped"),
-        reason=shown(entry.reason),
+        reason=sanitize(entry.reason),
         duration=timecode(entry.duration_s),
         people=count(entry.n_people),
         coverage=percent(entry.coverage),
@@ -135,5 +135,5 @@ def _draw_spark(entry: Entry, top: float) -> Markup | None:
 
 def _build_failed(entry: Entry) -> FailedRow:
     return FailedRow(
-        shown(entry.name), shown(entry.reason or "No tables of it were found."), _STATUS[entry.status]
+        sanitize(entry.name), sanitize(entry.reason or "No tables of it were found."), _STATUS[entry.status]
     )

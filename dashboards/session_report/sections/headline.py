@@ -8,7 +8,7 @@ from ferflow.analytics.measures import REACTING_THRESHOLD
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import Card, Cards, ExpressionBar, Notice, build_expression_bar
-from ferflow.dashboards.shared.number_format import count, percent, score, shown, signed, some, timecode
+from ferflow.dashboards.shared.number_format import count, percent, sanitize, score, signed, some, timecode
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def build_warnings(session: Session) -> Notice | None:
     if not metadata.warnings:
         return None
     title = "The analysis has gaps" if metadata.status == "done_with_gaps" else "Please note"
-    return Notice(title, lines=tuple(shown(warning) for warning in metadata.warnings))
+    return Notice(title, lines=tuple(sanitize(warning) for warning in metadata.warnings))
 
 
 def build_no_people(session: Session) -> NoPeople | None:
@@ -160,7 +160,7 @@ def _sum_up_expressions(session: Session) -> list[str]:
     if not most:
         return []
     second = f", followed by {without_neutral}" if without_neutral and without_neutral != most else ""
-    return [f"Overall, {shown(most)} appears most{shown(second)}."]
+    return [f"Overall, {sanitize(most)} appears most{sanitize(second)}."]
 
 
 def _sum_up_peaks(session: Session) -> str:
@@ -168,7 +168,7 @@ def _sum_up_peaks(session: Session) -> str:
         return "No peak stands out."
     top = max(session.peaks, key=lambda peak: peak.height)
     others = f", the highest of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
-    label = f"; {shown(top.label)} appears there" if top.label else ""
+    label = f"; {sanitize(top.label)} appears there" if top.label else ""
     return (
         f"{top.curve.capitalize()} reaches {score(top.height)} around {timecode(top.time_s)}{others}{label}."
     )

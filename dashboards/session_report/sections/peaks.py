@@ -10,7 +10,7 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS, Peak
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import TimeButton
-from ferflow.dashboards.shared.number_format import UNKNOWN, listed, score, shown, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, listed, sanitize, score, timecode
 
 MOST_NAMES = 8
 """People named in a row of the table."""
@@ -95,14 +95,14 @@ def _build_row(session: Session, peak: Peak) -> PeakRow:
         height=score(peak.height),
         width=f"{100 * min(peak.height, 1.0):.1f}",
         prominence=score(peak.prominence),
-        label=shown(peak.label or UNKNOWN),
+        label=sanitize(peak.label or UNKNOWN),
         colour=palette.colours(session.labels).get(peak.label or "", "transparent"),
         people=_list_names(session, peak.track_ids),
     )
 
 
 def _list_names(session: Session, track_ids: tuple[int, ...]) -> str:
-    names = [shown(session.name_of(track)) for track in track_ids[:MOST_NAMES]]
+    names = [sanitize(session.name_of(track)) for track in track_ids[:MOST_NAMES]]
     hidden = len(track_ids) - len(names)
     return listed([*names, f"{hidden} more"] if hidden else names) or UNKNOWN
 
@@ -113,6 +113,6 @@ def _build_clip(session: Session, url: str, places: tuple[int, ...]) -> Clip:
         url,
         f"Clip of {listed([f'peak {number}' for number, _ in peaks])}",
         tuple(
-            ClipPeak(number, timecode(peak.time_s), shown(peak.label or UNKNOWN)) for number, peak in peaks
+            ClipPeak(number, timecode(peak.time_s), sanitize(peak.label or UNKNOWN)) for number, peak in peaks
         ),
     )

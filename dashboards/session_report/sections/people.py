@@ -10,7 +10,7 @@ from ferflow.analytics.persons import Person
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, build_expression_bar
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, shown, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, sanitize, some, timecode
 
 MOST_PEOPLE_ROWS = 40
 """People with a row of their own, the longest in view first."""
@@ -65,12 +65,12 @@ def _build_row(session: Session, person: Person) -> PersonRow:
     means = person.means
     second = person.leading if person.leading and person.leading != person.label else ""
     return PersonRow(
-        name=shown(session.name_of(person.track_id)),
+        name=sanitize(session.name_of(person.track_id)),
         seconds=timecode(person.seconds),
         span=f"{timecode(person.first_s)} – {timecode(person.last_s)}",
         bar=build_expression_bar(session.labels, means),
-        label=shown(person.label or UNKNOWN),
-        second_label=shown(second),
+        label=sanitize(person.label or UNKNOWN),
+        second_label=sanitize(second),
         measures=measure_cells(means),
         pose_known=percent(person.pose_known),
     )

@@ -9,7 +9,7 @@ from ferflow import palette
 from ferflow.analytics.coverage import SMALL_FACE_PX
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, shown, size, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, sanitize, size, some, timecode
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def describe_sampling(session: Session) -> str:
 
 
 def _group(title: str, facts: list[tuple[str, str]]) -> FactGroup:
-    return FactGroup(title, tuple((term, shown(text)) for term, text in facts))
+    return FactGroup(title, tuple((term, sanitize(text)) for term, text in facts))
 
 
 def _frame_facts(session: Session) -> FactGroup:

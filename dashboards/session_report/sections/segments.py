@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, TimeButton, build_expression_bar
-from ferflow.dashboards.shared.number_format import clipped, count, percent, shown, some, timecode
+from ferflow.dashboards.shared.number_format import clipped, count, percent, sanitize, some, timecode
 
 MOST_SEGMENTS = 40
 """Rows of the table, in order of time."""
@@ -71,8 +71,8 @@ def _build_whole_video(session: Session) -> SegmentRow:
 
 def _row(session: Session, label: str, kind: str, values: Mapping[str, float]) -> SegmentRow:
     return SegmentRow(
-        label=clipped(shown(label), 80),
-        kind=clipped(shown(kind), 40),
+        label=clipped(sanitize(label), 80),
+        kind=clipped(sanitize(kind), 40),
         start=TimeButton.at(values["start_s"]),
         end=timecode(values["end_s"]),
         length=timecode(values["end_s"] - values["start_s"]),

@@ -18,7 +18,7 @@ from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
 from ferflow.dashboards.session_report.timeline_chart.markers_row import MOST_BANDS, MOST_LABELS
 from ferflow.dashboards.shared.elements import TimeButton
-from ferflow.dashboards.shared.number_format import clipped, listed, shown, some
+from ferflow.dashboards.shared.number_format import clipped, listed, sanitize, some
 from ferflow.dashboards.shared.page import inline_json
 
 MOST_LISTED_MARKERS = 120
@@ -67,7 +67,7 @@ def build_timeline(session: Session) -> Timeline | None:
 
 
 def _build_listed_marker(marker: Marker) -> ListedMarker:
-    label, kind = clipped(shown(marker.label), 80), clipped(shown(marker.kind), 40)
+    label, kind = clipped(sanitize(marker.label), 80), clipped(sanitize(marker.kind), 40)
     return ListedMarker(TimeButton.at(marker.time_s), label, kind)
 
 
@@ -97,20 +97,20 @@ def _describe(session: Session) -> str:
 
 
 def _script_facts(session: Session) -> Mapping[str, object]:
-    names = {person.track_id: shown(session.name_of(person.track_id)) for person in session.people}
+    names = {person.track_id: sanitize(session.name_of(person.track_id)) for person in session.people}
     return {
         "boxes": session.boxes if session.video.url else None,
         "names": names,
         "measures": [measure.name for measure in page_measures() if measure.has_column],
-        "labels": [shown(label) for label in session.labels],
+        "labels": [sanitize(label) for label in session.labels],
         "colours": list(palette.colours(session.labels).values()),
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
         "marks": [
-            [round(marker.time_s, 3), clipped(shown(marker.label), 40)]
+            [round(marker.time_s, 3), clipped(sanitize(marker.label), 40)]
             for marker in instants_in(session.markers.slice(0, MOST_LABELS))
         ],
         "segments": [
-            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(shown(row["label"]), 40)]
+            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(sanitize(row["label"]), 40)]
             for row in session.segments.slice(0, MOST_BANDS).to_pylist()
         ],
     }

@@ -8,7 +8,7 @@ from ferflow import palette
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
 from ferflow.dashboards.shared.figure_values import axis_time, escape_html
-from ferflow.dashboards.shared.number_format import clipped, shown
+from ferflow.dashboards.shared.number_format import clipped, sanitize
 
 _ID = "lanes"
 _LANE_PX = 22
@@ -18,7 +18,7 @@ _NAME_LETTERS = 12
 
 def lane_name(session: Session, track_id: int) -> str:
     """A person's name as it stands next to the lane."""
-    return clipped(shown(session.name_of(track_id)), _NAME_LETTERS)
+    return clipped(sanitize(session.name_of(track_id)), _NAME_LETTERS)
 
 
 def _draw(canvas: Canvas, session: Session) -> None:
@@ -32,8 +32,8 @@ def _draw(canvas: Canvas, session: Session) -> None:
         zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip", colorscale=_scale(labels),
         # The page's script turns the numbers into words for the cursor.
         meta={
-            "labels": [escape_html(shown(label)) for label in labels],
-            "names": [escape_html(shown(session.name_of(person.track_id))) for person in data.lanes],
+            "labels": [escape_html(sanitize(label)) for label in labels],
+            "names": [escape_html(sanitize(session.name_of(person.track_id))) for person in data.lanes],
             "ids": [person.track_id for person in data.lanes],
         },
     )  # fmt: skip
