@@ -1,1 +1,1 @@
-"""Whether this machine is fit, and whether an output folder is whole."""
+"""Whether this machine is fit, and whether an output folder is complete."""

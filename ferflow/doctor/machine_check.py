@@ -117,25 +117,25 @@ def _opencv() -> Iterator[Finding]:
 
 def _processor() -> Iterator[Finding]:
     features = [name for name in _VECTORS if name in cpu_features()]
-    told = f"{available_cpus()} CPUs for us, {platform.machine()}" + (
+    what = f"{available_cpus()} CPUs for us, {platform.machine()}" + (
         f" with {', '.join(features)}" if features else ""
     )
     if platform.machine() in ("x86_64", "AMD64") and cpu_features() and "avx2" not in features:
         yield Finding(
-            "note", f"{told}; no AVX2, so networks run several times slower", "Use another machine."
+            "note", f"{what}; no AVX2, so networks run several times slower", "Use another machine."
         )
     else:
-        yield Finding("fine", told)
+        yield Finding("fine", what)
 
 
 def _memory() -> Iterator[Finding]:
     memory, cpus = available_memory(), available_cpus()
-    told = f"{memory / 2**30:.1f} GiB of memory free"
+    what = f"{memory / 2**30:.1f} GiB of memory free"
     if memory < WORKER_BYTES:
-        yield Finding("problem", f"{told}, a video takes {WORKER_BYTES >> 20} MiB", "Close other programs.")
+        yield Finding("problem", f"{what}, a video takes {WORKER_BYTES >> 20} MiB", "Close other programs.")
         return
     workers = default_workers(1_000, cpus, memory, AnalyzeOptions())
-    yield Finding("fine", f"{told}; many videos are analysed by {workers} processes (--workers)")
+    yield Finding("fine", f"{what}; many videos are analysed by {workers} processes (--workers)")
 
 
 def _gpu() -> Iterator[Finding]:
@@ -143,17 +143,17 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("fine", "no GPU; everything runs on the CPU")
         return
     driver = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace").splitlines()[0]
-    told = f"GPU: {driver.removeprefix('NVRM version: ').strip()}"
+    what = f"GPU: {driver.removeprefix('NVRM version: ').strip()}"
     if has_cuda():
-        yield Finding("fine", f"{told}; ONNX Runtime classifies on it")
+        yield Finding("fine", f"{what}; ONNX Runtime classifies on it")
     elif _is_installed("tensorflow"):
         yield Finding(
-            "fine", f"{told}; TensorFlow {importlib.metadata.version('tensorflow')} classifies on it"
+            "fine", f"{what}; TensorFlow {importlib.metadata.version('tensorflow')} classifies on it"
         )
     else:
         yield Finding(
             "note",
-            f"{told}; not used without onnxruntime-gpu or TensorFlow",
+            f"{what}; not used without onnxruntime-gpu or TensorFlow",
             "pip install onnxruntime-gpu, or 'ferflow[train]'",
         )
 
@@ -194,7 +194,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _self_test() -> Iterator[Finding]:
-    """Draw a short clip and take it the whole way to a page, as a user's video goes."""
+    """Draw a short clip and analyse it up to its page, like a user's video."""
     from ferflow.demo_clip import draw_sample
     from ferflow.jobs.run import run
 
@@ -212,8 +212,8 @@ def _self_test() -> Iterator[Finding]:
             "Install ferflow again in a fresh environment; if that does not help, report this line.",
         )
         return
-    told = f"self-test: {drawn} frames, {video.n_faces} faces, tables and page in {took:.1f} s"
-    yield Finding("fine", told)
+    what = f"self-test: {drawn} frames, {video.n_faces} faces, tables and page in {took:.1f} s"
+    yield Finding("fine", what)
 
 
 def _is_installed(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether an output folder is whole, and how to make it so.
+"""Whether an output folder is complete, and how to repair it.
 
 >>> for finding in examine_folder(Path("out")):
 ...     print(finding.level, finding.what, finding.remedy)
@@ -42,7 +42,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     if left := OutputFolder(out).find_leftovers():
         yield Finding(
             "note",
-            f"{len(left)} files of a run that was cut short",
+            f"{len(left)} files of an interrupted run",
             "--repair, or the next run, removes them.",
         )
     free = shutil.disk_usage(out).free
@@ -60,8 +60,8 @@ def repair(out: Path) -> list[str]:
     """
     done = []
     with OutputFolder(out).lock():
-        if gone := OutputFolder(out).remove_leftovers():
-            done.append(f"removed {len(gone)} files of a run that was cut short")
+        if removed := OutputFolder(out).remove_leftovers():
+            done.append(f"removed {len(removed)} files of an interrupted run")
         path = OutputFolder(out).manifest
         run = _load_manifest(path)
         if run is None or _misfits(out, run):
@@ -82,7 +82,7 @@ def repair(out: Path) -> list[str]:
 def _tables(out: Path) -> Iterator[Finding]:
     """Each finished video: tables that can be read, as long as they say, and made alike."""
     made: set[tuple[str, str]] = set()
-    n_whole = 0
+    n_complete = 0
     for paths in OutputFolder(out).finished_videos():
         try:
             footer = read_metadata(paths.faces)
@@ -92,7 +92,7 @@ def _tables(out: Path) -> Iterator[Finding]:
         except RecordsError as error:
             yield Finding("problem", str(error), f"Remove {paths.faces}, and run the same command again.")
             continue
-        n_whole += 1
+        n_complete += 1
         if not paths.timeline.exists():
             yield Finding(
                 "note", f"{paths.video_id} has no timeline", "The same command makes it, without analysis."
@@ -102,7 +102,7 @@ def _tables(out: Path) -> Iterator[Finding]:
             "problem", f"results of {len(made)} different sets of options or models lie in one folder",
             "Analyse all videos of this folder again with --overwrite.",
         )  # fmt: skip
-    yield Finding("fine" if n_whole else "note", f"{n_whole} videos with whole tables")
+    yield Finding("fine" if n_complete else "note", f"{n_complete} videos with complete tables")
 
 
 def _check_rows(paths: VideoFiles, footer: VideoMetadata) -> None:
@@ -122,10 +122,10 @@ def _manifest(out: Path) -> Iterator[Finding]:
         )
         return
     if misfits := _misfits(out, run):
-        told = f"{path} does not fit the tables: {', '.join(sorted(misfits)[:3])}"
-        yield Finding("problem", told, f"ferflow doctor {out} --repair rebuilds it from the tables.")
+        what = f"{path} does not fit the tables: {', '.join(sorted(misfits)[:3])}"
+        yield Finding("problem", what, f"ferflow doctor {out} --repair rebuilds it from the tables.")
     if run.finished is None and not OutputFolder(out).is_locked():
-        yield Finding("note", "the last run was cut short", "The same command does the rest.")
+        yield Finding("note", "the last run was interrupted", "The same command does the rest.")
     failed = [entry.source for entry in run.videos if entry.status == "failed"]
     if failed:
         yield Finding("note", f"{len(failed)} inputs failed: {', '.join(failed[:3])}", f"{path} says why.")

@@ -1,9 +1,9 @@
-"""Files that bear their name only once they are whole, also after a power cut.
+"""Files that get their name only when they are complete, also after a power cut.
 
 >>> with atomic_write(Path("out/run.json")) as part:
 ...     part.write_text("{}")
 
-A name and what it stands for reach the disk separately: a file is flushed before it is renamed, and the folder
+A name and the content of its file reach the disk separately: a file is flushed before it is renamed, and the folder
 after, so that no name is ever found on a half-written file and none that was given is lost.
 """
 
@@ -26,15 +26,15 @@ _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 def temporary_path(path: Path) -> Path:
-    """Where a file is written before it is whole.
+    """Where a file is written before it is complete.
 
-    The leading dot keeps readers of whole folders (Arrow, DuckDB, globs) away from it.
+    The leading dot keeps readers of folders (Arrow, DuckDB, globs) away from it.
     """
     return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file bears a name that `temporary_path` or `atomic_write` gives."""
+    """Whether a file has a name that `temporary_path` or `atomic_write` gives."""
     return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX and path.stem.count(".") > 1
 
 

@@ -23,7 +23,7 @@ from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
 METADATA_KEY = b"ferflow"
 
 _LARGEST = 2**53
-"""Up to here JSON readers of every language agree about whole numbers."""
+"""Up to here JSON readers of every language agree about integers."""
 _FRACTION = re.compile(r"[1-9]\d{0,9}(?:/[1-9]\d{0,9})?", re.ASCII)
 """Bounded: `Fraction("1e999999999")` would fill the memory."""
 

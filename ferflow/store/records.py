@@ -47,7 +47,7 @@ _MOST_BATCHES = 64
 
 
 class TableWriter:
-    """Writes record batches into one Parquet file that bears its name only once it is whole.
+    """Writes record batches into one Parquet file that gets its name only when it is complete.
 
     Rows are gathered into row groups of `row_group_rows`: a batch holds a few rows, and a group per
     batch would make a file slow to read, while all rows at the end would fill the memory.
@@ -121,8 +121,8 @@ class RecordsWriter:
     def finish(self, metadata: VideoMetadata, *, replaces: Sequence[VideoFiles] = ()) -> None:
         """Close both files and rename them, faces last; results of `replaces` go.
 
-        Nothing made from old results may stand beside the new ones. The old go before the new get their names:
-        a run cut short in between leaves an unfinished video, never a mixed one.
+        Nothing made from old results may lie next to new ones. The old are removed before the new get their names:
+        a run interrupted in between leaves an unfinished video, never a mixed one.
         """
         for table in (self._frames, self._faces):
             table.finish(metadata)
@@ -142,7 +142,7 @@ class RecordsWriter:
 
 
 def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:
-    """Write a table that bears its name only once it is whole."""
+    """Write a table that gets its name only when it is complete."""
     writer = TableWriter(path, table.schema)
     try:
         for batch in table.to_batches():

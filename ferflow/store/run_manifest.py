@@ -1,7 +1,7 @@
 """`run.json`: what an output folder holds and how each input ended.
 
 It is written after every video, atomically, so that it is true whenever a run is interrupted. Entries of earlier
-runs into the same folder stay until their input is analysed again. All it says of finished videos stands in the
+runs into the same folder stay until their input is analysed again. All it says of finished videos is in the
 footers of their tables too, from which `ferflow.doctor` can rebuild it.
 """
 
@@ -174,7 +174,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunManifest(msgspec.Struct, kw_only=True):
-    """Contents of `run.json`, kept up to date while a run goes on."""
+    """Contents of `run.json`, kept up to date during a run."""
 
     schema_version: int = SCHEMA_VERSION
     ferflow_version: str = __version__

@@ -117,7 +117,7 @@ def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
 def test_a_whole_folder_is_called_whole(out):
     found = list(examine_folder(out))
     assert not problems(found)
-    assert any("2 videos with whole tables" in finding.what for finding in found)
+    assert any("2 videos with complete tables" in finding.what for finding in found)
     assert any("1 inputs failed" in finding.what for finding in found)
     assert repair(out) == []
 
@@ -161,9 +161,9 @@ def test_run_json_is_made_again_from_the_tables(out, damage, tmp_path):
 def test_leftovers_are_told_and_removed(out):
     part = temporary_path(VideoFiles(out, "gone-0123abcd").frames)
     part.write_bytes(b"half")
-    assert any("1 files of a run that was cut short" in finding.what for finding in examine_folder(out))
+    assert any("1 files of an interrupted run" in finding.what for finding in examine_folder(out))
     assert part.exists()
-    assert repair(out) == ["removed 1 files of a run that was cut short"]
+    assert repair(out) == ["removed 1 files of an interrupted run"]
     assert not part.exists()
 
 
