@@ -80,9 +80,14 @@ _PARTICIPANTS = ["participant", "group", "video_ids", "seconds_in_view"]
 
 
 def _participants(cohort: Cohort) -> Iterator[Cells]:
-    for member in cohort.members:
-        facts: Cells = [member.name, member.group, " ".join(member.video_ids), member.seconds]
-        yield facts + [member.mean(name) for name in MEASURES]
+    for participant in cohort.participants:
+        facts: Cells = [
+            participant.name,
+            participant.group,
+            " ".join(participant.video_ids),
+            participant.seconds,
+        ]
+        yield facts + [participant.mean(name) for name in MEASURES]
 
 
 _GROUPS = ["group", "measure", "n", "mean", "low_95", "high_95"]
@@ -91,7 +96,7 @@ _GROUPS = ["group", "measure", "n", "mean", "low_95", "high_95"]
 def _groups(cohort: Cohort) -> Iterator[Cells]:
     for group in (None, *cohort.groups):  # None, an empty cell: everybody
         for name in MEASURES:
-            yield [group, name, *mean_interval(member.mean(name) for member in cohort.of(group))]
+            yield [group, name, *mean_interval(one.mean(name) for one in cohort.of(group))]
 
 
 _COMPARISONS = ["measure", "first", "second", "n_first", "n_second", "difference", "low_95", "high_95", "hedges_g",

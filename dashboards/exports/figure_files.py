@@ -113,7 +113,7 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
 
 def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     folder = load_folder(out, options)
-    if len(folder.cohort.members) > 1:
+    if len(folder.cohort.participants) > 1:
         figure = build_cohort_figure(folder.cohort)
         cohort = folder.cohort
         names = {

@@ -52,7 +52,7 @@ def known_measures(cohort: Cohort) -> list[str]:
     return [
         measure.name
         for measure in page_measures()
-        if any(math.isfinite(member.mean(measure.name)) for member in cohort.members)
+        if any(math.isfinite(one.mean(measure.name)) for one in cohort.participants)
     ]
 
 

@@ -46,7 +46,7 @@ class _Line:
 def build_cohort_figure(cohort: Cohort) -> Figure:
     """Mean and band of engagement and net positivity, share reacting, and how many there are.
 
-    The cohort must have members.
+    The cohort must have participants.
     """
     from plotly.graph_objects import Figure
 

@@ -102,7 +102,7 @@ class Folder:
     @property
     def has_cohort(self) -> bool:
         """Whether there are participants to summarise: two or more."""
-        return len(self.cohort.members) > 1
+        return len(self.cohort.participants) > 1
 
     @property
     def ranked(self) -> list[Entry]:

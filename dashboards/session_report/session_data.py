@@ -17,7 +17,7 @@ from ferflow.analytics.peaks import Peak, peak_curve, peak_end, peaks
 from ferflow.analytics.person_names import NO_NAMES, PersonFaces, PersonNames, person_timeline
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.tally import Faces, blocks, column
-from ferflow.analytics.timeline import audience
+from ferflow.analytics.timeline import audience, bin_length
 from ferflow.dashboards.session_report.video_player import (
     FaceBoxes,
     PageVideo,
@@ -104,7 +104,7 @@ class Session:
     @property
     def bin_seconds(self) -> float:
         """Length of a bin; NaN without any."""
-        return _bin_seconds(self.timeline) or float("nan")
+        return bin_length(self.timeline)
 
     @property
     def end_s(self) -> float:
@@ -230,17 +230,10 @@ def _build_coverage_timeline(
     return coverage_timeline(
         frames,
         faces,
-        bin_seconds=_bin_seconds(timeline) or 1.0,
+        bin_seconds=bin_length(timeline),
         failed=metadata.counts.n_failed + metadata.counts.n_damaged > 0,
         ranged=metadata.options.start is not None,
     )
-
-
-def _bin_seconds(table: pa.Table) -> float | None:
-    """Length of a bin; None without any."""
-    if not len(table):
-        return None
-    return float(table.column("bin_end_s")[0].as_py() - table.column("bin_start_s")[0].as_py())
 
 
 def _quartiles(values: Float64Array) -> tuple[float, float, float]:

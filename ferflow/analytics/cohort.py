@@ -8,6 +8,7 @@ Each participant counts once per group, however many videos, faces or frames sho
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -21,15 +22,15 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
-from ferflow.analytics.timeline import bin_length
+from ferflow.analytics.timeline import audience, bin_length
 from ferflow.types import Float64Array
 
 CONFIDENCE = 0.95
 MOST_POINTS = 1200
 """Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
 
-_BIN_TOLERANCE = 1e-6
-"""Seconds by which lengths of bins may differ: tables store starts and ends rounded to nanoseconds."""
+_TOLERANCE_SECONDS = 1e-6
+"""Tables store starts and ends of bins rounded to nanoseconds, and time in view is a sum over thousands of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,12 @@ class CohortVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Participant:
     """One participant within one group."""
 
     key: tuple[str, ...]
-    """Identity: the given name, or video and track; the same in every group."""
+    """Identity: the given name, or video and track, which are two texts so that no name can equal them; the same in
+    every group."""
     name: str
     group: str | None
     video_ids: tuple[str, ...]
@@ -76,7 +78,7 @@ class Member:
 class Cohort:
     """Participants on one clock."""
 
-    members: tuple[Member, ...] = ()
+    participants: tuple[Participant, ...] = ()
     """By group, then in the order of the videos."""
     step_s: float = float("nan")
     """Time between two points of a curve."""
@@ -92,28 +94,27 @@ class Cohort:
     @property
     def groups(self) -> tuple[str, ...]:
         """Names of the groups in alphabetical order, without None."""
-        return tuple(sorted({member.group for member in self.members if member.group is not None}))
+        return tuple(sorted({one.group for one in self.participants if one.group is not None}))
 
-    def of(self, group: str | None) -> tuple[Member, ...]:
+    def of(self, group: str | None) -> tuple[Participant, ...]:
         """The participants of a group; None: all participants."""
-        return tuple(member for member in self.members if group is None or member.group == group)
+        return tuple(one for one in self.participants if group is None or one.group == group)
 
     @property
     def n_participants(self) -> int:
         """Distinct participants; one may be in several groups."""
-        return len({member.key for member in self.members})
+        return len({one.key for one in self.participants})
 
     @property
     def n_in_several(self) -> int:
         """Participants who are in more than one group."""
-        keys = [member.key for member in self.members]
-        return sum(keys.count(key) > 1 for key in set(keys))
+        return sum(n > 1 for n in Counter(one.key for one in self.participants).values())
 
     @property
     def n_points(self) -> int:
         """Length of a curve."""
         return max(
-            (len(count) for member in self.members for count in member.total.counts.values()), default=0
+            (len(count) for one in self.participants for count in one.total.counts.values()), default=0
         )
 
 
@@ -160,21 +161,25 @@ def build_cohort(videos: Sequence[CohortVideo], groups: Sequence[str | None]) ->
     known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
     if not known:
         return Cohort()
-    # The length of most videos' bins; of equally frequent lengths the shortest.
+    # Bins of two lengths have no common clock, and joining them would average over times that only partly overlap. The
+    # length that most videos have keeps most videos; of equally frequent lengths the shortest.
     bin_seconds = max(sorted(set(known)), key=known.count)
-    same = [abs(video.bin_seconds - bin_seconds) < _BIN_TOLERANCE for video in videos]
+    same = [abs(video.bin_seconds - bin_seconds) < _TOLERANCE_SECONDS for video in videos]
     n_bins = max(_last_bin(video, bin_seconds) for video, fits in zip(videos, same, strict=True) if fits) + 1
     joined = max(1, math.ceil(n_bins / MOST_POINTS))
     clock = _Clock(bin_seconds, joined, math.ceil(max(n_bins, 1) / joined))
     parts = [part for video, group, fits in zip(videos, groups, same, strict=True) if fits
              for part in _parts(video, group, clock)]  # fmt: skip
-    members = _merge_parts(parts)
-    kept = [member for member, span in members if member.seconds >= min(BASELINE_SECONDS, span / 2) - 1e-6]
+    found = _merge_parts(parts)
+    # People who pass through the picture would count as much as those who sit through the session. Half of a session
+    # is enough where 10 s would leave out everyone in a short clip.
+    kept = [one for one, span in found
+            if one.seconds >= min(BASELINE_SECONDS, span / 2) - _TOLERANCE_SECONDS]  # fmt: skip
     return Cohort(
-        members=tuple(sorted(kept, key=lambda member: (member.group is None, member.group or ""))),
+        participants=tuple(sorted(kept, key=lambda one: (one.group is None, one.group or ""))),
         step_s=bin_seconds * joined,
         bins_joined=joined,
-        n_brief=len(members) - len(kept),
+        n_brief=len(found) - len(kept),
         other_bins=tuple(video.video_id for video, fits in zip(videos, same, strict=True)
                          if not fits and len(video.timeline)),
         ambiguous=tuple(video.video_id for video in videos if _is_ambiguous(video)),
@@ -200,10 +205,11 @@ def band(curves: Float64Array) -> Band:
     return Band(np.where(n > 0, mean, np.nan), mean - half, mean + half, n)
 
 
-def group_band(members: Sequence[Member], name: str, n_points: int) -> Band:
+def group_band(participants: Sequence[Participant], name: str, n_points: int) -> Band:
     """`band` of a measure over participants."""
-    curves = np.array([member.curve(name) for member in members], dtype=np.float64)
-    return band(curves.reshape(len(members), n_points))
+    curves = np.array([one.curve(name) for one in participants], dtype=np.float64)
+    # Without participants the array is (0,), which has no axis of points.
+    return band(curves.reshape(len(participants), n_points))
 
 
 def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
@@ -216,8 +222,8 @@ def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
 def compare(cohort: Cohort, measures: Sequence[str]) -> list[Comparison]:
     """Compare each pair of groups in each measure, over the participants' own means."""
     return [
-        comparison(name, (first, [member.mean(name) for member in cohort.of(first)]),
-                   (second, [member.mean(name) for member in cohort.of(second)]))
+        comparison(name, (first, [one.mean(name) for one in cohort.of(first)]),
+                   (second, [one.mean(name) for one in cohort.of(second)]))
         for first, second in combinations(cohort.groups, 2)
         for name in measures
     ]  # fmt: skip
@@ -245,7 +251,8 @@ def comparison(
     difference = float(a.mean() - b.mean()) if min(n) else nan
     low, high = _welch(a, b)
     g, half = _hedges(a, b)
-    # U counts the pairs in which the first is larger, ties as a half: delta = 2 U / (n1 n2) - 1.
+    # U counts the pairs in which the first is larger, ties as a half: delta = 2 U / (n1 n2) - 1. Only U is used, so
+    # "asymptotic" avoids the exact distribution that SciPy computes for the p-value of small groups.
     delta = (
         2 * float(stats.mannwhitneyu(a, b, method="asymptotic").statistic) / (n[0] * n[1]) - 1
         if min(n)
@@ -255,6 +262,8 @@ def comparison(
 
 
 def _welch(a: Float64Array, b: Float64Array) -> tuple[float, float]:
+    """Bounds of Welch's interval of the difference."""
+    # Without any variance, SciPy warns and returns an interval of width 0, which would claim certainty.
     if min(len(a), len(b)) < 2 or a.var() + b.var() == 0:
         return float("nan"), float("nan")
     found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
@@ -299,21 +308,25 @@ class _Part:
 
 
 def _last_bin(video: CohortVideo, bin_seconds: float) -> int:
+    """Index of a video's last bin on the common clock, from 0."""
     ends = column(video.timeline, "bin_end_s")
     return max(0, round((float(ends.max()) - video.session.offset_s) / bin_seconds) - 1)
 
 
 def _parts(video: CohortVideo, group: str | None, clock: _Clock) -> list[_Part]:
     table, session = video.timeline, video.session
-    audience = pc.is_null(table.column("person_id"))
-    ids = sorted({int(track) for track in table.column("person_id").drop_null().to_pylist()})
+    ids = _person_ids(video)
     if not session.participant:
         return [_person_part(video, track, group, clock) for track in ids]
-    rows = table.filter(audience)
     named = [track for track in ids if video.names.name_of(track) == session.participant]
     if named:
+        # Tracks of one name are one person in `timeline` already, so there is one id at most.
         rows = table.filter(pc.equal(table.column("person_id"), named[0]))
-    elif not ids:
+    elif ids:
+        # The list says that the video shows this participant. The audience's rows hold for one face under several ids,
+        # as after a cut; where several people are in view, `ambiguous` reports the video.
+        rows = audience(table)
+    else:
         return []
     return [_part(video, rows, (session.participant,), session.participant, group, clock)]
 
@@ -328,10 +341,9 @@ def _person_part(video: CohortVideo, track: int, group: str | None, clock: _Cloc
 def _part(
     video: CohortVideo, rows: pa.Table, key: tuple[str, ...], name: str, group: str | None, clock: _Clock
 ) -> _Part:
-    bins = np.round((column(rows, "bin_start_s") - video.session.offset_s) / clock.bin_seconds).astype(
-        np.int64
-    )
-    # Bins before the common start are no part of the session.
+    starts = column(rows, "bin_start_s") - video.session.offset_s
+    bins = np.round(starts / clock.bin_seconds).astype(np.int64)
+    # `offset_s` says where the session starts; what the camera recorded before is not part of it.
     rows, bins = rows.filter(pa.array(bins >= 0)), bins[bins >= 0]
     total = tally({name: column(rows, name) for name in MEASURES}, bins // clock.joined, clock.n_points)
     seconds = float(np.nan_to_num(column(rows, "presence")).sum() * clock.bin_seconds)
@@ -339,14 +351,14 @@ def _part(
     return _Part(key, name, group, video.video_id, seconds, length, total)
 
 
-def _merge_parts(parts: list[_Part]) -> list[tuple[Member, float]]:
+def _merge_parts(parts: list[_Part]) -> list[tuple[Participant, float]]:
     """Add up the parts of each participant; each participant with the length of its sessions."""
     by_participant: dict[tuple[str | None, tuple[str, ...]], list[_Part]] = {}
     for part in parts:
         by_participant.setdefault((part.group, part.key), []).append(part)
     return [
         (
-            Member(
+            Participant(
                 key=same[0].key,
                 name=same[0].name,
                 group=same[0].group,
@@ -363,5 +375,10 @@ def _merge_parts(parts: list[_Part]) -> list[tuple[Member, float]]:
 def _is_ambiguous(video: CohortVideo) -> bool:
     if not video.session.participant:
         return False
-    ids = {track for track in video.timeline.column("person_id").to_pylist() if track is not None}
-    return len(ids) > 1 and video.session.participant not in {video.names.name_of(track) for track in ids}
+    ids = _person_ids(video)
+    return len(ids) > 1 and video.session.participant not in map(video.names.name_of, ids)
+
+
+def _person_ids(video: CohortVideo) -> list[int]:
+    ids: list[int] = video.timeline.column("person_id").drop_null().unique().to_pylist()
+    return sorted(ids)

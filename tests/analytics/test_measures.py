@@ -89,9 +89,11 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
     assert refresh(out).failed == {}
     folder = load_folder(out, PageOptions())
     by_hand = {video.video_id: smiling_bins(video).mean() for video in MADE}
-    for member in folder.cohort.members:
-        (video_id,) = member.video_ids
-        assert member.mean("smile") == pytest.approx(by_hand[video_id][int(member.key[-1])], abs=1e-6)
+    for participant in folder.cohort.participants:
+        (video_id,) = participant.video_ids
+        assert participant.mean("smile") == pytest.approx(
+            by_hand[video_id][int(participant.key[-1])], abs=1e-6
+        )
     (found,) = compare(folder.cohort, ["smile"])
     assert found.n == (2, 1)
 

@@ -128,12 +128,12 @@ def test_a_participant_of_several_videos_counts_once(tmp_path):
         write_session(tmp_path, Made(seconds=20, video_id=f"v{k}", seed=k))
     (tmp_path / "sessions.csv").write_text("video,participant,group\nv0,ann,x\nv1.mp4,ann,x\nv2,bo,y\n")
     cohort = load_folder(tmp_path, PageOptions()).cohort
-    assert [(member.name, member.video_ids) for member in cohort.members] == [
+    assert [(one.name, one.video_ids) for one in cohort.participants] == [
         ("ann", ("v0", "v1")),
         ("bo", ("v2",)),
     ]
     bins = pd.concat([pd.read_parquet(tmp_path / "timeline" / f"v{k}.parquet") for k in (0, 1)])
-    assert cohort.members[0].mean("valence") == pytest.approx(
+    assert cohort.participants[0].mean("valence") == pytest.approx(
         bins[bins.person_id.isna()].valence.mean(), abs=1e-6
     )
 
@@ -144,7 +144,7 @@ def test_sessions_are_laid_over_one_another_from_their_offsets(tmp_path):
     (tmp_path / "sessions.csv").write_text(
         "video;participant;offset_s\na;p;0\nb;q;00:05,5\n".replace("00:05,5", "5")
     )
-    first, later = load_folder(tmp_path, PageOptions()).cohort.members
+    first, later = load_folder(tmp_path, PageOptions()).cohort.participants
     assert later.curve("valence")[:20] == pytest.approx(first.curve("valence")[5:25], nan_ok=True)
 
 

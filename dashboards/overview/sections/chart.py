@@ -78,7 +78,7 @@ def _describe(cohort: Cohort) -> str:
     name = leading_of(cohort)
     title = MEASURES[name].title.lower()
     groups: list[str | None] = [*drawn_groups(cohort)] or [None]
-    found = {group: mean_interval(member.mean(name) for member in cohort.of(group)) for group in groups}
+    found = {group: mean_interval(one.mean(name) for one in cohort.of(group)) for group in groups}
     means = [
         f"{sanitize(group or 'all participants')} {format_value(name, mean)}"
         for group, (_, mean, *_) in found.items()
@@ -122,7 +122,7 @@ def _excluded(cohort: Cohort) -> list[str]:
 def _groups_in_part(cohort: Cohort) -> list[str]:
     """Participants and groups that the curves or the comparison treat differently."""
     notes = []
-    without_group = sum(member.group is None for member in cohort.members)
+    without_group = sum(one.group is None for one in cohort.participants)
     if cohort.groups and without_group:
         notes.append(
             f"{some(without_group, 'participant')} without a group: in no curve and in no comparison."

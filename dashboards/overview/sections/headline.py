@@ -43,7 +43,7 @@ def build_cards(folder: Folder) -> Cards | None:
     coverage = Card(
         "Coverage", percent(float(ratio(n_with_face, n_frames))), "of all analysed frames show a face"
     )
-    if not folder.cohort.members:
+    if not folder.cohort.participants:
         return Cards((videos, coverage))
     return Cards((videos, _participants_card(folder), coverage, *_mean_cards(folder.cohort)))
 
@@ -59,14 +59,14 @@ def _mean_cards(cohort: Cohort) -> tuple[Card, ...]:
 
 
 def _mean_card(cohort: Cohort, name: str) -> Card:
-    n, mean, low, high = mean_interval(member.mean(name) for member in cohort.members)
+    n, mean, low, high = mean_interval(one.mean(name) for one in cohort.participants)
     title = MEASURES[name].title if name == "valence" else f"Mean {name}"
     interval = f"95 % interval {format_interval(name, low, high)}, n {n}"
     return Card(title, format_value(name, mean), interval if math.isfinite(low) else f"n {n}: no interval")
 
 
 def _reacting_card(cohort: Cohort) -> Card:
-    share = group_band(cohort.members, "reacting", cohort.n_points)
+    share = group_band(cohort.participants, "reacting", cohort.n_points)
     if not np.isfinite(share.mean).any() or not np.nansum(share.mean):
         return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
     reacting = np.round(np.nan_to_num(share.mean * share.n), 6)

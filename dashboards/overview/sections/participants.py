@@ -8,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from ferflow.analytics.cohort import Cohort, Member
+from ferflow.analytics.cohort import Cohort, Participant
 from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.overview.cohort import GroupName, format_value, group_colours, leading_of
 from ferflow.dashboards.overview.overview_data import Folder
@@ -59,21 +59,21 @@ def build_participants(folder: Folder) -> Participants | None:
     if not folder.has_cohort or _has_one_per_video(cohort, len(folder.finished)):
         return None
     name = leading_of(cohort)
-    longest = sorted(cohort.members, key=lambda member: -member.seconds)[:MOST_PARTICIPANT_ROWS]
-    ranked = sorted(longest, key=lambda member: -np.nan_to_num(member.mean(name), nan=-1.0))
-    top = highest_value(member.curve(name) for member in ranked)
+    longest = sorted(cohort.participants, key=lambda one: -one.seconds)[:MOST_PARTICIPANT_ROWS]
+    ranked = sorted(longest, key=lambda one: -np.nan_to_num(one.mean(name), nan=-1.0))
+    top = highest_value(one.curve(name) for one in ranked)
     return Participants(
         measure=MEASURES[name].title,
         hint=_hint(cohort, name, len(ranked)),
         group_heading=sanitize(folder.by or "").capitalize() if cohort.groups else "",
-        rows=tuple(_build_row(folder, member, name, top) for member in ranked),
+        rows=tuple(_build_row(folder, one, name, top) for one in ranked),
     )
 
 
 def _hint(cohort: Cohort, name: str, n_listed: int) -> str:
     measure = MEASURES[name].title.lower()
     hint = f"Means over the bins of each participant, ranked by {measure}. All curves have the same scale."
-    if hidden := len(cohort.members) - n_listed:
+    if hidden := len(cohort.participants) - n_listed:
         hint += (
             f" Only the {n_listed} longest in view are listed, {hidden} are not; `--csv` writes all of them."
         )
@@ -82,23 +82,23 @@ def _hint(cohort: Cohort, name: str, n_listed: int) -> str:
 
 def _has_one_per_video(cohort: Cohort, n_videos: int) -> bool:
     """Whether every video shows one participant, and each of them is in one video."""
-    pairs = [member.video_ids for member in cohort.members]
+    pairs = [one.video_ids for one in cohort.participants]
     return len(pairs) == n_videos and len(set(pairs)) == n_videos and all(len(ids) == 1 for ids in pairs)
 
 
-def _build_row(folder: Folder, member: Member, name: str, top: float) -> ParticipantRow:
-    colour = group_colours(folder.cohort).get(member.group or "", MEASURES["engagement"].colour)
-    words = f"{name} over time, mean {score(member.mean(name))}"
+def _build_row(folder: Folder, participant: Participant, name: str, top: float) -> ParticipantRow:
+    colour = group_colours(folder.cohort).get(participant.group or "", MEASURES["engagement"].colour)
+    words = f"{name} over time, mean {score(participant.mean(name))}"
     values = {
-        "value": member.mean(name), "valence": member.mean("valence"), "reacting": member.mean("reacting"),
-        "seconds": member.seconds,
+        "value": participant.mean(name), "seconds": participant.seconds,
+        **{measure: participant.mean(measure) for measure in ("valence", "reacting")},
     }  # fmt: skip
     return ParticipantRow(
-        name=sanitize(member.name),
-        group=GroupName.of(folder.cohort, member.group),
-        videos=_link_videos(folder, member),
-        seconds=timecode(member.seconds),
-        spark=draw_sparkline(member.curve(name), top, colour, words),
+        name=sanitize(participant.name),
+        group=GroupName.of(folder.cohort, participant.group),
+        videos=_link_videos(folder, participant),
+        seconds=timecode(participant.seconds),
+        spark=draw_sparkline(participant.curve(name), top, colour, words),
         value=format_value(name, values["value"]),
         valence=signed(values["valence"]),
         reacting=percent(values["reacting"]),
@@ -106,12 +106,12 @@ def _build_row(folder: Folder, member: Member, name: str, top: float) -> Partici
     )
 
 
-def _link_videos(folder: Folder, member: Member) -> tuple[VideoLink, ...]:
+def _link_videos(folder: Folder, participant: Participant) -> tuple[VideoLink, ...]:
     entries = {entry.video_id: entry for entry in folder.finished}
     return tuple(
         VideoLink(
             sanitize(entries[video_id].name),
             f"reports/{quote(video_id)}.html" if entries[video_id].link else None,
         )
-        for video_id in member.video_ids
+        for video_id in participant.video_ids
     )
