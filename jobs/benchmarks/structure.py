@@ -118,6 +118,21 @@ def levels_of(graph: Mapping[str, set[str]]) -> int:
     return max(map(level, merged))
 
 
+def rooms_of(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The graph of rooms: a folder of the package, or a file in its root, with the rooms that it imports."""
+    rooms: dict[str, set[str]] = {}
+    for name, others in graph.items():
+        if name == "ferflow":  # its __init__ only names what it hands on
+            continue
+        room = _room(name)
+        rooms.setdefault(room, set()).update(_room(other) for other in others if _room(other) != room)
+    return rooms
+
+
+def _room(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
 def functions_of(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method."""
     for node in ast.walk(module.tree):
@@ -167,6 +182,12 @@ def counted_lines(module: Module) -> tuple[int, int, int]:
     return len(code - docstrings), len(comments - code), len(docstrings)
 
 
+def import_lines(module: Module) -> int:
+    """Lines taken by imports; longer paths and more modules make more of them."""
+    nodes = [node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes)
+
+
 def _docstring_lines(tree: ast.Module) -> set[int]:
     """Lines of texts that stand alone: docstrings, and those under fields and constants."""
     texts = [
@@ -196,10 +217,14 @@ def figures(checkout: Path) -> dict[str, str]:
     return {
         "modules": str(len(modules)),
         "files in the root of the package": str(len(list((checkout / "ferflow").glob("*.py")))),
+        "rooms: folders of the package and files in its root": str(len(rooms_of(graph))),
+        "longest chain of imports, rooms": str(levels_of(rooms_of(graph))),
+        "circles of imports between rooms": str(len(circles_in(rooms_of(graph)))),
         "longest chain of imports, modules": str(levels_of(graph)),
-        "circles of imports, imports inside functions included": str(len(circles_in(graph))),
-        "circles of imports when loaded": str(len(circles_in(loaded))),
+        "circles of imports between modules, imports inside functions included": str(len(circles_in(graph))),
+        "circles of imports between modules when loaded": str(len(circles_in(loaded))),
         "lines of code, without comments and docstrings": str(code),
+        "of these, lines of imports": str(sum(map(import_lines, modules))),
         "lines of docstrings": str(docstrings),
         "comment lines per 100 lines of code": f"{100 * comments / code:.1f}",
         "`dict[str, Any]` in signatures and fields": str(sum(map(untyped_dictionaries, modules))),
@@ -220,7 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkout", type=Path, nargs="?", default=Path())
     chosen = parser.parse_args(arguments)
     for title, figure in figures(chosen.checkout).items():
-        print(f"{title:58} {figure}")
+        print(f"{title:72} {figure}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferflow.jobs.benchmarks.structure import figures, levels_of, main
+from ferflow.jobs.benchmarks.structure import figures, levels_of, main, rooms_of
 
 
 def checkout(root, **files):
@@ -31,9 +31,14 @@ def test_relative_and_late_imports_are_seen(tmp_path):
             dashboards__b="x = 1\n",
         )
     )
-    assert found["circles of imports, imports inside functions included"] == "1"
-    assert found["circles of imports when loaded"] == "0"
+    assert found["circles of imports between modules, imports inside functions included"] == "1"
+    assert found["circles of imports between modules when loaded"] == "0"
     assert found["files in the root of the package"] == "3"
+
+
+def test_a_folder_is_one_room_whatever_its_modules_import_from_each_other():
+    graph = {"ferflow.a.x": {"ferflow.a.y"}, "ferflow.a.y": {"ferflow.b"}, "ferflow.b": set()}
+    assert rooms_of(graph) == {"ferflow.a": {"ferflow.b"}, "ferflow.b": set()}
 
 
 def test_comments_docstrings_and_code_are_told_apart(tmp_path):
