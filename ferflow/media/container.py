@@ -1,6 +1,6 @@
 """A video stream in a container, read by FFmpeg through PyAV.
 
-Only the named file is ever opened: protocols are limited to local files and playlists are refused.
+Only the named file is opened: protocols are limited to local files and playlists are refused.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from ferflow.system.cpus import available_cpus
 MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
 
-LARGEST_ASPECT = 4.0
-"""Pixels wider or narrower than this come from a damaged header, and are taken as square."""
+MAX_PIXEL_ASPECT = 4.0
+"""Pixels that are wider than this, or as narrow, come from a damaged header and are taken as square."""
 
 MAX_PACKETS_WITHOUT_FRAME = 3000
-"""Packets in a row without a frame that end the stream; what was read is kept. Fifty seconds of a stream at 60 frames
-per second, so that it goes on after a hole, and one that starts between two key frames begins."""
+"""The stream ends after this many packets in a row without a frame; what was read is kept. They are fifty seconds at 60
+frames per second: a hole in a recording, or a start between two key frames, must not cost the rest of it."""
 
 MAX_SECONDS_WITHOUT_FRAME = 60.0
-"""Time of reading and decoding without a frame that ends the stream, too."""
+"""The stream also ends after this time of reading and decoding without a frame."""
 
 # Only demuxers that read the named file itself. Playlists (hls, concat, dash, sdp) point elsewhere.
 _DEMUXERS = frozenset(
@@ -47,19 +47,21 @@ _DEMUXERS = frozenset(
     "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
 )
 
-# FFmpeg's `image2` demuxer wins by the ending of a name (`.jpg`) over the one that reads the content, unless all of a
-# small file fits into what is probed: of the formats here only JPEG is found no surer by its content. `image2` is not
-# allowed, since it also expands patterns in names and would open other files; so a JPEG is opened by its first bytes.
+# FFmpeg's `image2` demuxer claims a file named `.jpg` before the demuxer that recognises the content does, unless the
+# file is so small (about 2 KB) that all of it is probed. Of the formats here only JPEG is affected. `image2` is not
+# allowed, because it also expands patterns in names and would open other files; so a JPEG is recognised by its first
+# bytes.
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _STILL_DEMUXERS = frozenset({"jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "tiff_pipe"})
 
-# Up to PyAV 18 tags that are no UTF-8 raise unless asked otherwise; PyAV 19 replaces them and refuses the argument.
+# Up to PyAV 18, tags that are not UTF-8 raise without this argument; PyAV 19 replaces such characters itself and
+# refuses the argument.
 _METADATA_ERRORS: dict[str, Any] = (
     {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
 )
 
-# Options that make decoders report damage. MJPEG's would return half a picture, the rest being what was in memory
-# before; AV1's drops frames without an error if it may decode ahead.
+# Without these options two decoders hide damage: MJPEG's returns half a picture and fills the rest with what was in
+# memory before; AV1's (dav1d) drops frames without an error where it may decode ahead.
 _DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
 
 _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
@@ -67,14 +69,14 @@ _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What the container says, before anything is decoded. Field names say where a value comes from."""
+    """What the container states, before anything is decoded. Field names state where a value comes from."""
 
     path: Path
     format: str
     codec: str
     pix_fmt: str
     width: int
-    """Pixels, as the codec says; before rotation."""
+    """Pixels, from the codec; before rotation."""
     height: int
     time_base: Fraction
     frame_rate: float | None
@@ -98,8 +100,8 @@ class Source(Protocol):
         """Decode in order of presentation; frames have pts and time_base set.
 
         Args:
-            from_pts: begin at the last key frame at or before this timestamp, in units of `info.time_base`, or at
-                the start where that cannot be found; None: at the start.
+            from_pts: start at the last key frame at or before this timestamp, in units of `info.time_base`, or at
+                the first frame where no such key frame is found; None: at the first frame.
         """
 
     def close(self) -> None:
@@ -107,8 +109,8 @@ class Source(Protocol):
 
 
 MAX_THREADS = 16
-"""Of a decoder, unless a number is given. FFmpeg itself takes one more than there are CPUs, up to this many, but does
-not know of a container's quota."""
+"""Threads of a decoder, unless a number is given. FFmpeg's own default is one more than there are CPUs, at most this
+many; the number is computed here because FFmpeg ignores the CPU quota of a container."""
 
 
 class Container:
@@ -127,12 +129,12 @@ class Container:
             raise
 
     def skip_frames(self, fps: float, start_s: float) -> None:
-        """Let the decoder skip frames that will not be asked for, if it can; see `FrameSkipper`."""
+        """Let the decoder skip frames that will not be needed, if it can; see `FrameSkipper`."""
         if self.info.codec in CODECS:
             self._skipper = FrameSkipper(fps, start_s)
 
     def decode(self, from_pts: int | None = None) -> Iterator[SourceEvent]:
-        """See `Source`. A still is one frame: cameras put others (previews, depth maps) behind it."""
+        """See `Source`. A still picture is one frame: cameras append others (previews, depth maps) to the file."""
         is_still = self.info.format in _STILL_DEMUXERS
         for event in self._decode(from_pts):
             yield event
@@ -142,9 +144,10 @@ class Container:
     def _decode(self, from_pts: int | None) -> Iterator[SourceEvent]:
         """Decode all of the stream.
 
-        At the first sign of damage the file is read again by one thread that decodes everything: how a decoder
-        patches over damage depends on how many threads it has (H.264, MPEG-4, VP9 and AV1 all do), and on what
-        it skipped; and results must not.
+        At the first sign of damage the file is read again by one thread that decodes every frame. How a decoder
+        conceals damage depends on its number of threads and on the frames that it skipped: with flipped bits in H.264,
+        VP9, AV1, MPEG-4 and MPEG-2, two threads gave other pictures, or another number of frames, than one. Results
+        must not depend on that.
         """
         self._start_at(from_pts)
         if self._threads == 1 and self._skipper is None:
@@ -154,8 +157,8 @@ class Container:
         after_loss: list[SourceEvent] = []
         try:
             for event in self._read(stop_at_damage=True):
-                # A loss without damage is the end of the file. It waits, with the few frames that the decoder still
-                # gives, until it is sure that the file is not read again: it would be counted twice.
+                # A loss without damage is the end of the file. It waits, with the last frames of the decoder, until it
+                # is certain that the file is not read again; otherwise the loss would be counted twice.
                 if after_loss or isinstance(event, Lost):
                     after_loss.append(event)
                     continue
@@ -167,8 +170,10 @@ class Container:
         else:
             yield from after_loss
             return
-        # A frame that was skipped may turn out to be one that cannot be decoded: then they cannot be counted.
-        was_given = partial(_is_not_after, last_pts) if self._skipper else _first(n_given)
+        # The second pass repeats the frames that were given. They are counted, because timestamps may repeat. Only
+        # after skipping are timestamps compared, because a skipped frame may turn out to be one that cannot be decoded,
+        # and then the two passes have different numbers of frames.
+        was_given = partial(_is_not_after, last_pts) if self._skipper else _for_first_calls(n_given)
         self._threads, self._skipper = 1, None
         self._reopen()
         self._start_at(from_pts)
@@ -210,12 +215,13 @@ class Container:
                 return
 
     def _start_at(self, pts: int | None) -> None:
-        """Go to the last key frame at or before `pts`; to the start for None, and where there is no way there."""
+        """Seek to the last key frame at or before `pts`; to the first frame for None, and where seeking fails."""
         if pts is not None:
             self._is_at_start = False
-            with contextlib.suppress(av.error.FFmpegError):  # raw streams, mostly, cannot seek
+            with contextlib.suppress(av.error.FFmpegError):  # most raw streams cannot seek
                 self._container.seek(pts, stream=self._stream)
                 return
+        # Reopened rather than sought, since raw streams cannot seek.
         if not self._is_at_start:
             self._reopen()
         self._is_at_start = False
@@ -228,7 +234,7 @@ class Container:
         return self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
 
     def _guess_pts(self, last_pts: int | None) -> int:
-        """Raw streams carry no time: their frames are taken to follow one another at the stream's rate."""
+        """Timestamp of a frame that has none: raw streams carry no time, so the stream's frame rate is used."""
         if last_pts is None:
             return 0
         return last_pts + max(1, round(1 / (self._guessed_rate() * self.info.time_base)))
@@ -238,9 +244,10 @@ class Container:
         self._container.close()
 
     def _packets(self) -> Iterator[av.Packet[av.VideoStream] | Lost]:
-        """As the file has them, then an empty one, at which the decoder gives what it holds back.
+        """Packets in the file's order, then an empty one, at which the decoder gives the frames that it still keeps.
 
-        Each packet is passed on one later: whether the last one is complete is known only at the end.
+        Packets are passed on with a delay of one, because only the end of the file shows whether the last packet is
+        complete.
         """
         packets, previous = self._container.demux(self._stream), None
         while True:
@@ -273,10 +280,10 @@ class Container:
         return packet
 
     def _open(self) -> None:
-        """Set the container, its stream and its decoder.
+        """Open the container and set its stream and its decoder.
 
         Raises:
-            VideoError: nothing that can be decoded.
+            VideoError: the file has nothing that can be decoded.
         """
         self._container = open_container(self._path)
         self._is_at_start = True
@@ -285,9 +292,9 @@ class Container:
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.options |= _DECODER_OPTIONS.get(context.name, {})
-            # The threads of MPEG-4 race for what they patch damage with, and report nothing.
+            # MPEG-4's threads race for the data with which they conceal damage, and report no damage.
             context.thread_count = 1 if context.name == "mpeg4" else self._threads
-            # Slice threads conceal damage without reporting it, and each number of them differently.
+            # Slice threads conceal damage without reporting it, with other pictures for each number of threads.
             self._stream.thread_type = "FRAME"
         except BaseException:
             self._container.close()
@@ -316,12 +323,12 @@ def _decode_packet(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
     except av.error.EOFError:
         raise
     except (av.error.FFmpegError, ValueError) as error:
-        # ValueError: what PyAV 19 raises at the next packet of a decoder that could not be opened.
+        # PyAV 19 raises ValueError at the next packet of a decoder that could not be opened.
         raise _DamageError from error
 
 
 def _resume(events: Iterator[SourceEvent], was_given: Callable[[SourceEvent], bool]) -> Iterator[SourceEvent]:
-    """Events of a second pass that the first one did not give; it gave no losses."""
+    """Events of a second pass that the first pass did not give; losses are all new, the first pass gave none."""
     is_new = False
     for event in events:
         if not isinstance(event, Lost | NoTimestamps):
@@ -331,8 +338,8 @@ def _resume(events: Iterator[SourceEvent], was_given: Callable[[SourceEvent], bo
         yield event
 
 
-def _first(n: int) -> Callable[[object], bool]:
-    """True for the first `n` calls."""
+def _for_first_calls(n: int) -> Callable[[object], bool]:
+    """A predicate that is true for its first `n` calls."""
     left = iter(range(n))
     return lambda _: next(left, None) is not None
 
@@ -351,7 +358,7 @@ class _DamageError(Exception):
 
 
 class _Watchdog:
-    """Ends a stream that gives no frames any more; the time its consumer takes is not counted."""
+    """Ends a stream that gives no more frames. It restarts after each frame, so its consumer's time does not count."""
 
     def __init__(self) -> None:
         self._restart()
@@ -375,7 +382,7 @@ class _Watchdog:
 def open_container(path: Path) -> av.container.InputContainer:
     try:
         return _open_with(path, None)
-    except av.error.ArgumentError as error:  # how FFmpeg says that a format is not on the list
+    except av.error.ArgumentError as error:  # FFmpeg's error for a format that is not on the list
         if not _is_jpeg(path):
             raise _open_error(path, error) from error
     except (av.error.FFmpegError, OSError) as error:
@@ -387,8 +394,8 @@ def open_container(path: Path) -> av.container.InputContainer:
 
 
 def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
-    # `file:` and the whitelists: nothing in the file or its name can make FFmpeg open another. Playlists
-    # are refused before they are read, and `max_pixels` holds from the first frame that is probed.
+    # With `file:` and the whitelists, neither the content nor the name of a file can make FFmpeg open another one.
+    # Playlists are refused before they are read, and `max_pixels` also limits the frames that FFmpeg probes.
     container: av.container.InputContainer = av.open(
         f"file:{path.absolute()}",
         format=demuxer,
@@ -419,6 +426,7 @@ def _is_jpeg(path: Path) -> bool:
 
 
 def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    # Cover art of music files is stored as a video stream of one picture.
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         others = [s.type for s in container.streams]
@@ -436,7 +444,7 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what has no content to read; reading a pipe could wait for ever.
+    """Refuse what has no content to read; reading from a pipe could block forever.
 
     Raises:
         VideoError: missing, not a regular file, empty, or not readable.
@@ -454,11 +462,11 @@ def check_is_file(path: Path) -> None:
 
 
 def _valid_aspect(aspect: float) -> float:
-    return aspect if 1 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT else 1.0
+    return aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
 
 
 def _header_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Duration in the header, counted from the first frame; None where it is missing or makes no sense."""
+    """Duration in the header, counted from the first frame; None where it is missing or not a positive number."""
     seconds = _stated_seconds(container, stream)
     return seconds if seconds is not None and 0 < seconds < math.inf else None
 
@@ -466,7 +474,7 @@ def _header_seconds(container: av.container.InputContainer, stream: av.VideoStre
 def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska's durations, of tracks and of the file, count from 0 and not from the first frame.
+    # Matroska counts the durations of tracks and of the file from 0, not from the first frame.
     delay = (
         float((stream.start_time or 0) * (stream.time_base or 0))
         if "matroska" in container.format.name
@@ -476,13 +484,16 @@ def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStre
         with contextlib.suppress(ValueError):
             hours, minutes, seconds = map(float, written.split(":"))
             return hours * 3600 + minutes * 60 + seconds - delay
-    alone = len(container.streams) == 1
-    return container.duration / av.time_base - delay if alone and container.duration is not None else None
+    # The file's duration is that of its longest stream: with sound in the file it says nothing about the pictures.
+    is_only_stream = len(container.streams) == 1
+    if not is_only_stream or container.duration is None:
+        return None
+    return container.duration / av.time_base - delay
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {MAX_SECONDS_WITHOUT_FRAME:g} s"
-    if isinstance(error, av.error.ArgumentError):  # how FFmpeg says that a format is not on the list
+    if isinstance(error, av.error.ArgumentError):  # FFmpeg's error for a format that is not on the list
         return "no format that ferflow reads"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

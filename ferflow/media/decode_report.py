@@ -1,7 +1,7 @@
 """What went wrong while a video was read, and where.
 
-A source yields what it could not read (`Lost`, `NoTimestamps`) between its frames; `media.video` alone puts that on a
-time line and into words.
+A source yields what it could not read (`Lost`, `NoTimestamps`) between its frames; only `media.video` knows their
+times, and it alone makes the report.
 
 >>> report = DecodeReport()
 >>> report.add_usable(0.4)
@@ -18,22 +18,23 @@ from dataclasses import dataclass, field
 from ferflow.store.metadata import Gap
 from ferflow.text import timecode
 
-MOST_GAPS = 100
-"""Gaps kept of one video; the last one then covers all that follow."""
+MAX_GAPS = 100
+"""Gaps kept of one video, so that a badly damaged one has a footer of normal size; the last gap then covers all that
+follow."""
 
 TRUNCATED_SECONDS, TRUNCATED_SHARE = 0.5, 0.005
-"""A video that ends earlier than its header promises, by more than both, is cut off. Headers round, so that a smaller
-difference would call intact files truncated."""
+"""A video that ends earlier than its header states, by more than both, is truncated. Headers round, so that a smaller
+difference would also report intact files."""
 
 _GAPS_IN_WARNING = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Frames that a source could not give at this place of its stream."""
+    """Frames that a source could not decode at this place of its stream."""
 
     n_frames: int = 0
-    """How many are known to be missing here."""
+    """How many are missing here; 0 where the number is unknown."""
     end_reason: str | None = None
     """Why the source ends here, before the end of the file; None: it goes on."""
 
@@ -61,18 +62,18 @@ class DecodeReport:
     ended_early: str | None = None
     """Why reading stopped before the end, if it did."""
     gaps: list[Gap] = field(default_factory=list)
-    """In order of time, at most MOST_GAPS. Empty: each frame was analysed, whatever the warnings say."""
+    """In order of time, at most MAX_GAPS. Empty: every frame was read, whatever the warnings are about."""
     _jumps_s: list[float] = field(default_factory=list)
     _usable_s: float = 0.0
     _n_unplaced: int = 0
-    """Frames lost since the last usable one: their gap has no end yet."""
+    """Frames lost since the last usable one: the end of their gap is not known yet."""
     _has_jumped: bool = False
 
     def add(self, event: Lost | NoTimestamps) -> None:
-        """Note what a source could not read."""
+        """Record what a source could not read."""
         if isinstance(event, NoTimestamps):
             text = f"no timestamps; times follow from {event.frame_rate:g} frames per second"
-            if text not in self.warnings:  # the stream is read twice where it is damaged
+            if text not in self.warnings:  # the stream is read a second time where it is damaged
                 self.warnings.append(text)
             return
         self.n_failed += event.n_frames
@@ -85,50 +86,50 @@ class DecodeReport:
         self._n_unplaced += 1
 
     def add_jump(self, time_s: float) -> None:
-        """Note that timestamps ran backwards; `time_s` is the time of the frame after."""
+        """Record that timestamps ran backwards; `time_s` is the time of the frame after."""
         self._jumps_s.append(time_s)
         self._has_jumped = True
 
     def add_usable(self, time_s: float) -> None:
-        """Note a usable frame: it ends the gap before it, if there is one."""
+        """Record a usable frame: it ends the gap before it, if there is one."""
         if self._n_unplaced or self._has_jumped:
             self.add_gap(self._n_unplaced or None, start_s=self._usable_s, end_s=time_s)
         self._n_unplaced, self._has_jumped, self._usable_s = 0, False, time_s
 
     def add_gap(self, n_frames: int | None, *, start_s: float, end_s: float | None) -> None:
-        """Note a gap; see `Gap`."""
-        if len(self.gaps) < MOST_GAPS:
+        """Record a gap; see `Gap`."""
+        if len(self.gaps) < MAX_GAPS:
             self.gaps.append(Gap(start_s, end_s, n_frames))
             return
         last = self.gaps[-1]
         self.gaps[-1] = Gap(last.start_s, end_s, (last.n_frames or 0) + (n_frames or 0))
 
     def stop(self, reason: str, time_s: float) -> None:
-        """Give up the rest of the stream, from `time_s` on."""
+        """Record that the rest of the stream, from `time_s` on, is not read."""
         self.ended_early = reason
         self.add_gap(None, start_s=time_s, end_s=None)
 
     def check_end(self, end_s: float, header_s: float | None) -> None:
-        """Note what is missing between the last usable frame and the end.
+        """Record what is missing between the last usable frame and the end.
 
         Args:
             end_s: where the last frame ends, in seconds.
-            header_s: duration that the header promises, in seconds; None: it promises none.
+            header_s: duration that the header states, in seconds; None: it states none.
         """
-        is_cut_off = header_s is not None and header_s - end_s > max(
+        is_truncated = header_s is not None and header_s - end_s > max(
             TRUNCATED_SECONDS, TRUNCATED_SHARE * header_s
         )
-        if header_s is not None and is_cut_off:
+        if header_s is not None and is_truncated:
             self.warnings.append(
-                f"truncated: frames end at {timecode(end_s)}, the header promises {timecode(header_s)}"
+                f"truncated: frames end at {timecode(end_s)}, the header states {timecode(header_s)}"
             )
-        if self._n_unplaced or is_cut_off or self.ended_early:
-            # Where more than the counted frames is missing, their number is unknown.
-            known = self._n_unplaced if not is_cut_off and not self.ended_early else None
-            self.add_gap(known, start_s=self._usable_s, end_s=None)
+        if self._n_unplaced or is_truncated or self.ended_early:
+            # A stream that ends too early lacks more frames than those counted, so their number is unknown.
+            n_lost = self._n_unplaced if not is_truncated and not self.ended_early else None
+            self.add_gap(n_lost, start_s=self._usable_s, end_s=None)
 
     def write_warnings(self) -> None:
-        """Put into words what was counted."""
+        """Add a warning for each kind of loss that was counted; called once, at the end."""
         where = f" (after {self._places()})" if self.gaps else ""
         if self.n_failed:
             self.warnings.append(
@@ -143,11 +144,11 @@ class DecodeReport:
         if self._jumps_s:
             places = ", ".join(timecode(jump_s) for jump_s in self._jumps_s[:_GAPS_IN_WARNING])
             self.warnings.append(
-                f"timestamps jump back {len(self._jumps_s)} times (at {places}); time goes on there"
+                f"timestamps jump back {len(self._jumps_s)} times (at {places}); time continues there"
             )
 
     def _places(self) -> str:
-        """Where the first gaps are."""
+        """Timecodes of the first gaps."""
         places = ", ".join(timecode(gap.start_s) for gap in self.gaps[:_GAPS_IN_WARNING])
         n_more = len(self.gaps) - _GAPS_IN_WARNING
         return f"{places} and {n_more} more" if n_more > 0 else places

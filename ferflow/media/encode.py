@@ -4,7 +4,7 @@
 ...     for frame in video.frames_between(Fraction(10), Fraction(17)):
 ...         writer.write(frame.bgr((640, 360)), frame.time - 10)
 
-The file appears under its name when the block ends, whole or not at all.
+The file appears under its name when the block ends without an error, and only then.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array, UInt8Array
 
 _AAC_FRAME_SAMPLES = 1024
-"""Samples that AAC encodes together."""
+"""Samples that AAC encodes together; an encoder accepts fewer only in its last frame."""
 _BT601, _LIMITED_RANGE = 6, 1
-"""ITU-T H.273 matrix coefficients, and FFmpeg's AVColorRange, of what OpenCV makes of BGR."""
+"""ITU-T H.273 matrix coefficients, and FFmpeg's AVColorRange, of OpenCV's conversion from BGR."""
 _FALLBACK_QUALITY = {"qscale": "3"}
-"""Of MPEG-4 Part 2, where this FFmpeg cannot write H.264."""
+"""Options of MPEG-4 Part 2, which is used where this FFmpeg was built without an H.264 encoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +48,23 @@ class VideoSettings:
     """Quality of H.264, 0 (lossless) to 51; ignored where a bit rate is given."""
     bits_per_second: int | None = None
     preset: str = "veryfast"
-    """Of x264: how much time is spent on a small file."""
+    """Of x264: slower presets give smaller files of the same quality."""
     threads: int = 2
-    """Of the encoder. Fixed, because another number of threads gives other bytes."""
+    """Of the encoder. A fixed number, because another one gives other bytes."""
 
 
 class AudioTrack(Protocol):
-    """The sound of a video that is written, in step with its pictures."""
+    """The sound of a video file that is being written, interleaved with its pictures."""
 
     def add_to(self, container: av.container.OutputContainer) -> None:
         """Add a stream; called once, before anything is written."""
 
     def write_until(self, time_s: Fraction, *, is_end: bool = False) -> None:
-        """Write the sound up to a time of the file: players want sound and pictures interleaved.
+        """Write the sound up to a time of the file: players expect sound and pictures interleaved.
 
         Args:
             time_s: seconds from the start of the file; never less than in the last call.
-            is_end: nothing is written after `time_s`, so what an encoder holds back is due.
+            is_end: nothing follows after `time_s`, so the encoder must give all that it still keeps.
         """
 
 
@@ -77,7 +77,7 @@ class EncodedSamples:
         Args:
             samples: float32 (channels, N) in [-1, 1], 1 or 2 channels, from the start of the file on.
             rate: samples per second.
-            bits_per_second: None: the encoder's own choice.
+            bits_per_second: None: the encoder's default.
         """
         self._samples, self._rate, self._bits_per_second = samples, rate, bits_per_second
         self._layout = "mono" if len(samples) == 1 else "stereo"
@@ -106,7 +106,7 @@ class EncodedSamples:
 
 
 class VideoWriter:
-    """Encodes pictures as they come; made by `open_video_writer`."""
+    """Encodes pictures one by one; made by `open_video_writer`."""
 
     def __init__(
         self,
@@ -137,6 +137,7 @@ class VideoWriter:
         if (image.shape[1], image.shape[0]) != self._settings.size:
             raise ValueError(f"picture must be {self._settings.size}, got {image.shape[1::-1]}")
         pts = round(time_s / self._settings.time_base)
+        # Two pictures may fall on one unit of the time base; MP4 needs timestamps that increase.
         if pts <= self._last_pts:
             return
         if self._last_pts >= 0:
@@ -151,7 +152,7 @@ class VideoWriter:
         self._last_pts = pts
 
     def finish(self) -> None:
-        """Write what the encoders hold back, and the index; the last picture is shown as long as the one before."""
+        """Write what the encoders still keep, and the index; the last picture is shown as long as the one before it."""
         with _write_errors_of(self._path):
             self._encode(None)
             if self._audio is not None:
@@ -166,18 +167,18 @@ class VideoWriter:
 def open_video_writer(
     path: Path, settings: VideoSettings, audio: AudioTrack | None = None
 ) -> Iterator[VideoWriter]:
-    """Write an MP4 file that bears its name only when it is whole.
+    """Write an MP4 file that gets its name only when it is complete.
 
     Args:
         path: the file; one of that name is replaced.
         settings: how pictures are encoded.
-        audio: the sound; None: none.
+        audio: the sound; None: the file has no sound.
 
     Raises:
         VideoError: it cannot be written.
     """
     with atomic_write(path) as part:
-        # Players begin to show a file before it is loaded only with the index in front.
+        # With the index at the start (faststart), browsers play a file before it is loaded completely.
         with _write_errors_of(path):
             container = av.open(str(part), "w", format="mp4", options={"movflags": "faststart"})
         try:
@@ -186,9 +187,9 @@ def open_video_writer(
             yield writer
             writer.finish()
         finally:
-            with contextlib.suppress(
-                av.error.FFmpegError, OSError
-            ):  # after an error there is nothing to keep
+            # After an error the file is discarded, so that errors of closing do not matter; after `finish` it is
+            # closed.
+            with contextlib.suppress(av.error.FFmpegError, OSError):
                 container.close()
 
 
@@ -203,7 +204,7 @@ def _add_video_stream(container: av.container.OutputContainer, settings: VideoSe
     context = stream.codec_context
     stream.time_base = context.time_base = settings.time_base
     context.thread_count = settings.threads
-    # Tagged, so that no player guesses the colours from the size.
+    # Without these tags players guess the matrix of the colours from the size of the picture.
     context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
     return stream
 

@@ -1,7 +1,7 @@
 """Whether a source is still the one that was analysed.
 
-`video_id_of` looks at the ends of a file, which is enough for a name. An edit in the middle that keeps the size
-is found here: first by size and modification time, which is cheap, and by a digest of all bytes where those differ.
+`video_id_of` reads the ends of a file only, which is enough for a name. An edit in the middle that keeps the size is
+detected here: first by size and modification time, which is cheap, then, where those differ, by a digest of all bytes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ferflow.store.metadata import SourceInfo
 
 
 class Fingerprint(NamedTuple):
-    """What a table's footer remembers of its source."""
+    """What a table's footer stores of its source."""
 
     signature: str
     sha256: str
-    """Of all bytes."""
+    """Of the content; see `content_sha256`."""
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Take a source's fingerprint.
+    """Compute the fingerprint of a source.
 
     Raises:
         OSError: it cannot be read.
@@ -32,30 +32,30 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def signature(path: Path) -> str:
-    """Sizes and times of change; another one does not mean other content (copies have times of their own)."""
+    """Hash of sizes and modification times. Another signature does not mean other content: a copy has its own times."""
     stats = [(file.name, file.stat()) for file in _files(path)]
     text = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def content_sha256(path: Path) -> str:
-    """Of a file's bytes, or of the names and bytes of a folder's images."""
+    """Hash of a file's bytes, or of the names and bytes of a folder's images."""
     if not path.is_dir():
         return _sha256(path)
     parts = [f"{file.name!r} {_sha256(file)}" for file in _files(path)]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
-def has_changed(path: Path, remembered: SourceInfo | Fingerprint) -> bool:
+def has_changed(path: Path, stored: SourceInfo | Fingerprint) -> bool:
     """Whether a source has other content than when its footer was written.
 
     Args:
         path: the source.
-        remembered: `source` of the footer; one that has no fingerprint counts as unchanged.
+        stored: `source` of the footer; one without a fingerprint counts as unchanged.
     """
-    if remembered.signature in (None, signature(path)):
+    if stored.signature in (None, signature(path)):
         return False
-    return content_sha256(path) != remembered.sha256
+    return content_sha256(path) != stored.sha256
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,8 +1,8 @@
-"""Which frames need not be decoded, because they are not asked for and no other frame depends on them.
+"""Which frames need not be decoded, because they are not selected and no other frame depends on them.
 
-With `--fps 5` most frames of a video are never looked at. A decoder knows by a bit in each packet whether other frames
-are predicted from it; those that are not referenced and not asked for are skipped. All other frames come out the same,
-to the last bit, and every frame keeps its index and its time. Which frames will be asked for follows from the
+With `--fps 5` most frames of a video are not analysed. A bit in each packet tells the decoder whether other frames are
+predicted from this one; frames that are neither referenced nor selected are skipped. All other frames are the same,
+to the last bit, and every frame keeps its index and its time. Which frames will be selected follows from the
 timestamps of the packets, which are read some way ahead of the decoder.
 """
 
@@ -22,12 +22,13 @@ CODECS = frozenset({"h264", "hevc"})
 """Codecs whose FFmpeg decoders can change what they skip from one packet to the next."""
 
 LOOK_AHEAD = 32
-"""Packets. A frame is shown at most 16 frames later than it is decoded (H.264, HEVC); twice that is safe."""
+"""Packets read ahead of the decoder. A frame is shown at most 16 frames after it is decoded (H.264, HEVC), so that an
+earlier timestamp of the same cell comes within 16 packets; 32 leave a margin."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFrame:
-    """Stands for a frame that was not decoded, so that it is counted all the same."""
+    """Takes the place of a frame that was not decoded, so that it is counted like the others."""
 
     pts: int
     time_base: Fraction
@@ -35,13 +36,13 @@ class SkippedFrame:
 
 
 class FrameSkipper:
-    """Sets, before each packet, what the decoder of one stream may skip. It remembers timestamps, for one pass.
+    """Sets, before each packet, what the decoder of one stream may skip. It has state and serves one pass.
 
-    A packet without a timestamp ends the skipping, since time then no longer follows from packets; and at damage the
-    container is read again without it.
+    A packet without a timestamp ends the skipping, since time then no longer follows from packets. At damage the
+    container is read again without a skipper.
     """
 
-    def __init__(self, fps: float, start_s: float = 0.0) -> None:
+    def __init__(self, fps: float, start_s: float) -> None:
         """Expect `video.Selection` to take the first frame of each 1/fps of a second, from `start_s` on."""
         self._fps, self._start_s = fps, start_s
         self._first_pts: int | None = None
@@ -53,7 +54,7 @@ class FrameSkipper:
     def set_skipping(
         self, packets: Iterable[av.Packet[av.VideoStream] | Lost], context: av.VideoCodecContext
     ) -> Iterator[av.Packet[av.VideoStream] | Lost]:
-        """Pass the packets on, `LOOK_AHEAD` later, and set before each what the decoder may skip."""
+        """Pass the packets on, with a delay of `LOOK_AHEAD`, and set before each what the decoder may skip."""
         ahead: deque[av.Packet[av.VideoStream] | Lost] = deque()
         for packet in packets:
             ahead.append(packet)
@@ -67,7 +68,7 @@ class FrameSkipper:
     def fill_in(
         self, events: Iterable[av.VideoFrame | Lost | NoTimestamps], time_base: Fraction
     ) -> Iterator[av.VideoFrame | SkippedFrame | Lost | NoTimestamps]:
-        """Put a `SkippedFrame` between the decoded frames for each that was skipped, in order."""
+        """Insert a `SkippedFrame` between the decoded frames for each one that was skipped, in order of time."""
         for event in events:
             if isinstance(event, av.VideoFrame):
                 yield from self._skipped_before(event.pts, time_base)
@@ -75,14 +76,15 @@ class FrameSkipper:
         yield from self._skipped_before(None, time_base)
 
     def _skipped_before(self, pts: int | None, time_base: Fraction) -> Iterator[SkippedFrame]:
-        """What was skipped before a decoded frame; None: before the end."""
+        """Frames skipped before the timestamp of a decoded frame; None: before the end."""
         while self._skippable and (pts is None or self._skippable[0][0] < pts):
             skipped_pts, duration = heappop(self._skippable)
             yield SkippedFrame(skipped_pts, time_base, duration)
         if self._skippable and self._skippable[0][0] == pts:
-            heappop(self._skippable)  # a reference frame: it was decoded although it may have been skipped
+            heappop(self._skippable)  # a reference frame: the decoder was allowed to skip it, but did not
 
     def _note(self, packet: av.Packet[av.VideoStream]) -> None:
+        # Frames that the container marks as discarded (outside an edit list) are never given by the decoder.
         if packet.size == 0 or packet.is_discard:
             return
         if packet.pts is None or packet.time_base is None:
@@ -91,10 +93,10 @@ class FrameSkipper:
             self._new.append((packet.pts, packet.time_base))
 
     def _sort_into_cells(self) -> None:
-        """Sort what is new into cells of 1/fps.
+        """Sort new timestamps into cells of 1/fps.
 
-        First called when `LOOK_AHEAD` packets were read: packets come in decoding order, so that the first timestamp
-        is known only after some of them.
+        First called after `LOOK_AHEAD` packets: they come in decoding order, so that the earliest timestamp need not be
+        that of the first packet.
         """
         if self._new and self._first_pts is None:
             self._first_pts = min(pts for pts, _ in self._new)
@@ -104,12 +106,12 @@ class FrameSkipper:
             elif (cell := self._cell(pts, time_base)) is not None:
                 self._first_in_cell[cell] = min(pts, self._first_in_cell.get(cell, pts))
         self._new.clear()
-        if len(self._first_in_cell) > 4 * LOOK_AHEAD:  # old cells are not asked for again
+        if len(self._first_in_cell) > 4 * LOOK_AHEAD:  # old cells are not needed again; long videos have many
             recent = sorted(self._first_in_cell)[-2 * LOOK_AHEAD :]
             self._first_in_cell = {cell: self._first_in_cell[cell] for cell in recent}
 
     def _cell(self, pts: int, time_base: Fraction) -> int | None:
-        """As `video.Selection` counts them; None before the start."""
+        """Index of the cell, computed as in `video.Selection`; None before the start."""
         time_s = float((pts - (self._first_pts or 0)) * time_base)
         return int(time_s * self._fps + 1e-6) if time_s >= self._start_s else None
 
@@ -122,15 +124,16 @@ class FrameSkipper:
         may_skip = (
             packet.size > 0
             and not packet.is_discard
-            and not self._is_asked_for(packet)
+            and not self._is_selected(packet)
             and not self._is_stopped
         )
+        # NONREF: the decoder skips the frame only if no other frame refers to it. Whether it did is seen in `fill_in`.
         context.skip_frame = "NONREF" if may_skip else "DEFAULT"
         if may_skip and packet.pts is not None:
             heappush(self._skippable, (packet.pts, packet.duration or 0))
         return packet
 
-    def _is_asked_for(self, packet: av.Packet[av.VideoStream]) -> bool:
+    def _is_selected(self, packet: av.Packet[av.VideoStream]) -> bool:
         if packet.pts is None or packet.time_base is None:
             return True
         cell = self._cell(packet.pts, packet.time_base)

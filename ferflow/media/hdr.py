@@ -1,9 +1,10 @@
-"""HDR luma as an SDR picture would have it: faces keep the contrast that models were trained on.
+"""HDR luma converted to SDR: faces keep the contrast of the pictures that models were trained on.
 
-PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) code the same gray far darker and flatter than SDR does. Their curves
-are undone (ITU-R BT.2100-2, tables 4 and 5) and light is given the display curve of SDR (ITU-R BT.1886, exponent
-2.4), with HDR's reference white of 203 cd/m2 (ITU-R BT.2408) as SDR's white. What is brighter is cut off: that
-is highlights, rarely skin. Chroma stays as it is: only the detector reads it, and it is not sensitive to it.
+PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) code the same gray much darker and with less contrast than SDR. Their
+curves are inverted (ITU-R BT.2100-2, tables 4 and 5), and the light is coded with the display curve of SDR (ITU-R
+BT.1886, exponent 2.4), with HDR's reference white of 203 cd/m2 (ITU-R BT.2408) as SDR's white. Brighter values are
+clipped: they are highlights, rarely skin. Chroma is not changed: only the detector uses it, and is not
+sensitive to it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ _PQ_PEAK_NITS = 10_000.0
 _HLG_WHITE = 0.75
 """Signal of reference white (BT.2408); 203 cd/m2 on a display of 1000 cd/m2."""
 _HLG_SYSTEM_GAMMA = 1.2
+"""Of a display of 1000 cd/m2 (BT.2100-2, table 5)."""
 _SDR_EXPONENT = 2.4
 
 
 def sdr_luma_table(transfer: int) -> npt.NDArray[np.uint8] | None:
-    """A table from 8-bit limited-range luma of an HDR curve to that of SDR; None: the curve is no HDR one.
+    """A table from 8-bit limited-range luma with an HDR curve to that of SDR; None: the curve is not an HDR curve.
 
     Args:
         transfer: ITU-T H.273 transfer characteristics, as in `av.VideoFrame.color_trc`.
@@ -41,6 +43,7 @@ def sdr_luma_table(transfer: int) -> npt.NDArray[np.uint8] | None:
 
 
 def _pq_nits(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Names and values as in BT.2100-2, table 4; in `_hlg_scene` as in table 5.
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
     root = signal ** (1 / m2)

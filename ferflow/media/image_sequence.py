@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Numbered images directly in a folder, numbers in their names counted as numbers (2 before 10)."""
+    """Numbered images directly in a folder, sorted by the numbers in their names (2 before 10)."""
     found = [
         path
         for path in folder.iterdir()
@@ -41,8 +41,8 @@ class ImageSequence:
                 f"{folder.name}: cannot be read ({error.strerror}). Check its permissions."
             ) from error
         if not self._images:
-            raise VideoError(f"{folder.name}: the folder holds no numbered images. Nothing to analyse.")
-        # Rates such as 23.976 are no short fraction: within a millionth, so that the time base fits into 32 bits.
+            raise VideoError(f"{folder.name}: the folder has no numbered images. Nothing to analyse.")
+        # The float 23.976 is a fraction with a denominator of 2**43; FFmpeg's time bases have 32 bits.
         self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
         header = _first_header(self._images)
         self.info = VideoInfo(
@@ -81,7 +81,7 @@ def _first_header(images: list[Path]) -> VideoInfo:
 
 
 def _decode_image(path: Path) -> av.VideoFrame | None:
-    # One thread: a single picture gives no work to more, and starting them takes longer than decoding it.
+    # One thread: a single picture has no work for more, and starting them takes longer than decoding it.
     with contextlib.suppress(VideoError), contextlib.closing(Container(path, threads=1)) as container:
         for event in container.decode():
             return event if isinstance(event, av.VideoFrame) else None

@@ -1,4 +1,4 @@
-"""From the arguments of the command line to a list of videos, and a name on disk for each.
+"""Turn the arguments of the command line into a list of videos, and give each a name on disk.
 
 >>> discover(["sessions/", "extra/*.mkv"], out=Path("out"))
 """
@@ -20,16 +20,16 @@ VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
     ".mjpeg .mjpg .ivf .nut .y4m .vob .dv .apng".split(" ")
 )
-"""Files in a folder that are taken for videos; a file given by name is tried, whatever its ending is."""
+"""Files in a folder with these suffixes are taken as videos; a file given by name is opened whatever its suffix is."""
 
 _FINGERPRINT_BYTES = 1 << 20
 _MAX_STEM_BYTES = 120
-"""Of UTF-8: file systems allow 255 for a name, and a suffix and a number must fit, too."""
+"""In UTF-8: file systems allow 255 bytes for a name, and a suffix and a number must fit, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredInput:
-    """One input: a path, or the reason why there is none."""
+    """One input: a path, and the problem with it, if there is one."""
 
     path: Path
     problem: str | None = None
@@ -42,14 +42,15 @@ def discover(inputs: Sequence[str | Path], *, out: Path) -> list[DiscoveredInput
     one video.
     """
     found = [item for text in inputs for item in _expand(str(text), out.absolute())]
+    # A dictionary keeps the place of the first item of each video.
     return list({_identity(item): item for item in found}.values())
 
 
 def video_id_of(path: Path) -> str:
     """A name for the files of a video: its stem without special characters, and eight digits of a content hash.
 
-    The hash covers the file's name, size, first and last MiB, so that a moved file keeps its id, and one that
-    was cut or encoded again gets another. The id of a folder of images follows from their names and sizes.
+    The hash covers the file's name, size, first and last MiB, so that a moved file keeps its id, and a file that
+    was cut or encoded again gets another one. The id of a folder of images follows from their names and sizes.
 
     Raises:
         VideoError: not a file that can be read.
@@ -67,7 +68,7 @@ def video_id_of(path: Path) -> str:
             for start in (0, max(size - _FINGERPRINT_BYTES, 0)):
                 file.seek(start)
                 digest.update(file.read(_FINGERPRINT_BYTES))
-    # A readable start, for people who look into the folder; the digits make it unique.
+    # The stem is for people who look into the folder; the digits make the name unique.
     stem = path.name if path.is_dir() else path.stem
     # Word characters of any script; no separators, no leading dot or dash, no surrogates.
     readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode())
@@ -76,13 +77,13 @@ def video_id_of(path: Path) -> str:
 
 
 def _identity(item: DiscoveredInput) -> str:
-    # Not `Path.resolve`, which raises for links that form a cycle.
+    # Not `Path.resolve`, which raises for links that form a cycle. A problem is an item of its own.
     return item.problem or os.path.realpath(item.path)
 
 
 def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
     path = Path(text)
-    # `os.path` answers where `Path` raises: names too long, folders that may not be looked into.
+    # `os.path` returns False where `Path` raises: names that are too long, folders without permission.
     if "\0" in text:
         yield DiscoveredInput(path, f"{text!r}: no file can have such a name.")
     elif os.path.isdir(path):  # noqa: PTH112
@@ -104,13 +105,13 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
 
 
 def _match_pattern(pattern: Path) -> list[Path]:
-    """What a pattern names, sorted, hidden files apart.
+    """Files and folders that match a pattern, sorted, without hidden ones unless the pattern names them.
 
-    `**` does not follow links to folders: two that lead back up would make it endless.
+    `**` does not follow links to folders: two links to a parent folder would make the search endless.
     """
     n_plain = next(n for n, part in enumerate(pattern.parts) if glob.has_magic(part))
     base, rest = Path(*pattern.parts[:n_plain]), pattern.parts[n_plain:]
-    wants_hidden = any(part.startswith(".") for part in rest)
+    names_hidden = any(part.startswith(".") for part in rest)
     try:
         found = sorted(base.glob(str(Path(*rest))))
     except ValueError:  # `**` inside a name
@@ -118,7 +119,7 @@ def _match_pattern(pattern: Path) -> list[Path]:
     return [
         path
         for path in found
-        if wants_hidden or not any(part.startswith(".") for part in path.relative_to(base).parts)
+        if names_hidden or not any(part.startswith(".") for part in path.relative_to(base).parts)
     ]
 
 
@@ -126,8 +127,9 @@ def _list_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     found = list(_walk_folder(folder, out))
     yield from found
     if not found:
+        known = " ".join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))
         yield DiscoveredInput(
-            folder, f"{folder}: no videos in this folder or below. Known endings: {_known_endings()}."
+            folder, f"{folder}: no videos in this folder or below. Known suffixes: {known}."
         )
 
 
@@ -141,7 +143,7 @@ def _walk_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
         yield from map(DiscoveredInput, videos)
         try:
-            # Images in a folder of videos are posters and thumbnails.
+            # Images in a folder of videos are mostly posters and thumbnails, and one image is no sequence.
             if not videos and len(list_images(here)) > 1:
                 yield DiscoveredInput(here)
         except OSError as error:
@@ -149,7 +151,3 @@ def _walk_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     for refusal in refused:
         path = Path(refusal.filename or folder)
         yield DiscoveredInput(path, f"{path}: cannot be read ({refusal.strerror}). Check its permissions.")
-
-
-def _known_endings() -> str:
-    return " ".join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))

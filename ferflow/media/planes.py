@@ -1,7 +1,7 @@
-"""Pixels as the codec gives them: a full-size luma plane, and chroma planes of any size.
+"""Pixels as the codec stores them: a full-size luma plane, and chroma planes of any size.
 
-The classifier is grayscale and the detector looks at a small picture, so no frame is ever converted to
-RGB at full size: faces are cut from luma, and only the decimated picture is turned into colour.
+The classifier is grayscale and the detector's input is small, so no frame is converted to RGB at full size for the
+analysis: faces are cut from luma, and the detector gets decimated planes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from av.video.reformatter import ColorRange
 from ferflow.media.hdr import sdr_luma_table
 from ferflow.types import UInt8Array
 
-# Formats whose planes are 8-bit Y, U, V already; everything else goes through swscale once.
+# Formats whose planes are 8-bit Y, U, V already; all others are converted once by FFmpeg's swscale.
 _PLANAR_YUV = {
     f"{prefix}{subsampling}p"
     for prefix in ("yuv", "yuvj")
@@ -27,7 +27,8 @@ _PLANAR_YUV = {
 _GRAY = {"gray", "gray8"}
 _FALLBACK = "yuv420p"
 
-# ITU-R BT.601, 8 bit, as rows B, G, R over (Y, U, V, 1). Detection does not notice BT.709 material.
+# ITU-R BT.601, 8 bit, as rows B, G, R over (Y, U, V, 1). The detector gets BT.709 pictures through this matrix as well:
+# its input has one matrix for all videos, and the difference of colours does not change what it finds.
 _FULL_TO_BGR = np.array(
     [[1, 1.772, 0, -1.772 * 128], [1, -0.344, -0.714, (0.344 + 0.714) * 128], [1, 0, 1.402, -1.402 * 128]]
 )
@@ -39,7 +40,7 @@ _LIMITED_TO_BGR = np.array(
         [_SCALE, 0, 1.596, -_SCALE * 16 - 1.596 * 128],
     ]
 )
-# Weights of red and blue in luma, by ITU-T H.273 matrix coefficients; anything else is taken as BT.601, as FFmpeg does.
+# Weights of red and blue in luma, by ITU-T H.273 matrix coefficients; others are taken as BT.601, as by FFmpeg.
 _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 _BT601_WEIGHTS = (0.299, 0.114)
 UNSPECIFIED_MATRIX = 2
@@ -51,8 +52,8 @@ class Planes:
     """One picture, upright.
 
     y: uint8 (H, W); u, v: uint8 (h, w), h <= H and w <= W, or None where the picture is gray.
-    full_range: luma runs over 0-255, otherwise 16-235.
-    matrix: how colour was made into Y, U, V, as ITU-T H.273 matrix coefficients.
+    full_range: luma is in 0-255, otherwise in 16-235.
+    matrix: conversion from RGB to Y, U, V, as ITU-T H.273 matrix coefficients.
     """
 
     y: UInt8Array
@@ -95,35 +96,36 @@ class Planes:
         Returns:
             uint8 (height, width, 3), BGR, 0-255.
         """
-        y, u, v = self.downscale(1, size or (self.width, self.height))
-        if u is None or v is None:
-            return np.repeat(self.to_full_range(y)[..., None], 3, axis=2)
         to_bgr = _matrix_to_bgr(*_LUMA_WEIGHTS.get(self.matrix, _BT601_WEIGHTS), full_range=self.full_range)
-        return cv2.transform(cv2.merge([y, u, v]), to_bgr).astype(np.uint8, copy=False)
+        return self._to_bgr(1, size or (self.width, self.height), to_bgr)
 
     def downscale_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
-        """A decimated colour picture, for a detector: all colours are taken as BT.601's.
+        """A decimated colour picture, for a detector: all videos are taken as BT.601.
 
         Args:
-            factor: integer that divides the plane; the remainder at the right and lower edge is cut off.
-            size: (width, height) of the result; equal to the divided plane unless pixels are not square.
+            factor: integer divisor of width and height; the remainder at the right and lower edge is cut off.
+            size: (width, height) of the result; that of the divided plane unless pixels are not square.
 
         Returns:
             uint8 (height, width, 3), BGR, 0-255.
         """
+        return self._to_bgr(factor, size, yuv_to_bgr(self.full_range))
+
+    def _to_bgr(self, factor: int, size: tuple[int, int], matrix: npt.NDArray[np.float64]) -> UInt8Array:
         y, u, v = self.downscale(factor, size)
         if u is None or v is None:
             return np.repeat(self.to_full_range(y)[..., None], 3, axis=2)
-        return cv2.transform(cv2.merge([y, u, v]), yuv_to_bgr(self.full_range)).astype(np.uint8, copy=False)
+        return cv2.transform(cv2.merge([y, u, v]), matrix).astype(np.uint8, copy=False)
 
     def downscale(
         self, factor: int, size: tuple[int, int]
     ) -> tuple[UInt8Array, UInt8Array | None, UInt8Array | None]:
-        """The planes of a decimated picture, all of one size, in their own range; arguments as of `downscale_bgr`."""
+        """The planes of a decimated picture in the source's range, all of one size; see `downscale_bgr`."""
         height, width = self.height // factor * factor, self.width // factor * factor
         y = shrink(self.y[:height, :width], size)
         if self.u is None or self.v is None:
             return y, None, None
+        # Chroma may have half the rows or columns; rounded up, so that it covers all of the luma that is kept.
         rows = -(-self.u.shape[0] * height // self.height)
         columns = -(-self.u.shape[1] * width // self.width)
         return y, shrink(self.u[:rows, :columns], size), shrink(self.v[:rows, :columns], size)
@@ -150,7 +152,7 @@ def _matrix_to_bgr(red: float, blue: float, *, full_range: bool) -> npt.NDArray[
 
 
 def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
-    """A plane at another size, each pixel the mean of those it covers.
+    """Resize a plane so that each pixel is the mean of those it covers.
 
     Args:
         plane: uint8 (H, W).
@@ -158,11 +160,11 @@ def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     """
     (height, width), (columns, rows) = plane.shape, size
     if width % columns or height % rows or width // columns != height // rows:
-        # Between half and full size, bilinear weights reach every pixel, and cost a quarter of areas.
+        # Down to half the size, bilinear interpolation still uses every pixel, in a quarter of the time of areas.
         small = width > 2 * columns or height > 2 * rows
         method = cv2.INTER_AREA if small else cv2.INTER_LINEAR
         return cv2.resize(plane, size, interpolation=method).astype(np.uint8, copy=False)
-    # Integer factors: halving is vectorised in OpenCV, and so is a box filter; INTER_AREA over 3 or 4 pixels is not.
+    # Integer factors: OpenCV vectorises halving and box filters, but not INTER_AREA over 3 or 4 pixels.
     while width > columns and width // columns % 2 == 0:
         width, height = width // 2, height // 2
         plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -172,22 +174,22 @@ def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 
 
 def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:
-    """Views on a decoded frame's planes, turned upright.
+    """Views of a decoded frame's planes, turned upright.
 
     Args:
-        frame: any pixel format; what is not 8-bit planar YUV or gray is converted once. Of an interlaced frame
-            the upper field is used: both at once would show a moving face as a comb.
+        frame: any pixel format; formats other than 8-bit planar YUV and gray are converted once. Of an interlaced
+            frame the upper field is used: both fields in one picture would show a moving face as a comb.
         rotation: degrees counter-clockwise by which the picture must be turned, a multiple of 90.
-        mirrored: it must be turned upside down first, as by a mirror.
+        mirrored: rows must be reversed before that.
     """
     name, interlaced, transfer = frame.format.name, frame.interlaced_frame, frame.color_trc
     matrix = int(frame.colorspace)
     if name not in _PLANAR_YUV and name not in _GRAY:
-        # Limited range, whatever the source has: one kind of planes to handle, and that of nearly all videos.
+        # To limited range, that of nearly all videos, whatever the range of the source is.
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
     else:
-        # Gray is full range to FFmpeg, whatever the stream is tagged with.
+        # FFmpeg treats gray as full range, whatever the tag of the stream is.
         full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     arrays = [_as_array(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
     if (table := sdr_luma_table(transfer)) is not None and not full_range:
@@ -200,12 +202,13 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
 
 
 def _as_array(plane: av.video.plane.VideoPlane) -> UInt8Array:
+    # FFmpeg pads rows to `line_size` bytes; the view leaves the padding out without a copy.
     rows: UInt8Array = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 
 def _interpolate_upper_field(plane: UInt8Array) -> UInt8Array:
-    """Rows 0, 2, 4...; those between are their neighbours' mean. Same size, same time as the frame."""
+    """Rows 0, 2, 4... of a plane; each row between them becomes the mean of its neighbours. Same size as the plane."""
     filled = plane.copy()
     above, below = plane[0:-2:2], plane[2::2]
     if len(below):

@@ -1,7 +1,7 @@
-"""Work that runs ahead of its consumer: decoding in a thread, anything else on a pool; both bounded.
+"""Work that runs ahead of its consumer: decoding in a thread, other work on a pool; both are bounded.
 
 >>> with closing(prefetch(video.frames(), depth=4)) as frames:
-...     with closing(ahead(pool, detect, frames, depth=3)) as found:
+...     with closing(map_ahead(pool, detect, frames, depth=3)) as found:
 ...         for frame, faces in found: ...
 """
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _WAIT_SECONDS = 0.1
+"""How often a thread that waits for a place in the queue looks whether it has been stopped."""
 
 
 class _End:
@@ -30,23 +31,23 @@ class _End:
 def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate over `source` in a thread, at most `depth` items ahead.
 
-    At most `depth` + 2 items exist: those waiting, one in the thread, one in the consumer. An error
-    in the source is raised here; closing this generator, or an error in its consumer, ends the thread, and
-    the source is closed in the thread that ran it.
+    At most `depth` + 2 items exist: those in the queue, one in the thread, one in the consumer. An error
+    in the source is raised here. Closing this generator, or an error in its consumer, ends the thread; the
+    source is closed in the thread that ran it.
     """
     waiting: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
     try:
-        thread.start()  # inside the block, because a signal can arrive while it starts
+        thread.start()  # in the block: a signal may raise while the thread starts, and it must be stopped then
         while not isinstance(item := waiting.get(), _End):
             yield item
-            del item  # the consumer's copy is its own; this one would keep a frame alive
+            del item  # this name would keep a frame in memory while the next one is awaited
         if item.error is not None:
             raise item.error
     finally:
-        # The thread must never be abandoned: it holds the open file. Setting the event is enough, because
-        # it never waits on the queue for longer than _WAIT_SECONDS.
+        # The thread must end before this generator does: it has the file open. Setting the event is enough, because
+        # the thread waits for the queue for _WAIT_SECONDS at most.
         stop.set()
         if thread.ident is not None:
             thread.join()
@@ -57,9 +58,9 @@ def map_ahead(
 ) -> Generator[tuple[T, R]]:
     """Apply a function on a pool, at most `depth` items ahead; items and results, in the order of the items.
 
-    Nothing is taken from `items` before the first result is asked for, and at most `depth` + 1 of them exist. An error
-    of the function is raised here, at its item's place; one of `items` after the results of the items before it. On an
-    error or an early stop, calls that started are waited for and no other starts.
+    No item is read before the first result is requested, and at most `depth` + 1 items exist. An error of the function
+    is raised in place of its result; an error of `items` after the results of the items before it. On an error or an
+    early stop, calls that are running are waited for, and no other call starts.
     """
     waiting: deque[tuple[T, Future[R]]] = deque()
     failed: Exception | None = None
@@ -71,14 +72,17 @@ def map_ahead(
                     item = next(iterator)
                     waiting.append((item, pool.submit(function, item)))
                     del item
-            except Exception as error:  # the end of the items too; an interruption does not wait for its turn
+            except (
+                Exception
+            ) as error:  # also StopIteration; an interruption is no Exception and is raised at once
                 failed = error
             if not waiting:
                 break
             pair = waiting.popleft()
             yield pair[0], pair[1].result()
-            del pair  # the consumer's copy is its own
+            del pair  # as in `prefetch`
     finally:
+        # Calls use what the caller is about to close (the pool, a model), so none may run on.
         for _, future in waiting:
             future.cancel()
         wait([future for _, future in waiting])
@@ -96,9 +100,10 @@ def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Ev
                     break
                 del item
         finally:
+            # Only generators have `close`. Closed here, because a generator must be closed by the thread that runs it.
             if (close := getattr(iterator, "close", None)) is not None:
                 close()
-    except BaseException as error:  # handed to the consumer, who raises it
+    except BaseException as error:  # raised again in the consumer
         end = _End(error)
     _put(waiting, end, stop)
 

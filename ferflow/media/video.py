@@ -4,9 +4,9 @@
 ...     for frame in video.frames(Selection()):
 ...         print(frame.index, frame.time_s, frame.planes)
 
-Time is `(pts - first pts) * time_base`: variable frame rate, a delayed start and dropped frames keep it. Only
-where broken timestamps run backwards does it go on by the usual step, with a warning. Frames that cannot be
-decoded are skipped and counted in `video.report`, which also says where they are missing.
+Time is `(pts - first pts) * time_base`, so it is also right with a variable frame rate, a delayed start and dropped
+frames. Only where damaged timestamps run backwards, time continues by the usual step, with a warning. Frames that
+cannot be decoded are skipped and counted in `video.report`, which also states where they are missing.
 """
 
 from __future__ import annotations
@@ -34,27 +34,28 @@ from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.text import timecode
 from ferflow.types import UInt8Array
 
-# Numbers of FFmpeg's AVFrameSideDataType, which only grows at its end: 31 (EXIF) is the last of FFmpeg 8.
+# Values of FFmpeg's AVFrameSideDataType. FFmpeg appends new kinds at the end (the last one of FFmpeg 8 is 31, EXIF), so
+# that 64 values also cover kinds of later versions.
 _DISPLAY_MATRIX = 6
 _OTHER_SIDE_DATA = [kind for kind in range(64) if kind != _DISPLAY_MATRIX]
 
 MAX_FRAMES_AT_ONE_TIME = 1000
-"""Frames in a row with one timestamp that end the stream: no real video has so many, but a broken or hostile file can
-have hours of them."""
+"""The stream ends after this many frames in a row with the same timestamp: no real video has so many, but a broken or
+hostile file can have hours of them."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
     """One decoded picture and its place in time.
 
-    It holds planes, which for most formats are views on what the decoder wrote; `bgr` computes a colour picture from
-    them. So a frame takes the memory of its planes and no more, whatever its consumer asks for.
+    Its planes are, for most formats, views of the decoder's memory; `bgr` computes a colour picture at each call.
+    So a frame takes the memory of its planes and no more, whatever its consumer does with it.
     """
 
     index: int
     """0-based count of decoded frames; of `Video.frames_between`: of the frames it yields."""
     pts: int
-    """As the container has it, in units of `VideoInfo.time_base`."""
+    """The container's timestamp, in units of `VideoInfo.time_base`."""
     time: Fraction
     """Seconds after the first frame, exact."""
     planes: Planes
@@ -88,27 +89,27 @@ class Selection:
 
     @classmethod
     def of(cls, options: AnalyzeOptions) -> Selection:
-        """The selection that options ask for; it has memory, so each video needs its own."""
+        """The selection that options describe; it has state, so each video needs its own."""
         return cls(every=options.every, fps=options.fps, start=options.start, end=options.end)
 
     def is_over(self, index: int, time_s: float) -> bool:
-        """Whether this frame and all later ones lie past the end."""
+        """Whether this frame and all later ones are past the end."""
         return self.end is not None and self.end.reached(time_s, index)
 
     def samples(self) -> tuple[float, float] | None:
-        """Frames per second and seconds of the start, if these alone decide which frames are taken."""
-        starts = self.start or TimePoint(seconds=0.0)
-        return (self.fps, starts.seconds) if self.fps is not None and starts.seconds is not None else None
+        """Frames per second and start in seconds, where these two alone decide which frames are taken; else None."""
+        start = self.start or TimePoint(seconds=0.0)
+        return (self.fps, start.seconds) if self.fps is not None and start.seconds is not None else None
 
     def takes(self, index: int, time_s: float) -> bool:
         """Whether this frame is analysed; called once per frame, in order."""
         if self.start is not None and not self.start.reached(time_s, index):
             return False
         if self.fps is not None:
-            # The tolerance keeps 0.2 s * 5 fps in cell 1, whatever the last bit of 0.2 says.
+            # The tolerance puts 0.2 s * 5 fps into cell 1 although 0.2 may be rounded down; `FrameSkipper` uses it too.
             cell = int(time_s * self.fps + 1e-6)
-            fresh, self._last_cell = cell > self._last_cell, cell
-            return fresh
+            is_first_of_cell, self._last_cell = cell > self._last_cell, cell
+            return is_first_of_cell
         self._n_seen += 1
         return (self._n_seen - 1) % self.every == 0
 
@@ -123,7 +124,7 @@ class Video:
         self.rotation = 0
         """Degrees counter-clockwise by which the first picture was turned upright."""
         self.size: tuple[int, int] = (self.info.width, self.info.height)
-        """(width, height) in pixels, upright; known for sure after the first frame."""
+        """(width, height) in pixels, upright; until the first frame is decoded, what the header states."""
         self._clock = _Clock()
         self._size_now: tuple[int, int] | None = None
         self._pose_now: tuple[int, int, int] | None = None
@@ -139,7 +140,7 @@ class Video:
         """Decode, in order.
 
         Raises:
-            DecodeError: the stream holds no frame that can be decoded.
+            DecodeError: the stream has no frame that can be decoded.
         """
         report, clock = self.report, self._clock
         if isinstance(self._source, Container) and (samples := selection.samples()) is not None:
@@ -148,6 +149,7 @@ class Video:
             if isinstance(event, Lost | NoTimestamps):
                 report.add(event)
                 continue
+            # The clock also sees frames that are skipped or damaged: a jump of their timestamps moves later frames.
             time = clock.advance(event, self.info.time_base)
             index, time_s = report.n_decoded, float(time)
             if selection.is_over(index, time_s):
@@ -158,13 +160,13 @@ class Video:
                 continue
             if clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
                 report.stop(
-                    f"{MAX_FRAMES_AT_ONE_TIME} frames in a row bear one timestamp; the rest was not read",
+                    f"{MAX_FRAMES_AT_ONE_TIME} frames in a row have the same timestamp; the rest was not read",
                     time_s,
                 )
                 break
             if selection.takes(index, time_s):
                 yield self._frame(event, index, time)
-        else:
+        else:  # only where the stream was read to its end can frames be missing there
             report.check_end(self.end_s, self.info.duration_s_from_header)
         if report.n_decoded == 0:
             raise self._no_frame()
@@ -185,15 +187,15 @@ class Video:
     def frames_between(self, start_s: Fraction, end_s: Fraction) -> Iterator[Frame]:
         """The frame that is shown at `start_s`, and those after it up to `end_s`.
 
-        The source seeks, so that nothing before the key frame in front of `start_s` is decoded. Times are those of
-        `frames`, unless timestamps run backwards somewhere before. Nothing is added to `report`.
+        Decoding starts at the last key frame before `start_s`. Times are those of `frames`, unless timestamps run
+        backwards somewhere before. Nothing is added to `report`.
 
         Args:
             start_s: seconds after the first frame.
-            end_s: likewise.
+            end_s: seconds after the first frame.
 
         Raises:
-            DecodeError: the stream holds no frame that can be decoded.
+            DecodeError: the stream has no frame that can be decoded.
         """
         origin_s = self.origin_s()
         shown: tuple[av.VideoFrame, Fraction] | None = None
@@ -214,10 +216,10 @@ class Video:
             yield self._frame(shown[0], index, shown[1])
 
     def origin_s(self) -> Fraction:
-        """When the first frame is shown by the file's own clock, in seconds; that clock is the one of its sound.
+        """Time of the first frame on the file's own clock, in seconds; the file's sound uses the same clock.
 
         Raises:
-            DecodeError: the stream holds no frame that can be decoded.
+            DecodeError: the stream has no frame that can be decoded.
         """
         if self._clock.first_s is None:
             first = next((e for e in self._source.decode() if isinstance(e, av.VideoFrame)), None)
@@ -247,9 +249,9 @@ class Video:
         return Frame(index, picture.pts or 0, time, planes, aspect)
 
     def _mirrored(self, picture: av.VideoFrame) -> bool:
-        # Within a stream this is read only where the rotation or the size changes: it costs a millisecond, and PyAV
-        # ties a picture to its side data in a reference cycle, so that hundreds of megabytes would wait for the garbage
-        # collector.
+        # Within a stream this is read only where the rotation or the size changes. Reading takes a millisecond, and
+        # PyAV makes a reference cycle of a picture and its side data, so that pictures stay in memory until the garbage
+        # collector runs: a minute of 720p took 878 MiB instead of 350.
         pose = (picture.rotation, picture.width, picture.height)
         if pose != self._pose_now or isinstance(self._source, ImageSequence):
             self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)
@@ -275,16 +277,16 @@ def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:
 
 @dataclass(slots=True)
 class _Clock:
-    """Seconds after the first frame. Where broken timestamps run backwards, time goes on by the usual step instead."""
+    """Seconds after the first frame. Where damaged timestamps run backwards, time continues by the usual step."""
 
     first_s: Fraction | None = None
-    """Of the first frame, by the file's own clock."""
+    """Time of the first frame on the file's own clock."""
     last_s: Fraction = Fraction(0)
     end_s: float = 0.0
     n_at_one_time: int = 0
     """Frames in a row, this one included, that have the same timestamp."""
     jumped: bool = False
-    """The last frame's timestamp lies before its predecessor's."""
+    """The last frame's timestamp is before its predecessor's."""
     _step_s: Fraction = Fraction(0)
     _shift_s: Fraction = Fraction(0)
 
@@ -295,7 +297,7 @@ class _Clock:
         if self.first_s is None:
             self.first_s = own_s
         time_s = own_s - self.first_s + self._shift_s
-        # A timeline that folds back on itself cannot be drawn or summed: time continues by the usual step instead.
+        # A timeline that runs backwards cannot be drawn or summed: time continues by the usual step instead.
         self.jumped = time_s < self.last_s
         if self.jumped:
             self._shift_s += self.last_s + self._step_s - time_s
@@ -304,6 +306,7 @@ class _Clock:
             self._step_s = time_s - self.last_s
         self.n_at_one_time = 1 if time_s > self.last_s else self.n_at_one_time + 1
         self.last_s = time_s
+        # Durations in the file may be missing or 0, so a frame is shown at least for the usual step.
         self.end_s = float(time_s + max((frame.duration or 0) * time_base, self._step_s))
         return time_s
 
@@ -313,16 +316,16 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
     """Open a local video file, or a folder of numbered images.
 
     Args:
-        path: a file, or a folder that holds images.
+        path: a file, or a folder of images.
         sequence_fps: frames per second of images.
-        threads: of the decoder; None: as many as there are CPUs.
+        threads: number of decoder threads; None: one more than there are CPUs, at most 16.
 
     Raises:
-        VideoError: missing, empty, not a video, no video stream, too large; one line says which.
+        VideoError: missing, empty, not a video, no video stream, too large; the message states which.
     """
     source: Source = (
         ImageSequence(path, sequence_fps)
-        if os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` raises where the way there is barred
+        if os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` raises without permission for a parent folder
         else Container(path, threads=threads)
     )
     with contextlib.closing(Video(source)) as video:
@@ -330,10 +333,11 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
 
 
 def _is_mirrored(picture: av.VideoFrame) -> bool:
-    """Whether the display matrix turns the picture over; its rotation is then that after an upside-down flip."""
+    """Whether the display matrix mirrors the picture; PyAV's rotation is then the one after an upside-down flip."""
     matrix = _without_other_side_data(picture).side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False
+    # The matrix is 3x3; its upper left 2x2 part turns and mirrors, and mirrors where its determinant is negative.
     a, b, _, c, d = np.frombuffer(memoryview(cast("Buffer", matrix)), np.int32)[:5].astype(float)
     return bool(a * d - b * c < 0)
 
@@ -341,9 +345,9 @@ def _is_mirrored(picture: av.VideoFrame) -> bool:
 def _without_other_side_data(picture: av.VideoFrame) -> av.VideoFrame:
     """The same picture with its display matrix and no other side data.
 
-    PyAV (18 and 19) wraps all side data of a picture as soon as one entry is asked for. It then frees the metadata of
-    an entry twice, which ends the process: PNG's colour profiles have some. And it raises for kinds that it has no
-    name for, such as the EXIF data of stills. So FFmpeg drops the other kinds before PyAV sees them.
+    PyAV (18 and 19) wraps all side data of a picture as soon as one entry is read. It then frees the metadata of an
+    entry twice, which ends the process (the colour profile of a PNG has metadata), and it raises for kinds that it has
+    no name for, such as the EXIF data of photographs. So FFmpeg deletes the other kinds before PyAV sees them.
     """
     graph = av.filter.Graph()
     last = graph.add_buffer(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferflow.media import container, video
-from ferflow.media.decode_report import MOST_GAPS, DecodeReport
+from ferflow.media.decode_report import MAX_GAPS, DecodeReport
 from ferflow.media.hdr import sdr_luma_table
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -166,11 +166,11 @@ def test_a_hole_in_the_middle_does_not_cost_the_rest(tmp_path):
 
 def test_the_list_of_gaps_is_bounded_and_covers_all(tmp_path):
     report = DecodeReport()
-    for number in range(3 * MOST_GAPS):
+    for number in range(3 * MAX_GAPS):
         report.add_gap(1, start_s=number, end_s=number + 0.5)
-    assert len(report.gaps) == MOST_GAPS
-    assert report.gaps[-1] == Gap(MOST_GAPS - 1, 3 * MOST_GAPS - 0.5, 2 * MOST_GAPS + 1)
-    assert sum(gap.n_frames for gap in report.gaps) == 3 * MOST_GAPS
+    assert len(report.gaps) == MAX_GAPS
+    assert report.gaps[-1] == Gap(MAX_GAPS - 1, 3 * MAX_GAPS - 0.5, 2 * MAX_GAPS + 1)
+    assert sum(gap.n_frames for gap in report.gaps) == 3 * MAX_GAPS
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_frames_that_stand_still_in_time_are_left_after_so_many(tmp_path, monkey
     _, real = read(write_video(tmp_path / "a.mkv", [numbered_image(0)] * 3))
     standing = video.Video(Standing(real.info))
     assert len(list(standing.frames(Selection()))) == 5 + 7
-    assert "8 frames in a row bear one timestamp" in standing.report.warnings[-1]
+    assert "8 frames in a row have the same timestamp" in standing.report.warnings[-1]
     assert standing.report.gaps == [Gap(0.2, None, None)]
 
 
