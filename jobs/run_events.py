@@ -72,7 +72,7 @@ class RunReport:
 
     @property
     def failed(self) -> list[TaskReport]:
-        """Inputs without results."""
+        """Inputs that failed; those that were not started are not among them."""
         return [video for video in self.videos if video.status == "failed"]
 
     @property
@@ -82,7 +82,8 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0: all done; 3: nothing could be analysed; 10: some failed or have gaps."""
+        """0: all done; 3: every input failed; 10: some failed, have gaps or were not started."""
+        # Where the run stopped at the first failure, 10 even if nothing is done: the same command has more to do.
         if self.failed and len(self.failed) == len(self.videos):
             return VideoError.exit_code
         return EXIT_PARTIAL if self.failed or self.with_gaps else 0

@@ -42,7 +42,7 @@ Inputs = Annotated[
     typer.Argument(
         metavar="INPUT",
         parser=not_empty,
-        help="Video files, folders (recursive), globs, folders of numbered images.",
+        help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
     ),
 ]
 
@@ -51,12 +51,16 @@ def analyze(
     inputs: Inputs,
     out: Out,
     every: Annotated[
-        int | None, typer.Option(help=f"Analyse every Nth frame.  [default: {DEFAULTS.every}]", metavar="N")
+        int | None,
+        typer.Option(
+            help=f"Analyse every Nth frame; not with --fps.  [default: {DEFAULTS.every}]", metavar="N"
+        ),
     ] = None,
     fps: Annotated[
         float | None,
         typer.Option(
-            help="Analyse at most F frames per second of video time.  [default: every frame]", metavar="F"
+            help="Analyse at most F frames per second of video time; not with --every.  [default: every frame]",
+            metavar="F",
         ),
     ] = None,
     start: Annotated[
@@ -64,58 +68,69 @@ def analyze(
         typer.Option(
             parser=_time,
             metavar="TIME",
-            help="Start here: 12.5 (seconds), 300f (frame) or 1:30.5 (timecode).  [default: first frame]",
+            help="First frame to analyse: 12.5 (seconds), 300f (frame index from 0) or 1:30.5 (timecode).  "
+            "[default: first frame]",
         ),
     ] = None,
     end: Annotated[
         TimePoint | None,
-        typer.Option(parser=_time, metavar="TIME", help="Stop before this point.  [default: end of video]"),
+        typer.Option(
+            parser=_time,
+            metavar="TIME",
+            help="Stop before this point; written as --start.  [default: end of video]",
+        ),
     ] = None,
     min_face: Annotated[
         int | None,
         typer.Option(
-            help="Height of the smallest face to detect, 10 or more.  [default: 1/15 of the short side, at least 24]",
+            help="Height of the smallest face to detect, in source pixels, 10 or more.  [default: 1/15 of the short "
+            "side of the picture, at least 24]",
             metavar="PX",
         ),
     ] = None,
     detector: Annotated[
         DetectorName | None,
-        typer.Option(help=f"Face detector; haar gives no head pose.  [default: {DEFAULTS.detector}]"),
+        typer.Option(
+            help=f"Face detector; haar finds fewer faces and gives no head pose.  [default: {DEFAULTS.detector}]"
+        ),
     ] = None,
     detect: Annotated[
         str | None,
         typer.Option(
-            help="Detect faces in every frame, or in every Nth frame and at cuts and interpolate in between.  "
-            f"[default: {DEFAULTS.detect}]",
+            help="Detect faces in every analysed frame (full), or in every Nth of them (N up to 16) and at cuts; "
+            f"boxes in between are interpolated.  [default: {DEFAULTS.detect}]",
             metavar="full|every:N",
         ),
     ] = None,
     score: Annotated[
         float | None,
         typer.Option(
-            help=f"Ignore detections with a lower score, 0.1 to 1.  [default: {DEFAULTS.score}]",
+            help=f"Ignore detections with a lower score, 0.1 to 1; no effect with haar.  [default: {DEFAULTS.score}]",
             metavar="S",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Expression model: default, fer2013 or ferplus (see ferflow models), or the folder or card of "
-            f"one you trained.  [default: {DEFAULTS.model}]",
+            help="Expression model: default, fer2013 or ferplus (see ferflow models), or the folder or card of one "
+            f"that you trained.  [default: {DEFAULTS.model}]",
             metavar="NAME|PATH",
         ),
     ] = None,
     participants: Annotated[
         int | None,
         typer.Option(
-            help="Known number of people in each video; with 1, the largest face is that person.", metavar="N"
+            help="Known number of people in each video: only the N largest faces of a frame count, and there are at "
+            "most N track ids.  [default: unknown]",
+            metavar="N",
         ),
     ] = None,
     bin_seconds: Annotated[
         float | None,
         typer.Option(
             "--bin",
-            help=f"Length of a timeline bin.  [default: {DEFAULTS.bin_seconds:g}]",
+            help="Length of a timeline bin; may be changed later without a new analysis.  [default: "
+            f"{DEFAULTS.bin_seconds:g}]",
             metavar="SECONDS",
         ),
     ] = None,
@@ -133,11 +148,17 @@ def analyze(
         ),
     ] = None,
     device: Annotated[
-        DeviceName | None, typer.Option(help=f"Where faces are classified.  [default: {DEFAULTS.device}]")
+        DeviceName | None,
+        typer.Option(
+            help=f"Where faces are classified; auto: on a GPU if possible.  [default: {DEFAULTS.device}]"
+        ),
     ] = None,
     backend: Annotated[
         BackendName | None,
-        typer.Option(help=f"Runtime: onnx, or keras (TensorFlow).  [default: {DEFAULTS.backend}]"),
+        typer.Option(
+            help="Runtime: onnx, or keras (TensorFlow; needs ferflow[train]); auto: onnx, unless only TensorFlow "
+            f"can use the GPU.  [default: {DEFAULTS.backend}]"
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -161,12 +182,13 @@ def analyze(
 ) -> None:
     """Analyse videos and write tables and reports.
 
-    Per video: a table of frames, of faces and of a timeline, and an HTML report. `ferflow run` does the same with the
-    options in a file.
+    Writes three Parquet tables per video (frames, faces, timeline) and an HTML report. `ferflow run` does the same
+    with the options in a file.
 
-    Finished videos are skipped, so the same command continues after an interruption. Exit code: 0 all done,
-    10 some inputs failed or have gaps, 2 wrong options, 3 nothing could be analysed, 4 model or environment,
-    5 output folder, 130 interrupted, 1 an error in ferflow.
+    Finished videos are skipped, so the same command continues after an interruption. One output folder holds results
+    of one model and one set of options. Exit code: 0 all done, 10 some inputs failed, have gaps or were not started,
+    2 wrong options, 3 every input failed, 4 model or environment, 5 output folder, 130 interrupted, 1 an error in
+    ferflow.
     """
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,

@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 def bench(
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[VIDEO]...", help="Video files.  [default: a drawn clip]"),
+        typer.Argument(metavar="VIDEO", help="Video files; not with --scene.  [default: a drawn clip]"),
     ] = None,
     scene: Annotated[
         list[str] | None,
         typer.Option(
-            help="Clip to draw if no video is given: 720p, 480p-six, 1080p-seven, 360p, or all.  [default: 720p]",
+            help="Clip to draw if no video is given: 720p, 480p-six, 1080p-seven, 360p, or all; may be repeated.  "
+            "[default: 720p]",
             metavar="NAME",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of drawn clips.", min=1, max=3600)] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(help="Length of drawn clips.", min=1, max=3600, metavar="SECONDS")
+    ] = 10.0,
     rounds: Annotated[
-        int, typer.Option(help="Number of timed rounds; the median is reported.", min=1, max=99)
+        int, typer.Option(help="Number of timed rounds; the median is reported.", min=1, max=99, metavar="N")
     ] = 3,
     vs_haar: Annotated[
         bool,
@@ -55,9 +58,10 @@ def bench(
         Path | None, typer.Option("--json", help="Also write the figures as JSON.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Measure the speed of decoding, of the pipeline and of each stage.
+    """Measure the speed of this machine, stage by stage.
 
-    Prints a Markdown table: frames per second, ratios, CPU time by stage, memory, and time to the first frame.
+    Prints a Markdown table: frames per second of decoding and of the pipeline, their ratio, CPU time by stage, memory,
+    and time to the first frame.
     """
     from ferflow.jobs.benchmarks.rivals import fer_package, haar_script
     from ferflow.jobs.benchmarks.speed import measure

@@ -47,27 +47,49 @@ Out = Annotated[Path, typer.Option("--out", "-o", parser=folder, metavar="FOLDER
 Markers = Annotated[
     Path | None,
     typer.Option(
-        help="Events for the pages: time_s,label[,end_s][,kind].  [default: STEM.markers.csv next to a video]",
+        help="CSV of events for the pages, in seconds of video time: time_s,label[,end_s][,kind]. One file for "
+        "all videos.  [default: STEM.markers.csv next to each video, if it exists]",
         metavar="FILE.csv",
     ),
 ]
 EmbedClips = Annotated[
-    bool, typer.Option("--embed-clips", help="Store short clips around the peaks with the pages.")
+    bool,
+    typer.Option(
+        "--embed-clips", help="Store short video clips around the peaks with the pages; they show faces."
+    ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Worker processes, one video each.  [default: by CPUs and memory]", min=1, metavar="N"),
+    typer.Option(
+        help="Number of videos analysed in parallel, each in a process of its own.  [default: by CPUs and "
+        "memory]",
+        min=1,
+        metavar="N",
+    ),
 ]
 Retries = Annotated[
     int,
     typer.Option(
-        help="Number of retries after a transient failure (killed worker, network share).", min=0, metavar="N"
+        help="Number of retries of a video after a transient failure (killed worker, network share).",
+        min=0,
+        metavar="N",
     ),
 ]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start no further video after a failure.")]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Write no HTML pages.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+FailFast = Annotated[
+    bool,
+    typer.Option(
+        "--fail-fast", help="Stop the run at the first input that fails; videos in progress are abandoned."
+    ),
+]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Write no HTML pages; remove those that would be outdated.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Analyse the given inputs again and replace their results.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be analysed or skipped, and write nothing.")
+]
 Progress = Annotated[
     Literal["bars", "json"],
     typer.Option(help="Progress on stderr: bars for people, or one line of JSON per event for programs."),

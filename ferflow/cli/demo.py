@@ -13,11 +13,16 @@ from ferflow.jobs.job import Job
 
 def demo(
     out: Out = Path("ferflow-demo"),
-    seconds: Annotated[float, typer.Option(help="Length of the sample clip.", min=2.0)] = 20.0,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the sample clip.", min=2.0, metavar="SECONDS")
+    ] = 20.0,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a sample clip and analyse it."""
+    """Draw a sample clip and analyse it.
+
+    Writes the clip into the output folder, and tables and pages into its subfolder `results`.
+    """
     from ferflow.demo_clip import draw_sample
 
     clip = out / f"sample-{seconds:g}s.mp4"

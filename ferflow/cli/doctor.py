@@ -21,16 +21,20 @@ _SIGNS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 def doctor(
     out: Annotated[
         Path | None,
-        typer.Argument(metavar="[OUT]", help="An output folder to check, in place of the machine."),
+        typer.Argument(metavar="OUT", help="Output folder to check.  [default: check this machine]"),
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Remove leftovers in OUT and rebuild its run.json from the tables."),
+        typer.Option(
+            "--repair",
+            help="Remove files that an interrupted run left in OUT, and rebuild its run.json from the tables.",
+        ),
     ] = False,
 ) -> None:
-    """Check this machine, or an output folder, and say what to do about problems.
+    """Check this machine or an output folder.
 
-    Checks versions, processor, memory, GPU, codecs, models and detector, and analyses a drawn clip.
+    Without OUT: checks versions, processor, memory, GPU, codecs, models and detector, and analyses a drawn clip. With
+    OUT: checks that the tables are complete and match run.json. Each problem comes with a line that says what to do.
     Exit code: 0 no problem, 4 a problem with the machine or installation, 5 with the output folder.
     """
     if out is None:

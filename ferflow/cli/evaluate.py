@@ -26,7 +26,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="Kaggle CSV, npz of images and labels, or a folder with one subfolder per class; any image size.",
+            help="Kaggle CSV, npz of images and labels, or a folder of images with one subfolder per class; images "
+            "of any size.",
         ),
     ],
     model: Annotated[
@@ -35,26 +36,31 @@ def evaluate(
     usage: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only rows of this split; may be repeated.  [default: all, or all but Training if splits are named]",
+            help="Only rows of this split, for example PublicTest; may be repeated.  [default: all but Training; "
+            "all rows if the data names no splits]",
             metavar="SPLIT",
         ),
     ] = None,
     weights: Annotated[
-        WeightsName, typer.Option(help="Form of the model: as served, float32, or Keras.")
+        WeightsName,
+        typer.Option(
+            help="Weights to evaluate: as ferflow analyze uses them on a CPU (onnx), float ONNX, or Keras."
+        ),
     ] = "onnx",
     json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write all scores as JSON.", metavar="OUT.json")
+        Path | None, typer.Option("--json", help="Also write all scores as JSON.", metavar="OUT.json")
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write a page. It shows faces of the data set.", metavar="OUT.html"),
+        typer.Option(help="Also write a page. It shows faces of the data set.", metavar="OUT.html"),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on labelled faces.
+    """Measure the accuracy of a model on labelled faces.
 
-    Rows or images that cannot be read are skipped and counted; a data set that is broken as a whole is refused.
+    Rows or images that cannot be read are skipped and counted. A data set without a usable row, or with a wrong layout
+    (a missing column, a folder that is not a class), is refused.
     """
     from ferflow.models.data.dataset import load
     from ferflow.models.evaluation import assess

@@ -14,7 +14,7 @@ from ferflow.options import TimePoint
 def explain(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|VIDEO", help="A picture or a video with faces.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Page to write. It shows the faces.", metavar="OUT.html")
+        Path, typer.Option("--out", "-o", help="HTML page to write. It shows the faces.", metavar="OUT.html")
     ],
     model: Annotated[
         str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
@@ -22,8 +22,9 @@ def explain(
     at: Annotated[
         list[str] | None,
         typer.Option(
-            help="Frame to explain: 12.5 (seconds), 300f or 1:30.5; may be repeated.  "
-            "[default: the first face, and the most expressive one]",
+            help="Frame to explain: 12.5 (seconds), 300f (frame index from 0) or 1:30.5 (timecode); may be "
+            "repeated.  [default: the first frame with a face, and the most expressive one of the first five "
+            "minutes]",
             metavar="TIME",
         ),
     ] = None,
@@ -33,7 +34,10 @@ def explain(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show how the network sees a face: feature maps, evidence by location, and how scores are computed."""
+    """Write a page that shows how the network sees a face.
+
+    It shows feature maps, evidence by location, and how the scores are computed.
+    """
     from ferflow.dashboards.model_pages.explanation import write_explanation
     from ferflow.models.class_activation import NetworkInspector
     from ferflow.options import AnalyzeOptions

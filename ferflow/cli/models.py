@@ -50,12 +50,13 @@ def list_models(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the complete cards and recipes as JSON.")
+        bool, typer.Option("--json", help="Print complete cards and all recipes as JSON.")
     ] = False,
 ) -> None:
-    """List models with the contents of their cards, and the recipes that `ferflow train` offers.
+    """List models with their cards, and training recipes.
 
-    Every weight file is first checked against the sha256 in its card.
+    Recipes are what `ferflow train --recipe` takes; they are listed if no MODEL is given. Every weight file is first
+    checked against the sha256 in its card.
     """
     from ferflow.models.registry import list_models, resolve
     from ferflow.models.training.recipes import RECIPES

@@ -25,26 +25,29 @@ def export_model(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Labelled faces: int8 is calibrated on Training rows and evaluated on PublicTest rows.",
+            help="Labelled faces, as of ferflow train: int8 is calibrated on Training rows and evaluated on "
+            "PublicTest rows; without splits, on a tenth of each class set apart.",
             metavar="DATA",
         ),
     ] = None,
     label_share: Annotated[
         float | None,
         share(
-            "Export one model instead of the presets, with this weight for the label head (vote head: the rest).",
+            "Export one model instead of the presets, with this weight for the label head (vote head: the "
+            "rest); needs --data.  [default with --tau: the best]",
             "W",
         ),
     ] = None,
     tau: Annotated[
         float | None,
         share(
-            "Export one model instead of the presets, dividing out this power of the learned class prior.",
+            "Export one model instead of the presets, dividing out this power of the learned class prior; "
+            "needs --data.  [default with --label-share: the best]",
             "T",
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model in the output folder.")
+        bool, typer.Option("--overwrite", help="Replace the model in the output folder.")
     ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,

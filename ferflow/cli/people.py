@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def people(
     out: Folder,
     video: Annotated[
-        str | None, typer.Option(help="Only videos whose id contains this.", metavar="TEXT")
+        str | None, typer.Option(help="List only videos whose id contains this text.", metavar="TEXT")
     ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
-            parser=folder, help="Write the list as a CSV template; ferflow report reads OUT/people.csv.",
+            parser=folder, help="Write the list to this file instead, to fill in names; an existing file is refused.",
             metavar="FILE.csv",
         ),
     ] = None,

@@ -28,32 +28,40 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Compare groups: a column of the session list.  [default: as in the last report; else group]",
+            help="Column of the session list that defines the groups to compare.  [default: as in the last report; "
+            "else group]",
             metavar="COLUMN",
         ),
     ] = None,
     sessions: Annotated[
         Path | None,
         typer.Option(
-            help="Session list: video,participant,group,...  [default: as in the last report; else OUT/sessions.csv]",
+            help="Session list: CSV with the columns video,participant,group and any others, a row per video.  "
+            "[default: as in the last report; else OUT/sessions.csv]",
             metavar="FILE.csv",
         ),
     ] = None,
     theme: Annotated[
         Theme | None,
         typer.Option(
-            help="Colours of the pages; auto follows the reader's system.  [default: as in the last report; else auto]"
+            help="Colours of the pages; auto follows the reader's system.  [default: as in the last report; else "
+            "auto]"
         ),
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Do not use --by, --sessions and --theme of the last report.")
+        bool,
+        typer.Option(
+            "--forget", help="Use the defaults in place of --by, --sessions and --theme of the last report."
+        ),
     ] = False,
     markers: Markers = None,
     embed_clips: EmbedClips = False,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Also write the tables of the pages to OUT/csv.")
+        bool, typer.Option("--csv", help="Also write the tables of the pages as CSV to OUT/csv.")
     ] = False,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Also print each page as PDF; needs Chromium.")] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Also print each page as PDF, next to the page; needs Chromium.")
+    ] = False,
     png: Annotated[
         bool, typer.Option("--png", help="Also write each figure as PNG to OUT/figures; needs Chromium.")
     ] = False,
@@ -65,8 +73,9 @@ def report(
 ) -> None:
     """Build the pages of an output folder again from its tables.
 
-    Only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the session list, and the
-    markers next to the videos.
+    Nothing is analysed, and only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the
+    session list, and the markers next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers or
+    clips of a video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.jobs.derive import add_markers_and_clips_to_all, check_markers

@@ -24,12 +24,19 @@ from ferflow.jobs.job import Job
 
 def run(
     job_file: Annotated[
-        Path, typer.Argument(parser=folder, metavar="JOB.toml", help="Inputs, output folder and options.")
+        Path,
+        typer.Argument(
+            parser=folder, metavar="JOB.toml", help="Job file: inputs, output folder and options."
+        ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", parser=folder, metavar="FOLDER", help="Output folder, in place of the file's."
+            "--out",
+            "-o",
+            parser=folder,
+            metavar="FOLDER",
+            help="Output folder, in place of `out` in the file.",
         ),
     ] = None,
     workers: Workers = None,
@@ -42,10 +49,10 @@ def run(
 ) -> None:
     """Analyse the videos that a job file names.
 
-    A job file is TOML with the keys inputs and out, and any of: the options of ferflow.AnalyzeOptions (every, fps,
-    start, end, ...), overwrite, pages, markers, embed_clips, engine, workers, retries, fail_fast. Options on the
-    command line replace those of the file. Relative paths start at the current folder. Exit codes are those of
-    ferflow analyze.
+    A job file is TOML with the keys inputs and out. Optional keys are overwrite, pages, markers, embed_clips, engine,
+    workers, retries, fail_fast, and the options of the analysis: as of ferflow analyze, with underscores (min_face),
+    and bin_seconds for --bin. Options on the command line replace those of the file. Relative paths start at the
+    current folder. Exit codes are those of ferflow analyze.
     """
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)

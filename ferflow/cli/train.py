@@ -21,90 +21,128 @@ def train(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="FER2013 as the Kaggle CSV or an npz, or a folder with one subfolder per class.",
+            help="FER2013 as the Kaggle CSV or an npz, or a folder of images with one subfolder per class.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this run; a run in it is resumed.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of this run. A run in it is resumed if its options are the same, and refused otherwise.",
+        ),
+    ],
     recipe: Annotated[
-        str, typer.Option(help="Network and training settings; see `ferflow models`.", metavar="NAME")
+        str, typer.Option(help="Network and training settings; `ferflow models` lists them.", metavar="NAME")
     ] = "default",
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", metavar="N")] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.", metavar="N")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.", metavar="N")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of epochs.  [default: the recipe's]", metavar="N")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.  [default: 1]", metavar="N")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per training step.  [default: the recipe's]", metavar="N")
+    ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Highest learning rate of the schedule.", metavar="R")
+        float | None,
+        typer.Option(
+            help="Highest learning rate, reached after the warm-up.  [default: the recipe's]", metavar="R"
+        ),
     ] = None,
     mixup: Annotated[
         float | None,
-        typer.Option(help="Mixup: parameter of the Beta distribution; 0: no mixup.", metavar="A"),
+        typer.Option(
+            help="Mixup: both parameters of the Beta distribution; 0: no mixup.  [default: the recipe's]",
+            metavar="A",
+        ),
     ] = None,
     augment: Annotated[
         Literal["video", "light", "none"] | None,
-        typer.Option(help="Augmentation: like crops from video, lighter, or none.  [default: the recipe's]"),
+        typer.Option(
+            help="Augmentation: as strong as crops from video vary, about half as strong, or none.  [default: the "
+            "recipe's]"
+        ),
     ] = None,
     balance: Annotated[
         Literal["none", "weights", "oversample"] | None,
-        typer.Option(help="Class balancing.  [default: the recipe's]"),
+        typer.Option(
+            help="Class balancing: weight rows of rare classes, or show them more often.  [default: the recipe's]"
+        ),
     ] = None,
     backbone_weights: Annotated[
         str | None,
         typer.Option(
-            help="Initial weights of transfer recipes: imagenet (downloaded by Keras), an h5 file, or none (random).",
+            help="Initial weights of transfer recipes: imagenet (downloaded by Keras), an h5 file, or none "
+            "(random).  [default: the recipe's]",
             metavar="PATH|imagenet|none",
         ),
     ] = None,
     compute: Annotated[
         str | None,
         typer.Option(
-            help="Keras dtype policy; mixed_bfloat16 is faster on GPUs and CPUs with AVX512-BF16.  [default: float32]",
-            metavar="POLICY",
+            help="Keras dtype policy; mixed_bfloat16 is faster on GPUs and CPUs with AVX512-BF16.  [default: "
+            "float32]",
+            metavar="float32|mixed_bfloat16|mixed_float16",
         ),
     ] = None,
     start_from: Annotated[
         str | None,
         typer.Option(
-            help="Start from the weights of an earlier run or a model: of the same network, or a narrower one.",
+            help="Start from the weights of an earlier run or a model with the same network, or a narrower one; "
+            "ignored when a run is resumed.",
             metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="Earlier run or model whose answers are mixed into the targets; may be repeated.",
+            help="Distillation: an earlier run or model whose outputs are mixed into the targets; may be repeated.",
             metavar="FOLDER|NAME",
         ),
     ] = None,
     teacher_share: Annotated[
         float | None,
-        share("Weight of the teachers' answers in the targets.  [default: 0.5]", "W"),
+        share("Weight of the teachers' outputs in the targets.  [default: 0.5]", "W"),
     ] = None,
     labels_only: Annotated[
         bool,
-        typer.Option("--labels-only", help="Train one head on the labels, even if the data has votes."),
+        typer.Option(
+            "--labels-only",
+            help="Train one head on the labels, even if the data has votes of annotators (FER+).",
+        ),
     ] = False,
     label_share: Annotated[
         float | None,
         share(
-            "Weight of the label head in the model; the vote head has the rest.  [default: the best]",
+            "Weight of the label head in the finished model; the vote head has the rest.  [default: the best "
+            "on the selection rows]",
             "W",
         ),
     ] = None,
     tau: Annotated[
         float | None,
-        share("Power of the learned class prior that is divided out.  [default: the best]", "T"),
+        share(
+            "Power of the learned class prior that is divided out.  [default: the best on the selection rows]",
+            "T",
+        ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(help="Stop after N epochs without a better score; 0: never stop early.", metavar="N"),
+        typer.Option(
+            help="Stop after N epochs without a better score; 0: never stop early.  [default: the recipe's]",
+            metavar="N",
+        ),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an expression model.
 
-    Safe to interrupt: the same command resumes from the last checkpoint. Needs `pip install 'ferflow[train]'`.
-    Writes a model card, Keras weights and an ONNX network; use the folder as --model of analyze. From the first epoch
-    on, curves.html shows the learning curves.
+    Safe to interrupt: the same command resumes from the last checkpoint, which is written after every epoch. Needs
+    `pip install 'ferflow[train]'`. Writes a model card, Keras weights and an ONNX network; use the folder as --model of
+    analyze. From the first epoch on, curves.html shows the learning curves.
+
+    The best epoch is selected on the PublicTest rows; data without splits has a tenth of each class set apart for that.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     import_keras("training")

@@ -257,6 +257,15 @@ def test_fail_fast_begins_nothing_after_a_failure_and_says_so(tmp_path, two):
     }
 
 
+def test_a_run_that_stopped_before_its_other_inputs_is_incomplete_and_not_a_failure_of_all(tmp_path, two):
+    """An input that cannot be analysed at all is found before any video is started."""
+    missing = tmp_path / "missing.mp4"
+    stopped = run([two[0], missing], tmp_path / "out", pages=False, fail_fast=True)
+    assert (statuses(stopped), stopped.exit_code) == (["not_started", "failed"], 10)
+    alone = run([missing], tmp_path / "out", pages=False, fail_fast=True)
+    assert (statuses(alone), alone.exit_code) == (["failed"], 3)
+
+
 @pytest.mark.parametrize(("workers", "retries"), [(0, 1), (1, -1)])
 def test_numbers_that_make_no_sense_are_refused(tmp_path, two, workers, retries):
     with pytest.raises(ferflow.errors.OptionsError):
