@@ -1,6 +1,6 @@
 """A job: inputs, output folder and everything that may be chosen about a run, checked before any work starts.
 
->>> Job.from_toml(Path("job.toml"))
+>>> Job.from_toml("job.toml")
 >>> Job(inputs=("talk.mp4",), out=Path("out"), workers=4)
 """
 
@@ -51,7 +51,7 @@ class Job(Checked, frozen=True, kw_only=True):
     """Start no further video after one has failed."""
 
     @classmethod
-    def from_toml(cls, path: Path) -> Self:
+    def from_toml(cls, path: str | Path) -> Self:
         """Read a job file: the fields of a job and the options of AnalyzeOptions, all at the top level.
 
         Relative paths start at the current folder, as on the command line.
@@ -59,7 +59,7 @@ class Job(Checked, frozen=True, kw_only=True):
         Raises:
             OptionsError: unreadable file, missing or unknown key, wrong type or value.
         """
-        table = read_toml(path)
+        table = read_toml(Path(path))
         own = {name: table.pop(name) for name in _KEYS if name in table}
         if missing := [name for name in ("inputs", "out") if name not in own]:
             raise OptionsError(f"{path}: {missing[0]} is missing. Say what to analyse, and where results go.")

@@ -38,6 +38,11 @@ def test_one_input_needs_no_list_and_everything_else_has_a_default(tmp_path):
     assert (job.workers, job.retries, job.engine, job.options) == (None, 1, "local", AnalyzeOptions())
 
 
+def test_the_path_of_a_job_file_may_be_text(tmp_path):
+    job = job_of(tmp_path, 'inputs = "talk.mp4"\nout = "out"\n')
+    assert Job.from_toml(str(tmp_path / "job.toml")) == job
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
