@@ -1,7 +1,7 @@
-"""Faces cut out of frames, each carrying everything its row in FACES needs.
+"""Faces cut out of frames, each with all values of its row in FACES.
 
-A crop is a copy and carries its own place in the video, so a frame can be released as soon as its faces are cut, and
-nothing has to be matched later by counting.
+A crop is a copy and has its own index and time, so that a frame can be released as soon as its faces are cut, and no
+result has to be matched to its face later by counting.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ferflow.types import Float32Array, UInt8Array
 
 @dataclass(frozen=True, slots=True)
 class CropShape:
-    """Size of the classifier's input, and how much of the face it shows."""
+    """Size of the classifier's input, and the part of the face that it shows."""
 
     size: int
     """Side in pixels."""
     channels: int
-    """1, or 3 equal ones for a network made for colour."""
+    """1, or 3 equal channels for a network made for colour."""
     side: float
     """Side of the square cut out of the frame, in heights of the detector's boxes."""
 
@@ -101,10 +101,10 @@ def crop_frames(
     track_ids: Sequence[npt.NDArray[np.int32]],
     shape: CropShape,
 ) -> FaceCrops:
-    """Cut out the faces of some frames.
+    """Cut out the faces of several frames.
 
     Args:
-        frames: where they were found.
+        frames: the frames.
         found: per frame, N detections.
         track_ids: per frame, int32 (N,).
         shape: size of the crops.
@@ -142,7 +142,8 @@ def _cut_images(
     of_face = [frame for frame, count in zip(frames, counts, strict=True) for _ in range(count)]
     for i, (frame, centre, side) in enumerate(zip(of_face, centres, sides.tolist(), strict=True)):
         face = crop_square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
-        # Measured on the crop, not in the frame: what the classifier sees counts, at a size that is the same for all.
+        # Sharpness is measured on the crop, not in the frame: it describes what the classifier sees, and all crops have
+        # the same size.
         sharpness[i] = cv2.meanStdDev(cv2.Laplacian(face, cv2.CV_32F))[1][0, 0] ** 2
         images[i] = face[..., None]
     return images, sharpness
@@ -151,12 +152,12 @@ def _cut_images(
 def crop_square(
     planes: Planes, centre: tuple[float, float], side: float, size: int, pixel_aspect: float = 1.0
 ) -> UInt8Array:
-    """The luma of a square around a point, as the viewer sees it.
+    """Cut out the luma of a square around a point, with square pixels.
 
     Args:
         planes: the picture.
         centre: x and y in source pixels.
-        side: in source pixels, measured upright.
+        side: in source pixels, measured vertically.
         size: side of the result.
         pixel_aspect: width of a source pixel over its height.
 
@@ -172,9 +173,10 @@ def crop_square(
         part = _pad(
             part, top - inside_y.start, bottom - inside_y.stop, left - inside_x.start, right - inside_x.stop
         )
-    # Resized, not sliced: a view would keep the whole frame alive until its batch is classified.
+    # Resized, not sliced: a view would keep the complete frame in memory until its batch is classified.
     shrinks = part.shape[0] >= size and part.shape[1] >= size
     small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    # After resizing, so that only the pixels of the crop are expanded.
     return planes.to_full_range(small.astype(np.uint8, copy=False))
 
 
@@ -184,7 +186,7 @@ def _pixel_span(centre: float, half: float) -> tuple[int, int]:
 
 
 def _clip(low: int, high: int, length: int) -> slice:
-    """The part of low:high inside 0:length; never empty, so that a box wholly outside repeats the edge."""
+    """The part of low:high inside 0:length; never empty, so that a box outside the picture repeats its edge."""
     start = min(max(low, 0), length - 1)
     return slice(start, max(min(high, length), start + 1))
 

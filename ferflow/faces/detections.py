@@ -12,14 +12,14 @@ from ferflow.options import AnalyzeOptions
 from ferflow.types import Float32Array
 
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
-"""Order of the five points; right is the person's right, which is left in the picture."""
+"""Order of the five points; the person's right, which is on the left in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
     """The faces of one frame, as columns.
 
-    xyxy: float32 (N, 4), source pixels, upright; x2 and y2 exclusive; may reach over the frame's edge.
+    xyxy: float32 (N, 4), source pixels, upright; x2 and y2 exclusive; a box may extend past the frame.
     score: float32 (N,) in [0, 1].
     landmarks: float32 (N, 5, 2), x and y in source pixels; NaN where the detector gives none.
     """
@@ -86,6 +86,6 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
     return np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
 
 
-def smallest_face(options: AnalyzeOptions, width: int, height: int) -> int:
-    """Height in source pixels of the smallest face that is looked for."""
+def min_face_height(options: AnalyzeOptions, width: int, height: int) -> int:
+    """Height in source pixels of the smallest face to detect, for a frame of this size."""
     return options.min_face or max(24, min(width, height) // 15)

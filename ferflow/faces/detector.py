@@ -21,19 +21,19 @@ class Detector(Protocol):
 
     name: str
     sha256: str
-    """Of the file that holds its weights."""
+    """Hash of its file of weights."""
     crop_side: float
     """Side of the square that the classifier sees, in heights of this detector's boxes."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Faces per frame, in the order given; the result does not depend on what else is in `frames`.
+        """Detect the faces of each frame, in order; a frame's result does not depend on the other frames.
 
-        Works on the caller's thread alone, and may be called by several threads at once.
+        Works on the caller's thread only, and may be called by several threads at once.
         """
 
 
 def make_detector(options: AnalyzeOptions) -> Detector:
-    """The detector that options name.
+    """Load the detector that options name.
 
     Raises:
         ModelError: its file is missing or altered.

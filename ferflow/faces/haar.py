@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 
 from ferflow.errors import ModelError
-from ferflow.faces.detections import Detections, smallest_face
+from ferflow.faces.detections import Detections, min_face_height
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
 
 _FILE = "haarcascade_frontalface_default.xml"
 _SCALE_STEP, _NEIGHBOURS = 1.3, 5
+"""Those of the papers' script, `jobs/benchmarks/haar.py`, so that the comparison is with what was published."""
 _WINDOW = 24
 """Side of the cascade's window; smaller faces cannot be found."""
 
@@ -25,8 +26,8 @@ class Haar:
     """`cv2.CascadeClassifier` on luma. Gives no landmarks, so head pose stays unknown; every score is 1."""
 
     name = "haar"
-    # Its boxes are 1 / 1.10 as high as YuNet's around the same face (median of 373 faces on seven clips),
-    # and the crop must show the same part of the face: 0.97 * 1.10.
+    # YuNet's boxes around the same face are 1.10 times as high (median of 373 faces on seven clips). The crop must show
+    # the same part of the face with both detectors: 0.97 * 1.10.
     crop_side = 1.07
 
     def __init__(self, options: AnalyzeOptions) -> None:
@@ -44,7 +45,7 @@ class Haar:
         return [self._detect_one(frame) for frame in frames]
 
     def _cascade(self) -> cv2.CascadeClassifier:
-        """The calling thread's own: a cascade has state while it runs."""
+        """The cascade of the calling thread: it has state while it runs, so threads cannot share one."""
         if not hasattr(self._of_thread, "cascade"):
             self._of_thread.cascade = cv2.CascadeClassifier(str(self._path))
         cascade: cv2.CascadeClassifier = self._of_thread.cascade
@@ -52,7 +53,8 @@ class Haar:
 
     def _detect_one(self, frame: Frame) -> Detections:
         planes = frame.planes
-        smallest = smallest_face(self._options, planes.width, planes.height)
+        smallest = min_face_height(self._options, planes.width, planes.height)
+        # The smallest face becomes about as large as the window: in a larger picture the cascade only searches longer.
         factor = max(1, min(smallest // _WINDOW, planes.width, planes.height))
         size = (round(planes.width // factor * frame.pixel_aspect), planes.height // factor)
         luma = planes.to_full_range(

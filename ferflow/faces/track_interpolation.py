@@ -1,8 +1,8 @@
 """Faces in the frames between two detections, interpolated along their tracks.
 
-Detection takes most of the time, and a face hardly moves within two frames. A face that is found in both frames moves
-in a straight line between them; a face of one of them is taken to be there for half of the time, or up to a cut. What
-this costs in recall: `python -m ferflow.jobs.benchmarks.stride`.
+Detection takes most of the time, and a face moves little within a few frames. A face that is found in both frames is
+moved in a straight line between them; a face found in only one of them is assumed to be present for half of the time,
+or up to a cut. `python -m ferflow.jobs.benchmarks.stride` measures the loss of recall.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ferflow.types import Float32Array, Int32Array
 
 @dataclass(frozen=True, slots=True)
 class FrameSample:
-    """A frame, and what is known of it before detection."""
+    """A frame, and what was computed from it before detection."""
 
     frame: Frame
     is_cut: bool
@@ -47,7 +47,7 @@ def track_faces(
     """Assign track ids through a video, and fill in the frames on which the detector did not run.
 
     Args:
-        detected: frames in order, and the faces found; None where `is_key` is false. The first one is a key.
+        detected: frames in order, and the faces found; None where `is_key` is false. The first frame is a key frame.
         tracker: fresh, or reset.
     """
     last: TrackedFrame | None = None
@@ -57,11 +57,13 @@ def track_faces(
             between.append(sample)
             continue
         key = TrackedFrame(sample, found, tracker.update(found, sample.frame.time_s, is_cut=sample.is_cut))
+        # Ids are assigned at key frames only, and in order, before the frames between them are filled in.
         if last is not None and between:
             yield from _fill_between(last, key, between)
             between = []
         yield key
         last = key
+    # At the end of the video no next key frame exists: the faces stay where they were.
     if last is not None:
         yield from (_repeat(last, sample) for sample in between)
 
@@ -69,7 +71,7 @@ def track_faces(
 def _fill_between(
     before: TrackedFrame, after: TrackedFrame, between: list[FrameSample]
 ) -> Iterator[TrackedFrame]:
-    # Nothing moves across a cut: faces before it stay where they were until it.
+    # No track continues across a cut, so that faces before it stay where they were.
     if after.sample.is_cut:
         yield from (_repeat(before, sample) for sample in between)
         return
@@ -92,8 +94,9 @@ def _repeat(key: TrackedFrame, sample: FrameSample) -> TrackedFrame:
 
 
 def _common_tracks(a: Int32Array, b: Int32Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Rows of `a` and rows of `b` that hold the same track."""
+    """Rows of `a` and rows of `b` of the same track, in the order of `a`."""
     _, rows_a, rows_b = np.intersect1d(a, b, return_indices=True)
+    # Several faces may be untracked; equal ids do not make them the same face.
     is_tracked = a[rows_a] != UNTRACKED
     order = np.argsort(rows_a[is_tracked])
     return rows_a[is_tracked][order], rows_b[is_tracked][order]

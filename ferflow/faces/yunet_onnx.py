@@ -1,8 +1,10 @@
-"""YuNet's network, rewritten for how it is used here; the arithmetic stays, what surrounds it goes.
+"""YuNet's network, rewritten when it is loaded: the same arithmetic, with another input and fewer nodes.
 
-The file wants float BGR of 640x640 and answers in twelve pieces. Rewritten, it takes planes of any size as the
-codec has them, since the change from YUV to BGR is linear and so is the first layer; and the four heads of each
-level, which read the same values, are one of sixteen channels. Together a third less time per frame.
+The original takes float BGR of 640x640 and has twelve outputs. Rewritten, it takes the codec's planes at any size: the
+conversion from YUV to BGR is linear, and so is the first layer, so that both are one. The four heads of each level,
+which read the same values, become one head of sixteen channels. Both changes together take a third of the time per
+frame away. Boxes of 713 faces agree with those of the original to an IoU of 0.99 and more on average. An int8 version
+made with ONNX Runtime's tools was slower (3.7 against 2.6 ms of one core at 448x256).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ STRIDES = (8, 16, 32)
 
 _HEADS = ("cls", "obj", "bbox", "kps")
 _CHANNELS = 16
-"""Of all heads: class, object, box of 4, points of 10."""
+"""Of all heads together: class, object, 4 of the box, 10 of the five points."""
 
 
 def black_level(full_range: bool) -> int:
@@ -28,11 +30,11 @@ def black_level(full_range: bool) -> int:
     return 0 if full_range else 16
 
 
-def for_planes(weights: bytes, *, full_range: bool) -> bytes:
-    """The network as ONNX.
+def rewrite_for_planes(weights: bytes, *, full_range: bool) -> bytes:
+    """Rewrite the network of an ONNX file; returns another ONNX file.
 
-    In: "planes", uint8 (1, 3, H, W), Y, U, V; H and W multiples of 32. Out, cells of the finest level first,
-    each level row by row: "score", float32 (1, N, 1) in [0, 1]; "faces", float32 (1, N, 14), a box (centre, log
+    Its input: "planes", uint8 (1, 3, H, W), Y, U, V; H and W multiples of 32. Its outputs, cells of the finest level
+    first, each level row by row: "score", float32 (1, N, 1) in [0, 1]; "faces", float32 (1, N, 14), a box (centre, log
     size) and five points, in cells.
     """
     import onnx
@@ -47,8 +49,10 @@ def for_planes(weights: bytes, *, full_range: bool) -> bytes:
         for name, size in (("score", 1), ("faces", 14))
     ]
     planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, "height", "width"])
-    # Shapes inferred for 640 pixels are left behind: they would contradict the open ones.
+    # The graph is made anew, without the shapes that the file states for 640 pixels: they would contradict any other
+    # size.
     changed = helper.make_graph(network.nodes, graph.name, [planes], outputs, network.used_weights())
+    # The version of the file: Split takes its sizes as an attribute there, and as an input in later ones.
     opset = helper.make_opsetid("", 11)
     return bytes(helper.make_model(changed, opset_imports=[opset], ir_version=8).SerializeToString())
 
@@ -64,7 +68,11 @@ class _Network:
         self._maker = {output: node for node in self.nodes for output in node.output}
 
     def read_planes(self, full_range: bool) -> None:
-        """Let the first convolution read YUV, less black: then the zeros around the picture are black too."""
+        """Let the first convolution read YUV minus black.
+
+        BGR of black is 0, so that the offsets of the conversion disappear, and the zeros with which the convolution
+        pads the picture are black, as in the original.
+        """
         first = self.nodes[0]
         kernel = self._weights[first.input[1]].astype(np.float64)
         to_bgr = yuv_to_bgr(full_range)[:, :3]
@@ -72,47 +80,48 @@ class _Network:
         black = np.array([black_level(full_range), 128, 128], np.float32).reshape(1, 3, 1, 1)
         self.nodes = [
             _node("Cast", ["planes"], "levels", to=1),  # to float32
-            _node("Sub", ["levels", self._weight("black", black)], first.input[0]),
+            _node("Sub", ["levels", self._add_weight("black", black)], first.input[0]),
             *self.nodes,
         ]
 
     def merge_heads(self) -> None:
-        """One pair of convolutions per level in place of four, and one score per cell."""
-        levels = [self._merged(stride) for stride in STRIDES]
+        """Make one pair of convolutions per level of the four heads, and one score per cell."""
+        levels = [self._merge_level(stride) for stride in STRIDES]
         self.nodes += [
             _node("Concat", levels, "cells", axis=1),
             _node("Split", ["cells"], "class", "object", "faces", axis=2, split=[1, 1, 14]),
             _node("Sigmoid", ["class"], "class_score"),
             _node("Sigmoid", ["object"], "object_score"),
+            # The geometric mean of both probabilities, as in OpenCV's FaceDetectorYN.
             _node("Mul", ["class_score", "object_score"], "product"),
             _node("Sqrt", ["product"], "score"),
         ]
 
     def used_weights(self) -> list[Any]:
-        """What the nodes read."""
+        """Weights that a node reads; the others are those of replaced nodes."""
         from onnx import numpy_helper
 
         read = {name for node in self.nodes for name in node.input}
         return [numpy_helper.from_array(a, name) for name, a in self._weights.items() if name in read]
 
-    def _merged(self, stride: int) -> str:
+    def _merge_level(self, stride: int) -> str:
         """Replace the heads of one level; returns the name of its cells, (1, N, 16)."""
-        heads = [self._head(f"{kind}_{stride}") for kind in _HEADS]
+        heads = [self._nodes_of_head(f"{kind}_{stride}") for kind in _HEADS]
         replaced = {id(node) for head in heads for node in head}
         self.nodes = [node for node in self.nodes if id(node) not in replaced]
         narrow, wide = f"narrow_{stride}", f"wide_{stride}"
         pointwise, depthwise = ([head[position] for head in heads] for position in (0, 1))
-        shape = self._weight("cells_shape", np.array([1, -1, _CHANNELS], np.int64))
+        shape = self._add_weight("cells_shape", np.array([1, -1, _CHANNELS], np.int64))
         self.nodes += [
             _node(
                 "Conv",
-                [pointwise[0].input[0], *self._stacked(pointwise, narrow)],
+                [pointwise[0].input[0], *self._stack(pointwise, narrow)],
                 narrow,
                 kernel_shape=[1, 1],
             ),
             _node(
                 "Conv",
-                [narrow, *self._stacked(depthwise, wide)],
+                [narrow, *self._stack(depthwise, wide)],
                 wide,
                 kernel_shape=[3, 3],
                 pads=[1, 1, 1, 1],
@@ -123,20 +132,20 @@ class _Network:
         ]
         return f"cells_{stride}"
 
-    def _head(self, output: str) -> list[Any]:
+    def _nodes_of_head(self, output: str) -> list[Any]:
         """The nodes of one head, from its first convolution to its output."""
         nodes: list[Any] = []
         while [node.op_type for node in nodes].count("Conv") < 2:
             nodes.append(self._maker[nodes[-1].input[0] if nodes else output])
         return nodes[::-1]
 
-    def _stacked(self, convolutions: Iterable[Any], name: str) -> list[str]:
-        """Kernels and biases of several convolutions as those of one; their names."""
+    def _stack(self, convolutions: Iterable[Any], name: str) -> list[str]:
+        """Concatenate kernels and biases of several convolutions; returns the two names."""
         parts = [(self._weights[node.input[1]], self._weights[node.input[2]]) for node in convolutions]
         kernels, biases = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return [self._weight(f"{name}_kernel", kernels), self._weight(f"{name}_bias", biases)]
+        return [self._add_weight(f"{name}_kernel", kernels), self._add_weight(f"{name}_bias", biases)]
 
-    def _weight(self, name: str, values: npt.NDArray[Any]) -> str:
+    def _add_weight(self, name: str, values: npt.NDArray[Any]) -> str:
         self._weights[name] = values
         return name
 

@@ -27,7 +27,7 @@ from ferflow.faces.crops import FaceCrops, crop_frames
 from ferflow.faces.shot_detector import ShotCutDetector
 from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
 from ferflow.faces.tracker import Tracker
-from ferflow.faces.yunet import decimation_factor, padded_planes
+from ferflow.faces.yunet import decimation_factor, make_planes_input
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
 from ferflow.jobs.benchmarks.rivals import Pace, Rival, open_pipe, start, time_round
 from ferflow.jobs.video_job import describe_analysis
@@ -232,7 +232,7 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                     break
                 n_frames += 1
                 with _spending(spent, "planes"):
-                    padded_planes(frame, decimation_factor(options, frame))
+                    make_planes_input(frame, decimation_factor(options, frame))
                 with _spending(spent, "detect"):
                     (found,) = tools.detector.detect([frame])
                 with _spending(spent, "cuts"):
