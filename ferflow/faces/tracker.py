@@ -195,8 +195,8 @@ def _assign(cost: Float64Array) -> list[tuple[int, int]]:
     rows, columns = cost.shape
     if not rows or not columns:
         return []
-    # Where no two rows share their cheapest column (or, with more rows than columns, no two columns their cheapest row),
-    # that pairing is the optimum, and SciPy need not be loaded.
+    # Where no two rows share their cheapest column (or, with more rows than columns, no two columns their cheapest
+    # row), that pairing is the optimum, and SciPy need not be loaded.
     if rows <= columns and len(set(best := cost.argmin(axis=1).tolist())) == rows:
         return list(enumerate(best))
     if columns <= rows and len(set(best := cost.argmin(axis=0).tolist())) == columns:
