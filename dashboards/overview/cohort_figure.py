@@ -139,9 +139,9 @@ def _value_axis(row: str, domain: tuple[float, float]) -> PlotlyAttributes:
 def _titles(lead: str) -> dict[str, str]:
     """Titles of the rows, as HTML."""
     return {
-        "lead": f"<b>{MEASURES[lead].title}</b>  mean and 95 % band",
+        "lead": f"<b>{MEASURES[lead].title}</b>  mean and 95 % confidence band",
         "reacting": f"<b>{MEASURES['reacting'].title}</b>  share of people in view",
-        "valence": f"<b>{MEASURES['valence'].title}</b>  mean and 95 % band",
+        "valence": f"<b>{MEASURES['valence'].title}</b>  mean and 95 % confidence band",
         "n": "<b>People in view</b>",
     }
 

@@ -54,6 +54,8 @@ def _describe_folder(folder: Folder) -> str:
     done = folder.finished
     seconds = sum(entry.duration_s or 0.0 for entry in done)
     people = sum(entry.n_people for entry in done)
-    lead = f"{some(len(done), 'video')} · {timecode(seconds)} in all · {some(people, 'person', 'people')}"
+    lead = (
+        f"{some(len(done), 'video')} · total length {timecode(seconds)} · {some(people, 'person', 'people')}"
+    )
     started = folder.run.started[:16].replace("T", " ") if folder.run else ""
     return lead + (f" · run of {sanitize(started)}" if started else "")

@@ -51,8 +51,6 @@ class PageVideo:
     """Relative to the page; None: the page cannot show it, see `problem`."""
     problem: str
     """Why not, in a sentence."""
-    coding: str
-    """Container and codec, for who has to convert it."""
     first_s: float = 0.0
     """Time of the first picture in the player, seconds; used where the browser does not report it."""
 
@@ -65,12 +63,11 @@ def find_video(source: SourceInfo, page: Path, frames: pa.Table | None = None) -
         page: where the page is written.
         frames: its FRAMES, for the time of the first picture; None: 0.
     """
-    coding = f"{source.format or 'unknown format'}, {source.codec or 'unknown codec'}"
-    problem = _problem(source, coding)
+    problem = _problem(source)
     if problem:
-        return PageVideo(None, problem, coding)
+        return PageVideo(None, problem)
     first_s = float(_first_picture_s(frames, source.time_base)) if frames is not None and len(frames) else 0.0
-    return PageVideo(url_between(page, Path(source.path)), "", coding, round(max(0.0, first_s), 6))
+    return PageVideo(url_between(page, Path(source.path)), "", round(max(0.0, first_s), 6))
 
 
 def _first_picture_s(frames: pa.Table, time_base: Fraction) -> Fraction:
@@ -79,7 +76,7 @@ def _first_picture_s(frames: pa.Table, time_base: Fraction) -> Fraction:
     return int(row["pts"]) * time_base - Fraction(row["time_s"])
 
 
-def _problem(source: SourceInfo, coding: str) -> str:
+def _problem(source: SourceInfo) -> str:
     path = Path(source.path)
     if not os.path.lexists(path):
         return "The video is not where it was analysed, so the page cannot show it."
@@ -88,6 +85,7 @@ def _problem(source: SourceInfo, coding: str) -> str:
     if path.stat().st_size != source.size:
         return "Another file now has the name of the video, so the page does not show it."
     if not any(name in source.format for name in _FORMATS) or source.codec not in _CODECS:
+        coding = f"container {source.format or 'unknown'}, codec {source.codec or 'unknown'}"
         return f"Browsers do not play this format ({coding}). The data below is complete."
     return ""
 

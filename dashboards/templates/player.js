@@ -35,10 +35,10 @@
     if (happening.has(k)) pairs.push(["markers", happening.get(k)]);
     for (const { name, y, meta } of curves) pairs.push([name, y[k] == null ? "unknown" : formats[meta.format](y[k])]);
     const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
-    if (lanes) pairs.push(["in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "no person"]);
+    if (lanes) pairs.push(["people in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "no person"]);
     // The coverage row has one more bin in front.
     const state = states.filter((trace) => trace.y[k + 1]).sort((a, b) => b.y[k + 1] - a.y[k + 1])[0];
-    pairs.push(["coverage", state ? state.name : "nothing"]);
+    pairs.push(["coverage", state ? state.name : "unknown"]);
     return pairs;
   };
   const showValues = () => {
@@ -49,7 +49,7 @@
       name.textContent = term;
       value.textContent = text;
       item.append(name, value);
-      if (term === "markers") item.className = "all";
+      if (term === "markers" || term === "people in view") item.className = "all";
       return item;
     }));
     slider.value = moment;

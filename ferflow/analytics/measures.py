@@ -207,7 +207,7 @@ MEASURES: dict[str, Measure] = {
             heading="Net posi\u00adtivity",
             formula="positive − negative",
             description="is the score of happy minus the highest score of angry, disgust, fear and sad. Negative does "
-            "not mean bad: effort and suspense look like it, above all in games.",
+            "not mean bad: effort and suspense look similar, above all in games.",
             range=(-1, 1),
             format="signed",
             colour=palette.VALENCE,

@@ -77,7 +77,7 @@ def test_cards(page):
     assert page.card("People")[0] == str(page.tracked.track_id.nunique())
     assert (
         page.card("People")[1]
-        == f"at most {page.bins.dropna(subset='person_id').groupby('bin_start_s').size().max()} within 1 s"
+        == f"at most {page.bins.dropna(subset='person_id').groupby('bin_start_s').size().max()} in the same 1 s"
     )
     assert page.card("Coverage")[0] == share((frames.n_faces > 0).mean())
     assert page.card("Mean engagement") == (
@@ -92,7 +92,10 @@ def test_cards(page):
     top = whole[reacting == reacting.max()].sort_values("reacting", ascending=False, kind="stable").iloc[0]
     value, note = page.card("Most reacting at once")
     assert value == f"{reacting.max():.0f} of {top.n_people:.0f}"
-    assert note == f"at {clock(top.bin_start_s + 0.5)}; {share(whole.reacting.mean())} of people on average"
+    assert (
+        note
+        == f"at {clock(top.bin_start_s + 0.5)}; on average {share(whole.reacting.mean())} of the people in view"
+    )
 
 
 def test_overall_expressions(page):
@@ -199,22 +202,21 @@ def test_quality(page):
     assert page.fact("Blurry") == part((faces.sharpness < 80).sum())
     quarters = faces.face_px.quantile([0.25, 0.5, 0.75])
     assert page.fact("Median size") == f"{quarters[0.5]:.0f} px"
-    assert page.fact("Middle half of sizes") == f"{quarters[0.25]:.0f}–{quarters[0.75]:.0f} px"
+    assert page.fact("Sizes, 25th to 75th percentile") == f"{quarters[0.25]:.0f}–{quarters[0.75]:.0f} px"
     seen = (frames.n_faces > 0).sum()
     assert page.fact("Without a face") == str(len(frames) - seen)
     assert page.fact("With a face") == f"{seen:,} ({share(seen / len(frames))})".replace(",", " ")
     assert page.fact("Analysed") == f"{len(frames):,}".replace(",", " ")
-    assert page.fact("Median sharpness") == f"{faces.sharpness.median():.3g}"
+    assert page.fact("Median sharpness") == f"{faces.sharpness.median():.0f}"
 
 
 def test_the_summary_in_words(page):
     words = text(re.search(r'<p class="words"[^>]*>(.*?)</p>', page.html, re.S)[1])
     means = page.whole[PROBS].mean()
-    assert f"{page.tracked.track_id.nunique()} people are in view" in words
+    assert f"{page.tracked.track_id.nunique()} people appear in the video" in words
     assert f"{share((page.frames.n_faces > 0).mean())} of the analysed frames show a face" in words
-    assert (
-        f"Overall, {means.idxmax()[5:]} appears most, followed by {means[PROBS[:-1]].idxmax()[5:]}" in words
-    )
+    first, second = means.idxmax()[5:], means[PROBS[:-1]].idxmax()[5:]
+    assert f"Overall, {first} has the highest mean score, followed by {second}" in words
     top = max(page.table("peaks"), key=lambda row: float(row[3]))
     at = page.whole[(page.whole.bin_start_s + 0.5).map(clock) == top[1]].iloc[0]
     assert f"Engagement reaches {two(at.engagement)} around {top[1]}" in words
@@ -241,13 +243,13 @@ def test_the_curves_that_are_drawn(page):
 def test_coverage_tells_four_things_apart(page):
     largest = page.faces.groupby("frame_index").face_px.max().reindex(page.frames.frame_index).to_numpy()
     lasts = pd.Series(0.1, index=page.frames.index)  # ten frames a second, and one gap
-    assert page.fact("Time, with a face") == clock(lasts[largest >= 30].sum())
-    assert page.fact("Time, only small faces") == clock(lasts[largest < 30].sum())
-    assert page.fact("Time, no face") == clock(lasts[np.isnan(largest)].sum())
-    assert page.fact("Time, no frame could be read") == clock(3.0)
+    assert page.fact("Time: with a face") == clock(lasts[largest >= 30].sum())
+    assert page.fact("Time: only small faces") == clock(lasts[largest < 30].sum())
+    assert page.fact("Time: no face") == clock(lasts[np.isnan(largest)].sum())
+    assert page.fact("Time: no frame could be read") == clock(3.0)
 
 
 def test_the_peak_end_score(page):
     smooth = page.whole.prob_happy.rolling(3, center=True, min_periods=1).mean()
     last = page.whole.index[page.whole.n_people > 0][-1]
-    assert f"last value: {two((smooth.max() + smooth[last]) / 2)}." in text(page.html)
+    assert f"last value) is {two((smooth.max() + smooth[last]) / 2)}." in text(page.html)

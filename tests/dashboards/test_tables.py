@@ -110,7 +110,7 @@ def test_peaks_people_stretches_and_markers_of_a_page_are_in_the_files(out):
         )  # fmt: skip
         then = rows.most_but_neutral.where(rows.most_but_neutral != rows.appears_most)
         assert [row[3] for row in got] == [
-            most if pd.isna(other) else f"{most} then {other}"
+            most if pd.isna(other) else f"{most} next: {other}"
             for most, other in zip(rows.appears_most, then, strict=True)
         ]
         rows = read(out, "peaks", video)

@@ -69,8 +69,8 @@ def _hint(cohort: Cohort) -> str:
     return (
         f"Means over participants, each counted once; each point is {cohort.step_s:g} s{joined}. The band is the "
         f"{CONFIDENCE * 100:.0f} % confidence interval of the mean at each single point (Student's t). It is missing "
-        "where fewer than two participants are in view. All sessions start together: at their first frame, or at the "
-        "time that the session list gives."
+        "where fewer than two participants are in view. 00:00 is the first frame of each session, or the "
+        "offset_s that the session list gives."
     )
 
 
@@ -102,8 +102,8 @@ def _excluded(cohort: Cohort) -> list[str]:
     notes = []
     if cohort.n_brief:
         notes.append(
-            f"Not counted: {some(cohort.n_brief, 'person', 'people')} in view for less than {BASELINE_SECONDS:g} s (or "
-            "less than half of a shorter session), which is too short to judge."
+            f"Not counted: {some(cohort.n_brief, 'person', 'people')} in view for less than {BASELINE_SECONDS:g} s, "
+            f"or, in a session shorter than {2 * BASELINE_SECONDS:g} s, for less than half of it."
         )
     if cohort.other_bins:
         notes.append(

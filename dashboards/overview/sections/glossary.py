@@ -20,11 +20,11 @@ def build_glossary(folder: Folder) -> Glossary | None:
         ("Participants", "are what is counted: a person in a video, or the participant that the session list names for "
          "a video. Tracks with the same name in people.csv are one participant, in one video or in several."),
         (lead.title, lead.description + no_pose),
-        ("The band", f"shows how uncertain the mean {lead.title.lower()} is because few people were watched. It does "
-         "not show whether the model reads these faces correctly."),
+        ("The band", f"shows how uncertain the mean {lead.title.lower()} is because the number of participants is "
+         "limited. It does not show whether the model classifies these faces correctly."),
         ("Reacting", f"is the share of participants in view whose expressiveness is {REACTING_THRESHOLD:g} or more in "
          "at least half of their faces of a bin."),
-        ("Groups", "that differ on this page differ in how faces appear with these cameras and this light. The page "
-         "cannot know why."),
-        ("Negative", "does not mean bad: effort and suspense look like it, above all in games."),
+        ("Groups", "are compared by how faces appear, with the cameras and the light of the recordings. The page does "
+         "not show the cause of a difference."),
+        ("Negative", "does not mean bad: effort and suspense look similar, above all in games."),
     ))  # fmt: skip

@@ -128,10 +128,11 @@ def build_comparisons(folder: Folder) -> Comparisons | None:
 
 def _comparison_hint(n: int) -> str:
     return (
-        "First group minus second, over the means of the participants. Hedges' g is the difference in pooled standard "
-        "deviations. Cliff's delta is the share of pairs in which the participant of the first group has the higher "
-        "value, minus the share in which the participant of the second has. 95 % intervals are in brackets. This page "
-        f"makes {n} comparisons; by chance alone, about one in twenty would show an interval without 0."
+        "First group minus second; n is the number of participants in the first and in the second. The values are "
+        "means over participants. Hedges' g is the difference divided by the pooled standard deviation. Cliff's delta "
+        "is the share of pairs in which the participant of the first group has the higher value, minus the share in "
+        "which the participant of the second has. 95 % intervals are in brackets. This page makes "
+        f"{n} comparisons; even if the groups did not differ, about one interval in twenty would not contain 0."
     )
 
 

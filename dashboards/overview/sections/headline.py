@@ -29,7 +29,8 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     """What is odd about the lists of people and sessions."""
     if not folder.warnings:
         return None
-    return Notice("About the lists", lines=tuple(sanitize(warning) for warning in folder.warnings))
+    lines = tuple(sanitize(warning) for warning in folder.warnings)
+    return Notice("Problems in the lists of people or sessions", lines=lines)
 
 
 def build_cards(folder: Folder) -> Cards | None:
@@ -39,7 +40,7 @@ def build_cards(folder: Folder) -> Cards | None:
         return None
     n_frames, n_with_face = (sum(entry.n_frames for entry in done), sum(entry.n_with_face for entry in done))
     length = timecode(sum(entry.duration_s or 0.0 for entry in done))
-    videos = Card("Videos", count(len(done)), f"{length} in all")
+    videos = Card("Videos", count(len(done)), f"total length {length}")
     coverage = Card(
         "Coverage", percent(float(ratio(n_with_face, n_frames))), "of all analysed frames show a face"
     )

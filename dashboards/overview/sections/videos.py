@@ -27,7 +27,7 @@ from ferflow.store.run_manifest import Status
 _STATUS: dict[Status, str] = {
     "done": "done",
     "done_with_gaps": "done, with gaps",
-    "skipped": "done before",
+    "skipped": "done earlier",
     "failed": "failed",
     "not_started": "not started",
 }

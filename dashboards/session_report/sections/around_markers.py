@@ -54,9 +54,10 @@ def _hint(session: Session) -> str:
     n = len(times_by_label(session.markers))
     hidden = f" Of {n} labels, the {MOST_CURVES} with most markers are shown." if n > MOST_CURVES else ""
     return (
-        f"The audience from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after all markers with the same label: "
-        "the mean, and one standard deviation between markers on each side. A single marker has no spread, and few "
-        f"markers give an uncertain one. What follows a marker is not necessarily caused by it.{hidden}"
+        f"Values of the audience from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after the markers with the "
+        "same label: the line is the mean over these markers, the band one standard deviation above and below it. A "
+        "single marker has no band, and the band of few markers is uncertain. A change after a marker is not "
+        f"necessarily caused by it.{hidden}"
     )
 
 

@@ -14,17 +14,17 @@ Terms = tuple[tuple[str, str], ...]
 _EXPRESSIONS = (
     "Expressions",
     "are the model's scores for how a face appears. A face with a score of 0.8 for happy is not 80 % happy, and the "
-    "person need not be happy at all.",
+    "person may not be happy at all.",
 )
 _AUDIENCE = (
     "Audience",
-    "curves are means over the people in view, each counted once. Gaps stay gaps: while no person is in view, a value "
-    "is unknown, not 0.",
+    "curves are means over the people in view, each counted once. While no person is in view, the value is unknown, "
+    "not 0, and the curve has a gap.",
 )
 _COVERAGE = (
     "Coverage",
     f"distinguishes four cases: a face of {SMALL_FACE_PX:g} px or more was found; only smaller faces were found, whose "
-    "expressions are uncertain; no face was found; or no frame could be read, and nothing is known of that time.",
+    "expressions are uncertain; no face was found; or no frame could be read, so that this time is unknown.",
 )
 _TIMES = ("Times", "are minutes and seconds after the first frame, from the timestamps of the file.")
 

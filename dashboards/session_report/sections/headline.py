@@ -58,7 +58,7 @@ def _no_frames() -> NoPeople:
         "No frame was analysed",
         (
             "The selected part of the video contains no frame that could be read. There is nothing to show. This does "
-            "not mean that nobody appears in the video.",
+            "not mean that the video shows no people.",
         ),
     )
 
@@ -68,7 +68,7 @@ def _no_faces(n_frames: int) -> NoPeople:
     return NoPeople(
         "No face was found in the one analysed frame" if n_frames == 1 else title,
         (
-            "The video was read and analysed; the detector found no face. This is a result, not a failure.",
+            "The analysis succeeded: the video was read, and the detector found no face.",
             "If people appear in the video, their faces may be too small, turned away or too dark. Try a smaller "
             "--min-face or a lower --score, or see Data quality below.",
         ),
@@ -107,7 +107,7 @@ def _people_note(session: Session) -> str:
         return "no person was tracked"
     if len(session.people) == 1:
         return f"in view for {timecode(session.people[0].seconds)}"
-    return f"at most {session.most_at_once} within {session.bin_seconds:g} s"
+    return f"at most {session.most_at_once} in the same {session.bin_seconds:g} s"
 
 
 def _engagement_card(session: Session) -> Card:
@@ -121,11 +121,11 @@ def _engagement_card(session: Session) -> Card:
 def _reacting_card(session: Session) -> Card:
     share = percent(session.mean("reacting"))
     if session.most_at_once <= 1:
-        return Card("Reacting", share, "of the time with a person in view")
+        return Card("Reacting", share, "of the time in which a person is in view")
     most = session.most_reacting
     if most is None:
         return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
-    note = f"at {timecode(most.time_s)}; {share} of people on average"
+    note = f"at {timecode(most.time_s)}; on average {share} of the people in view"
     return Card("Most reacting at once", str(most.n_reacting), note, unit=f"of {most.n_people}")
 
 
@@ -150,8 +150,8 @@ def summarize(session: Session) -> str:
 
 
 def _sum_up_people(session: Session) -> str:
-    who = "One person is" if len(session.people) == 1 else f"{count(len(session.people))} people are"
-    return f"{who} in view; {percent(session.coverage.share)} of the analysed frames show a face."
+    who = "One person appears" if len(session.people) == 1 else f"{count(len(session.people))} people appear"
+    return f"{who} in the video; {percent(session.coverage.share)} of the analysed frames show a face."
 
 
 def _sum_up_expressions(session: Session) -> list[str]:
@@ -160,15 +160,15 @@ def _sum_up_expressions(session: Session) -> list[str]:
     if not most:
         return []
     second = f", followed by {without_neutral}" if without_neutral and without_neutral != most else ""
-    return [f"Overall, {sanitize(most)} appears most{sanitize(second)}."]
+    return [f"Overall, {sanitize(most)} has the highest mean score{sanitize(second)}."]
 
 
 def _sum_up_peaks(session: Session) -> str:
     if not session.peaks:
-        return "No peak stands out."
+        return "There is no peak."
     top = max(session.peaks, key=lambda peak: peak.height)
     others = f", the highest of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
-    label = f"; {sanitize(top.label)} appears there" if top.label else ""
+    label = f"; apart from neutral, {sanitize(top.label)} has the highest score there" if top.label else ""
     return (
         f"{top.curve.capitalize()} reaches {score(top.height)} around {timecode(top.time_s)}{others}{label}."
     )

@@ -74,17 +74,15 @@ def build_peaks(session: Session) -> Peaks | None:
 
 def _hint(session: Session) -> str:
     measure = MEASURES[session.leading_measure].title.lower()
-    smooth = f"on the curve averaged over {SMOOTHING_SECONDS:g} s"
-    hint = f"A peak is a time at which {measure} rises above its surroundings, {smooth}."
+    smooth = f"averaged over {SMOOTHING_SECONDS:g} s"
+    hint = f"A peak is a time at which {measure}, {smooth}, is clearly higher than before and after."
     if session.peaks and not session.pose_known:
         hint += " Head pose is unknown in this video, so expressiveness is used instead of engagement."
     if not session.peaks:
-        hint = (
-            f"No peak: {measure} nowhere rises {PEAK_PROMINENCE:g} or more above its surroundings, {smooth}."
-        )
+        hint = f"No peak: {measure}, {smooth}, never exceeds the values around it by {PEAK_PROMINENCE:g} or more."
     if math.isfinite(session.peak_end):
         end = score(session.peak_end)
-        hint += f" Peak-end score of happy, the mean of its highest and its last value: {end}."
+        hint += f" The peak-end score of happy (mean of its highest and its last value) is {end}."
     return hint
 
 

@@ -51,8 +51,8 @@ def build_people(session: Session) -> People | None:
 
 def _hint(session: Session) -> str:
     hint = (
-        "The numbers are means over the faces of a person. The cards above show means over time, so the two can differ "
-        "slightly. A person is a face that is tracked without a break: someone who leaves and returns may be counted "
+        "The numbers are means over all faces of a person. The cards above show means over time, so the two can differ "
+        "slightly. A person is a face that is tracked without a break: a person who leaves and returns may be counted "
         "twice."
     )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ferflow import palette
@@ -31,7 +30,8 @@ class Quality:
 def build_quality(session: Session) -> Quality:
     """Facts about frames, faces, model and source."""
     return Quality(
-        " ".join(_limits(session)) or "The numbers on this page are based on the following data.",
+        " ".join(_limits(session))
+        or "The numbers on this page are based on these frames, faces, model and file.",
         (_frame_facts(session), _face_facts(session), _model_facts(session), _source_facts(session)),
     )
 
@@ -95,13 +95,13 @@ def _frame_facts(session: Session) -> FactGroup:
 def _coverage_times(session: Session) -> list[tuple[str, str]]:
     """How long each state of the coverage row lasts, of those that occur."""
     lasts = {state: float(column(session.coverage_timeline, state).sum()) for state in palette.COVERAGE}
-    return [(f"Time, {palette.COVERAGE[state].words}", timecode(s)) for state, s in lasts.items() if s > 0]
+    return [(f"Time: {palette.COVERAGE[state].words}", timecode(s)) for state, s in lasts.items() if s > 0]
 
 
 def _face_facts(session: Session) -> FactGroup:
     cover = session.coverage
     low, middle, high = session.face_px
-    size_px, middle_half = f"{middle:.0f} px", f"{low:.0f}–{high:.0f} px"
+    size_px, quartiles = f"{middle:.0f} px", f"{low:.0f}–{high:.0f} px"
     return _group("Faces", [
         ("Found", count(cover.n_faces)),
         ("Not assigned to a person", _part(cover.n_untracked, cover.n_faces)),
@@ -109,8 +109,8 @@ def _face_facts(session: Session) -> FactGroup:
         (f"Smaller than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
         ("Blurry", _part(session.n_blurry, cover.n_faces)),
         ("Median size", size_px if cover.n_faces else UNKNOWN),
-        ("Middle half of sizes", middle_half if cover.n_faces else UNKNOWN),
-        ("Median sharpness", UNKNOWN if math.isnan(session.sharpness) else f"{session.sharpness:.3g}"),
+        ("Sizes, 25th to 75th percentile", quartiles if cover.n_faces else UNKNOWN),
+        ("Median sharpness", count(session.sharpness)),
     ])  # fmt: skip
 
 
@@ -136,7 +136,8 @@ def _source_facts(session: Session) -> FactGroup:
     return _group("Source file", [
         ("Name", session.name),
         ("Size", size(source.size)),
-        ("Format", f"{source.format or UNKNOWN}, {source.codec or UNKNOWN}"),
+        ("Container", source.format or UNKNOWN),
+        ("Codec", source.codec or UNKNOWN),
         ("Picture", f"{source.width} × {source.height} px"),
         ("Pixel format", source.pix_fmt or UNKNOWN),
         ("Rotation", f"{source.rotation}°"),

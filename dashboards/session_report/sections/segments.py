@@ -47,7 +47,7 @@ def build_segments(session: Session) -> Segments | None:
     if not rows:
         return None
     hidden = len(session.segments) - len(rows)
-    hint = "Means over the bins of each segment, weighted by the seconds of a bin that lie in the segment."
+    hint = "Means over the bins of each segment, weighted by how many seconds of each bin are in the segment."
     if hidden:
         hint += f" {some(hidden, 'later segment')} not listed."
     rows_and_total = (*(_build_row(session, row) for row in rows), _build_whole_video(session))

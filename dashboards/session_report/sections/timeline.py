@@ -73,14 +73,16 @@ def _build_listed_marker(marker: Marker) -> ListedMarker:
 
 def _hint(session: Session, drawn: Downsampled) -> str:
     joined = f" ({drawn.step} bins of the table)" if drawn.step > 1 else ""
-    meaning = f"Coverage of the video in steps of {drawn.step_s:g} s{joined}."
+    meaning = f"Coverage of the video; each point is {drawn.step_s:g} s{joined}."
     if session.people:
         meaning = (
             f"Each point is the mean over {drawn.step_s:g} s{joined}. A gap in a curve means that no person was in "
             "view, or that no frame could be read."
         )
     hidden = len(session.people) > MOST_LANES
-    lanes = f" Only the {MOST_LANES} people who are longest in view have a lane." if hidden else ""
+    lanes = (
+        f" Only the {MOST_LANES} people who are longest in view have a row of their own." if hidden else ""
+    )
     return (
         f"{meaning} Point at the chart to read values, click to go to a time, drag to zoom in, double-click to reset."
         f"{lanes}"
@@ -88,7 +90,7 @@ def _hint(session: Session, drawn: Downsampled) -> str:
 
 
 def _describe(session: Session) -> str:
-    rows = ["engagement with its factors", "shares of expressions", "net positivity", "people in view"]
+    rows = ["engagement with attention and expressiveness", "expressions", "net positivity", "people in view"]
     rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
     return (
         f"Timeline with one time axis: {listed(rows)}. {summarize(session)} Use the time slider above to hear the "

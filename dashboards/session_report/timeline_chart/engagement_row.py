@@ -22,7 +22,7 @@ def _draw(canvas: Canvas, session: Session) -> None:
 def _draw_engagement(canvas: Canvas) -> None:
     lead = MEASURES["engagement"]
     factors = measure_word("attention"), " × ", measure_word("expressiveness")
-    _add_row(canvas, row_title(lead.title, lead.colour, "= ", *factors))
+    _add_row(canvas, row_title(lead.title, lead.colour, "= ", *factors, ", of each face"))
     area = with_opacity(lead.colour, 0.2)
     canvas.add_area(_ID, "", canvas.data.audience[lead.name], area, hoverinfo="skip")
     canvas.add_curve(_ID, MEASURES["attention"], width=1.3, dash="dot")

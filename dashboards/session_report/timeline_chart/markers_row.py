@@ -70,7 +70,9 @@ def _first_per_bin(times: list[float], step_s: float) -> list[float]:
 
 def _describe_late_markers(session: Session) -> str:
     late = int((column(session.markers, "time_s") >= session.end_s).sum())
-    return f"{late} more after the end of the video" if late else "and segments, as given"
+    return (
+        f"{late} not shown: after the end of the video" if late else "and segments, from the file of markers"
+    )
 
 
 MARKERS_ROW = ChartRow(_ID, lambda session, _: 38 if len(session.markers) else 0, _draw)
