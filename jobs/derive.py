@@ -28,12 +28,12 @@ def check_markers(markers: Path | None) -> None:
         read_markers(markers)
 
 
-def derive(source: Path, paths: VideoFiles, job: Job) -> None:
+def derive(source: Path, files: VideoFiles, job: Job) -> None:
     """Bring timeline, markers, clips and page of a finished video up to date; what is up to date stays.
 
     Args:
         source: the video; markers are looked for next to it.
-        paths: its files.
+        files: its files.
         job: bins of the timeline, markers, whether clips and pages are wanted.
 
     Raises:
@@ -43,20 +43,20 @@ def derive(source: Path, paths: VideoFiles, job: Job) -> None:
     """
     from ferflow.dashboards import refresh_session, remove_page, remove_stale_page
 
-    if needs_timeline(paths, job.options):
-        remove_page(paths.out, paths.video_id)
-        write_timeline(paths, job.options)
+    if needs_timeline(files, job.options):
+        remove_page(files.out, files.video_id)
+        write_timeline(files, job.options)
     try:
-        add_markers_and_clips(source, paths, markers=job.markers, embed_clips=job.embed_clips)
+        add_markers_and_clips(source, files, markers=job.markers, embed_clips=job.embed_clips)
     finally:
         if job.pages:
-            refresh_session(paths.out, paths.video_id)
+            refresh_session(files.out, files.video_id)
         else:
-            remove_stale_page(paths.out, paths.video_id)
+            remove_stale_page(files.out, files.video_id)
 
 
 def add_markers_and_clips(
-    source: Path, paths: VideoFiles, *, markers: Path | None, embed_clips: bool
+    source: Path, files: VideoFiles, *, markers: Path | None, embed_clips: bool
 ) -> None:
     """Store the markers of a finished video and cut its clips, as far as that is not done.
 
@@ -65,10 +65,10 @@ def add_markers_and_clips(
     try:
         file = markers or find_markers_file(source)
         if file is not None:
-            store_markers(paths, file)
+            store_markers(files, file)
     finally:
         if embed_clips:
-            _cut_clips(paths)
+            _cut_clips(files)
 
 
 def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips: bool) -> dict[str, str]:
@@ -78,31 +78,31 @@ def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips
         Why not, by video id; what is wrong with one video costs no other.
     """
     failed = {}
-    for paths in OutputFolder(out).finished_videos():
-        source = Path(paths.video_id)
+    for files in OutputFolder(out).finished_videos():
+        source = Path(files.video_id)
         try:
-            source = Path(read_metadata(paths.faces).source.path)
-            add_markers_and_clips(source, paths, markers=markers, embed_clips=embed_clips)
+            source = Path(read_metadata(files.faces).source.path)
+            add_markers_and_clips(source, files, markers=markers, embed_clips=embed_clips)
         except Exception as error:
-            failed[paths.video_id] = describe_failure(source, error)
+            failed[files.video_id] = describe_failure(source, error)
     return failed
 
 
 def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[VideoFiles]:
     """Finished videos without a timeline of these bins; their records are fine."""
     videos = OutputFolder(out).finished_videos()
-    return [paths for paths in videos if needs_timeline(paths, options)]
+    return [files for files in videos if needs_timeline(files, options)]
 
 
-def _cut_clips(paths: VideoFiles) -> None:
+def _cut_clips(files: VideoFiles) -> None:
     """Cut the clips that are missing."""
-    tops = peaks(person_timeline(paths, _names(paths)))  # as the page has them
-    if len(existing_clips(paths, tops)) != len(plan_clips(paths, tops)):
-        write_clips(paths, tops)
+    tops = peaks(person_timeline(files, _names(files)))  # as the page has them
+    if len(existing_clips(files, tops)) != len(plan_clips(files, tops)):
+        write_clips(files, tops)
 
 
-def _names(paths: VideoFiles) -> PersonNames:
+def _names(files: VideoFiles) -> PersonNames:
     try:
-        return read_people(paths.out).of(paths.video_id)
+        return read_people(files.out).of(files.video_id)
     except OptionsError:  # whoever makes the page reports it
         return NO_NAMES

@@ -59,14 +59,14 @@ def plan(
 
 def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     """A task as it is now: a worker that died may have finished its video before."""
-    if task.paths is None or not task.paths.faces.exists():
+    if task.files is None or not task.files.faces.exists():
         return task
-    footer = read_metadata(task.paths.faces)
+    footer = read_metadata(task.files.faces)
     is_of_this_run = (
         footer.ferflow_version == __version__
         and _incompatibility(footer, options, model_sha256(options)) is None
     )
-    return _with_state(task, {task.paths.video_id: footer}, ()) if is_of_this_run else task
+    return _with_state(task, {task.files.video_id: footer}, ()) if is_of_this_run else task
 
 
 def model_sha256(options: AnalyzeOptions) -> str:
@@ -106,20 +106,20 @@ def _by_source(footers: Footers) -> dict[str, list[str]]:
 
 
 def _earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
-    return tuple(earlier.get(os.path.realpath(task.source), ())) if task.paths else ()
+    return tuple(earlier.get(os.path.realpath(task.source), ())) if task.files else ()
 
 
 def _with_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
     """The task with its state: finished, pending, or with a problem because its source has changed."""
-    if task.paths is None:
+    if task.files is None:
         return task
-    footer = footers.get(task.paths.video_id)
+    footer = footers.get(task.files.video_id)
     try:
         if footer is not None and not has_changed(task.source, footer.source):
             return replace(task, is_finished=True)
     except OSError as error:
         return replace(task, problem=f"{task.source.name}: cannot be read ({error.strerror}).")
-    known = [task.paths.video_id] if footer is not None else list(earlier)
+    known = [task.files.video_id] if footer is not None else list(earlier)
     if not known:
         return task
     return replace(

@@ -156,7 +156,7 @@ def _note(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
     if report.status == "failed":
         has_changed = manifest.note(report)
     else:
-        has_changed = manifest.note(report, replaces=task.replaces, model_of=task.paths)
+        has_changed = manifest.note(report, replaces=task.replaces, model_of=task.files)
     if has_changed:
         manifest.save(folder.manifest)
 
@@ -210,9 +210,9 @@ def _worker_processes(n_pending: int, job: Job) -> int:
 def _derive_others(job: Job, of_this_run: set[str | None]) -> None:
     """Give the other finished videos of the folder the same bins; their records stay as they are."""
     bins_only = structs.replace(job, markers=None, embed_clips=False)  # those were meant for the inputs
-    for paths in videos_with_other_bins(job.out, job.options):
-        if paths.video_id not in of_this_run:
-            task = VideoTask(Path(paths.video_id), paths, is_finished=True)
+    for files in videos_with_other_bins(job.out, job.options):
+        if files.video_id not in of_this_run:
+            task = VideoTask(Path(files.video_id), files, is_finished=True)
             bring_up_to_date(task, bins_only, report_without_work(task))
 
 

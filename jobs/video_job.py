@@ -53,13 +53,13 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
 
 def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
     """The report of a video, after what is derived from its records was brought up to date."""
-    paths = task.paths
-    if paths is None or report.status == "failed":
+    files = task.files
+    if files is None or report.status == "failed":
         return report
     try:
-        derive(task.source, paths, job)
+        derive(task.source, files, job)
     except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
-        log.debug("no timeline or page of %s", paths.video_id, exc_info=error)
+        log.debug("no timeline or page of %s", files.video_id, exc_info=error)
         why = describe_failure(task.source, error).removeprefix(f"{task.source.name}: ")
         return TaskReport.failed(
             task,
@@ -68,8 +68,8 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
             seconds=report.seconds,
         )
     finally:
-        paths.remove_unfinished()
-    page = paths.report.relative_to(paths.out).as_posix() if job.pages else None
+        files.remove_unfinished()
+    page = files.report.relative_to(files.out).as_posix() if job.pages else None
     return replace(report, report=page)
 
 
@@ -86,11 +86,11 @@ def _analyze(
     task: VideoTask, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed, None, TaskReport]:
     """Write the records of one video; whatever is wrong with it is in the report."""
-    if task.paths is None:
+    if task.files is None:
         return report_without_work(task)
     started = time.monotonic()
     try:
-        metadata = yield from _write_records(task, task.paths, options, tools)
+        metadata = yield from _write_records(task, task.files, options, tools)
     except Exception as error:
         return TaskReport.failed(
             task,
@@ -100,21 +100,21 @@ def _analyze(
         )
     finally:
         # A signal can strike between the making of a file and the block that looks after it.
-        task.paths.remove_unfinished()
+        task.files.remove_unfinished()
     seconds = time.monotonic() - started
     return TaskReport.of_records(task.source, metadata, status=metadata.status, seconds=seconds)
 
 
 def _write_records(
-    task: VideoTask, paths: VideoFiles, options: AnalyzeOptions, tools: Tools
+    task: VideoTask, files: VideoFiles, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed, None, VideoMetadata]:
     source, counts, pace = task.source, _Counts(), _Pace()
     with (
         open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
-        RecordsWriter(paths, tools.classifier.card.labels) as writer,
+        RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
         known_by = fingerprint(source)
-        for rows in analyze_video(video, paths.video_id, options, tools):
+        for rows in analyze_video(video, files.video_id, options, tools):
             writer.write(rows)
             counts.add(rows)
             if pace.is_due(counts.last_time_s):
@@ -125,10 +125,10 @@ def _write_records(
             raise VideoError(
                 f"{source.name}: changed while it was analysed. Wait until it is complete, then run again."
             )
-        metadata = describe_analysis(video, paths.video_id, options, tools, counts.of(video))
+        metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
-        writer.finish(metadata, replaces=[OutputFolder(paths.out).video(old) for old in task.replaces])
+        writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
     return metadata
 
 

@@ -120,11 +120,11 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
 
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
     for task in tasks:
-        if task.paths is None or task.problem is not None:
+        if task.files is None or task.problem is not None:
             typer.echo(f"cannot   {sanitize(task.problem)}")
         else:
             verb = "skip" if task.is_finished else "analyse"
-            typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.paths.video_id}")
+            typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
     pending = sum(task.is_pending for task in tasks)
     typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
 

@@ -83,19 +83,19 @@ def _tables(out: Path) -> Iterator[Finding]:
     """Each finished video: tables that can be read, as long as they say, and made alike."""
     made: set[tuple[str, str]] = set()
     n_complete = 0
-    for paths in OutputFolder(out).finished_videos():
+    for files in OutputFolder(out).finished_videos():
         try:
-            footer = read_metadata(paths.faces)
-            read_metadata(paths.frames)
+            footer = read_metadata(files.faces)
+            read_metadata(files.frames)
             made.add((footer.options_digest, footer.model.sha256))
-            _check_rows(paths, footer)
+            _check_rows(files, footer)
         except RecordsError as error:
-            yield Finding("problem", str(error), f"Remove {paths.faces}, and run the same command again.")
+            yield Finding("problem", str(error), f"Remove {files.faces}, and run the same command again.")
             continue
         n_complete += 1
-        if not paths.timeline.exists():
+        if not files.timeline.exists():
             yield Finding(
-                "note", f"{paths.video_id} has no timeline", "The same command makes it, without analysis."
+                "note", f"{files.video_id} has no timeline", "The same command makes it, without analysis."
             )
     if len(made) > 1:
         yield Finding(
@@ -105,8 +105,8 @@ def _tables(out: Path) -> Iterator[Finding]:
     yield Finding("fine" if n_complete else "note", f"{n_complete} videos with complete tables")
 
 
-def _check_rows(paths: VideoFiles, footer: VideoMetadata) -> None:
-    for path, promised in ((paths.frames, footer.counts.n_analysed), (paths.faces, footer.counts.n_faces)):
+def _check_rows(files: VideoFiles, footer: VideoMetadata) -> None:
+    for path, promised in ((files.frames, footer.counts.n_analysed), (files.faces, footer.counts.n_faces)):
         rows = pq.read_metadata(path).num_rows
         if rows != promised:
             raise RecordsError(f"{path}: {rows} rows, its footer says {promised}.")

@@ -109,10 +109,10 @@ def _repeats(kind: pa.DataType) -> bool:
 class RecordsWriter:
     """The pair of tables of one video. Leaving the `with` block without `finish()` leaves no file."""
 
-    def __init__(self, paths: VideoFiles, labels: Sequence[str]) -> None:
-        self._paths = paths
-        self._frames = TableWriter(paths.frames, FRAMES)
-        self._faces = TableWriter(paths.faces, faces_schema(labels))
+    def __init__(self, files: VideoFiles, labels: Sequence[str]) -> None:
+        self._files = files
+        self._frames = TableWriter(files.frames, FRAMES)
+        self._faces = TableWriter(files.faces, faces_schema(labels))
 
     def write(self, rows: Rows) -> None:
         """Add rows to their table."""
@@ -126,7 +126,7 @@ class RecordsWriter:
         """
         for table in (self._frames, self._faces):
             table.finish(metadata)
-        for old in (self._paths, *replaces):
+        for old in (self._files, *replaces):
             old.remove()
         self._frames.publish()
         self._faces.publish()

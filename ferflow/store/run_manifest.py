@@ -46,7 +46,7 @@ class VideoTask:
     """One input and what is to be done with it."""
 
     source: Path
-    paths: VideoFiles | None
+    files: VideoFiles | None
     """None: it cannot be analysed, see `problem`."""
     is_finished: bool = False
     """Its records lie in the output folder, made with the same options and models."""
@@ -58,12 +58,12 @@ class VideoTask:
     @property
     def is_pending(self) -> bool:
         """Whether there is work to do."""
-        return self.paths is not None and self.problem is None and not self.is_finished
+        return self.files is not None and self.problem is None and not self.is_finished
 
     @property
     def video_id(self) -> str | None:
         """Id of its files, if it can have any."""
-        return self.paths.video_id if self.paths else None
+        return self.files.video_id if self.files else None
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,9 +150,9 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_without_work(task: VideoTask) -> TaskReport:
     """How a task ended that cannot be done, or was done by an earlier run."""
-    if task.paths is None or task.problem is not None:
+    if task.files is None or task.problem is not None:
         return TaskReport.failed(task, task.problem or "cannot be analysed")
-    return TaskReport.of_records(task.source, read_metadata(task.paths.faces))
+    return TaskReport.of_records(task.source, read_metadata(task.files.faces))
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,10 +78,10 @@ def _with_task(task: VideoTask, event: Progressed | Ended) -> Progressed | Ended
 
 def _with_absolute_paths(task: VideoTask) -> VideoTask:
     """Actors run in another folder than the user's."""
-    if task.paths is None:
+    if task.files is None:
         return task
-    paths = replace(task.paths, out=task.paths.out.absolute())
-    return replace(task, source=task.source.absolute(), paths=paths)
+    files = replace(task.files, out=task.files.out.absolute())
+    return replace(task, source=task.source.absolute(), files=files)
 
 
 class _Actor:

@@ -107,8 +107,8 @@ class _Worker:
         self.process.join()
         self.process.close()
         self.connection.close()
-        if self.task is not None and self.task.paths is not None:
-            self.task.paths.remove_unfinished()
+        if self.task is not None and self.task.files is not None:
+            self.task.files.remove_unfinished()
 
 
 class _Pool:

@@ -230,11 +230,11 @@ def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_a
     out = tmp_path / "out"
     run(videos[:1], out, pages=False)
     (task,) = plan(videos[:1], out, AnalyzeOptions())
-    marker = task.paths.faces.stat()
+    marker = task.files.faces.stat()
     killed = replace(task, is_finished=False), "its worker was killed by signal 9."
     report = report_of_dead_worker(killed[0], job_for(AnalyzeOptions()), killed[1])
     assert (report.status, report.n_frames) == ("done", 4)
-    assert task.paths.faces.stat() == marker
+    assert task.files.faces.stat() == marker
     other = job_for(AnalyzeOptions(every=2))  # results of another run, about to be overwritten
     report = report_of_dead_worker(killed[0], other, killed[1])
     assert (report.status, report.failure) == ("failed", "transient")
