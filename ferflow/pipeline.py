@@ -1,14 +1,14 @@
 """The loop: a few frames go in, rows come out.
 
 A frame is released as soon as its faces are cut out; only the small crops wait for a full batch. The consumer pulls
-everything, so a slow writer slows the decoder down by itself. Work runs ahead of the consumer, each item on one
-thread: detection of the next frames and classification of the last ones in parallel, while the next are decoded.
-The rows and their order do not depend on the number of threads.
+everything, so that a slow writer also slows the decoder down. Work runs ahead of the consumer, each item on one thread:
+detection of the next frames and classification of the last ones in parallel, while further frames are decoded. The rows
+and their order do not depend on the number of threads.
 
     decode thread     frames, cuts, brightness                      `prefetch`, PREFETCH_FRAMES ahead
-    pool              faces of each frame                           `ahead`, a frame per thread and 2
+    pool              faces of each frame                           `map_ahead`, a frame per thread and 2
     consumer          ids, crops
-    pool              probabilities of each full batch, its rows    `ahead`, two batches per thread and 2
+    pool              probabilities of each full batch, its rows    `map_ahead`, two batches per thread and 2
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from ferflow.types import Float32Array
 T = TypeVar("T")
 
 PREFETCH_FRAMES = 8
-"""Frames decoded ahead of detection."""
+"""Frames decoded ahead of detection; each keeps its planes in memory (1080p: 3 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Detector and classifier: loaded once and used for many videos; they hold no state of a video."""
+    """Detector and classifier: loaded once and used for many videos; they have no state of a video."""
 
     detector: Detector
     classifier: Classifier
@@ -79,8 +79,8 @@ def analyze(
 
     Args:
         path: a video file, or a folder of numbered images.
-        options: how; None: the defaults.
-        tools: detector and classifier, for many videos; None: loaded here.
+        options: None: the defaults.
+        tools: detector and classifier, to load them once for many videos; None: loaded here.
 
     Yields:
         `FrameRows` and `FaceRows`, mixed, in order of time within each; `rows.batch` is an Arrow record batch.
@@ -97,49 +97,41 @@ def analyze(
 
 
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
-    """As `analyze`, on an open video; its faults and counts can be read afterwards."""
+    """As `analyze`, on an open video, whose report and counts can be read afterwards."""
     threads = options.threads or available_cpus()
     detect, classifier = _Detect(tools.detector, options.participants), tools.classifier
 
-    def rows(part: FrameRows | FaceCrops) -> Rows:
+    def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
             return face_rows(video_id, part, classifier(part.images), classifier.card.labels)
         return part
 
+    # Closed in reverse order: a stage waits for its running calls before the stage that feeds it is closed.
     with (
-        _opencv_on_one_thread(),
+        _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
         closing(prefetch(_sample_frames(video, options), PREFETCH_FRAMES)) as frames,
         closing(map_ahead(pool, detect, frames, threads + 2)) as detected,
-        closing(
-            map_ahead(
-                pool,
-                rows,
-                _frame_rows_and_crops(
-                    track_faces(detected, Tracker(participants=options.participants)),
-                    video_id,
-                    options,
-                    tools.crop_shape,
-                ),
-                2 * threads + 2,
-            )
-        ) as batches,
     ):
-        for _, each in batches:
-            yield each
+        tracked = track_faces(detected, Tracker(participants=options.participants))
+        parts = _frame_rows_and_crops(tracked, video_id, options, tools.crop_shape)
+        # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
+        with closing(map_ahead(pool, to_rows, parts, 2 * threads + 2)) as batches:
+            for _, rows in batches:
+                yield rows
 
 
 @dataclass(frozen=True, slots=True)
 class _Detect:
-    """Detects the faces of one frame, if it is a key frame of detection; runs on any thread."""
+    """Detects the faces of one frame, if it is a key frame of detection; called on any thread of the pool."""
 
     detector: Detector
     participants: int | None
 
-    def __call__(self, seen: FrameSample) -> Detections | None:
-        if not seen.is_key:
+    def __call__(self, sample: FrameSample) -> Detections | None:
+        if not sample.is_key:
             return None
-        (faces,) = self.detector.detect([seen.frame])
+        (faces,) = self.detector.detect([sample.frame])
         return faces if self.participants is None else faces.largest(self.participants)
 
 
@@ -149,16 +141,17 @@ def _sample_frames(video: Video, options: AnalyzeOptions) -> Iterator[FrameSampl
     n_since_key = 0
     for frame in video.frames(Selection.of(options)):
         is_cut = cuts.update(frame.planes.y)
+        # Also at a cut: faces of the old shot must not be interpolated into the new one.
         is_key = is_cut or n_since_key % options.detect_stride == 0
         n_since_key = 1 if is_key else n_since_key + 1
         yield FrameSample(frame, is_cut, frame.planes.luma_mean(), is_key)
-        del frame  # it would live on while the next one is decoded
+        del frame  # it would stay in memory while the next one is decoded
 
 
 def _frame_rows_and_crops(
     tracked: Iterable[TrackedFrame], video_id: str, options: AnalyzeOptions, shape: CropShape
 ) -> Iterator[FrameRows | FaceCrops]:
-    """Rows of FRAMES, and full batches of crops."""
+    """Yield rows of FRAMES, and full batches of crops."""
     waiting = FaceCrops.empty(shape)
     for chunk in chunks(tracked, options.chunk_frames):
         yield frame_rows(video_id, chunk)
@@ -168,7 +161,7 @@ def _frame_rows_and_crops(
             [item.track_id for item in chunk],
             shape,
         )
-        del chunk
+        del chunk  # its frames would stay in memory while the batches are classified
         while len(waiting) >= options.batch_size:
             yield waiting[: options.batch_size]
             waiting = waiting[options.batch_size :]
@@ -177,7 +170,7 @@ def _frame_rows_and_crops(
 
 
 _NOT_FILLED_YET = ("person_id", "region", "not_face", "unreadable")
-"""Columns of FACES that are null until something fills them."""
+"""Columns of FACES that are always null here: the schema reserves them for later steps."""
 
 
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
@@ -237,8 +230,8 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @contextmanager
-def _opencv_on_one_thread() -> Iterator[None]:
-    """Its calls here are short and come from several threads at once; threads of its own would only compete."""
+def _limit_opencv_to_one_thread() -> Iterator[None]:
+    """OpenCV is called from several threads at once, with short calls; threads of its own would compete with them."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -247,17 +240,17 @@ def _opencv_on_one_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-# Not `pa.array`: it loads pandas, which takes as long as everything else that is loaded before the first frame.
-def _column(values: npt.NDArray[np.generic], known: pa.Buffer | None = None) -> pa.Array:
-    """An Arrow array over the same memory."""
+# Not `pa.array`: it imports pandas, which takes as long as all other imports before the first frame together.
+def _column(values: npt.NDArray[np.generic], validity: pa.Buffer | None = None) -> pa.Array:
+    """An Arrow array of the same memory; null where the bit of `validity` is 0."""
     if values.dtype == np.bool_:
-        return pa.Array.from_buffers(pa.bool_(), len(values), [known, _bitmap(values)])
+        return pa.Array.from_buffers(pa.bool_(), len(values), [validity, _bitmap(values)])
     kind, data = pa.from_numpy_dtype(values.dtype), pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(kind, len(values), [known, data])
+    return pa.Array.from_buffers(kind, len(values), [validity, data])
 
 
 def _with_nulls(values: npt.NDArray[np.float32]) -> pa.Array:
-    """NaN, which means unknown here, becomes null."""
+    """An Arrow array with null in place of NaN, which stands for unknown in crops and detections."""
     missing = np.isnan(values)
     return _column(values, _bitmap(~missing) if missing.any() else None)
 

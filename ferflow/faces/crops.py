@@ -173,8 +173,13 @@ def crop_square(
         part = _pad(
             part, top - inside_y.start, bottom - inside_y.stop, left - inside_x.start, right - inside_x.stop
         )
-    # Resized, not sliced: a view would keep the complete frame in memory until its batch is classified.
-    shrinks = part.shape[0] >= size and part.shape[1] >= size
+    return resize_to_square(planes, part, size)
+
+
+def resize_to_square(planes: Planes, part: UInt8Array, size: int) -> UInt8Array:
+    """Resize a part of the luma plane to uint8 (size, size), 0-255; the result is a copy."""
+    # A view would keep the complete frame in memory until its batch is classified.
+    shrinks = min(part.shape) >= size
     small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     # After resizing, so that only the pixels of the crop are expanded.
     return planes.to_full_range(small.astype(np.uint8, copy=False))

@@ -1,8 +1,8 @@
-"""Short clips around peaks, cut only where they are asked for.
+"""Short clips around peaks, made only on request.
 
     write_clips(paths, peaks(timeline))
 
-A clip shows faces; it is the one thing ferflow keeps that does.
+Clips show faces. No other file in an output folder does.
 """
 
 from __future__ import annotations
@@ -24,39 +24,38 @@ if TYPE_CHECKING:
 
 BEFORE_SECONDS = 3.0
 AFTER_SECONDS = 4.0
-TALLEST_PX = 360
-MOST_FPS = 30.0
 
-SOUND_BITS_PER_SECOND = 96_000
-
+# Clips may be embedded in a page, so they are small: few pixels, a normal frame rate, moderate quality.
+MAX_HEIGHT_PX = 360
+MAX_FPS = 30.0
 CLIP_CRF = 26
+SOUND_BITS_PER_SECOND = 96_000
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What one clip shows."""
+    """The file, the peaks and the times of one clip."""
 
     path: Path
-    """Named by the times of its first and last peak in ms, so that it fits no others."""
+    """Its name has the times of its first and last peak in ms, so that a clip of other peaks has another name."""
     peaks: tuple[int, ...]
-    """Their places in the list, by time."""
+    """Their indices in the list of peaks, in order of time."""
     start_s: float
     end_s: float
 
 
 def plan_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Clip]:
-    """A clip around every peak; peaks so near that two clips would show the same share one."""
+    """Plan a clip around every peak; peaks so near that their clips would overlap share one."""
     runs: list[list[int]] = []
-    for place in sorted(range(len(peaks)), key=lambda place: peaks[place].time_s):
-        near = runs and peaks[place].time_s - peaks[runs[-1][-1]].time_s < BEFORE_SECONDS + AFTER_SECONDS
-        if near:
-            runs[-1].append(place)
+    for i in sorted(range(len(peaks)), key=lambda i: peaks[i].time_s):
+        if runs and peaks[i].time_s - peaks[runs[-1][-1]].time_s < BEFORE_SECONDS + AFTER_SECONDS:
+            runs[-1].append(i)
         else:
-            runs.append([place])
-    return [_clip(paths, peaks, run) for run in runs]
+            runs.append([i])
+    return [_plan_clip(paths, peaks, run) for run in runs]
 
 
-def _clip(paths: VideoFiles, peaks: Sequence[Peak], run: Sequence[int]) -> Clip:
+def _plan_clip(paths: VideoFiles, peaks: Sequence[Peak], run: Sequence[int]) -> Clip:
     first_s, last_s = peaks[run[0]].time_s, peaks[run[-1]].time_s
     name = "-".join(f"{round(time_s * 1000):09d}" for time_s in dict.fromkeys((first_s, last_s)))
     return Clip(
@@ -65,17 +64,17 @@ def _clip(paths: VideoFiles, peaks: Sequence[Peak], run: Sequence[int]) -> Clip:
 
 
 def existing_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Clip]:
-    """The clips that are there."""
+    """The planned clips whose files exist."""
     return [clip for clip in plan_clips(paths, peaks) if clip.path.is_file()]
 
 
 def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     """Cut a clip around every peak: H.264, upright, 360 px high at most, with the sound as AAC if there is any.
 
-    Clips of other moments, which an earlier analysis left, are removed; those that are there stay.
+    Clips of other moments, which an earlier analysis left, are removed; planned clips that exist are kept.
 
     Raises:
-        VideoError: the video is not there any more, or cannot be read.
+        VideoError: the video is no longer at its path, or cannot be read.
         RecordsError: the tables of the video cannot be read.
     """
     wanted = plan_clips(paths, peaks)
@@ -114,22 +113,23 @@ def _encode_clip(clip: Clip, video: Video) -> None:
     settings = VideoSettings(size=_clip_size(first), crf=CLIP_CRF)
     with open_video_writer(clip.path, settings, audio) as writer:
         for frame in chain((first,), frames):
-            # The first frame may be shown since before the clip starts: a clip must not begin with black.
+            # The first frame is the one that is shown when the clip starts, so its own time may be before that; without
+            # it the clip would start with black.
             writer.write(frame.bgr(settings.size), max(frame.time - start_s, Fraction(0)))
 
 
 def _thin_out(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """At most `MOST_FPS` frames a second; a tenth of a step is allowed for, since times jitter."""
+    """Yield at most `MAX_FPS` frames per second, with a tolerance of a tenth of a step, since timestamps jitter."""
     last_s = None
     for frame in frames:
-        if last_s is None or frame.time_s - last_s >= 0.9 / MOST_FPS:
+        if last_s is None or frame.time_s - last_s >= 0.9 / MAX_FPS:
             last_s = frame.time_s
             yield frame
 
 
 def _clip_size(frame: Frame) -> tuple[int, int]:
-    """(width, height) with square pixels, `TALLEST_PX` high at most, even."""
+    """(width, height) with square pixels, at most `MAX_HEIGHT_PX` high, both even."""
     shown = frame.planes.width * frame.pixel_aspect, float(frame.planes.height)
-    scale = min(1.0, TALLEST_PX / shown[1])
+    scale = min(1.0, MAX_HEIGHT_PX / shown[1])
     width, height = (max(2, round(side * scale / 2) * 2) for side in shown)
     return width, height

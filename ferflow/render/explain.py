@@ -1,13 +1,13 @@
 """Faces to explain: those of a picture, or of a few frames of a video.
 
-for moment in moments(Path("talk.mp4"), tools, options):
-    moment.crops.images
+>>> for moment in find_moments(Path("talk.mp4"), tools, options):
+...     moment.crops.images
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,17 +15,17 @@ import cv2
 import numpy as np
 
 from ferflow.errors import OptionsError, VideoError
-from ferflow.faces.crops import FaceCrops, crop_faces
+from ferflow.faces.crops import FaceCrops, crop_faces, resize_to_square
 from ferflow.faces.detections import Detections
 from ferflow.media.video import Frame, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.pipeline import Tools
 from ferflow.types import Float32Array, UInt8Array
 
-LOOKED_PER_SECOND = 2.0
-"""Frames looked at to find the one to explain."""
-MOST_LOOKED = 600
-"""Five minutes of video; after that, --at says where."""
+SEARCH_FPS = 2.0
+"""Frames per second that are searched for the one to explain."""
+MAX_SEARCHED_FRAMES = 600
+"""Five minutes of video; later frames are chosen with --at."""
 PREVIEW_PX = 560
 """Width of the frame's small picture."""
 
@@ -36,7 +36,7 @@ class Moment:
 
     time_s: float
     why: str
-    """Why this frame: "picture", "asked for", "first face", "most expressive"."""
+    """Reason for this frame: "picture", "asked for", "first face", "most expressive"."""
     preview: UInt8Array
     """uint8 (h, w), luma, with a box around each face."""
     crops: FaceCrops
@@ -51,9 +51,9 @@ def find_moments(
         path: a picture or a video.
         tools: detector and classifier.
         options: thresholds of the detector.
-        at: the frames wanted; empty: the first with a face and the most expressive one, looking at two frames a
-            second for at most five minutes.
-        whole: the whole picture is one face, so none is looked for.
+        at: the frames to explain; empty: the first one with a face and the most expressive one, of two frames per
+            second in the first five minutes.
+        whole: the picture is one face, so that no detector runs.
 
     Raises:
         VideoError: it cannot be read, or shows no face there.
@@ -74,12 +74,12 @@ def find_moments(
 
 
 def _choose_moments(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> list[Moment]:
-    selection = Selection(fps=LOOKED_PER_SECOND)
+    selection = Selection(fps=SEARCH_FPS)
     first: Moment | None = None
     best, most = None, -1.0
-    looked = 0
+    n_searched = 0
     for frame in _frames(path, selection, options):
-        looked += 1
+        n_searched += 1
         moment = _make_moment(frame, "most expressive", tools, whole=whole)
         if not len(moment.crops):
             continue
@@ -89,21 +89,19 @@ def _choose_moments(path: Path, tools: Tools, options: AnalyzeOptions, *, whole:
             best, most = moment, expressive
     if first is None or best is None:
         return []
-    if looked == 1:
-        return [_with_reason(first, "picture")]
-    return [_with_reason(first, "first face")] if best is first else [_with_reason(first, "first face"), best]
+    if n_searched == 1:
+        return [replace(first, why="picture")]
+    first_face = replace(first, why="first face")
+    return [first_face] if best is first else [first_face, best]
 
 
 def _expressiveness(moment: Moment, tools: Tools) -> float:
-    """Highest share of a face in the frame that is not neutral, 0..1."""
+    """Highest probability, over the faces of the frame, of an expression other than neutral, in [0, 1]."""
     labels = tools.classifier.card.labels
     probs = tools.classifier(moment.crops.images)
+    # Without a neutral class the most certain prediction counts as the most expressive.
     neutral = probs[:, labels.index("neutral")] if "neutral" in labels else 1 - probs.max(axis=1)
     return float((1 - neutral).max())
-
-
-def _with_reason(moment: Moment, why: str) -> Moment:
-    return Moment(moment.time_s, why, moment.preview, moment.crops)
 
 
 def _frame_at(path: Path, point: TimePoint, options: AnalyzeOptions) -> Frame:
@@ -115,7 +113,7 @@ def _frame_at(path: Path, point: TimePoint, options: AnalyzeOptions) -> Frame:
 
 def _frames(path: Path, selection: Selection, options: AnalyzeOptions) -> Iterator[Frame]:
     with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
-        yield from islice(video.frames(selection), MOST_LOOKED)
+        yield from islice(video.frames(selection), MAX_SEARCHED_FRAMES)
 
 
 def _make_moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment:
@@ -128,21 +126,18 @@ def _make_moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment
 
 
 def _crop_whole_picture(frame: Frame, tools: Tools) -> FaceCrops:
-    """The whole picture as one crop, squeezed as `dataset.load` squeezes."""
+    """The picture as one crop, distorted to a square in the same way as pictures of a training set."""
     height, width = frame.planes.y.shape
     box = np.array([[0, 0, width, height]], np.float32)
     found = Detections(box, np.ones(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
     crops = crop_faces(frame, found, np.ones(1, np.int32), tools.crop_shape)
-    size = tools.crop_shape.size
-    shrinks = min(height, width) >= size
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = np.asarray(cv2.resize(frame.planes.y, (size, size), interpolation=how), np.uint8)
-    crops.images[0] = frame.planes.to_full_range(small)[..., None]
+    # A crop of that box would be a square around its centre, not the picture.
+    crops.images[0] = resize_to_square(frame.planes, frame.planes.y, tools.crop_shape.size)[..., None]
     return crops
 
 
 def _draw_preview(frame: Frame, xyxy: Float32Array) -> UInt8Array:
-    """Return the luma of a frame in small, as the viewer sees it, with boxes (N, 4) drawn in."""
+    """Draw a small picture of the luma, with square pixels and a rectangle for each box of xyxy (N, 4)."""
     height, width = frame.planes.y.shape
     factor_x = min(1.0, PREVIEW_PX / width)
     factor_y = factor_x / frame.pixel_aspect

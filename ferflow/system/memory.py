@@ -1,4 +1,4 @@
-"""Free memory, how many worker processes it is enough for, and what the processor can do.
+"""Free memory, the number of worker processes that it allows, and the features of the processor.
 
 CPUs are counted by `cpus.available_cpus`.
 """
@@ -16,23 +16,24 @@ from ferflow.system.cgroup import ControlGroups
 from ferflow.system.runtime import has_nvidia_driver
 
 WORKER_BYTES = 600 << 20
-"""What a worker needs: 365 MiB for 720p by `python -m ferflow.jobs.benchmarks.memory`, and a margin."""
+"""Memory of a worker: 365 MiB for 720p by `python -m ferflow.jobs.benchmarks.memory`, and a margin."""
 
 CPUS_PER_WORKER = 2
-"""One decodes, the other does the rest."""
+"""One decodes, the other does the rest. One worker per CPU is 1.07 times as fast with long videos (docs/performance.md,
+"Many videos"), but takes twice the memory."""
 
 
 def available_memory() -> int:
-    """Bytes that can be taken without swapping, within the limit of a container if there is one."""
+    """Bytes that can be allocated without swapping, within the limit of a container if there is one."""
     return int(min(psutil.virtual_memory().available, ControlGroups().free_memory()))
 
 
 def cpu_features() -> set[str]:
-    """Instruction sets of the processor, by Linux's names; empty where `/proc/cpuinfo` does not list them."""
+    """Instruction sets of the processor, with Linux's names; empty where `/proc/cpuinfo` does not list them."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, words = line.partition(":")
-            if name.strip() in ("flags", "Features"):
+            if name.strip() in ("flags", "Features"):  # x86 and ARM
                 return set(words.split())
     return set()
 
@@ -44,7 +45,7 @@ def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptio
         n_videos: to analyse.
         cpus: CPUs that may be used.
         memory: free memory in bytes.
-        options: device and backend; a GPU is used by one process.
+        options: device and backend; only one process uses a GPU.
     """
     if options.device == "gpu" or options.backend == "keras":
         return 1
@@ -56,8 +57,8 @@ def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptio
 def release_memory() -> None:
     """Return freed memory to the system.
 
-    Arrow and the C library keep it for later. After a long video it is fragmented, so that the memory which its page
-    needs would come on top of it.
+    Arrow and the C library keep freed memory for later. After a long video it is fragmented, so that the memory of the
+    video's page would come on top of it.
     """
     import pyarrow as pa
 

@@ -28,25 +28,28 @@ def has_nvidia_driver() -> bool:
 
 
 def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...] = (CPU,)) -> Any:
-    """An inference session.
+    """Start an inference session.
 
     Args:
         network: path of an ONNX file, or its content.
-        threads: for one call. With 1, several threads may call it at the same time, and none spins while it waits.
-        providers: in order of preference; operators that the first lacks run on the next.
+        threads: for one call. With 1, several threads may call it at the same time, and none spins while waiting.
+        providers: in order of preference; operators that the first one lacks run on the next.
     """
     import onnxruntime as ort
 
     settings = ort.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
-    settings.log_severity_level = 3
+    settings.log_severity_level = (
+        3  # errors: its warnings are about the graph, and not for those who analyse videos
+    )
     return ort.InferenceSession(network, settings, providers=list(providers))
 
 
 def import_keras(purpose: str = "this network") -> Any:
-    """The module `keras`; importing it imports its backend, whose log lines would appear between ours.
+    """Import Keras and its backend, without the backend's log lines, which would appear between those of ferflow.
 
-    Its errors are silenced too (a machine without a GPU has some), unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+    TensorFlow's errors are silenced too (on a machine without a GPU it reports some), unless TF_CPP_MIN_LOG_LEVEL is
+    set.
 
     Args:
         purpose: what needs it, for the message.
@@ -67,20 +70,22 @@ def import_keras(purpose: str = "this network") -> Any:
             f"{purpose} needs the package {error.name}, since Keras is set to another backend than TensorFlow. "
             f"Install it, or set KERAS_BACKEND=tensorflow."
         ) from error
-    except ValueError as error:  # an unknown backend
+    except ValueError as error:  # Keras does not know the backend
         raise ModelError(f"{purpose} needs Keras: {error}. Set KERAS_BACKEND=tensorflow.") from error
 
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Silence what native code writes while its libraries are loaded, before its settings apply."""
+    """Redirect the file descriptor of stderr: native code writes to it while it is loaded, before its settings
+    apply.
+    """
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    saved = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(devnull, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(devnull)
