@@ -46,7 +46,7 @@ class Look:
 COVERAGE = {
     "face": Look("with a face", "#129488", "with a face"),
     "small": Look("only small faces", "#129488", "only small", "/"),
-    "nobody": Look("no face", "#9AA3B2", "no face"),
+    "no_face": Look("no face", "#9AA3B2", "no face"),
     "missing": Look("no frame could be read", "#A07C3F", "unreadable", "x"),
     "outside": Look("not analysed", "#5F6C7B", "not analysed", "."),
 }

@@ -8,19 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import frame_seconds
-from ferflow.analytics.tally import (
-    Faces,
-    blocks,
-    column,
-    frame_rows,
-    ratio,
-)
+from ferflow.analytics.tally import Faces, blocks, column, frame_rows, ratio
 from ferflow.analytics.timeline import bin_of
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 SMALL_FACE_PX = 30.0
-"""Faces with a shorter side, in pixels of the source, are small: the models see 48 px or more."""
+"""Faces with a shorter side, in pixels of the source, are small: models see 48 px or more, so these are enlarged, which
+costs accuracy (docs/training.md, "Disturbed faces")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +60,13 @@ COVERAGE_TIMELINE = pa.schema(
         ("bin_start_s", pa.float64()),
         ("face", pa.float64()),
         ("small", pa.float64()),
-        ("nobody", pa.float64()),
+        ("no_face", pa.float64()),
         ("missing", pa.float64()),
         ("outside", pa.float64()),
     ]
 )
 """Seconds of each bin by state: analysed, with a face (`face`), with small faces only (`small`) or without a face
-(`nobody`); without a frame that could be read (`missing`); before the requested start (`outside`)."""
+(`no_face`); without a frame that could be read (`missing`); before the requested start (`outside`)."""
 
 
 def coverage_timeline(
@@ -90,14 +85,15 @@ def coverage_timeline(
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
     """
     time_s = column(frames, "time_s")
-    # One frame alone stands for a bin: it has no step to learn from, and the bin must not look empty.
+    # One frame alone stands for a bin: there is no step to learn from, and the bin must not look empty. A video may also
+    # have no frame at all: `time_s[-1:]` and `time_s[:1]` are then empty, where `time_s[-1]` would fail.
     ends: Float64Array = time_s + frame_seconds(time_s, alone=bin_seconds, failed=failed)
     n_bins = int(bin_of(time_s[-1:], bin_seconds).max(initial=-1)) + 1
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(frames, faces)
     columns = {
         name: _seconds_between(edges, time_s[state == k], ends[state == k])
-        for k, name in enumerate(("face", "small", "nobody"))
+        for k, name in enumerate(("face", "small", "no_face"))
     }
     before = _seconds_between(edges, np.zeros(len(time_s[:1])), time_s[:1])
     gaps = _seconds_between(edges, ends[:-1], time_s[1:])
@@ -110,6 +106,7 @@ def _frame_states(frames: pa.Table, faces: Faces) -> Int64Array:
     """State of every frame, int64 (N,): 0 with a face, 1 with small faces only, 2 without a face."""
     index, largest = column(frames, "frame_index").astype(np.int64), np.zeros(len(frames))
     for block in blocks(faces):
+        # Not `largest[rows] = ...`, which keeps only one of several faces in a frame.
         np.maximum.at(largest, frame_rows(index, block), column(block, "face_px"))
     seen = column(frames, "n_faces") > 0
     return np.where(seen, np.where(largest >= SMALL_FACE_PX, 0, 1), 2).astype(np.int64)
@@ -127,8 +124,9 @@ def _seconds_between(edges: Float64Array, starts: Float64Array, ends: Float64Arr
         float64 (E - 1,).
     """
     # Prefix sums: the seconds covered up to each edge are those of all intervals that start before it, less the part
-    # of the last of them that lies past the edge. One pass, however many intervals a bin has or bins an interval.
+    # of the last of them that is past the edge. One pass, however many intervals a bin has or bins an interval spans.
     filled = np.concatenate([[0.0], np.cumsum(ends - starts)])
     before = np.searchsorted(starts, edges)
+    # The appended 0 is what `before - 1` = -1 reads at an edge that no interval starts before; it is then not used.
     over = np.append(ends, 0.0)[before - 1] - edges
     return np.asarray(np.diff(filled[before] - np.where(before > 0, np.maximum(over, 0.0), 0.0)))

@@ -30,7 +30,8 @@ DELIMITERS = (",", ";", "\t")
 MOST_BYTES = 64 * 2**20
 """A list of a million rows; a larger file is no list that a person wrote, and must not fill the memory."""
 
-# Also after what a spreadsheet of another country takes for the end of a cell, even within quotes.
+# Cells that start with = + - @, a tab or a line break may be run as formulas (OWASP). So may what follows a semicolon, tab
+# or line break within a cell, even within quotes: a spreadsheet that expects another delimiter splits the text there.
 _FORMULA_START = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])( *)(?=[=+\-@])")
 
 
@@ -71,7 +72,9 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
     """
     if not text.strip():
         raise OptionsError(f"{name}: empty. {_naming(required)}.")
+    # From the header alone: cells of later rows may contain commas, and names of columns hardly do.
     delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+    # Not strict, the csv module would read everything after an unclosed quote as one cell.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [_clean(cell).lower() for cell in next(reader)]
@@ -158,16 +161,16 @@ def _values(where: str, header: list[str], cells: list[str]) -> dict[str, str]:
 
 
 def _clean(cell: str) -> str:
+    # Composed (NFC): macOS decomposes the accents of file names, so that a copied name would equal no typed one.
     return unicodedata.normalize("NFC", cell.strip())
 
 
 def _cell(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, float):
-        return repr(value)
     if not isinstance(value, str):
+        # The csv module writes floats with all their digits.
         return value
-    # A file name may hold halves of surrogate pairs, which UTF-8 cannot encode.
+    # A file name may contain halves of surrogate pairs, which UTF-8 cannot encode.
     safe = value.encode("utf-8", "replace").decode("utf-8")
     return _FORMULA_START.sub(r"\1\2'", safe)

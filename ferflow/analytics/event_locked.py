@@ -44,10 +44,10 @@ class Segment:
 def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
     """The segments that a table of MARKERS states, by start, clipped to [0, `end_s`)."""
     rows = markers_in(markers)
-    ends = _chapter_ends([row.time_s for row in rows if _starts_chapter(row)], end_s)
+    ends = _open_segment_ends([row.time_s for row in rows if _is_open_segment(row)], end_s)
     found = []
     for row in rows:
-        end = ends[row.time_s] if _starts_chapter(row) else row.end_s
+        end = ends[row.time_s] if _is_open_segment(row) else row.end_s
         if end is not None and row.time_s < min(end, end_s):
             found.append(Segment(row.time_s, min(end, end_s), row.label, row.kind))
     return sorted(found, key=lambda segment: (segment.start_s, segment.end_s))
@@ -55,14 +55,14 @@ def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
 
 def instants_in(markers: pa.Table) -> list[Marker]:
     """The markers of a table of MARKERS that have no length, in their order."""
-    return [marker for marker in markers_in(markers) if marker.end_s is None and not _starts_chapter(marker)]
+    return [marker for marker in markers_in(markers) if marker.end_s is None and not _is_open_segment(marker)]
 
 
-def _starts_chapter(marker: Marker) -> bool:
+def _is_open_segment(marker: Marker) -> bool:
     return marker.end_s is None and marker.kind == SEGMENT_KIND
 
 
-def _chapter_ends(starts: Sequence[float], end_s: float) -> dict[float, float]:
+def _open_segment_ends(starts: Sequence[float], end_s: float) -> dict[float, float]:
     ordered = sorted(set(starts))
     return dict(zip(ordered, [*ordered[1:], end_s], strict=False))
 
@@ -79,9 +79,9 @@ def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
         and means of `presence`, the measures and `prob_*`. A bin's weight is the number of its seconds that lie in
         the segment; unknown bins do not count; null where none is known.
     """
-    whole = audience(timeline)
-    names = ["presence", *MEASURES, *probability_columns(whole)]
-    starts, ends = column(whole, "bin_start_s"), column(whole, "bin_end_s")
+    audience_rows = audience(timeline)
+    names = ["presence", *MEASURES, *probability_columns(audience_rows)]
+    starts, ends = column(audience_rows, "bin_start_s"), column(audience_rows, "bin_end_s")
     found = segments_of(markers, float(ends[-1]) if len(ends) else 0.0)
     weights = [
         np.clip(np.minimum(ends, one.end_s) - np.maximum(starts, one.start_s), 0, None) for one in found
@@ -94,7 +94,7 @@ def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
         "n_people": pa.array([_people_in(timeline, one) for one in found], pa.int32()),
     }
     for name in names:
-        values = column(whole, name)
+        values = column(audience_rows, name)
         columns[name] = pa.array([_weighted_mean(values, w) for w in weights], pa.float64(), from_pandas=True)
     return pa.table(columns)
 
@@ -103,9 +103,10 @@ def _people_in(timeline: pa.Table, segment: Segment) -> int:
     inside = (column(timeline, "bin_start_s") < segment.end_s) & (
         column(timeline, "bin_end_s") > segment.start_s
     )
-    tracks = column(timeline, "person_id")
-    seen = inside & np.isfinite(tracks) & (column(timeline, "n_faces") > 0)
-    return len(np.unique(tracks[seen]))
+    persons = column(timeline, "person_id")
+    # NaN is the audience. A sole participant also has rows in bins without the face.
+    seen = inside & np.isfinite(persons) & (column(timeline, "n_faces") > 0)
+    return len(np.unique(persons[seen]))
 
 
 def _weighted_mean(values: Float64Array, weights: Float64Array) -> float:
@@ -115,7 +116,7 @@ def _weighted_mean(values: Float64Array, weights: Float64Array) -> float:
 
 def lags(bin_seconds: float) -> Float64Array:
     """Seconds from a marker at which its curve is read, multiples of the bin's length; float64 (lags,)."""
-    # The tolerances keep 0.1 / 0.1 and 10 / 0.1 whole numbers in floating point.
+    # The tolerances keep 0.1 / 0.1 and 10 / 0.1 integers in floating point.
     step = bin_seconds * max(1, np.ceil(LEAST_LAG_SECONDS / bin_seconds - 1e-9))
     low, high = np.ceil(-BEFORE_SECONDS / step - 1e-9), np.floor(AFTER_SECONDS / step + 1e-9)
     return np.asarray(np.arange(low, high + 1) * step, dtype=np.float64)
@@ -137,12 +138,13 @@ def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = N
         lag_s, mean, sd, n` (markers with a known value there; `sd` is null below 2). Labels with most markers
         come first.
     """
-    whole = audience(timeline)
-    names = [*MEASURES, *probability_columns(whole)]
-    inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(whole)))
-    step = _end_of(whole) / max(len(whole), 1)
+    audience_rows = audience(timeline)
+    names = [*MEASURES, *probability_columns(audience_rows)]
+    inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(audience_rows)))
+    # Not `bin_length`: bounds are rounded to nanoseconds, and the error would add up over the bins of a long video.
+    step = _end_of(audience_rows) / max(len(audience_rows), 1)
     parts = [
-        _curves_of(whole, names, label, np.array(times), step)
+        _curves_of(audience_rows, names, label, np.array(times), step)
         for label, times in list(times_by_label(inside).items())[:most]
     ]
     return pa.concat_tables(parts) if parts else _LOCKED.empty_table()
@@ -162,14 +164,15 @@ _LOCKED = pa.schema(
 
 
 def _curves_of(
-    whole: pa.Table, names: Sequence[str], label: str, times: Float64Array, bin_seconds: float
+    audience_rows: pa.Table, names: Sequence[str], label: str, times: Float64Array, bin_seconds: float
 ) -> pa.Table:
     at = lags(bin_seconds)
     bins = bin_of(times[:, None] + at, bin_seconds)
-    inside = (bins >= 0) & (bins < len(whole))
+    inside = (bins >= 0) & (bins < len(audience_rows))
     parts = []
     for name in names:
-        values = np.where(inside, column(whole, name)[np.clip(bins, 0, len(whole) - 1)], np.nan)
+        # Clipped only to be valid indices; what is outside of the video becomes NaN.
+        values = np.where(inside, column(audience_rows, name)[np.clip(bins, 0, len(audience_rows) - 1)], np.nan)
         mean, sd, n = _mean_sd_n(values)
         rows = {
             "label": [label] * len(at), "n_markers": [len(times)] * len(at), "measure": [name] * len(at),
@@ -185,6 +188,7 @@ def _mean_sd_n(values: Float64Array) -> tuple[Float64Array, Float64Array, Float6
     known = np.isfinite(values)
     n = known.sum(axis=0)
     mean = ratio(np.where(known, values, 0.0).sum(axis=0), n)
+    # In two passes: sums of squares would lose digits where a curve varies little. `ratio` makes n - 1 = 0 unknown.
     squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
     return mean, np.sqrt(ratio(squares, n - 1)), n
 
@@ -251,5 +255,5 @@ def _means_before_and_after(rows: pa.Table) -> tuple[float, float]:
     return float(ratio(before.sum(), len(before))), float(ratio(after.sum(), len(after)))
 
 
-def _end_of(whole: pa.Table) -> float:
-    return float(whole.column("bin_end_s")[-1].as_py()) if len(whole) else 0.0
+def _end_of(audience_rows: pa.Table) -> float:
+    return float(audience_rows.column("bin_end_s")[-1].as_py()) if len(audience_rows) else 0.0

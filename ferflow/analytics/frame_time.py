@@ -16,7 +16,7 @@ HOLE_STEPS = 2.0
 frames two seconds apart are usual with `--every`, and a variable frame rate may triple a step of 40 ms."""
 FAILED_STEPS = 1.75
 """Where frames are known to have failed, a step of this many usual steps or more is where they were: one lost frame
-doubles a step, and timestamps are rounded."""
+doubles a step, and the rest is a margin for rounded timestamps."""
 
 
 def usual_step(time_s: Float64Array) -> float:
@@ -34,6 +34,7 @@ def frame_seconds(time_s: Float64Array, *, alone: float = 0.0, failed: bool = Fa
     """
     if len(time_s) < 2:
         return np.full(len(time_s), alone)
+    # The median, since a hole would pull a mean far up.
     steps, usual = np.diff(time_s), usual_step(time_s)
     is_hole = steps >= FAILED_STEPS * usual if failed else steps > max(HOLE_SECONDS, HOLE_STEPS * usual)
     return np.append(np.where(is_hole, usual, steps), usual)

@@ -28,10 +28,10 @@ from ferflow.text import sanitize
 
 COLUMNS = ("time_s", "label")
 SUFFIX = ".markers.csv"
-"""Ending of a file of markers that lies beside its video; before it stands the video's stem."""
+"""`talk.markers.csv` in the folder of `talk.mp4` is found without being given."""
 MOST_BYTES = 8 * 2**20
 MOST_MARKERS = 20_000
-"""A marker a second for five hours; a file with more is something else than markers."""
+"""A marker a second for five hours; a file with more is not a list of markers."""
 LONGEST_LABEL = 300
 LATEST_SECONDS = 1e7
 """Four months: a larger number is a clock time or milliseconds, not seconds of a video."""
@@ -64,7 +64,7 @@ class Marker:
 
 
 def find_markers_file(video: Path) -> Path | None:
-    """Path of `<stem>.markers.csv` beside a video; None if there is no such file."""
+    """Path of `<stem>.markers.csv` in the folder of a video; None if there is no such file."""
     path = video.with_name(video.stem + SUFFIX)
     return path if os.path.isfile(path) else None  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
@@ -108,6 +108,7 @@ def store_markers(paths: VideoFiles, source: Path) -> bool:
         OptionsError: as `read_markers`; what was stored before stays.
     """
     table = read_markers(source, paths.video_id)
+    # An equal table is not written again: its new time would make the page stale.
     if paths.markers.exists() and _read_stored(paths).equals(table):
         return False
     origin = MarkersSource(name=source.name, sha256=_sha256(source))
@@ -123,6 +124,7 @@ def load_markers(paths: VideoFiles) -> pa.Table:
     """
     if not paths.markers.exists():
         return MARKERS.empty_table()
+    # Raises for a table of another schema, whose columns may mean something else.
     read_markers_metadata(paths.markers)
     return _read_stored(paths)
 
@@ -162,7 +164,7 @@ def _marker(row: dict[str, str], where: str) -> Marker:
     start = _seconds(row.get("time_s", ""), f"{where}: time_s")
     end = _seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
     if end is not None and end <= start:
-        raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
+        raise OptionsError(f"{where}: end_s ({end:g}) must be after time_s ({start:g}).")
     return Marker(start, end, label, kind)
 
 

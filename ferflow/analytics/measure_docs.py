@@ -2,7 +2,7 @@
 
     python -m ferflow.analytics.measure_docs [DOCS]
 
-DOCS is the folder of documents, `docs` unless given. What stands between the two comments is replaced.
+DOCS is the folder of documents, `docs` unless given. What is between the comments `BEGIN` and `END` is replaced.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _range(measure: Measure) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    # A bar within a cell would end it.
+    # A bar within a cell would end the cell.
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 

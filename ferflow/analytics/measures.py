@@ -129,6 +129,7 @@ def positive(faces: FaceValues) -> Float64Array:
 
 def negative(faces: FaceValues) -> Float64Array:
     """`max(p_angry, p_disgust, p_fear, p_sad)` of the labels there are, in [0, 1]; NaN without any."""
+    # The maximum and not the sum, as in FaceReader's valence.
     known = [faces.probabilities[label] for label in NEGATIVE_LABELS if label in faces.probabilities]
     return np.max(known, axis=0) if known else np.full(len(faces.baseline), np.nan)
 
@@ -141,6 +142,7 @@ def valence(faces: FaceValues) -> Float64Array:
 def reacting(faces: FaceValues) -> Float64Array:
     """1 where expressiveness reaches `REACTING_THRESHOLD`, else 0; NaN where it is unknown."""
     value = expressiveness(faces)
+    # NaN >= 0.3 is False, which would count an unknown face as not reacting.
     return np.where(np.isnan(value), np.nan, value >= REACTING_THRESHOLD)
 
 

@@ -14,10 +14,7 @@ import pyarrow.compute as pc
 from scipy.signal import find_peaks
 
 from ferflow.analytics.measures import MEASURES, leading_measure
-from ferflow.analytics.tally import (
-    column,
-    ratio,
-)
+from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, bin_length, leading_label, probability_columns
 from ferflow.types import Float64Array
 
@@ -68,7 +65,7 @@ def smooth(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHING_
     window = np.ones(2 * half + 1)
     known = np.isfinite(values)
     sums = np.convolve(np.where(known, values, 0.0), window)[half : half + len(values)]
-    return ratio(sums, np.round(np.convolve(known, window)[half : half + len(values)]))
+    return ratio(sums, np.convolve(known, window)[half : half + len(values)])
 
 
 def peak_curve(table: pa.Table) -> str:
@@ -84,20 +81,22 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
         most: largest number of peaks; the most prominent ones are taken.
         prominence: smallest prominence.
     """
-    whole = audience(table)
-    if not len(whole):
+    audience_rows = audience(table)
+    if not len(audience_rows):
         return []
-    name, bin_seconds = peak_curve(table), bin_length(whole)
-    values = column(whole, name)
+    name, bin_seconds = peak_curve(table), bin_length(audience_rows)
+    values = column(audience_rows, name)
     curve = _bridge_gaps(values, bin_seconds)
     if curve is None:
         return []
     # Padded with the minimum at both ends, so that a reaction that opens or closes the video is a peak, too.
     padded = np.pad(curve, 1, constant_values=curve.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
+    # width=0 excludes no peak: only with a width does SciPy also return where a peak starts and ends.
     found, facts = find_peaks(padded, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
     best = np.argsort(-facts["prominences"], kind="stable")[:most]
     best = best[facts["prominences"][best] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)]
+    # Less 1, since positions are those in the padded curve.
     made = [
         _peak(
             table,
@@ -132,17 +131,18 @@ def _bridge_gaps(values: Float64Array, bin_seconds: float) -> Float64Array | Non
 
 
 def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[float, float]) -> Peak:
-    whole = audience(table)
-    start, end = (float(whole.column(edge)[k].as_py()) for edge in ("bin_start_s", "bin_end_s"))
+    audience_rows = audience(table)
+    start, end = (float(audience_rows.column(edge)[k].as_py()) for edge in ("bin_start_s", "bin_end_s"))
     length = end - start
+    # Positions of a peak's span count from the middle of bin 0, hence the half.
     return Peak(
         time_s=(start + end) / 2,
         start_s=max(0.0, (span[0] + 0.5) * length),
-        end_s=min((span[1] + 0.5) * length, float(whole.column("bin_end_s")[-1].as_py())),
-        height=_first(whole, name, k),
+        end_s=min((span[1] + 0.5) * length, float(audience_rows.column("bin_end_s")[-1].as_py())),
+        height=_value(audience_rows, name, k),
         prominence=prominence,
         curve=name,
-        label=leading_label({field: _first(whole, field, k) for field in probability_columns(whole)}),
+        label=leading_label({field: _value(audience_rows, field, k) for field in probability_columns(audience_rows)}),
         track_ids=_people_in(table, start, name),
     )
 
@@ -153,7 +153,7 @@ def _people_in(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...
     tracks, reacting = column(rows, "person_id").astype(int), column(rows, "reacting") == 1
     if not reacting.any() and len(tracks):
         values = np.nan_to_num(column(rows, name))
-        # Nobody is the most engaged of people who are all at 0.
+        # People who are all at 0 are not the most engaged ones.
         reacting = values >= max(values.max(), 1e-9)
     return tuple(int(track) for track in tracks[reacting])
 
@@ -164,14 +164,14 @@ def peak_end(table: pa.Table) -> float:
     The end is the last bin with a person. After the peak-end rule (Kahneman et al., 1993), in the form of Realeyes'
     impact score.
     """
-    whole = audience(table)
-    if "prob_happy" not in whole.column_names or not len(whole):
+    audience_rows = audience(table)
+    if "prob_happy" not in audience_rows.column_names or not len(audience_rows):
         return float("nan")
-    curve = smooth(column(whole, "prob_happy"), bin_length(whole))
-    known = np.flatnonzero(column(whole, "n_people") > 0)
+    curve = smooth(column(audience_rows, "prob_happy"), bin_length(audience_rows))
+    known = np.flatnonzero(column(audience_rows, "n_people") > 0)
     return float((np.nanmax(curve) + curve[known[-1]]) / 2) if len(known) else float("nan")
 
 
-def _first(table: pa.Table, name: str, row: int) -> float:
+def _value(table: pa.Table, name: str, row: int) -> float:
     value = table.column(name)[row].as_py()
     return float("nan") if value is None else float(value)

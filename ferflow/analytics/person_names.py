@@ -24,7 +24,7 @@ from ferflow.analytics.frame_time import frame_seconds
 from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_value
 from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
-from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
 from ferflow.store.records import Blocks, read_table
 from ferflow.store.schemas import UNTRACKED
@@ -144,6 +144,7 @@ class PersonFaces:
     @classmethod
     def of(cls, faces: Faces, person_of: Mapping[int, int]) -> Self:
         """Count the faces of each track, which costs one pass over FACES, unless no tracks are joined."""
+        # Most videos have no joined tracks, and the time of a pass over FACES grows with the video.
         merging = any(track != person for track, person in person_of.items())
         return cls(faces, person_of if merging else {}, _count_faces(faces) if merging else {})
 
@@ -200,18 +201,16 @@ def person_timeline(paths: VideoFiles, names: PersonNames) -> pa.Table:
         read_table(paths.frames),
         PersonFaces.of(Blocks(paths.faces, columns), person_of),
         video_id=paths.video_id,
-        bin_seconds=_bin_seconds(table, metadata),
+        # The footer's length is exact; that of the rows is rounded to nanoseconds.
+        bin_seconds=metadata.bin_seconds or bin_length(table),
         labels=metadata.labels,
         participants=metadata.options.participants,
     )
 
 
-def _bin_seconds(table: pa.Table, metadata: VideoMetadata) -> float:
-    return bin_length(table) if metadata.bin_seconds is None else metadata.bin_seconds
-
-
 def _track_id(path: Path, row: Row) -> int:
     text = row.values["track_id"]
+    # int() alone would accept "1_0", and isdigit() alone "²", which int() refuses.
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise OptionsError(
             f"{path}: line {row.line}: track_id must be a whole number from 1, got {sanitize(text)!r}."
@@ -280,7 +279,7 @@ def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
     rows, time_s = frame_rows(column(frames, "frame_index").astype(np.int64), faces), column(frames, "time_s")
     seconds = frame_seconds(time_s)[rows]
     middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
-    height = column(faces, "face_px")
+    face_px = column(faces, "face_px")
     probs = np.stack([column(faces, name) for name in labels], axis=1)
     return [
         Track(
@@ -292,7 +291,7 @@ def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
             last_s=float(time_s[rows[mine]].max()),
             seconds=float(seconds[mine].sum()),
             across=float(np.median(middle[mine])),
-            face_px=float(np.median(height[mine])),
+            face_px=float(np.median(face_px[mine])),
             label=metadata.labels[int(probs[mine].mean(axis=0).argmax())],
         )
         for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()

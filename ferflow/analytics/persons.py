@@ -8,16 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.tally import (
-    Faces,
-    FaceScores,
-    Scorer,
-    Tally,
-    blocks,
-    column,
-    rows_by_value,
-    tally,
-)
+from ferflow.analytics.tally import Faces, FaceScores, Scorer, Tally, blocks, column, rows_by_value, tally
 from ferflow.analytics.timeline import leading_label
 from ferflow.types import Float64Array, Int64Array
 
@@ -75,8 +66,8 @@ class _PersonPart:
 
     @classmethod
     def of(cls, scores: FaceScores, rows: Int64Array, time_s: Float64Array) -> _PersonPart:
-        one = np.zeros(len(rows), dtype=np.int64)
-        total = tally({name: values[rows] for name, values in scores.columns.items()}, one, 1)
+        cells = np.zeros(len(rows), dtype=np.int64)
+        total = tally({name: values[rows] for name, values in scores.columns.items()}, cells, 1)
         seconds = float(scores.seconds[rows].sum())
         return cls(float(time_s.min()), float(time_s.max()), seconds, len(rows), total)
 
@@ -93,6 +84,7 @@ def _person(track: int, parts: Sequence[_PersonPart]) -> Person:
         seconds=sum(part.seconds for part in parts),
         n_faces=n_faces,
         means=means,
+        # Attention is known exactly where the pose is.
         pose_known=float(total.counts["attention"][0]) / n_faces,
         label=leading_label(probabilities, neutral=True),
         leading=leading_label(probabilities),

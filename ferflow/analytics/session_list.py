@@ -132,9 +132,11 @@ def _offset(path: Path, row: Row, text: str) -> float:
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
     """Id of the video that a row names; None if there is no such video."""
+    # Lists come from Windows, too.
     wanted = row.values["video"].replace("\\", "/")
     if wanted in sources:
         return wanted
+    # The path first: `talk.mp4` names one of `talk.mp4` and `talk.mp4.mkv`, although it is the stem of the other.
     for matches in (_has_path_suffix, _has_stem):
         fitting = [video_id for video_id, source in sources.items() if wanted and matches(wanted, source)]
         if len(fitting) > 1:
@@ -149,8 +151,9 @@ def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
 
 def _has_path_suffix(wanted: str, source: str) -> bool:
     """Whether the path of a source ends in the given path; names of folders and files are compared as a whole."""
-    parts, asked = _parts(source), _parts(wanted)
-    return len(asked) <= len(parts) and parts[len(parts) - len(asked) :] == asked
+    parts, suffix = _parts(source), _parts(wanted)
+    # Not `parts[-len(suffix):]`: a suffix of no parts would then be compared with all of them.
+    return len(suffix) <= len(parts) and parts[len(parts) - len(suffix) :] == suffix
 
 
 def _has_stem(wanted: str, source: str) -> bool:
@@ -166,4 +169,5 @@ def _normalize(path: str) -> str:
 
 
 def _values_of(session: SessionRow) -> dict[str, str]:
+    # Two rows may name one video in different ways, by its id and by its path.
     return {name: value for name, value in session.values.items() if name != "video"}

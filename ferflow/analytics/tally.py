@@ -26,7 +26,7 @@ from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 BASELINE_QUANTILE = 0.25
-"""The resting face is the lower quartile of expression: a median would erase a person who reacts half of the time."""
+"""The resting face is the lower quartile of 1 - p_neutral: a median would erase reactions during half of it."""
 BASELINE_SECONDS = 10.0
 """A person in view for less than this has no baseline: too short a time to show a resting face."""
 
@@ -72,6 +72,7 @@ def tally(columns: Mapping[str, Float64Array], cells: Int64Array, n_cells: int) 
     counts: dict[str, Float64Array] = {}
     for name, values in columns.items():
         known = ~np.isnan(values)
+        # bincount would make a cell NaN for one unknown value in it.
         counts[name] = np.bincount(cells[known], minlength=n_cells).astype(np.float64)
         sums[name] = np.bincount(cells[known], values[known], n_cells).astype(np.float64)
     return Tally(sums, counts)
@@ -129,7 +130,7 @@ def blocks(faces: Faces) -> Iterable[pa.Table]:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Computes the measures of faces. Holds what must be known of the whole video before any face can be scored."""
+    """Computes the measures of faces, given what must be known of all of the video before any face can be scored."""
 
     frame_index: Int64Array
     """Of each analysed frame, ascending."""
@@ -182,6 +183,7 @@ class Scorer:
 
     def _baseline_of(self, track_id: Int64Array) -> Float64Array:
         """Baseline of the person of each face, float64 (N,)."""
+        # By distinct track: there are few tracks, but millions of faces.
         tracks, place = np.unique(track_id, return_inverse=True)
         return np.array([self.baselines[int(track)] for track in tracks], dtype=np.float64)[place]
 
@@ -197,6 +199,7 @@ def frame_rows(frame_index: Int64Array, faces: pa.Table) -> Int64Array:
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
     wanted = column(faces, "frame_index").astype(np.int64)
+    # Searched, not indexed: FRAMES lacks frames that were skipped or lost, and starts late with `--start`.
     rows = np.searchsorted(frame_index, wanted)
     if len(wanted) and (rows.max() >= len(frame_index) or (frame_index[rows] != wanted).any()):
         raise RecordsError(
@@ -207,6 +210,8 @@ def frame_rows(frame_index: Int64Array, faces: pa.Table) -> Int64Array:
 
 def rows_by_value(values: Int64Array) -> dict[int, Int64Array]:
     """Rows of each distinct value, ascending, by value."""
+    # One sort: a comparison of all rows with each value would take time with the number of tracks. Stable, so that the
+    # rows of a value stay ascending.
     order = np.argsort(values, kind="stable")
     distinct, starts = np.unique(values[order], return_index=True)
     return {int(value): rows for value, rows in zip(distinct, np.split(order, starts[1:]), strict=False)}
@@ -234,6 +239,7 @@ class _RestingFaces:
         self, faces: pa.Table, frame_index: Int64Array, seconds: Float64Array, labels: Sequence[str]
     ) -> None:
         here = seconds[frame_rows(frame_index, faces)]
+        # Without neutral the baseline is of no use, but time in view is still summed.
         known = column(faces, f"prob_{NEUTRAL_LABEL}") if NEUTRAL_LABEL in labels else np.zeros(len(here))
         for track, rows in rows_by_value(column(faces, "track_id").astype(np.int64)).items():
             self.neutral.setdefault(track, []).append(known[rows].astype(np.float32))

@@ -50,7 +50,10 @@ _BIN_TOLERANCE = 1e-9
 
 
 def timeline_schema(labels: Sequence[str]) -> pa.Schema:
-    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (person_id null)."""
+    """Columns of TIMELINE: a row per bin and person, and one per bin for the audience (person_id null).
+
+    Counts stay exact as integers; measures are float32, which is as exact as the probabilities that they are made of.
+    """
     return pa.schema(
         [
             ("video_id", pa.string()),
@@ -95,7 +98,7 @@ def timeline(
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
     bins = bin_of(column(frames, "time_s"), bin_seconds)
-    n_frames = np.bincount(bins, minlength=0)
+    n_frames = np.bincount(bins)
     scorer = Scorer.of(frames, faces, labels)
     n_faces = np.zeros(len(n_frames), dtype=np.int64)
     parts = [_BinSums.none(labels)]
@@ -167,7 +170,7 @@ class _BinSums:
 
     @classmethod
     def joined(cls, parts: Sequence[_BinSums]) -> _BinSums:
-        """Add up the sums of all blocks; a bin may lie in two of them."""
+        """Add up the sums of all blocks; a bin may be in two of them."""
         bin_, track_id, cell = _distinct(*(np.concatenate([getattr(part, name) for part in parts])
                                            for name in ("bin", "track_id")))  # fmt: skip
         n_faces = np.bincount(cell, np.concatenate([part.n_faces for part in parts]), len(bin_))
@@ -205,20 +208,20 @@ class _TimelineRows:
 
 def _person_rows(cells: _BinSums, n_frames: Int64Array, *, sole: bool) -> _TimelineRows:
     if sole:
-        me = int(cells.track_id.min(initial=np.iinfo(np.int64).max)) if len(cells.bin) else 1
-        cells = cells.with_empty(np.flatnonzero(n_frames), me)
-    filmed = n_frames[cells.bin]
+        # Without any face no id was given; the first id is 1.
+        sole_id = int(cells.track_id.min()) if len(cells.bin) else 1
+        cells = cells.with_empty(np.flatnonzero(n_frames), sole_id)
+    n_bin_frames = n_frames[cells.bin]
     total = cells.total
     if sole:
-        total += _absences(
-            total, np.where(cells.track_id == me, filmed - cells.n_faces, 0).astype(np.float64)
-        )
+        n_away = np.where(cells.track_id == sole_id, n_bin_frames - cells.n_faces, 0)
+        total += _absences(total, n_away.astype(np.float64))
     columns = total.means
     for name in (measure.name for measure in MEASURES.values() if measure.majority):
         columns[name] = _half_or_more(columns[name])
-    columns["presence"] = ratio(cells.n_faces, filmed)
+    columns["presence"] = ratio(cells.n_faces, n_bin_frames)
     seen = (cells.n_faces > 0).astype(np.int64)
-    return _TimelineRows(cells.bin, cells.track_id, filmed, cells.n_faces, seen, columns)
+    return _TimelineRows(cells.bin, cells.track_id, n_bin_frames, cells.n_faces, seen, columns)
 
 
 def _absences(total: Tally, n_away: Float64Array) -> Tally:
@@ -248,8 +251,9 @@ def _audience_rows(
     with_face = column(frames, "n_faces") > 0
     columns["presence"] = ratio(np.bincount(bins[with_face], minlength=n_bins), n_frames)
     n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
-    nobody = np.zeros(n_bins, dtype=np.int64)
-    return _TimelineRows(np.arange(n_bins), nobody, n_frames, nobody, n_people, columns)
+    zeros = np.zeros(n_bins, dtype=np.int64)
+    # `n_faces` counts untracked faces, too, which no person row has: `_table` is given it apart.
+    return _TimelineRows(np.arange(n_bins), zeros, n_frames, zeros, n_people, columns)
 
 
 def _table(
@@ -265,6 +269,7 @@ def _table(
     order = np.lexsort([tracks, bins])
     schema = timeline_schema(labels)
     n_faces = np.concatenate([audience_faces, people.n_faces])
+    # Bounds are rounded, so that bin 3 of 0.1 s starts at 0.3 and not at 0.30000000000000004.
     values: dict[str, object] = {
         "video_id": np.repeat(video_id, len(order)),
         "bin_start_s": np.round(bins * bin_seconds, 9)[order],
@@ -275,6 +280,7 @@ def _table(
     }
     for name in timeline_measures(labels):
         values[name] = np.concatenate([audience.columns[name], people.columns[name]])[order]
+    # from_pandas turns NaN into null: in the tables, unknown is null.
     arrays = [
         pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
         for name in schema.names
@@ -300,6 +306,7 @@ def write_timeline(paths: VideoFiles, options: AnalyzeOptions) -> None:
             f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
         )
+    # Before, what the analysis left fragmented; after, what this function read: the page is made next.
     release_memory()
     table = timeline(
         read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),

@@ -35,11 +35,11 @@ def test_the_strip_tells_face_small_nobody_and_no_frame_apart():
     frames, faces = made_tables(made)
     table = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
     assert of(table, "missing") == [0, 0, 0, 0, 1, 1, 0.5, 0, 0, 0]
-    assert of(table, "small")[8] + of(table, "nobody")[8] == pytest.approx(1)
+    assert of(table, "small")[8] + of(table, "no_face")[8] == pytest.approx(1)
     assert of(table, "small")[8] > 0.7
-    assert of(table, "nobody")[7] == 1
-    assert of(table, "face")[0] + of(table, "nobody")[0] == pytest.approx(1)
-    total = sum(np.array(of(table, name)) for name in ("face", "small", "nobody", "missing", "outside"))
+    assert of(table, "no_face")[7] == 1
+    assert of(table, "face")[0] + of(table, "no_face")[0] == pytest.approx(1)
+    total = sum(np.array(of(table, name)) for name in ("face", "small", "no_face", "missing", "outside"))
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
@@ -71,7 +71,7 @@ def test_one_frame_and_none_have_a_strip():
     for seconds, expected in ((0.1, [1.0]), (0, [])):
         frames, faces = made_tables(Made(seconds=seconds, people=0))
         assert (
-            of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "nobody")
+            of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "no_face")
             == expected
         )
 

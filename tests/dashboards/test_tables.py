@@ -224,7 +224,7 @@ def test_people_and_quality_are_what_pandas_finds(out):
         faces.face_px.quantile([0.25, 0.5, 0.75]).tolist()
     )
     assert row.sharpness_50 == pytest.approx(faces.sharpness.median())
-    assert row.seconds_face + row.seconds_small + row.seconds_nobody == pytest.approx(60, abs=1e-6)
+    assert row.seconds_face + row.seconds_small + row.seconds_no_face == pytest.approx(60, abs=1e-6)
 
 
 def test_the_files_follow_the_names_of_people(out):
