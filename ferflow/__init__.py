@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ferflow.version import __version__
 
-# Nothing leaves this machine, and that must hold for what ferflow stands on. From 1.29 on the official builds of ONNX
-# Runtime report to their maker which models are loaded, Ray how it is used; each asks its variable once, at start.
+# ferflow sends no data to anybody, and neither may the libraries that it uses. From version 1.29 on, the official builds
+# of ONNX Runtime report to their maker which models are loaded, and Ray reports how it is used. Each reads its variable
+# once, when it starts, so both are set before either is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-# In a checkout the rooms `jobs` and `dashboards` lie beside this package; installed, they lie inside it.
-# Appending the checkout's root lets `ferflow.jobs` be found in both.
+# In a checkout, the folders `jobs` and `dashboards` are next to this package; installed, they are inside it. With the
+# checkout's root in the package's path, `ferflow.jobs` is found in both.
 if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file__).parent / "jobs").exists():
     __path__.append(str(Path(__file__).parents[1]))
 
@@ -65,7 +66,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, then; so `import ferflow` is free and `ferflow --help` answers at once."""
+    """Import a public name when it is first used, so that `import ferflow` and `ferflow --help` take no time."""
     if name not in _HOMES:
         raise AttributeError(f"module 'ferflow' has no attribute {name!r}")
     import importlib

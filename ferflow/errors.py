@@ -5,7 +5,7 @@
     ├── VideoError           3   this input cannot be analysed
     │   └── DecodeError      3   it opened, but no frame of it could be read
     ├── ModelError           4   a model or detector file is missing, altered or of the wrong kind
-    └── RecordsError         5   what lies in the output folder cannot be read or must not be mixed
+    └── RecordsError         5   files in the output folder cannot be read or must not be mixed
 
 A message says what, why and what to do, in one line; the library raises, only `cli` prints.
 """

@@ -1,8 +1,8 @@
 """All colours of pages and pictures.
 
 Expressions have colours of Okabe and Ito (2008, "Color Universal Design"), which are distinguishable with the common
-kinds of colour blindness. Black and yellow are left out because they vanish on a dark or a light page. Neutral is grey,
-so that expressions stand out. Colours do not judge: there is no red for "negative".
+kinds of colour blindness. Black and yellow are left out: one cannot be seen on a dark page, the other on a light one.
+Neutral is grey, so that expressions stand out. Colours do not judge: there is no red for "negative".
 """
 
 from __future__ import annotations

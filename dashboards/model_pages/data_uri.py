@@ -12,8 +12,8 @@ from ferflow.types import UInt8Array
 
 def png_uri(image: UInt8Array) -> str:
     """Encode a picture, uint8 (H, W) or RGB (H, W, 3), as a data URI."""
-    shown = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, coded = cv2.imencode(".png", shown)
+    bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, coded = cv2.imencode(".png", bgr)
     if not done:
         raise ValueError(f"cannot write {image.shape} {image.dtype} as PNG")
     return "data:image/png;base64," + base64.b64encode(coded.tobytes()).decode("ascii")

@@ -73,7 +73,7 @@ class _Tick:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where the reliability diagram lies in its picture, pixels."""
+    """Position of the reliability diagram in its picture, pixels."""
 
     left: int = 44
     top: int = 10

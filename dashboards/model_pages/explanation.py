@@ -204,6 +204,7 @@ def _evidence(seen: Inspection, card: ModelCard, order: npt.NDArray[np.intp]) ->
     evidence = seen.evidence
     if evidence is None:
         return []
+    # One scale for all labels, so that their colours can be compared.
     most = float(np.abs(evidence).max()) or 1.0
     return [
         _Evidence(
@@ -219,7 +220,7 @@ def _overlay(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:
     """Draw evidence (H, W), -1..1, in colour over a gray crop (S, S): RGB."""
     side = (EVIDENCE_PX, EVIDENCE_PX)
     gray = enlarge(crop, EVIDENCE_PX).astype(np.float32)[..., None].repeat(3, axis=2)
-    # Each value stands for a square of the crop, so values are enlarged from the centres of these squares.
+    # Each value is about a square of the crop: OpenCV places it at the centre of that square when it enlarges.
     smooth = np.asarray(cv2.resize(evidence.astype(np.float32), side, interpolation=cv2.INTER_CUBIC))
     strength = np.clip(np.abs(smooth), 0, 1)[..., None] * 0.75
     colour = np.where(smooth[..., None] > 0, _FOR, _AGAINST)
@@ -233,6 +234,7 @@ def _stage(name: str, maps: Float32Array) -> _Stage:
     order = np.argsort(-strength, kind="stable")[:MOST_MAPS]
     _, height, width = maps.shape
     return _Stage(
+        # The exported network calls the output of an activation `layer/relu`.
         name=name.split("/")[0],
         size=f"{len(maps)} maps of {width} x {height}",
         n_shown=len(order),
@@ -251,11 +253,11 @@ def _arrange(pictures: list[UInt8Array]) -> UInt8Array:
     columns = min(MAPS_PER_ROW, len(pictures))
     rows = -(-len(pictures) // columns)
     step = MAP_PX + 4
-    whole = np.full((rows * step - 4, columns * step - 4), 128, np.uint8)
+    canvas = np.full((rows * step - 4, columns * step - 4), 128, np.uint8)
     for i, picture in enumerate(pictures):
         y, x = i // columns * step, i % columns * step
-        whole[y : y + MAP_PX, x : x + MAP_PX] = picture
-    return whole
+        canvas[y : y + MAP_PX, x : x + MAP_PX] = picture
+    return canvas
 
 
 def _format_signed(value: np.floating) -> str:

@@ -116,9 +116,10 @@ def _chart(title: str, history: Sequence[Epoch], keys: list[str], best: int, *, 
     """Lay out one chart: a line per figure over the epochs."""
     values = {key: [float(getattr(epoch, key)) for epoch in history] for key in keys}
     low, high = min(map(min, values.values())), max(map(max, values.values()))
+    # A flat curve, such as that of one epoch, has no range to scale by.
     pad = 0.06 * (high - low) or 0.05
     low, high = low - pad, high + pad
-    last = max(history[-1].epoch, 2)
+    last = max(history[-1].epoch, 2)  # with one epoch, x() would divide by 0
 
     def x(epoch: int) -> float:
         return round(_LEFT + (epoch - 1) / (last - 1) * _WIDTH, 1)

@@ -164,7 +164,7 @@ def _marker(row: dict[str, str], where: str) -> Marker:
     start = _seconds(row.get("time_s", ""), f"{where}: time_s")
     end = _seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
     if end is not None and end <= start:
-        raise OptionsError(f"{where}: end_s ({end:g}) must be after time_s ({start:g}).")
+        raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
     return Marker(start, end, label, kind)
 
 

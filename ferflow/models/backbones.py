@@ -158,6 +158,7 @@ class PretrainedBackbone:
         x = image
         if self.side != network.input_size:
             x = layers.Resizing(self.side, self.side, name="enlarged", dtype="float32")(x)
+        # The ImageNet weights expect three colour channels.
         x = layers.Concatenate(name="colour", dtype="float32")([x, x, x])
         x = layers.Rescaling(self.scale, list(self.offset), name="rescaled", dtype="float32")(x)
         make = getattr(keras.applications, self.application)
@@ -202,6 +203,7 @@ def _scale_to_unit(image: KerasTensor) -> KerasTensor:
 def _pool_globally(x: KerasTensor, network: Network) -> KerasTensor:
     from keras import layers
 
+    # Float32 with every `compute`: the heads are float32, and a mean in half precision would lose digits before them.
     x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
     return _drop_out(x, network.dropout, "dropout")
 
@@ -231,6 +233,7 @@ def _conv(
     """Convolution without bias, batch norm and, by default, a ReLU."""
     from keras import layers
 
+    # Without bias: the batch norm would subtract it again.
     x = layers.Conv2D(
         width,
         kernel,

@@ -1,6 +1,6 @@
 """Model cards: what a set of weights is, what its outputs mean, and which files hold it.
 
-A card is a small JSON file beside the weights. Label order, input size, blend of heads, temperature and class prior
+A card is a small JSON file next to the weights. Label order, input size, blend of heads, temperature and class prior
 belong to the weights, so they are stored in the card and nowhere else:
 
     card = ModelCard.load(Path("run/card.json"))
@@ -147,8 +147,8 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 self.merged.keys() & set(self.labels) or set(self.merged.values()) - set(self.labels)
             ),
         }
-        for rule, holds in rules.items():
-            if not holds:
+        for rule, is_met in rules.items():
+            if not is_met:
                 raise ModelError(
                     f"model card {self.name!r}: {rule}. Restore the card that came with the weights."
                 )
@@ -191,6 +191,7 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def sha256(self) -> str:
         """Digest of everything that determines the probabilities: weights, labels, blend, temperature. Hexadecimal."""
+        # Name, purpose, scores and notes may change without making results of the same model incompatible.
         deciding: dict[str, object] = {
             "recipe": self.recipe,
             "labels": self.labels,
@@ -198,9 +199,8 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "temperature": self.temperature,
             "files": {backend: file.sha256 for backend, file in sorted(self.files.items())},
         }
-        if (
-            self.blend is not None
-        ):  # left out, so that the digest of models with one head is the same in every format
+        # Left out for one head, so that the digest of such a model is the same in every format.
+        if self.blend is not None:
             deciding["blend"] = structs.asdict(self.blend)
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
@@ -253,6 +253,7 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ModelError(
                 f"{path}: cannot be read as a model card ({_first_line(error)}). Restore it."
             ) from error
+        # Before the conversion: a newer card is refused for its format, and not for a field that is not known here.
         version = table.pop("format", None)
         if version == BLENDED_LOGITS and table.get("blend") is not None:
             raise ModelError(

@@ -58,6 +58,8 @@ class Inspection:
 
         What a head adds to all logits equally changes no score, so it is no evidence.
         """
+        # A score is a weighted mean of the heads' probabilities. When the logarithm of one of them changes by a little, that
+        # of the score changes by share * probability / score of it: this is the weight of the head.
         parts = [
             (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None]
             * (answer.evidence - answer.evidence.mean(axis=0))
@@ -150,7 +152,9 @@ def _find_stages(graph: Any) -> list[str]:
     last: dict[tuple[int, ...], str] = {}
     for node in graph.node[convolutions[0] :] if convolutions else []:
         sides = sizes.get(node.output[0], ())
+        # A Transpose only reorders the axes for the dense layer after it.
         if len(sides) == 2 and min(sides) > 1 and node.op_type != "Transpose":
+            # Removed first, so that the order of the dictionary is that of the last tensors.
             last.pop(sides, None)
             last[sides] = node.output[0]
     return list(last.values())
@@ -177,6 +181,7 @@ def _find_head(graph: Any, output: str) -> _Head | None:
     from onnx import numpy_helper
 
     makers = {node.output[0]: node for node in graph.node}
+    # From the output back to the feature maps, as `training.export` writes them.
     chain, name = [], output
     for kind in ("Identity", "Gemm", "Flatten", "GlobalAveragePool"):
         node = makers.get(name)

@@ -99,15 +99,15 @@ def assess(
     probs, rate = predict_timed(classifier, faces.images[measured])
     model = f"{card.name} ({card.recipe})"
 
-    def scored(truth: Int64Array, keep: BoolArray) -> Scores | None:
+    def score_rows(truth: Int64Array, keep: BoolArray) -> Scores | None:
         keep = keep & (truth >= 0)
         if not keep.any():
             return None
         scores = evaluate(probs[keep], truth[keep], card.labels)
         return replace(scores, faces_per_second=rate, model=model)
 
-    everything = np.ones(int(measured.sum()), np.bool_)
-    scores = scored(truth[measured], everything)
+    all_rows = np.ones(int(measured.sum()), np.bool_)
+    scores = score_rows(truth[measured], all_rows)
     assert scores is not None  # `measured` has a row
     leaks = _mark_leaks(faces, rows)
     by_votes = (
@@ -121,8 +121,8 @@ def assess(
         truth=truth[measured],
         probs=probs,
         scores=scores,
-        without_leaks=None if leaks is None else scored(truth[measured], ~leaks[measured]),
-        ferplus_majority=None if by_votes is None else scored(by_votes[measured], everything),
+        without_leaks=None if leaks is None else score_rows(truth[measured], ~leaks[measured]),
+        ferplus_majority=None if by_votes is None else score_rows(by_votes[measured], all_rows),
         leaks=None if leaks is None else int(leaks[measured].sum()),
         splits=() if faces.usage is None else tuple(np.unique(faces.usage[measured]).tolist()),
         left_out=int((rows & ~measured).sum()),
@@ -155,6 +155,7 @@ def _mark_leaks(faces: Faces, rows: BoolArray) -> BoolArray | None:
     if faces.usage is None:
         return None
     training: npt.NDArray[np.bool_] = faces.usage == TRAINING
+    # Of Training rows themselves, each would count as a leak.
     if not training.any() or (rows & training).any():
         return None
     return mark_leaks(faces, rows, training)

@@ -31,6 +31,7 @@ BOTH_HEADS = (LABEL_HEAD, VOTE_HEAD)
 def softmax(logits: Float32Array, temperature: float = 1.0) -> Float32Array:
     """Probabilities float32 (N, K) of logits (N, K) divided by a temperature."""
     scaled = logits.astype(np.float64) / temperature
+    # Less the maximum, which cancels out: exp() of a large logit would overflow.
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probs: Float32Array = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return probs

@@ -94,6 +94,7 @@ def evaluate(probs: Float32Array, labels: Int64Array, names: tuple[str, ...]) ->
 def calibration_error(probs: Float32Array, labels: Int64Array) -> float:
     """Mean distance between confidence and accuracy over bins of confidence, weighted by rows; in [0, 1]."""
     confidence, right, place = _bin_by_confidence(probs, labels)
+    # Sums in place of means: the weight of a bin is its number of rows, which cancels the denominator of the mean.
     gaps = np.bincount(place, weights=confidence - right, minlength=ECE_BINS)
     return float(np.abs(gaps).sum() / len(labels))
 
@@ -118,7 +119,7 @@ def predict_timed(
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
-    """Rows whose confidence (highest probability) lies in [low, high); the last bin holds 1 too."""
+    """Rows whose confidence (highest probability) is in [low, high); the last bin includes 1."""
 
     low: float
     high: float
@@ -153,10 +154,11 @@ def _bin_by_confidence(
 
 
 def _class_scores(confusion: Int64Array, i: int) -> ClassScores:
-    hits, true, claimed = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
+    hits, true, predicted = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
     return ClassScores(
-        precision=hits / claimed if claimed else 0.0,
+        precision=hits / predicted if predicted else 0.0,
         recall=hits / true if true else 0.0,
-        f1=2 * hits / (true + claimed) if true + claimed else 0.0,
+        # The harmonic mean of the two in counts, which is also defined where one of them is 0 / 0.
+        f1=2 * hits / (true + predicted) if true + predicted else 0.0,
         support=true,
     )

@@ -58,6 +58,7 @@ def measure_rates(
 ) -> dict[str, list[Rates]]:
     """Measure faces per second of each form in each turn."""
     measured: dict[str, list[Rates]] = {name: [] for name in found}
+    # Not measured: the first call also allocates memory, and TensorFlow traces its graph.
     for form in found.values():
         predict(form, images[:batch], batch)
     for _ in range(turns):
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--usage", default="PublicTest")
     arguments = parser.parse_args()
+    # Before `load_forms`, since TensorFlow reads it when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     card = resolve(arguments.model)
     faces = None if arguments.data is None else load(arguments.data, arguments.usage)
@@ -96,6 +98,7 @@ def main() -> None:
         f"x: median ratio to {base}"
     )
     for name, rate in measured.items():
+        # Ratios within each turn: what else ran on the machine in that turn slowed both alike.
         ratios = np.median(np.array(rate) / np.array(measured[base]), axis=0)
         size = card.path(sizes[name]).stat().st_size / 1e6
         wall, cpu = np.max(rate, axis=0)

@@ -62,6 +62,7 @@ def run_once(video: str, n_frames: int, count: Callable[[Any], int]) -> dict[str
 def serve(count: Callable[[Any], int]) -> None:
     """Warm up, print "ready", and process the video of the command line for each line on the input."""
     video, n_frames = sys.argv[1], int(sys.argv[2])
+    # Two frames: the first calls load and compile what is needed, which is not measured.
     run_once(video, 2, count)
     print("ready", flush=True)
     for _ in sys.stdin:

@@ -81,6 +81,7 @@ def _line(cells: list[str]) -> str:
 def _figures(name: str, run: Run) -> list[str]:
     epochs = f"{len(run.history)} of {run.options.epochs}"
     if run.card is None:
+        # By the labels, which published figures are about, and not by `selection`, which also counts the votes.
         best = max(run.history, key=lambda epoch: epoch.accuracy)
         unfinished = [f"{best.accuracy:.1%} (unfinished)", *[""] * 4, f"{best.ferplus_accuracy or 0:.1%}", ""]
         return [*unfinished, epochs, _command(name, run.options)]

@@ -100,6 +100,7 @@ def augment(images: UInt8Array, rows: Int64Array, draw: Draw, how: Augmentation,
 
 
 def _disturb(image: UInt8Array, rng: Rng, how: Augmentation, size: int) -> UInt8Array:
+    # Drawn first and together: whether an image gets one change does not depend on what another change draws.
     chances = rng.random(6)
     image = _warp(image, rng, how, size, flip=chances[0] < how.flip_chance)
     if chances[1] < how.light_chance:
@@ -122,6 +123,7 @@ def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bo
     zoom = size / side * (1 + rng.uniform(-how.scale, how.scale))
     shift = rng.uniform(-how.shift, how.shift, 2) * size
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    # Not drawn without shear: it would move all random numbers after it, and so the augmentation of every recipe.
     if how.shear:
         turn = turn @ np.array([[1.0, rng.uniform(-how.shear, how.shear)], [0.0, 1.0]])
     if flip:
@@ -143,6 +145,7 @@ def _light(image: UInt8Array, rng: Rng, how: Augmentation) -> UInt8Array:
 
 
 def _shrink(image: UInt8Array, rng: Rng) -> UInt8Array:
+    # The 20 to 40 px are those of a 48 px crop; early epochs train on smaller images.
     small = max(8, round(image.shape[0] * rng.uniform(20, 40) / 48))
     shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
     return _u8(cv2.resize(shrunk, image.shape[::-1], interpolation=cv2.INTER_LINEAR))
@@ -160,6 +163,7 @@ def _erase(image: UInt8Array, rng: Rng) -> UInt8Array:
     height, width = np.maximum(1, (side * rng.uniform(0.15, 0.4, 2)).astype(int))
     top, left = rng.integers(0, side - height), rng.integers(0, side - width)
     patch = rng.integers(0, 256, (height, width)) if rng.random() < 0.5 else int(rng.integers(0, 256))
+    # In place: `_warp` made this image, so it is not a row of the data set.
     image[top : top + height, left : left + width] = patch
     return image
 

@@ -70,7 +70,7 @@ def load(path: Path, usage: str | None = None) -> Faces:
 def split(faces: Faces, seed: int) -> Split:
     """Split faces into rows for training and rows for selection, without leaks.
 
-    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is held out, drawn with
+    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is kept apart, drawn with
     `seed`. In both cases a training row is left out if the source marks it as leaking, or if a row with identical
     pixels is part of another split.
 
@@ -82,6 +82,7 @@ def split(faces: Faces, seed: int) -> Split:
         training, other = ~chosen, chosen
     else:
         training, chosen = faces.usage == TRAINING, faces.usage == SELECTION
+        # PrivateTest, too: it would be useless for a final figure if the network had seen its rows.
         other = ~training
     leaks = mark_leaks(faces, training, other)
     training &= ~leaks

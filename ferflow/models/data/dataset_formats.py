@@ -71,6 +71,7 @@ def _as_crops(images: np.ndarray[Any, Any], name: str) -> UInt8Array:
 def _crop(image: UInt8Array) -> UInt8Array:
     """Convert a gray or RGB image of any size to gray 48x48."""
     gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    # AREA averages all pixels when it shrinks an image; to enlarge one, it would only repeat them.
     shrinks = min(gray.shape) >= SIZE
     small = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(small, np.uint8)
@@ -99,6 +100,8 @@ def _read_csv(path: Path) -> Faces:
 def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
     """Yield rows by column name in lower case; columns missing from a short row are empty texts."""
     try:
+        # Row by row, unlike `analytics.csv_input`: the Kaggle file has 300 MB. A broken character makes only its row
+        # unusable.
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = csv.reader(file)
             names = [name.strip().lower() for name in next(rows, [])]
@@ -145,6 +148,7 @@ def _read_folders(path: Path) -> Faces:
         if not files:
             raise OptionsError(f"{path.name}/{folder.name}: the class folder is empty")
         for file in files:
+            # OpenCV raises for an empty buffer, but returns None for one that is not an image.
             image = cv2.imdecode(np.frombuffer(file.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
             if image is None:
                 skipped["unreadable image"] += 1

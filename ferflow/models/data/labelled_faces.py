@@ -106,6 +106,7 @@ class Classes:
 
     def merge_columns(self, shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Add up the columns (N, 7) of merged classes: (N, K)."""
+        # No place is -1, which would add to the last class: each of LABELS is a class or merged into one.
         places = self.renumber(np.arange(len(LABELS)))
         return (shares @ np.eye(len(self), dtype=np.float32)[places]).astype(np.float32)
 
@@ -120,6 +121,7 @@ def renumber(labels: Int64Array, names: Sequence[str], merged: Mapping[str, str]
     """
     counted_as = [merged.get(label, label) for label in LABELS]
     places = [names.index(label) if label in names else -1 for label in counted_as]
+    # The appended -1 is at index -1, so that label -1 stays -1.
     return np.array([*places, -1], np.int64)[labels]
 
 

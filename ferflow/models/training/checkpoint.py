@@ -54,7 +54,7 @@ class Checkpoint:
 
 
 class _Facts(Struct, frozen=True, kw_only=True):
-    """What a state file holds apart from arrays, as JSON."""
+    """What a state file contains apart from arrays, as JSON."""
 
     epoch: int
     step: int
@@ -136,7 +136,7 @@ def restore(path: Path, model: KerasModel, options: TrainOptions) -> Progress:
     saved = read(path)
     if not options.is_same_run(saved.options):
         raise OptionsError(
-            f"{path.parent.name}: holds a run with other options. "
+            f"{path.parent.name}: contains a run with other options. "
             "Use another folder, or the same options to continue."
         )
     for variables, values in ((model.variables, saved.model), (model.optimizer.variables, saved.optimizer)):

@@ -44,6 +44,7 @@ def load_answers(out: Path, n: int) -> ByHead | None:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         log.warning("%s: cannot be read (%s); asking the teachers again", out / ANSWERS_FILE, error)
         return None
+    # Another number of faces: the answers are about another data set.
     return answers if all(len(shares) == n for shares in answers.values()) else None
 
 

@@ -130,6 +130,7 @@ def _norms_by_input(model: KerasModel) -> dict[int, Any]:
 
 def _write_convolution(graph: _Graph, layer: Any, inputs: list[str]) -> str:
     """Write a convolution, with the following batch norm folded in."""
+    # Folded in float64, so that weights are rounded once.
     kernel = np.asarray(layer.kernel, np.float64)  # (H, W, in, out)
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[-1])
     norm = graph.norms.get(id(layer.output))

@@ -103,6 +103,7 @@ def score_outputs(card: ModelCard, outputs: Mapping[str, Float32Array], faces: F
 
 def _figures(scores: Scores) -> Figures:
     """What a card stores. Speed is not part of it: it depends on the machine and its load."""
+    # Four digits: one of the 3,589 rows of FER2013's PublicTest is 0.0003.
     return Figures(
         n=scores.n,
         accuracy=round(scores.accuracy, 4),

@@ -30,7 +30,7 @@ class Run:
 
 
 def read_run(card: ModelCard) -> Run | None:
-    """Return the run in the folder of a card; None if that folder holds no checkpoint.
+    """Return the run in the folder of a card; None if that folder has no checkpoint.
 
     Raises:
         OptionsError: the checkpoint is damaged.

@@ -54,6 +54,7 @@ def halve_kernels(source: Path, target: Path) -> None:
             or np.prod(weight.dims) < LEAST_SIZE
         ):
             continue
+        # First in the graph: ONNX requires nodes in the order in which they are computed.
         name, kept = weight.name, f"{weight.name}/half"
         weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), kept))
         model.graph.node.insert(0, helper.make_node("Cast", [kept], [name], name=name, to=TensorProto.FLOAT))
@@ -66,8 +67,8 @@ def _copy_item(compact: Any, name: str, item: Any) -> None:
     """Copy one group or dataset of an HDF5 file, with its attributes."""
     if hasattr(item, "shape"):
         packed = {"compression": "gzip", "shuffle": True} if item.size >= LEAST_SIZE else {}
-        mine = compact.create_dataset(name, data=item[...], **packed)
+        copy = compact.create_dataset(name, data=item[...], **packed)
     else:
-        mine = compact.require_group(name)
+        copy = compact.require_group(name)
     for key, value in item.attrs.items():
-        mine.attrs[key] = value
+        copy.attrs[key] = value

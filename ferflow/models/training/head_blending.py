@@ -107,6 +107,7 @@ def best_blend(answers: Mapping[str, Float32Array], parts: Split, options: Train
     blends = [ChosenBlend(share, tau, learned) for share in shares for tau in taus]
     if len(blends) == 1:
         return blends[0]
+    # Temperatures are fitted on the labels: fitted on the annotators' majority, every smile became certain.
     truth = options.classes.renumber(parts.selection.labels)
     scored = []
     for blend in blends:
@@ -154,7 +155,7 @@ def learned_priors(training: Faces, heads: Iterable[str], options: TrainOptions)
 
 def selected_on(selection: Faces, *chosen: str) -> str:
     """Describe for a card the rows on which something was chosen."""
-    split = SELECTION if selection.usage is not None else "a held-out tenth"
+    split = SELECTION if selection.usage is not None else "a tenth of the data"
     return f"{split}, {len(selection)} rows: {', '.join(chosen)}"
 
 
@@ -164,6 +165,7 @@ def _shown_shares(numbers: Int64Array, options: TrainOptions) -> npt.NDArray[np.
     if options.balance == "weights":
         counts *= class_weights(numbers, len(counts))
     elif options.balance == "oversample":
+        # All classes with rows are repeated to the size of the largest.
         counts = np.where(counts > 0, 1.0, 0.0)
     shares: npt.NDArray[np.float64] = counts / counts.sum()
     return shares

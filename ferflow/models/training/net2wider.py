@@ -20,7 +20,8 @@ Indices = npt.NDArray[np.intp]
 Shape = tuple[int, ...]
 
 SHARES = (0.5, 1.5)
-"""Range from which the parts of copies are drawn, before they are normalised to sum 1."""
+"""Range from which the parts of copies are drawn, before they are normalised to sum 1. It does not reach 0, at which a
+copy would get no gradient."""
 
 
 def widen(weights: Sequence[Array], shapes: Sequence[Shape], *, seed: int) -> list[Array]:

@@ -116,6 +116,7 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         warm = self.warmup_epochs * steps_per_epoch
         total = self.epochs * steps_per_epoch
         if step < warm:
+            # + 1, since a rate of 0 in the first step would waste it.
             return self.learning_rate * (step + 1) / (warm + 1)
         if self.schedule == "inverse":
             return self.learning_rate / (1 + self.decay * (step - warm))
@@ -139,3 +140,4 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 _NOT_TRAINING = ("patience", "label_share", "prior_tau")
+"""Options that change when a run ends or what its card says, but no step of the training."""

@@ -37,6 +37,7 @@ class Preset:
     purpose: str = ""
 
 
+# Shares and powers were chosen by the tables of docs/training.md ("Two heads, one network" and "Presets").
 PRESETS = (
     Preset(
         name="default",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def to_int8(source: Path, target: Path, crops: UInt8Array) -> None:
         raise ModelError(
             f"{source.name}: int8 needs face crops to calibrate on. Give a data set with --data."
         )
-    with atomic_write(target) as part, _silent():
+    with atomic_write(target) as part, _silence_root_logger():
         try:
             quantize_static(
                 _load_with_shapes(source),
@@ -89,12 +90,12 @@ def _load_with_shapes(source: Path) -> Any:
     return model
 
 
-class _silent:  # noqa: N801 - used like a function
-    """Keep ONNX Runtime's remarks on the root logger to itself."""
-
-    def __enter__(self) -> None:
-        self._level = logging.root.level
-        logging.root.setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        logging.root.setLevel(self._level)
+@contextmanager
+def _silence_root_logger() -> Iterator[None]:
+    """Hide what ONNX Runtime's quantiser writes to the root logger."""
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.root.setLevel(level)

@@ -137,6 +137,7 @@ def _check_agreement(cards: Sequence[ModelCard], model: keras_network.KerasModel
     for card in cards:
         wanted = card.probabilities(expected)
         worst = float(np.abs(card.probabilities(found[card.float_file]) - wanted).max())
+        # `not <=` and not `>`: a network that returns NaN is refused, too.
         if not worst <= FLOAT_TOLERANCE:
             raise ModelError(f"{card.name}: the ONNX network differs from the Keras weights by {worst:.2g}.")
         given = card.probabilities(found["onnx"])

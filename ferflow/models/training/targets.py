@@ -45,10 +45,9 @@ def make_targets(
     numbers = classes.renumber(faces.labels)
     hard = np.eye(len(classes), dtype=np.float32)[numbers]
     smooth = hard * (1 - smoothing) + smoothing / len(classes)
-    has_votes = votes and faces.votes is not None
     return Targets(
         smooth.astype(np.float32),
-        classes.merge_columns(vote_shares(faces.votes)) if has_votes and faces.votes is not None else None,
+        classes.merge_columns(vote_shares(faces.votes)) if votes and faces.votes is not None else None,
         class_weights(numbers, len(classes))[numbers] if weighted else None,
     )
 
@@ -62,6 +61,7 @@ def mix_in_answers(wanted: Targets, answers: Mapping[str, Float32Array], share: 
     mixed = wanted.labels if labels is None else (1 - share) * wanted.labels + share * labels
     if votes is None or wanted.votes is None:
         return replace(wanted, labels=mixed.astype(np.float32))
+    # 0 for rows with too few votes, whose target stays 0.
     counted = wanted.votes.sum(axis=1, keepdims=True)
     mixed_votes = (1 - share) * wanted.votes + share * counted * votes
     return replace(wanted, labels=mixed.astype(np.float32), votes=mixed_votes.astype(np.float32))
@@ -89,9 +89,9 @@ def oversample(numbers: Int64Array, rng: np.random.Generator) -> Int64Array:
     parts = []
     for label in np.unique(numbers):
         rows = np.flatnonzero(numbers == label)
-        whole, rest = divmod(most, len(rows))
-        copies = [rows + n * copy for copy in range(whole)]
-        parts += [*copies, rng.permutation(rows)[:rest] + n * whole]
+        n_copies, rest = divmod(most, len(rows))
+        copies = [rows + n * copy for copy in range(n_copies)]
+        parts += [*copies, rng.permutation(rows)[:rest] + n * n_copies]
     return np.concatenate(parts)
 
 
@@ -113,6 +113,7 @@ def make_batch(
     votes = None if wanted.votes is None else wanted.votes[at]
     weights = None if wanted.weights is None else wanted.weights[at]
     if options.mixup > 0:
+        # The 1 separates these numbers from those of the row itself, which `Draw.rng` derives from the other three.
         mixing = np.random.default_rng((draw.seed, draw.epoch, int(rows[0]), 1))
         share = np.float32(mixing.beta(options.mixup, options.mixup))
         x, labels = _mix(x, share), _mix(labels, share)

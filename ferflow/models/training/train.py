@@ -70,7 +70,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
 ) -> ModelCard:
-    """Train, or go on training, and write card and weights into `out`.
+    """Train, or continue to train, and write card and weights into `out`.
 
     Args:
         data: a data set that `dataset.load` can read.
@@ -115,14 +115,14 @@ def train(
 def _note(options: TrainOptions, start: str | None) -> str:
     """State in the card where initial weights and soft targets came from."""
     if start is not None or options.teachers:
-        begun = [] if start is None else [f"Begun with the weights of {Path(start).name}."]
+        started = [] if start is None else [f"Started from the weights of {Path(start).name}."]
         names = ", ".join(Path(teacher).name for teacher in options.teachers)
         taught_by = [f"{options.teacher_share:.0%} of the targets are answers of {names}."] if names else []
-        return " ".join(begun + taught_by)
+        return " ".join(started + taught_by)
     if not isinstance(NETWORKS[options.recipe], PretrainedBackbone):
         return ""
     name = Path(options.backbone).name
-    return f"Backbone begun with {'random weights' if options.backbone == RANDOM else f'weights {name!r}'}."
+    return f"Backbone started from {'random weights' if options.backbone == RANDOM else f'weights {name!r}'}."
 
 
 class _Run:
@@ -197,7 +197,8 @@ class _Run:
             self.model.make_train_function(force=True)
 
     def _average(self, progress: Progress) -> None:
-        # At first, an average over many steps would consist mostly of the random initial weights.
+        # At first, an average over many steps would consist mostly of the random initial weights. The rule is that of
+        # TensorFlow's ExponentialMovingAverage.
         decay = np.float32(min(self.options.average_decay, (1 + progress.step) / (10 + progress.step)))
         for kept, now in zip(progress.average, self.model.get_weights(), strict=True):
             kept += (1 - decay) * (now - kept)
@@ -275,6 +276,7 @@ def _compile(model: keras_network.KerasModel, options: TrainOptions) -> None:
     def loss() -> object:
         return keras.losses.CategoricalCrossentropy(from_logits=True)
 
+    # The mean of the heads' losses and not their sum, so that a learning rate means the same for one head and two.
     model.compile(
         optimizer=optimizer,
         loss={head: loss() for head in heads} or loss(),

@@ -248,7 +248,7 @@ def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, 
     best = [checkpoint.read(out / "state.npz").progress.best for out in (undisturbed, tmp_path)]
     kernels = [np.concatenate([w.ravel() for w in weights if w.ndim > 1]) for weights in best]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-6)
-    assert card.note == f"Begun with the weights of {undisturbed.name}."
+    assert card.note == f"Started from the weights of {undisturbed.name}."
 
 
 def test_a_second_cycle_of_another_network_is_refused(undisturbed, data, tmp_path):
