@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ferflow.version import __version__
 
-# ferflow sends no data to anybody, and neither may the libraries that it uses. From version 1.29 on, the official builds
-# of ONNX Runtime report to their maker which models are loaded, and Ray reports how it is used. Each reads its variable
+# ferflow sends no data to anybody, and neither may the libraries that it uses. From version 1.29 on, official builds of
+# ONNX Runtime report to their maker which models are loaded, and Ray reports how it is used. Each reads its variable
 # once, when it starts, so both are set before either is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -85,9 +85,9 @@ def coverage_timeline(
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
     """
     time_s = column(frames, "time_s")
-    # One frame alone stands for a bin: there is no step to learn from, and the bin must not look empty. A video may also
-    # have no frame at all: `time_s[-1:]` and `time_s[:1]` are then empty, where `time_s[-1]` would fail.
+    # One frame alone stands for a bin: there is no step to learn from, and the bin must not look empty.
     ends: Float64Array = time_s + frame_seconds(time_s, alone=bin_seconds, failed=failed)
+    # `time_s[-1:]` and not `time_s[-1]`, here and below: a video may have no frame at all.
     n_bins = int(bin_of(time_s[-1:], bin_seconds).max(initial=-1)) + 1
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(frames, faces)

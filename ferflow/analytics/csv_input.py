@@ -30,8 +30,8 @@ DELIMITERS = (",", ";", "\t")
 MOST_BYTES = 64 * 2**20
 """A list of a million rows; a larger file is no list that a person wrote, and must not fill the memory."""
 
-# Cells that start with = + - @, a tab or a line break may be run as formulas (OWASP). So may what follows a semicolon, tab
-# or line break within a cell, even within quotes: a spreadsheet that expects another delimiter splits the text there.
+# Cells that start with = + - @, a tab or a line break may be run as formulas (OWASP). So may what follows a semicolon,
+# tab or line break within a cell, even within quotes: a spreadsheet that expects another delimiter splits it there.
 _FORMULA_START = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])( *)(?=[=+\-@])")
 
 

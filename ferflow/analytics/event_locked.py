@@ -172,7 +172,9 @@ def _curves_of(
     parts = []
     for name in names:
         # Clipped only to be valid indices; what is outside of the video becomes NaN.
-        values = np.where(inside, column(audience_rows, name)[np.clip(bins, 0, len(audience_rows) - 1)], np.nan)
+        values = np.where(
+            inside, column(audience_rows, name)[np.clip(bins, 0, len(audience_rows) - 1)], np.nan
+        )
         mean, sd, n = _mean_sd_n(values)
         rows = {
             "label": [label] * len(at), "n_markers": [len(times)] * len(at), "measure": [name] * len(at),

@@ -142,7 +142,9 @@ def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[
         height=_value(audience_rows, name, k),
         prominence=prominence,
         curve=name,
-        label=leading_label({field: _value(audience_rows, field, k) for field in probability_columns(audience_rows)}),
+        label=leading_label(
+            {field: _value(audience_rows, field, k) for field in probability_columns(audience_rows)}
+        ),
         track_ids=_people_in(table, start, name),
     )
 

@@ -58,8 +58,8 @@ class Inspection:
 
         What a head adds to all logits equally changes no score, so it is no evidence.
         """
-        # A score is a weighted mean of the heads' probabilities. When the logarithm of one of them changes by a little, that
-        # of the score changes by share * probability / score of it: this is the weight of the head.
+        # A score is a weighted mean of the heads' probabilities. When the logarithm of one changes a little, that of
+        # the score changes by share * probability / score of it: this is the weight of the head.
         parts = [
             (answer.share * answer.probs / np.maximum(self.probs, 1e-12))[:, None, None]
             * (answer.evidence - answer.evidence.mean(axis=0))

@@ -70,8 +70,8 @@ def load(path: Path, usage: str | None = None) -> Faces:
 def split(faces: Faces, seed: int) -> Split:
     """Split faces into rows for training and rows for selection, without leaks.
 
-    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is kept apart, drawn with
-    `seed`. In both cases a training row is left out if the source marks it as leaking, or if a row with identical
+    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is drawn for selection
+    with `seed`. In both cases a training row is left out if the source marks it as leaking, or if a row with identical
     pixels is part of another split.
 
     Raises:

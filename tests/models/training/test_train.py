@@ -313,7 +313,7 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
         image_sizes=FULL_SIZE,
     )
     card = train(data, tmp_path, replace(still, teachers=("fer2013",)), start="fer2013")
-    assert card.note == "Begun with the weights of fer2013. 50% of the targets are answers of fer2013."
+    assert card.note == "Started from the weights of fer2013. 50% of the targets are answers of fer2013."
     kernels = [keras_network.load_network(model).get_weights()[0] for model in (installed, card)]
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
 
