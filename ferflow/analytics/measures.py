@@ -243,7 +243,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             name="reacting",
             title="Reacting",
-            formula=f"1 where expressiveness ≥ {REACTING_THRESHOLD:g}, else 0; null where it is",
+            formula=f"1 where expressiveness ≥ {REACTING_THRESHOLD:g}, else 0; null where expressiveness is",
             description=f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of the "
             "person's faces of a bin.",
             range=(0, 1),
