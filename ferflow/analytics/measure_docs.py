@@ -32,17 +32,17 @@ def column_table() -> str:
     )
 
 
-def replace_table(text: str, table: str) -> str:
-    """A document with its table of measures replaced.
+def replace_table(text: str, table: str, begin: str = BEGIN) -> str:
+    """Replace the table of a document between the comments `begin` and `END`.
 
     Raises:
         ValueError: the document does not have both comments, in their order.
     """
-    before, begin, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no place for the table of measures: write {BEGIN} and {END} into the document.")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    if not found or not end:
+        raise ValueError(f"no place for the table: write {begin} and {END} into the document.")
+    return f"{before}{begin}\n{table}\n{END}{after}"
 
 
 TABLES = {"numbers.md": formula_table, "tables.md": column_table}

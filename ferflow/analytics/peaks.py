@@ -51,15 +51,14 @@ class Peak:
     """The people who react in that bin; if none does, those with the highest value of the curve."""
 
 
-def smooth(values: Float64Array, bin_seconds: float, seconds: float = SMOOTHING_SECONDS) -> Float64Array:
-    """Centred moving average over about `seconds`, an odd number of bins; NaN does not count, and is not zero.
+def smooth(values: Float64Array, bin_seconds: float) -> Float64Array:
+    """Centred moving average over about `SMOOTHING_SECONDS`, an odd number of bins; NaN does not count and is not 0.
 
     Args:
         values: float64 (bins,).
         bin_seconds: length of a bin.
-        seconds: length of the window.
     """
-    half = round((seconds / bin_seconds - 1) / 2)
+    half = _half_window(bin_seconds)
     if half < 1 or not len(values):
         return values
     window = np.ones(2 * half + 1)
@@ -73,13 +72,12 @@ def peak_curve(table: pa.Table) -> str:
     return leading_measure({name for name in MEASURES if table.column(name).null_count < len(table)})
 
 
-def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_PROMINENCE) -> list[Peak]:
+def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN) -> list[Peak]:
     """Find the peaks of the audience's smoothed engagement, in order of time.
 
     Args:
         table: TIMELINE of one video.
         most: largest number of peaks; the most prominent ones are taken.
-        prominence: smallest prominence.
     """
     audience_rows = audience(table)
     if not len(audience_rows):
@@ -93,7 +91,7 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN, prominence: float = PEAK_
     padded = np.pad(curve, 1, constant_values=curve.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
     # width=0 excludes no peak: only with a width does SciPy also return where a peak starts and ends.
-    found, facts = find_peaks(padded, prominence=prominence, distance=spacing, width=0, rel_height=0.5)
+    found, facts = find_peaks(padded, prominence=PEAK_PROMINENCE, distance=spacing, width=0, rel_height=0.5)
     best = np.argsort(-facts["prominences"], kind="stable")[:most]
     best = best[facts["prominences"][best] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)]
     # Less 1, since positions are those in the padded curve.
@@ -115,10 +113,15 @@ def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:
 
     The chart shows the unsmoothed curve: time and height in the table must be those of a point on it.
     """
-    half = max(0, round((SMOOTHING_SECONDS / bin_seconds - 1) / 2))
+    half = _half_window(bin_seconds)
     low = max(0, k - half)
     near = values[low : k + half + 1]
     return low + int(np.nanargmax(near)) if np.isfinite(near).any() else k
+
+
+def _half_window(bin_seconds: float) -> int:
+    """Bins on each side of the middle one: with an odd number of bins, the average is not shifted in time."""
+    return max(0, round((SMOOTHING_SECONDS / bin_seconds - 1) / 2))
 
 
 def _bridge_gaps(values: Float64Array, bin_seconds: float) -> Float64Array | None:

@@ -41,6 +41,7 @@ def resolve(name_or_path: str | Path) -> ModelCard:
 
 
 def _card_path(name_or_path: str | Path) -> Path:
+    # Names first: a folder called `default` in the current folder must not change what `--model default` means.
     if isinstance(name_or_path, str) and name_or_path in list_models():
         return SHIPPED / f"{name_or_path}.json"
     path = Path(name_or_path)

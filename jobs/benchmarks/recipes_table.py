@@ -13,7 +13,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.errors import ModelError
+from ferflow.analytics.measure_docs import END, replace_table
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import AUGMENTATIONS
 from ferflow.models.history import HISTORY_FILE, Epoch, read_history
@@ -22,7 +22,7 @@ from ferflow.models.training.checkpoint import STATE_FILE, read
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.recipes import RECIPES
 
-BEGIN, END = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->", "<!-- end of table -->"
+BEGIN = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->"
 HEADER = [
     "recipe", "published on FER2013", "accuracy", "macro recall", "macro precision", "macro F1", "ECE",
     "FER+ majority: accuracy", "macro recall", "epochs", "made by",
@@ -129,11 +129,8 @@ def main() -> None:
         print(make_table(runs))
         return
     text = arguments.out.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        raise ModelError(f"{arguments.out}: has no {BEGIN} ... {END} to put the table between.")
-    before, rest = text.split(BEGIN, 1)
-    old, after = rest.split(END, 1)
-    arguments.out.write_text(f"{before}{BEGIN}\n{make_table(runs, old)}\n{END}{after}", "utf-8")
+    old = text.partition(BEGIN)[2].partition(END)[0]
+    arguments.out.write_text(replace_table(text, make_table(runs, old), BEGIN), "utf-8")
 
 
 if __name__ == "__main__":

@@ -237,10 +237,10 @@ def test_frames_stand_for_the_time_until_the_next_and_holes_for_none():
 
 def test_smoothing_leaves_out_what_is_unknown():
     values = np.array([0.0, np.nan, 1.0, np.nan, np.nan, np.nan, 0.5])
-    got = smooth(values, 1.0, 3.0)
+    got = smooth(values, 1.0)
     wanted = pd.Series(values).rolling(3, center=True, min_periods=1).mean()
     np.testing.assert_allclose(got, wanted)
-    assert smooth(values, 5.0, 3.0) is values
+    assert smooth(values, 5.0) is values
 
 
 def moments(*at: tuple[float, float], seconds: float = 60.0, made: Made | None = None):

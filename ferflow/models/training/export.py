@@ -53,6 +53,7 @@ class _Graph:
         self.names: dict[int, str] = {}
         """Name in the graph of each Keras tensor, by its id."""
         self.norms = _norms_by_input(model)
+        # 1 is TensorProto.FLOAT. From here on, tensors are (N, C, H, W) as in ONNX, and not (N, H, W, C) as in Keras.
         self.add_node("Cast", [INPUT], "grey", to=1)
         self.names[id(model.input)] = self.add_node("Transpose", ["grey"], "planes", perm=[0, 3, 1, 2])
         for layer in model.operations:

@@ -151,6 +151,7 @@ class _Run:
     def _answers(self) -> ByHead:
         """Answers of the teachers to the training faces: stored ones for a resumed run, otherwise computed."""
         images = self.parts.training.images
+        # Stored answers without a checkpoint may be those of other teachers, from a run that was killed early.
         answers = load_answers(self.out, len(images)) if (self.out / checkpoint.STATE_FILE).exists() else None
         if answers is None:
             teachers = [load_trained(teacher) for teacher in self.options.teachers]
@@ -299,6 +300,7 @@ def _prefetch(make: Callable[[int], Batch], steps: int) -> Iterator[Batch]:
                     waiting.append(pool.submit(make, step + PREFETCH_BATCHES))
                 yield ready
         finally:
+            # The pool would otherwise compute all batches in the queue before an error can be raised.
             for future in waiting:
                 future.cancel()
 

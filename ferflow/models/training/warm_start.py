@@ -59,7 +59,7 @@ def load_trained(name_or_path: str) -> TrainedNetwork:
         ModelError: no such model, or one without Keras weights.
     """
     path = Path(name_or_path) / checkpoint.STATE_FILE
-    # As in `registry.resolve`, the name of a shipped model means that model, and not a folder of the same name.
+    # Names of shipped models first, as in `registry.resolve`.
     if name_or_path not in list_models() and path.is_file():
         saved = checkpoint.read(path)
         recipe, classes, best = saved.options.recipe, saved.options.classes, saved.progress.best

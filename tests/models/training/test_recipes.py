@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from ferflow.analytics.measure_docs import END
 from ferflow.cli import app
 from ferflow.errors import ModelError, OptionsError
-from ferflow.jobs.benchmarks.recipes_table import BEGIN, END, find_runs, make_table
+from ferflow.jobs.benchmarks.recipes_table import BEGIN, find_runs, make_table
 from ferflow.models import keras_network, registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
