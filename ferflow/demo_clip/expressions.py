@@ -16,6 +16,7 @@ PATCH_XYXY = (160, 56, 290, 206)
 _PATCH_MARGIN = 10
 """Portrait pixels over which the movement fades out at the border of the patch."""
 
+# Places were read off the portrait by eye.
 # fmt: off
 _PAIRS: Mapping[str, tuple[float, ...]] = {
     "brow": (190, 91, 262, 96, 198, 88.5, 254, 92.8, 206, 90, 246, 92.5, 213, 92.3, 238, 93.7),
@@ -42,12 +43,12 @@ _MIDDLE: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Where landmarks go, and what shows between the lips."""
+    """Moves of landmarks, and what is visible between the lips."""
 
     mouth: Mouth | None
-    """None: laid over another expression, whose mouth stays."""
+    """None: added to another expression, whose mouth stays."""
     moves: Mapping[str, tuple[float, ...]]
-    """Group to outward, downward in portrait pixels for each pair (midline: right, down); groups not named stay."""
+    """Group to outward, downward in portrait pixels for each pair (midline: right, down); other groups do not move."""
 
 
 EXPRESSIONS: Mapping[str, Expression] = {
@@ -75,27 +76,29 @@ EXPRESSIONS: Mapping[str, Expression] = {
         "lid_upper": (0, 3.6, 0, 5.2, 0, 3.9), "lid_lower": (0, -0.9, 0, -1.5, 0, -0.9)}),
 }
 # fmt: on
-"""Name to expression; `blink` is laid over the others."""
+"""Name to expression; `blink` is added to the others."""
 
 
 def expression_shift(expression: Expression) -> Float32Array:
-    """Where each pixel of the face patch comes from, less its own place; float32 (h, w, 2), portrait pixels.
+    """Source of each pixel of the face patch, minus its own place; float32 (h, w, 2), portrait pixels.
 
-    Interpolated between landmarks with the kernel |r|: a thin-plate spline, smoother, overshoots below closed lips and
-    smears the chin.
+    Interpolated between landmarks with the kernel |r|: a thin-plate spline is smoother, but overshoots below closed
+    lips and smears the chin.
     """
     from scipy.interpolate import RBFInterpolator
 
     x1, y1, x2, y2 = PATCH_XYXY
+    # Points of the border that stay: without them the interpolation would move all of the picture.
     rim = [(x, y) for x in (x1, x2) for y in (y1, (y1 + y2) / 2, y2)]
     points, moves = (np.concatenate(parts) for parts in zip(*_landmark_moves(expression), strict=True))
     origin = np.concatenate([points, rim])
-    landed = origin + np.concatenate([moves, np.zeros((len(rim), 2))])
+    moved = origin + np.concatenate([moves, np.zeros((len(rim), 2))])
     ys, xs = np.mgrid[y1:y2, x1:x2].astype(np.float64)
-    interpolated = RBFInterpolator(landed, origin - landed, kernel="linear")
+    # From moved landmarks back to the original ones, because `remap` needs the source of each pixel.
+    interpolated = RBFInterpolator(moved, origin - moved, kernel="linear")
     shift = interpolated(np.stack([xs.ravel(), ys.ravel()], 1)).reshape(*xs.shape, 2)
     border = np.minimum.reduce([xs - x1, x2 - 1 - xs, ys - y1, y2 - 1 - ys])
-    # The kernel has a tip at each landmark; a pixel of blur removes it.
+    # The kernel has a peak at each landmark; a blur of about a pixel removes it.
     blurred = cv2.GaussianBlur(shift, (0, 0), 0.8)
     return np.asarray(blurred * np.clip(border / _PATCH_MARGIN, 0, 1)[..., None], np.float32)
 
@@ -109,6 +112,6 @@ def _landmark_moves(expression: Expression) -> list[tuple[Float64Array, Float64A
     for name, flat in _PAIRS.items():
         places = np.array(flat).reshape(-1, 2, 2)
         moves = np.array(expression.moves.get(name, (0.0,) * (2 * len(places)))).reshape(-1, 2)
-        # Outward is to the left for the left one of a pair.
+        # For the left landmark of a pair, outward is to the left.
         parts += [(places[:, 0], moves * (-1, 1)), (places[:, 1], moves)]
     return parts

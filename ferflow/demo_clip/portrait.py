@@ -1,4 +1,4 @@
-"""The one photograph both people of the sample are made from: where its parts are, and other colours for it.
+"""The photograph from which both people of the sample are made: the places of its parts, and its colours for person B.
 
 All places are in pixels of the 512 x 512 image, read off it by eye.
 
@@ -18,14 +18,14 @@ from ferflow.errors import OptionsError, VideoError
 from ferflow.types import Float32Array, UInt8Array
 
 Mouth = Literal["teeth", "closed", "open"]
-"""`teeth` is the photograph; the others also lose the smile's creases."""
+"""`teeth` is the photograph; the other two are also drawn without the creases of the smile."""
 
 FACE_CENTRE = (223.1, 119.6)
-"""x, y: what the script moves and scales a person about."""
+"""x, y: the point of a person that the script places, and about which it scales."""
 FIGURE_TOP = 10
 """No row above this one is painted."""
 _CROP_CENTRE, _CROP_HALF = (225, 106), 96
-"""Square round the head for `face_image`."""
+"""Square around the head, for `face_image`."""
 SILHOUETTE = (
     (277, 32), (262, 24), (247, 18), (223, 17), (201, 23), (186, 37), (171, 45), (158, 56), (153, 68), (154, 92),
     (157, 103), (164, 113), (170, 119), (172, 127), (177, 131), (183, 132), (184, 142), (187, 151), (174, 149),
@@ -51,7 +51,7 @@ _PARTING = (
     (202.5, 139), (209, 142.6), (216, 144.4), (223, 145.2), (230, 144.9), (238, 143), (245, 140.5), (238, 145.5),
     (230, 147.7), (223, 148.2), (216, 147.4), (209, 145),
 )  # fmt: skip
-"""Where closed lips meet; drawn inside the open mouth, which closing then squeezes to a line."""
+"""The line where closed lips meet. It is drawn as wide as the open mouth, and the expression squeezes it to a line."""
 _LOWER_LIP = (slice(151, 154), slice(214, 232))
 _DARK_RGB = np.array([62, 26, 26], np.float32)
 _FOLDS = (((204, 128), (197, 138)), ((241, 129), (249, 141)))
@@ -92,16 +92,16 @@ def face_image(size: int) -> UInt8Array:
     return resize(crop, (size, size))
 
 
-def mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
-    """The portrait with teeth, closed lips or an open mouth, each float32 (512, 512, 3)."""
+def draw_mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
+    """Draw the portrait with teeth, closed lips and an open mouth, each float32 (512, 512, 3)."""
     creases = np.zeros((512, 512), np.float32)
     for begin, end in _FOLDS:
         cv2.line(creases, begin, end, 1.0, 5, cv2.LINE_AA)
     share = np.clip(cv2.GaussianBlur(creases, (0, 0), 2.5), 0, 0.85)[..., None]
     smooth = image + share * (cv2.GaussianBlur(image, (0, 0), 5) - image)
-    opening = polygon(_MOUTH_OPENING, 0.5)[..., None]
+    opening = draw_mask(_MOUTH_OPENING, 0.5)[..., None]
     lips = 0.88 * image[_LOWER_LIP].mean(axis=(0, 1))
-    parting = polygon(_PARTING, 0.6)[..., None]
+    parting = draw_mask(_PARTING, 0.6)[..., None]
     closed = smooth + opening * (lips - smooth)
     return {
         "teeth": image,
@@ -111,8 +111,9 @@ def mouths(image: Float32Array) -> dict[Mouth, Float32Array]:
 
 
 def extend_edge(image: Float32Array) -> Float32Array:
-    """Carry the person's own colours over the edge, where the photograph's backdrop would show."""
-    core = np.asarray(polygon(SILHOUETTE, 1.2) > 0.93, np.float32)[..., None]
+    """Continue the person's own colours past the silhouette, where the photograph's backdrop would be visible."""
+    # A blur of the person alone, divided by the blur of its mask: the mean of the person's pixels near each place.
+    core = np.asarray(draw_mask(SILHOUETTE, 1.2) > 0.93, np.float32)[..., None]
     near = cv2.GaussianBlur(image * core, (0, 0), 2.5)
     weight = cv2.GaussianBlur(core, (0, 0), 2.5)[..., None]
     edge = near / np.maximum(weight, 1e-3)
@@ -120,9 +121,12 @@ def extend_edge(image: Float32Array) -> Float32Array:
 
 
 def recolour(image: Float32Array) -> Float32Array:
-    """The colours of person B: dark hair, warmer skin, a blue suit, cooler light; float32 (512, 512, 3)."""
+    """Give the portrait the colours of person B, float32 (512, 512, 3).
+
+    Dark hair, warmer skin, a blue suit and cooler light.
+    """
     rows = np.arange(512, dtype=np.float32)[:, None]
-    face = polygon(_FACE_OUTLINE, 1.5)
+    face = draw_mask(_FACE_OUTLINE, 1.5)
     above_collar = np.clip((150 - rows) / 6, 0, 1)
     below_collar = np.clip((rows - 192) / 6, 0, 1) * (1 - face)
     hair = (above_collar * (1 - face))[..., None]
@@ -130,6 +134,7 @@ def recolour(image: Float32Array) -> Float32Array:
     dark = (image**1.35) * np.array([0.42, 0.33, 0.30], np.float32)
     skin = (image**1.25) * np.array([0.98, 0.86, 0.76], np.float32)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    # The suit is orange; its hue is around 0, hence both ends of the circle.
     orange = np.clip((hsv[..., 1] - 0.35) / 0.2, 0, 1) * ((hsv[..., 0] < 40) | (hsv[..., 0] > 340))
     hsv[..., 0], hsv[..., 1], hsv[..., 2] = 205, hsv[..., 1] * 0.6, hsv[..., 2] * 0.62
     blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
@@ -139,15 +144,15 @@ def recolour(image: Float32Array) -> Float32Array:
     return np.asarray(np.clip(out * np.array([0.93, 0.97, 1.04], np.float32), 0, 1) * 255, np.float32)
 
 
-def polygon(points: tuple[tuple[float, float], ...], blur: float) -> Float32Array:
+def draw_mask(points: tuple[tuple[float, float], ...], blur: float) -> Float32Array:
     """Soft mask, float32 (512, 512) in [0, 1]; `blur` is the edge's sigma in portrait px."""
     mask = np.zeros((512, 512), np.uint8)
-    # Four fractional bits: at whole pixels the mouth's outline would be steps.
+    # Four fractional bits: at integer pixels the outline of the mouth would have visible steps.
     cv2.fillPoly(mask, [np.round(np.array(points) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur), np.float32)
 
 
 def resize(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """The image at (width, height): by area where that is narrower, else cubic; same dtype."""
+    """Resize to (width, height): averages areas where that is narrower, else cubic; same dtype."""
     smaller = size[0] < image.shape[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

@@ -1,6 +1,6 @@
 """Who is where at what time in the sample, and which expression is drawn.
 
->>> stage = Stage.checked(20.0, (1280, 720), 30)
+>>> stage = Stage.create(20.0, (1280, 720), 30)
 >>> stage.place(ROLES[1], 0) is None, stage.weights(ROLES[1], 150)["smile"]
 (True, 1.0)
 """
@@ -15,16 +15,17 @@ from ferflow.demo_clip.expressions import EXPRESSIONS
 from ferflow.errors import OptionsError
 
 SCRIPT_SECONDS = 20.0
-"""Every time in the script below is on this clock; another length stretches or shrinks it."""
+"""All times in the script below are on this clock; another length of the video stretches or shrinks it."""
 CUT_SECONDS = 15.0
-"""The shot cut: another room, both people nearer."""
+"""The shot cut: another room, both people closer."""
 FRAME_WIDTH, FRAME_HEIGHT = 1280, 720
 """Scales in the script are frame pixels per portrait pixel at this size."""
 _ONSET_SECONDS = 0.45
-"""An expression takes this long to appear, and as long to disappear."""
+"""An expression takes this time to appear, and the same to disappear."""
+# People blink every few seconds, for about a quarter of a second.
 _BLINK_EVERY_SECONDS, _BLINK_SECONDS = 3.7, 0.24
 
-Mark = tuple[float, float, float, float]
+Keyframe = tuple[float, float, float, float]
 """Seconds, x and y of the face centre in shares of the frame, scale."""
 
 
@@ -33,10 +34,10 @@ class Role:
     """One person; times are on the script's clock."""
 
     name: str
-    shots: tuple[tuple[Mark, ...], tuple[Mark, ...]]
+    shots: tuple[tuple[Keyframe, ...], tuple[Keyframe, ...]]
     """The path before and after the cut."""
     acts: tuple[tuple[float, float, str], ...]
-    """(from, to, expression); in between the face is neutral."""
+    """(start, end, expression); at other times the face is neutral."""
     mirrored: bool
     sway_phase: float
 
@@ -62,12 +63,12 @@ ROLES = (
     ),
 )
 # fmt: on
-"""B, then A: in the order they are painted, the one in front last."""
+"""B, then A: in the order of painting, the person in front last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Frame to posed portrait: portrait = centre + (frame - (x, y)) / (scale_x, scale_y)."""
+    """Map from frame to portrait: portrait = centre + (frame - (x, y)) / (scale_x, scale_y)."""
 
     x: float
     y: float
@@ -84,12 +85,12 @@ class Pose:
     """Radians, clockwise in the picture for a person who is not mirrored."""
     yaw: float
     pitch: float
-    """How far the middle of the face moves over the skull, portrait pixels: an imitated turn of the head."""
+    """Move of the middle of the face over the skull in portrait pixels, which imitates a turn of the head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """From frame numbers to where people are and what they do."""
+    """Places, poses and expressions of people for each frame index."""
 
     width: int
     height: int
@@ -99,8 +100,8 @@ class Stage:
     """Real seconds per second of the script."""
 
     @classmethod
-    def checked(cls, seconds: float, size: tuple[int, int], fps: int) -> Stage:
-        """A stage for this length, size (width, height) and rate.
+    def create(cls, seconds: float, size: tuple[int, int], fps: int) -> Stage:
+        """Make a stage for this length, size (width, height) and rate.
 
         Raises:
             OptionsError: one of them cannot be drawn.
@@ -117,6 +118,7 @@ class Stage:
     @property
     def cut_frame(self) -> int:
         """First frame of the second shot."""
+        # The tolerance absorbs floating point, which may put the product just above a frame index.
         return math.ceil(CUT_SECONDS * self.stretch * self.fps - 1e-9)
 
     @property
@@ -129,11 +131,11 @@ class Stage:
         return frame_index / self.fps / self.stretch
 
     def place(self, role: Role, frame_index: int) -> Place | None:
-        """Where the person's face centre is; None while not on screen."""
+        """Place of the person's face centre; None while the person is not on screen."""
         now = self.script_seconds(frame_index)
         for (begin, *a), (end, *b) in pairwise(role.shots[frame_index >= self.cut_frame]):
             if begin <= now < end:
-                share = smooth((now - begin) / (end - begin))
+                share = smoothstep((now - begin) / (end - begin))
                 x, y, scale = (p + share * (q - p) for p, q in zip(a, b, strict=True))
                 break
         else:
@@ -144,7 +146,8 @@ class Stage:
         return Place(x * self.width, y * self.height, -scale * 0.94 if role.mirrored else scale, scale)
 
     def pose(self, role: Role, frame_index: int) -> Pose:
-        """How the head is turned: a slow sway that is independent of the script."""
+        """Pose of the head: a slow sway that is independent of the script."""
+        # With different frequencies the movement does not repeat within the video.
         t = self._sway_seconds(role, frame_index)
         return Pose(
             roll=math.radians(4.5 * math.sin(0.9 * t) + 1.5 * math.sin(2.3 * t + 1)),
@@ -153,11 +156,13 @@ class Stage:
         )
 
     def weights(self, role: Role, frame_index: int) -> dict[str, float]:
-        """Share of each expression, 1 in all, and of the blink in addition."""
+        """Share of each expression, with a sum of 1, and of the blink in addition."""
         now = self.script_seconds(frame_index)
         shares = dict.fromkeys(EXPRESSIONS, 0.0)
         for begin, end, name in role.acts:
-            shares[name] += smooth((now - begin) / _ONSET_SECONDS) * smooth((end - now) / _ONSET_SECONDS)
+            shares[name] += smoothstep((now - begin) / _ONSET_SECONDS) * smoothstep(
+                (end - now) / _ONSET_SECONDS
+            )
         shares["neutral"] = max(0.0, 1.0 - sum(shares.values()))
         phase = self._sway_seconds(role, frame_index) % _BLINK_EVERY_SECONDS
         shares["blink"] = math.sin(math.pi * phase / _BLINK_SECONDS) if phase < _BLINK_SECONDS else 0.0
@@ -167,7 +172,7 @@ class Stage:
         return frame_index / self.fps + role.sway_phase
 
 
-def smooth(x: float) -> float:
-    """0 up to 0, 1 from 1, level at both ends (smoothstep)."""
+def smoothstep(x: float) -> float:
+    """0 below 0, 1 above 1, a cubic with zero slope at both ends between."""
     x = min(1.0, max(0.0, x))
     return x * x * (3 - 2 * x)

@@ -59,7 +59,7 @@ def sample_script(
     Raises:
         OptionsError: a length, size or rate that cannot be drawn.
     """
-    stage = Stage.checked(seconds, size, fps)
+    stage = Stage.create(seconds, size, fps)
     b_role, a_role = ROLES
     a_boxes = np.stack([face_box(stage, a_role, i) for i in range(stage.n_frames)])
     b_boxes = np.stack([face_box(stage, b_role, i) for i in range(stage.n_frames)])
