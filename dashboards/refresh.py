@@ -28,10 +28,9 @@ from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
-from ferflow.dashboards.shared.page import ensure_assets
+from ferflow.dashboards.shared.page import ensure_assets, write_text
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
 from ferflow.store.video_files import VideoFiles
@@ -83,7 +82,7 @@ class PageStatus:
     def save(self) -> None:
         """Keep options and warnings for the next call."""
         content = msgspec.json.encode(_Saved(options=self.options.to_saved(), warnings=self.warnings))
-        _write(OutputFolder(self.out).page_status(PAGE_OPTIONS), content.decode())
+        write_text(OutputFolder(self.out).page_status(PAGE_OPTIONS), content.decode())
 
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
@@ -101,7 +100,7 @@ class PageStatus:
 
     def record(self, page: Path, digest: str) -> None:
         """Note what a page was made from, once it is written."""
-        _write(OutputFolder(self.out).page_status(page.name), digest)
+        write_text(OutputFolder(self.out).page_status(page.name), digest)
 
 
 def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Refreshed:
@@ -211,11 +210,6 @@ def _people(out: Path, forgiving: bool) -> PeopleList:
         if not forgiving:
             raise
         return PeopleList()
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
 
 
 # --- Digests of what a page is made from ----------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_the_wheel_holds_every_room_and_no_top_level_jobs(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"ferflow"}
     for name in (
-        "ferflow/jobs/run.py", "ferflow/dashboards/page.py", "ferflow/dashboards/templates/style.css",
+        "ferflow/jobs/run.py", "ferflow/dashboards/shared/page.py", "ferflow/dashboards/templates/style.css",
         "ferflow/models/weights/resnet-broad.int8.onnx", "ferflow/models/weights/ferplus.json", "ferflow/py.typed",
     ):  # fmt: skip
         assert name in names

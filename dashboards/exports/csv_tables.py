@@ -65,10 +65,10 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
         else:
             rank = ranks[entry.video_id] if math.isfinite(entry.mean(entry.measure)) else None
             counts: Cells = [rank, entry.duration_s, entry.n_people, int(entry.n_frames), entry.coverage]
-            yield facts + counts + _moments(entry) + [entry.mean(name) for name in names]
+            yield facts + counts + _most_reacting(entry) + [entry.mean(name) for name in names]
 
 
-def _moments(entry: Entry) -> Cells:
+def _most_reacting(entry: Entry) -> Cells:
     """The bin in which most people react, and the peak-end score."""
     assert entry.video is not None
     top = find_most_reacting(entry.video.timeline)
@@ -94,7 +94,7 @@ _GROUPS = ["group", "measure", "n", "mean", "low_95", "high_95"]
 
 
 def _groups(cohort: Cohort) -> Iterator[Cells]:
-    for group in (None, *cohort.groups):  # None, an empty cell: everybody
+    for group in (None, *cohort.groups):  # None, an empty cell: all participants
         for name in MEASURES:
             yield [group, name, *mean_interval(one.mean(name) for one in cohort.of(group))]
 

@@ -47,22 +47,18 @@ def session_tables(out: Path, folder: Folder) -> dict[str, Table]:
 
 def probability_names(folder: Folder) -> list[str]:
     """`prob_<label>` of every label that any of the videos' models has."""
-    names = [name for video in _videos(folder) for name in probability_columns(video.timeline)]
+    names = [name for _, video in _iterate_videos(folder) for name in probability_columns(video.timeline)]
     return list(dict.fromkeys(names))
 
 
-def _videos(folder: Folder) -> list[CohortVideo]:
-    return [entry.video for entry in folder.finished if entry.video is not None]
-
-
-def _named(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
-    """(id and name, video) of every finished one."""
+def _iterate_videos(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
+    """First cells of a row, id and name, and the video, of each one with results."""
     for entry in folder.finished:
         assert entry.video is not None
         yield [entry.video_id, entry.name], entry.video
 
 
-def _marked(out: Path, video: CohortVideo) -> pa.Table:
+def _load_markers(out: Path, video: CohortVideo) -> pa.Table:
     """Its markers; none if they cannot be read, which `refresh` reports."""
     try:
         return load_markers(OutputFolder(out).video(video.video_id))
@@ -77,7 +73,7 @@ _PEAKS = ["time_s", "start_s", "end_s", "measure", "height", "prominence", "appe
 
 
 def _peaks(folder: Folder) -> Iterator[Cells]:
-    for video, watched in _named(folder):
+    for video, watched in _iterate_videos(folder):
         for peak in peaks(watched.timeline):
             names = "; ".join(watched.names.name_of(track) for track in peak.track_ids)
             yield [*video, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height, peak.prominence,
@@ -88,8 +84,8 @@ _MARKERS = [name for name in MARKERS.names if name != "video_id"]
 
 
 def _markers(out: Path, folder: Folder) -> Iterator[Cells]:
-    for video, watched in _named(folder):
-        for row in _marked(out, watched).select(_MARKERS).to_pylist():
+    for video, watched in _iterate_videos(folder):
+        for row in _load_markers(out, watched).select(_MARKERS).to_pylist():
             yield [*video, *row.values()]
 
 
@@ -97,8 +93,8 @@ _SEGMENTS = ["label", "kind", "start_s", "end_s", "n_people", "presence"]
 
 
 def _segments(out: Path, folder: Folder, names: list[str]) -> Iterator[Cells]:
-    for video, watched in _named(folder):
-        found = segments(watched.timeline, _marked(out, watched))
+    for video, watched in _iterate_videos(folder):
+        found = segments(watched.timeline, _load_markers(out, watched))
         for row in found.to_pylist():
             yield [*video, *map(row.get, names)]
 
@@ -108,9 +104,9 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 
 
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
-    for video, watched in _named(folder):
+    for video, watched in _iterate_videos(folder):
         measure = peak_curve(watched.timeline)
-        curves = locked_curves(watched.timeline, _marked(out, watched))
+        curves = locked_curves(watched.timeline, _load_markers(out, watched))
         for found in summarize_curves(curves, measure):
             yield [*video, *_around_cells(found, measure)]
 
@@ -126,8 +122,8 @@ _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "mea
 
 
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
-    for video, watched in _named(folder):
-        curves = locked_curves(watched.timeline, _marked(out, watched))
+    for video, watched in _iterate_videos(folder):
+        curves = locked_curves(watched.timeline, _load_markers(out, watched))
         for batch in curves.select(list(_LOCKED)).to_batches():
             for row in batch.to_pylist():
                 yield [*video, *row.values()]
@@ -140,7 +136,7 @@ def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells
     """Rows of `people` and of `quality`: a session's faces are read once for both."""
     people: list[Cells] = []
     quality: list[Cells] = []
-    for video, watched in _named(folder):
+    for video, watched in _iterate_videos(folder):
         try:
             session = load_session(out, watched.video_id, watched.names)
         except RecordsError:

@@ -17,6 +17,7 @@ from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
 from ferflow.dashboards.overview.lists import Lists, load_lists
+from ferflow.dashboards.shared.bins import mean_of_known
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.store.metadata import read_metadata
@@ -65,13 +66,10 @@ class Entry:
 
     def mean(self, name: str) -> float:
         """Mean of a column over the bins in which it is known; NaN if there are none, or no results."""
-        if self.video is None:
+        # A score may be unknown to this video: its model has other labels.
+        if self.video is None or name not in self.audience.column_names:
             return float("nan")
-        if name not in self.audience.column_names:  # a label of another model
-            return float("nan")
-        values = self.curve(name)
-        known = values[np.isfinite(values)]
-        return float(known.mean()) if len(known) else float("nan")
+        return mean_of_known(self.curve(name))
 
     @property
     def coverage(self) -> float:

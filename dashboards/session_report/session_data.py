@@ -25,6 +25,7 @@ from ferflow.dashboards.session_report.video_player import (
     pack_boxes,
     url_between,
 )
+from ferflow.dashboards.shared.bins import find_largest, mean_of_known
 from ferflow.render.clips import existing_clips
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -137,14 +138,7 @@ class Session:
 
     def mean(self, name: str) -> float:
         """Mean of a column over the audience's bins in which it is known, each bin once; NaN if never."""
-        values = self.values(name)
-        known = values[np.isfinite(values)]
-        return float(known.mean()) if len(known) else float("nan")
-
-    @property
-    def most_reacting(self) -> MostReacting | None:
-        """See `find_most_reacting`."""
-        return find_most_reacting(self.timeline)
+        return mean_of_known(self.values(name))
 
     @property
     def most_at_once(self) -> int:
@@ -160,7 +154,7 @@ def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
     if not np.isfinite(share).any():
         return None
     reacting = np.round(np.nan_to_num(share * present))
-    k = int(np.lexsort((-np.arange(len(share)), np.nan_to_num(share), reacting))[-1])
+    k = find_largest(reacting, share)
     middle = (column(whole, "bin_start_s")[k] + column(whole, "bin_end_s")[k]) / 2
     return MostReacting(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
 

@@ -1,8 +1,9 @@
-"""Bins of time joined, where there are more than a page can show."""
+"""Bins of time: joined where there are more than a page can show, averaged, and the largest one."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ferflow.analytics.tally import ratio
 from ferflow.types import Float64Array
@@ -21,3 +22,14 @@ def join_bins(values: Float64Array, step: int) -> Float64Array:
     padded = np.pad(values, (0, -len(values) % step), constant_values=np.nan).reshape(-1, step)
     known = np.isfinite(padded)
     return ratio(np.where(known, padded, 0.0).sum(axis=1), known.sum(axis=1))
+
+
+def mean_of_known(values: Float64Array) -> float:
+    """Mean of the finite values; NaN without any."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def find_largest(values: NDArray[np.floating], shares: Float64Array) -> int:
+    """Index of the largest value; of equal ones, that with the largest share, then the first."""
+    return int(np.lexsort((-np.arange(len(values)), np.nan_to_num(shares), values))[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ferflow import palette
 from ferflow.dashboards.shared.number_format import percent, sanitize, timecode
@@ -21,13 +22,6 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Cards:
-    """The headline numbers of a page."""
-
-    cards: tuple[Card, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Notice:
     """A box with lines that the reader should know of."""
 
@@ -37,11 +31,8 @@ class Notice:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Glossary:
-    """How to read a page: terms and their explanations."""
-
-    terms: tuple[tuple[str, str], ...]
+Terms: TypeAlias = tuple[tuple[str, str], ...]
+"""A glossary: terms, and explanations that complete a sentence of which the term is the subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Section(Generic[Subject]):
     id: str
     """Does not change with the title: scripts, links and tests find the section by it."""
     build: Callable[[Subject], object | None]
-    """Returns what the template shows, a frozen dataclass; None if there is nothing to show."""
+    """Returns what the template shows, frozen; None if there is nothing to show."""
     template: str
     """File in `templates`, or an absolute path. It gets `id` and `view`, what `build` returned."""
     scripts: tuple[str, ...] = ()

@@ -3,10 +3,10 @@
 globalThis.charts = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const axesOf = (layout) => Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
-  const narrow = (chart) => chart.clientWidth < 560;
+  const isNarrow = (chart) => chart.clientWidth < 560;
 
   /** Colours and fonts of the page, as a change of a layout. */
-  const style = (layout) => {
+  const themeOf = (layout) => {
     const ink = colour("--ink"), soft = colour("--soft"), grid = colour("--grid"), card = colour("--card");
     const change = {
       "font.color": ink, "font.family": getComputedStyle(document.body).fontFamily, "font.size": 12,
@@ -26,7 +26,7 @@ globalThis.charts = (() => {
 
   /** Draw a figure in the colours of the page; resolves once it is drawn. */
   const draw = (element, figure) => {
-    for (const [path, value] of Object.entries(style(figure.layout))) {
+    for (const [path, value] of Object.entries(themeOf(figure.layout))) {
       const keys = path.split(".");
       keys.slice(0, -1).reduce((at, key) => (at[key] = at[key] || {}), figure.layout)[keys.at(-1)] = value;
     }
@@ -34,25 +34,26 @@ globalThis.charts = (() => {
       .then(() => { element.dataset.drawn = "yes"; });
   };
   /** Whether charts can be drawn; if not, a notice in place of each says why. */
-  const ready = (elements, neighbour) => {
+  const canDraw = (elements, place) => {
     if (typeof Plotly !== "undefined") return true;
     for (const element of elements) {
-      element.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js next to ${neighbour}. Keep the output folder complete, or run <code>ferflow report</code> again.</p>`;
+      element.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js next to ${place}. Keep the output folder complete, or run <code>ferflow report</code> again.</p>`;
     }
     return false;
   };
 
   // The axis has dates, the page has milliseconds: plotly may take a bare number for a year.
-  const ms = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
-  const date = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "");
+  const toMilliseconds = (date) => Date.parse(String(date).replace(" ", "T") + "Z");
+  const toDate = (milliseconds) => new Date(milliseconds).toISOString().replace("T", " ").replace("Z", "");
   /** The visible range of a chart in milliseconds, and how to change it: by a call, or by the buttons of the chart. */
   const zoom = (chart, fullRange) => {
-    const [first, last] = fullRange.map(ms);
-    const range = () => chart.layout.xaxis.range.map(ms);
+    const [first, last] = fullRange.map(toMilliseconds);
+    const range = () => chart.layout.xaxis.range.map(toMilliseconds);
     const show = (start, end) => {
+      // At least a second, and moved into the data with its length kept.
       const length = Math.max(1000, Math.min(end - start, last - first));
       const from = Math.max(first, Math.min((start + end - length) / 2, last - length));
-      return Plotly.relayout(chart, { "xaxis.range": [date(from), date(from + length)] });
+      return Plotly.relayout(chart, { "xaxis.range": [toDate(from), toDate(from + length)] });
     };
     for (const button of document.querySelectorAll(`[data-chart="${chart.id}"] [data-zoom]`)) {
       button.addEventListener("click", () => {
@@ -65,19 +66,21 @@ globalThis.charts = (() => {
   };
   /** Let the cursor show the values of the bin it is in (`step` milliseconds wide), and of no other: a gap stays a gap. */
   const limitHover = (chart, step) => {
-    const axis = chart._fullLayout.xaxis, [start, end] = axis.range.map(ms);
+    // plotly has no option for it in data units: `hoverdistance` is in pixels, so it follows each zoom. A change of the
+    // layout would draw the chart again, the full layout does not.
+    const axis = chart._fullLayout.xaxis, [start, end] = axis.range.map(toMilliseconds);
     chart._fullLayout.hoverdistance = Math.ceil((axis._length * step) / (end - start) / 2);
   };
 
-  const repaint = (chart) => Plotly.relayout(chart, style(chart.layout));
-  const onNewColours = (listener) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
+  const repaint = (chart) => Plotly.relayout(chart, themeOf(chart.layout));
+  const onThemeChange = (listener) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
   /** For paper: its colours, and the width of the sheet. */
-  const paper = (chart, height, more = {}) => {
-    chart.before = { height: chart.layout.height, autosize: true };
-    return Plotly.relayout(chart, { ...style(chart.layout), width: 660, height, ...more });
+  const fitToPaper = (chart, height, more = {}) => {
+    chart.screenSize = { height: chart.layout.height, autosize: true };
+    return Plotly.relayout(chart, { ...themeOf(chart.layout), width: 660, height, ...more });
   };
-  const screen = (chart, more = {}) => Plotly.relayout(chart, { ...style(chart.layout), ...chart.before, width: null, ...more })
+  const fitToScreen = (chart, more = {}) => Plotly.relayout(chart, { ...themeOf(chart.layout), ...chart.screenSize, width: null, ...more })
     .then(() => Plotly.Plots.resize(chart));
 
-  return { axesOf, narrow, draw, ready, ms, date, zoom, limitHover, repaint, onNewColours, paper, screen };
+  return { axesOf, isNarrow, draw, canDraw, toMilliseconds, toDate, zoom, limitHover, repaint, onThemeChange, fitToPaper, fitToScreen };
 })();

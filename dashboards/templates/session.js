@@ -2,7 +2,7 @@
 // Charts: the timeline, and the curves around markers. The video and the current time are in player.js.
 globalThis.ferflow = (() => {
   const chart = document.getElementById("timeline"), around = document.getElementById("around");
-  if (!charts.ready([chart, around].filter(Boolean), "the reports folder")) return null;
+  if (!charts.canDraw([chart, around].filter(Boolean), "the reports folder")) return null;
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figure = read("timeline-figure");
   const facts = read("facts");
@@ -18,77 +18,80 @@ globalThis.ferflow = (() => {
   const lanes = figure.data.find((trace) => trace.type === "heatmap") || null;
   if (lanes) {
     const { labels, names } = lanes.meta;
-    const who = (k) => labels.map((label, n) => [label, names.filter((_, lane) => lanes.z[lane][k] === n)])
+    const describeLanes = (k) => labels.map((label, n) => [label, names.filter((_, lane) => lanes.z[lane][k] === n)])
       .filter(([, people]) => people.length).map(([label, people]) => `${people.join(", ")}: ${label}`).join(" · ");
-    const text = lanes.z[0].map((_, k) => who(k) || null);
+    const text = lanes.z[0].map((_, k) => describeLanes(k) || null);
+    // In front: the cursor's label lists the last trace first, and the people come last.
     addHoverText(lanes, text, (names.length - 1) / 2, 0);
   }
   // A stack draws unknown values as zero; the cursor must not show them as zero. (Shares of coverage are known.)
   for (const trace of figure.data) {
     if (trace.stackgroup && !trace.hovertemplate && !trace.hoverinfo) trace.hoverinfo = trace.y.map((value) => (value === null ? "none" : "all"));
   }
-  // Markers by bin: moments in one bin, segments in all of theirs.
-  const marks = figure.data.find((trace) => trace.name === "marks");
+  // Labels of the markers by bin: instants in one bin, segments in all of theirs.
+  const markersTrace = figure.data.find((trace) => trace.name === "markers");
+  // Every curve has the same bins; `dx` is in milliseconds, since the axis has dates.
   const step = figure.data.find((trace) => trace.dx).dx / 1000;
-  const happening = new Map();
-  const note = (k, label) => {
-    const labels = happening.get(k) || happening.set(k, []).get(k);
+  const markersByBin = new Map();
+  const addMarker = (k, label) => {
+    const labels = markersByBin.get(k) || markersByBin.set(k, []).get(k);
     if (!labels.includes(label)) labels.push(label);
   };
-  for (const [time, label] of facts.marks) note(Math.floor(time / step + 1e-9), label);
+  for (const [time, label] of facts.markers) addMarker(Math.floor(time / step + 1e-9), label);
   for (const [start, end, label] of facts.segments) {
-    for (let k = Math.floor(start / step + 1e-9); k < end / step - 1e-9; k++) note(k, label);
+    for (let k = Math.floor(start / step + 1e-9); k < end / step - 1e-9; k++) addMarker(k, label);
   }
-  for (const [k, labels] of happening) happening.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
-  if (marks) {
-    const n = Math.round(charts.ms(fullRange[1]) / 1000 / step);
+  for (const [k, labels] of markersByBin) markersByBin.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
+  if (markersTrace) {
+    const n = Math.round(charts.toMilliseconds(fullRange[1]) / 1000 / step);
+    // A trace whose first point is the middle of the first bin: the slider's curve and the wider coverage have others.
     const curve = figure.data.find((trace) => trace.dx && trace.xaxis !== "x2" && trace.stackgroup !== "coverage");
-    const x0 = curve ? curve.x0 : charts.date(step * 500);
-    addHoverText({ x0, dx: step * 1000, yaxis: marks.yaxis }, Array.from({ length: n }, (_, k) => escaped(happening.get(k))), 0.5, figure.data.length);
+    const x0 = curve ? curve.x0 : charts.toDate(step * 500);
+    addHoverText({ x0, dx: step * 1000, yaxis: markersTrace.yaxis }, Array.from({ length: n }, (_, k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
   }
 
   // A finger must be able to scroll past the chart.
-  const narrow = charts.narrow(chart);
+  const narrow = charts.isNarrow(chart);
   figure.layout.dragmode = narrow ? false : "zoom";
   if (narrow) figure.layout.xaxis.nticks = 4;
-  const drawing = charts.draw(chart, figure);
+  const drawn = charts.draw(chart, figure);
   const { range, show, first, last } = charts.zoom(chart, fullRange);
 
   // Labels of markers are written where there is room.
-  const holder = chart.parentElement;
-  const label = () => {
-    holder.querySelectorAll(".mark-label").forEach((old) => old.remove());
-    if (!marks) return;
-    const layout = chart._fullLayout, axis = layout.xaxis, row = layout[marks.yaxis.replace("y", "yaxis")], [start, end] = range();
-    // Moments above, segments below.
-    for (const [named, height] of [[facts.marks, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
-      let free = -Infinity;
-      const gap = height > 0.5 ? 14 : 0, places = named.map(([time]) => axis.d2p(charts.date(time * 1000)));
-      for (const [k, [time, text]] of named.entries()) {
+  const area = chart.parentElement;
+  const placeMarkerLabels = () => {
+    area.querySelectorAll(".marker-label").forEach((old) => old.remove());
+    if (!markersTrace) return;
+    const layout = chart._fullLayout, axis = layout.xaxis, row = layout[markersTrace.yaxis.replace("y", "yaxis")], [start, end] = range();
+    // Instants above, segments below, as markers_row.py draws them.
+    for (const [labelled, height] of [[facts.markers, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
+      let freeFrom = -Infinity;
+      const gap = height > 0.5 ? 14 : 0, places = labelled.map(([time]) => axis.d2p(charts.toDate(time * 1000)));
+      for (const [k, [time, text]] of labelled.entries()) {
         const px = places[k];
-        if (time * 1000 < start || time * 1000 > end || px < free) continue;
+        if (time * 1000 < start || time * 1000 > end || px < freeFrom) continue;
         const tag = document.createElement("bdi");
-        tag.className = "mark-label";
+        tag.className = "marker-label";
         tag.textContent = text.length > 28 ? text.slice(0, 27) + "…" : text;
         Object.assign(tag.style, { left: `${axis._offset + chart.offsetLeft + px + (height > 0.5 ? 7 : 3)}px`, top: `${row._offset + row.d2p(height)}px` });
-        holder.append(tag);
+        area.append(tag);
         // A label that would cover the next marker is left out; the cursor and the list show it.
         const next = places.find((other, later) => later > k && other > px) ?? Infinity;
         if (px + tag.offsetWidth > axis._length || (gap && px + gap + tag.offsetWidth > next)) tag.remove();
-        else free = px + 12 + tag.offsetWidth;
+        else freeFrom = px + 12 + tag.offsetWidth;
       }
     }
   };
-  const listeners = [label, () => charts.limitHover(chart, step * 1000)];
-  drawing.then(() => {
+  const listeners = [placeMarkerLabels, () => charts.limitHover(chart, step * 1000)];
+  drawn.then(() => {
     listeners.forEach((listener) => listener());
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     if (around) {
       // Drawn when it comes near the visible part: it must not delay the timeline.
-      const near = new IntersectionObserver((entries) => {
+      const observer = new IntersectionObserver((entries) => {
         if (entries.some((entry) => entry.isIntersecting)) drawAround();
       }, { rootMargin: "600px" });
-      near.observe(around);
+      observer.observe(around);
     }
   });
 
@@ -96,40 +99,40 @@ globalThis.ferflow = (() => {
     if (around.dataset.drawn) return null;
     around.dataset.drawn = "soon";
     const curves = read("around-figure");
-    if (charts.narrow(chart)) stack(curves.layout);
+    if (charts.isNarrow(chart)) stackPanels(curves.layout);
     return charts.draw(around, curves);
   };
   // On a phone the three panels of a row are stacked.
-  const stack = (layout) => {
+  const stackPanels = (layout) => {
     const axes = charts.axesOf(layout).filter((name) => name.startsWith("x")), rows = axes.length;
     layout.height = 210 * rows + 34;
-    const at = (k) => [1 - (k + 1) / rows, 1 - k / rows - 56 / (210 * rows)];
+    const domainOf = (k) => [1 - (k + 1) / rows, 1 - k / rows - 56 / (210 * rows)];
     axes.sort((a, b) => Number(a.slice(5) || 1) - Number(b.slice(5) || 1)).forEach((name, k) => {
       layout[name].domain = [0, 1];
-      layout[name.replace("x", "y")].domain = at(k);
-      Object.assign(layout.annotations[k], { x: 0, y: at(k)[1] });
+      layout[name.replace("x", "y")].domain = domainOf(k);
+      Object.assign(layout.annotations[k], { x: 0, y: domainOf(k)[1] });
     });
   };
 
-  charts.onNewColours(() => {
+  charts.onThemeChange(() => {
     charts.repaint(chart);
     if (around && around.layout) charts.repaint(around);
   });
   // On paper there is no slider.
   addEventListener("beforeprint", () => {
-    charts.paper(chart, Math.min(chart.layout.height * 0.75, 600), { "xaxis2.rangeslider.visible": false });
+    charts.fitToPaper(chart, Math.min(chart.layout.height * 0.75, 600), { "xaxis2.rangeslider.visible": false });
     if (around) drawAround();
-    if (around && around.layout) charts.paper(around, around.layout.height);
+    if (around && around.layout) charts.fitToPaper(around, around.layout.height);
   });
   addEventListener("afterprint", () => {
-    charts.screen(chart, { "xaxis2.rangeslider.visible": true });
-    if (around && around.layout) charts.screen(around);
+    charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true });
+    if (around && around.layout) charts.fitToScreen(around);
   });
 
   return {
-    chart, data: figure.data, lanes, facts, happening, drawing, show, range, step,
+    chart, data: figure.data, lanes, facts, markersByBin, drawn, show, range, step,
     /** Seconds of the axis, from and to. */
     span: [first / 1000, last / 1000],
-    onView: (listener) => listeners.push(listener),
+    onRedraw: (listener) => listeners.push(listener),
   };
 })();

@@ -108,10 +108,10 @@ def test_the_page_says_what_the_tables_say(forty):
     means = persons(forty).groupby("participant").engagement.mean()
     card = re.search(r"Mean engagement</div><div class=\"value\">([\d.]+)", html)[1]
     assert card == f"{means.mean():.2f}"
-    league = re.findall(r'data-engagement="([\d.e-]+)"', html)
+    means = re.findall(r'data-engagement="([\d.e-]+)"', html)
     bins = pd.concat([pd.read_parquet(path) for path in (forty / "timeline").glob("*.parquet")])
     whole = bins[bins.person_id.isna()].groupby("video_id").engagement.mean().sort_values(ascending=False)
-    assert [float(one) for one in league] == pytest.approx(whole.tolist(), rel=1e-4)
+    assert [float(one) for one in means] == pytest.approx(whole.tolist(), rel=1e-4)
 
 
 def test_forty_people_in_one_video_are_forty_participants(tmp_path):
@@ -168,9 +168,9 @@ def test_hostile_names_of_people_groups_and_columns_are_text(tmp_path):
     assert "<img" not in html
     assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
     assert "&lt;b&gt;" in html
-    assert "</script>" not in re.search(r'id="together-figure">(.*?)</script>', html, re.S)[1]
+    assert "</script>" not in re.search(r'id="cohort-figure">(.*?)</script>', html, re.S)[1]
     assert "\u202e" not in html
-    json.loads(re.search(r'id="together-figure">(.*?)</script>', html, re.S)[1])
+    json.loads(re.search(r'id="cohort-figure">(.*?)</script>', html, re.S)[1])
 
 
 def test_cells_that_a_spreadsheet_would_run_are_made_harmless(tmp_path):

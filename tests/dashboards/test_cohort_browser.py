@@ -46,18 +46,18 @@ def opened(browser, path, **context):
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(path.as_uri())
-    if page.locator("#together").count():
-        page.wait_for_selector("#together[data-drawn=yes]", timeout=20_000)
+    if page.locator("#cohort").count():
+        page.wait_for_selector("#cohort[data-drawn=yes]", timeout=20_000)
     return page, wrong
 
 
 def pointed_at(page, share=0.5):
     """What the chart says, and goes on saying, where it is pointed at."""
-    box = page.locator("#together .nsewdrag").first.bounding_box()
+    box = page.locator("#cohort .nsewdrag").first.bounding_box()
     page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
     page.wait_for_timeout(300)
-    page.wait_for_selector("#together .hoverlayer .legend", state="attached", timeout=5_000)
-    return page.locator("#together .hoverlayer").text_content()
+    page.wait_for_selector("#cohort .hoverlayer .legend", state="attached", timeout=5_000)
+    return page.locator("#cohort .hoverlayer").text_content()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -86,7 +86,7 @@ def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser,
         told = pointed_at(page, share)
         assert all(group in told for group in ("calm", "drama", "quiz show"))
     page.evaluate("""() => {
-        const chart = document.getElementById("together");
+        const chart = document.getElementById("cohort");
         const k = chart.data.findIndex((trace) => trace.name === "calm, engagement");
         const y = Array.from(chart.data[k].y, (value, at) => (at > 5 && at < 15 ? null : value));
         return Plotly.restyle(chart, { y: [y] }, [k]);
@@ -95,7 +95,7 @@ def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser,
     assert "drama, engagement" in told
     assert "calm, engagement" not in told, "a value from beyond a gap"
     span = """(() => {
-        const range = document.getElementById("together").layout.xaxis.range;
+        const range = document.getElementById("cohort").layout.xaxis.range;
         return new Date(range[1]) - new Date(range[0]);
     })()"""
     whole = page.evaluate(span)
@@ -106,10 +106,10 @@ def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser,
     page.context.close()
 
 
-def test_the_league_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
+def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
     page.get_by_role("button", name="Net positivity").click()
-    rows = page.locator("table.league tbody tr")
+    rows = page.locator("table.ranking tbody tr")
     values = rows.evaluate_all("rows => rows.map((row) => Number(row.dataset.valence))")
     assert len(values) == 12
     assert values == sorted(values, reverse=True)
@@ -123,10 +123,10 @@ def test_the_league_sorts_by_the_unrounded_numbers_and_leads_to_each_session(bro
 
 def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
-    before = page.locator("#together").bounding_box()
+    before = page.locator("#cohort").bounding_box()
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.wait_for_timeout(300)
-    after = page.locator("#together").bounding_box()
+    after = page.locator("#cohort").bounding_box()
     assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
     assert wrong == []
     page.context.close()
@@ -138,9 +138,9 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_sorts_al
     shutil.copy(out / "many" / "index.html", tmp_path)
     page = browser.new_context().new_page()
     page.goto((tmp_path / "index.html").as_uri())
-    assert "plotly.min.js next to this page" in page.locator("#together").inner_text()
+    assert "plotly.min.js next to this page" in page.locator("#cohort").inner_text()
     page.get_by_role("button", name="Net positivity").click()
-    values = page.locator("table.league tbody tr").evaluate_all(
+    values = page.locator("table.ranking tbody tr").evaluate_all(
         "rows => rows.map((row) => Number(row.dataset.valence))"
     )
     assert values == sorted(values, reverse=True)

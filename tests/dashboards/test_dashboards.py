@@ -130,7 +130,7 @@ def test_without_pose_the_page_says_that_engagement_is_unknown(tmp_path):
 @pytest.mark.parametrize("missing", ["disgust", "happy", "neutral"])
 def test_a_model_with_six_labels_has_a_page(tmp_path, missing):
     html = page(tmp_path, six_labels(tmp_path, missing))
-    assert missing not in re.search(r'<ul class="keys">.*?</ul>', html, re.S)[0]
+    assert missing not in re.search(r'<ul class="legend-list">.*?</ul>', html, re.S)[0]
 
 
 def six_labels(tmp_path, missing: str) -> Made:

@@ -142,7 +142,7 @@ class Opened:
     def go_to(self, seconds: float) -> None:
         """Move the slider of moments."""
         self.page.evaluate(
-            "(s) => { const e = document.getElementById('moment'); e.step = 'any'; e.value = s; "
+            "(s) => { const e = document.getElementById('time-slider'); e.step = 'any'; e.value = s; "
             "e.dispatchEvent(new Event('input')); }",
             seconds,
         )
@@ -278,13 +278,13 @@ def test_hostile_markers_are_shown_as_text_wherever_they_stand(browser, out):
         opened.page.wait_for_selector("#around[data-drawn=yes]")
         opened.go_to(2.2)
         label = "<img src=x onerror="
-        assert label in opened.page.locator("#now-words").inner_text()
-        assert label in " ".join(opened.page.locator(".mark-label").all_text_contents())
+        assert label in opened.page.locator("#current-values-list").inner_text()
+        assert label in " ".join(opened.page.locator(".marker-label").all_text_contents())
         assert label in opened.page.locator("#around .annotation").first.text_content()
         opened.point_at(0.11, 1)
         assert label in opened.label()
-        opened.page.locator("details.marks summary").click()
-        assert label in opened.page.locator("details.marks").inner_text()
+        opened.page.locator("details.marker-list summary").click()
+        assert label in opened.page.locator("details.marker-list").inner_text()
         assert (
             "<b onclick=x>'\"&amp;</script>"
             in opened.page.locator("[aria-labelledby=segments-title] tbody").inner_text()
@@ -401,7 +401,7 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
             "[...document.querySelectorAll('#boxes rect')].map(box => box.getBoundingClientRect().toJSON())"
         )
         opened.until(f"{places}.filter(box => box.width > 0).length === 2")
-        frame = opened.page.locator(".frame").bounding_box()
+        frame = opened.page.locator(".video-frame").bounding_box()
         found = opened.page.evaluate(places)
         for row in faces[faces.time_s == 8.0].itertuples():
             left, top = (
@@ -409,14 +409,14 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
                 frame["y"] + row.y1 / 240 * frame["height"],
             )
             assert min(abs(box["x"] - left) + abs(box["y"] - top) for box in found) < 6
-        assert "Person 1" in opened.page.locator(".tag").first.inner_text()
+        assert "Person 1" in opened.page.locator(".box-label").first.inner_text()
         assert opened.wrong == []
 
 
 def test_a_video_that_the_browser_cannot_play_leaves_a_plain_word_and_the_data(browser, out):
     with Opened(browser, out / "reports/avi.html") as opened:
-        opened.page.wait_for_selector("#video-trouble:visible")
-        assert "This browser cannot show the video" in opened.page.locator("#video-trouble").inner_text()
+        opened.page.wait_for_selector("#video-error:visible")
+        assert "This browser cannot show the video" in opened.page.locator("#video-error").inner_text()
         assert not opened.page.locator("#video").is_visible()
         opened.go_to(5)
         assert opened.page.locator("#clock").inner_text() == "00:05.0"
@@ -435,7 +435,7 @@ def test_clips_of_peaks_play(browser, out):
 
 def test_the_slider_of_moments_speaks(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
-        slider = opened.page.locator("#moment")
+        slider = opened.page.locator("#time-slider")
         slider.focus()
         for _ in range(3):
             opened.page.keyboard.press("ArrowRight")

@@ -63,7 +63,7 @@ class Overview:
         return people[enough.loc[pd.MultiIndex.from_frame(people[["group", "participant"]])].to_numpy()]
 
     def figure(self) -> list[dict]:
-        return json.loads(re.search(r'id="together-figure">(.*?)</script>', self.html, re.S)[1])["data"]
+        return json.loads(re.search(r'id="cohort-figure">(.*?)</script>', self.html, re.S)[1])["data"]
 
 
 @pytest.fixture(scope="module", params=["one each", "several in some"])
@@ -134,10 +134,10 @@ def test_the_most_who_react_at_once(page):
     assert note == f"at {clock(start + 0.5)}; {share(most['mean'])} of those in view"
 
 
-# --- The league table -------------------------------------------------------------------------------------
+# --- The table of videos -------------------------------------------------------------------------------------
 
 
-def test_the_league_table(page):
+def test_the_table_of_videos(page):
     rows = table(page.html, "videos")
     means = page.audience.groupby("video_id")[list(TITLES)].mean()
     lead = means.engagement.fillna(means.expressiveness)

@@ -62,7 +62,7 @@ class Page:
     def mix(self, name: str, row: int) -> str:
         part = re.search(rf'<section[^>]*aria-labelledby="{name}-title">.*?</section>', self.html, re.S)[0]
         return html_of.unescape(
-            re.findall(r'class="mix" role="img" aria-label="([^"]*)"', part)[row]
+            re.findall(r'class="expression-bar" role="img" aria-label="([^"]*)"', part)[row]
         ).replace("\u202f", " ")
 
 
@@ -211,7 +211,7 @@ def test_quality(page):
 
 
 def test_the_summary_in_words(page):
-    words = text(re.search(r'<p class="words"[^>]*>(.*?)</p>', page.html, re.S)[1])
+    words = text(re.search(r'<p class="summary"[^>]*>(.*?)</p>', page.html, re.S)[1])
     means = page.whole[PROBS].mean()
     assert f"{page.tracked.track_id.nunique()} people appear in the video" in words
     assert f"{share((page.frames.n_faces > 0).mean())} of the analysed frames show a face" in words

@@ -1,7 +1,7 @@
 """The sections of the overview, from the top down.
 
-To add one: a module here with a frozen dataclass and a function `Folder -> dataclass | None`, a template in
-`templates/sections`, and a line below.
+To add one: a module here with a function `Folder -> view | None` (the view is a frozen dataclass, or a plain
+value if it has one part), a template in `templates/sections`, and a line below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SECTIONS: tuple[Section[Folder], ...] = (
     Section("failures", build_failures, "sections/notice.html.j2"),
     Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
-    Section("together", build_chart, "sections/together.html.j2", ("chart.js", "cohort.js")),
+    Section("cohort", build_chart, "sections/cohort.html.j2", ("chart.js", "cohort.js")),
     Section("groups", build_groups, "sections/groups.html.j2"),
     Section("comparisons", build_comparisons, "sections/comparisons.html.j2"),
     Section("videos", build_videos, "sections/videos.html.j2", ("sort.js",)),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
 from ferflow.dashboards.overview.cohort import leading_of
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.elements import Glossary
+from ferflow.dashboards.shared.elements import Terms
 
 
-def build_glossary(folder: Folder) -> Glossary | None:
+def build_glossary(folder: Folder) -> Terms | None:
     """None with fewer than two participants."""
     if not folder.has_cohort:
         return None
@@ -16,7 +16,7 @@ def build_glossary(folder: Folder) -> Glossary | None:
     no_pose = (
         " It is used instead of engagement, which needs a head pose." if lead.name == "expressiveness" else ""
     )
-    return Glossary((
+    return (
         ("Participants", "are what is counted: a person in a video, or the participant that the session list names for "
          "a video. Tracks with the same name in people.csv are one participant, in one video or in several."),
         (lead.title, lead.description + no_pose),
@@ -27,4 +27,4 @@ def build_glossary(folder: Folder) -> Glossary | None:
         ("Groups", "are compared by how faces appear, with the cameras and the light of the recordings. The page does "
          "not show the cause of a difference."),
         ("Negative", "does not mean bad: effort and suspense look similar, above all in games."),
-    ))  # fmt: skip
+    )  # fmt: skip

@@ -48,13 +48,6 @@ class MeasureRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
-    """Means of all groups, measure by measure."""
-
-    measures: tuple[MeasureRows, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """The difference between two groups in one measure."""
 
@@ -75,13 +68,13 @@ class Comparisons:
     rows: tuple[ComparisonRow, ...]
 
 
-def build_groups(folder: Folder) -> Groups | None:
-    """None without groups."""
+def build_groups(folder: Folder) -> tuple[MeasureRows, ...] | None:
+    """Means of all groups, measure by measure; None without groups."""
     cohort = folder.cohort
     if not folder.has_cohort or not cohort.groups:
         return None
-    return Groups(
-        tuple(MeasureRows(MEASURES[name].title, _build_rows(cohort, name)) for name in known_measures(cohort))
+    return tuple(
+        MeasureRows(MEASURES[name].title, _build_rows(cohort, name)) for name in known_measures(cohort)
     )
 
 

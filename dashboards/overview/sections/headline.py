@@ -11,7 +11,8 @@ from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
 from ferflow.analytics.tally import ratio
 from ferflow.dashboards.overview.cohort import describe_grouping, format_interval, format_value, leading_of
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.elements import Card, Cards, Notice
+from ferflow.dashboards.shared.bins import find_largest
+from ferflow.dashboards.shared.elements import Card, Notice
 from ferflow.dashboards.shared.number_format import count, percent, sanitize, some, timecode
 
 
@@ -33,7 +34,7 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     return Notice("Problems in the lists of people or sessions", lines=lines)
 
 
-def build_cards(folder: Folder) -> Cards | None:
+def build_cards(folder: Folder) -> tuple[Card, ...] | None:
     """The headline numbers; None without results."""
     done = folder.finished
     if not done:
@@ -45,8 +46,8 @@ def build_cards(folder: Folder) -> Cards | None:
         "Coverage", percent(float(ratio(n_with_face, n_frames))), "of all analysed frames show a face"
     )
     if not folder.cohort.participants:
-        return Cards((videos, coverage))
-    return Cards((videos, _participants_card(folder), coverage, *_mean_cards(folder.cohort)))
+        return videos, coverage
+    return videos, _participants_card(folder), coverage, *_mean_cards(folder.cohort)
 
 
 def _participants_card(folder: Folder) -> Card:
@@ -71,7 +72,7 @@ def _reacting_card(cohort: Cohort) -> Card:
     if not np.isfinite(share.mean).any() or not np.nansum(share.mean):
         return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
     reacting = np.round(np.nan_to_num(share.mean * share.n), 6)
-    k = int(np.lexsort((-np.arange(len(reacting)), np.nan_to_num(share.mean), reacting))[-1])
+    k = find_largest(reacting, share.mean)
     at = timecode((k + 0.5) * cohort.step_s)
     number = f"{reacting[k]:.0f}" if reacting[k] >= 1 else "<1"
     note = f"at {at}; {percent(float(share.mean[k]))} of those in view"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
@@ -109,9 +108,6 @@ def _build_row(folder: Folder, participant: Participant, name: str, top: float) 
 def _link_videos(folder: Folder, participant: Participant) -> tuple[VideoLink, ...]:
     entries = {entry.video_id: entry for entry in folder.finished}
     return tuple(
-        VideoLink(
-            sanitize(entries[video_id].name),
-            f"reports/{quote(video_id)}.html" if entries[video_id].link else None,
-        )
+        VideoLink(sanitize(entries[video_id].name), entries[video_id].link)
         for video_id in participant.video_ids
     )

@@ -1,7 +1,7 @@
 """The sections of a session's page, from the top down.
 
-To add one: a module here with a frozen dataclass and a function `Session -> dataclass | None`, a template in
-`templates/sections`, and a line below.
+To add one: a module here with a function `Session -> view | None` (the view is a frozen dataclass, or a plain
+value if it has one part), a template in `templates/sections`, and a line below.
 """
 
 from __future__ import annotations

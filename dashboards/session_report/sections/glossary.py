@@ -7,9 +7,7 @@ from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.analytics.tally import BASELINE_SECONDS
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.shared.elements import Glossary
-
-Terms = tuple[tuple[str, str], ...]
+from ferflow.dashboards.shared.elements import Terms
 
 _EXPRESSIONS = (
     "Expressions",
@@ -34,11 +32,11 @@ _BASELINE = (
 )
 
 
-def build_glossary(session: Session) -> Glossary:
+def build_glossary(session: Session) -> Terms:
     """Explanations of what is on the page."""
     if not session.people:
-        return Glossary((_COVERAGE, _TIMES))
-    return Glossary((*_measures(session), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *_markers(session), _TIMES))
+        return _COVERAGE, _TIMES
+    return *_measures(session), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *_markers(session), _TIMES
 
 
 def _measures(session: Session) -> Terms:

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ferflow.analytics.measures import REACTING_THRESHOLD
 from ferflow.analytics.timeline import leading_label
-from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.shared.elements import Card, Cards, ExpressionBar, Notice, build_expression_bar
+from ferflow.dashboards.session_report.session_data import Session, find_most_reacting
+from ferflow.dashboards.shared.elements import Card, ExpressionBar, Notice, build_expression_bar
 from ferflow.dashboards.shared.number_format import count, percent, sanitize, score, signed, some, timecode
-
-
-@dataclass(frozen=True, slots=True)
-class NoPeople:
-    """Why there is no person on the page."""
-
-    title: str
-    paragraphs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The page in three sentences."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expressions:
-    """Mean scores over the whole video."""
-
-    bar: ExpressionBar
 
 
 def build_warnings(session: Session) -> Notice | None:
@@ -42,7 +18,7 @@ def build_warnings(session: Session) -> Notice | None:
     return Notice(title, lines=tuple(sanitize(warning) for warning in metadata.warnings))
 
 
-def build_no_people(session: Session) -> NoPeople | None:
+def build_no_people(session: Session) -> Notice | None:
     """Which of three reasons applies if no person was tracked: no frame, no face, or no track."""
     if session.people:
         return None
@@ -53,21 +29,21 @@ def build_no_people(session: Session) -> NoPeople | None:
     return _no_tracks(session)
 
 
-def _no_frames() -> NoPeople:
-    return NoPeople(
+def _no_frames() -> Notice:
+    return Notice(
         "No frame was analysed",
-        (
+        lines=(
             "The selected part of the video contains no frame that could be read. There is nothing to show. This does "
             "not mean that the video shows no people.",
         ),
     )
 
 
-def _no_faces(n_frames: int) -> NoPeople:
+def _no_faces(n_frames: int) -> Notice:
     title = f"No face was found in any of the {some(n_frames, 'analysed frame')}"
-    return NoPeople(
+    return Notice(
         "No face was found in the one analysed frame" if n_frames == 1 else title,
-        (
+        lines=(
             "The analysis succeeded: the video was read, and the detector found no face.",
             "If people appear in the video, their faces may be too small, turned away or too dark. Try a smaller "
             "--min-face or a lower --score, or see Data quality below.",
@@ -75,11 +51,11 @@ def _no_faces(n_frames: int) -> NoPeople:
     )
 
 
-def _no_tracks(session: Session) -> NoPeople:
+def _no_tracks(session: Session) -> Notice:
     cover = session.coverage
-    return NoPeople(
+    return Notice(
         f"{some(cover.n_faces, 'face')} found, but no person could be tracked",
-        (
+        lines=(
             f"Faces appear in {percent(cover.share)} of {some(cover.n_frames, 'analysed frame')}, each too briefly to "
             "be tracked as a person. The table of faces lists them with track_id -1.",
         ),
@@ -89,7 +65,7 @@ def _no_tracks(session: Session) -> NoPeople:
 # --- Cards ----------------------------------------------------------------------------------------------
 
 
-def build_cards(session: Session) -> Cards:
+def build_cards(session: Session) -> tuple[Card, ...]:
     """The headline numbers."""
     cover = session.coverage
     cards = [
@@ -99,7 +75,7 @@ def build_cards(session: Session) -> Cards:
     ]
     if session.people:
         cards += [_engagement_card(session), _reacting_card(session), _valence_card(session)]
-    return Cards(tuple(cards))
+    return tuple(cards)
 
 
 def _people_note(session: Session) -> str:
@@ -122,7 +98,7 @@ def _reacting_card(session: Session) -> Card:
     share = percent(session.mean("reacting"))
     if session.most_at_once <= 1:
         return Card("Reacting", share, "of the time in which a person is in view")
-    most = session.most_reacting
+    most = find_most_reacting(session.timeline)
     if most is None:
         return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
     note = f"at {timecode(most.time_s)}; on average {share} of the people in view"
@@ -137,9 +113,9 @@ def _valence_card(session: Session) -> Card:
 # --- Summary and expressions ----------------------------------------------------------------------------
 
 
-def build_summary(session: Session) -> Summary | None:
-    """None without people."""
-    return Summary(summarize(session)) if session.people else None
+def build_summary(session: Session) -> str | None:
+    """See `summarize`; None without people."""
+    return summarize(session) or None
 
 
 def summarize(session: Session) -> str:
@@ -174,11 +150,11 @@ def _sum_up_peaks(session: Session) -> str:
     )
 
 
-def build_expressions(session: Session) -> Expressions | None:
-    """None without people."""
+def build_expressions(session: Session) -> ExpressionBar | None:
+    """Mean scores over the whole video; None without people."""
     if not session.people:
         return None
-    return Expressions(build_expression_bar(session.labels, _mean_probabilities(session)))
+    return build_expression_bar(session.labels, _mean_probabilities(session))
 
 
 def _mean_probabilities(session: Session) -> dict[str, float]:

@@ -107,7 +107,7 @@ def _script_facts(session: Session) -> Mapping[str, object]:
         "labels": [sanitize(label) for label in session.labels],
         "colours": list(palette.colours(session.labels).values()),
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
-        "marks": [
+        "markers": [
             [round(marker.time_s, 3), clipped(sanitize(marker.label), 40)]
             for marker in instants_in(session.markers.slice(0, MOST_LABELS))
         ],

@@ -1,4 +1,4 @@
-"""The markers' own row, with lines for moments and bands for segments through all rows."""
+"""The markers' own row, with lines for instants and bands for segments through all rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_BANDS = 200
 """Segments with a band and a label."""
 MOST_LABELS = 2000
 """Markers that the page can label, the earliest first; the table on disk has all."""
-MOMENTS_AT = 0.75
-"""Height of the diamonds in the row; the labels of segments stand at 0.25."""
+INSTANTS_AT = 0.75
+"""Height of the diamonds in the row; the labels of segments are at 0.25 (session.js)."""
 
 _ID = "markers"
 
@@ -27,14 +27,14 @@ def _draw(canvas: Canvas, session: Session) -> None:
     title = row_title("Markers", None, _describe_late_markers(session))
     canvas.add_row(_ID, title, range=[0, 1], tickvals=[], showgrid=False)
     _draw_bands(canvas, session)
-    times = _moments(session, canvas.data.end_s)
+    times = _instants(session, canvas.data.end_s)
     if len(times) <= MOST_LINES:
         _draw_lines(canvas, times)
     else:
         times = _first_per_bin(times, canvas.data.step_s)
     canvas.figure.add_scatter(
-        # The page's script writes the labels that fit: moments above, segments below.
-        name="marks", x=[axis_time(time) for time in times], y=[MOMENTS_AT] * len(times), hoverinfo="skip",
+        # The page's script writes the labels that fit: instants above, segments below.
+        name="markers", x=[axis_time(time) for time in times], y=[INSTANTS_AT] * len(times), hoverinfo="skip",
         yaxis=canvas.rows.axes[_ID], mode="markers",
         marker={"symbol": "diamond", "size": 8, "color": palette.MARKER},
     )  # fmt: skip
@@ -58,8 +58,8 @@ def _draw_lines(canvas: Canvas, times: list[float]) -> None:
         )  # fmt: skip
 
 
-def _moments(session: Session, end_s: float) -> list[float]:
-    """Times of the markers that are moments and not segments."""
+def _instants(session: Session, end_s: float) -> list[float]:
+    """Times of the markers that are instants, not segments."""
     return [marker.time_s for marker in instants_in(session.markers) if marker.time_s < end_s]
 
 
