@@ -78,7 +78,8 @@ def _first_picture_s(frames: pa.Table, time_base: Fraction) -> Fraction:
 
 def _problem(source: SourceInfo) -> str:
     path = Path(source.path)
-    if not os.path.lexists(path):
+    # Not Path.exists, which raises for a share that is not mounted.
+    if not os.path.exists(path):  # noqa: PTH110
         return "The video is not where it was analysed, so the page cannot show it."
     if path.is_dir():
         return "Numbered images have no player. The data below is complete."

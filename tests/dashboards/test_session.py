@@ -152,6 +152,15 @@ def test_a_video_that_cannot_be_shown_is_told_of(tmp_path, changes, told):
     assert told in film.problem
 
 
+def test_a_link_whose_video_was_removed_costs_no_page(tmp_path):
+    video, link = tmp_path / "real.mp4", tmp_path / "a.mp4"
+    video.write_bytes(b"1234")
+    link.symlink_to(video)
+    source = source_of(link)
+    video.unlink()
+    assert "not where it was analysed" in find_video(source, tmp_path / "a.html").problem
+
+
 def test_numbered_images_have_no_player(tmp_path):
     film = find_video(source_of(tmp_path, format="images", codec="png"), tmp_path / "a.html")
     assert "Numbered images" in film.problem
