@@ -59,7 +59,7 @@ def plan(
 
 def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     """A task as it is now: a worker that died may have finished its video before."""
-    if task.files is None or not task.files.faces.exists():
+    if task.files is None or not task.files.is_finished:
         return task
     footer = read_metadata(task.files.faces)
     is_of_this_run = (

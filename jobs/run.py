@@ -109,7 +109,7 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         folder.remove_leftovers()
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
         yield Planned(tuple(tasks))
-        manifest = RunManifest.continued(folder.manifest, options=job.options, started=_now())
+        manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
         manifest.save(folder.manifest)
         reports = yield from _process(tasks, job, manifest)
         _derive_others(job, {task.video_id for task in tasks})

@@ -1,4 +1,4 @@
-"""What this machine and this installation are fit for, and what to do where they are not.
+"""What this machine and this installation can do, and what to do where something is missing.
 
 >>> for finding in examine_machine():
 ...     print(finding.level, finding.what, finding.remedy)
@@ -34,14 +34,23 @@ SELF_TEST_SIZE = (480, 270)
 """Of the clip that the self-test draws and analyses; big enough for faces, small enough for ten seconds."""
 
 _DECODERS = ("h264", "hevc", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores", "gif")
-_SHOWN = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pyarrow", "pandas", "plotly", "filelock")
-_VECTORS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "asimddp", "i8mm")
-"""What the networks run faster with, in the order of what they gain."""
+_LISTED_PACKAGES = (
+    "av",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pyarrow",
+    "pandas",
+    "plotly",
+    "filelock",
+)
+_CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "asimddp", "i8mm")
+"""With these the networks run faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     """`fine`; `note`: works, but could be better; `problem`: results are missing or cannot be made."""
@@ -51,13 +60,13 @@ class Finding:
 
 
 def examine_machine() -> Iterator[Finding]:
-    """Look at everything an analysis needs, the cheap things first; a check that itself fails is a finding."""
+    """Check everything that an analysis needs, quick checks first; a check that itself fails is a finding."""
     for check in (_versions, _requirements, _opencv, _processor, _memory, _gpu, _codecs, _models, _self_test):
-        yield from guarded(check)
+        yield from run_check(check)
 
 
-def guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check, or what kept it from being made."""
+def run_check(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of a check, and one more if the check itself fails."""
     try:
         yield from check()
     except FerflowError as error:
@@ -74,20 +83,21 @@ def guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 def _versions() -> Iterator[Finding]:
     python = platform.python_version()
     yield Finding("fine", f"ferflow {__version__}, Python {python}, {platform.platform()}")
-    found = [f"{name} {importlib.metadata.version(name)}" for name in _SHOWN if _is_installed(name)]
+    found = [f"{name} {importlib.metadata.version(name)}" for name in _LISTED_PACKAGES if _is_installed(name)]
     yield Finding("fine", ", ".join(found))
     if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
-        yield Finding("note", "names of files are not UTF-8 here", "Set PYTHONUTF8=1.")
+        yield Finding("note", "file names are not UTF-8 here", "Set PYTHONUTF8=1.")
 
 
 def _requirements() -> Iterator[Finding]:
-    """Whether what is installed is what ferflow asks for."""
+    """Whether the installed packages are those that ferflow requires."""
     try:
         wanted = [Requirement(text) for text in importlib.metadata.requires("ferflow") or []]
     except importlib.metadata.PackageNotFoundError:
         yield Finding("note", "ferflow runs from a checkout and is not installed", "pip install -e .")
         return
     for requirement in wanted:
+        # Requirements of extras are optional; their markers are false without an extra.
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         remedy = f"pip install '{requirement.name}{requirement.specifier}'"
@@ -98,13 +108,15 @@ def _requirements() -> Iterator[Finding]:
 
 
 def _opencv() -> Iterator[Finding]:
+    # These packages install the same files.
     both = [name for name in ("opencv-python", "opencv-contrib-python") if _is_installed(name)]
     if both:
         yield Finding(
             "note",
-            f"{both[0]} lies over opencv-python-headless: whichever was installed last is used",
+            f"{both[0]} and opencv-python-headless overwrite each other: the one installed last is used",
             f"pip uninstall {both[0]}, then pip install --force-reinstall 'opencv-python-headless<5'",
         )
+    # Imported here, like other libraries in these checks, so that a broken one is a finding.
     import cv2
 
     if not hasattr(cv2, "CascadeClassifier"):
@@ -116,8 +128,8 @@ def _opencv() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    features = [name for name in _VECTORS if name in cpu_features()]
-    what = f"{available_cpus()} CPUs for us, {platform.machine()}" + (
+    features = [name for name in _CPU_FEATURES if name in cpu_features()]
+    what = f"{available_cpus()} CPUs to use, {platform.machine()}" + (
         f" with {', '.join(features)}" if features else ""
     )
     if platform.machine() in ("x86_64", "AMD64") and cpu_features() and "avx2" not in features:
@@ -170,6 +182,7 @@ def _codecs() -> Iterator[Finding]:
 
     ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
     missing = [name for name in _DECODERS if not is_there(name)]
+    # FFmpeg has a decoder of its own called `av1`, but that needs a GPU.
     if not (is_there("libdav1d") or is_there("libaom-av1")):
         missing.append("av1")
     if missing:

@@ -23,67 +23,67 @@ from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport
 from ferflow.store.video_files import VideoFiles
 
-LITTLE_SPACE = 1 << 30
-"""Bytes; an hour of video leaves some tens of MB of tables."""
+LOW_DISK_BYTES = 1 << 30
+"""An hour of video makes some tens of MB of tables."""
 
 
 def examine_folder(out: Path) -> Iterator[Finding]:
-    """Look at what lies in an output folder; nothing is changed.
+    """Check the files in an output folder; nothing is changed.
 
     Raises:
         RecordsError: there is no such folder.
     """
     if not out.is_dir():
         raise RecordsError(f"{out}: no such folder. Give the folder that was -o.")
-    if OutputFolder(out).is_locked():
+    folder = OutputFolder(out)
+    if folder.is_locked():
         yield Finding("note", f"a run is under way in {out}", "Wait for it: what follows may change.")
-    yield from _tables(out)
-    yield from _manifest(out)
-    if left := OutputFolder(out).find_leftovers():
+    yield from _check_tables(folder)
+    yield from _check_manifest(folder)
+    if left := folder.find_leftovers():
         yield Finding(
             "note",
             f"{len(left)} files of an interrupted run",
             "--repair, or the next run, removes them.",
         )
     free = shutil.disk_usage(out).free
-    if free < LITTLE_SPACE:
+    if free < LOW_DISK_BYTES:
         yield Finding("note", f"{free >> 20} MiB are free on this disk", "Free some before the next run.")
 
 
 def repair(out: Path) -> list[str]:
-    """Remove leftovers, and rebuild `run.json` where it is missing, broken or does not fit the tables.
+    """Remove leftovers, and rebuild `run.json` where it is missing, broken or does not match the tables.
 
-    A broken one is kept under another name. Returns what was done, one line each.
+    A broken one is kept under another name. Returns what was done, a line for each change.
 
     Raises:
-        RecordsError: a run holds the folder, or its tables cannot be read.
+        RecordsError: a run has locked the folder, or its tables cannot be read.
     """
-    done = []
-    with OutputFolder(out).lock():
-        if removed := OutputFolder(out).remove_leftovers():
+    done, folder = list[str](), OutputFolder(out)
+    with folder.lock():
+        if removed := folder.remove_leftovers():
             done.append(f"removed {len(removed)} files of an interrupted run")
-        path = OutputFolder(out).manifest
+        path = folder.manifest
         run = _load_manifest(path)
-        if run is None or _misfits(out, run):
-            rebuilt = _rebuild_manifest(out)
+        if run is None or _find_mismatches(folder, run):
+            rebuilt = _rebuild_manifest(folder)
             if run is None and path.exists():
                 path.replace(path.with_name(f"{path.name}.broken"))
                 done.append(f"{path.name}: was broken, kept as {path.name}.broken")
+            # The tables know nothing of inputs that failed.
             for entry in run.videos if run else ():
                 if entry.status == "failed":
                     rebuilt.note(entry)
             rebuilt.save(path)
-            done.append(
-                f"{path.name}: rebuilt from the tables of {len(OutputFolder(out).finished_ids())} videos"
-            )
+            done.append(f"{path.name}: rebuilt from the tables of {len(folder.finished_ids())} videos")
     return done
 
 
-def _tables(out: Path) -> Iterator[Finding]:
-    """Each finished video: tables that can be read, as long as they say, and made alike."""
+def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
+    """Check that the tables of each finished video are complete, and that all have the same options and model."""
     made: set[tuple[str, str]] = set()
     n_complete = 0
-    for files in OutputFolder(out).finished_videos():
+    for files in folder.finished_videos():
         try:
             footer = read_metadata(files.faces)
             read_metadata(files.frames)
@@ -99,7 +99,7 @@ def _tables(out: Path) -> Iterator[Finding]:
             )
     if len(made) > 1:
         yield Finding(
-            "problem", f"results of {len(made)} different sets of options or models lie in one folder",
+            "problem", f"results of {len(made)} different sets of options or models are in one folder",
             "Analyse all videos of this folder again with --overwrite.",
         )  # fmt: skip
     yield Finding("fine" if n_complete else "note", f"{n_complete} videos with complete tables")
@@ -112,19 +112,21 @@ def _check_rows(files: VideoFiles, footer: VideoMetadata) -> None:
             raise RecordsError(f"{path}: {rows} rows, its footer says {promised}.")
 
 
-def _manifest(out: Path) -> Iterator[Finding]:
-    path = OutputFolder(out).manifest
+def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
+    path = folder.manifest
     run = _load_manifest(path)
     if run is None:
         state = "cannot be read" if path.exists() else "is missing"
         yield Finding(
-            "problem", f"{path} {state}", f"ferflow doctor {out} --repair rebuilds it from the tables."
+            "problem",
+            f"{path} {state}",
+            f"ferflow doctor {folder.path} --repair rebuilds it from the tables.",
         )
         return
-    if misfits := _misfits(out, run):
-        what = f"{path} does not fit the tables: {', '.join(sorted(misfits)[:3])}"
-        yield Finding("problem", what, f"ferflow doctor {out} --repair rebuilds it from the tables.")
-    if run.finished is None and not OutputFolder(out).is_locked():
+    if mismatches := _find_mismatches(folder, run):
+        what = f"{path} does not match the tables: {', '.join(sorted(mismatches)[:3])}"
+        yield Finding("problem", what, f"ferflow doctor {folder.path} --repair rebuilds it from the tables.")
+    if run.finished is None and not folder.is_locked():
         yield Finding("note", "the last run was interrupted", "The same command does the rest.")
     failed = [entry.source for entry in run.videos if entry.status == "failed"]
     if failed:
@@ -139,25 +141,27 @@ def _load_manifest(path: Path) -> RunManifest | None:
         return None
 
 
-def _misfits(out: Path, run: RunManifest) -> set[str]:
+def _find_mismatches(folder: OutputFolder, run: RunManifest) -> set[str]:
     """Ids of finished videos that the manifest does not know, and of those it calls done that are not there."""
     done = {entry.video_id for entry in run.videos if entry.status in ("done", "done_with_gaps")}
     others = {entry.video_id for entry in run.videos} - done
-    there = set(OutputFolder(out).finished_ids())
+    there = set(folder.finished_ids())
+    # Other entries of a finished video are no mismatch: a page can fail after the tables are finished.
     return {video_id or "" for video_id in (done - there) | (there - done - others)}
 
 
-def _rebuild_manifest(out: Path) -> RunManifest:
-    """A manifest from the tables' footers, in the order in which the videos were finished.
+def _rebuild_manifest(folder: OutputFolder) -> RunManifest:
+    """Make a manifest from the tables' footers, in the order in which the videos were finished.
 
-    What only a manifest knows is lost: inputs that failed, and how long the others took.
+    What only a manifest knows is not in it: inputs that failed, and how long the others took.
 
     Raises:
         RecordsError: the folder holds no finished video, or a table that cannot be read.
     """
-    videos = OutputFolder(out).finished_videos()
+    videos = folder.finished_videos()
     if not videos:
-        raise RecordsError(f"{out}: no finished video here, so there is no run to write down.")
+        raise RecordsError(f"{folder.path}: no finished video here, so run.json cannot be rebuilt.")
+    # FACES get their name when a video is finished, and are not written again.
     videos.sort(key=lambda video: (video.faces.stat().st_mtime_ns, video.video_id))
     first, last = (_iso(video.faces.stat().st_mtime) for video in (videos[0], videos[-1]))
     options = read_metadata(videos[-1].faces).options
@@ -165,7 +169,7 @@ def _rebuild_manifest(out: Path) -> RunManifest:
     for video in videos:
         metadata = read_metadata(video.faces)
         entry = TaskReport.of_records(Path(metadata.source.path), metadata)
-        page = video.report.relative_to(out).as_posix() if video.report.exists() else None
+        page = video.report.relative_to(folder.path).as_posix() if video.report.exists() else None
         manifest.note(replace(entry, report=page), model_of=video)
     return manifest
 

@@ -35,6 +35,7 @@ def temporary_path(path: Path) -> Path:
 
 def is_temporary(path: Path) -> bool:
     """Whether a file has a name that `temporary_path` or `atomic_write` gives."""
+    # The second dot is in every name of ours; `.notes.tmp` belongs to the user and must not be removed.
     return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX and path.stem.count(".") > 1
 
 
@@ -51,7 +52,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     make_folder(path.parent)
     part = temporary_path(path.with_name(f"{path.name}.{os.getpid()}"))
     _remove_abandoned(path)
-    part.unlink(missing_ok=True)  # should a link lie there, it must not be followed
+    part.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
     try:
         yield part
         publish(path, part)
@@ -66,8 +67,9 @@ def _is_stream(path: Path) -> bool:
 
 
 def publish(path: Path, part: Path | None = None) -> None:
-    """Make what lies at `part` (None: at `temporary_path(path)`) durable, and give it its name."""
+    """Make the file at `part` (None: at `temporary_path(path)`) durable, and give it its name."""
     part = part or temporary_path(path)
+    # Content first: after a power cut, a name that is on the disk must not belong to a file without its content.
     flush(part)
     part.replace(path)
     flush_folder(path.parent)
@@ -84,6 +86,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, and make their names durable."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    # A new folder is an entry in its parent. If that were lost, the files in it would be lost with it.
     for made in missing:
         flush_folder(made.parent)
 
@@ -109,8 +112,9 @@ def flush_folder(folder: Path) -> None:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Drop what processes that were killed while they wrote this file left behind."""
+    """Remove what processes that were killed while they wrote this file left behind."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        # Workers may write one file at the same time, so the part of a living process stays.
         owner = part.stem.rpartition(".")[2]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             part.unlink(missing_ok=True)

@@ -17,8 +17,8 @@ from ferflow.store.atomic_files import is_disk_full
 log = logging.getLogger(__name__)
 
 Failure = Literal["input", "transient", "disk_full", "unexpected"]
-"""`input`: wrong with the input or the request, and the same tomorrow. `transient`: a network share that was away,
-too little memory, a worker that was killed. `disk_full`: as it says. `unexpected`: a bug, most likely."""
+"""`input`: wrong with the input or the request; a retry would fail in the same way. `transient`: for example a network
+share that did not respond, too little memory, a killed worker. `unexpected`: most likely a bug."""
 
 _TRANSIENT = {
     errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ESTALE,
@@ -29,6 +29,7 @@ _TRANSIENT = {
 
 def failure_of(error: BaseException) -> Failure:
     """The kind of a failure, by the error and what caused it."""
+    # First, because a full disk often comes wrapped in a FerflowError, which alone would count as bad input.
     if is_disk_full(error):
         return "disk_full"
     if any(_is_transient(cause) for cause in _with_causes(error)):
@@ -43,7 +44,7 @@ def describe_failure(source: Path, error: Exception) -> str:
         return f"{source.name}: no space left for its tables. Free some and run the same command again."
     if isinstance(error, FerflowError):
         return str(error)
-    # Unexpected, so worth a trace in the log; still no reason to lose the other videos.
+    # The trace goes to the log only: an unexpected error in one video must not end the run.
     log.debug("unexpected error in %s", source, exc_info=error)
     advice = (
         "It may be transient: run the same command again."

@@ -44,6 +44,6 @@ def _load(out: Path, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
         raise RecordsError(f"{out}: no finished video here. Run: ferflow analyze VIDEO -o {out}")
     wanted = None if columns is None else list(columns)
     parts = [read_table(getattr(video, table), wanted) for video in videos]
-    # A video analysed with another model may have other labels; its missing columns become null.
+    # Files of models with other labels have other `prob_` columns; those that a file lacks become null.
     frame: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
     return frame

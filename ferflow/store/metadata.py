@@ -131,10 +131,10 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse what would make two columns of one name.
 
         Raises:
-            ValueError: a label twice.
+            ValueError: two labels are equal.
         """
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError("a label twice")
+            raise ValueError("two labels are equal")
 
 
 class MarkersSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +176,7 @@ def encode_metadata(metadata: Metadata) -> bytes:
     Raises:
         RecordsError: a value is not valid.
     """
+    # A new timeline takes the metadata of its FACES table, which may be of schema 1; the new table is not.
     content = to_json_values(msgspec.structs.replace(metadata, schema_version=SCHEMA_VERSION))
     try:
         from_json_values(content, type(metadata))
@@ -193,6 +194,7 @@ def _read(path: Path, kind: type[_S]) -> _S:
             f"{path}: not a table written by ferflow ({type(error).__name__}). "
             "Move it away, or use --overwrite."
         ) from error
+    # Before the other facts, so that a table of a newer ferflow is refused for its version, not for an unknown value.
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(content, dict) and version not in READABLE_VERSIONS:
         raise RecordsError(

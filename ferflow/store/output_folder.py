@@ -34,8 +34,8 @@ _FOLDERS = (
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
-_LOCK_PATIENCE_SECONDS = 0.5
-"""A worker may live on for this long after its run was killed."""
+_LOCK_TIMEOUT_SECONDS = 0.5
+"""Time for the workers of a killed run to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class OutputFolder:
         try:
             make_folder(self.path)
             self._check_contained()
-            lock = FileLock(self.path / LOCK, timeout=_LOCK_PATIENCE_SECONDS)
+            lock = FileLock(self.path / LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
             lock.acquire()
         except Timeout:
             raise RecordsError(
@@ -137,6 +137,7 @@ class OutputFolder:
 
     def is_locked(self) -> bool:
         """Whether a run has locked the folder now."""
+        # FileLock would create the file, and a question must not change the folder.
         if not (self.path / LOCK).exists():
             return False
         try:
@@ -151,6 +152,8 @@ class OutputFolder:
         incomplete = [
             path for place in places if place.is_dir() for path in place.iterdir() if is_temporary(path)
         ]
+        # FACES get their name last. A run that is killed before leaves FRAMES, or an old timeline, without FACES.
+        # Markers are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
         tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
         orphans = [path for path in tables if path.stem not in finished and _is_ours(path)]
@@ -159,7 +162,10 @@ class OutputFolder:
         return sorted([*incomplete, *orphans, *(page for page in pages if page.exists())])
 
     def remove_leftovers(self) -> list[Path]:
-        """Remove them; the folder must be locked. Returns what was removed."""
+        """Remove what `find_leftovers` finds; returns that.
+
+        The folder must be locked: the incomplete files of a run in progress look the same.
+        """
         leftovers = self.find_leftovers()
         for path in leftovers:
             remove(path)
@@ -168,7 +174,7 @@ class OutputFolder:
         return leftovers
 
     def _check_contained(self) -> None:
-        """A link in the place of one of our folders would lead what is written, and removed, somewhere else."""
+        """Refuse a folder of ours that is a link to somewhere else: files there would be written and removed."""
         for name in _FOLDERS:
             place = self.path / name
             if place.exists() and not place.resolve().is_relative_to(self.path.resolve()):
@@ -178,6 +184,7 @@ class OutputFolder:
 
     def _lock_owner(self) -> str:
         """Who has locked the folder, as far as its manifest says."""
+        # The refusal is reported also if the manifest is broken.
         with suppress(RecordsError):
             if (run := RunManifest.load(self.manifest)) is not None and run.host is not None:
                 return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
@@ -185,7 +192,7 @@ class OutputFolder:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether ferflow wrote a table completely; what it did not write it must not remove."""
+    """Whether ferflow wrote a table, and completely; files of others must not be removed."""
     with suppress(RecordsError):
         return read_metadata(path).video_id == path.stem
     return False

@@ -42,25 +42,25 @@ Rows = FrameRows | FaceRows
 """What an analysis yields, a few rows at a time."""
 
 
+_ROW_GROUP_ROWS = 8_192
 _MOST_BATCHES = 64
-"""Batches that wait apart before they become one."""
+"""Number of waiting batches that are joined into one."""
 
 
 class TableWriter:
     """Writes record batches into one Parquet file that gets its name only when it is complete.
 
-    Rows are gathered into row groups of `row_group_rows`: a batch holds a few rows, and a group per
-    batch would make a file slow to read, while all rows at the end would fill the memory.
+    Rows are gathered into row groups of 8,192: a batch holds a few rows, and a group per batch would make a file
+    slow to read, while all rows at the end would fill the memory.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = 8_192) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
-        self._row_group_rows = row_group_rows
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         make_folder(path.parent)
-        temporary_path(path).unlink(missing_ok=True)  # should a link lie there, it must not be followed
-        # Numbers hardly ever repeat: a dictionary of them only takes time, memory and a third more of the disk.
+        temporary_path(path).unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
+        # Numbers hardly ever repeat: dictionaries of them cost time and memory, and made the files a third larger.
         repeating = [field.name for field in schema if _repeats(field.type)]
         self._writer = pq.ParquetWriter(
             temporary_path(path), schema, compression="zstd", use_dictionary=repeating or False
@@ -70,15 +70,15 @@ class TableWriter:
         """Add rows."""
         self._waiting.append(batch)
         self._waiting_rows += batch.num_rows
-        if self._waiting_rows >= self._row_group_rows:
-            self._flush()
+        if self._waiting_rows >= _ROW_GROUP_ROWS:
+            self._write_row_group()
         elif len(self._waiting) >= _MOST_BATCHES:
-            # A batch of a few rows is mostly its own administration: 8,192 rows took 13 MB.
+            # In a batch of a few rows the overhead is larger than the data: 8,192 rows took 13 MB.
             self._waiting = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
 
     def finish(self, metadata: Metadata) -> None:
-        """Write what waits and the metadata, and wait for the disk; `publish()` names the file."""
-        self._flush()
+        """Write the waiting rows and the metadata, and wait for the disk; `publish()` names the file."""
+        self._write_row_group()
         self._writer.add_key_value_metadata({METADATA_KEY: encode_metadata(metadata)})
         self._writer.close()
         flush(temporary_path(self.path))
@@ -88,16 +88,16 @@ class TableWriter:
         publish(self.path)
 
     def discard(self) -> None:
-        """Drop an unfinished file; a published one stays."""
-        with contextlib.suppress(
-            OSError, pa.ArrowException
-        ):  # closing writes a footer, and the disk may be full
+        """Remove an unfinished file; a published one stays."""
+        # Closing writes a footer, and the disk may be full.
+        with contextlib.suppress(OSError, pa.ArrowException):
             self._writer.close()
         temporary_path(self.path).unlink(missing_ok=True)
 
-    def _flush(self) -> None:
+    def _write_row_group(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
+            # All batches may be empty, and Arrow refuses a group size of 0.
             self._writer.write_table(table, row_group_size=max(len(table), 1))
             self._waiting, self._waiting_rows = [], 0
 
@@ -119,11 +119,12 @@ class RecordsWriter:
         (self._frames if isinstance(rows, FrameRows) else self._faces).write(rows.batch)
 
     def finish(self, metadata: VideoMetadata, *, replaces: Sequence[VideoFiles] = ()) -> None:
-        """Close both files and rename them, faces last; results of `replaces` go.
+        """Close both files and rename them, faces last; the results of `replaces` are removed.
 
         Nothing made from old results may lie next to new ones. The old are removed before the new get their names:
         a run interrupted in between leaves an unfinished video, never a mixed one.
         """
+        # First, so that a disk that fills up here costs no earlier results.
         for table in (self._frames, self._faces):
             table.finish(metadata)
         for old in (self._files, *replaces):
@@ -159,7 +160,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         RecordsError: missing or unreadable, or a column is not in it.
     """
-    with _opened(path) as file:
+    with _open_parquet(path) as file:
         wanted = _wanted_columns(path, file, columns)
         return to_current(file.read(_stored(wanted), use_threads=False), wanted)
 
@@ -177,18 +178,19 @@ class Blocks:
         Raises:
             RecordsError: missing or unreadable, or a column is not in it.
         """
-        with _opened(self.path) as file:
+        with _open_parquet(self.path) as file:
             wanted = _wanted_columns(self.path, file, self.columns)
             for group in range(file.num_row_groups):
                 yield to_current(file.read_row_group(group, _stored(wanted), use_threads=False), wanted)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
+        # Arrow adds lines of C++ context, and messages have one line.
         first_line = str(error).partition("\n")[0]
         raise RecordsError(f"{path}: cannot be read ({first_line}).") from error
 

@@ -1,8 +1,8 @@
-"""`run.json`: what an output folder holds and how each input ended.
+"""`run.json`: what an output folder contains and how each input ended.
 
 It is written after every video, atomically, so that it is true whenever a run is interrupted. Entries of earlier
-runs into the same folder stay until their input is analysed again. All it says of finished videos is in the
-footers of their tables too, from which `ferflow.doctor` can rebuild it.
+runs into the same folder stay until their input is analysed again. What it says of finished videos is in the footers of
+their tables too, except for `seconds` and `attempts`, so `ferflow.doctor` can rebuild it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
         content: dict[str, object] = msgspec.to_builtins(self)
         return content
 
-    def is_about_the_input_of(self, other: TaskReport) -> bool:
+    def has_same_input_as(self, other: TaskReport) -> bool:
         """Whether both are about one video; where one of them has no id, about one path."""
         if self.video_id and other.video_id:
             return self.video_id == other.video_id
@@ -199,7 +199,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
             RecordsError: it is there, but cannot be read as a manifest.
         """
         try:
-            return from_json_values(_of_current_schema(json.loads(path.read_text(encoding="utf-8"))), cls)
+            return from_json_values(_to_current_schema(json.loads(path.read_text(encoding="utf-8"))), cls)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -209,8 +209,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
             ) from error
 
     @classmethod
-    def continued(cls, path: Path, *, options: AnalyzeOptions, started: str) -> Self:
-        """A new run in a folder; entries, model and detector of an earlier one are kept.
+    def start(cls, path: Path, *, options: AnalyzeOptions, started: str) -> Self:
+        """Start the manifest of a new run; entries, model and detector of an earlier one are kept.
 
         Raises:
             RecordsError: as `load`.
@@ -230,19 +230,19 @@ class RunManifest(msgspec.Struct, kw_only=True):
 
         Args:
             entry: how it ended.
-            replaces: ids of results that went for those of this input.
-            model_of: tables of which to note what made them.
+            replaces: ids of results that the results of this input replaced.
+            model_of: files whose tables name the model and the detector; None: the manifest keeps its own.
         """
         if model_of is not None:
             metadata = read_metadata(model_of.faces)
             self.model, self.detector = metadata.model, metadata.detector
-        known = [old for old in self.videos if old.is_about_the_input_of(entry)]
+        known = [old for old in self.videos if old.has_same_input_as(entry)]
         if entry.status == "skipped":
             if any(old.status in ("done", "done_with_gaps") for old in known):
                 return False
             entry = replace(entry, status="done_with_gaps" if entry.has_gaps else "done")
         elif entry.status == "not_started" and known:
-            return False  # what an earlier run said of it still holds
+            return False  # the entry of an earlier run is still true
         others = [old for old in self.videos if old not in known and old.video_id not in replaces]
         self.videos = [*others, entry]
         return True
@@ -271,21 +271,23 @@ class RunManifest(msgspec.Struct, kw_only=True):
             ) from error
 
 
-def _of_current_schema(content: object) -> object:
-    """A manifest with the names of today: schema 1 had others for two failures and for inputs not started."""
+def _to_current_schema(content: object) -> object:
+    """Rename what schema 1 called otherwise: two kinds of failure, and inputs that were not started."""
+    # Of another shape: returned as it is, and refused by the types, which name the value.
     if not isinstance(content, dict) or not isinstance(content.get("videos"), list):
         return content
     version = content.get("schema_version", 1)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise ValueError(f"schema {str(version)[:20]}, this ferflow reads up to {SCHEMA_VERSION}")
-    return content | {"videos": [_entry_of_current_schema(entry) for entry in content["videos"]]}
+    return content | {"videos": [_entry_to_current_schema(entry) for entry in content["videos"]]}
 
 
-def _entry_of_current_schema(entry: object) -> object:
+def _entry_to_current_schema(entry: object) -> object:
     if not isinstance(entry, dict):
         return entry
     failure = entry.get("failure")
     changes = {"failure": _FAILURES_OF_SCHEMA_1.get(failure, failure)} if isinstance(failure, str) else {}
+    # In schema 1, the error alone distinguishes an input that was not started from a finished one.
     if entry.get("status") == "skipped" and entry.get("error") is not None:
         changes["status"] = "not_started"
     return entry | changes

@@ -61,6 +61,7 @@ def current_columns(stored: pa.Schema) -> dict[str, str | pa.DataType]:
     Returns:
         By name of today: the column in the file that holds it, or, where the file is older than the column, its type.
     """
+    # Nothing else knows schema 1: all other code sees the columns of today.
     columns: dict[str, str | pa.DataType] = {name: name for name in stored.names}
     if "is_cut" in columns:  # FRAMES
         return columns | {

@@ -1,4 +1,4 @@
-"""Where the files of one video lie in an output folder, and what belongs to its results."""
+"""Paths of the files of one video in an output folder, and which of them are its results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class VideoFiles:
         Raises:
             RecordsError: the id is no plain name.
         """
+        # Ids are also read from files that a user may have edited, such as run.json.
         if self.video_id in (".", "..") or any(mark in self.video_id for mark in "/\\\0"):
-            raise RecordsError(f"{self.video_id!r} is no id of a video: it leads out of {self.out}.")
+            raise RecordsError(f"{self.video_id!r} is not the id of a video: it leads out of {self.out}.")
 
     @property
     def frames(self) -> Path:

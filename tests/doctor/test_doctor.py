@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferflow.doctor import machine_check
-from ferflow.doctor.machine_check import Finding, examine_machine, guarded
+from ferflow.doctor.machine_check import Finding, examine_machine, run_check
 from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import ModelError, RecordsError
 from ferflow.jobs.plan import plan
@@ -97,8 +97,8 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
         raise ModelError("default.onnx: altered")
         yield
 
-    assert [finding.level for finding in guarded(broken)] == ["fine", "problem"]
-    (finding,) = guarded(altered)
+    assert [finding.level for finding in run_check(broken)] == ["fine", "problem"]
+    (finding,) = run_check(altered)
     assert "default.onnx: altered" in finding.what
 
 
