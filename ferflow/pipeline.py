@@ -106,7 +106,9 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
             return face_rows(video_id, part, classifier(part.images), classifier.card.labels)
         return part
 
-    # Closed in reverse order: a stage waits for its running calls before the stage that feeds it is closed.
+    # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
+    # no runtime has threads of its own that spin while they wait. FFmpeg's decoder alone has its own threads. Closed in
+    # reverse order: a stage waits for its running calls before the stage that feeds it is closed.
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
@@ -207,6 +209,7 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         *(pa.nulls(n, schema.field(name).type) for name in _NOT_FILLED_YET),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
+        # Null where a landmark is missing: a list of NaN would look like five known points.
         pa.Array.from_buffers(
             pa.list_(pa.float32(), 10),
             n,

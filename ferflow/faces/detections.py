@@ -58,6 +58,7 @@ class Detections:
         """The `count` faces of the largest area, in their order."""
         if len(self) <= count:
             return self
+        # Stable, so that of equally large faces the same ones are chosen on every machine.
         order = np.argsort(-areas(self.xyxy), kind="stable")[:count]
         return self[np.sort(order)]
 
@@ -83,6 +84,7 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
     sides = np.clip(high - low, 0, None)
     shared = sides[..., 0] * sides[..., 1]
     union = areas(a)[:, None] + areas(b)[None, :] - shared
+    # The minimum only avoids a warning about divisions by zero; `where` replaces their results.
     return np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
 
 

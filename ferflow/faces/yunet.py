@@ -128,6 +128,7 @@ class YuNet:
         planes, scale = make_planes_input(frame, decimation_factor(self._options, frame))
         network = self._session(full_range=frame.planes.full_range)
         score, faces = network.run(["score", "faces"], {"planes": planes})
+        # Only cells above the threshold are decoded: a picture has thousands of cells and few faces.
         cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
         if not len(cells):
             return Detections.empty()

@@ -24,7 +24,7 @@ from av.stream import Disposition
 
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
-from ferflow.media.frame_skipping import CODECS, FrameSkipper, SkippedFrame
+from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -187,7 +187,7 @@ class Container:
         return skipper.fill_in(events, self.info.time_base)
 
     def _decode_packets(
-        self, packets: Iterable[av.Packet[av.VideoStream] | Lost], *, stop_at_damage: bool
+        self, packets: Iterable[PacketOrLost], *, stop_at_damage: bool
     ) -> Iterator[av.VideoFrame | Lost | NoTimestamps]:
         watchdog, last_pts = _Watchdog(), None
         for packet in packets:
@@ -231,6 +231,7 @@ class Container:
         self._open()
 
     def _guessed_rate(self) -> Fraction:
+        # 25 is also what FFmpeg assumes for raw streams.
         return self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
 
     def _guess_pts(self, last_pts: int | None) -> int:
@@ -243,7 +244,7 @@ class Container:
         """See `Source`."""
         self._container.close()
 
-    def _packets(self) -> Iterator[av.Packet[av.VideoStream] | Lost]:
+    def _packets(self) -> Iterator[PacketOrLost]:
         """Packets in the file's order, then an empty one, at which the decoder gives the frames that it still keeps.
 
         Packets are passed on with a delay of one, because only the end of the file shows whether the last packet is
@@ -258,7 +259,7 @@ class Container:
                 return
             except av.error.FFmpegError as error:
                 end_reason = f"reading stopped early ({_reason(error)})"
-                packet = self._empty_packet()
+                packet = self._empty_packet()  # FFmpeg sends one only at the regular end of a file
             if packet.size > 0:
                 if previous is not None:
                     yield previous
@@ -394,8 +395,9 @@ def open_container(path: Path) -> av.container.InputContainer:
 
 
 def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
-    # With `file:` and the whitelists, neither the content nor the name of a file can make FFmpeg open another one.
-    # Playlists are refused before they are read, and `max_pixels` also limits the frames that FFmpeg probes.
+    # With `file:` and the whitelists, neither the content nor the name of a file can make FFmpeg open another one. A
+    # read that hangs, as on a network share, ends after the timeout. Playlists are refused before they are read, and
+    # `max_pixels` also limits the frames that FFmpeg probes.
     container: av.container.InputContainer = av.open(
         f"file:{path.absolute()}",
         format=demuxer,

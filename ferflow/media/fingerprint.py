@@ -34,6 +34,8 @@ def fingerprint(path: Path) -> Fingerprint:
 def signature(path: Path) -> str:
     """Hash of sizes and modification times. Another signature does not mean other content: a copy has its own times."""
     stats = [(file.name, file.stat()) for file in _files(path)]
+    # Names may be no valid UTF-8, hence `surrogateescape`; `!r` keeps a line break in a name from looking like two
+    # files.
     text = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappop, heappush
+from typing import TypeAlias
 
 import av
 
 from ferflow.media.decode_report import Lost, NoTimestamps
+
+PacketOrLost: TypeAlias = "av.Packet[av.VideoStream] | Lost"
 
 CODECS = frozenset({"h264", "hevc"})
 """Codecs whose FFmpeg decoders can change what they skip from one packet to the next."""
@@ -24,6 +27,12 @@ CODECS = frozenset({"h264", "hevc"})
 LOOK_AHEAD = 32
 """Packets read ahead of the decoder. A frame is shown at most 16 frames after it is decoded (H.264, HEVC), so that an
 earlier timestamp of the same cell comes within 16 packets; 32 leave a margin."""
+
+
+def cell_index(time_s: float, fps: float) -> int:
+    """The cell of 1/fps of a second in which a time is."""
+    # The tolerance puts 0.2 s * 5 fps into cell 1 although 0.2 may be rounded down.
+    return int(time_s * fps + 1e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +55,18 @@ class FrameSkipper:
         """Expect `video.Selection` to take the first frame of each 1/fps of a second, from `start_s` on."""
         self._fps, self._start_s = fps, start_s
         self._first_pts: int | None = None
+        # Timestamps that are not sorted into cells yet, the earliest one of each cell, and a heap of the frames that
+        # the decoder was allowed to skip: packets come in decoding order, frames in order of time.
         self._new: list[tuple[int, Fraction]] = []
         self._first_in_cell: dict[int, int] = {}
         self._skippable: list[tuple[int, int]] = []
         self._is_stopped = False
 
     def set_skipping(
-        self, packets: Iterable[av.Packet[av.VideoStream] | Lost], context: av.VideoCodecContext
-    ) -> Iterator[av.Packet[av.VideoStream] | Lost]:
+        self, packets: Iterable[PacketOrLost], context: av.VideoCodecContext
+    ) -> Iterator[PacketOrLost]:
         """Pass the packets on, with a delay of `LOOK_AHEAD`, and set before each what the decoder may skip."""
-        ahead: deque[av.Packet[av.VideoStream] | Lost] = deque()
+        ahead: deque[PacketOrLost] = deque()
         for packet in packets:
             ahead.append(packet)
             if not isinstance(packet, Lost):
@@ -111,13 +122,11 @@ class FrameSkipper:
             self._first_in_cell = {cell: self._first_in_cell[cell] for cell in recent}
 
     def _cell(self, pts: int, time_base: Fraction) -> int | None:
-        """Index of the cell, computed as in `video.Selection`; None before the start."""
+        """Index of the cell; None before the start."""
         time_s = float((pts - (self._first_pts or 0)) * time_base)
-        return int(time_s * self._fps + 1e-6) if time_s >= self._start_s else None
+        return cell_index(time_s, self._fps) if time_s >= self._start_s else None
 
-    def _set_for(
-        self, packet: av.Packet[av.VideoStream] | Lost, context: av.VideoCodecContext
-    ) -> av.Packet[av.VideoStream] | Lost:
+    def _set_for(self, packet: PacketOrLost, context: av.VideoCodecContext) -> PacketOrLost:
         self._sort_into_cells()
         if isinstance(packet, Lost):
             return packet

@@ -89,4 +89,5 @@ def _decode_image(path: Path) -> av.VideoFrame | None:
 
 
 def _natural_key(name: str) -> list[tuple[int, int | str]]:
+    # Pairs, because numbers and text cannot be compared with one another: numbers come first.
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold())]

@@ -165,6 +165,7 @@ def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
         method = cv2.INTER_AREA if small else cv2.INTER_LINEAR
         return cv2.resize(plane, size, interpolation=method).astype(np.uint8, copy=False)
     # Integer factors: OpenCV vectorises halving and box filters, but not INTER_AREA over 3 or 4 pixels.
+    # One halving after the other, and the odd factor last, on the smallest picture.
     while width > columns and width // columns % 2 == 0:
         width, height = width // 2, height // 2
         plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -37,6 +37,7 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     """
     waiting: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
+    # A daemon: a decoder that hangs must not keep the process from ending.
     thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
     try:
         thread.start()  # in the block: a signal may raise while the thread starts, and it must be stopped then

@@ -27,7 +27,7 @@ from av.buffer import Buffer
 from ferflow.errors import DecodeError
 from ferflow.media.container import Container, Source, SourceEvent
 from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
-from ferflow.media.frame_skipping import SkippedFrame
+from ferflow.media.frame_skipping import SkippedFrame, cell_index
 from ferflow.media.image_sequence import ImageSequence
 from ferflow.media.planes import Planes, planes_from_frame
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -96,7 +96,7 @@ class Selection:
         """Whether this frame and all later ones are past the end."""
         return self.end is not None and self.end.reached(time_s, index)
 
-    def samples(self) -> tuple[float, float] | None:
+    def fps_and_start(self) -> tuple[float, float] | None:
         """Frames per second and start in seconds, where these two alone decide which frames are taken; else None."""
         start = self.start or TimePoint(seconds=0.0)
         return (self.fps, start.seconds) if self.fps is not None and start.seconds is not None else None
@@ -106,8 +106,7 @@ class Selection:
         if self.start is not None and not self.start.reached(time_s, index):
             return False
         if self.fps is not None:
-            # The tolerance puts 0.2 s * 5 fps into cell 1 although 0.2 may be rounded down; `FrameSkipper` uses it too.
-            cell = int(time_s * self.fps + 1e-6)
+            cell = cell_index(time_s, self.fps)
             is_first_of_cell, self._last_cell = cell > self._last_cell, cell
             return is_first_of_cell
         self._n_seen += 1
@@ -143,8 +142,8 @@ class Video:
             DecodeError: the stream has no frame that can be decoded.
         """
         report, clock = self.report, self._clock
-        if isinstance(self._source, Container) and (samples := selection.samples()) is not None:
-            self._source.skip_frames(*samples)
+        if isinstance(self._source, Container) and (sampling := selection.fps_and_start()) is not None:
+            self._source.skip_frames(*sampling)
         for event in self._source.decode():
             if isinstance(event, Lost | NoTimestamps):
                 report.add(event)
@@ -198,6 +197,7 @@ class Video:
             DecodeError: the stream has no frame that can be decoded.
         """
         origin_s = self.origin_s()
+        # The frame shown at `start_s` is the last one not after it, which is known only when the next one comes.
         shown: tuple[av.VideoFrame, Fraction] | None = None
         index = 0
         for picture in _usable(self._source.decode(int((origin_s + start_s) / self.info.time_base))):
@@ -251,7 +251,8 @@ class Video:
     def _mirrored(self, picture: av.VideoFrame) -> bool:
         # Within a stream this is read only where the rotation or the size changes. Reading takes a millisecond, and
         # PyAV makes a reference cycle of a picture and its side data, so that pictures stay in memory until the garbage
-        # collector runs: a minute of 720p took 878 MiB instead of 350.
+        # collector runs: a minute of 720p took 878 MiB instead of 350. Images of a sequence are files of their own, and
+        # each may be mirrored.
         pose = (picture.rotation, picture.width, picture.height)
         if pose != self._pose_now or isinstance(self._source, ImageSequence):
             self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)

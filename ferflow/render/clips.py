@@ -101,10 +101,12 @@ def _encode_clip(clip: Clip, video: Video) -> None:
     from ferflow.media.encode import EncodedSamples, VideoSettings, open_video_writer
 
     start_s, end_s = Fraction(clip.start_s), Fraction(clip.end_s)
+    # The first frame is decoded before the file is made, because it determines the size.
     frames = _thin_out(video.frames_between(start_s, end_s))
     first = next(frames, None)
     if first is None:
         raise VideoError(f"{clip.path.name}: no frame around this peak can be read any more.")
+    # Frames have seconds after the first frame, sound is read by the file's own clock.
     origin_s = video.origin_s()
     samples = read_audio(video.info.path, origin_s + start_s, origin_s + end_s)
     audio = (
