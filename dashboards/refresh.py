@@ -5,8 +5,8 @@ so that workers that run in parallel never write the same file. Inputs of a sess
 markers, clips and video file, the names of its people, the theme, and ferflow's own code. Inputs of the overview: the
 same of all finished videos as far as it shows them, the manifest of the run, the lists, and the options.
 
-Whoever is about to replace a table of a finished video calls `remove_page` first: should the process be killed, no page
-of older data stays next to new tables.
+Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: should the process be killed, no
+page of older data stays next to new tables.
 """
 
 from __future__ import annotations
@@ -153,13 +153,6 @@ def refresh_session(out: Path, video_id: str) -> Path:
     return OutputFolder(out).video(video_id).report
 
 
-def remove_page(out: Path, video_id: str) -> None:
-    """Remove the page of a video whose tables are about to be replaced."""
-    page = OutputFolder(out).video(video_id).report
-    PageStatus(out).discard(page)
-    page.unlink(missing_ok=True)
-
-
 def remove_stale_page(out: Path, video_id: str) -> None:
     """Remove the page of a video unless it is up to date: for a run that writes no pages.
 
@@ -171,14 +164,14 @@ def remove_stale_page(out: Path, video_id: str) -> None:
         return
     names = _people(out, forgiving=True).of(video_id)
     if not status.is_fresh(paths.report, _session_digest(paths, names, status.options)):
-        remove_page(out, video_id)
+        paths.remove_page()
 
 
 def _update_session(out: Path, video_id: str, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
     paths = OutputFolder(out).video(video_id)
     if not has_complete_timeline(paths):
-        remove_page(out, video_id)
+        paths.remove_page()
         complete_timeline(paths)
     digest = _session_digest(paths, names, status.options)
     if status.is_fresh(paths.report, digest):

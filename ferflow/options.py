@@ -34,7 +34,7 @@ _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
 _FRAME = re.compile(r"\d+f", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _LONGEST_TIME = 32
-"""Characters; longer numbers mean nothing, and would end as infinity."""
+"""Characters. No time needs more, and a number of hundreds of digits would become infinity."""
 
 _DETECT = re.compile(r"full|every:([1-9]|1[0-6])", re.ASCII)
 
@@ -92,8 +92,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             OptionsError: naming the option, the bound and the value.
         """
+        # A frozen struct refuses assignments; nothing else can have a reference to this one yet.
         for field in structs.fields(type(self)):
-            structs.force_setattr(self, field.name, _checked(field, getattr(self, field.name)))
+            structs.force_setattr(self, field.name, _check(field, getattr(self, field.name)))
 
     def updated(self, /, **changes: object) -> Self:
         """A copy with some options changed; None leaves an option as it is. Times and paths may be given as text.
@@ -132,7 +133,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     """`full`: detect faces in every analysed frame. `every:N`, N from 1 to 16: detect in every Nth analysed frame and
     at cuts; in between, boxes are interpolated along their tracks."""
     score: Annotated[float, Meta(ge=0.1, le=1)] = 0.7
-    """Detections with a lower score are left out; below 0.1 everything looks like a face. Haar gives every box 1."""
+    """Detections with a lower score are ignored; below 0.1 nearly everything counts as a face. Haar gives 1."""
     model: str = "default"
     """Name of an installed expression model (`default`, `fer2013`, `ferplus`), or the path of a folder or card."""
     participants: Annotated[int, Meta(ge=1, le=10_000)] | None = None
@@ -160,7 +161,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
             OptionsError: naming the option, the bound and the value.
         """
         super().__post_init__()
-        structs.force_setattr(self, "detect", _checked_detect(self.detect))
+        structs.force_setattr(self, "detect", _check_detect(self.detect))
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
@@ -186,7 +187,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
             OptionsError: unknown option, wrong type or value.
         """
         known = dict(table)
-        # Before `detect` existed, its stride was an option of its own.
+        # In schema 1, the stride of the detector was an option of its own.
         if "detect_every" in known:
             known["detect"] = f"every:{known.pop('detect_every')}"
         return cls().updated(**known)
@@ -205,7 +206,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         return table
 
     def digest(self) -> str:
-        """Identifies the results: equal for options that give equal FRAMES and FACES."""
+        """Identifies the results: equal for options that give equal FRAMES and FACES; 16 hexadecimal digits."""
         table = {name: value for name, value in self.as_dict().items() if name not in _NO_EFFECT_ON_RECORDS}
         # Under the name that schema 1 had for it, so that folders made then can be resumed.
         table["detect_every"] = self.detect_stride
@@ -215,14 +216,14 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
 _TIMES = ("start", "end")
 
 # A model is compared by its sha256, not by the name or path that leads to it. `bin_seconds` shapes the
-# timeline only, which is made again from the records at no cost. `detect` is in the digest as its stride.
+# timeline only, which is computed again from the records. `detect` is in the digest as its stride.
 _NO_EFFECT_ON_RECORDS = {
     "model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds", "detect",
 }  # fmt: skip
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """A small TOML file as a table.
+    """Read a small TOML file.
 
     Raises:
         OptionsError: not a regular file, too large, or not TOML.
@@ -236,18 +237,18 @@ def read_toml(path: Path) -> dict[str, object]:
         raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
 
 
-def _checked(field: structs.FieldInfo, value: object) -> object:
-    """The value with the type of its field: a whole number becomes a float where one is expected."""
+def _check(field: structs.FieldInfo, value: object) -> object:
+    """Check a value and return it with the type of its field: an integer becomes a float where one is expected."""
     try:
         return msgspec.convert(value, field.type)
     except msgspec.ValidationError as error:
         raise OptionsError(
-            f"{field.name} must be {_requirement(field, value)}, got {_short(value)}"
+            f"{field.name} must be {_describe_requirement(field, value)}, got {_shorten(value)}"
         ) from error
 
 
-def _requirement(field: structs.FieldInfo, value: object) -> str:
-    """What the type of a field demands and a value fails to meet."""
+def _describe_requirement(field: structs.FieldInfo, value: object) -> str:
+    """What the type of a field requires and a value does not fulfil."""
     from msgspec import inspect
 
     kind = inspect.type_info(field.type)
@@ -255,10 +256,11 @@ def _requirement(field: structs.FieldInfo, value: object) -> str:
         (kind,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
     if isinstance(kind, inspect.LiteralType):
         return f"one of {', '.join(get_args(field.type))}"
+    # bool: for Python, True is an int; for msgspec it is not.
     if isinstance(kind, inspect.IntType) and isinstance(value, int) and not isinstance(value, bool):
-        return _bound(kind, value)
+        return _describe_bound(kind, value)
     if isinstance(kind, inspect.FloatType) and isinstance(value, int | float) and not isinstance(value, bool):
-        return _bound(kind, value)
+        return _describe_bound(kind, value)
     if isinstance(kind, inspect.VarTupleType):
         return "a list of texts"
     # Types of msgspec.inspect are called IntType, DictType, ...; those of classes name their class.
@@ -266,8 +268,9 @@ def _requirement(field: structs.FieldInfo, value: object) -> str:
     return f"of type {name}"
 
 
-def _bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:
-    """The first bound that a number does not meet; NaN meets none."""
+def _describe_bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:
+    """The first bound that a number violates; NaN violates all."""
+    # `not value >= bound` and not `value < bound`: every comparison with NaN is false.
     if kind.ge is not None and not value >= kind.ge:
         return f"at least {kind.ge}"
     if kind.le is not None and not value <= kind.le:
@@ -277,16 +280,16 @@ def _bound(kind: inspect.IntType | inspect.FloatType, value: float) -> str:
     return f"below {kind.lt:.0f}"
 
 
-def _checked_detect(text: str) -> str:
-    """The value in its one spelling: `every:1` is `full`."""
+def _check_detect(text: str) -> str:
+    """Check a value and return it in its one spelling: `every:1` is `full`."""
     if text == "auto":
         raise OptionsError("detect: auto is not available yet: use full or every:N")
     if not _DETECT.fullmatch(text):
-        raise OptionsError(f"detect must be full or every:N with N from 1 to 16, got {_short(text)}")
+        raise OptionsError(f"detect must be full or every:N with N from 1 to 16, got {_shorten(text)}")
     return "full" if text == "every:1" else text
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     """A value in a message of one line."""
     try:
         text = repr(value)

@@ -11,7 +11,7 @@ from ferflow.analytics.timeline import needs_timeline, write_timeline
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
-from ferflow.render.clips import existing_clips, plan_clips, write_clips
+from ferflow.render.clips import write_clips
 from ferflow.store.failure_kinds import describe_failure
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -41,18 +41,26 @@ def derive(source: Path, files: VideoFiles, job: Job) -> None:
         OptionsError: its file of markers cannot be used; clips and page are made without it.
         VideoError: clips are wanted, but the video is gone; the page is made without them.
     """
-    from ferflow.dashboards import refresh_session, remove_page, remove_stale_page
-
     if needs_timeline(files, job.options):
-        remove_page(files.out, files.video_id)
+        files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table
         write_timeline(files, job.options)
     try:
         add_markers_and_clips(source, files, markers=job.markers, embed_clips=job.embed_clips)
     finally:
-        if job.pages:
-            refresh_session(files.out, files.video_id)
-        else:
-            remove_stale_page(files.out, files.video_id)
+        _update_page(files, pages=job.pages)
+
+
+def _update_page(files: VideoFiles, *, pages: bool) -> None:
+    """Write the page if it is stale; without `pages`, remove it in that case."""
+    if not pages and not files.report.exists():
+        return
+    # Only here: what draws pages takes a quarter of a second to import, in each worker.
+    from ferflow.dashboards import refresh_session, remove_stale_page
+
+    if pages:
+        refresh_session(files.out, files.video_id)
+    else:
+        remove_stale_page(files.out, files.video_id)
 
 
 def add_markers_and_clips(
@@ -66,9 +74,11 @@ def add_markers_and_clips(
         file = markers or find_markers_file(source)
         if file is not None:
             store_markers(files, file)
+    # Clips do not depend on markers: a broken file of markers must not prevent them.
     finally:
         if embed_clips:
-            _cut_clips(files)
+            # The peaks that the page shows: those of persons, merged by name.
+            write_clips(files, peaks(person_timeline(files, _read_names(files))))
 
 
 def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips: bool) -> dict[str, str]:
@@ -94,15 +104,8 @@ def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[VideoFile
     return [files for files in videos if needs_timeline(files, options)]
 
 
-def _cut_clips(files: VideoFiles) -> None:
-    """Cut the clips that are missing."""
-    tops = peaks(person_timeline(files, _names(files)))  # as the page has them
-    if len(existing_clips(files, tops)) != len(plan_clips(files, tops)):
-        write_clips(files, tops)
-
-
-def _names(files: VideoFiles) -> PersonNames:
+def _read_names(files: VideoFiles) -> PersonNames:
     try:
         return read_people(files.out).of(files.video_id)
-    except OptionsError:  # whoever makes the page reports it
+    except OptionsError:  # the overview warns of a broken list
         return NO_NAMES

@@ -44,7 +44,7 @@ class Job(Checked, frozen=True, kw_only=True):
     engine: EngineName = "local"
     """`local`, or `ray` for several machines."""
     workers: Annotated[int, Meta(ge=1)] | None = None
-    """Processes that analyse videos in parallel; 1: this one; None: by cores and memory."""
+    """Processes that analyse videos in parallel; 1: this one; None: by CPUs and memory."""
     retries: Annotated[int, Meta(ge=0)] = 1
     """Retries of a video after a transient failure."""
     fail_fast: bool = False

@@ -42,19 +42,20 @@ def plan(
         ModelError: the model that options name is missing or altered.
     """
     taken: set[str] = set()
-    tasks = [_task(found, out, taken) for found in discover(inputs, out=out)]
+    tasks = [_make_task(found, out, taken) for found in discover(inputs, out=out)]
+    # Results that are about to be replaced need not match the options of this run.
     finished = [
         video for video in OutputFolder(out).finished_videos() if not overwrite or video.video_id not in taken
     ]
     footers = {video.video_id: read_metadata(video.faces) for video in finished}
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
-    earlier = _by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
-    replaced = {id_ for task in tasks for id_ in _earlier_ids(task, earlier)} if overwrite else set()
+    earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
+    replaced = {id_ for task in tasks for id_ in _find_earlier_ids(task, earlier)} if overwrite else set()
     # All tables of a folder are read as one, so all must be made with the same options, also those of other inputs.
     _refuse_other_results(out, {id_: f for id_, f in footers.items() if id_ not in replaced}, options)
     if overwrite:
-        return [replace(task, replaces=_earlier_ids(task, earlier)) for task in tasks]
-    return [_with_state(task, footers, _earlier_ids(task, earlier)) for task in tasks]
+        return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
+    return [_determine_state(task, footers, _find_earlier_ids(task, earlier)) for task in tasks]
 
 
 def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
@@ -62,11 +63,12 @@ def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     if task.files is None or not task.files.is_finished:
         return task
     footer = read_metadata(task.files.faces)
+    # With `overwrite`, these may still be the tables of the earlier analysis.
     is_of_this_run = (
         footer.ferflow_version == __version__
-        and _incompatibility(footer, options, model_sha256(options)) is None
+        and _find_difference(footer, options, model_sha256(options)) is None
     )
-    return _with_state(task, {task.files.video_id: footer}, ()) if is_of_this_run else task
+    return _determine_state(task, {task.files.video_id: footer}, ()) if is_of_this_run else task
 
 
 def model_sha256(options: AnalyzeOptions) -> str:
@@ -78,19 +80,21 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _task(found: DiscoveredInput, out: Path, taken: set[str]) -> VideoTask:
+def _make_task(found: DiscoveredInput, out: Path, taken: set[str]) -> VideoTask:
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(found.path, OutputFolder(out).video(_unique(video_id_of(found.path), taken)))
+        return VideoTask(
+            found.path, OutputFolder(out).video(_choose_unique_id(video_id_of(found.path), taken))
+        )
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:
         return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
 
 
-def _unique(video_id: str, taken: set[str]) -> str:
-    """The same file under two folders has one id; the second copy gets a number."""
+def _choose_unique_id(video_id: str, taken: set[str]) -> str:
+    """The same file in two folders has one id; the second copy gets a number."""
     name, number = video_id, 2
     while name in taken:
         name, number = f"{video_id}-{number}", number + 1
@@ -98,18 +102,20 @@ def _unique(video_id: str, taken: set[str]) -> str:
     return name
 
 
-def _by_source(footers: Footers) -> dict[str, list[str]]:
+def _group_by_source(footers: Footers) -> dict[str, list[str]]:
+    """Ids by the path of their source."""
     found: dict[str, list[str]] = {}
     for video_id, footer in footers.items():
         found.setdefault(os.path.realpath(footer.source.path), []).append(video_id)
     return found
 
 
-def _earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
+def _find_earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[str, ...]:
+    """Ids of results of an earlier content of this source."""
     return tuple(earlier.get(os.path.realpath(task.source), ())) if task.files else ()
 
 
-def _with_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
+def _determine_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
     """The task with its state: finished, pending, or with a problem because its source has changed."""
     if task.files is None:
         return task
@@ -132,17 +138,18 @@ def _with_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> Vi
 def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) -> None:
     model = model_sha256(options)
     for video_id, found in footers.items():
-        if (other := _incompatibility(found, options, model)) is not None:
+        if (other := _find_difference(found, options, model)) is not None:
             raise RecordsError(
                 f"{out}: holds results of {video_id} made with {other}. "
                 "Use another -o, or --overwrite together with all videos of this folder."
             )
+    # Only a warning: refusing would mean to analyse everything again after each update of ferflow.
     versions = {footer.ferflow_version for footer in footers.values()} - {__version__}
     if versions:
         log.warning("%s: holds results of ferflow %s; this is %s", out, ", ".join(versions), __version__)
 
 
-def _incompatibility(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
+def _find_difference(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
     """What makes earlier results incompatible with new ones; None: nothing."""
     if footer.options_digest != options.digest():
         return "other options"

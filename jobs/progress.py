@@ -1,4 +1,4 @@
-"""What is shown of a run: bars and a table for people, lines of JSON for programs, the log. All consume its events.
+"""How a run is shown: bars and a table for people, JSON lines for programs, the log. All consume its events.
 
     {"event": "progress", "time": "...", "source": "a.mp4", "video_id": "a-0123abcd", "seconds": 4.2, ...}
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ferflow.models.history import Epoch
 
 JSON_VERSION = 1
-"""Raised when an event changes its meaning or loses a field; new events and fields come without."""
+"""Raised when an event changes its meaning or loses a field, not for new events and fields."""
 
 _STATUS_WORDS = {
     "done": "done",
@@ -71,6 +71,7 @@ class Bars:
                 self._open(event.task)
             case Progressed():
                 bar = self._current[event.task]
+                # A header may state too short a duration; a bar beyond its end would look like an error.
                 bar.total = round(max(event.of_seconds or 0.0, event.seconds), 1)
                 bar.update(event.seconds - bar.n)
             case Retried():
@@ -78,10 +79,12 @@ class Bars:
             case Ended():
                 self._close(event.task)
                 self._videos.update()
-                for line in _lines_about(event.report):
+                for line in _describe(event.report):
+                    # `print` would write into the bars.
                     tqdm.write(f"ferflow: {line}", file=sys.stderr)
 
     def _open(self, task: VideoTask) -> None:
+        # tqdm draws two bars of the same position over each other: take the first free line below the total.
         taken = {abs(bar.pos) for bar in self._current.values()}
         self._current[task] = tqdm(
             desc=sanitize(task.source.name)[:40], unit="s", disable=self._disable, leave=False,
@@ -114,7 +117,7 @@ class JsonLines(logging.Handler):
 
     def show(self, event: RunEvent) -> None:
         """Write an event of the run."""
-        name, fields = _as_json(event)
+        name, fields = _to_json(event)
         self._write(name, fields)
 
     def show_failure(self, exit_code: int, message: str) -> None:
@@ -128,7 +131,7 @@ class JsonLines(logging.Handler):
     def _write(self, event: str, fields: Mapping[str, object]) -> None:
         """Write one complete line, whichever thread it comes from."""
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        # ASCII: a name that is no valid text must not break the line.
+        # ASCII: a file name that is not valid UTF-8 must not break the line.
         line = json.dumps({"event": event, "time": now, **fields}, allow_nan=False)
         with self._writing:
             self._stream.write(line + "\n")
@@ -154,7 +157,7 @@ def log_event(event: RunEvent) -> None:
                 _run_log.info("%s: %s", report.source, warning)
 
 
-def _as_json(event: RunEvent) -> tuple[str, dict[str, object]]:
+def _to_json(event: RunEvent) -> tuple[str, dict[str, object]]:
     """Name and fields of an event in docs/progress.schema.json."""
     match event:
         case Planned(tasks):
@@ -179,8 +182,8 @@ def _names(task: VideoTask) -> dict[str, object]:
     return {"source": str(task.source), "video_id": task.video_id}
 
 
-def _lines_about(report: TaskReport) -> list[str]:
-    """What a person must know about an input that ended: why it failed, what was wrong with it."""
+def _describe(report: TaskReport) -> list[str]:
+    """Lines for the user about an input that ended: why it failed, and its warnings."""
     lines = []
     if report.error and report.status == "failed":
         # The complete path: two folders may hold files of the same name.
@@ -201,11 +204,11 @@ class Epochs:
         )  # fmt: skip
 
     def reached(self, epochs: float) -> None:
-        """So many epochs are done, the share of the one under way included."""
+        """Show the number of epochs done, including the fraction of the current one."""
         self._bar.update(epochs - self._bar.n)
 
     def ended(self, figures: Epoch) -> None:
-        """One more epoch is done; its figures are shown behind the bar."""
+        """Show the figures of an epoch that is done after the bar."""
         self.reached(figures.epoch)
         self._bar.set_postfix(loss=figures.loss, accuracy=figures.accuracy)
 
@@ -218,19 +221,19 @@ class Epochs:
         self._bar.close()
 
 
-def summary(videos: Sequence[TaskReport]) -> str:
+def format_summary(videos: Sequence[TaskReport]) -> str:
     """A table of how each input ended, as text."""
     header = ["status", "people", "frames", "faces", "length", "frames/s", "video"]
-    rows = [header, *(_cells(video) for video in videos)]
+    rows = [header, *(_to_cells(video) for video in videos)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     counts: Counter[str] = Counter(video.status for video in videos)
     total = ", ".join(
         f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
     )
-    return "\n".join([*(_line(row, widths) for row in rows), f"{total or 'nothing to do'}."])
+    return "\n".join([*(_to_line(row, widths) for row in rows), f"{total or 'nothing to do'}."])
 
 
-def _cells(video: TaskReport) -> list[str]:
+def _to_cells(video: TaskReport) -> list[str]:
     if video.status in ("failed", "not_started"):
         return [_STATUS_WORDS[video.status], "", "", "", "", "", sanitize(video.source)]
     counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
@@ -238,7 +241,7 @@ def _cells(video: TaskReport) -> list[str]:
     return [video.status, *counts, timecode(video.duration_s), rate, sanitize(video.source)]
 
 
-def _line(row: list[str], widths: list[int]) -> str:
+def _to_line(row: list[str], widths: list[int]) -> str:
     status, *numbers, name = row
     cells = [number.rjust(width) for number, width in zip(numbers, widths[1:-1], strict=True)]
     return "  ".join([status.ljust(widths[0]), *cells, name])

@@ -1,4 +1,4 @@
-"""A complete run: plan, analyse each video, bring derived files up to date, and keep `run.json` true all the time.
+"""A complete run: plan, analyse each video, bring derived files up to date, and save `run.json` after each video.
 
 >>> report = run(["sessions/"], "out")
 >>> report.failed
@@ -37,7 +37,7 @@ from ferflow.text import sanitize
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2.0
-"""Pause before retries, on top of the time that all other videos take."""
+"""Pause before retries, in addition to the time that all other videos take, for a share to come back; not measured."""
 
 
 def run(
@@ -66,7 +66,7 @@ def run(
         markers: one file of markers for all videos; None: the file next to each video, if there is one.
         embed_clips: cut short clips around the peaks, for the reports.
         engine: `local`, or `ray` for several machines.
-        workers: processes that analyse videos in parallel; 1: this one; None: by cores and memory. Several need
+        workers: processes that analyse videos in parallel; 1: this one; None: by CPUs and memory. Several need
             what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
         retries: retries of a video after a transient failure.
         fail_fast: start no further video after one has failed.
@@ -124,17 +124,19 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
 def _process(
     tasks: Sequence[VideoTask], job: Job, manifest: RunManifest
 ) -> Generator[VideoEvent | Retried, None, dict[VideoTask, TaskReport]]:
-    """Carry out all tasks, write down how each ended, and return that.
+    """Carry out all tasks, record how each ended, and return that.
 
     Raises:
         RecordsError: the disk is full.
     """
     reports: dict[VideoTask, TaskReport] = {}
-    with closing(_attempts(tasks, job)) as events:
+    # Closed when this function stops early: otherwise the workers would run until the generator is collected.
+    with closing(_process_with_retries(tasks, job)) as events:
         for event in events:
             if isinstance(event, Ended):
                 reports[event.task] = event.report
-                _note(manifest, event, OutputFolder(job.out))
+                # Before it is passed on: a consumer may stop there, and the next run reads `run.json`.
+                _record_end(manifest, event, OutputFolder(job.out))
             yield event
             if isinstance(event, Ended) and event.report.failure == "disk_full":
                 # Every other video would fail in the same way.
@@ -150,8 +152,8 @@ def _process(
     return reports
 
 
-def _note(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
-    """Write down how an input ended."""
+def _record_end(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
+    """Record in `run.json` how an input ended."""
     report, task = event.report, event.task
     if report.status == "failed":
         has_changed = manifest.note(report)
@@ -161,23 +163,26 @@ def _note(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
         manifest.save(folder.manifest)
 
 
-def _attempts(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent | Retried, None, None]:
+def _process_with_retries(
+    tasks: Sequence[VideoTask], job: Job
+) -> Generator[VideoEvent | Retried, None, None]:
     """First the inputs that need no analysis, then the others, then retries."""
     for task in tasks:
         if not task.is_pending:
             yield Ended(task, bring_up_to_date(task, job, report_without_work(task)))
     pending = [task for task in tasks if task.is_pending]
-    n_workers = _worker_processes(len(pending), job)
+    n_workers = _choose_n_workers(len(pending), job)
     for attempt in range(1, job.retries + 2):
-        pending = yield from _attempt(pending, job, n_workers, attempt)
+        pending = yield from _process_once(pending, job, n_workers, attempt)
         if not pending:
             return
         time.sleep(RETRY_AFTER_SECONDS)
-        # One at a time: too little memory is the most frequent reason why a worker dies.
+        # One at a time: too little memory is the most frequent reason why a worker dies. Still outside of this process
+        # where there were workers: a video that kills its process must not kill the run.
         n_workers = min(n_workers, 1)
 
 
-def _attempt(
+def _process_once(
     tasks: Sequence[VideoTask], job: Job, n_workers: int, attempt: int
 ) -> Generator[VideoEvent | Retried, None, list[VideoTask]]:
     """Events of one pass over the videos; returns those that failed for a transient reason, to be retried."""
@@ -198,12 +203,13 @@ def _attempt(
     return failed
 
 
-def _worker_processes(n_pending: int, job: Job) -> int:
-    """Processes besides this one; a single worker is this process itself."""
+def _choose_n_workers(n_pending: int, job: Job) -> int:
+    """Number of processes in addition to this one; a single worker is this process itself."""
     workers = job.workers
     if workers is None:
         workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
     workers = min(workers, n_pending)
+    # One more process would only load everything a second time.
     return workers if workers > 1 else 0
 
 

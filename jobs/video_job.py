@@ -52,13 +52,13 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
 
 
 def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
-    """The report of a video, after what is derived from its records was brought up to date."""
+    """Bring what is derived from a video's records up to date; returns its report, another one if that fails."""
     files = task.files
     if files is None or report.status == "failed":
         return report
     try:
         derive(task.source, files, job)
-    except Exception as error:  # the records are safe on disk, and the other videos must not pay for it
+    except Exception as error:  # the records are on disk, and the other videos must not fail with it
         log.debug("no timeline or page of %s", files.video_id, exc_info=error)
         why = describe_failure(task.source, error).removeprefix(f"{task.source.name}: ")
         return TaskReport.failed(
@@ -73,8 +73,8 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
     return replace(report, report=page)
 
 
-def report_of_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:
-    """How a video ended whose worker died: as a rule a transient failure, but it can have been finished before."""
+def report_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:
+    """Report a video whose worker died: a transient failure, unless the video was finished before."""
     now = replan(task, job.options)
     if not now.is_finished:
         return TaskReport.failed(task, f"{task.source.name}: {why}", failure="transient")
@@ -99,7 +99,7 @@ def _analyze(
             seconds=time.monotonic() - started,
         )
     finally:
-        # A signal can strike between the making of a file and the block that looks after it.
+        # A signal can interrupt between the creation of a file and the `with` block that would remove it.
         task.files.remove_unfinished()
     seconds = time.monotonic() - started
     return TaskReport.of_records(task.source, metadata, status=metadata.status, seconds=seconds)
@@ -113,6 +113,7 @@ def _write_records(
         open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
+        # Before the first frame, compared after the last: a file that is still being copied differs by then.
         known_by = fingerprint(source)
         for rows in analyze_video(video, files.video_id, options, tools):
             writer.write(rows)
@@ -163,7 +164,7 @@ class _Counts:
 
 @dataclass(slots=True)
 class _Pace:
-    """Lets progress through when it is new, and not too often."""
+    """Decides when progress is reported: if it is new, and not too often."""
 
     seconds: float = -math.inf
     at: float = -math.inf
@@ -179,7 +180,7 @@ class _Pace:
 def describe_analysis(
     video: Video, video_id: str, options: AnalyzeOptions, tools: Tools, counts: FrameCounts
 ) -> VideoMetadata:
-    """What every table of the video carries in its footer, but for the fingerprint of the source."""
+    """Metadata for the footers of the tables, except for the fingerprint of the source."""
     card, report = tools.classifier.card, video.report
     return VideoMetadata(
         ferflow_version=__version__,

@@ -24,6 +24,16 @@ def test_help_loads_nothing_heavy():
     assert heavy_modules_after(ask) == set()
 
 
+def test_a_run_without_pages_does_not_load_what_makes_them(tmp_path, face_video):
+    code = (
+        "import sys, ferflow\n"
+        f"report = ferflow.run([{str(face_video)!r}], {str(tmp_path / 'out')!r}, pages=False)\n"
+        "print(report.exit_code, [name for name in sys.modules if 'dashboards' in name or name == 'jinja2'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
 def test_importing_the_package_loads_nothing_heavy():
     assert heavy_modules_after("import ferflow") == set()
 

@@ -1,6 +1,6 @@
 """The command line: parse, call, print; one file per command.
 
-Heavy imports stand inside the commands, so that `--help` answers at once.
+Heavy imports are inside the commands, so that `--help` is printed at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 from ferflow.cli.analyze import analyze
 from ferflow.cli.bench import bench
-from ferflow.cli.common import tell
+from ferflow.cli.common import print_message
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
@@ -63,15 +63,17 @@ def export() -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line: one line per error, and an exit code that scripts can use."""
-    with interruptible(tell=tell, clean=lambda: None):
+    # Commands that write into an output folder nest another one, which also removes half-written files.
+    with interruptible(show=print_message, clean_up=lambda: None):
         try:
             app(standalone_mode=True)
         except FerflowError as error:
-            tell(str(error))
+            print_message(str(error))
             sys.exit(error.exit_code)
         except Exception as error:
+            # The traceback goes to the log (-v, --log-file) only.
             logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
-            tell(
+            print_message(
                 f"unexpected {type(error).__name__}: {error}. An error in ferflow: run again with -v, and report it."
             )
             sys.exit(FerflowError.exit_code)

@@ -22,7 +22,7 @@ from ferflow.cli.common import (
     Retries,
     Verbose,
     Workers,
-    not_empty,
+    parse_not_empty,
     run_or_print_plan,
 )
 from ferflow.errors import OptionsError
@@ -41,7 +41,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        parser=not_empty,
+        parser=parse_not_empty,
         help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
     ),
 ]
@@ -190,6 +190,7 @@ def analyze(
     2 wrong options, 3 every input failed, 4 model or environment, 5 output folder, 130 interrupted, 1 an error in
     ferflow.
     """
+    # What was not given is None here, so that a default is written once, in `AnalyzeOptions`.
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
         score=score, model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,

@@ -26,24 +26,24 @@ education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."
 DEFAULTS = AnalyzeOptions()
 
 
-def not_empty(text: str) -> str:
+def parse_not_empty(text: str) -> str:
     """An unset shell variable must not mean the current folder."""
     if not text:
         raise typer.BadParameter("empty name")
     return text
 
 
-def folder(text: str) -> Path:
-    """A path that was given."""
-    return Path(not_empty(text))
+def parse_path(text: str) -> Path:
+    """A path, which may not be empty."""
+    return Path(parse_not_empty(text))
 
 
-def share(help_text: str, metavar: str) -> Any:
+def share_option(help_text: str, metavar: str) -> Any:
     """An option that takes a number from 0 to 1."""
     return typer.Option(help=help_text, metavar=metavar, min=0.0, max=1.0)
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", parser=folder, metavar="FOLDER", help="Output folder.")]
+Out = Annotated[Path, typer.Option("--out", "-o", parser=parse_path, metavar="FOLDER", help="Output folder.")]
 Markers = Annotated[
     Path | None,
     typer.Option(
@@ -137,18 +137,22 @@ def run_and_exit(job: Job, output: Output) -> NoReturn:
 
 
 def _run_for_people(job: Job, output: Output) -> NoReturn:
-    from ferflow.jobs.progress import Bars, log_event, summary
+    from ferflow.jobs.progress import Bars, format_summary, log_event
     from ferflow.jobs.run import follow, run_events
     from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(output)
     folder = OutputFolder(job.out)
+    # Once per output folder: a user who continues a run has read it.
     if not output.quiet and not folder.manifest.exists():
         typer.echo(NOTICE, err=True)
-    with interruptible(tell=tell, clean=folder.remove_leftovers), Bars(quiet=output.quiet) as bars:
+    with (
+        interruptible(show=print_message, clean_up=folder.remove_leftovers),
+        Bars(quiet=output.quiet) as bars,
+    ):
         report = follow(run_events(job), bars.show, log_event)
     if not output.quiet:
-        typer.echo(summary(report.videos))
+        typer.echo(format_summary(report.videos))
         typer.echo(f"Data: {'  '.join(map(str, (*folder.tables, folder.manifest)))}")
         if job.pages:
             typer.echo(f"Report: {folder.index}")
@@ -162,7 +166,7 @@ def _run_for_programs(job: Job, output: Output) -> NoReturn:
 
     lines, folder = JsonLines(sys.stderr), OutputFolder(job.out)
     log_to_stderr(output, lines)
-    with interruptible(tell=partial(lines.show_failure, EXIT_INTERRUPTED), clean=folder.remove_leftovers):
+    with interruptible(show=partial(lines.show_failure, EXIT_INTERRUPTED), clean_up=folder.remove_leftovers):
         try:
             report = follow(run_events(job), lines.show, log_event)
         except FerflowError as error:
@@ -175,8 +179,8 @@ def _run_for_programs(job: Job, output: Output) -> NoReturn:
     sys.exit(report.exit_code)
 
 
-def tell(message: str) -> None:
-    """One line for the user."""
+def print_message(message: str) -> None:
+    """Print one line on stderr."""
     typer.echo(f"ferflow: {sanitize(message)}", err=True)
 
 
@@ -194,11 +198,11 @@ def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> Non
     logger = logging.getLogger("ferflow")
     logger.setLevel(level)
     if output.log_file is not None:
-        logger.addHandler(_log_file(output.log_file))
-        logger.setLevel(logging.DEBUG)
+        logger.addHandler(_open_log_file(output.log_file))
+        logger.setLevel(logging.DEBUG)  # the handler of stderr keeps a level of its own
 
 
-def _log_file(path: Path) -> logging.Handler:
+def _open_log_file(path: Path) -> logging.Handler:
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

@@ -93,6 +93,7 @@ def _classifier(card: ModelCard, weights: WeightsName) -> Classifier:
 
     if weights != "keras":
         return OnnxClassifier(card, weights=card.float_file if weights == "onnx_float" else weights)
+    # Looked up, not imported: that takes many seconds, and `KerasClassifier` does it.
     if importlib.util.find_spec("tensorflow") is None:
         raise ModelError("keras weights need TensorFlow. Run: pip install 'ferflow[train]'")
     return KerasClassifier(card)

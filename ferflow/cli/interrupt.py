@@ -14,7 +14,7 @@ from typing import NoReturn
 from ferflow.errors import EXIT_INTERRUPTED
 
 GRACE_SECONDS = 1.5
-"""Time for what is in progress to clean up; a library that cannot be interrupted takes longer."""
+"""Time for what is in progress to clean up: with the rest of the exit, less than the promised two seconds."""
 
 MESSAGE = "interrupted. Finished videos are kept; the same command continues."
 
@@ -24,18 +24,22 @@ class Interrupted(BaseException):
 
 
 @contextlib.contextmanager
-def interruptible(*, tell: Callable[[str], None], clean: Callable[[], object]) -> Iterator[None]:
+def interruptible(*, show: Callable[[str], None], clean_up: Callable[[], object]) -> Iterator[None]:
     """Turn signals into `Interrupted`, raised in the main thread, and end the process if that takes too long.
 
     Args:
-        tell: prints a message for the user.
-        clean: removes half-written files if the process has to end without cleaning up.
+        show: prints a message for the user.
+        clean_up: removes half-written files, where the process has to end before the main thread could.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> NoReturn:
         for each in signals:
             signal.signal(each, signal.SIG_IGN)  # one is enough, and cleaning up must not be interrupted
-        threading.Thread(target=_end, args=(tell, clean), daemon=True, name="ferflow-end").start()
+        # The exception below reaches the main thread between two lines of Python: a decoder busy in C delays it, and a
+        # library that catches every exception swallows it. So the process ends in any case, after a time.
+        threading.Thread(
+            target=_exit_after_grace, args=(show, clean_up), daemon=True, name="ferflow-end"
+        ).start()
         raise Interrupted
 
     # The parent process may have chosen that a signal is ignored, as `nohup` does.
@@ -45,24 +49,25 @@ def interruptible(*, tell: Callable[[str], None], clean: Callable[[], object]) -
     try:
         yield
     except Interrupted:
-        tell(MESSAGE)
-        leave()
+        show(MESSAGE)
+        exit_now()
 
 
-def leave() -> NoReturn:
-    """End this process at once: shutting down an interpreter while a library's threads run can crash it."""
+def exit_now() -> NoReturn:
+    """End this process at once: an interpreter that shuts down while a decoder's thread runs can crash."""
+    # `os._exit` flushes nothing; the terminal may be closed.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(EXIT_INTERRUPTED)
 
 
-def _end(tell: Callable[[str], None], clean: Callable[[], object]) -> None:
+def _exit_after_grace(show: Callable[[str], None], clean_up: Callable[[], object]) -> None:
     threading.Event().wait(GRACE_SECONDS)
     with contextlib.suppress(Exception):
-        clean()
-    tell(MESSAGE)
-    leave()
+        clean_up()
+    show(MESSAGE)
+    exit_now()
 
 
 def _signals() -> list[signal.Signals]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ferflow.cli.common import Out, Output, Quiet, Verbose, log_to_stderr, share
+from ferflow.cli.common import Out, Output, Quiet, Verbose, log_to_stderr, share_option
 from ferflow.errors import OptionsError
 from ferflow.system.runtime import import_keras
 
@@ -32,7 +32,7 @@ def export_model(
     ] = None,
     label_share: Annotated[
         float | None,
-        share(
+        share_option(
             "Export one model instead of the presets, with this weight for the label head (vote head: the "
             "rest); needs --data.  [default with --tau: the best]",
             "W",
@@ -40,7 +40,7 @@ def export_model(
     ] = None,
     tau: Annotated[
         float | None,
-        share(
+        share_option(
             "Export one model instead of the presets, dividing out this power of the learned class prior; "
             "needs --data.  [default with --label-share: the best]",
             "T",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ferflow.cli.common import folder
-from ferflow.cli.report import Folder, must_be_output
+from ferflow.cli.common import parse_path
+from ferflow.cli.report import Folder, check_is_output
 from ferflow.text import sanitize, timecode
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def people(
     csv: Annotated[
         Path | None,
         typer.Option(
-            parser=folder, help="Write the list to this file instead, to fill in names; an existing file is refused.",
-            metavar="FILE.csv",
+            parser=parse_path, metavar="FILE.csv",
+            help="Write the list to this file instead, to fill in names; an existing file is refused.",
         ),
     ] = None,
 ) -> None:  # fmt: skip
@@ -37,7 +37,7 @@ def people(
     from ferflow.analytics.person_names import list_tracks, read_people
     from ferflow.errors import OptionsError
 
-    must_be_output(out)
+    check_is_output(out)
     if csv is not None and csv.exists():
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     found = read_people(out)
@@ -48,7 +48,7 @@ def people(
         _write(csv, tracks)
         typer.echo(f"{len(tracks)} tracks: {csv}")
         return
-    for line in _lines(tracks):
+    for line in _format_tracks(tracks):
         typer.echo(line)
 
 
@@ -73,7 +73,7 @@ def _write(path: Path, tracks: list[Track]) -> None:
     ))  # fmt: skip
 
 
-def _lines(tracks: list[Track]) -> Iterator[str]:
+def _format_tracks(tracks: list[Track]) -> Iterator[str]:
     if not tracks:
         yield "No tracks."
     last = None

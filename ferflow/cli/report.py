@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import EmbedClips, Markers, Output, Quiet, Verbose, folder, log_to_stderr
+from ferflow.cli.common import EmbedClips, Markers, Output, Quiet, Verbose, log_to_stderr, parse_path
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import sanitize
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ferflow.dashboards.refresh import Refreshed
 
 Folder = Annotated[
-    Path, typer.Argument(parser=folder, metavar="OUT", help="Output folder of ferflow analyze.")
+    Path, typer.Argument(parser=parse_path, metavar="OUT", help="Output folder of ferflow analyze.")
 ]
 Theme = Literal["auto", "light", "dark"]
 
@@ -82,22 +82,23 @@ def report(
     from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
-    must_be_output(out)
+    check_is_output(out)
     last = PageOptions() if forget else last_options(out)
     options = last.updated(theme=theme, sessions=sessions, by=by)
     check_markers(markers)
     if pdf or png or svg:
         from ferflow.dashboards.exports.figure_files import find_chromium
 
-        find_chromium()  # refuse before any work
+        find_chromium()  # if it is missing, refuse before any work
     with OutputFolder(out).lock():
+        # Before the pages, which show markers and clips.
         failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
         done = refresh(out, options)
         _warn(done, failed)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
-        extras = _extras(out, options, csv, pictures)
+        extras = _write_extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
-        extras += _printed(pages, done.written) if pdf else []
+        extras += _print_pages(pages, done.written) if pdf else []
     if not quiet:
         typer.echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
@@ -116,7 +117,7 @@ def _warn(done: Refreshed, without_markers_or_clips: Mapping[str, str]) -> None:
         typer.echo(f"ferflow: {sanitize(video_id)}: no page. {sanitize(reason)}", err=True)
 
 
-def must_be_output(out: Path) -> None:
+def check_is_output(out: Path) -> None:
     """Refuse a folder that ferflow has not written into: its index.html may be the user's own.
 
     Raises:
@@ -130,7 +131,7 @@ def must_be_output(out: Path) -> None:
         raise RecordsError(f"{out}: {what}. Run: ferflow analyze VIDEO -o {out}")
 
 
-def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
+def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
     from ferflow.store.output_folder import OutputFolder
 
     folder, written = OutputFolder(out), list[Path]()
@@ -147,7 +148,7 @@ def _extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> 
     return written
 
 
-def _printed(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
+def _print_pages(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
     """Print the pages that changed, or have no PDF yet."""
     from ferflow.dashboards.exports.figure_files import write_pdf
 

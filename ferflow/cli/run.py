@@ -16,7 +16,7 @@ from ferflow.cli.common import (
     Quiet,
     Verbose,
     Workers,
-    folder,
+    parse_path,
     run_or_print_plan,
 )
 from ferflow.jobs.job import Job
@@ -26,7 +26,7 @@ def run(
     job_file: Annotated[
         Path,
         typer.Argument(
-            parser=folder, metavar="JOB.toml", help="Job file: inputs, output folder and options."
+            parser=parse_path, metavar="JOB.toml", help="Job file: inputs, output folder and options."
         ),
     ],
     out: Annotated[
@@ -34,7 +34,7 @@ def run(
         typer.Option(
             "--out",
             "-o",
-            parser=folder,
+            parser=parse_path,
             metavar="FOLDER",
             help="Output folder, in place of `out` in the file.",
         ),
@@ -54,6 +54,7 @@ def run(
     and bin_seconds for --bin. Options on the command line replace those of the file. Relative paths start at the
     current folder. Exit codes are those of ferflow analyze.
     """
+    # None leaves what the file says; a flag that is absent must not switch off `overwrite = true`.
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     run_or_print_plan(job, output, dry_run=dry_run)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, share
+from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, share_option
 from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def train(
     ] = None,
     teacher_share: Annotated[
         float | None,
-        share("Weight of the teachers' outputs in the targets.  [default: 0.5]", "W"),
+        share_option("Weight of the teachers' outputs in the targets.  [default: 0.5]", "W"),
     ] = None,
     labels_only: Annotated[
         bool,
@@ -113,7 +113,7 @@ def train(
     ] = False,
     label_share: Annotated[
         float | None,
-        share(
+        share_option(
             "Weight of the label head in the finished model; the vote head has the rest.  [default: the best "
             "on the selection rows]",
             "W",
@@ -121,7 +121,7 @@ def train(
     ] = None,
     tau: Annotated[
         float | None,
-        share(
+        share_option(
             "Power of the learned class prior that is divided out.  [default: the best on the selection rows]",
             "T",
         ),
@@ -145,6 +145,7 @@ def train(
     The best epoch is selected on the PublicTest rows; data without splits has a tenth of each class set apart for that.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
+    # First, so that a missing package is reported before data is read, and Keras cannot be imported in another way.
     import_keras("training")
     from ferflow.models.data.augment import AUGMENTATIONS
     from ferflow.models.training.options import FULL_SIZE

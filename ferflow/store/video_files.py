@@ -76,6 +76,12 @@ class VideoFiles:
         for path in (self.faces, self.report, self.page_status, self.timeline, self.frames, *clips):
             remove(path)
 
+    def remove_page(self) -> None:
+        """Remove the page, as before one of the tables that it shows is replaced."""
+        # First what it was made from: without that, a page that stays after all counts as stale.
+        self.page_status.unlink(missing_ok=True)
+        self.report.unlink(missing_ok=True)
+
     def remove_unfinished(self) -> None:
         """Remove what an interrupted write left behind."""
         for path in (self.frames, self.faces, self.timeline, self.markers):

@@ -1,8 +1,8 @@
-"""Clips to measure speed on: a number of faces that move in front of a drawn room, as a codec meets them.
+"""Clips to measure speed on: a number of faces that move in front of a drawn room.
 
-The faces are the portrait of the sample (`ferflow.demo_clip`), with noise as of a camera, so that there is
-something to spend the bits on: how fast a video decodes depends on how many it has. The rates are the highest that
-YouTube recommends for live streams at 30 frames a second; videos of less decode faster.
+The faces are the portrait of the sample (`ferflow.demo_clip`). Noise as of a camera makes the encoder use all bits
+of the given rate, on which the speed of decoding depends. The rates are the highest that YouTube recommends for live
+streams at 30 frames a second; videos with a lower rate decode faster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ferflow.media.encode import VideoSettings, open_video_writer
 from ferflow.types import UInt8Array
 
 _NOISE_LEVELS, _NOISE_PICTURES = 4.0, 8
-"""Standard deviation, gray levels; so many pictures of it are drawn and used in turn."""
+"""Standard deviation in gray levels; number of noise pictures that are drawn once and used in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ def draw_clip(path: Path, scene: Scene, seconds: float) -> None:
         preset="fast",
     )
     with open_video_writer(path, settings) as writer:
-        for number, picture in enumerate(pictures(scene, round(seconds * scene.fps))):
+        for number, picture in enumerate(draw_pictures(scene, round(seconds * scene.fps))):
             writer.write(picture, Fraction(number, scene.fps))
 
 
-def pictures(scene: Scene, count: int) -> Iterator[UInt8Array]:
+def draw_pictures(scene: Scene, count: int) -> Iterator[UInt8Array]:
     """BGR, uint8 (height, width, 3) each."""
     rng = np.random.default_rng(0)
     shape = (_NOISE_PICTURES, scene.height, scene.width, 1)
     noise = np.round(rng.normal(0, _NOISE_LEVELS, shape)).astype(np.int8)
-    room, (face, mask) = _room(scene), _face(scene)
+    room, (face, mask) = _draw_room(scene), _draw_face(scene)
     for number in range(count):
         canvas = room.copy()
         for person in range(scene.n_faces):
@@ -72,7 +72,7 @@ def pictures(scene: Scene, count: int) -> Iterator[UInt8Array]:
         yield np.clip(canvas.astype(np.int16) + noise[number % _NOISE_PICTURES], 0, 255).astype(np.uint8)
 
 
-def _face(scene: Scene) -> tuple[UInt8Array, npt.NDArray[np.float32]]:
+def _draw_face(scene: Scene) -> tuple[UInt8Array, npt.NDArray[np.float32]]:
     """The head, twice as high as its face, and how much of it covers the room."""
     side = scene.face_px * 5 // 3
     mask = np.zeros((side, side, 1), np.float32)
@@ -102,8 +102,8 @@ def _paste(canvas: UInt8Array, face: UInt8Array, mask: npt.NDArray[np.float32], 
     part[:] = (part + mask[inside] * (face[inside].astype(np.float32) - part)).astype(np.uint8)
 
 
-def _room(scene: Scene) -> UInt8Array:
-    """A wall lit from one side, with things on it."""
+def _draw_room(scene: Scene) -> UInt8Array:
+    """A wall lit from one side, with rectangles on it."""
     x = np.linspace(0, 1, scene.width, dtype=np.float32)[None, :, None]
     y = np.linspace(0, 1, scene.height, dtype=np.float32)[:, None, None]
     wall = np.array([150, 165, 175], np.float32) * (1.1 - 0.35 * x) * (1.05 - 0.2 * y)

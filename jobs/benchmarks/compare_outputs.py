@@ -1,4 +1,4 @@
-"""Whether two output folders say the same: tables byte for byte, `run.json` and pages apart from what must differ.
+"""Whether two output folders have the same content: tables exactly, JSON and pages except for what must differ.
 
     python -m ferflow.jobs.benchmarks.compare_outputs BEFORE AFTER
 
@@ -23,7 +23,7 @@ from ferflow.store.output_folder import LOCK, PAGE_OPTIONS
 from ferflow.store.video_files import PAGE_STATUSES
 
 VOLATILE_KEYS = frozenset({"started", "finished", "seconds", "host", "ferflow_version", "mtime", "signature"})
-"""Keys of JSON objects that are left out, wherever they stand."""
+"""Keys of JSON objects that are left out at any depth."""
 
 VOLATILE_FILES = frozenset({LOCK})
 
@@ -31,7 +31,7 @@ _VERSION = re.compile(r"ferflow \d+\.\d+\.\d+\S*")
 _RUN_OF = re.compile(r"run of \d{4}-\d\d-\d\d \d\d:\d\d")
 
 
-def differences(before: Path, after: Path) -> Iterator[str]:
+def find_differences(before: Path, after: Path) -> Iterator[str]:
     """A line for each difference.
 
     Args:
@@ -45,16 +45,16 @@ def differences(before: Path, after: Path) -> Iterator[str]:
         if path.name not in VOLATILE_FILES:
             yield f"only in {before if path in files[0] else after}: {path}"
     for path in sorted(files[0] & files[1]):
-        if where := _difference(path, before, after):
+        if where := _compare_files(path, before, after):
             yield f"differs: {path} ({where})"
 
 
-def _difference(path: Path, before: Path, after: Path) -> str | None:
+def _compare_files(path: Path, before: Path, after: Path) -> str | None:
     """Where two files differ; None: nowhere."""
     if path.name in VOLATILE_FILES or (PAGE_STATUSES in path.parts and path.stem != PAGE_OPTIONS):
         return None
     if path.suffix == ".parquet":
-        return _table_difference(_table(before / path, before), _table(after / path, after))
+        return _compare_tables(_table(before / path, before), _table(after / path, after))
     if path.suffix == ".json":
         jsons = [_json_of((root / path).read_bytes(), root) for root in (before, after)]
         return ", ".join(_changed_keys(*jsons)) or None
@@ -63,7 +63,7 @@ def _difference(path: Path, before: Path, after: Path) -> str | None:
     return "bytes" if (before / path).read_bytes() != (after / path).read_bytes() else None
 
 
-def _table_difference(before: tuple[Any, ...], after: tuple[Any, ...]) -> str | None:
+def _compare_tables(before: tuple[Any, ...], after: tuple[Any, ...]) -> str | None:
     schemas, footers, pages = zip(before, after, strict=True)
     found = [] if schemas[0] == schemas[1] else ["schema"]
     found += [] if pages[0] == pages[1] else ["rows"]
@@ -91,6 +91,7 @@ def _table(path: Path, root: Path) -> tuple[Any, ...]:
         for key, value in (file.metadata.metadata or {}).items()
         if key != b"ARROW:schema"
     }
+    # From the first byte to the end of the last column; the footer after it is compared as JSON, without its versions.
     last = file.metadata.row_group(file.num_row_groups - 1) if file.num_row_groups else None
     end = 0 if last is None else max(_end_of(last.column(k)) for k in range(last.num_columns))
     with path.open("rb") as stream:
@@ -126,10 +127,10 @@ def _text(text: str, root: Path) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Compare, print the differences, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
+    parser.add_argument("before", type=Path, help="output folder")
+    parser.add_argument("after", type=Path, help="output folder")
     chosen = parser.parse_args(arguments)
-    found = list(differences(chosen.before, chosen.after))
+    found = list(find_differences(chosen.before, chosen.after))
     for line in found:
         print(line)
     print(f"{len(found)} differences")

@@ -21,16 +21,16 @@ FACTORS = (2, 3, 4, 5, 6, 8, 10)
 STEP_PX = 3
 
 
-def recall_by_height(videos: list[Path], score: float) -> dict[int, tuple[int, int]]:
+def count_found_by_height(videos: list[Path], score: float) -> dict[int, tuple[int, int]]:
     """Lower edge of a class of heights in the input, in pixels -> (found again, of how many)."""
     found: dict[int, int] = defaultdict(int)
     total: dict[int, int] = defaultdict(int)
     for path in videos:
         with open_video(path) as video:
             frames = list(video.frames(Selection(every=3)))
-        reference = _detector(1, 0.8).detect(frames)
+        reference = _make_detector(1, 0.8).detect(frames)
         for factor in FACTORS:
-            again = _detector(factor, score).detect(frames)
+            again = _make_detector(factor, score).detect(frames)
             for wanted, got in zip(reference, again, strict=True):
                 best = iou(wanted.xyxy, got.xyxy).max(axis=1, initial=0)
                 heights = (wanted.xyxy[:, 3] - wanted.xyxy[:, 1]) / factor
@@ -46,15 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("videos", nargs="+", type=Path)
-    parser.add_argument("--score", type=float, default=0.7)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--score", type=float, default=0.7, help="least score of a detection")
     arguments = parser.parse_args()
     print("height in input    found    of")
-    for edge, (found, total) in recall_by_height(arguments.videos, arguments.score).items():
+    for edge, (found, total) in count_found_by_height(arguments.videos, arguments.score).items():
         print(f"{edge:6d} to {edge + STEP_PX:3d} px {found / total:8.2f} {total:5d}")
 
 
-def _detector(factor: int, score: float) -> YuNet:
+def _make_detector(factor: int, score: float) -> YuNet:
     return YuNet(AnalyzeOptions(min_face=SMALLEST_IN_INPUT * factor, score=score), weights_path())
 
 

@@ -57,8 +57,8 @@ class Identity:
     n_missed: int
 
 
-def predicted(clip: Path, detector: Detector, tracker: Tracker) -> Iterator[Boxes]:
-    """Tracked faces of every frame of a clip."""
+def track_faces(clip: Path, detector: Detector, tracker: Tracker) -> Iterator[Boxes]:
+    """Find and track the faces of every frame of a clip."""
     cuts = ShotCutDetector()
     with open_video(clip) as video:
         for frame in video.frames(Selection()):
@@ -83,7 +83,7 @@ def score(found: Sequence[Boxes], truth: dict[int, tuple[Boxes, Boxes]]) -> Iden
     events = motmetrics.MOTAccumulator()
     for index, boxes in enumerate(found):
         wanted, ignored = truth.get(index, (nothing, nothing))
-        boxes = _without_ignored(boxes, wanted, ignored)
+        boxes = _drop_ignored(boxes, wanted, ignored)
         # Its own overlap function calls what numpy 2 no longer has.
         distances = 1 - iou(wanted.xyxy, boxes.xyxy).astype(np.float64)
         distances[distances > 1 - LEAST_IOU] = np.nan
@@ -101,7 +101,7 @@ def score(found: Sequence[Boxes], truth: dict[int, tuple[Boxes, Boxes]]) -> Iden
     )
 
 
-def _without_ignored(boxes: Boxes, wanted: Boxes, ignored: Boxes) -> Boxes:
+def _drop_ignored(boxes: Boxes, wanted: Boxes, ignored: Boxes) -> Boxes:
     overlap = iou(boxes.xyxy, np.concatenate([wanted.xyxy, ignored.xyxy]))
     rows, columns = linear_sum_assignment(np.where(overlap >= LEAST_IOU, -overlap, 0.0))
     keep = np.ones(len(boxes.ids), np.bool_)
@@ -113,13 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per clip."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    parser.add_argument("--truth", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--truth", type=Path, required=True, metavar="FOLDER", help="<clip>.txt per clip")
     parser.add_argument("--min-face", type=int, help="as of `ferflow analyze`")
     chosen = parser.parse_args(arguments)
     detector = make_detector(AnalyzeOptions().updated(min_face=chosen.min_face))
     print(f"{'clip':40} {'IDF1':>6} {'switches':>8} {'MOTA':>6} {'recall':>6} {'precision':>9}")
     for clip in chosen.clips:
-        found = list(predicted(clip, detector, Tracker()))
+        found = list(track_faces(clip, detector, Tracker()))
         result = score(found, read_truth(chosen.truth / f"{clip.stem}.txt"))
         print(
             f"{clip.stem[-40:]:40} {result.idf1:6.3f} {result.n_switches:8d} {result.mota:6.3f} "

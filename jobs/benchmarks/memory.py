@@ -1,9 +1,9 @@
-"""Peak memory of `ferflow analyze` on a short and a long video of the same pictures.
+"""Peak memory of `ferflow analyze` on a short and a long video with the same content.
 
     python -m ferflow.jobs.benchmarks.memory [--minutes 1 10] [--size 1280x720]
 
-The sample clip is drawn once and its packets are written again and again, with their times shifted, until the
-video is long enough. Each length is analysed by a process of its own, whose peak resident size is printed.
+The packets of one sample clip are repeated, with shifted timestamps, until the video is long enough. Each length is
+analysed by a process of its own, whose peak resident size is printed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from av.container import InputContainer, OutputContainer
 from ferflow.demo_clip import draw_sample
 
 
-def repeated(clip: Path, path: Path, seconds: float) -> None:
+def write_repeated(clip: Path, path: Path, seconds: float) -> None:
     """Write the video stream of `clip` again and again, without encoding it, until it lasts `seconds`."""
     with av.open(str(path), "w") as target:
         stream, shift = None, 0
@@ -30,10 +30,10 @@ def repeated(clip: Path, path: Path, seconds: float) -> None:
                 if stream is None:
                     stream = target.add_stream_from_template(original)
                     stream.time_base = original.time_base
-                shift = _copied(source, original, target, stream, shift)
+                shift = _copy_packets(source, original, target, stream, shift)
 
 
-def _copied(
+def _copy_packets(
     source: InputContainer,
     original: av.VideoStream,
     target: OutputContainer,
@@ -63,7 +63,7 @@ finally:
 """
 
 
-def peak_mib(video: Path, out: Path) -> float:
+def measure_peak_mib(video: Path, out: Path) -> float:
     """Peak resident size in MiB of a process that analyses `video`."""
     command = [sys.executable, "-c", _WITH_PEAK, "analyze", str(video), "-o", str(out), "-q"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
@@ -77,8 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 10.0])
-    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 10.0], help="lengths of the videos")
+    parser.add_argument("--size", default="1280x720", help="width x height, pixels")
     arguments = parser.parse_args()
     width, height = (int(side) for side in arguments.size.split("x"))
     peaks = []
@@ -87,8 +87,8 @@ def main() -> None:
         draw_sample(clip, seconds=20.0, size=(width, height))
         for minutes in arguments.minutes:
             video = Path(folder) / f"{minutes:g}min.mp4"
-            repeated(clip, video, minutes * 60)
-            peaks.append(peak_mib(video, Path(folder) / f"out-{minutes:g}"))
+            write_repeated(clip, video, minutes * 60)
+            peaks.append(measure_peak_mib(video, Path(folder) / f"out-{minutes:g}"))
             print(f"{minutes:6g} min of {arguments.size}: peak {peaks[-1]:7.1f} MiB", flush=True)
     print(f"longest over shortest: {peaks[-1] / peaks[0]:.3f}")
 

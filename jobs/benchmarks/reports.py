@@ -87,8 +87,8 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--people", type=int, default=8, help="people in the session")
+    parser.add_argument("--runs", type=int, default=5, help="times that the page is opened")
     asked = parser.parse_args()
     chromium = os.environ.get("FERFLOW_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:

@@ -123,19 +123,19 @@ def bench(
     options = options or AnalyzeOptions()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     tools = Tools.load(options)
-    full_pace(video, options, tools)  # warm-up: loading on first use is not measured
+    time_pipeline(video, options, tools)  # warm-up: loading on first use is not measured
     with ExitStack() as running:
         scripts = {rival.name: running.enter_context(start(rival, video)) for rival in rivals}
         timed = [
             Round(
-                decode_pace(video, options),
-                full_pace(video, options, tools),
-                full_pace(video, options.updated(fps=SAMPLED_FPS), tools),
+                time_decoding(video, options),
+                time_pipeline(video, options, tools),
+                time_pipeline(video, options.updated(fps=SAMPLED_FPS), tools),
                 {name: time_round(script) for name, script in scripts.items()},
             )
             for _ in range(rounds)
         ]
-    command_s, peak_mib, bytes_per_face = _whole_command(video)
+    command_s, peak_mib, bytes_per_face = _measure_command(video)
     first = timed[0]
     with open_video(video) as opened:
         info = opened.info
@@ -156,9 +156,9 @@ def bench(
         sampled_over_full=median(each.full.seconds / each.sampled.seconds for each in timed),
         decode_cpu_ms=median(each.decode.cpu_ms for each in timed),
         full_cpu_ms=median(each.full.cpu_ms for each in timed),
-        rivals={rival.name: _against(rival, timed) for rival in rivals},
-        stages_cpu_ms=stages_cpu_ms(video, options, tools),
-        first_frame_s=_first_frame_s(video),
+        rivals={rival.name: _compare_with(rival, timed) for rival in rivals},
+        stages_cpu_ms=measure_stages(video, options, tools),
+        first_frame_s=_measure_first_frame(video),
         command_s=command_s,
         peak_mib=peak_mib,
         bytes_per_face=bytes_per_face,
@@ -189,12 +189,12 @@ def measure(
     """
     named = [name for video in videos for name in (SCENES if video == "all" else [video])]
     for video in named:
-        path = video if isinstance(video, Path) else scene_clip(video, seconds, folder)
+        path = video if isinstance(video, Path) else draw_scene(video, seconds, folder)
         yield bench(path, options, rounds=rounds, rivals=rivals)
 
 
-def decode_pace(video: Path, options: AnalyzeOptions) -> Pace:
-    """The lower bound: every frame decoded with as many threads as the pipeline has, and dropped."""
+def time_decoding(video: Path, options: AnalyzeOptions) -> Pace:
+    """Time the lower bound: every frame is decoded with as many threads as the pipeline has, and dropped."""
     with _timed() as clock, av.open(str(video)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -203,8 +203,8 @@ def decode_pace(video: Path, options: AnalyzeOptions) -> Pace:
     return Pace(frames, 0, *clock)
 
 
-def full_pace(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
-    """The complete pipeline without writing files."""
+def time_pipeline(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
+    """Time the complete pipeline without writing files."""
     frames = faces = 0
     with _timed() as clock:
         for rows in analyze(video, options, tools=tools):
@@ -215,8 +215,9 @@ def full_pace(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
     return Pace(frames, faces, *clock)
 
 
-def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[str, float]:
-    """Milliseconds of processor time per frame by stage: the pipeline's own steps, one after the other."""
+def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[str, float]:
+    """Measure milliseconds of processor time per frame by stage: the pipeline's own steps, one after the other."""
+    # Not in the pipeline itself: there, stages overlap on several threads.
     spent: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder, open_video(video, threads=1) as opened:
         labels = tools.classifier.card.labels
@@ -244,9 +245,9 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
                 with _spending(spent, "write"):
                     writer.write(frame_rows("bench", [TrackedFrame(seen, found, ids)]))
                 if len(waiting) >= options.batch_size:
-                    _classified(waiting, writer, tools, spent)
+                    _classify(waiting, writer, tools, spent)
                     waiting = FaceCrops.empty(tools.crop_shape)
-            _classified(waiting, writer, tools, spent)
+            _classify(waiting, writer, tools, spent)
             with _spending(spent, "write"):
                 counts = FrameCounts(
                     n_decoded=n_frames, n_analysed=n_frames, n_failed=0, n_faces=0, n_people=0, n_cuts=0
@@ -256,14 +257,14 @@ def stages_cpu_ms(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[st
     return {stage: spent[stage] / max(n_frames, 1) * 1e3 for stage in STAGES}
 
 
-def _classified(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
+def _classify(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
     with _spending(spent, "classify"):
         probs = tools.classifier(faces.images)
     with _spending(spent, "write"):
         writer.write(face_rows("bench", faces, probs, tools.classifier.card.labels))
 
 
-def scene_clip(name: str, seconds: float, folder: Path) -> Path:
+def draw_scene(name: str, seconds: float, folder: Path) -> Path:
     """Draw one of `clip.SCENES`, or use an existing clip of it.
 
     Raises:
@@ -288,7 +289,7 @@ def processor() -> str:
     return platform.processor() or "unknown processor"
 
 
-def _against(rival: Rival, timed: Sequence[Round]) -> RivalPace:
+def _compare_with(rival: Rival, timed: Sequence[Round]) -> RivalPace:
     paces = [(each.full, each.rivals[rival.name]) for each in timed]
     return RivalPace(
         fps=median(other.fps for _, other in paces),
@@ -314,13 +315,13 @@ def _spending(spent: dict[str, float], stage: str) -> Iterator[None]:
     spent[stage] += time.thread_time() - started
 
 
-def _whole_command(video: Path) -> tuple[float, float, float]:
-    """Seconds, peak MiB, and bytes of the faces' table per row of `ferflow analyze`."""
-    from ferflow.jobs.benchmarks.memory import peak_mib
+def _measure_command(video: Path) -> tuple[float, float, float]:
+    """Measure `ferflow analyze`: seconds, peak MiB, and bytes of the faces' table per row."""
+    from ferflow.jobs.benchmarks.memory import measure_peak_mib
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        mib = peak_mib(video, Path(folder))
+        mib = measure_peak_mib(video, Path(folder))
         seconds = time.perf_counter() - started
         (written,) = OutputFolder(Path(folder)).finished_videos()
         table = written.faces
@@ -328,7 +329,7 @@ def _whole_command(video: Path) -> tuple[float, float, float]:
         return seconds, mib, table.stat().st_size / max(n_faces, 1)
 
 
-def _first_frame_s(video: Path) -> float:
+def _measure_first_frame(video: Path) -> float:
     code = "import sys, ferflow\nnext(ferflow.analyze(sys.argv[1]))"
     started = time.perf_counter()
     with subprocess.Popen(

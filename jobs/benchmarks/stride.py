@@ -2,7 +2,7 @@
 
     python -m ferflow.jobs.benchmarks.stride VIDEO... [--every 2 3 5 10]
 
-Faces found when each frame is looked at are the reference. A reference face counts as found if a face of the
+Faces detected in every frame are the reference. A reference face counts as found if a face of the
 same frame overlaps it by at least 0.5; a face that overlaps none counts as false.
 """
 
@@ -28,8 +28,8 @@ Boxes = dict[int, Float32Array]
 """xyxy, float32 (N, 4), by frame index."""
 
 
-def boxes_of(video: Path, options: AnalyzeOptions, tools: Tools) -> tuple[Boxes, float]:
-    """Faces of a video, and the processor seconds they took."""
+def find_boxes(video: Path, options: AnalyzeOptions, tools: Tools) -> tuple[Boxes, float]:
+    """Find the faces of a video; also returns the processor seconds that it took."""
     started, found = time.process_time(), defaultdict(list)
     for rows in analyze(video, options, tools=tools):
         if isinstance(rows, FaceRows):
@@ -41,8 +41,8 @@ def boxes_of(video: Path, options: AnalyzeOptions, tools: Tools) -> tuple[Boxes,
     return {index: np.array(boxes, np.float32) for index, boxes in found.items()}, seconds
 
 
-def agreement(reference: Boxes, boxes: Boxes) -> tuple[int, int, int]:
-    """Reference faces found, reference faces, and faces that are none of them."""
+def count_agreement(reference: Boxes, boxes: Boxes) -> tuple[int, int, int]:
+    """Count reference faces found, reference faces, and false faces."""
     nothing = np.zeros((0, 4), np.float32)
     n_found = n_false = 0
     for index in reference.keys() | boxes.keys():
@@ -56,17 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per stride, over all videos."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5, 10], metavar="N")
+    parser.add_argument(
+        "--every", nargs="+", type=int, default=[2, 3, 5, 10], metavar="N", help="strides to measure"
+    )
     chosen = parser.parse_args(arguments)
     tools = Tools.load(AnalyzeOptions())
-    references = {video: boxes_of(video, AnalyzeOptions(), tools) for video in chosen.videos}
+    references = {video: find_boxes(video, AnalyzeOptions(), tools) for video in chosen.videos}
     print("every  recall  false per true  CPU time")
     for stride in chosen.every:
         found = true = false = 0
         spent = spent_before = 0.0
         for video, (reference, seconds) in references.items():
-            boxes, now = boxes_of(video, AnalyzeOptions(detect=f"every:{stride}"), tools)
-            counts = agreement(reference, boxes)
+            boxes, now = find_boxes(video, AnalyzeOptions(detect=f"every:{stride}"), tools)
+            counts = count_agreement(reference, boxes)
             found, true, false = found + counts[0], true + counts[1], false + counts[2]
             spent, spent_before = spent + now, spent_before + seconds
         print(

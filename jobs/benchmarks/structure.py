@@ -1,4 +1,4 @@
-"""The shape of the code: how many modules stand where, how deep the imports go, how long functions are.
+"""The structure of the code: how many modules there are, how deep the imports go, how long functions are.
 
     python -m ferflow.jobs.benchmarks.structure [CHECKOUT]
 

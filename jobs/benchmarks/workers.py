@@ -1,10 +1,10 @@
-"""How many videos side by side gain: the same videos with one worker of one thread, and with several.
+"""How much faster several workers are: the same videos with one worker of one thread, and with several.
 
     python -m ferflow.jobs.benchmarks.workers [--workers 1 2] [--videos 8] [--seconds 20] [--size 640x360] [--rounds 3]
 
-The sample clip is drawn once and analysed under as many names as there are videos. Each setting has as many CPUs as
-threads: one thread that decodes while another analyses would be two. The settings take turns, and the median of the
-rounds counts, so that what else the machine does weighs on all alike. Start-up is part of the time.
+The videos are copies of one sample clip. Each setting is limited to as many CPUs as it has threads: a worker of one
+thread still decodes in another, and would use two CPUs. The settings take turns and the median of the rounds is
+printed, so that other load on the machine affects all of them. Start-up is part of the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from ferflow.demo_clip import draw_sample
 
 
-def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[float, float]:
+def measure_seconds(videos: Path, out: Path, workers: int, threads: int) -> tuple[float, float]:
     """Wall and CPU seconds of one run, all its processes together."""
     command = [
         sys.executable, "-m", "ferflow", "analyze", str(videos), "-o", str(out), "-q", "--no-report",
@@ -41,9 +41,9 @@ def seconds_for(videos: Path, out: Path, workers: int, threads: int) -> tuple[fl
 
 @contextmanager
 def _on_cpus(number: int) -> Iterator[None]:
-    """Let this process and those it starts have so many CPUs."""
+    """Limit this process, and those that it starts, to a number of CPUs."""
     if not hasattr(os, "sched_setaffinity"):
-        raise SystemExit("This benchmark pins processes to CPUs, which only Linux lets it do.")
+        raise SystemExit("This benchmark pins processes to CPUs, which only Linux allows.")
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:number])
     try:
@@ -57,14 +57,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--videos", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--size", default="640x360")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], help="numbers of workers")
+    parser.add_argument("--videos", type=int, default=8, help="number of videos")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each video")
+    parser.add_argument("--size", default="640x360", help="width x height, pixels")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each setting is measured")
     arguments = parser.parse_args()
     width, height = (int(side) for side in arguments.size.split("x"))
-    # (workers, threads of all of them): one thread each, and one worker with as many threads as the most have.
+    # (workers, threads of all of them): one thread each; and, to compare with, one worker with the most threads.
     settings = [(workers, workers) for workers in arguments.workers] + [(1, max(arguments.workers))]
     times: dict[tuple[int, int], list[tuple[float, float]]] = {setting: [] for setting in settings}
     with tempfile.TemporaryDirectory() as folder:
@@ -75,12 +75,12 @@ def main() -> None:
             shutil.copy(clip, videos / f"{number}.mp4")
         for _ in range(arguments.rounds):
             for setting in settings:
-                times[setting].append(seconds_for(videos, Path(folder) / "out", *setting))
+                times[setting].append(measure_seconds(videos, Path(folder) / "out", *setting))
     first = statistics.median(wall for wall, _ in times[settings[0]])
     for (workers, threads), measured in times.items():
         wall, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
         print(
-            f"{workers} workers, {threads} threads in all: {wall:6.1f} s, {cpu:6.1f} CPU s, "
+            f"{workers} workers, {threads} threads in total: {wall:6.1f} s, {cpu:6.1f} CPU s, "
             f"{cpu / wall:4.2f} CPUs busy, {first / wall:4.2f} times as fast as the first"
         )
 

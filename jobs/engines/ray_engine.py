@@ -18,7 +18,7 @@ from ferflow.errors import OptionsError
 from ferflow.jobs.engines.worker_pool import with_thread_share
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
-from ferflow.jobs.video_job import process_video, report_of_dead_worker
+from ferflow.jobs.video_job import process_video, report_dead_worker
 from ferflow.pipeline import Tools
 from ferflow.store.run_manifest import VideoTask
 
@@ -43,13 +43,14 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
 def _process(
     ray: Any, tasks: Sequence[VideoTask], job: Job, n_workers: int
 ) -> Generator[VideoEvent, None, None]:
+    # 0 workers: this machine would have one, which says nothing about a cluster.
     n_actors = max(1, min(len(tasks), n_workers or int(ray.cluster_resources().get("CPU", 1))))
     job = with_thread_share(job.updated(markers=job.markers and job.markers.absolute()), n_actors)
     actor_class = ray.remote(num_cpus=1)(_Actor)
     idle = [actor_class.remote(job) for _ in range(n_actors)]
     waiting = list(tasks)
     running: dict[Any, tuple[VideoTask, Any]] = {}
-    """By the stream of events of a video: its task and its actor."""
+    """Task and actor of each video in progress, by its stream of events."""
     while waiting or running:
         while waiting and idle:
             task, actor = waiting.pop(0), idle.pop()
@@ -62,7 +63,7 @@ def _process(
             event = _with_task(task, ray.get(next(stream)))
         except ray.exceptions.RayError as error:
             why = f"its worker died ({type(error).__name__})."
-            event, actor = Ended(task, report_of_dead_worker(task, job, why)), actor_class.remote(job)
+            event, actor = Ended(task, report_dead_worker(task, job, why)), actor_class.remote(job)
         yield event
         if isinstance(event, Ended):
             del running[stream]

@@ -29,7 +29,7 @@ from ferflow.jobs.engines.worker_process import (
 )
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
-from ferflow.jobs.video_job import report_of_dead_worker
+from ferflow.jobs.video_job import report_dead_worker
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.cpus import available_cpus
 
@@ -49,11 +49,11 @@ def process_in_workers(
 
 def with_thread_share(job: Job, n_workers: int) -> Job:
     """The job as each worker gets it: all of them together use no more threads than the job allows."""
-    threads = thread_share(job.options.threads or available_cpus(), n_workers)
+    threads = threads_per_worker(job.options.threads or available_cpus(), n_workers)
     return job.updated(options=job.options.updated(threads=threads))
 
 
-def thread_share(threads: int, n_workers: int) -> int:
+def threads_per_worker(threads: int, n_workers: int) -> int:
     """Threads of each worker, at least one."""
     return max(1, threads // max(n_workers, 1))
 
@@ -61,7 +61,7 @@ def thread_share(threads: int, n_workers: int) -> int:
 def largest_first(tasks: Sequence[VideoTask]) -> list[VideoTask]:
     """By file size: one long video started last would keep a single worker busy at the end.
 
-    Size stands for duration; opening a thousand headers costs more than a better order gains.
+    Size is used in place of duration: to open a thousand headers would cost more than a better order gains.
     """
     return sorted(tasks, key=lambda task: -_file_bytes(task))
 
@@ -103,6 +103,7 @@ class _Worker:
 
     def stop(self) -> None:
         """Kill it, and remove what it left half-written."""
+        # SIGKILL at once: a worker has nothing to save, and a decoder in C would delay any other end.
         self.process.kill()
         self.process.join()
         self.process.close()
@@ -159,6 +160,7 @@ class _Pool:
                 yield from self._replace(worker, message, waiting)
 
     def _assign_next(self, worker: _Worker, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+        # Taken from the queue only once it is sent: a worker that died in the meantime must not take it along.
         if waiting and worker.assign(waiting[0]):
             yield Started(waiting.popleft())
 
@@ -167,29 +169,31 @@ class _Pool:
         task = worker.task
         self._workers.remove(worker)
         worker.stop()
+        # A worker that died while it loaded its models is not replaced: the next would most likely die in the same way.
         if not worker.is_ready and not self._workers:
             raise ModelError(f"no worker process could be started: the last one {death}. Use --workers 1.")
         if worker.is_ready and waiting:
             self.spawn(1)
         if task is not None:
             why = f"its worker {death}. The usual reason is too little memory: use fewer --workers."
-            yield Ended(task, report_of_dead_worker(task, self._job, why))
+            yield Ended(task, report_dead_worker(task, self._job, why))
 
 
 def _spawn_worker(job: Job) -> _Worker:
-    context = get_context("spawn")  # a fork would copy locks of threads that do not exist in it
+    context = get_context("spawn")  # a fork would copy locks of threads that do not exist in the child
     ours, theirs = context.Pipe()
     log_level = logging.getLogger("ferflow").getEffectiveLevel()
     process = context.Process(target=work, args=(theirs, job, log_level), name="ferflow-worker", daemon=True)
     with _without_interrupts():
         process.start()
-    theirs.close()  # or the end of the pipe would never be seen
+    # The child has its own copy of this end. While ours is open, the pipe does not end when the child dies.
+    theirs.close()
     return _Worker(process, ours)
 
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl+C in a terminal reaches every process; a worker must leave it to its parent.
+    """Block SIGINT: Ctrl+C in a terminal reaches every process, and a worker must leave it to its parent.
 
     What is blocked here stays blocked in the child, and reaches us once it is unblocked.
     """

@@ -28,7 +28,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class CannotStart:
-    """The models cannot be loaded, by this worker or by any other."""
+    """The models cannot be loaded, by this worker or by any other, so the run ends."""
 
     error: FerflowError
 
@@ -93,7 +93,7 @@ class _Channel:
 
     def send(self, message: Message) -> None:
         """Send one message."""
-        with self._lock:
+        with self._lock:  # two messages written at the same time would be mixed, and neither could be read
             self._connection.send(message)
 
     def put_nowait(self, record: logging.LogRecord) -> None:
@@ -109,7 +109,7 @@ class _Channel:
 
 
 def _limit_threads(threads: int) -> None:
-    """Libraries that read no option of ours: OpenCV and Arrow would use every CPU in every worker."""
+    """Limit the libraries that read no option of ours: OpenCV and Arrow would use every CPU in every worker."""
     import cv2
     import pyarrow as pa
 
@@ -137,4 +137,4 @@ def _die_with_parent() -> None:
 
 def _exit_after(sentinel: int) -> None:
     wait([sentinel])
-    os._exit(1)
+    os._exit(1)  # `sys.exit` would end this thread only

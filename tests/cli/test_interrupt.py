@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ferflow.jobs.benchmarks.memory import repeated
+from ferflow.jobs.benchmarks.memory import write_repeated
 from tests.conftest import face_frames, write_video
 
 
@@ -23,7 +23,7 @@ def long_video(tmp_path_factory):
     """Twenty minutes, as two seconds again and again."""
     folder = tmp_path_factory.mktemp("long")
     clip = write_video(folder / "clip.mp4", face_frames(50, size=(320, 180), step=1))
-    repeated(clip, folder / "long.mp4", 20 * 60)
+    write_repeated(clip, folder / "long.mp4", 20 * 60)
     return folder / "long.mp4"
 
 
@@ -116,7 +116,7 @@ def test_a_signal_that_a_library_swallows_ends_the_process_all_the_same(tmp_path
         "    def __del__(self):\n"
         "        os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01)\n"
         "left = Path(sys.argv[1])\n"
-        "with interruptible(tell=lambda text: print(text, file=sys.stderr), clean=left.unlink):\n"
+        "with interruptible(show=lambda text: print(text, file=sys.stderr), clean_up=left.unlink):\n"
         "    Deaf()\n"
         "    time.sleep(60)\n"
     )
@@ -136,7 +136,7 @@ def test_a_signal_that_was_ignored_on_purpose_stays_ignored(tmp_path):
     code = (
         "import os, signal\n"
         "from ferflow.cli.interrupt import interruptible\n"
-        "with interruptible(tell=print, clean=lambda: None):\n"
+        "with interruptible(show=print, clean_up=lambda: None):\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    print('still here')\n"
     )

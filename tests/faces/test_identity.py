@@ -5,7 +5,7 @@ import pytest
 
 from ferflow.faces.detector import make_detector
 from ferflow.faces.tracker import Tracker
-from ferflow.jobs.benchmarks.identity import Boxes, main, predicted, read_truth, score
+from ferflow.jobs.benchmarks.identity import Boxes, main, read_truth, score, track_faces
 from ferflow.options import AnalyzeOptions
 
 TRUTH_ROWS = """\
@@ -74,7 +74,7 @@ def test_false_and_missed_faces_count(truth):
 @pytest.mark.parametrize("participants", [None, 3])
 def test_people_keep_their_ids_in_real_clips(clips, name, participants):
     detector = make_detector(AnalyzeOptions())
-    found = list(predicted(clips / f"{name}.gif", detector, Tracker(participants=participants)))
+    found = list(track_faces(clips / f"{name}.gif", detector, Tracker(participants=participants)))
     result = score(found, read_truth(clips / "gt" / f"{name}.txt"))
     assert result.idf1 >= 0.95
     assert result.n_switches == 0

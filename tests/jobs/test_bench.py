@@ -10,7 +10,7 @@ import pytest
 from ferflow.faces.detector import make_detector
 from ferflow.jobs.benchmarks import rivals, speed, speed_table
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
-from ferflow.jobs.benchmarks.stride import agreement
+from ferflow.jobs.benchmarks.stride import count_agreement
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 
@@ -84,4 +84,4 @@ def test_agreement_by_hand():
         1: np.array([[0, 0, 10, 10]], np.float32),
     }
     b = {0: np.array([[1, 0, 11, 10]], np.float32), 2: np.array([[5, 5, 9, 9]], np.float32)}
-    assert agreement(a, b) == (1, 3, 1)
+    assert count_agreement(a, b) == (1, 3, 1)

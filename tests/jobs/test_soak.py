@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ferflow.jobs.benchmarks.memory import repeated
+from ferflow.jobs.benchmarks.memory import write_repeated
 from tests.conftest import face_frames, write_video
 
 MIB = 1 << 20
@@ -98,7 +98,7 @@ def test_three_hours_of_video_take_no_more_memory_than_one(tmp_path):
     hours = float(os.environ.get("FERFLOW_SOAK_HOURS", "3"))
     pts = range(0, 50 * 200, 200)  # five frames a second
     clip = write_video(tmp_path / "clip.mp4", face_frames(50, size=(160, 120), step=1), pts=list(pts))
-    repeated(clip, tmp_path / "long.mp4", hours * 3600)
+    write_repeated(clip, tmp_path / "long.mp4", hours * 3600)
     watch = soaked([tmp_path / "long.mp4", "-o", tmp_path / "out", "--no-report"], every=5)
     check_flat(watch)
 

@@ -23,7 +23,7 @@ from ferflow.jobs.job import Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Progressed, Started
-from ferflow.jobs.video_job import report_of_dead_worker
+from ferflow.jobs.video_job import report_dead_worker
 from ferflow.options import AnalyzeOptions
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.memory import WORKER_BYTES, default_workers
@@ -223,7 +223,7 @@ def test_one_process_uses_a_gpu():
     ("threads", "workers", "each"), [(8, 4, 2), (16, 3, 5), (2, 2, 1), (2, 5, 1), (7, 1, 7)]
 )
 def test_threads_are_split_between_workers(threads, workers, each):
-    assert worker_pool.thread_share(threads, workers) == each
+    assert worker_pool.threads_per_worker(threads, workers) == each
 
 
 def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_again(tmp_path, videos):
@@ -232,9 +232,9 @@ def test_a_video_whose_worker_died_after_finishing_it_is_done_and_not_analysed_a
     (task,) = plan(videos[:1], out, AnalyzeOptions())
     marker = task.files.faces.stat()
     killed = replace(task, is_finished=False), "its worker was killed by signal 9."
-    report = report_of_dead_worker(killed[0], job_for(AnalyzeOptions()), killed[1])
+    report = report_dead_worker(killed[0], job_for(AnalyzeOptions()), killed[1])
     assert (report.status, report.n_frames) == ("done", 4)
     assert task.files.faces.stat() == marker
     other = job_for(AnalyzeOptions(every=2))  # results of another run, about to be overwritten
-    report = report_of_dead_worker(killed[0], other, killed[1])
+    report = report_dead_worker(killed[0], other, killed[1])
     assert (report.status, report.failure) == ("failed", "transient")
