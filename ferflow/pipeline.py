@@ -107,8 +107,9 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         return part
 
     # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
-    # no runtime has threads of its own that spin while they wait. FFmpeg's decoder alone has its own threads. Closed in
-    # reverse order: a stage waits for its running calls before the stage that feeds it is closed.
+    # no runtime has threads of its own that spin while they wait. Only FFmpeg's decoder has its own threads.
+    #
+    # The stages are closed in reverse order: each waits for its running calls before the stage that feeds it is closed.
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,

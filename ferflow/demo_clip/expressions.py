@@ -88,7 +88,7 @@ def expression_shift(expression: Expression) -> Float32Array:
     from scipy.interpolate import RBFInterpolator
 
     x1, y1, x2, y2 = PATCH_XYXY
-    # Points of the border that stay: without them the interpolation would move all of the picture.
+    # Points on the border that do not move; without them the interpolation would move the picture far outside the face.
     rim = [(x, y) for x in (x1, x2) for y in (y1, (y1 + y2) / 2, y2)]
     points, moves = (np.concatenate(parts) for parts in zip(*_landmark_moves(expression), strict=True))
     origin = np.concatenate([points, rim])

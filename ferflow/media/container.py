@@ -31,7 +31,7 @@ MAX_PIXELS = 8192 * 8192
 """A frame larger than this is refused before it is decoded: a few bytes of header can ask for gigabytes."""
 
 MAX_PIXEL_ASPECT = 4.0
-"""Pixels that are wider than this, or as narrow, come from a damaged header and are taken as square."""
+"""Pixels this many times as wide as high, or as high as wide, are an error of a damaged header and count as square."""
 
 MAX_PACKETS_WITHOUT_FRAME = 3000
 """The stream ends after this many packets in a row without a frame; what was read is kept. They are fifty seconds at 60
@@ -123,7 +123,7 @@ class Container:
         self._threads = threads or min(available_cpus() + 1, MAX_THREADS)
         self._open()
         try:
-            self.info = self._describe(path)
+            self.info = self._describe()
         except BaseException:
             self._container.close()
             raise
@@ -259,7 +259,7 @@ class Container:
                 return
             except av.error.FFmpegError as error:
                 end_reason = f"reading stopped early ({_reason(error)})"
-                packet = self._empty_packet()  # FFmpeg sends one only at the regular end of a file
+                packet = self._empty_packet()  # PyAV yields one only at the regular end of a file
             if packet.size > 0:
                 if previous is not None:
                     yield previous
@@ -301,10 +301,10 @@ class Container:
             self._container.close()
             raise
 
-    def _describe(self, path: Path) -> VideoInfo:
+    def _describe(self) -> VideoInfo:
         stream, codec = self._stream, self._stream.codec_context
         return VideoInfo(
-            path=path,
+            path=self._path,
             format=self._container.format.name,
             codec=codec.name,
             pix_fmt=codec.pix_fmt or "unknown",
@@ -368,7 +368,7 @@ class _Watchdog:
         self._n_packets, self._since = 0, time.monotonic()
 
     def check(self, *, progress: bool) -> str | None:
-        """Return why the stream is given up, or None; called after each packet."""
+        """Return the reason for ending the stream, or None; called after each packet."""
         if progress:
             self._restart()
             return None

@@ -36,7 +36,7 @@ class Lost:
     n_frames: int = 0
     """How many are missing here; 0 where the number is unknown."""
     end_reason: str | None = None
-    """Why the source ends here, before the end of the file; None: it goes on."""
+    """Why the source ends here, before the end of the file; None: the stream continues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,8 @@ def map_ahead(
                     item = next(iterator)
                     waiting.append((item, pool.submit(function, item)))
                     del item
-            except (
-                Exception
-            ) as error:  # also StopIteration; an interruption is no Exception and is raised at once
+            # Also StopIteration. An interruption is not an `Exception` and is raised at once.
+            except Exception as error:
                 failed = error
             if not waiting:
                 break
