@@ -71,7 +71,7 @@ class TimePoint:
         )
 
     def reached(self, time_s: float, frame_index: int) -> bool:
-        """Whether a frame lies at or after this point."""
+        """Whether a frame is at or after this point."""
         if self.frame_index is not None:
             return frame_index >= self.frame_index
         return time_s >= (self.seconds or 0.0)
@@ -181,7 +181,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
 
     @classmethod
     def from_dict(cls, table: Mapping[str, object]) -> Self:
-        """Read back `as_dict`, as it stands in footers and in run.json; also as schema 1 wrote it.
+        """Read back `as_dict`, as footers and run.json contain it; also as schema 1 wrote it.
 
         Raises:
             OptionsError: unknown option, wrong type or value.

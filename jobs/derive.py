@@ -34,12 +34,12 @@ def derive(source: Path, files: VideoFiles, job: Job) -> None:
     Args:
         source: the video; markers are looked for next to it.
         files: its files.
-        job: bins of the timeline, markers, whether clips and pages are wanted.
+        job: bins of the timeline, markers, whether to make clips and pages.
 
     Raises:
         RecordsError: the records cannot be read, or make no timeline.
         OptionsError: its file of markers cannot be used; clips and page are made without it.
-        VideoError: clips are wanted, but the video is gone; the page is made without them.
+        VideoError: clips are requested, but the video is missing; the page is made without them.
     """
     if needs_timeline(files, job.options):
         files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table

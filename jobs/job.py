@@ -23,7 +23,7 @@ ENGINES: dict[EngineName, str] = {
 
 
 class Job(Checked, frozen=True, kw_only=True):
-    """What a run is asked to do."""
+    """The request of a run."""
 
     inputs: tuple[str, ...]
     """Files, folders (recursive) and globs."""

@@ -121,7 +121,7 @@ def _write_records(
             if pace.is_due(counts.last_time_s):
                 yield Progressed(task, counts.last_time_s, video.info.duration_s_from_header)
         if counts.n_frames == 0:
-            raise VideoError(f"{source.name}: no frame lies in the range asked for. Check --start and --end.")
+            raise VideoError(f"{source.name}: no frame in the requested range. Check --start and --end.")
         if signature(source) != known_by.signature:
             raise VideoError(
                 f"{source.name}: changed while it was analysed. Wait until it is complete, then run again."

@@ -44,6 +44,13 @@ def share_option(help_text: str, metavar: str) -> Any:
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", parser=parse_path, metavar="FOLDER", help="Output folder.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="Model: a name (see ferflow models), a card, or the folder of a training run.",
+        metavar="NAME|PATH",
+    ),
+]
 Markers = Annotated[
     Path | None,
     typer.Option(
@@ -185,7 +192,7 @@ def print_message(message: str) -> None:
 
 
 def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> None:
-    """Send warnings to stderr, or to the handler given, and everything to the log file if one is wanted.
+    """Send warnings to stderr, or to the handler given, and everything to the log file, if there is one.
 
     Raises:
         OptionsError: the log file cannot be written.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Output, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Verbose, log_to_stderr
 from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def evaluate(
             "of any size.",
         ),
     ],
-    model: Annotated[
-        str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
-    ] = DEFAULTS.model,
+    model: Model = DEFAULTS.model,
     usage: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Output, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Verbose, log_to_stderr
 from ferflow.options import TimePoint
 
 
@@ -16,9 +16,7 @@ def explain(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="HTML page to write. It shows the faces.", metavar="OUT.html")
     ],
-    model: Annotated[
-        str, typer.Option(help="A name, a card, or the folder of a training run.", metavar="NAME|PATH")
-    ] = DEFAULTS.model,
+    model: Model = DEFAULTS.model,
     at: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,6 +1,6 @@
 """The engine for several machines: Ray actors that share the output folder.
 
-Needs `pip install 'ferflow[ray]'`. With `RAY_ADDRESS` set, the videos and the output folder must lie under the
+Needs `pip install 'ferflow[ray]'`. With `RAY_ADDRESS` set, the videos and the output folder must have the
 same paths on every machine of that cluster; otherwise Ray is started here, with one actor per CPU.
 (Not called `ray.py`: that would import itself.)
 """
