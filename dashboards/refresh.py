@@ -64,43 +64,40 @@ class _Saved(msgspec.Struct, frozen=True, kw_only=True):
 class PageStatus:
     """What `.pages/` says about an output folder."""
 
-    out: Path
+    folder: OutputFolder
     options: PageOptions = field(default_factory=PageOptions)
     """The last ones used."""
     warnings: tuple[str, ...] = ()
     """What the overview says about the lists."""
 
     @classmethod
-    def load(cls, out: Path) -> Self:
+    def load(cls, folder: OutputFolder) -> Self:
         """Read it; if it is missing or invalid, every page is stale."""
         try:
-            saved = msgspec.json.decode(OutputFolder(out).page_status(PAGE_OPTIONS).read_bytes(), type=_Saved)
+            saved = msgspec.json.decode(folder.page_status(PAGE_OPTIONS).read_bytes(), type=_Saved)
         except (OSError, msgspec.DecodeError):
-            return cls(out)
-        return cls(out, PageOptions.from_saved(saved.options), saved.warnings)
+            return cls(folder)
+        return cls(folder, PageOptions.from_saved(saved.options), saved.warnings)
 
     def save(self) -> None:
         """Keep options and warnings for the next call."""
         content = msgspec.json.encode(_Saved(options=self.options.to_saved(), warnings=self.warnings))
-        write_text(OutputFolder(self.out).page_status(PAGE_OPTIONS), content.decode())
+        write_text(self.folder.page_status(PAGE_OPTIONS), content.decode())
 
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
         try:
-            return (
-                page.exists()
-                and OutputFolder(self.out).page_status(page.name).read_text(encoding="utf-8") == digest
-            )
+            return page.exists() and self.folder.page_status(page.name).read_text(encoding="utf-8") == digest
         except (OSError, ValueError):
             return False
 
     def discard(self, page: Path) -> None:
         """Make a page stale, before it is written or removed."""
-        OutputFolder(self.out).page_status(page.name).unlink(missing_ok=True)
+        self.folder.page_status(page.name).unlink(missing_ok=True)
 
     def record(self, page: Path, digest: str) -> None:
         """Note what a page was made from, once it is written."""
-        write_text(OutputFolder(self.out).page_status(page.name), digest)
+        write_text(self.folder.page_status(page.name), digest)
 
 
 def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Refreshed:
@@ -118,20 +115,20 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
         OptionsError: a list cannot be read, or lacks a column.
         RecordsError: `run.json` cannot be read.
     """
-    status = PageStatus.load(out)
+    folder = OutputFolder(out)
+    status = PageStatus.load(folder)
     status = replace(status, options=options or status.options)
     people = _people(out, forgiving)
     written, kept, failed = list[Path](), list[Path](), dict[str, str]()
-    for video_id in OutputFolder(out).finished_ids():
-        path = OutputFolder(out).video(video_id).report
+    for files in folder.finished_videos():
         try:
-            made = _update_session(out, video_id, people.of(video_id), status)
+            made = _update_session(files, people.of(files.video_id), status)
         except FerflowError as error:
-            failed[video_id] = str(error)
+            failed[files.video_id] = str(error)
         else:
-            (written if made else kept).append(path)
-    warnings = _update_index(out, status, forgiving)
-    (kept if warnings is None else written).append(OutputFolder(out).index)
+            (written if made else kept).append(files.report)
+    warnings = _update_index(status, forgiving)
+    (kept if warnings is None else written).append(folder.index)
     status = status if warnings is None else replace(status, warnings=warnings)
     status.save()
     return Refreshed(tuple(written), tuple(kept), failed, status.warnings)
@@ -139,7 +136,7 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
 
 def last_options(out: Path) -> PageOptions:
     """The options that the pages of a folder were last made with; the defaults if these are unknown."""
-    return PageStatus.load(out).options
+    return PageStatus.load(OutputFolder(out)).options
 
 
 def refresh_session(out: Path, video_id: str) -> Path:
@@ -148,9 +145,10 @@ def refresh_session(out: Path, video_id: str) -> Path:
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    status = PageStatus.load(out)
-    _update_session(out, video_id, _people(out, forgiving=True).of(video_id), status)
-    return OutputFolder(out).video(video_id).report
+    folder = OutputFolder(out)
+    files, status = folder.video(video_id), PageStatus.load(folder)
+    _update_session(files, _people(out, forgiving=True).of(video_id), status)
+    return files.report
 
 
 def remove_stale_page(out: Path, video_id: str) -> None:
@@ -159,33 +157,34 @@ def remove_stale_page(out: Path, video_id: str) -> None:
     Raises:
         RecordsError: the tables cannot be read.
     """
-    paths, status = OutputFolder(out).video(video_id), PageStatus.load(out)
-    if not paths.report.exists():
+    folder = OutputFolder(out)
+    files, status = folder.video(video_id), PageStatus.load(folder)
+    if not files.report.exists():
         return
     names = _people(out, forgiving=True).of(video_id)
-    if not status.is_fresh(paths.report, _session_digest(paths, names, status.options)):
-        paths.remove_page()
+    if not status.is_fresh(files.report, _session_digest(files, names, status.options)):
+        files.remove_page()
 
 
-def _update_session(out: Path, video_id: str, names: PersonNames, status: PageStatus) -> bool:
+def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
-    paths = OutputFolder(out).video(video_id)
-    if not has_complete_timeline(paths):
-        paths.remove_page()
-        complete_timeline(paths)
-    digest = _session_digest(paths, names, status.options)
-    if status.is_fresh(paths.report, digest):
-        ensure_assets(out)
+    if not has_complete_timeline(files):
+        files.remove_page()
+        complete_timeline(files)
+    digest = _session_digest(files, names, status.options)
+    if status.is_fresh(files.report, digest):
+        ensure_assets(files.out)
         return False
-    status.discard(paths.report)
-    write_session_report(out, video_id, names, theme=status.options.theme)
-    status.record(paths.report, digest)
+    status.discard(files.report)
+    write_session_report(files.out, files.video_id, names, theme=status.options.theme)
+    status.record(files.report, digest)
     return True
 
 
-def _update_index(out: Path, status: PageStatus, forgiving: bool) -> tuple[str, ...] | None:
-    """Update the overview; what is odd about the lists, or None if it was up to date."""
-    page, digest = OutputFolder(out).index, _index_digest(out, status.options)
+def _update_index(status: PageStatus, forgiving: bool) -> tuple[str, ...] | None:
+    """Update the overview; warnings about the lists, or None if it was up to date."""
+    out, page = status.folder.path, status.folder.index
+    digest = _index_digest(status.folder, status.options)
     if status.is_fresh(page, digest):
         return None
     status.discard(page)
@@ -208,28 +207,27 @@ def _people(out: Path, forgiving: bool) -> PeopleList:
 # --- Digests of what a page is made from ----------------------------------------------------------------
 
 
-def _session_digest(paths: VideoFiles, names: PersonNames, options: PageOptions) -> str:
-    video = Path(read_metadata(paths.faces).source.path)
-    files = [
-        paths.frames,
-        paths.faces,
-        paths.timeline,
-        paths.markers,
+def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions) -> str:
+    video = Path(read_metadata(files.faces).source.path)
+    inputs = [
+        files.frames,
+        files.faces,
+        files.timeline,
+        files.markers,
         video,
-        *sorted(paths.clips.glob("*.mp4")),
+        *sorted(files.clips.glob("*.mp4")),
     ]
     # The page refers to the video by a relative path, which changes if the folder is moved.
-    link = url_between(paths.report, video)
-    return _digest(_stat_files(files), link, sorted(names.by_track.items()), options.theme)
+    link = url_between(files.report, video)
+    return _digest(_stat_files(inputs), link, sorted(names.by_track.items()), options.theme)
 
 
-def _index_digest(out: Path, options: PageOptions) -> str:
-    folder = OutputFolder(out)
+def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
     videos = folder.finished_videos()
     lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
     return _digest(
-        _stat_files(path for paths in videos for path in (paths.faces, paths.timeline)),
-        [paths.report.exists() for paths in videos],
+        _stat_files(path for files in videos for path in (files.faces, files.timeline)),
+        [files.report.exists() for files in videos],
         [_hash_content(path) for path in lists],
         msgspec.to_builtins(options.to_saved()),
     )

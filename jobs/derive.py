@@ -98,10 +98,9 @@ def add_markers_and_clips_to_all(out: Path, *, markers: Path | None, embed_clips
     return failed
 
 
-def videos_with_other_bins(out: Path, options: AnalyzeOptions) -> list[VideoFiles]:
+def videos_with_other_bins(folder: OutputFolder, options: AnalyzeOptions) -> list[VideoFiles]:
     """Finished videos without a timeline of these bins; their records are fine."""
-    videos = OutputFolder(out).finished_videos()
-    return [files for files in videos if needs_timeline(files, options)]
+    return [files for files in folder.finished_videos() if needs_timeline(files, options)]
 
 
 def _read_names(files: VideoFiles) -> PersonNames:

@@ -42,11 +42,10 @@ def plan(
         ModelError: the model that options name is missing or altered.
     """
     taken: set[str] = set()
-    tasks = [_make_task(found, out, taken) for found in discover(inputs, out=out)]
+    folder = OutputFolder(out)
+    tasks = [_make_task(found, folder, taken) for found in discover(inputs, out=out)]
     # Results that are about to be replaced need not match the options of this run.
-    finished = [
-        video for video in OutputFolder(out).finished_videos() if not overwrite or video.video_id not in taken
-    ]
+    finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
     footers = {video.video_id: read_metadata(video.faces) for video in finished}
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
@@ -80,13 +79,11 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _make_task(found: DiscoveredInput, out: Path, taken: set[str]) -> VideoTask:
+def _make_task(found: DiscoveredInput, folder: OutputFolder, taken: set[str]) -> VideoTask:
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(
-            found.path, OutputFolder(out).video(_choose_unique_id(video_id_of(found.path), taken))
-        )
+        return VideoTask(found.path, folder.video(_choose_unique_id(video_id_of(found.path), taken)))
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:

@@ -111,18 +111,18 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         yield Planned(tuple(tasks))
         manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
         manifest.save(folder.manifest)
-        reports = yield from _process(tasks, job, manifest)
-        _derive_others(job, {task.video_id for task in tasks})
+        reports = yield from _process(tasks, job, manifest, folder)
+        _derive_others(job, folder, {task.video_id for task in tasks})
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
         manifest.save(folder.manifest)
         if job.pages:
-            _write_pages(job.out)
+            _write_pages(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
 def _process(
-    tasks: Sequence[VideoTask], job: Job, manifest: RunManifest
+    tasks: Sequence[VideoTask], job: Job, manifest: RunManifest, folder: OutputFolder
 ) -> Generator[VideoEvent | Retried, None, dict[VideoTask, TaskReport]]:
     """Carry out all tasks, record how each ended, and return that.
 
@@ -136,7 +136,7 @@ def _process(
             if isinstance(event, Ended):
                 reports[event.task] = event.report
                 # Before it is passed on: a consumer may stop there, and the next run reads `run.json`.
-                _record_end(manifest, event, OutputFolder(job.out))
+                _record_end(manifest, event, folder)
             yield event
             if isinstance(event, Ended) and event.report.failure == "disk_full":
                 # Every other video would fail in the same way.
@@ -213,25 +213,25 @@ def _choose_n_workers(n_pending: int, job: Job) -> int:
     return workers if workers > 1 else 0
 
 
-def _derive_others(job: Job, of_this_run: set[str | None]) -> None:
+def _derive_others(job: Job, folder: OutputFolder, of_this_run: set[str | None]) -> None:
     """Give the other finished videos of the folder the same bins; their records stay as they are."""
     bins_only = structs.replace(job, markers=None, embed_clips=False)  # those were meant for the inputs
-    for files in videos_with_other_bins(job.out, job.options):
+    for files in videos_with_other_bins(folder, job.options):
         if files.video_id not in of_this_run:
             task = VideoTask(Path(files.video_id), files, is_finished=True)
             bring_up_to_date(task, bins_only, report_without_work(task))
 
 
-def _write_pages(out: Path) -> None:
+def _write_pages(folder: OutputFolder) -> None:
     """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
     from ferflow.dashboards import refresh
 
     try:
-        done = refresh(out, forgiving=True)
+        done = refresh(folder.path, forgiving=True)
         for warning in (*done.warnings, *done.failed.values()):
             log.warning("%s", sanitize(warning))
     except OSError as error:
-        raise RecordsError(f"{OutputFolder(out).index}: cannot be written ({error.strerror}).") from error
+        raise RecordsError(f"{folder.index}: cannot be written ({error.strerror}).") from error
 
 
 def _now() -> str:
