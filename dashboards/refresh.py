@@ -36,6 +36,7 @@ from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
+# In a bare checkout this folder lies outside the package.
 _ROOM = Path(__file__).parent
 _SOURCES = {".py", ".j2", ".js", ".css"}
 
@@ -88,6 +89,7 @@ class PageStatus:
         """Whether a page exists and was made from inputs with this digest."""
         try:
             return page.exists() and self.folder.page_status(page.name).read_text(encoding="utf-8") == digest
+        # ValueError: the file of the digest is damaged and no valid text.
         except (OSError, ValueError):
             return False
 
@@ -173,8 +175,11 @@ def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -
         complete_timeline(files)
     digest = _session_digest(files, names, status.options)
     if status.is_fresh(files.report, digest):
+        # The page is current, but the script that it shares may have been removed.
         ensure_assets(files.out)
         return False
+    # Before the page: if the process is killed in between and the inputs then change back, the digest of the old
+    # inputs would make the new page pass for current.
     status.discard(files.report)
     write_session_report(files.out, files.video_id, names, theme=status.options.theme)
     status.record(files.report, digest)
@@ -227,6 +232,7 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
     lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
     return _digest(
         _stat_files(path for files in videos for path in (files.faces, files.timeline)),
+        # The overview links to the pages that exist.
         [files.report.exists() for files in videos],
         [_hash_content(path) for path in lists],
         msgspec.to_builtins(options.to_saved()),
@@ -253,6 +259,7 @@ def _hash_content(path: Path) -> str | None:
 
 
 def _digest(*parts: object) -> str:
+    # ASCII only: a file name that is no valid text has characters that UTF-8 cannot encode.
     text = json.dumps([__version__, _hash_code(), *parts], ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -261,5 +268,6 @@ def _digest(*parts: object) -> str:
 def _hash_code() -> str:
     """Digest of ferflow's own code: another state of the same version makes every page stale."""
     rooms = {Path(ferflow.__file__).parent, _ROOM}
+    # All folders below: a flat listing would go blind, without an error, when a module moves.
     files = sorted({path for room in rooms for path in room.rglob("*") if path.suffix in _SOURCES})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -61,6 +61,7 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
             entry.reason,
         ]
         if entry.video is None:
+            # An input without results has the same columns, empty.
             yield facts + [None] * (len(_VIDEOS) + len(names) - len(facts))
         else:
             rank = ranks[entry.video_id] if math.isfinite(entry.mean(entry.measure)) else None

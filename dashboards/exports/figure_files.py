@@ -61,6 +61,8 @@ def write_pdf(page: Path) -> Path:
     """
     browser, path = find_chromium(), page.with_suffix(".pdf")
     with atomic_write(path) as part, tempfile.TemporaryDirectory() as profile:
+        # A profile of its own, since a running browser would take over the command. The time budget runs the page's
+        # timers ahead until the charts are drawn.
         command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                    "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
                    "--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={part}", *_as_root(),
@@ -140,6 +142,7 @@ def _on_white(figure: Figure, title: str, named: Mapping[str, str]) -> Figure:
         title: above it.
         named: for the legend, names of traces and their texts.
     """
+    # On the page, the script sets these colours (chart.js).
     axes = [name for name in figure.layout.to_plotly_json() if name.startswith(("xaxis", "yaxis"))]
     ticks = {"color": "#5b6475", "size": 11}
     soft: PlotlyAttributes = {"gridcolor": "#eceded", "zerolinecolor": "#5b6475", "tickfont": ticks}

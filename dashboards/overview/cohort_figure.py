@@ -30,6 +30,7 @@ _LEFT_PX = 44
 _ROWS_PX = {"lead": 210, "reacting": 130, "valence": 150, "n": 70}
 _SCALES: dict[str, PlotlyAttributes] = {
     "lead": {"rangemode": "tozero", "nticks": 5},
+    # A little wider than 0 to 1: at the edge of the plot, half of the width of a line would be cut off.
     "reacting": {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%"},
     "valence": {"zeroline": True, "zerolinewidth": 1, "nticks": 5},
     "n": {"rangemode": "tozero", "nticks": 3, "tickformat": "d"},
@@ -79,7 +80,9 @@ def _draw_line(figure: Figure, row: str, axis: str, line: _Line, found: Band, co
     template = "%{y:.0f} in view" if row == "n" else "%{y:.2f}"
     shape = "hvh" if row == "n" else "linear"
     figure.add_scatter(
-        name=f"{name}", x0=axis_time(cohort.step_s / 2), dx=cohort.step_s * 1000, y=json_numbers(values), yaxis=axis,
+        # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
+        # small. The page's script finds the row of a curve by `meta`.
+        name=name, x0=axis_time(cohort.step_s / 2), dx=cohort.step_s * 1000, y=json_numbers(values), yaxis=axis,
         mode="lines", line={"color": line.colour, "width": 1.4 if row == "n" else 2, "dash": line.dash, "shape": shape},
         hovertemplate=template, meta=row,
     )  # fmt: skip
@@ -87,6 +90,7 @@ def _draw_line(figure: Figure, row: str, axis: str, line: _Line, found: Band, co
 
 def _clip_to_range(found: Band, measure: Measure) -> Band:
     """A band cut off at the bounds of what is measured."""
+    # Student's interval is symmetric and may extend beyond what is possible.
     return Band(found.mean, np.clip(found.low, *measure.range), np.clip(found.high, *measure.range), found.n)
 
 
@@ -96,6 +100,7 @@ def _draw_band(figure: Figure, axis: str, line: _Line, found: Band, step_s: floa
     y: list[float | None] = []
     for run in find_runs(np.isfinite(found.low)):
         k = np.arange(run.start, run.stop)
+        # Along the lower edge, and back along the upper one; None ends the polygon.
         x += [_short_time((place + 0.5) * step_s) for place in (*k, *k[::-1])] + [None]
         y += [*_rounded(found.low[k]), *_rounded(found.high[k][::-1]), None]
     if x:
@@ -107,6 +112,7 @@ def _draw_band(figure: Figure, axis: str, line: _Line, found: Band, step_s: floa
 
 def _lay_out(figure: Figure, cohort: Cohort, lead: str) -> None:
     figure.update_layout(
+        # Without a template: plotly's own adds 6.5 kB, and the page's script sets colours and fonts (chart.js).
         template={}, height=sum(_ROWS_PX.values()) + _TITLE_PX * len(_ROWS_PX) + _BOTTOM_PX,
         margin={"l": _LEFT_PX, "r": 10, "t": 0, "b": _BOTTOM_PX}, hovermode="x unified", hoversubplots="axis",
         showlegend=False, dragmode="zoom", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
@@ -157,6 +163,7 @@ def _row_domains() -> dict[str, tuple[float, float]]:
     found, top = {}, 0
     for row, size in _ROWS_PX.items():
         top += _TITLE_PX
+        # Domains are shares of the height, from the bottom; rounding may lead to just below 0, which plotly refuses.
         found[row] = (max(0.0, 1 - (top + size) / whole), 1 - top / whole)
         top += size
     return found

@@ -154,6 +154,7 @@ def _sources(out: Path) -> dict[str, str]:
         try:
             found[paths.video_id] = read_metadata(paths.faces).source.path
         except RecordsError:
+            # The table of videos gives the reason; the session list cannot find a video without its path.
             found[paths.video_id] = ""
     return found
 
@@ -193,6 +194,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists) -> Entr
         duration_s=metadata.duration_s,
         n_people=len(table.column("person_id").drop_null().unique()),
         n_frames=float(n_frames.sum()),
+        # The timeline stores shares of frames: rounding restores the whole number of each bin.
         n_with_face=float(np.round(np.nan_to_num(column(rows, "presence") * n_frames)).sum()),
         participant=session.participant,
         group=lists.sessions.group(paths.video_id, lists.by),

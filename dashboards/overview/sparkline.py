@@ -28,6 +28,7 @@ def draw_sparkline(curve: Float64Array, top: float, colour: str, words: str) -> 
     curve = join_bins(curve, max(1, math.ceil(len(curve) / MOST_POINTS)))
     if not np.isfinite(curve).any():
         return None
+    # Points are at the middles of their bins, as in the charts.
     step = _WIDTH / len(curve)
     parts = [
         [(f"{(k + 0.5) * step:.1f}", f"{_y(curve[k], top):.1f}") for k in run]
@@ -76,10 +77,12 @@ def find_runs(flags: np.ndarray) -> list[range]:
 
 
 def _y(value: float, top: float) -> float:
+    # A pixel is left below and two above, so that the line has its full width at the edges.
     return _HEIGHT - 1 - (_HEIGHT - 3) * min(value / max(top, 1e-9), 1.0)
 
 
 def _x(value: float, bounds: tuple[float, float]) -> float:
     """Position of a value; one outside the bounds is drawn at the edge."""
     share = (value - bounds[0]) / max(bounds[1] - bounds[0], 1e-9)
+    # 5 px on both sides: the dot has a radius of 4.2.
     return 5 + (_RANGE_WIDTH - 10) * min(max(share, 0.0), 1.0)

@@ -42,6 +42,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
     height = (_ROW_PX + _TITLE_PX) * len(labels) + _BOTTOM_PX
     for k, label in enumerate(labels):
         top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / (height - _BOTTOM_PX)
+        # Rounding may lead to just below 0, which plotly refuses.
         domain = [max(0.0, top - _ROW_PX / (height - _BOTTOM_PX)), top]
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
         _draw_row(figure, _Panels(3 * k, domain), rows, session)
@@ -56,6 +57,7 @@ class _Panels:
     """Axes of the three panels of a row."""
 
     def __init__(self, first: int, domain: list[float]) -> None:
+        # plotly calls its first axes `x` and `y`, without a number.
         self.names = ["" if first + k == 0 else str(first + k + 1) for k in range(3)]
         self.domain = domain
         width = (1 - 2 * _GAP) / 3
@@ -70,6 +72,7 @@ def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session)
     _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
     names = [coloured(escape_html(clipped(sanitize(one), 14)), colours[one]) for one in session.labels]
+    # On two lines: a panel is a third of the page wide.
     half = (len(names) + 1) // 2
     _draw_panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for axis, measure in zip(panels.names, (lead, valence), strict=False):
@@ -82,6 +85,7 @@ def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session)
 def _draw_panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
     name, axis = panels.names[k], {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
+        # A little wider than the data, so that the first and the last value are not at the edge.
         f"xaxis{name}": axis | {"domain": panels.spans[k], "anchor": f"y{name}", "range": [-5.2, 10.2],
                                 "tickvals": [-5, 0, 5, 10], "ticktext": ["−5 s", "marker", "+5 s", "+10 s"],
                                 "hoverformat": "+.1f"},
@@ -100,6 +104,7 @@ def _draw_curve(
     rows = rows.filter(pc.equal(rows.column("measure"), measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
     axes: PlotlyAttributes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    # A polygon for each stretch: one over all points would be drawn through the gaps.
     for x, low, high in _find_bands(lag, mean, sd):
         figure.add_scatter(
             x=json_numbers(np.concatenate([x, x[::-1]])), y=json_numbers(np.concatenate([high, low[::-1]])),

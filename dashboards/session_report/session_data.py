@@ -153,6 +153,7 @@ def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
     share, present = column(whole, "reacting"), column(whole, "n_people")
     if not np.isfinite(share).any():
         return None
+    # A whole number of people, but the share is a float32.
     reacting = np.round(np.nan_to_num(share * present))
     k = find_largest(reacting, share)
     middle = (column(whole, "bin_start_s")[k] + column(whole, "bin_end_s")[k]) / 2
@@ -206,6 +207,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
 
 def _faces_reader(paths: VideoFiles, names: PersonNames) -> Callable[..., PersonFaces]:
     """A function that reads columns of FACES, with persons in place of tracks, block by block."""
+    # Block by block: the faces of a long video need not fit into memory.
     tracks = {track for block in Blocks(paths.faces, ["track_id"])
               for track in block.column("track_id").unique().to_pylist()}  # fmt: skip
     ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), names.persons_of(tracks))
@@ -226,6 +228,7 @@ def _build_coverage_timeline(
         faces,
         bin_seconds=bin_length(timeline),
         failed=metadata.counts.n_failed + metadata.counts.n_damaged > 0,
+        # Time before a chosen start was not analysed; without one, it could not be read.
         ranged=metadata.options.start is not None,
     )
 

@@ -24,6 +24,7 @@ SHORTEST_BOX_STEP_S = 0.2
 
 # Formats that at least one browser plays.
 _FORMATS = ("mp4", "webm", "matroska")
+# FFmpeg's decoder of AV1 is named libdav1d.
 _CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d")
 
 
@@ -72,6 +73,7 @@ def find_video(source: SourceInfo, page: Path, frames: pa.Table | None = None) -
 
 def _first_picture_s(frames: pa.Table, time_base: Fraction) -> Fraction:
     """When a video's first frame, not the first analysed one of FRAMES, is shown by its file's own clock."""
+    # `time_s` counts from the first frame of the file, whichever frame was analysed first.
     row = frames.select(["pts", "time_s"]).slice(0, 1).to_pylist()[0]
     return int(row["pts"]) * time_base - Fraction(row["time_s"])
 
@@ -100,6 +102,7 @@ def url_between(page: Path, target: Path) -> str:
         relative = os.path.relpath(target.absolute(), page.absolute().parent)
     except ValueError:
         return target.absolute().as_uri()
+    # A name that is no valid text keeps its bytes.
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
@@ -118,6 +121,7 @@ def pack_boxes(faces: Faces, source: SourceInfo) -> FaceBoxes | None:
         return None
     step = _box_step(time_s, tracks)
     kept = _first_rows(time_s, tracks, step)
+    # 1e-9: a time on the edge of a step must not fall into the step before.
     cells = np.floor(time_s[kept] / step + 1e-9).astype(np.int64)
     return {
         "step_s": step,

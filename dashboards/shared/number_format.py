@@ -19,6 +19,7 @@ __all__ = [
     "some", "sort_key", "timecode",
 ]  # fmt: skip
 
+# A narrow space at which no line breaks: a number stays with its unit.
 _THIN = "\u202f"
 
 
@@ -51,7 +52,8 @@ def signed(value: float | None) -> str:
     if value == 0:
         return "0"
     sign = "+" if value > 0 else "−"
-    if abs(value) < 0.005:  # "<+0.01" and ">−0.01" are true as well, and nobody can read them
+    # "<+0.01" and ">−0.01" are true as well, but hard to read.
+    if abs(value) < 0.005:
         return f"{sign}0.00"
     if 0.995 <= abs(value) < 1:
         return f">{sign}0.99" if value > 0 else f"<{sign}0.99"

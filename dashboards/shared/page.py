@@ -21,6 +21,7 @@ def ensure_assets(out: Path) -> Path:
 
     path = OutputFolder(out).plotly
     source = get_plotlyjs()
+    # The size is enough to find a script that was cut off, or that another version of plotly wrote.
     if not path.exists() or path.stat().st_size != len(source.encode()):
         write_text(path, source)
     return path
@@ -41,6 +42,7 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_read_template),
         autoescape=True,
+        # A misspelt name must fail, not leave an empty place on the page.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -60,6 +62,7 @@ def template_text(name: str) -> Markup:
 
 def inline_json(text: str) -> Markup:
     """JSON that may stand inside a script element: nothing in it can end the element or start another."""
+    # U+2028 and U+2029 are ends of lines in older JavaScript, though not in JSON.
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return Markup(text)  # noqa: S704 - nothing left that HTML reads
@@ -68,4 +71,5 @@ def inline_json(text: str) -> Markup:
 def write_text(path: Path, text: str) -> None:
     """Write a file that appears under its name only once it is complete."""
     with atomic_write(path) as part:
+        # Without `newline`, the bytes would differ between systems.
         part.write_text(text, encoding="utf-8", newline="\n")

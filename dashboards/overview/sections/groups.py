@@ -81,6 +81,7 @@ def build_groups(folder: Folder) -> tuple[MeasureRows, ...] | None:
 def _build_rows(cohort: Cohort, name: str) -> tuple[GroupRow, ...]:
     found = {group: mean_interval(one.mean(name) for one in cohort.of(group)) for group in cohort.groups}
     edges = [value for _, *ends in found.values() for value in ends if math.isfinite(value)]
+    # 0 is always within the scale, since its mark shows on which side an interval lies.
     bounds = (min([0.0, *edges]), max([0.0, *edges]))
     return tuple(_build_row(cohort, name, group, bounds, values) for group, values in found.items())
 

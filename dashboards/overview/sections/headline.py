@@ -71,6 +71,7 @@ def _reacting_card(cohort: Cohort) -> Card:
     share = group_band(cohort.participants, "reacting", cohort.n_points)
     if not np.isfinite(share.mean).any() or not np.nansum(share.mean):
         return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
+    # Products that are equal must compare as equal, whatever the rounding of floating point.
     reacting = np.round(np.nan_to_num(share.mean * share.n), 6)
     k = find_largest(reacting, share.mean)
     at = timecode((k + 0.5) * cohort.step_s)

@@ -34,8 +34,10 @@ class RowLayout:
         top = 0
         for row, height in heights_px.items():
             top += TITLE_PX
+            # Domains are shares of the plot from the bottom; rounding may lead to just below 0, which plotly refuses.
             self.domains[row] = (max(0.0, 1 - (top + height) / self.plot_px), 1 - top / self.plot_px)
             top += height
+        # plotly calls its first axis `y`, without a number.
         self.axes = {row: "y" if k == 0 else f"y{k + 1}" for k, row in enumerate(heights_px)}
         self.base_axis = f"y{max(9, len(heights_px) + 1)}"
         """Of the row without height at the bottom, which the time axes are anchored to."""
@@ -71,10 +73,13 @@ class Canvas:
         """A curve over the downsampled bins, at their middles."""
         self.figure.add_scatter(
             name=escape_html(name),
+            # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
+            # small.
             x0=axis_time(self.data.step_s / 2),
             dx=self.data.step_s * 1000,
             y=json_numbers(values),
             mode="lines",
+            # `get`: the curve of the slider is in no row and brings its axes along.
             **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
 

@@ -46,6 +46,7 @@ def _draw_bands(canvas: Canvas, session: Session) -> None:
         canvas.figure.add_shape(
             type="rect", xref="x", yref="paper", y0=0, y1=canvas.rows.domains[_ID][1], x0=axis_time(segment.start_s),
             x1=axis_time(segment.end_s), layer="below", line={"width": 0},
+            # Alternating, so that adjacent segments are distinguishable.
             fillcolor=with_opacity(palette.MARKER, 0.16 if k % 2 else 0.1),
         )  # fmt: skip
 
@@ -65,6 +66,7 @@ def _instants(session: Session, end_s: float) -> list[float]:
 
 def _first_per_bin(times: list[float], step_s: float) -> list[float]:
     """The first time in each bin that has any."""
+    # Backwards, so that the first time of each bin is the one that stays, and then in order again.
     return list({math.floor(time / step_s + 1e-9): time for time in reversed(times)}.values())[::-1]
 
 

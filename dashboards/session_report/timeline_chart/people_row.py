@@ -24,11 +24,13 @@ def lane_name(session: Session, track_id: int) -> str:
 def _draw(canvas: Canvas, session: Session) -> None:
     data, labels = canvas.data, session.labels
     names = [escape_html(lane_name(session, person.track_id)) for person in data.lanes]
+    # The range is reversed, since plotly counts lanes upwards.
     canvas.add_row(_ID, _title(canvas, session), tickvals=list(range(len(names))), ticktext=names,
                    showgrid=False, range=[len(names) - 0.5, -0.5])  # fmt: skip
     canvas.figure.add_heatmap(
         name="people", x0=axis_time(data.step_s / 2), dx=data.step_s * 1000, yaxis=canvas.rows.axes[_ID],
         z=[[None if math.isnan(value) else int(value) for value in lane] for lane in data.leading],
+        # Half a step beyond the first and the last label: each label gets one step of the colour scale.
         zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip", colorscale=_scale(labels),
         # The page's script turns the numbers into words for the cursor.
         meta={
@@ -49,6 +51,7 @@ def _title(canvas: Canvas, session: Session) -> str:
 def _scale(labels: list[str]) -> list[list[float | str]]:
     """Plotly's colour scale with a step per label."""
     colours = list(palette.colours(labels).values())
+    # Each colour twice, at both edges of its step: otherwise plotly blends neighbouring colours.
     edges = [(k / len(colours), (k + 1) / len(colours), colour) for k, colour in enumerate(colours)]
     return [[share, colour] for low, high, colour in edges for share in (low, high)]
 
