@@ -5,8 +5,8 @@ so that workers that run in parallel never write the same file. Inputs of a sess
 markers, clips and video file, the names of its people, the theme, and ferflow's own code. Inputs of the overview: the
 same of all finished videos as far as it shows them, the manifest of the run, the lists, and the options.
 
-Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: should the process be killed, no
-page of older data stays next to new tables.
+Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
+of older data stays next to new tables.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Refreshed:
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by video id."""
     warnings: tuple[str, ...] = ()
-    """What is odd about the lists of people and sessions."""
+    """Problems in the lists of people and sessions."""
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +187,7 @@ def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -
 
 
 def _update_index(status: PageStatus, forgiving: bool) -> tuple[str, ...] | None:
-    """Update the overview; warnings about the lists, or None if it was up to date."""
+    """Update the overview; problems in the lists, or None if it was up to date."""
     out, page = status.folder.path, status.folder.index
     digest = _index_digest(status.folder, status.options)
     if status.is_fresh(page, digest):

@@ -14,7 +14,7 @@ import numpy as np
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
 from ferflow.dashboards.shared.elements import Card
-from ferflow.dashboards.shared.number_format import percent, sanitize, score, some
+from ferflow.dashboards.shared.number_format import percent, pluralize, sanitize, score
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.evaluation import Assessment
 from ferflow.models.metrics import ClassScores, ConfidenceBin, Scores, reliability_bins
@@ -129,7 +129,7 @@ def render_evaluation(assessment: Assessment) -> str:
     labels = list(assessment.card.labels)
     page = _Page(
         name=assessment.card.name,
-        lead=f"{sanitize(assessment.data)}: {rows} · {some(scores.n, 'face')} · recipe {assessment.card.recipe}"
+        lead=f"{sanitize(assessment.data)}: {rows} · {pluralize(scores.n, 'face')} · recipe {assessment.card.recipe}"
         f" · {assessment.weights}",
         notes=_notes(assessment),
         cards=_cards(scores),
@@ -215,7 +215,7 @@ def _bar(part: ConfidenceBin, most: int, frame: _Frame) -> _Bar:
         gap_y=round(frame.top + (1 - high) * frame.height, 1),
         gap_height=round((high - low) * frame.height, 1),
         count_height=round((frame.foot - 18) * part.n / most, 1),
-        words=f"confidence {score(part.confidence)}, accuracy {score(part.accuracy)}, {some(part.n, 'face')}",
+        words=f"confidence {score(part.confidence)}, accuracy {score(part.accuracy)}, {pluralize(part.n, 'face')}",
     )
 
 
@@ -256,12 +256,12 @@ def _notes(assessment: Assessment) -> list[str]:
         notes.append("The data does not say whether the model was trained on some of these rows.")
     elif assessment.leaks:
         notes.append(
-            f"{some(assessment.leaks, 'row')} measured here are also in the Training split. "
+            f"{pluralize(assessment.leaks, 'row')} measured here are also in the Training split. "
             f"According to its card, {assessment.card.leaks:,} such rows were left out when this model was trained."
         )
     if assessment.left_out:
         notes.append(
-            f"{some(assessment.left_out, 'row')} left out: their classes are not classes of this model."
+            f"{pluralize(assessment.left_out, 'row')} left out: their classes are not classes of this model."
         )
     if assessment.card.merged:
         merged = ", ".join(f"{name} as {label}" for name, label in assessment.card.merged.items())
@@ -272,7 +272,8 @@ def _notes(assessment: Assessment) -> list[str]:
             f"No row is labelled {', '.join(map(sanitize, empty))}: macro means are over the other classes."
         )
     notes += [
-        f"{some(count, 'row')} skipped: {sanitize(reason)}." for reason, count in assessment.skipped.items()
+        f"{pluralize(count, 'row')} skipped: {sanitize(reason)}."
+        for reason, count in assessment.skipped.items()
     ]
     return notes
 

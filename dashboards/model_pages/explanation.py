@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ferflow import palette
 from ferflow.dashboards.model_pages.data_uri import enlarge, png_uri
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, sanitize, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, pluralize, sanitize, timecode
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.cards import ModelCard
 from ferflow.models.class_activation import HeadAnswer, Inspection
@@ -136,7 +136,7 @@ def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment,
     faces = sum(len(seen) for _, seen in found)
     page = _Page(
         name=sanitize(name),
-        lead=f"{some(faces, 'face')} as the model {sanitize(card.name)} ({card.recipe}, float32) sees "
+        lead=f"{pluralize(faces, 'face')} as the model {sanitize(card.name)} ({card.recipe}, float32) sees "
         f"{'it' if faces == 1 else 'them'} · {card.input_size} pixels, gray",
         frames=[_frame(moment, seen, card) for moment, seen in found],
         blend="" if card.blend is None else str(card.blend),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow import palette
-from ferflow.dashboards.shared.number_format import some
+from ferflow.dashboards.shared.number_format import pluralize
 from ferflow.dashboards.shared.page import render, template_text, write_text
 from ferflow.models.history import Epoch, read_history
 from ferflow.version import __version__
@@ -100,7 +100,7 @@ def render_curves(name: str, history: Sequence[Epoch]) -> str:
     accuracies = ["accuracy", "ferplus_accuracy"] if has_votes else ["accuracy"]
     page = _Page(
         name=name,
-        lead=f"{some(len(history), 'epoch')} · {sum(epoch.seconds for epoch in history) / 60:.0f} minutes · "
+        lead=f"{pluralize(len(history), 'epoch')} · {sum(epoch.seconds for epoch in history) / 60:.0f} minutes · "
         f"best: epoch {best.epoch}, accuracy {best.accuracy:.1%}",
         charts=[
             _chart("Loss", history, ["loss"], best.epoch, share=False),

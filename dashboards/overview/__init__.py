@@ -1,1 +1,1 @@
-"""The page of a whole output folder."""
+"""The page of an output folder."""

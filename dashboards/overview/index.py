@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
 from ferflow.dashboards.overview.sections import SECTIONS
-from ferflow.dashboards.shared.number_format import sanitize, some, timecode
+from ferflow.dashboards.shared.number_format import pluralize, sanitize, timecode
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import PageOptions
@@ -54,8 +54,7 @@ def _describe_folder(folder: Folder) -> str:
     done = folder.finished
     seconds = sum(entry.duration_s or 0.0 for entry in done)
     people = sum(entry.n_people for entry in done)
-    lead = (
-        f"{some(len(done), 'video')} · total length {timecode(seconds)} · {some(people, 'person', 'people')}"
-    )
+    n_videos, n_people = pluralize(len(done), "video"), pluralize(people, "person", "people")
+    lead = f"{n_videos} · total length {timecode(seconds)} · {n_people}"
     started = folder.run.started[:16].replace("T", " ") if folder.run else ""
     return lead + (f" · run of {sanitize(started)}" if started else "")

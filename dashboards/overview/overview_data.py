@@ -88,7 +88,7 @@ class Folder:
     by: str | None
     """Column that makes the groups."""
     warnings: tuple[str, ...]
-    """Problems and oddities of the lists."""
+    """Problems in the lists."""
     left_out: bool = False
     """Whether a list, or the column of the groups, is not used."""
 

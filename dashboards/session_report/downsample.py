@@ -38,7 +38,7 @@ class Downsampled:
 
     @property
     def n(self) -> int:
-        """Downsampled bins."""
+        """Number of drawn bins."""
         return len(self.audience["n_frames"])
 
     @property
@@ -49,16 +49,16 @@ class Downsampled:
 
 def downsample(session: Session) -> Downsampled:
     """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
-    whole, bin_seconds = session.audience, session.bin_seconds
+    rows, bin_seconds = session.audience, session.bin_seconds
     frame_step_s = 0.0 if math.isnan(session.frame_step_s) else session.frame_step_s
     # If bins are shorter than the time between frames, every other bin is empty and would look like a gap in the
     # video. 1e-6 absorbs floating point: 3 * 0.1 / 0.1 is above 3.
-    step = max(1, math.ceil(len(whole) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
-    joined = {name: join_bins(column(whole, name), step) for name in timeline_measures(session.labels)}
-    joined["n_frames"] = np.nan_to_num(join_bins(column(whole, "n_frames"), step))
+    step = max(1, math.ceil(len(rows) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
+    joined = {name: join_bins(column(rows, name), step) for name in timeline_measures(session.labels)}
+    joined["n_frames"] = np.nan_to_num(join_bins(column(rows, "n_frames"), step))
     # `people` has the longest in view first; lanes are in the order of appearance.
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
-    leading = np.array([_leading_label(session, person.track_id, step, len(whole)) for person in lanes])
+    leading = np.array([_leading_label(session, person.track_id, step, len(rows)) for person in lanes])
     coverage = {
         name: np.minimum(
             # A share of 1 may be slightly more by rounding.

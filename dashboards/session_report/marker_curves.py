@@ -19,7 +19,7 @@ from ferflow.dashboards.shared.figure_values import (
     json_numbers,
     with_opacity,
 )
-from ferflow.dashboards.shared.number_format import clipped, sanitize, some
+from ferflow.dashboards.shared.number_format import pluralize, sanitize, shorten
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class _Panels:
 def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[session.leading_measure], MEASURES["valence"]
-    whose = f"<b>{escape_html(clipped(sanitize(label), 40))}</b>  n = {n}<br>"
+    whose = f"<b>{escape_html(shorten(sanitize(label), 40))}</b>  n = {n}<br>"
     _draw_panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
     _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
-    names = [coloured(escape_html(clipped(sanitize(one), 14)), colours[one]) for one in session.labels]
+    names = [coloured(escape_html(shorten(sanitize(one), 14)), colours[one]) for one in session.labels]
     # On two lines: a panel is a third of the page wide.
     half = (len(names) + 1) // 2
     _draw_panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
@@ -119,7 +119,7 @@ def _draw_curve(
 
 
 def _format_spread(sd: float, n: int) -> str:
-    return f"± {sd:.2f} ({some(n, 'marker')})" if np.isfinite(sd) else f"({some(n, 'marker')})"
+    return f"± {sd:.2f} ({pluralize(n, 'marker')})" if np.isfinite(sd) else f"({pluralize(n, 'marker')})"
 
 
 def _find_bands(

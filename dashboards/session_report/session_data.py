@@ -149,14 +149,14 @@ class Session:
 
 def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
     """The bin in which the most people react, then the largest share of them; None if no person reacts."""
-    whole = audience(timeline)
-    share, present = column(whole, "reacting"), column(whole, "n_people")
+    rows = audience(timeline)
+    share, present = column(rows, "reacting"), column(rows, "n_people")
     if not np.isfinite(share).any():
         return None
     # A whole number of people, but the share is a float32.
     reacting = np.round(np.nan_to_num(share * present))
     k = find_largest(reacting, share)
-    middle = (column(whole, "bin_start_s")[k] + column(whole, "bin_end_s")[k]) / 2
+    middle = (column(rows, "bin_start_s")[k] + column(rows, "bin_end_s")[k]) / 2
     return MostReacting(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
 
 

@@ -2,8 +2,8 @@
 
 A rounded number never claims more than the data: 0 % and 100 % are written only where they are exact.
 
->>> timecode(83.25), percent(0.004), percent(1.0), score(0.126), signed(-0.2)
-('01:23.3', '<1 %', '100 %', '0.13', '−0.20')
+>>> timecode(83.25), score(0.126), signed(-0.2)
+('01:23.3', '0.13', '−0.20')
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ferflow.analytics.measures import Format, Measure
 from ferflow.text import UNKNOWN, sanitize, timecode
 
 __all__ = [
-    "UNKNOWN", "clipped", "count", "format_measure", "listed", "percent", "sanitize", "score", "signed", "size",
-    "some", "sort_key", "timecode",
+    "UNKNOWN", "count", "format_measure", "join_words", "percent", "pluralize", "sanitize", "score", "shorten",
+    "signed", "size", "sort_key", "timecode",
 ]  # fmt: skip
 
 # A narrow space at which no line breaks: a number stays with its unit.
@@ -24,7 +24,7 @@ _THIN = "\u202f"
 
 
 def percent(share: float | None) -> str:
-    """A share in [0, 1] as a whole percentage."""
+    """A share in [0, 1] as a percentage without decimals."""
     if share is None or math.isnan(share):
         return UNKNOWN
     if share in (0.0, 1.0):
@@ -78,16 +78,16 @@ def sort_key(value: float | None) -> str:
 
 
 def count(number: float | None) -> str:
-    """A whole number, thousands apart."""
+    """An integer, with its thousands separated."""
     return UNKNOWN if number is None or math.isnan(number) else f"{round(number):,}".replace(",", _THIN)
 
 
-def clipped(text: str, letters: int) -> str:
+def shorten(text: str, letters: int) -> str:
     """A text of at most so many letters; an ellipsis shows that it was cut."""
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
-def some(number: int, one: str, several: str | None = None) -> str:
+def pluralize(number: int, one: str, several: str | None = None) -> str:
     """`1 face`, `2 faces`."""
     return f"{count(number)} {one if number == 1 else several or one + 's'}"
 
@@ -102,6 +102,6 @@ def size(n_bytes: float | None) -> str:
     return f"{n_bytes:.0f} bytes"
 
 
-def listed(words: list[str]) -> str:
+def join_words(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

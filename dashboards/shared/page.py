@@ -28,7 +28,7 @@ def ensure_assets(out: Path) -> Path:
 
 
 def render(template: str, *, theme: Theme = "auto", **values: object) -> str:
-    """Render a whole page; every value is escaped unless it is `Markup`."""
+    """Render a complete page; every value is escaped unless it is `Markup`."""
     return render_template(template, style=template_text("style.css"), theme=theme, **values)
 
 

@@ -103,7 +103,7 @@ def test_one_participant_has_a_mean_and_no_band():
     assert np.isnan(found.low[1])
 
 
-def test_the_page_says_what_the_tables_say(forty):
+def test_the_page_has_the_numbers_of_the_tables(forty):
     html = write_index(forty).read_text(encoding="utf-8")
     means = persons(forty).groupby("participant").engagement.mean()
     card = re.search(r"Mean engagement</div><div class=\"value\">([\d.]+)", html)[1]
@@ -138,7 +138,7 @@ def test_a_participant_of_several_videos_counts_once(tmp_path):
     )
 
 
-def test_sessions_are_laid_over_one_another_from_their_offsets(tmp_path):
+def test_sessions_are_aligned_by_their_offsets(tmp_path):
     for name in ("a", "b"):
         write_session(tmp_path, Made(seconds=30, video_id=name))
     (tmp_path / "sessions.csv").write_text(

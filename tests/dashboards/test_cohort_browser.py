@@ -62,7 +62,7 @@ def pointed_at(page, share=0.5):
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile"])
-def test_every_overview_is_quiet_and_fits(browser, out, name, width):
+def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
     assert wrong == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -80,7 +80,7 @@ def test_hostile_groups_and_people_are_text(browser, out):
         page.context.close()
 
 
-def test_pointing_at_the_chart_reads_off_every_group_and_the_zoom_works(browser, out):
+def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
     for share in (0.5, 0.495, 0.53, 0.6, 0.601, 0.604):  # on, near and between points
         told = pointed_at(page, share)
@@ -132,9 +132,7 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page.context.close()
 
 
-def test_an_overview_without_the_shared_script_says_what_is_missing_and_sorts_all_the_same(
-    browser, out, tmp_path
-):
+def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_sorts(browser, out, tmp_path):
     shutil.copy(out / "many" / "index.html", tmp_path)
     page = browser.new_context().new_page()
     page.goto((tmp_path / "index.html").as_uri())

@@ -52,7 +52,7 @@ def test_times_are_minutes_and_seconds_with_tenths(seconds, wanted):
     [(0, "0 %"), (1e-9, "<1 %"), (0.004, "<1 %"), (0.0149, "1 %"), (0.5, "50 %"), (0.9951, ">99 %"),
      (1 - 1e-9, ">99 %"), (1, "100 %"), (float("nan"), "–")],
 )  # fmt: skip
-def test_nought_and_a_hundred_per_cent_are_written_only_where_exact(share, wanted):
+def test_0_and_100_percent_are_written_only_where_exact(share, wanted):
     assert number_format.percent(share).replace("\u202f", " ") == wanted
 
 
@@ -61,7 +61,7 @@ def test_nought_and_a_hundred_per_cent_are_written_only_where_exact(share, wante
     [(0, "0"), (0.001, "+0.00"), (-0.001, "−0.00"), (0.126, "+0.13"), (-0.2, "−0.20"), (1, "+1"), (-1, "−1"),
      (0.999, ">+0.99"), (-0.999, "<−0.99")],
 )  # fmt: skip
-def test_signed_numbers_keep_their_sign_and_never_become_nothing(value, wanted):
+def test_signed_numbers_keep_their_sign_and_only_0_is_written_0(value, wanted):
     assert number_format.signed(value) == wanted
 
 
@@ -101,7 +101,7 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     assert [k - 1 for k, share in enumerate(missing.y) if share] == [10, 11]
 
 
-def test_a_video_without_faces_says_so_and_shows_what_it_looked_at(tmp_path):
+def test_the_page_of_a_video_without_faces_says_so_and_shows_the_coverage(tmp_path):
     html = page(tmp_path, Made(seconds=30, people=0))
     assert "No face was found in any of the 300 analysed frames" in text_of(html)
     assert card(html, "Coverage") == "0 %"
@@ -110,13 +110,13 @@ def test_a_video_without_faces_says_so_and_shows_what_it_looked_at(tmp_path):
     assert {name for name in figure["layout"] if name.startswith("yaxis")} == {"yaxis", "yaxis9"}
 
 
-def test_no_frames_is_another_thing_than_no_faces(tmp_path):
+def test_a_video_without_frames_is_distinguished_from_one_without_faces(tmp_path):
     html = page(tmp_path, Made(seconds=0, people=0))
     assert "No frame was analysed" in text_of(html)
     assert "No face was found" not in html
 
 
-def test_faces_that_nobody_could_be_followed_by_are_a_third_thing(tmp_path):
+def test_faces_without_a_track_are_distinguished_from_no_faces(tmp_path):
     html = page(tmp_path, Made(seconds=10, untracked=1.0))
     assert re.search(r"\d+ faces found, but no person could be tracked", text_of(html))
 
@@ -149,7 +149,7 @@ def test_hostile_texts_are_escaped(tmp_path, field):
     assert "&lt;img src=x onerror=" in html
 
 
-def test_a_hostile_label_cannot_leave_the_script_nor_speak_html_in_a_figure(tmp_path):
+def test_a_hostile_label_cannot_end_the_script_or_be_html_in_a_figure(tmp_path):
     labels = (*LABELS[:5], "</script><b onclick='x'>", "neutral")
     html = page(tmp_path, Made(seconds=12, labels=labels))
     data = re.search(r'<script type="application/json" id="timeline-figure">(.*?)</script>', html, re.S)[1]
@@ -173,14 +173,14 @@ def test_two_renders_are_the_same_bytes(tmp_path):
     ) == first
 
 
-def test_only_whole_files_are_left(tmp_path):
+def test_only_complete_files_are_left(tmp_path):
     page(tmp_path, Made(seconds=12))
     write_index(tmp_path)
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
     assert sorted(path.name for path in (tmp_path / "assets").iterdir()) == ["plotly.min.js"]
 
 
-def test_the_shared_script_is_written_once_and_mended_when_broken(tmp_path):
+def test_the_shared_script_is_written_once_and_again_when_damaged(tmp_path):
     path = ensure_assets(tmp_path)
     before = path.stat().st_mtime_ns
     assert ensure_assets(tmp_path).stat().st_mtime_ns == before
@@ -196,7 +196,7 @@ def test_pages_load_nothing_from_elsewhere(tmp_path):
     assert not re.search(r"url\(|@import|https?://", html)
 
 
-def test_what_the_law_and_honesty_ask_for_is_on_every_page(tmp_path):
+def test_every_page_has_the_notes_on_law_and_accuracy(tmp_path):
     for html in (page(tmp_path, Made(seconds=12)), write_index(tmp_path).read_text(encoding="utf-8")):
         for phrase in ["Art. 5(1)(f)", "Art. 50(3)", "GDPR", "Barrett et al., 2019", "no demographic labels"]:
             assert phrase in text_of(html)
@@ -235,7 +235,7 @@ def test_optional_facts_may_be_missing(tmp_path):
     assert [facts[name] for name in unknown] == ["–"] * 4
 
 
-def test_a_video_that_is_not_there_is_refused(tmp_path):
+def test_a_video_without_tables_is_refused(tmp_path):
     with pytest.raises(RecordsError):
         write_session_report(tmp_path, "nothing")
 
@@ -325,7 +325,7 @@ MACHADO = {
 
 
 @pytest.mark.parametrize("kind", ["full", *MACHADO])
-def test_expressions_are_told_apart_with_colour_blindness(kind):
+def test_expressions_are_distinguishable_with_colour_blindness(kind):
     from skimage.color import deltaE_ciede2000, rgb2lab
 
     codes = list(palette.EXPRESSIONS.values())

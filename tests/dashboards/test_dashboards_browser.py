@@ -177,7 +177,7 @@ class Opened:
 
 @pytest.mark.parametrize("video", ["one", "eight", "nobody", "haar", "hour", "hostile", "h264", "avi"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_pages_open_without_a_complaint_and_fit(browser, out, video, width):
+def test_pages_open_without_errors_and_fit_the_screen(browser, out, video, width):
     size = {"width": width, "height": 844}
     with Opened(browser, out / f"reports/{video}.html", viewport=size) as opened:
         assert opened.wrong == []
@@ -218,7 +218,7 @@ def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
         assert opened.wrong == []
 
 
-def test_wide_bins_are_told_from_edge_to_edge_and_gaps_tell_nothing_of_their_neighbours(browser, out):
+def test_the_cursor_shows_a_wide_bin_up_to_its_edges_and_nothing_in_a_gap(browser, out):
     with Opened(browser, out / "reports/one.html") as opened:
         # About 110 px a bin; nothing is known from 30 to 33 s.
         opened.page.evaluate("ferflow.show(26000, 38000)")
@@ -234,7 +234,7 @@ def test_wide_bins_are_told_from_edge_to_edge_and_gaps_tell_nothing_of_their_nei
         assert opened.wrong == []
 
 
-def test_a_peak_in_the_table_shows_its_moment_in_the_timeline(browser, out):
+def test_a_peak_in_the_table_leads_to_its_time_in_the_timeline(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
         button = opened.page.locator("button.time").first
         seconds = float(button.get_attribute("data-seconds"))
@@ -272,7 +272,7 @@ def test_a_hostile_name_is_shown_as_text(browser, out):
         assert opened.wrong == []
 
 
-def test_hostile_markers_are_shown_as_text_wherever_they_stand(browser, out):
+def test_hostile_markers_are_shown_as_text_everywhere(browser, out):
     with Opened(browser, out / "reports/hostile.html") as opened:
         opened.page.locator("#around").scroll_into_view_if_needed()
         opened.page.wait_for_selector("#around[data-drawn=yes]")
@@ -334,7 +334,7 @@ def test_an_hour_is_ready_within_two_seconds_of_drawing(browser, out):
 
 
 @pytest.mark.parametrize("video", ["h264", "vp8"])
-def test_a_click_into_the_timeline_takes_video_and_cursor_there(browser, out, video):
+def test_a_click_on_the_timeline_moves_video_and_cursor(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html") as opened:
         opened.ready()
         area = opened.page.locator("#timeline .nsewdrag").nth(1)
@@ -348,7 +348,7 @@ def test_a_click_into_the_timeline_takes_video_and_cursor_there(browser, out, vi
         assert opened.wrong == []
 
 
-def test_a_peak_takes_the_video_along(browser, out):
+def test_a_click_on_a_peak_moves_the_video(browser, out):
     with Opened(browser, out / "reports/h264.html") as opened:
         opened.ready()
         button = opened.page.locator("[aria-labelledby=peaks-title] button.time").first
@@ -413,7 +413,7 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
         assert opened.wrong == []
 
 
-def test_a_video_that_the_browser_cannot_play_leaves_a_plain_word_and_the_data(browser, out):
+def test_a_video_that_the_browser_cannot_play_leaves_a_message_and_the_data(browser, out):
     with Opened(browser, out / "reports/avi.html") as opened:
         opened.page.wait_for_selector("#video-error:visible")
         assert "This browser cannot show the video" in opened.page.locator("#video-error").inner_text()
@@ -433,7 +433,7 @@ def test_clips_of_peaks_play(browser, out):
         assert opened.wrong == []
 
 
-def test_the_slider_of_moments_speaks(browser, out):
+def test_the_time_slider_has_its_values_as_text(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
         slider = opened.page.locator("#time-slider")
         slider.focus()

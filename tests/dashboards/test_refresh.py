@@ -63,21 +63,21 @@ def test_nothing_changed_nothing_written(two):
     assert state(two) == before
 
 
-def test_a_name_touches_its_own_page_and_the_overview_only(two):
+def test_a_new_name_updates_its_own_page_and_the_overview_only(two):
     before = state(two)
     (two / "people.csv").write_text("video_id,track_id,name\na,1,Ada\n")
     refresh(two)
     assert changed(before, state(two)) == {"a.html", "index.html"}
 
 
-def test_a_list_of_sessions_touches_the_overview_only(two):
+def test_a_new_list_of_sessions_updates_the_overview_only(two):
     before = state(two)
     (two / "sessions.csv").write_text("video,group\na,x\nb,y\n")
     refresh(two)
     assert changed(before, state(two)) == {"index.html"}
 
 
-def test_tables_written_anew_touch_their_page(two):
+def test_tables_that_were_written_again_update_their_page(two):
     before = state(two)
     write_session(two, Made(seconds=30, people=2, video_id="b"))
     refresh(two)
@@ -91,7 +91,7 @@ def test_a_page_that_was_removed_comes_back_the_same(two):
     assert state(two)["a.html"][0] == before
 
 
-def test_a_theme_is_kept_for_the_next_time(two):
+def test_a_theme_is_remembered(two):
     assert len(refresh(two, PageOptions(theme="dark")).written) == 3
     assert all(b'data-theme="dark"' in content for content, _ in state(two).values())
     assert not refresh(two).written
@@ -107,20 +107,20 @@ def test_a_broken_table_costs_its_own_page_only(two):
     assert pd.read_csv(two / "csv" / "people.csv").video_id.unique().tolist() == ["b"]
 
 
-def test_broken_notes_make_every_page_new(two):
+def test_damaged_digests_make_every_page_stale(two):
     for path in (two / ".pages").iterdir():
         path.write_bytes(b"\xff{")
     assert len(refresh(two).written) == 3
 
 
-def test_a_list_that_a_run_left_out_is_still_refused_when_it_is_asked_for(two):
+def test_a_list_that_a_run_left_out_is_still_refused_by_report(two):
     (two / "sessions.csv").write_text("name\na\n")
     assert "video" in refresh(two, forgiving=True).warnings[0]
     with pytest.raises(OptionsError, match="video"):
         refresh(two)
 
 
-def test_a_broken_run_file_is_told(two):
+def test_a_damaged_manifest_is_an_error(two):
     (two / "run.json").write_text("{")
     with pytest.raises(RecordsError, match=r"run\.json"):
         refresh(two)
@@ -166,7 +166,7 @@ def groups(out) -> set[str]:
     return {team for team in ("red", "blue") if f">{team}</bdi>" in html}
 
 
-def test_groups_and_the_list_of_sessions_are_kept_for_the_next_time(listed):
+def test_groups_and_the_list_of_sessions_are_remembered(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team")
     before = state(out)
@@ -179,7 +179,7 @@ def test_groups_and_the_list_of_sessions_are_kept_for_the_next_time(listed):
     assert groups(out) == {"red"}
 
 
-def test_what_is_kept_is_forgotten_when_that_is_asked_for(listed):
+def test_forget_restores_the_defaults(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team", "--theme", "dark")
     report(out, "--forget", "--sessions", path)
@@ -191,7 +191,7 @@ def test_what_is_kept_is_forgotten_when_that_is_asked_for(listed):
     assert groups(out) == set()
 
 
-def test_a_list_that_has_vanished_is_told_of_in_one_line_and_costs_nothing_else(listed):
+def test_a_deleted_list_is_reported_in_one_line_and_costs_nothing_else(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team")
     VideoFiles(out, "a").report.unlink()
@@ -208,7 +208,7 @@ def test_a_list_that_has_vanished_is_told_of_in_one_line_and_costs_nothing_else(
     assert groups(out) == {"red", "blue"}
 
 
-def test_a_list_that_is_asked_for_and_not_there_is_refused(listed):
+def test_a_list_that_does_not_exist_is_refused(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team")
     path.unlink()
@@ -217,7 +217,7 @@ def test_a_list_that_is_asked_for_and_not_there_is_refused(listed):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_column_that_has_vanished_is_told_of(listed):
+def test_a_missing_column_is_reported(listed):
     out, path = listed
     report(out, "--sessions", path, "--by", "team")
     path.write_text("video,crew\na,red\nb,blue\n")
@@ -246,7 +246,7 @@ def filmed(tmp_path):
     return out, videos
 
 
-def test_markers_for_all_are_taken_over_without_a_new_analysis(filmed, tmp_path):
+def test_markers_for_all_videos_are_stored_without_a_new_analysis(filmed, tmp_path):
     out, _ = filmed
     before = state(out)
     file = tmp_path / "film.csv"
@@ -262,7 +262,7 @@ def test_markers_for_all_are_taken_over_without_a_new_analysis(filmed, tmp_path)
     assert {path: path.read_bytes() for path in tables} == tables
 
 
-def test_markers_beside_one_video_touch_its_page_only(filmed):
+def test_markers_next_to_one_video_update_its_page_only(filmed):
     out, videos = filmed
     (videos / "b.markers.csv").write_text("time_s,label\n2,boom\n")
     before = state(out)
@@ -282,7 +282,7 @@ def test_a_bad_file_of_markers_is_refused_in_one_line_and_nothing_is_done(filmed
     assert state(out) == before
 
 
-def test_bad_markers_beside_one_video_cost_no_other(filmed):
+def test_invalid_markers_next_to_one_video_cost_no_other(filmed):
     out, videos = filmed
     (videos / "a.markers.csv").write_text("time_s,label\nsoon,x\n")
     (videos / "b.markers.csv").write_text("time_s,label\n2,boom\n")

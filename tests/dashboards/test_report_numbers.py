@@ -102,7 +102,7 @@ def test_overall_expressions(page):
     assert page.mix("expressions", 0) == mix(page.whole[PROBS].mean())
 
 
-def test_the_timeline_rests_on_the_faces(page):
+def test_the_timeline_agrees_with_the_faces(page):
     by_person = page.tracked.assign(bin=np.floor(page.tracked.time_s + 1e-9)).groupby(["bin", "track_id"])
     for name in ("attention", "expressiveness", "engagement", "valence", *PROBS):
         means = by_person[name].mean().groupby("bin").mean()
@@ -240,7 +240,7 @@ def test_the_curves_that_are_drawn(page):
         np.testing.assert_allclose(got, page.whole[name], atol=1.1e-3)  # 0.9997 is no 1.000
 
 
-def test_coverage_tells_four_things_apart(page):
+def test_coverage_distinguishes_four_states(page):
     largest = page.faces.groupby("frame_index").face_px.max().reindex(page.frames.frame_index).to_numpy()
     lasts = pd.Series(0.1, index=page.frames.index)  # ten frames a second, and one gap
     assert page.fact("Time: with a face") == clock(lasts[largest >= 30].sum())

@@ -30,7 +30,7 @@ def of(table, name: str) -> list[float]:
     return [round(value, 6) for value in table.column(name).to_pylist()]
 
 
-def test_the_strip_tells_face_small_nobody_and_no_frame_apart():
+def test_the_coverage_timeline_distinguishes_faces_small_faces_no_face_and_no_frame():
     made = Made(seconds=10, holes=((4, 6.5),), away=((7, 8),), small=((8, 9),), seed=3)
     frames, faces = made_tables(made)
     table = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
@@ -59,7 +59,7 @@ def test_a_single_lost_frame_shows_only_where_frames_are_known_to_have_failed():
     ]
 
 
-def test_before_a_start_that_was_asked_for_nothing_was_analysed_and_otherwise_nothing_could_be_read():
+def test_time_before_a_chosen_start_is_not_analysed_and_otherwise_unreadable():
     frames, faces = made_tables(Made(seconds=4, people=0, holes=((0, 1.5),)))
     ranged = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=True)
     assert (of(ranged, "outside"), of(ranged, "missing")) == ([1, 0.5, 0, 0], [0, 0, 0, 0])
@@ -67,7 +67,7 @@ def test_before_a_start_that_was_asked_for_nothing_was_analysed_and_otherwise_no
     assert (of(plain, "outside"), of(plain, "missing")) == ([0, 0, 0, 0], [1, 0.5, 0, 0])
 
 
-def test_one_frame_and_none_have_a_strip():
+def test_one_frame_and_none_have_a_coverage_timeline():
     for seconds, expected in ((0.1, [1.0]), (0, [])):
         frames, faces = made_tables(Made(seconds=seconds, people=0))
         assert (
@@ -102,7 +102,7 @@ def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     assert [session.name_of(track) for track in (1, 2, 4)] == ["Ann <b>", "Bo", "Person 4"]
 
 
-def test_names_stand_wherever_people_do_and_are_escaped(tmp_path):
+def test_names_of_people_are_shown_everywhere_and_escaped(tmp_path):
     html = write_session_report(
         tmp_path, write_session(tmp_path, Made(seconds=40, people=4)), JOINED
     ).read_text("utf-8")
@@ -126,7 +126,7 @@ def source_of(video: Path, **changes) -> SourceInfo:
     return source_info(**{"path": str(video), "name": video.name, "size": video.stat().st_size} | changes)
 
 
-def test_a_video_that_is_there_has_a_relative_address(tmp_path):
+def test_an_existing_video_has_a_relative_url(tmp_path):
     video = tmp_path / "my films" / "a #1?%.mp4"
     video.parent.mkdir()
     video.write_bytes(b"1234")
@@ -144,7 +144,7 @@ def test_a_video_that_is_there_has_a_relative_address(tmp_path):
         ({"format": "avi"}, "Browsers do not play"),
     ],
 )
-def test_a_video_that_cannot_be_shown_is_told_of(tmp_path, changes, told):
+def test_the_page_says_why_a_video_cannot_be_shown(tmp_path, changes, told):
     video = tmp_path / "a.mp4"
     video.write_bytes(b"1234")
     film = find_video(source_of(video, **changes), tmp_path / "a.html")
@@ -166,7 +166,7 @@ def test_numbered_images_have_no_player(tmp_path):
     assert "Numbered images" in film.problem
 
 
-def test_an_address_stays_one_whatever_the_name(tmp_path):
+def test_a_url_is_valid_for_any_file_name(tmp_path):
     for name in ('"><script>.mp4', "a\nb.mp4", "שלום.mp4", "\udcff.mp4"):
         assert re.fullmatch(r"[\w./%~-]+", url_between(tmp_path / "r" / "x.html", tmp_path / name), re.ASCII)
 
@@ -214,7 +214,7 @@ def quick(monkeypatch, tools):
     monkeypatch.setattr(Tools, "load", classmethod(lambda cls, options: tools))
 
 
-def test_markers_beside_a_video_are_on_its_page_and_outlive_their_file(tmp_path, face_video, quick):
+def test_markers_next_to_a_video_are_on_its_page_and_outlive_their_file(tmp_path, face_video, quick):
     video = tmp_path / "in" / "face.mp4"
     video.parent.mkdir()
     video.write_bytes(face_video.read_bytes())
@@ -252,7 +252,7 @@ def test_one_file_of_markers_is_for_every_video_and_wins(tmp_path, face_video, q
         assert "own" not in re.findall(r"<bdi[^>]*>(.*?)</bdi>", html)
 
 
-def test_broken_markers_beside_a_video_cost_neither_its_page_nor_the_others(tmp_path, face_video, quick):
+def test_invalid_markers_next_to_a_video_cost_neither_its_page_nor_the_others(tmp_path, face_video, quick):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a", "b"):
@@ -273,7 +273,7 @@ def test_a_broken_file_for_all_is_refused_before_any_work(tmp_path, face_video):
     assert not (tmp_path / "out" / "frames").exists()
 
 
-def test_clips_are_kept_only_where_they_were_asked_for(tmp_path, face_video, quick):
+def test_clips_are_stored_only_on_request(tmp_path, face_video, quick):
     options, out = AnalyzeOptions(bin_seconds=0.2), tmp_path / "out"
     run([face_video], out, options)
     assert not list(out.glob("reports/*.clips"))

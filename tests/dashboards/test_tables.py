@@ -94,7 +94,7 @@ def test_there_is_a_file_for_every_table(out):
 # --- What a page says is what its CSV says ----------------------------------------------------------------
 
 
-def test_peaks_people_stretches_and_markers_of_a_page_are_in_the_files(out):
+def test_peaks_people_segments_and_markers_of_a_page_are_in_the_files(out):
     for video in "abc":
         html = page(out, video)
         rows = read(out, "people", video)
@@ -175,7 +175,7 @@ def test_the_overviews_tables_are_in_the_files(out):
 # --- And what the Parquet says ----------------------------------------------------------------------------
 
 
-def test_the_table_of_stretches_is_what_pandas_finds(out):
+def test_the_table_of_segments_is_what_pandas_finds(out):
     whole, rows = audience(out, "a"), read(out, "segments", "a")
     assert rows.label.tolist() == ["level 1", "part 2"]
     assert rows[["start_s", "end_s"]].to_numpy().tolist() == [[8.0, 19.5], [30.0, 60.0]]
@@ -233,7 +233,7 @@ def test_the_files_follow_the_names_of_people(out):
     assert not peaks.people.str.contains("Person 2").any()
 
 
-def test_a_video_without_pose_tells_of_expressiveness_instead(out):
+def test_a_video_without_pose_has_expressiveness_instead_of_engagement(out):
     row = read(out, "videos").set_index("video_id").loc["c"]
     assert np.isnan(row.engagement)
     assert set(read(out, "peaks", "c").measure) == {"expressiveness"}

@@ -20,7 +20,7 @@ from ferflow.dashboards.overview.cohort import (
 )
 from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.number_format import listed, sanitize, some
+from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize
 from ferflow.dashboards.shared.page import inline_json
 
 
@@ -85,7 +85,7 @@ def _describe(cohort: Cohort) -> str:
     ]
     return (
         f"Four rows with one time axis: {title}, share of people reacting, net positivity, and the number of people "
-        f"in view. Mean {title}: {listed(means)}."
+        f"in view. Mean {title}: {join_words(means)}."
     )
 
 
@@ -102,19 +102,19 @@ def _excluded(cohort: Cohort) -> list[str]:
     notes = []
     if cohort.n_brief:
         notes.append(
-            f"Not counted: {some(cohort.n_brief, 'person', 'people')} in view for less than {BASELINE_SECONDS:g} s, "
-            f"or, in a session shorter than {2 * BASELINE_SECONDS:g} s, for less than half of it."
+            f"Not counted: {pluralize(cohort.n_brief, 'person', 'people')} in view for less than {BASELINE_SECONDS:g} "
+            f"s, or, in a session shorter than {2 * BASELINE_SECONDS:g} s, for less than half of it."
         )
     if cohort.other_bins:
         notes.append(
-            f"Not counted: {some(len(cohort.other_bins), 'video')} with bins of another length "
+            f"Not counted: {pluralize(len(cohort.other_bins), 'video')} with bins of another length "
             f"({sanitize(_first_of(cohort.other_bins))})."
         )
     if cohort.ambiguous:
         notes.append(
-            f"{some(len(cohort.ambiguous), 'video')} with a named participant but several people in view: the mean of "
-            f"all of them counts as the participant ({sanitize(_first_of(cohort.ambiguous))}). To change that, give "
-            "the participant's name to the right tracks in people.csv."
+            f"{pluralize(len(cohort.ambiguous), 'video')} with a named participant but several people in view: the "
+            f"mean of all of them counts as the participant ({sanitize(_first_of(cohort.ambiguous))}). To change that, "
+            "give the participant's name to the right tracks in people.csv."
         )
     return notes
 
@@ -125,13 +125,13 @@ def _groups_in_part(cohort: Cohort) -> list[str]:
     without_group = sum(one.group is None for one in cohort.participants)
     if cohort.groups and without_group:
         notes.append(
-            f"{some(without_group, 'participant')} without a group: in no curve and in no comparison."
+            f"{pluralize(without_group, 'participant')} without a group: in no curve and in no comparison."
         )
     if hidden := len(cohort.groups) - len(drawn_groups(cohort)):
         notes.append(f"The {MOST_GROUPS} largest groups have curves; the table of groups has {hidden} more.")
     if n := cohort.n_in_several:
         notes.append(
-            f"{some(n, 'participant')} in several groups: the comparison counts them as different people."
+            f"{pluralize(n, 'participant')} in several groups: the comparison counts them as different people."
         )
     return notes
 

@@ -13,7 +13,7 @@ from ferflow.dashboards.overview.cohort import describe_grouping, format_interva
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.shared.bins import find_largest
 from ferflow.dashboards.shared.elements import Card, Notice
-from ferflow.dashboards.shared.number_format import count, percent, sanitize, some, timecode
+from ferflow.dashboards.shared.number_format import count, percent, pluralize, sanitize, timecode
 
 
 def build_failures(folder: Folder) -> Notice | None:
@@ -21,13 +21,13 @@ def build_failures(folder: Folder) -> Notice | None:
     if not folder.broken:
         return None
     return Notice(
-        f"{some(len(folder.broken), 'input')} could not be analysed.",
+        f"{pluralize(len(folder.broken), 'input')} could not be analysed.",
         "The table of videos below gives the reason for each. The other inputs are not affected.",
     )
 
 
 def build_list_warnings(folder: Folder) -> Notice | None:
-    """What is odd about the lists of people and sessions."""
+    """Problems in the lists of people and sessions."""
     if not folder.warnings:
         return None
     lines = tuple(sanitize(warning) for warning in folder.warnings)
@@ -52,7 +52,9 @@ def build_cards(folder: Folder) -> tuple[Card, ...] | None:
 
 def _participants_card(folder: Folder) -> Card:
     groups = folder.cohort.groups
-    note = f"in {some(len(groups), 'group')}{describe_grouping(folder)}" if groups else "each counted once"
+    note = (
+        f"in {pluralize(len(groups), 'group')}{describe_grouping(folder)}" if groups else "each counted once"
+    )
     return Card("Participants", count(folder.cohort.n_participants), note)
 
 

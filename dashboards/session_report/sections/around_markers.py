@@ -12,7 +12,7 @@ from ferflow.analytics.markers import times_by_label
 from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure
 from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
-from ferflow.dashboards.shared.number_format import UNKNOWN, clipped, count, sanitize, score, signed
+from ferflow.dashboards.shared.number_format import UNKNOWN, count, sanitize, score, shorten, signed
 from ferflow.dashboards.shared.page import inline_json
 
 
@@ -64,7 +64,7 @@ def _hint(session: Session) -> str:
 def _build_row(found: CurveSummary) -> AroundRow:
     known, has_spread = math.isfinite(found.highest), math.isfinite(found.spread)
     return AroundRow(
-        label=clipped(sanitize(found.label), 80),
+        label=shorten(sanitize(found.label), 80),
         n=count(found.n_markers),
         before=score(found.before),
         after=score(found.after),

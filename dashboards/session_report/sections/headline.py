@@ -6,7 +6,15 @@ from ferflow.analytics.measures import REACTING_THRESHOLD
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.session_data import Session, find_most_reacting
 from ferflow.dashboards.shared.elements import Card, ExpressionBar, Notice, build_expression_bar
-from ferflow.dashboards.shared.number_format import count, percent, sanitize, score, signed, some, timecode
+from ferflow.dashboards.shared.number_format import (
+    count,
+    percent,
+    pluralize,
+    sanitize,
+    score,
+    signed,
+    timecode,
+)
 
 
 def build_warnings(session: Session) -> Notice | None:
@@ -40,7 +48,7 @@ def _no_frames() -> Notice:
 
 
 def _no_faces(n_frames: int) -> Notice:
-    title = f"No face was found in any of the {some(n_frames, 'analysed frame')}"
+    title = f"No face was found in any of the {pluralize(n_frames, 'analysed frame')}"
     return Notice(
         "No face was found in the one analysed frame" if n_frames == 1 else title,
         lines=(
@@ -54,10 +62,10 @@ def _no_faces(n_frames: int) -> Notice:
 def _no_tracks(session: Session) -> Notice:
     cover = session.coverage
     return Notice(
-        f"{some(cover.n_faces, 'face')} found, but no person could be tracked",
+        f"{pluralize(cover.n_faces, 'face')} found, but no person could be tracked",
         lines=(
-            f"Faces appear in {percent(cover.share)} of {some(cover.n_frames, 'analysed frame')}, each too briefly to "
-            "be tracked as a person. The table of faces lists them with track_id -1.",
+            f"Faces appear in {percent(cover.share)} of {pluralize(cover.n_frames, 'analysed frame')}, each too "
+            "briefly to be tracked as a person. The table of faces lists them with track_id -1.",
         ),
     )
 
@@ -69,7 +77,7 @@ def build_cards(session: Session) -> tuple[Card, ...]:
     """The headline numbers."""
     cover = session.coverage
     cards = [
-        Card("Duration", timecode(session.duration_s), f"{some(cover.n_frames, 'frame')} analysed"),
+        Card("Duration", timecode(session.duration_s), f"{pluralize(cover.n_frames, 'frame')} analysed"),
         Card("People", count(cover.n_people), _people_note(session)),
         Card("Coverage", percent(cover.share), "of analysed frames show a face"),
     ]

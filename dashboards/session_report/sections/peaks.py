@@ -10,7 +10,7 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS, Peak
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import TimeButton
-from ferflow.dashboards.shared.number_format import UNKNOWN, listed, sanitize, score, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, join_words, sanitize, score, timecode
 
 MOST_NAMES = 8
 """People named in a row of the table."""
@@ -102,14 +102,14 @@ def _build_row(session: Session, peak: Peak) -> PeakRow:
 def _list_names(session: Session, track_ids: tuple[int, ...]) -> str:
     names = [sanitize(session.name_of(track)) for track in track_ids[:MOST_NAMES]]
     hidden = len(track_ids) - len(names)
-    return listed([*names, f"{hidden} more"] if hidden else names) or UNKNOWN
+    return join_words([*names, f"{hidden} more"] if hidden else names) or UNKNOWN
 
 
 def _build_clip(session: Session, url: str, places: tuple[int, ...]) -> Clip:
     peaks = [(place + 1, session.peaks[place]) for place in places]
     return Clip(
         url,
-        f"Clip of {listed([f'peak {number}' for number, _ in peaks])}",
+        f"Clip of {join_words([f'peak {number}' for number, _ in peaks])}",
         tuple(
             ClipPeak(number, timecode(peak.time_s), sanitize(peak.label or UNKNOWN)) for number, peak in peaks
         ),

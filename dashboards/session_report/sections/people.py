@@ -10,7 +10,7 @@ from ferflow.analytics.persons import Person
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, build_expression_bar
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, sanitize, some, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, percent, pluralize, sanitize, timecode
 
 MOST_PEOPLE_ROWS = 40
 """People with a row of their own, the longest in view first."""
@@ -57,7 +57,7 @@ def _hint(session: Session) -> str:
     )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)
-        hint += f" Not listed: {some(len(hidden), 'person', 'people')} in view for {longest} or less."
+        hint += f" Not listed: {pluralize(len(hidden), 'person', 'people')} in view for {longest} or less."
     return hint
 
 

@@ -8,7 +8,15 @@ from ferflow import palette
 from ferflow.analytics.coverage import SMALL_FACE_PX
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.shared.number_format import UNKNOWN, count, percent, sanitize, size, some, timecode
+from ferflow.dashboards.shared.number_format import (
+    UNKNOWN,
+    count,
+    percent,
+    pluralize,
+    sanitize,
+    size,
+    timecode,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ def _limits(session: Session) -> list[str]:
     cover, limits = session.coverage, []
     n_failed = session.metadata.counts.n_failed
     if n_failed:
-        limits.append(f"{some(n_failed, 'frame')} could not be decoded and have no row.")
+        limits.append(f"{pluralize(n_failed, 'frame')} could not be decoded and have no row.")
     if cover.n_pose_unknown:
         share = percent(cover.n_pose_unknown / cover.n_faces)
         limits.append(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, TimeButton, build_expression_bar
-from ferflow.dashboards.shared.number_format import clipped, count, percent, sanitize, some, timecode
+from ferflow.dashboards.shared.number_format import count, percent, pluralize, sanitize, shorten, timecode
 
 MOST_SEGMENTS = 40
 """Rows of the table, in order of time."""
@@ -49,7 +49,7 @@ def build_segments(session: Session) -> Segments | None:
     hidden = len(session.segments) - len(rows)
     hint = "Means over the bins of each segment, weighted by how many seconds of each bin are in the segment."
     if hidden:
-        hint += f" {some(hidden, 'later segment')} not listed."
+        hint += f" {pluralize(hidden, 'later segment')} not listed."
     rows_and_total = (*(_build_row(session, row) for row in rows), _build_whole_video(session))
     return Segments(hint, measure_headings(), rows_and_total)
 
@@ -71,8 +71,8 @@ def _build_whole_video(session: Session) -> SegmentRow:
 
 def _row(session: Session, label: str, kind: str, values: Mapping[str, float]) -> SegmentRow:
     return SegmentRow(
-        label=clipped(sanitize(label), 80),
-        kind=clipped(sanitize(kind), 40),
+        label=shorten(sanitize(label), 80),
+        kind=shorten(sanitize(kind), 40),
         start=TimeButton.at(values["start_s"]),
         end=timecode(values["end_s"]),
         length=timecode(values["end_s"] - values["start_s"]),

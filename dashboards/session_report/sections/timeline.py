@@ -18,7 +18,7 @@ from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
 from ferflow.dashboards.session_report.timeline_chart.markers_row import MOST_BANDS, MOST_LABELS
 from ferflow.dashboards.shared.elements import TimeButton
-from ferflow.dashboards.shared.number_format import clipped, listed, sanitize, some
+from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize, shorten
 from ferflow.dashboards.shared.page import inline_json
 
 MOST_LISTED_MARKERS = 120
@@ -61,13 +61,13 @@ def build_timeline(session: Session) -> Timeline | None:
         figure=inline_json(build_timeline_figure(session).to_json()),
         facts=inline_json(json.dumps(_script_facts(session), ensure_ascii=False, separators=(",", ":"))),
         markers=tuple(_build_listed_marker(marker) for marker in markers),
-        markers_title=some(len(session.markers), "marker")
+        markers_title=pluralize(len(session.markers), "marker")
         + (f", the first {len(markers)} listed" if len(session.markers) > len(markers) else ""),
     )
 
 
 def _build_listed_marker(marker: Marker) -> ListedMarker:
-    label, kind = clipped(sanitize(marker.label), 80), clipped(sanitize(marker.kind), 40)
+    label, kind = shorten(sanitize(marker.label), 80), shorten(sanitize(marker.kind), 40)
     return ListedMarker(TimeButton.at(marker.time_s), label, kind)
 
 
@@ -93,7 +93,7 @@ def _describe(session: Session) -> str:
     rows = ["engagement with attention and expressiveness", "expressions", "net positivity", "people in view"]
     rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
     return (
-        f"Timeline with one time axis: {listed(rows)}. {summarize(session)} Use the time slider above to hear the "
+        f"Timeline with one time axis: {join_words(rows)}. {summarize(session)} Use the time slider above to hear the "
         "values."
     )
 
@@ -108,11 +108,11 @@ def _script_facts(session: Session) -> Mapping[str, object]:
         "colours": list(palette.colours(session.labels).values()),
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
         "markers": [
-            [round(marker.time_s, 3), clipped(sanitize(marker.label), 40)]
+            [round(marker.time_s, 3), shorten(sanitize(marker.label), 40)]
             for marker in instants_in(session.markers.slice(0, MOST_LABELS))
         ],
         "segments": [
-            [round(row["start_s"], 3), round(row["end_s"], 3), clipped(sanitize(row["label"]), 40)]
+            [round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40)]
             for row in session.segments.slice(0, MOST_BANDS).to_pylist()
         ],
     }

@@ -8,17 +8,17 @@ from ferflow import palette
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
 from ferflow.dashboards.shared.figure_values import axis_time, escape_html
-from ferflow.dashboards.shared.number_format import clipped, sanitize
+from ferflow.dashboards.shared.number_format import sanitize, shorten
 
 _ID = "lanes"
 _LANE_PX = 22
 _NAME_LETTERS = 12
-"""Of a person's name next to the lane; the cursor shows the whole name."""
+"""Of a person's name next to the lane; the cursor shows the full name."""
 
 
 def lane_name(session: Session, track_id: int) -> str:
     """A person's name as it stands next to the lane."""
-    return clipped(sanitize(session.name_of(track_id)), _NAME_LETTERS)
+    return shorten(sanitize(session.name_of(track_id)), _NAME_LETTERS)
 
 
 def _draw(canvas: Canvas, session: Session) -> None:
