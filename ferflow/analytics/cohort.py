@@ -8,6 +8,7 @@ Each participant counts once per group, however many videos, faces or frames sho
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ CONFIDENCE = 0.95
 MOST_POINTS = 1200
 """Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
 
+_ROUNDING = 1e-6
 _TOLERANCE_SECONDS = 1e-6
 """Tables store starts and ends of bins rounded to nanoseconds, and time in view is a sum over thousands of them."""
 
@@ -263,17 +265,27 @@ def comparison(
 
 def _welch(a: Float64Array, b: Float64Array) -> tuple[float, float]:
     """Bounds of Welch's interval of the difference."""
-    # Without any variance, SciPy warns and returns an interval of width 0, which would claim certainty.
-    if min(len(a), len(b)) < 2 or a.var() + b.var() == 0:
+    if min(len(a), len(b)) < 2 or not _vary(a, b):
         return float("nan"), float("nan")
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
+    with warnings.catch_warnings():
+        # SciPy warns if the values of one group are nearly equal; the interval then follows from the other group.
+        warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)
+        found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
     return float(found.low), float(found.high)
+
+
+def _vary(a: Float64Array, b: Float64Array) -> bool:
+    """Whether either group varies by more than the rounding of float32 measures.
+
+    Without variance an interval has the width 0, which would claim certainty.
+    """
+    return max(float(np.ptp(a)), float(np.ptp(b))) > _ROUNDING
 
 
 def _hedges(a: Float64Array, b: Float64Array) -> tuple[float, float]:
     """Hedges' g and half the width of its interval."""
     n, m = len(a), len(b)
-    if min(n, m) < 2 or a.var() + b.var() == 0:
+    if min(n, m) < 2 or not _vary(a, b):
         return float("nan"), float("nan")
     freedom = n + m - 2
     pooled = math.sqrt(((n - 1) * a.var(ddof=1) + (m - 1) * b.var(ddof=1)) / freedom)

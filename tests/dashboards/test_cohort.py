@@ -95,6 +95,16 @@ def test_a_comparison_worked_out_by_hand():
     assert (found.low, found.high) == pytest.approx((-2 - half, -2 + half), abs=1e-3)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("first", "is_known"), [([0.5, 0.5], False), ([0.5, 0.5 + 1e-9], False), ([0.5, 0.6], True)]
+)
+def test_groups_whose_values_are_nearly_equal_have_no_interval_and_warn_of_nothing(first, is_known):
+    found = comparison("engagement", ("a", first), ("b", [0.4, 0.4 + 1e-9]))
+    assert found.difference == pytest.approx(np.mean(first) - 0.4)
+    assert np.isfinite([found.low, found.high, found.hedges_g]).tolist() == [is_known] * 3
+
+
 def test_one_participant_has_a_mean_and_no_band():
     found = band(np.array([[0.2, np.nan], [0.4, 0.5]]))
     assert found.n.tolist() == [2, 1]
