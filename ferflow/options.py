@@ -165,7 +165,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
-            raise OptionsError("every and fps both choose frames: give one of them")
+            raise OptionsError("every and fps cannot be combined: give one of them")
 
     @property
     def detect_stride(self) -> int:
@@ -226,12 +226,14 @@ def read_toml(path: Path) -> dict[str, object]:
     """Read a small TOML file.
 
     Raises:
-        OptionsError: not a regular file, too large, or not TOML.
+        OptionsError: no such file, not a regular file, too large, or not TOML.
     """
     try:
         if not stat.S_ISREG((status := path.stat()).st_mode) or status.st_size > _LARGEST_JOB_FILE:
             raise OSError("not a file, or too large for a job file")
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OptionsError(f"{path}: no such file. Check the path.") from error
     # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
     except (OSError, ValueError, RecursionError) as error:
         raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error

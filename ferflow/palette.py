@@ -53,7 +53,7 @@ COVERAGE = {
 """By the columns of `coverage.COVERAGE_TIMELINE`, in the order in which they are stacked."""
 
 STACKING = ("happy", "surprise", "fear", "angry", "disgust", "sad")
-"""Order in which expressions are stacked on neutral; similar colours do not touch."""
+"""Order in which expressions are stacked on neutral; similar colours are not adjacent."""
 
 
 def colours(labels: list[str]) -> dict[str, str]:

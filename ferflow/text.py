@@ -27,6 +27,11 @@ def timecode(seconds: float | None) -> str:
     return f"{hours}:{clock}" if hours else clock
 
 
+def pluralize(number: int, one: str, several: str | None = None) -> str:
+    """`1 face`, `2 faces`."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def sanitize(text: object) -> str:
     """Replace the control characters and direction marks of a text from outside by U+FFFD; its length stays the same.
 

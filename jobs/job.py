@@ -62,11 +62,16 @@ class Job(Checked, frozen=True, kw_only=True):
         table = read_toml(Path(path))
         own = {name: table.pop(name) for name in _KEYS if name in table}
         if missing := [name for name in ("inputs", "out") if name not in own]:
-            raise OptionsError(f"{path}: {missing[0]} is missing. Say what to analyse, and where results go.")
+            raise OptionsError(
+                f"{path}: {missing[0]} is missing. A job file must have the keys inputs and out."
+            )
         if unknown := sorted(set(table) - set(AnalyzeOptions.__struct_fields__)):
             known = sorted((*_KEYS, *AnalyzeOptions.__struct_fields__))
             raise OptionsError(f"{path}: unknown option {unknown[0]!r}; known are {', '.join(known)}")
-        return cls(inputs=(), out=Path()).updated(**own, options=AnalyzeOptions().updated(**table))
+        try:
+            return cls(inputs=(), out=Path()).updated(**own, options=AnalyzeOptions().updated(**table))
+        except OptionsError as error:
+            raise OptionsError(f"{path}: {error}") from error
 
     @classmethod
     def _parse(cls, name: str, value: object) -> object:

@@ -31,7 +31,7 @@ from ferflow.jobs.run_events import (
     Started,
 )
 from ferflow.store.run_manifest import TaskReport, VideoTask
-from ferflow.text import sanitize, timecode
+from ferflow.text import pluralize, sanitize, timecode
 from ferflow.version import __version__
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def log_event(event: RunEvent) -> None:
     """Write an event into the log, as text; progress within a video is left out."""
     match event:
         case Planned(tasks):
-            _run_log.info("%d inputs, %d to analyse", len(tasks), event.n_pending)
+            _run_log.info("%s, %d to analyse", pluralize(len(tasks), "input"), event.n_pending)
         case Started(task):
             _run_log.info("started %s as %s", task.source, task.video_id)
         case Retried(task, report):
@@ -182,13 +182,18 @@ def _names(task: VideoTask) -> dict[str, object]:
     return {"source": str(task.source), "video_id": task.video_id}
 
 
+def format_failure(source: str, error: str) -> str:
+    """A source as it was given, and why it failed."""
+    # The complete path: two folders may hold files of the same name.
+    why = error.removeprefix(f"{source}: ").removeprefix(f"{Path(source).name}: ")
+    return f"{sanitize(source)}: {sanitize(why)}"
+
+
 def _describe(report: TaskReport) -> list[str]:
     """Lines for the user about an input that ended: why it failed, and its warnings."""
     lines = []
     if report.error and report.status == "failed":
-        # The complete path: two folders may hold files of the same name.
-        why = report.error.removeprefix(f"{report.source}: ").removeprefix(f"{Path(report.source).name}: ")
-        lines.append(f"failed: {sanitize(report.source)}: {sanitize(why)}")
+        lines.append(f"failed: {format_failure(report.source, report.error)}")
     if report.status != "skipped":
         lines += [f"{sanitize(report.source)}: {sanitize(warning)}" for warning in report.warnings]
     return lines
@@ -235,7 +240,7 @@ def format_summary(videos: Sequence[TaskReport]) -> str:
 
 def _to_cells(video: TaskReport) -> list[str]:
     if video.status in ("failed", "not_started"):
-        return [_STATUS_WORDS[video.status], "", "", "", "", "", sanitize(video.source)]
+        return [video.status, "", "", "", "", "", sanitize(video.source)]
     counts = [str(n) for n in (video.n_people, video.n_frames, video.n_faces)]
     rate = f"{video.n_frames / video.seconds:.0f}" if video.seconds else ""
     return [video.status, *counts, timecode(video.duration_s), rate, sanitize(video.source)]

@@ -71,13 +71,12 @@ def write_pdf(page: Path) -> Path:
             done = subprocess.run(command, capture_output=True, timeout=PDF_SECONDS, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired) as error:
             raise OptionsError(
-                f"{page.name}: {browser} did not print it ({type(error).__name__})."
+                f"{page.name}: {browser} could not print this page ({type(error).__name__})."
             ) from error
         if not part.exists() or not part.read_bytes().startswith(b"%PDF"):
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise OptionsError(
-                f"{page.name}: {browser} did not print it ({sanitize(lines[-1]) if lines else 'no reason given'})."
-            )
+            reason = sanitize(lines[-1]) if lines else "no reason given"
+            raise OptionsError(f"{page.name}: {browser} could not print this page ({reason}).")
     return path
 
 

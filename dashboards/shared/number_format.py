@@ -46,7 +46,7 @@ def score(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A number in [-1, 1] with its sign and two digits; what rounds to nothing keeps its sign, and only 0 is `0`."""
+    """A number in [-1, 1] with sign and two digits; a value that rounds to zero keeps its sign, only 0 is `0`."""
     if value is None or math.isnan(value):
         return UNKNOWN
     if value == 0:
@@ -73,7 +73,7 @@ def format_measure(measure: Measure, value: float | None) -> str:
 
 
 def sort_key(value: float | None) -> str:
-    """A number for a script that sorts by it; empty if it is unknown."""
+    """The value as text by which a script sorts; empty if it is unknown."""
     return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
 
 

@@ -1,4 +1,4 @@
-"""The registry of measures: everything that is said of a measure is said here, once.
+"""The registry of measures: the definition of each measure, in one place.
 
 A measure is a number that is computed for each face and then averaged over time and people. The columns of TIMELINE,
 the means of people, cohorts and marker-locked curves, the CSV files, the charts and tables of the pages and the tables
@@ -244,8 +244,8 @@ MEASURES: dict[str, Measure] = {
             name="reacting",
             title="Reacting",
             formula=f"1 where expressiveness ≥ {REACTING_THRESHOLD:g}, else 0; null where expressiveness is",
-            description=f"is a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of the "
-            "person's faces of a bin.",
+            description=f"is 1 for a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of "
+            "the person's faces of a bin, else 0.",
             range=(0, 1),
             format="share",
             colour=palette.EXPRESSIVENESS,

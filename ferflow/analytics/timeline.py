@@ -252,7 +252,7 @@ def _audience_rows(
     columns["presence"] = ratio(np.bincount(bins[with_face], minlength=n_bins), n_frames)
     n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
     zeros = np.zeros(n_bins, dtype=np.int64)
-    # `n_faces` counts untracked faces, too, which no person row has: `_table` is given it apart.
+    # `n_faces` counts untracked faces, too, which no person row has: `_table` gets it separately.
     return _TimelineRows(np.arange(n_bins), zeros, n_frames, zeros, n_people, columns)
 
 

@@ -15,15 +15,23 @@ from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
-from ferflow.text import sanitize
+from ferflow.text import pluralize, sanitize
 
-NOTICE = """\
-ferflow works on this machine only: nothing leaves it, and no face image is kept.
+_NOTICE = """\
+ferflow works on this machine only: nothing leaves it. {faces}
 An expression is a movement of the face, not proof of a feeling (Barrett et al., 2019). Inform the people you
 record and have their consent (GDPR; EU AI Act Art. 50(3)). In the EU, inferring emotions at work or in
 education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."""
 
 DEFAULTS = AnalyzeOptions()
+
+
+def format_notice(job: Job) -> str:
+    """What a user must know before the first run: where data stay, what is stored, and the limits of its use."""
+    faces = (
+        "Clips around the peaks are stored; they show faces." if job.embed_clips else "No face image is kept."
+    )
+    return _NOTICE.format(faces=faces)
 
 
 def parse_not_empty(text: str) -> str:
@@ -124,16 +132,17 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
     if not dry_run:
         run_and_exit(job, output)
     from ferflow.jobs.plan import plan
+    from ferflow.jobs.progress import format_failure
 
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
     for task in tasks:
         if task.files is None or task.problem is not None:
-            typer.echo(f"cannot   {sanitize(task.problem)}")
+            typer.echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")
         else:
             verb = "skip" if task.is_finished else "analyse"
             typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
     pending = sum(task.is_pending for task in tasks)
-    typer.echo(f"{pending} to analyse, {len(tasks) - pending} not.")
+    typer.echo(f"{pending} of {pluralize(len(tasks), 'input')} would be analysed.")
 
 
 def run_and_exit(job: Job, output: Output) -> NoReturn:
@@ -152,7 +161,7 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
     folder = OutputFolder(job.out)
     # Once per output folder: a user who continues a run has read it.
     if not output.quiet and not folder.manifest.exists():
-        typer.echo(NOTICE, err=True)
+        typer.echo(format_notice(job), err=True)
     with (
         interruptible(show=print_message, clean_up=folder.remove_leftovers),
         Bars(quiet=output.quiet) as bars,
@@ -160,8 +169,11 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
         report = follow(run_events(job), bars.show, log_event)
     if not output.quiet:
         typer.echo(format_summary(report.videos))
-        typer.echo(f"Data: {'  '.join(map(str, (*folder.tables, folder.manifest)))}")
-        if job.pages:
+        # If every input failed, there are no tables.
+        data = [str(path) for path in (*folder.tables, folder.manifest) if path.exists()]
+        if data:
+            typer.echo(f"Data: {'  '.join(data)}")
+        if job.pages and folder.index.exists():
             typer.echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)
 

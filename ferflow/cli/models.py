@@ -86,7 +86,8 @@ def _card_lines(card: ModelCard) -> list[str]:
     prior = ", ".join(f"{label} {share:.2f}" for label, share in card.prior_by_label.items())
     facts = {
         "files": ", ".join(sizes),
-        "labels": ", ".join(card.labels) + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),
+        "expressions": ", ".join(card.labels)
+        + "".join(f" ({a} counts as {b})" for a, b in card.merged.items()),
         "heads": "" if card.blend is None else str(card.blend),
         "temperature": f"{card.temperature:g}",
         "prior assumed": prior or "unknown",

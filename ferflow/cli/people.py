@@ -80,10 +80,10 @@ def _format_tracks(tracks: list[Track]) -> Iterator[str]:
     for track in tracks:
         if track.video_id != last:
             yield f"{sanitize(track.video_id)}  ({sanitize(track.source)})"
-            yield "  track  in view    first    -  last     across  height  appears    name"
+            yield "  track  in view    first    -  last     across  face px  appears    name"
             last = track.video_id
         yield (
             f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
-            f"{timecode(track.last_s):7}  {track.across:5.0%}  {track.face_px:4.0f}px  "
+            f"{timecode(track.last_s):7}  {track.across:6.0%}  {track.face_px:7.0f}  "
             f"{sanitize(track.label or ''):9}  {sanitize(track.name)}"
         ).rstrip()

@@ -25,6 +25,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import WORKER_BYTES, available_memory, cpu_features, default_workers
 from ferflow.system.runtime import has_cuda, has_nvidia_driver
+from ferflow.text import pluralize
 from ferflow.version import __version__
 
 Level = Literal["fine", "note", "problem"]
@@ -146,8 +147,8 @@ def _memory() -> Iterator[Finding]:
     if memory < WORKER_BYTES:
         yield Finding("problem", f"{what}, a video takes {WORKER_BYTES >> 20} MiB", "Close other programs.")
         return
-    workers = default_workers(1_000, cpus, memory, AnalyzeOptions())
-    yield Finding("fine", f"{what}; many videos are analysed by {workers} processes (--workers)")
+    processes = pluralize(default_workers(1_000, cpus, memory, AnalyzeOptions()), "process", "processes")
+    yield Finding("fine", f"{what}; many videos are analysed by {processes} (--workers)")
 
 
 def _gpu() -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport
 from ferflow.store.video_files import VideoFiles
+from ferflow.text import pluralize
 
 LOW_DISK_BYTES = 1 << 30
 """An hour of video makes some tens of MB of tables."""
@@ -31,19 +32,19 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     """Check the files in an output folder; nothing is changed.
 
     Raises:
-        RecordsError: there is no such folder.
+        RecordsError: there is no such folder, or it is not an output folder.
     """
-    if not out.is_dir():
-        raise RecordsError(f"{out}: no such folder. Give the folder that was -o.")
-    folder = OutputFolder(out)
-    if folder.is_locked():
-        yield Finding("note", f"a run is under way in {out}", "Wait for it: what follows may change.")
+    folder = _open_folder(out)
+    is_locked = folder.is_locked()
+    if is_locked:
+        yield Finding("note", f"a run is in progress in {out}", "Wait for it: what follows may change.")
     yield from _check_tables(folder)
     yield from _check_manifest(folder)
-    if left := folder.find_leftovers():
+    # Temporary files of a run in progress are its own.
+    if not is_locked and (left := folder.find_leftovers()):
         yield Finding(
             "note",
-            f"{len(left)} files of an interrupted run",
+            f"{pluralize(len(left), 'file')} of an interrupted run",
             "--repair, or the next run, removes them.",
         )
     free = shutil.disk_usage(out).free
@@ -57,12 +58,12 @@ def repair(out: Path) -> list[str]:
     A broken one is kept under another name. Returns what was done, a line for each change.
 
     Raises:
-        RecordsError: a run has locked the folder, or its tables cannot be read.
+        RecordsError: it is not an output folder, a run has locked it, or its tables cannot be read.
     """
-    done, folder = list[str](), OutputFolder(out)
+    done, folder = list[str](), _open_folder(out)
     with folder.lock():
         if removed := folder.remove_leftovers():
-            done.append(f"removed {len(removed)} files of an interrupted run")
+            done.append(f"removed {pluralize(len(removed), 'file')} of an interrupted run")
         path = folder.manifest
         run = _load_manifest(path)
         if run is None or _find_mismatches(folder, run):
@@ -75,8 +76,24 @@ def repair(out: Path) -> list[str]:
                 if entry.status == "failed":
                     rebuilt.note(entry)
             rebuilt.save(path)
-            done.append(f"{path.name}: rebuilt from the tables of {len(folder.finished_ids())} videos")
+            done.append(
+                f"{path.name}: rebuilt from the tables of {pluralize(len(folder.finished_ids()), 'video')}"
+            )
     return done
+
+
+def _open_folder(out: Path) -> OutputFolder:
+    """The output folder at a path, which nothing here creates.
+
+    Raises:
+        RecordsError: there is no such folder, or it is not an output folder.
+    """
+    folder = OutputFolder(out)
+    if not out.is_dir():
+        raise RecordsError(f"{out}: no such folder. Give the output folder of a run (-o).")
+    if not (folder.manifest.exists() or folder.finished_ids() or folder.find_leftovers()):
+        raise RecordsError(f"{out}: not an output folder of ferflow. Give the output folder of a run (-o).")
+    return folder
 
 
 def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
@@ -102,7 +119,7 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
             "problem", f"results of {len(made)} different sets of options or models are in one folder",
             "Analyse all videos of this folder again with --overwrite.",
         )  # fmt: skip
-    yield Finding("fine" if n_complete else "note", f"{n_complete} videos with complete tables")
+    yield Finding("fine" if n_complete else "note", f"{pluralize(n_complete, 'video')} with complete tables")
 
 
 def _check_rows(files: VideoFiles, footer: VideoMetadata) -> None:
@@ -128,9 +145,14 @@ def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
         yield Finding("problem", what, f"ferflow doctor {folder.path} --repair rebuilds it from the tables.")
     if run.finished is None and not folder.is_locked():
         yield Finding("note", "the last run was interrupted", "The same command does the rest.")
+        if unlisted := _find_unlisted(folder, run):
+            what = f"{path} does not list {', '.join(sorted(unlisted)[:3])} yet"
+            yield Finding("note", what, "The same command adds it, without analysis.")
     failed = [entry.source for entry in run.videos if entry.status == "failed"]
     if failed:
-        yield Finding("note", f"{len(failed)} inputs failed: {', '.join(failed[:3])}", f"{path} says why.")
+        yield Finding(
+            "note", f"{pluralize(len(failed), 'input')} failed: {', '.join(failed[:3])}", f"{path} says why."
+        )
 
 
 def _load_manifest(path: Path) -> RunManifest | None:
@@ -144,10 +166,14 @@ def _load_manifest(path: Path) -> RunManifest | None:
 def _find_mismatches(folder: OutputFolder, run: RunManifest) -> set[str]:
     """Ids of finished videos that the manifest does not know, and of those it calls done that are not there."""
     done = {entry.video_id for entry in run.videos if entry.status in ("done", "done_with_gaps")}
-    others = {entry.video_id for entry in run.videos} - done
-    there = set(folder.finished_ids())
-    # Other entries of a finished video are no mismatch: a page can fail after the tables are finished.
-    return {video_id or "" for video_id in (done - there) | (there - done - others)}
+    lost = {video_id or "" for video_id in done - set(folder.finished_ids())}
+    # A run adds a video to the manifest after its tables are finished, and can be interrupted in between.
+    return lost if run.finished is None else lost | _find_unlisted(folder, run)
+
+
+def _find_unlisted(folder: OutputFolder, run: RunManifest) -> set[str]:
+    """Ids of finished videos without an entry of any status: a page can fail after the tables are finished."""
+    return set(folder.finished_ids()) - {entry.video_id for entry in run.videos}
 
 
 def _rebuild_manifest(folder: OutputFolder) -> RunManifest:

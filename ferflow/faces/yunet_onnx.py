@@ -49,7 +49,7 @@ def rewrite_for_planes(weights: bytes, *, full_range: bool) -> bytes:
         for name, size in (("score", 1), ("faces", 14))
     ]
     planes = helper.make_tensor_value_info("planes", TensorProto.UINT8, [1, 3, "height", "width"])
-    # The graph is made anew, without the shapes that the file states for 640 pixels: they would contradict any other
+    # The graph is built again, without the shapes that the file states for 640 pixels: they would contradict any other
     # size.
     changed = helper.make_graph(network.nodes, graph.name, [planes], outputs, network.used_weights())
     # The version of the file: Split takes its sizes as an attribute there, and as an input in later ones.

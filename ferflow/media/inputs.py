@@ -94,13 +94,13 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
         matches = _match_pattern(path)
         if not matches:
             yield DiscoveredInput(
-                path, f"{text}: the pattern matches no file. Check it, and quote it in the shell."
+                path, f"{path}: the pattern matches no file. Check it, and quote it in the shell."
             )
         for match in matches:
             yield from _expand(str(match), out)
     else:
         yield DiscoveredInput(
-            path, f"{text}: no such file or folder, or none that may be read. Check the path."
+            path, f"{path}: no such file or folder, or no permission to read it. Check the path."
         )
 
 

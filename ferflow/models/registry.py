@@ -51,6 +51,6 @@ def _card_path(name_or_path: str | Path) -> Path:
     if path.suffix == ".json" and path.is_file():
         return path
     raise ModelError(
-        f"{str(name_or_path)!r} is no model: neither a name ({', '.join(list_models()) or 'none shipped'}), "
-        f"nor a card (.json), nor a folder with a {CARD_FILE}."
+        f"{str(name_or_path)!r} is not a model. Give a name ({', '.join(list_models()) or 'none shipped'}), "
+        f"a card (.json) or a folder with a {CARD_FILE}."
     )

@@ -68,7 +68,7 @@ def find_moments(
     found = [moment for moment in found if len(moment.crops)]
     if not found:
         raise VideoError(
-            f"{path.name}: no face found. If the picture is a face and nothing else, say so with --whole."
+            f"{path.name}: no face found. If the picture contains nothing but a face, use --whole."
         )
     return found
 

@@ -145,7 +145,7 @@ class MarkersSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What the table of markers of a video says of itself."""
+    """Metadata of the table of markers of a video."""
 
     schema_version: int = SCHEMA_VERSION
     video_id: Text

@@ -1,4 +1,4 @@
-"""The engine that needs nothing else: this machine, in this process or in several."""
+"""The engine without further dependencies: it runs on this machine, in this process or in several."""
 
 from __future__ import annotations
 

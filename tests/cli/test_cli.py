@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ferflow.cli.common import format_notice
+from ferflow.jobs.job import Job
 from tests.conftest import face_frames, write_video
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +134,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--start", "5", "--end", "3"], "must lie after", 2),
         (["-o", ""], "empty name", 2),
         ([""], "empty name", 2),
-        (["--model", "nonsense"], "'nonsense' is no model", 4),
+        (["--model", "nonsense"], "'nonsense' is not a model", 4),
         (["--detector", "mtcnn"], "mtcnn", 2),
         (["--detect", "auto"], "auto is not available yet: use full or every:N", 2),
         (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
@@ -155,6 +157,34 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video):
     assert re.search(r"^analyse +\S*face\.mp4", done.stdout, re.MULTILINE)
     assert re.search(r"^cannot .*gone\.mp4: no such file", done.stdout, re.MULTILINE)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video):
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    (tmp_path / "empty.mp4").touch()
+    inputs = [face_video, tmp_path / "notes.mp4", tmp_path / "empty.mp4", tmp_path / "gone.mp4"]
+    lines = ferflow("analyze", *inputs, "-o", tmp_path / "out", "--dry-run").stdout.splitlines()
+    assert len(lines) == len(inputs) + 1
+    for path, line in zip(inputs, lines, strict=False):
+        assert line[9:].startswith(str(path))
+        assert line.count(path.name) == 1
+    assert re.fullmatch(r"\d of 4 inputs would be analysed\.", lines[-1])
+
+
+def test_when_every_input_fails_no_folder_is_named_that_does_not_exist(tmp_path):
+    done = ferflow("analyze", tmp_path / "gone.mp4", "-o", tmp_path / "out")
+    assert done.returncode == 3
+    for line in done.stdout.splitlines():
+        if line.startswith(("Data: ", "Report: ")):
+            assert all(Path(text).exists() for text in line.split()[1:])
+    assert f"Data: {tmp_path / 'out' / 'run.json'}\n" in done.stdout
+
+
+def test_the_notice_says_whether_faces_are_stored():
+    job = Job(inputs=("a.mp4",), out=Path("out"))
+    assert "No face image is kept" in format_notice(job)
+    assert "they show faces" in format_notice(job.updated(embed_clips=True))
+    assert "No face image" not in format_notice(job.updated(embed_clips=True))
 
 
 def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video):

@@ -118,7 +118,7 @@ def test_a_whole_folder_is_called_whole(out):
     found = list(examine_folder(out))
     assert not problems(found)
     assert any("2 videos with complete tables" in finding.what for finding in found)
-    assert any("1 inputs failed" in finding.what for finding in found)
+    assert any("1 input failed" in finding.what for finding in found)
     assert repair(out) == []
 
 
@@ -161,9 +161,9 @@ def test_run_json_is_made_again_from_the_tables(out, damage, tmp_path):
 def test_leftovers_are_told_and_removed(out):
     part = temporary_path(VideoFiles(out, "gone-0123abcd").frames)
     part.write_bytes(b"half")
-    assert any("1 files of an interrupted run" in finding.what for finding in examine_folder(out))
+    assert any("1 file of an interrupted run" in finding.what for finding in examine_folder(out))
     assert part.exists()
-    assert repair(out) == ["removed 1 files of an interrupted run"]
+    assert repair(out) == ["removed 1 file of an interrupted run"]
     assert not part.exists()
 
 
@@ -189,9 +189,37 @@ def test_mixed_results_are_found(out, tmp_path, stand_in):
 
 def test_a_run_under_way_is_not_disturbed(out):
     with OutputFolder(out).lock():
-        assert any("under way" in finding.what for finding in examine_folder(out))
+        assert any("in progress" in finding.what for finding in examine_folder(out))
         with pytest.raises(RecordsError, match="another ferflow"):
             repair(out)
+
+
+def test_temporary_files_of_a_run_in_progress_are_not_leftovers(out):
+    temporary_path(VideoFiles(out, "next-0123abcd").frames).write_bytes(b"half")
+    with OutputFolder(out).lock():
+        assert not any("interrupted" in finding.what for finding in examine_folder(out))
+
+
+def test_a_folder_that_is_no_output_folder_is_refused_and_not_changed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    for command in (["doctor", tmp_path / "mine"], ["doctor", tmp_path / "mine", "--repair"]):
+        done = ferflow(*command)
+        assert done.returncode == RecordsError.exit_code
+        assert "not an output folder of ferflow" in done.stdout + done.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    with pytest.raises(RecordsError, match="no such folder"):
+        repair(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_finished_video_that_an_interrupted_run_has_not_listed_yet_is_no_problem(out):
+    run = json.loads((out / "run.json").read_text())
+    missing = run["videos"].pop(1)["video_id"]
+    (out / "run.json").write_text(json.dumps({**run, "finished": None}))
+    found = list(examine_folder(out))
+    assert not problems(found)
+    assert any(missing in finding.what and "same command" in finding.remedy for finding in found)
 
 
 def test_the_command_tells_by_its_exit_code(out):

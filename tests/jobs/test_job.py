@@ -65,6 +65,12 @@ def test_a_job_file_with_a_mistake_is_refused_with_its_name(tmp_path, text, mess
     with pytest.raises(OptionsError, match=message) as told:
         job_of(tmp_path, f'inputs = ["a.mp4"]\nout = "out"\n{text}\n')
     assert "\n" not in str(told.value)
+    assert ".toml: " in str(told.value)
+
+
+def test_a_job_file_that_does_not_exist_is_not_called_invalid_toml(tmp_path):
+    with pytest.raises(OptionsError, match=r"nosuch\.toml: no such file\."):
+        Job.from_toml(tmp_path / "nosuch.toml")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_what_stops_a_run_is_the_last_event(tmp_path, face_video):
     done = ferflow("analyze", face_video, "-o", out, "--model", "nonsense", "--progress", "json")
     (event,) = events_of(done.stderr)
     assert (event["event"], event["exit_code"], done.returncode) == ("failed", 4, 4)
-    assert "'nonsense' is no model" in event["message"]
+    assert "'nonsense' is not a model" in event["message"]
 
 
 def test_hostile_names_and_warnings_stay_inside_their_line():

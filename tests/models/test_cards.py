@@ -175,7 +175,7 @@ def test_an_unknown_name_lists_those_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "SHIPPED", tmp_path)
     (tmp_path / "one.json").write_text("{}")
     assert registry.list_models() == ["one"]
-    with pytest.raises(ModelError, match=r"'two' is no model: neither a name \(one\)"):
+    with pytest.raises(ModelError, match=r"'two' is not a model. Give a name \(one\)"):
         registry.resolve("two")
 
 

@@ -59,7 +59,7 @@ def test_broken_csv_rows_are_skipped_and_counted(tmp_path):
     assert faces.labels.tolist() == [1]
     assert faces.skipped == {
         "grey level outside 0..255": 1,
-        "pixels not whole numbers": 2,
+        "pixels are not integers": 2,
         "unknown label": 3,
         "wrong pixel count": 3,
     }

@@ -49,7 +49,8 @@ def _limits(session: Session) -> list[str]:
     cover, limits = session.coverage, []
     n_failed = session.metadata.counts.n_failed
     if n_failed:
-        limits.append(f"{pluralize(n_failed, 'frame')} could not be decoded and have no row.")
+        have = "has" if n_failed == 1 else "have"
+        limits.append(f"{pluralize(n_failed, 'frame')} could not be decoded and {have} no row.")
     if cover.n_pose_unknown:
         share = percent(cover.n_pose_unknown / cover.n_faces)
         limits.append(

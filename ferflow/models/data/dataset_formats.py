@@ -119,7 +119,7 @@ def _pixels(text: str) -> UInt8Array:
     try:
         values = np.array(text.split(), np.int64)
     except (ValueError, OverflowError):
-        raise ValueError("pixels not whole numbers") from None
+        raise ValueError("pixels are not integers") from None
     if values.size != SIZE * SIZE:
         raise ValueError("wrong pixel count")
     if values.min() < 0 or values.max() > 255:

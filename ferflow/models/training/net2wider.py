@@ -39,7 +39,7 @@ def widen(weights: Sequence[Array], shapes: Sequence[Shape], *, seed: int) -> li
         ValueError: the layers differ in more than their width.
     """
     if len(weights) != len(shapes) or not all(map(_fits, weights, shapes)):
-        raise ValueError("not the same layers made wider")
+        raise ValueError("the shapes must be those of the same layers, none of them narrower")
     rng = np.random.default_rng(seed)
     return [_spread(old, shape, rng) for old, shape in zip(weights, shapes, strict=True)]
 

@@ -291,12 +291,12 @@ def test_a_killed_run_goes_on_with_what_its_teachers_said_and_without_them(undis
     train(data, tmp_path / "killed", taught_run)
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
     (tmp_path / "killed" / "teachers.npz").write_bytes(b"broken")
-    with pytest.raises(ModelError, match="is no model"):  # asked again, and not there
+    with pytest.raises(ModelError, match="is not a model"):  # asked again, and not there
         train(data, tmp_path / "killed", taught_run)
 
 
 def test_a_teacher_that_cannot_teach_is_refused(undisturbed, data, tmp_path):
-    with pytest.raises(ModelError, match="is no model"):
+    with pytest.raises(ModelError, match="is not a model"):
         train(data, tmp_path, replace(OPTIONS, teachers=(str(tmp_path / "nobody"),)))
     with pytest.raises(OptionsError, match="other classes"):
         train(data, tmp_path, replace(OPTIONS, teachers=(str(undisturbed),), merge={"disgust": "angry"}))
