@@ -21,7 +21,7 @@ from typing import Self
 
 import msgspec
 
-import ferflow
+from ferflow import version
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
 from ferflow.analytics.timeline import complete_timeline, has_complete_timeline
 from ferflow.dashboards.overview.index import write_folder
@@ -267,7 +267,7 @@ def _digest(*parts: object) -> str:
 @cache
 def _hash_code() -> str:
     """Digest of ferflow's own code: another state of the same version makes every page stale."""
-    rooms = {Path(ferflow.__file__).parent, _ROOM}
+    rooms = {Path(version.__file__).parent, _ROOM}
     # All folders below: a flat listing would go blind, without an error, when a module moves.
     files = sorted({path for room in rooms for path in room.rglob("*") if path.suffix in _SOURCES})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

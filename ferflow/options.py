@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from ferflow.errors import OptionsError
+from ferflow.types import JsonObject, JsonValue
 
 if TYPE_CHECKING:
     from msgspec import inspect
@@ -180,7 +181,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         return any(low is not None and high is not None and high <= low for low, high in pairs)
 
     @classmethod
-    def from_dict(cls, table: Mapping[str, object]) -> Self:
+    def from_dict(cls, table: Mapping[str, JsonValue]) -> Self:
         """Read back `as_dict`, as footers and run.json contain it; also as schema 1 wrote it.
 
         Raises:
@@ -198,7 +199,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         is_time = name in _TIMES and not isinstance(value, TimePoint)
         return TimePoint.parse(str(value)) if is_time else value
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> JsonObject:
         """JSON-able; times as they are written on the command line."""
         table = structs.asdict(self)
         for name in _TIMES:
@@ -222,7 +223,7 @@ _NO_EFFECT_ON_RECORDS = {
 }  # fmt: skip
 
 
-def read_toml(path: Path) -> dict[str, object]:
+def read_toml(path: Path) -> JsonObject:
     """Read a small TOML file.
 
     Raises:

@@ -32,6 +32,7 @@ from ferflow.jobs.run_events import (
 )
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import pluralize, sanitize, timecode
+from ferflow.types import JsonObject, JsonValue
 from ferflow.version import __version__
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class JsonLines(logging.Handler):
         """See `logging.Handler`."""
         self._write("log", {"level": record.levelname.lower(), "message": record.getMessage()})
 
-    def _write(self, event: str, fields: Mapping[str, object]) -> None:
+    def _write(self, event: str, fields: Mapping[str, JsonValue]) -> None:
         """Write one complete line, whichever thread it comes from."""
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         # ASCII: a file name that is not valid UTF-8 must not break the line.
@@ -157,7 +158,7 @@ def log_event(event: RunEvent) -> None:
                 _run_log.info("%s: %s", report.source, warning)
 
 
-def _to_json(event: RunEvent) -> tuple[str, dict[str, object]]:
+def _to_json(event: RunEvent) -> tuple[str, JsonObject]:
     """Name and fields of an event in docs/progress.schema.json."""
     match event:
         case Planned(tasks):
@@ -174,11 +175,11 @@ def _to_json(event: RunEvent) -> tuple[str, dict[str, object]]:
         case Ended(_, report):
             return "ended", report.as_dict()
         case Finished(run):
-            counts = Counter(video.status for video in run.videos)
-            return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": dict(counts)}
+            counts: Counter[str] = Counter(video.status for video in run.videos)
+            return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": {**counts}}
 
 
-def _names(task: VideoTask) -> dict[str, object]:
+def _names(task: VideoTask) -> JsonObject:
     return {"source": str(task.source), "video_id": task.video_id}
 
 

@@ -60,16 +60,27 @@ def signed(value: float | None) -> str:
     return sign + score(abs(value))
 
 
+def number(value: float | None) -> str:
+    """Any number with three significant digits, without an exponent; digits before the point are never cut."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if abs(value) >= 100:
+        return count(value)
+    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.6f}".rstrip("0")
+
+
 _FORMATS: Mapping[Format, Callable[[float | None], str]] = {
     "score": score,
     "share": percent,
     "signed": signed,
+    "number": number,
 }
 
 
 def format_measure(measure: Measure, value: float | None) -> str:
-    """A value of a measure in the format that the measure names."""
-    return _FORMATS[measure.format](value)
+    """A value of a measure in the format that the measure names, with its unit."""
+    text = _FORMATS[measure.format](value)
+    return f"{text}{_THIN}{measure.unit}" if measure.unit and text != UNKNOWN else text
 
 
 def sort_key(value: float | None) -> str:

@@ -32,8 +32,9 @@ POSITIVE_LABEL = "happy"
 NEGATIVE_LABELS = ("angry", "disgust", "fear", "sad")
 NEUTRAL_LABEL = "neutral"
 
-Format: TypeAlias = Literal["score", "share", "signed"]
-"""How pages write a value: two digits, a percentage, two digits with a sign (`dashboards.shared.number_format`)."""
+Format: TypeAlias = Literal["score", "share", "signed", "number"]
+"""How pages write a value (`dashboards.shared.number_format`): two digits in [0, 1], a percentage, two digits
+with a sign in [-1, 1], or three significant digits of any number."""
 
 
 @dataclass(frozen=True, slots=True)

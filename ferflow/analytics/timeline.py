@@ -34,7 +34,9 @@ from ferflow.analytics.tally import (
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import Blocks, read_table, write_table
+from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
@@ -326,33 +328,40 @@ def needs_timeline(paths: VideoFiles, options: AnalyzeOptions) -> bool:
         bin_seconds = read_metadata(paths.timeline).bin_seconds
     except RecordsError:
         return True
-    return bin_seconds != options.bin_seconds or _lacks_measures(paths.timeline)
+    return bin_seconds != options.bin_seconds or _lacks_columns(paths.timeline)
 
 
 def has_complete_timeline(paths: VideoFiles) -> bool:
     """Whether a finished video has its timeline, with all measures."""
-    return paths.timeline.exists() and not _lacks_measures(paths.timeline)
+    return paths.timeline.exists() and not _lacks_columns(paths.timeline)
 
 
 def complete_timeline(paths: VideoFiles) -> None:
-    """Write a finished video's timeline if it is missing or lacks one of the measures, with the bins it had.
+    """Write a finished video's timeline if it is missing or lacks a column.
+
+    Its bins are those it had; a missing timeline gets those of the last run, since a folder has bins of one length.
 
     Raises:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
     if not paths.timeline.exists():
-        bin_seconds: float | None = read_metadata(paths.faces).options.bin_seconds
-    elif _lacks_measures(paths.timeline):
+        manifest = RunManifest.load(OutputFolder(paths.out).manifest)
+        last = manifest.options if manifest else read_metadata(paths.faces).options
+        bin_seconds: float | None = last.bin_seconds
+    elif _lacks_columns(paths.timeline):
         bin_seconds = read_metadata(paths.timeline).bin_seconds
     else:
         return
     write_timeline(paths, AnalyzeOptions().updated(bin_seconds=bin_seconds))
 
 
-def _lacks_measures(path: Path) -> bool:
-    """Whether a timeline was written before a measure was added; False for what is no table, which readers refuse."""
+def _lacks_columns(path: Path) -> bool:
+    """Whether a timeline was written by an earlier schema, or before a measure was added.
+
+    False for a file that is not a table, which readers refuse.
+    """
     try:
         names = pq.read_schema(path).names
     except (OSError, pa.ArrowException):
         return False
-    return not set(timeline_measures(())) <= set(names)
+    return not {"person_id", *timeline_measures(())} <= set(names)

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ferflow.cli.models_export import export_model
+from ferflow.types import JsonObject
 
 if TYPE_CHECKING:
     from ferflow.models.cards import ModelCard
@@ -107,11 +108,11 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 8)
 
 
-def _table(card: ModelCard) -> dict[str, object]:
+def _table(card: ModelCard) -> JsonObject:
     return {**msgspec.to_builtins(card, enc_hook=str), "sha256": card.sha256}
 
 
-def _recipe_table(recipe: Recipe) -> dict[str, object]:
+def _recipe_table(recipe: Recipe) -> JsonObject:
     """A recipe as JSON, with those options only that differ from the defaults."""
     from ferflow.models.networks import NETWORKS
     from ferflow.models.training.options import TrainOptions

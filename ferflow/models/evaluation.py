@@ -22,7 +22,7 @@ from ferflow.models.classifier import Classifier
 from ferflow.models.data.dataset import TRAINING, mark_leaks
 from ferflow.models.data.labelled_faces import SIZE, Faces, majority_labels, renumber
 from ferflow.models.metrics import Scores, evaluate, predict_timed
-from ferflow.types import BoolArray, Float32Array, Int64Array, UInt8Array
+from ferflow.types import BoolArray, Float32Array, Int64Array, JsonObject, UInt8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Assessment:
     skipped: dict[str, int]
     """Rows of the source that could not be used, by reason."""
 
-    def table(self) -> dict[str, object]:
+    def table(self) -> JsonObject:
         """Return what `--json` writes: the scores, then their origin."""
         parts = {"without_leaks": self.without_leaks, "ferplus_majority": self.ferplus_majority}
         return {

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ferflow.errors import OptionsError
-from ferflow.types import Float32Array, Int64Array, UInt8Array
+from ferflow.types import Float32Array, Int64Array, JsonObject, UInt8Array
 
 ECE_BINS = 15
 """As in Guo et al. (2017)."""
@@ -51,7 +51,7 @@ class Scores:
     faces_per_second: float | None = None
     model: str | None = None
 
-    def table(self) -> dict[str, object]:
+    def table(self) -> JsonObject:
         """Convert to JSON-able values."""
         return asdict(self)
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
 from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
+from ferflow.types import JsonObject
 
 METADATA_KEY = b"ferflow"
 
@@ -207,9 +208,9 @@ def _read(path: Path, kind: type[_S]) -> _S:
         raise RecordsError(f"{path}: invalid metadata ({error}). Analyse again with --overwrite.") from error
 
 
-def to_json_values(record: msgspec.Struct) -> dict[str, object]:
+def to_json_values(record: msgspec.Struct) -> JsonObject:
     """A record as JSON has it."""
-    content: dict[str, object] = msgspec.to_builtins(record, enc_hook=_encode_fraction)
+    content: JsonObject = msgspec.to_builtins(record, enc_hook=_encode_fraction)
     if isinstance(options := getattr(record, "options", None), AnalyzeOptions):
         content["options"] = options.as_dict()
     if isinstance(record, VideoMetadata) and record.bin_seconds is None:

@@ -33,6 +33,7 @@ from ferflow.store.metadata import (
 )
 from ferflow.store.schemas import SCHEMA_VERSION
 from ferflow.store.video_files import VideoFiles
+from ferflow.types import JsonObject
 from ferflow.version import __version__
 
 Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
@@ -136,9 +137,9 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
             seconds=seconds,
         )
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> JsonObject:
         """JSON-able."""
-        content: dict[str, object] = msgspec.to_builtins(self)
+        content: JsonObject = msgspec.to_builtins(self)
         return content
 
     def has_same_input_as(self, other: TaskReport) -> bool:

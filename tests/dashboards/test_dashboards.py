@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ferflow import palette
+from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards import ensure_assets, write_index, write_session_report
 from ferflow.dashboards.session_report.downsample import MOST_BINS, downsample
 from ferflow.dashboards.session_report.session_data import load_session
@@ -63,6 +65,21 @@ def test_0_and_100_percent_are_written_only_where_exact(share, wanted):
 )  # fmt: skip
 def test_signed_numbers_keep_their_sign_and_only_0_is_written_0(value, wanted):
     assert number_format.signed(value) == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [(0, "0"), (133.4, "133"), (-2.5, "-2.5"), (0.0123, "0.0123"), (0.00004, "0.00004"), (12345, "12 345"),
+     (None, "–")],
+)  # fmt: skip
+def test_numbers_of_any_size_are_written_without_an_exponent(value, wanted):
+    assert number_format.number(value).replace("\u202f", " ") == wanted
+
+
+def test_a_measure_is_written_with_its_unit():
+    width = replace(MEASURES["attention"], format="number", unit="mm", range=(0, 200))
+    assert number_format.format_measure(width, 133.4).replace("\u202f", " ") == "133 mm"
+    assert number_format.format_measure(width, None) == "–"
 
 
 def test_headlines_can_be_recomputed_from_the_tables_with_pandas(tmp_path):

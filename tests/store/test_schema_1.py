@@ -122,3 +122,22 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     timeline = ferflow.load_timeline(out)
     assert set(timeline[timeline.video_id == added].person_id.dropna()) == {1}
     assert command("report", out).returncode == 0
+
+
+def test_a_report_writes_the_timelines_again_with_the_columns_of_today(out):
+    before = stored(out, "timeline", TWO_FACES)
+    assert command("report", out).returncode == 0
+    after = stored(out, "timeline", TWO_FACES)
+    assert "track_id" not in after.columns
+    columns = ["bin_start_s", "person_id", "n_faces", "prob_happy"]
+    assert_frame_equal(after[columns], before.rename(columns={"track_id": "person_id"})[columns])
+
+
+def test_a_missing_timeline_gets_the_bins_of_the_last_run(out):
+    manifest = json.loads((out / "run.json").read_text())
+    manifest["options"]["bin_seconds"] = 0.5
+    (out / "run.json").write_text(json.dumps(manifest))
+    (out / "timeline" / f"{TWO_FACES}.parquet").unlink()
+    assert command("report", out).returncode == 0
+    table = stored(out, "timeline", TWO_FACES)
+    assert (table.bin_end_s - table.bin_start_s).unique().tolist() == [0.5]

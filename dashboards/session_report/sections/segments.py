@@ -11,6 +11,7 @@ from ferflow.dashboards.session_report.measure_columns import measure_cells, mea
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, TimeButton, build_expression_bar
 from ferflow.dashboards.shared.number_format import count, percent, pluralize, sanitize, shorten, timecode
+from ferflow.types import JsonValue
 
 MOST_SEGMENTS = 40
 """Rows of the table, in order of time."""
@@ -54,7 +55,7 @@ def build_segments(session: Session) -> Segments | None:
     return Segments(hint, measure_headings(), rows_and_total)
 
 
-def _build_row(session: Session, row: Mapping[str, object]) -> SegmentRow:
+def _build_row(session: Session, row: Mapping[str, JsonValue]) -> SegmentRow:
     values = {name: _number(value) for name, value in row.items()}
     return _row(session, str(row["label"]), str(row["kind"]), values)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ from ferflow.dashboards.session_report.sections.headline import summarize
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
 from ferflow.dashboards.session_report.timeline_chart.markers_row import MOST_BANDS, MOST_LABELS
+from ferflow.dashboards.session_report.video_player import FaceBoxes
 from ferflow.dashboards.shared.elements import TimeButton
 from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize, shorten
 from ferflow.dashboards.shared.page import inline_json
@@ -98,7 +99,23 @@ def _describe(session: Session) -> str:
     )
 
 
-def _script_facts(session: Session) -> Mapping[str, object]:
+class ScriptFacts(TypedDict):
+    """What the page's scripts need besides the figures."""
+
+    boxes: FaceBoxes | None
+    names: dict[int, str]
+    """By track id."""
+    measures: list[str]
+    labels: list[str]
+    colours: list[str]
+    """`#RRGGBB`, of the labels."""
+    markers: list[tuple[float, str]]
+    """Seconds and label."""
+    segments: list[tuple[float, float, str]]
+    """Start and end in seconds, and label."""
+
+
+def _script_facts(session: Session) -> ScriptFacts:
     names = {person.track_id: sanitize(session.name_of(person.track_id)) for person in session.people}
     return {
         "boxes": session.boxes if session.video.url else None,
@@ -108,11 +125,11 @@ def _script_facts(session: Session) -> Mapping[str, object]:
         "colours": list(palette.colours(session.labels).values()),
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
         "markers": [
-            [round(marker.time_s, 3), shorten(sanitize(marker.label), 40)]
+            (round(marker.time_s, 3), shorten(sanitize(marker.label), 40))
             for marker in instants_in(session.markers.slice(0, MOST_LABELS))
         ],
         "segments": [
-            [round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40)]
+            (round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40))
             for row in session.segments.slice(0, MOST_BANDS).to_pylist()
         ],
     }

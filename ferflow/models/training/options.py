@@ -15,6 +15,7 @@ from ferflow.models.data.augment import Augmentation
 from ferflow.models.data.labelled_faces import LABELS, Classes
 from ferflow.models.networks import NETWORKS
 from ferflow.options import Checked
+from ferflow.types import JsonObject
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -124,9 +125,9 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1.0, total - warm)))
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> JsonObject:
         """What a checkpoint stores of the options, JSON-able."""
-        table: dict[str, object] = msgspec.to_builtins(self)
+        table: JsonObject = msgspec.to_builtins(self)
         return {name: value for name, value in table.items() if name not in _NOT_TRAINING}
 
     def is_same_run(self, stored: TrainOptions) -> bool:
