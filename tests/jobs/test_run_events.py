@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from ferflow.jobs.job import Job
-from ferflow.jobs.progress import JsonLines
+from ferflow.jobs.progress import JsonLines, format_summary
 from ferflow.jobs.run import run_events
 from ferflow.jobs.run_events import Ended, Finished, Planned, Progressed, Started
 from ferflow.store.run_manifest import TaskReport, VideoTask
@@ -152,3 +152,12 @@ def test_a_fault_of_ours_is_one_line_and_its_trace_is_in_the_log(tmp_path, face_
     assert "Traceback" not in done.stderr
     assert "unexpected RuntimeError: a bug" in done.stderr.splitlines()[-1]
     assert "Traceback" in log.read_text()
+
+
+def test_the_summary_names_each_status_as_run_json_does():
+    videos = [
+        TaskReport(source="a.mp4", status="done_with_gaps"),
+        TaskReport(source="b.mp4", status="not_started"),
+    ]
+    lines = format_summary(videos).splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["done_with_gaps", "not_started"]
