@@ -27,7 +27,7 @@ def explain(
         ),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Use the whole picture as one face; do not detect faces.")
+        bool, typer.Option("--whole", help="Use the entire image as one face; do not detect faces.")
     ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,

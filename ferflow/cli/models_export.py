@@ -25,8 +25,8 @@ def export_model(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Labelled faces, as of ferflow train: int8 is calibrated on Training rows and evaluated on "
-            "PublicTest rows; without splits, on a tenth of each class set apart.",
+            help="Labelled faces in a format of ferflow train: int8 is calibrated on Training rows and evaluated on "
+            "PublicTest rows; without splits, on a held-out tenth of each class.",
             metavar="DATA",
         ),
     ] = None,

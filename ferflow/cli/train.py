@@ -142,7 +142,8 @@ def train(
     `pip install 'ferflow[train]'`. Writes a model card, Keras weights and an ONNX network; use the folder as --model of
     analyze. From the first epoch on, curves.html shows the learning curves.
 
-    The best epoch is selected on the PublicTest rows; data without splits has a tenth of each class set apart for that.
+    The best epoch is selected on the PublicTest rows. If the data has no splits, a tenth of each class is
+    held out for it.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     # First, so that a missing package is reported before data is read, and Keras cannot be imported in another way.
