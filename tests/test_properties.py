@@ -148,10 +148,14 @@ def test_a_job_file_without_end_is_not_read(tmp_path):
         tmp_path / "pipe.toml",
         tmp_path / "large.toml",
         tmp_path,
-        tmp_path / "none",
     ):
         with pytest.raises(OptionsError, match="cannot be read as TOML"):
             Job.from_toml(path)
+
+
+def test_a_missing_job_file_is_named(tmp_path):
+    with pytest.raises(OptionsError, match=r"none\.toml: no such file"):
+        Job.from_toml(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path, videos):
 def test_a_model_that_cannot_be_loaded_is_one_error_and_not_one_per_worker(tmp_path, videos):
     job = job_for(AnalyzeOptions(model=str(tmp_path / "gone.json")))
     tasks = [VideoTask(video, None) for video in videos]
-    with pytest.raises(ModelError, match="no model"):
+    with pytest.raises(ModelError, match="is not a model"):
         list(worker_pool.process_in_workers(tasks, job, 2))
     assert not workers_of(os.getpid())
 
