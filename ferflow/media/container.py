@@ -310,7 +310,8 @@ class Container:
             pix_fmt=codec.pix_fmt or "unknown",
             width=codec.width,
             height=codec.height,
-            time_base=stream.time_base or Fraction(1, 1000),
+            # PyAV 19 has a rational type of its own, which no footer can hold.
+            time_base=Fraction(stream.time_base or Fraction(1, 1000)),
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
             duration_s_from_header=_header_seconds(self._container, stream),
             n_frames_from_header=stream.frames or None,

@@ -398,3 +398,8 @@ def test_no_picture_waits_for_the_garbage_collector(face_video):
     finally:
         gc.enable()
     assert alive <= 3
+
+
+def test_the_time_base_is_a_plain_fraction_whatever_type_pyav_has(tmp_path):
+    with open_video(write_video(tmp_path / "a.mp4", [numbered_image(0)])) as video:
+        assert type(video.info.time_base) is Fraction
