@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Callable
 
 UNKNOWN = "–"
 
@@ -27,9 +28,11 @@ def timecode(seconds: float | None) -> str:
     return f"{hours}:{clock}" if hours else clock
 
 
-def pluralize(number: int, one: str, several: str | None = None) -> str:
+def pluralize(
+    number: int, one: str, several: str | None = None, *, format_number: Callable[[int], str] = str
+) -> str:
     """`1 face`, `2 faces`."""
-    return f"{number} {one if number == 1 else several or one + 's'}"
+    return f"{format_number(number)} {one if number == 1 else several or one + 's'}"
 
 
 def sanitize(text: object) -> str:

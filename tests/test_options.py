@@ -30,7 +30,7 @@ def test_what_is_no_time_is_refused_with_examples(text):
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "reported"),
     [
         ({"every": 0}, "every must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size"),
@@ -55,8 +55,8 @@ def test_what_is_no_time_is_refused_with_examples(text):
         ({"start": "1:30"}, "start must be of type TimePoint"),
     ],
 )
-def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, told):
-    with pytest.raises(OptionsError, match=told):
+def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, reported):
+    with pytest.raises(OptionsError, match=reported):
         AnalyzeOptions(**bad)
 
 

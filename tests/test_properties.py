@@ -54,17 +54,17 @@ def tried(what):
         return None, str(error)
 
 
-def assert_brief(told: str) -> None:
+def assert_brief(reported: str) -> None:
     """One line, not too long."""
-    assert "\n" not in told
-    assert len(told) < 300
+    assert "\n" not in reported
+    assert len(reported) < 300
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_time_or_is_refused_in_one_line(text):
-    point, told = tried(lambda: TimePoint.parse(text))
+    point, reported = tried(lambda: TimePoint.parse(text))
     if point is None:
-        assert_brief(told)
+        assert_brief(reported)
         return
     assert (point.seconds is None) != (point.frame_index is None)
     assert point.seconds is None or 0 <= point.seconds < math.inf
@@ -99,9 +99,9 @@ def test_numbers_without_measure_are_no_times(text):
 
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
 def test_any_options_are_carried_out_or_refused_and_survive_being_written_down(changes):
-    options, told = tried(lambda: AnalyzeOptions().updated(**changes))
+    options, reported = tried(lambda: AnalyzeOptions().updated(**changes))
     if options is None:
-        assert_brief(told)
+        assert_brief(reported)
         return
     written = json.loads(json.dumps(options.as_dict(), allow_nan=False))
     assert AnalyzeOptions.from_dict(written) == options
@@ -112,9 +112,9 @@ def test_any_options_are_carried_out_or_refused_and_survive_being_written_down(c
 def test_any_job_file_is_read_or_refused(tmp_path, text):
     job = tmp_path / "job.toml"
     job.write_text(f"inputs = 'a'\nout = 'b'\n{text}", encoding="utf-8", errors="ignore")
-    read, told = tried(lambda: Job.from_toml(job))
+    read, reported = tried(lambda: Job.from_toml(job))
     if read is None:
-        assert job.name in told or "option" in told or " must " in told
+        assert job.name in reported or "option" in reported or " must " in reported
         return
     assert not set(tomllib.loads(job.read_text("utf-8"))) - {*NAMES, *Job.__struct_fields__}
     assert read.options.every >= 1
@@ -135,9 +135,9 @@ def test_any_job_file_is_read_or_refused(tmp_path, text):
 def test_a_job_file_of_no_measure_is_refused(tmp_path, text):
     job = tmp_path / "job.toml"
     job.write_text(f"inputs = 'a'\nout = 'b'\n{text}\n")
-    with pytest.raises(OptionsError) as told:
+    with pytest.raises(OptionsError) as reported:
         Job.from_toml(job)
-    assert_brief(str(told.value))
+    assert_brief(str(reported.value))
 
 
 def test_a_job_file_without_end_is_not_read(tmp_path):

@@ -103,21 +103,21 @@ def test_samples_in_another_file_are_not_fetched(tmp_path):
 
 
 def test_the_decoder_is_told_to_open_local_files_of_known_kinds_only(tmp_path, monkeypatch):
-    told = {}
+    reported = {}
     real = av.open
 
     def opened(name, mode="r", **options):
         if mode == "r":
-            told.update(options, name=name)
+            reported.update(options, name=name)
         return real(name, mode, **options)
 
     monkeypatch.setattr(av, "open", opened)
     path = write_video(tmp_path / "http:a.mp4", [numbered_image(0)] * 3)
     with open_video(path) as video:
         assert len(list(video.frames(Selection()))) == 3
-    assert told["name"] == f"file:{path}"
-    assert told["options"]["protocol_whitelist"] == "file"
-    allowed = set(told["options"]["format_whitelist"].split(","))
+    assert reported["name"] == f"file:{path}"
+    assert reported["options"]["protocol_whitelist"] == "file"
+    allowed = set(reported["options"]["format_whitelist"].split(","))
     # Each of these opens what its input names.
     assert not allowed & {
         "concat",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from ferflow import text as plain_text
 from ferflow.analytics.measures import Format, Measure
 from ferflow.text import UNKNOWN, sanitize, timecode
 
@@ -99,8 +100,8 @@ def shorten(text: str, letters: int) -> str:
 
 
 def pluralize(number: int, one: str, several: str | None = None) -> str:
-    """`1 face`, `2 faces`."""
-    return f"{count(number)} {one if number == 1 else several or one + 's'}"
+    """`1 face`, `2 faces`, with thousands separated."""
+    return plain_text.pluralize(number, one, several, format_number=count)
 
 
 def size(n_bytes: float | None) -> str:

@@ -18,7 +18,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.text import pluralize, sanitize
 
 _NOTICE = """\
-ferflow works on this machine only: nothing leaves it. {faces}
+{place} {faces}
 An expression is a movement of the face, not proof of a feeling (Barrett et al., 2019). Inform the people you
 record and have their consent (GDPR; EU AI Act Art. 50(3)). In the EU, inferring emotions at work or in
 education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."""
@@ -31,7 +31,12 @@ def format_notice(job: Job) -> str:
     faces = (
         "Clips around the peaks are stored; they show faces." if job.embed_clips else "No face image is kept."
     )
-    return _NOTICE.format(faces=faces)
+    place = (
+        "ferflow works on this machine only: nothing leaves it."
+        if job.engine == "local"
+        else "ferflow works on the machines of your cluster only: nothing leaves them."
+    )
+    return _NOTICE.format(place=place, faces=faces)
 
 
 def parse_not_empty(text: str) -> str:

@@ -43,9 +43,8 @@ class VideoSettings:
     frame_rate: int = 30
     """For the header; frames keep the times they are written with."""
     time_base: Fraction = Fraction(1, 90_000)
-    """Unit of the timestamps in the file, in seconds. MPEG's clock of 90 kHz: at 24, 25, 30 and 30000/1001 frames per
-    second
-a frame has an integer duration."""
+    """Unit of the timestamps in the file, in seconds: MPEG's clock of 90 kHz, in which a frame has an integer duration
+    at 24, 25, 30 and 30000/1001 frames per second."""
     crf: int = 23
     """Quality of H.264, 0 (lossless) to 51; ignored where a bit rate is given."""
     bits_per_second: int | None = None

@@ -89,7 +89,7 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("", "must name the columns time_s, label"),
         ("time,label\n1,a\n", "it has: time, label"),
@@ -111,27 +111,27 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
         ("time_s,label\n" + "1,a\n" * 20_001, "more than 20000 markers"),
     ],
 )
-def test_what_is_no_marker_is_refused_with_file_line_and_remedy(text, told):
+def test_what_is_no_marker_is_refused_with_file_line_and_remedy(text, reported):
     with pytest.raises(OptionsError) as refused:
         parse_markers(text, "game.csv")
     message = str(refused.value)
-    assert told in message
+    assert reported in message
     assert message.startswith("game.csv")
     assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"time_s,label\n1,\xff\n", "not UTF-8"),
         (b"\x00\x01\x02", "must name"),
         (b"x" * (8 * 2**20 + 1), "larger"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path, content, told):
+def test_what_is_no_text_is_refused(tmp_path, content, reported):
     path = tmp_path / "m.csv"
     path.write_bytes(content)
-    with pytest.raises(OptionsError, match=told):
+    with pytest.raises(OptionsError, match=reported):
         read_markers(path)
 
 

@@ -29,14 +29,14 @@ def ferflow(*arguments: object, cwd: Path | None = None, **options) -> subproces
 
 
 def test_help_names_every_option_with_its_meaning():
-    told = ferflow("analyze", "--help").stdout
+    reported = ferflow("analyze", "--help").stdout
     for option in (
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
         "--dry-run", "--verbose", "--quiet", "--detect", "--sequence-fps", "--threads", "--engine",
         "--workers", "--retries", "--fail-fast", "--progress", "--log-file",
     ):  # fmt: skip
-        assert re.search(rf"{option}\b.*\w{{3,}}", told), option
+        assert re.search(rf"{option}\b.*\w{{3,}}", reported), option
 
 
 def test_the_version_is_printed():
@@ -126,7 +126,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "code"),
+    ("arguments", "reported", "code"),
     [
         (["--every", "0"], "every must be at least 1", 2),
         (["--fps", "5", "--every", "2"], "one of them", 2),
@@ -144,10 +144,10 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--log-file", "/nowhere/at/all.log"], "cannot be written", 2),
     ],
 )
-def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, told, code):
+def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, reported, code):
     done = ferflow("analyze", face_video, "-o", tmp_path / "out", *arguments)
     assert done.returncode == code
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "faces").exists()
 
@@ -185,6 +185,8 @@ def test_the_notice_says_whether_faces_are_stored():
     assert "No face image is kept" in format_notice(job)
     assert "they show faces" in format_notice(job.updated(embed_clips=True))
     assert "No face image" not in format_notice(job.updated(embed_clips=True))
+    assert "this machine only" in format_notice(job)
+    assert "this machine" not in format_notice(job.updated(engine="ray"))
 
 
 def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video):

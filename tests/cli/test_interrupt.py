@@ -60,10 +60,10 @@ def interrupted(
     os.killpg(process.pid, number) if group else process.send_signal(number)
     process.wait(60)
     took = time.monotonic() - started
-    told = process.communicate()
+    reported = process.communicate()
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
-    return subprocess.CompletedProcess(command, process.returncode, *told), took
+    return subprocess.CompletedProcess(command, process.returncode, *reported), took
 
 
 def seconds_allowed() -> float:

@@ -205,9 +205,9 @@ def test_a_broken_list_of_sessions_says_where_and_why(tmp_path, text, why):
     write_session(tmp_path, Made(seconds=3, video_id="a"))
     path = tmp_path / "sessions.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(OptionsError, match=why) as told:
+    with pytest.raises(OptionsError, match=why) as reported:
         load_folder(tmp_path, PageOptions())
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
     folder = load_folder(tmp_path, PageOptions(), forgiving=True)
     assert len(folder.finished) == 1
     assert why in folder.warnings[0]

@@ -83,17 +83,17 @@ def test_hostile_groups_and_people_are_text(browser, out):
 def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
     for share in (0.5, 0.495, 0.53, 0.6, 0.601, 0.604):  # on, near and between points
-        told = pointed_at(page, share)
-        assert all(group in told for group in ("calm", "drama", "quiz show"))
+        reported = pointed_at(page, share)
+        assert all(group in reported for group in ("calm", "drama", "quiz show"))
     page.evaluate("""() => {
         const chart = document.getElementById("cohort");
         const k = chart.data.findIndex((trace) => trace.name === "calm, engagement");
         const y = Array.from(chart.data[k].y, (value, at) => (at > 5 && at < 15 ? null : value));
         return Plotly.restyle(chart, { y: [y] }, [k]);
     }""")
-    told = pointed_at(page, 0.51)
-    assert "drama, engagement" in told
-    assert "calm, engagement" not in told, "a value from beyond a gap"
+    reported = pointed_at(page, 0.51)
+    assert "drama, engagement" in reported
+    assert "calm, engagement" not in reported, "a value from beyond a gap"
     span = """(() => {
         const range = document.getElementById("cohort").layout.xaxis.range;
         return new Date(range[1]) - new Date(range[0]);

@@ -226,11 +226,11 @@ def test_the_cursor_shows_a_wide_bin_up_to_its_edges_and_nothing_in_a_gap(browse
             known = seconds < 30
             opened.point_at((seconds - 26) / 12, row=1)
             opened.page.wait_for_timeout(300)
-            told = opened.label()
+            reported = opened.label()
             for row in ("engagement", "happy", "net positivity", "positive : "):
-                assert (row in told) == known
-            assert told.startswith(f"00:{int(seconds)}.5")
-            assert f"no frame could be read : {0 if known else 1}.00" in told
+                assert (row in reported) == known
+            assert reported.startswith(f"00:{int(seconds)}.5")
+            assert f"no frame could be read : {0 if known else 1}.00" in reported
         assert opened.wrong == []
 
 

@@ -13,7 +13,7 @@ from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
 from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
-from tests.models.test_evaluation import Faces, measured, told
+from tests.models.test_evaluation import Faces, measured, reported
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set
 def pages(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("pages")
     data = Faces(
-        images=told([3, 4, 5, 0], [90, 80, 70, 60]), labels=np.array([3, 3, 5, 1]), skipped={HOSTILE: 1}
+        images=reported([3, 4, 5, 0], [90, 80, 70, 60]), labels=np.array([3, 3, 5, 1]), skipped={HOSTILE: 1}
     )
     (folder / "evaluation.html").write_text(render_evaluation(measured(data)), "utf-8")
     history = [

@@ -136,7 +136,7 @@ def test_an_existing_video_has_a_relative_url(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"path": "/nowhere/a.mp4"}, "not where it was analysed"),
         ({"size": 5}, "Another file"),
@@ -144,12 +144,12 @@ def test_an_existing_video_has_a_relative_url(tmp_path):
         ({"format": "avi"}, "Browsers do not play"),
     ],
 )
-def test_the_page_says_why_a_video_cannot_be_shown(tmp_path, changes, told):
+def test_the_page_says_why_a_video_cannot_be_shown(tmp_path, changes, reported):
     video = tmp_path / "a.mp4"
     video.write_bytes(b"1234")
     film = find_video(source_of(video, **changes), tmp_path / "a.html")
     assert film.url is None
-    assert told in film.problem
+    assert reported in film.problem
 
 
 def test_a_link_whose_video_was_removed_costs_no_page(tmp_path):

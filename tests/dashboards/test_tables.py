@@ -166,9 +166,13 @@ def test_the_overviews_tables_are_in_the_files(out):
     both = zip(compared.n_first, compared.n_second, strict=True)
     assert [row[2] for row in table(html, "comparisons")] == [f"{n} · {m}" for n, m in both]
     people = read(out, "participants")
-    told = written(people.valence.map(signed), people.reacting.map(share), people.seconds_in_view.map(clock))
+    reported = written(
+        people.valence.map(signed), people.reacting.map(share), people.seconds_in_view.map(clock)
+    )
     seen = [f"{video}.mp4" for video in people.video_ids]
-    want = [[name, *cells, video] for name, cells, video in zip(people.participant, told, seen, strict=True)]
+    want = [
+        [name, *cells, video] for name, cells, video in zip(people.participant, reported, seen, strict=True)
+    ]
     assert sorted([row[0], *row[4:]] for row in table(html, "participants")) == sorted(want)
 
 

@@ -75,7 +75,7 @@ def test_each_finding_says_what_to_do(monkeypatch):
     monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=99", "no-such-package>=1"])
     monkeypatch.setattr(machine_check, "_self_test", lambda: iter(()))
     found = list(examine_machine())
-    told = {finding.what: finding.remedy for finding in found if finding.level != "fine"}
+    reported = {finding.what: finding.remedy for finding in found if finding.level != "fine"}
     for part, remedy in (
         ("100 MiB", "Close"), ("no AVX2", "another machine"), ("no_such_codec", "pip install"),
         ("is not 000000000000", "Do as it says"), ("is not >=99", "pip install 'numpy>=99'"),
@@ -83,8 +83,8 @@ def test_each_finding_says_what_to_do(monkeypatch):
     ):  # fmt: skip
         if part == "100 MiB":
             part = "0.1 GiB of memory free"
-        (what,) = [what for what in told if part in what]
-        assert remedy in told[what]
+        (what,) = [what for what in reported if part in what]
+        assert remedy in reported[what]
     assert len(problems(found)) == 5
 
 
@@ -173,9 +173,9 @@ def test_a_table_that_lost_its_end_or_its_rows_is_found(out):
     frames = VideoFiles(out, faces[1].stem).frames
     footer = pq.read_metadata(frames).metadata
     pq.write_table(pq.read_table(frames).slice(0, 2).replace_schema_metadata(footer), frames)
-    told = [finding.what for finding in problems(examine_folder(out))]
-    assert any("not a table written by ferflow" in what for what in told)
-    assert any("2 rows, its footer says 5" in what for what in told), told
+    reported = [finding.what for finding in problems(examine_folder(out))]
+    assert any("not a table written by ferflow" in what for what in reported)
+    assert any("2 rows, its footer says 5" in what for what in reported), reported
     assert all(finding.remedy for finding in problems(examine_folder(out)))
 
 

@@ -62,10 +62,10 @@ def test_the_path_of_a_job_file_may_be_text(tmp_path):
     ],
 )
 def test_a_job_file_with_a_mistake_is_refused_with_its_name(tmp_path, text, message):
-    with pytest.raises(OptionsError, match=message) as told:
+    with pytest.raises(OptionsError, match=message) as reported:
         job_of(tmp_path, f'inputs = ["a.mp4"]\nout = "out"\n{text}\n')
-    assert "\n" not in str(told.value)
-    assert ".toml: " in str(told.value)
+    assert "\n" not in str(reported.value)
+    assert ".toml: " in str(reported.value)
 
 
 def test_a_job_file_that_does_not_exist_is_not_called_invalid_toml(tmp_path):

@@ -101,17 +101,17 @@ def test_twenty_kills_each_followed_by_a_resume_leave_what_an_undisturbed_run_le
         kill, workers = [("run", 1), ("run", 2), ("worker", 2)][number % 3]
         pages = number % 7 == 0  # they take most of the time
         at = draw.randint(1, n_operations[pages])
-        told = f"seed {seed}, kill {number}: {kill} of {workers} at operation {at}"
+        reported = f"seed {seed}, kill {number}: {kill} of {workers} at operation {at}"
         out = in_memory / f"out{number}"
         ended = forker(out, pages=pages, workers=workers, kill=kill, at=at)
-        assert ended["code"] == (-9 if kill == "run" else 0), told
+        assert ended["code"] == (-9 if kill == "run" else 0), reported
         deadline = time.monotonic() + 5
         while any(map(is_alive, ended["workers"])) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert not any(map(is_alive, ended["workers"])), told
+        assert not any(map(is_alive, ended["workers"])), reported
         before = finished(out)
         n_finished_at_kill.append(len(before))
-        assert forker(out, pages=pages, workers=workers)["code"] == 0, told
-        assert contents(out) == wanted[pages], told
-        assert before.items() <= finished(out).items(), f"{told}: a finished video was analysed again"
+        assert forker(out, pages=pages, workers=workers)["code"] == 0, reported
+        assert contents(out) == wanted[pages], reported
+        assert before.items() <= finished(out).items(), f"{reported}: a finished video was analysed again"
     assert min(n_finished_at_kill) < 6  # else nothing was cut short

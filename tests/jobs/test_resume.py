@@ -67,8 +67,8 @@ def test_a_source_that_was_exchanged_is_not_mixed_in_and_costs_nobody_else(tmp_p
     assert first.videos[0].video_id in second.videos[0].error
     assert "--overwrite" in second.videos[0].error
     assert len(ferflow.load_frames(out)) == 5 + 7
-    told = {(entry["video_id"], entry["status"]) for entry in run_file(out)["videos"]}
-    assert (first.videos[0].video_id, "done") in told  # the old results are there, and said to be
+    reported = {(entry["video_id"], entry["status"]) for entry in run_file(out)["videos"]}
+    assert (first.videos[0].video_id, "done") in reported  # the old results are there, and said to be
 
 
 def test_overwriting_replaces_the_results_of_the_old_content_under_its_old_id(tmp_path, two):
@@ -325,9 +325,9 @@ def test_a_full_disk_stops_the_run_keeps_what_is_finished_and_the_next_run_goes_
     run([a], out, AnalyzeOptions(), pages=False)
     before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
     filler = filled(small_disk)
-    with pytest.raises(RecordsError, match="space") as told:
+    with pytest.raises(RecordsError, match="space") as reported:
         run([a, b], out, pages=False)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
     assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
     assert not list(out.rglob("*.tmp"))
     filler.unlink()
@@ -344,9 +344,9 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_video_says_so(tmp_path, two, sm
         if isinstance(event, Progressed) and event.task.source == b and not (small_disk / "filler").exists():
             filled(small_disk)
 
-    with pytest.raises(RecordsError, match="no space left") as told:
+    with pytest.raises(RecordsError, match="no space left") as reported:
         observed_run(fill, [a, b], out, pages=False)
-    assert "Finished videos are kept" in str(told.value)
+    assert "Finished videos are kept" in str(reported.value)
     assert len(list((out / "faces").glob("*.parquet"))) == 1
     assert not list(out.rglob("*.tmp"))
     (small_disk / "filler").unlink()

@@ -104,9 +104,9 @@ def test_bad_inputs_are_named_and_cost_nobody_else_anything(tmp_path, face_video
         ("notes.mp4", "not a video"), ("empty.mov", "empty (0 bytes)"), ("song.mp4", "no video stream"),
         ("nothing", "no videos"), ("missing.mp4", "no such file"), ("*.nope", "matches no file"),
     ):  # fmt: skip
-        told = entry(out, name)
-        assert why in told["error"]
-        assert "\n" not in told["error"]
+        reported = entry(out, name)
+        assert why in reported["error"]
+        assert "\n" not in reported["error"]
     assert len(list((out / "faces").iterdir())) == 1
 
 

@@ -114,10 +114,10 @@ def test_hostile_names_and_warnings_stay_inside_their_line():
     logger.warning("two\nlines \u2028 and a %s", "name\udcff")
     report = TaskReport(source="a\nb\udcff.mp4", status="failed", error="no\r\n", failure="input")
     lines.show(Ended(VideoTask(Path(report.source), None), report))
-    told = events_of(stream.getvalue())
+    reported = events_of(stream.getvalue())
     assert stream.getvalue().isascii()
-    assert told[0]["message"].startswith("two\nlines")
-    assert told[1]["source"] == "a\nb\udcff.mp4"
+    assert reported[0]["message"].startswith("two\nlines")
+    assert reported[1]["source"] == "a\nb\udcff.mp4"
 
 
 def test_the_log_file_is_appended_to_and_holds_what_the_screen_does_not(tmp_path, face_video):

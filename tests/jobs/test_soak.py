@@ -38,7 +38,7 @@ class Watch:
             self.files.append(self._process.num_fds())
         self.at.append(n_events)
 
-    def told(self) -> str:
+    def reported(self) -> str:
         early, late = self.early_and_late(self.rss)
         return (
             f"resident {early / MIB:.0f} -> {late / MIB:.0f} MiB (most {max(self.rss) / MIB:.0f}), "
@@ -69,13 +69,13 @@ def soaked(arguments: list[object], every: int) -> Watch:
 
 
 def check_flat(watch: Watch) -> None:
-    print(watch.told())
+    print(watch.reported())
     early, late = watch.early_and_late(watch.rss)
-    assert late <= 1.05 * early, watch.told()
+    assert late <= 1.05 * early, watch.reported()
     for values in (watch.threads, watch.files):
         early, late = watch.early_and_late(values)
         # One that happens to be under way when it is looked at; a leak would be one for each video, or for each event.
-        assert late <= early + 1, watch.told()
+        assert late <= early + 1, watch.reported()
 
 
 @pytest.mark.slow

@@ -106,10 +106,10 @@ def test_two_workers_write_what_this_process_writes_and_leave_no_process(tmp_pat
     assert one.keys() == two.keys()
     for name in one:  # footers say how many threads a worker had, so the tables are compared
         assert pq.read_table(tmp_path / "1" / name) == pq.read_table(tmp_path / "2" / name)
-    told = [json.loads((tmp_path / name / "run.json").read_text())["videos"] for name in "12"]
-    for entry in (*told[0], *told[1]):
+    reported = [json.loads((tmp_path / name / "run.json").read_text())["videos"] for name in "12"]
+    for entry in (*reported[0], *reported[1]):
         del entry["seconds"]
-    assert told[0] == told[1]  # in the order of the inputs, whoever was first
+    assert reported[0] == reported[1]  # in the order of the inputs, whoever was first
     assert seen.started[0] == "200.mp4"  # the longest first
     assert "200.mp4" in seen.progressed
     assert len(seen.pids) == 2
@@ -180,11 +180,11 @@ def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
     (tmp_path / "gone.mp4").write_text("Dear diary")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 10, done.stderr
-    told = log.read_text()
-    assert "3 inputs, 3 to analyse" in told
-    assert told.count("started ") == 3
-    assert told.count("INFO ferflow.run: done ") == 2
-    assert "gone.mp4: not a video" in told
+    reported = log.read_text()
+    assert "3 inputs, 3 to analyse" in reported
+    assert reported.count("started ") == 3
+    assert reported.count("INFO ferflow.run: done ") == 2
+    assert "gone.mp4: not a video" in reported
 
 
 def test_records_of_a_worker_are_treated_as_ours(caplog):

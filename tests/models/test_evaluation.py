@@ -39,7 +39,7 @@ class Reads:
         return probs.astype(np.float32)
 
 
-def told(answers, sure, seed=0):
+def reported(answers, sure, seed=0):
     """Images that tell a `Reads` what to answer."""
     images = np.random.default_rng(seed).integers(0, 256, (len(answers), 48, 48), dtype=np.uint8)
     images[:, 0, 0], images[:, 0, 1] = answers, sure
@@ -48,7 +48,7 @@ def told(answers, sure, seed=0):
 
 def faces(**changes):
     """Five rows: two to train on, three to test, the last of which leaks."""
-    images = told([0, 3, 3, 4, 3], [90, 80, 90, 60, 80])
+    images = reported([0, 3, 3, 4, 3], [90, 80, 90, 60, 80])
     images[4] = images[1]
     made = {
         "images": images,
@@ -100,17 +100,17 @@ def test_votes_give_a_second_score_of_the_same_answers():
 
 
 def test_a_model_of_six_classes_counts_disgust_as_anger():
-    data = Faces(images=told([0, 0, 1], [90, 90, 90]), labels=np.array([0, 1, 2]))
+    data = Faces(images=reported([0, 0, 1], [90, 90, 90]), labels=np.array([0, 1, 2]))
     found = measured(data, Reads(SIX, {"disgust": "angry"}))
     assert (found.scores.n, found.scores.accuracy, found.left_out) == (3, 1, 0)
     assert found.scores.per_class["angry"].support == 2
 
 
 def test_rows_of_a_class_the_model_lacks_are_left_out_and_counted():
-    data = Faces(images=told([0, 0, 1], [90, 90, 90]), labels=np.array([0, 1, 2]))
+    data = Faces(images=reported([0, 0, 1], [90, 90, 90]), labels=np.array([0, 1, 2]))
     found = measured(data, Reads(SIX))
     assert (found.scores.n, found.left_out) == (2, 1)
-    only = Faces(images=told([0], [90]), labels=np.array([1]))
+    only = Faces(images=reported([0], [90]), labels=np.array([1]))
     with pytest.raises(OptionsError, match="none of its rows"):
         measured(only, Reads(SIX))
 
@@ -128,7 +128,7 @@ def test_the_table_keeps_the_promised_keys_and_is_json():
 
 
 def test_the_page_shows_the_most_confident_mistake_first_and_escapes_what_it_is_given():
-    images = told([4, 5, 3], [70, 95, 99])
+    images = reported([4, 5, 3], [70, 95, 99])
     data = Faces(images=images, labels=np.array([3, 3, 3]), skipped={"<script>alert(1)</script>": 2})
     page = render_evaluation(measured(data))
     mistakes = re.findall(r"<b>(\w+)</b> (\d+)\u202f%<br>labelled (\w+)", page)
@@ -188,7 +188,7 @@ def test_the_command_measures_the_shipped_model_and_counts_what_it_skips(tmp_pat
 
 
 def test_the_page_of_a_perfect_model_has_no_mistakes():
-    page = render_evaluation(measured(Faces(images=told([3, 4], [90, 80]), labels=np.array([3, 4]))))
+    page = render_evaluation(measured(Faces(images=reported([3, 4], [90, 80]), labels=np.array([3, 4]))))
     assert "There are no mistakes." in page
 
 
@@ -196,7 +196,7 @@ def test_disturbed_faces_are_the_same_ones_for_every_model_and_as_they_are_where
     answers = [0, 3, 3, 4, 6, 6, 5, 1]
     votes = np.zeros((8, 10), np.uint8)
     votes[:, 0] = 10  # all say neutral
-    data = Faces(images=told(answers, [90] * 8), labels=np.array(answers), votes=votes)
+    data = Faces(images=reported(answers, [90] * 8), labels=np.array(answers), votes=votes)
     found = dict(measure_accuracies([Reads(), Reads()], data))
     assert found["unchanged"] == [1, 2 / 8, 1, 2 / 8]
     assert all(figures[:2] == figures[2:] for figures in found.values())

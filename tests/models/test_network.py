@@ -174,5 +174,7 @@ def test_nothing_but_our_own_lines_reaches_the_terminal_when_keras_is_loaded():
         "keras_network.build('resnet-tiny').predict_on_batch(np.zeros((1, 48, 48, 1))); print('ours', file=sys.stderr)"
     )
     env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert (told.stdout, told.stderr) == ("", "ours\n")
+    reported = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert (reported.stdout, reported.stderr) == ("", "ours\n")

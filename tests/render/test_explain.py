@@ -139,10 +139,10 @@ def test_the_commands_answer_without_tensorflow(picture, tmp_path):
 
 def test_models_are_listed_with_their_cards_and_recipes(capsys, card):
     list_models()
-    told = capsys.readouterr().out
-    assert f"{card.scores.labels.macro_recall:.4f}" in told
-    assert card.purpose.split(":")[0] in told
-    assert "two-conv" in told
+    reported = capsys.readouterr().out
+    assert f"{card.scores.labels.macro_recall:.4f}" in reported
+    assert card.purpose.split(":")[0] in reported
+    assert "two-conv" in reported
     list_models(as_json=True)
     table = json.loads(capsys.readouterr().out)
     assert {model["name"]: model["sha256"] for model in table["models"]}[card.name] == card.sha256

@@ -22,7 +22,7 @@ from ferflow.store.video_files import VideoFiles
 from tests.cli.test_cli import ferflow as command
 from tests.conftest import LABELS, face_frames, write_video
 
-NOBODY, TWO_FACES = "nobody-a1ab9533", "two_faces-57615afc"
+NO_FACE, TWO_FACES = "nobody-a1ab9533", "two_faces-57615afc"
 NEW_OF_FACES = ["person_id", "region", "not_face", "unreadable"]
 
 
@@ -42,14 +42,16 @@ def test_values_are_those_of_the_files_and_new_columns_are_null(out):
     assert faces[NEW_OF_FACES].isna().all(axis=None)
     frames = ferflow.load_frames(out)
     assert frames.columns.tolist() == FRAMES.names
-    together = pd.concat([stored(out, "frames", NOBODY), stored(out, "frames", TWO_FACES)], ignore_index=True)
+    together = pd.concat(
+        [stored(out, "frames", NO_FACE), stored(out, "frames", TWO_FACES)], ignore_index=True
+    )
     assert_frame_equal(frames.drop(columns=["width", "height"]), together)
     assert frames[["width", "height"]].isna().all(axis=None)
 
 
 def test_the_timeline_names_persons_by_their_tracks(out):
     together = pd.concat(
-        [stored(out, "timeline", NOBODY), stored(out, "timeline", TWO_FACES)], ignore_index=True
+        [stored(out, "timeline", NO_FACE), stored(out, "timeline", TWO_FACES)], ignore_index=True
     )
     assert_frame_equal(ferflow.load_timeline(out), together.rename(columns={"track_id": "person_id"}))
 
@@ -84,7 +86,7 @@ def test_the_doctor_finds_it_complete_and_can_rebuild_its_manifest(out):
     (out / "run.json").unlink()
     repair(out)
     assert {entry["video_id"] for entry in json.loads((out / "run.json").read_text())["videos"]} == {
-        NOBODY,
+        NO_FACE,
         TWO_FACES,
     }
 
@@ -105,7 +107,7 @@ def test_its_manifest_says_failures_and_inputs_not_started_in_the_words_of_today
 
 
 def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path, monkeypatch):
-    model = read_metadata(VideoFiles(out, NOBODY).faces).model.sha256
+    model = read_metadata(VideoFiles(out, NO_FACE).faces).model.sha256
     # The shipped model may be another one since: here the schema counts.
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
     source = shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4")
@@ -113,7 +115,7 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     report = run([source, new], out, pages=False)
     assert [video.status for video in report.videos] == ["skipped", "done"]
     added = report.videos[1].video_id
-    assert [read_metadata(VideoFiles(out, name).faces).schema_version for name in (NOBODY, added)] == [1, 2]
+    assert [read_metadata(VideoFiles(out, name).faces).schema_version for name in (NO_FACE, added)] == [1, 2]
     frames, faces = ferflow.load_frames(out), ferflow.load_faces(out)
     assert frames[frames.video_id == added][["width", "height"]].drop_duplicates().values.tolist() == [
         [320, 240]

@@ -28,7 +28,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("hidden", "backend", "told"),
+    ("hidden", "backend", "reported"),
     [
         ("keras", "tensorflow", "training needs TensorFlow. Run: pip install 'ferflow[train]'"),
         ("tensorflow", "tensorflow", "training needs TensorFlow. Run: pip install 'ferflow[train]'"),
@@ -36,7 +36,7 @@ main()
         ("nothing", "abacus", "Set KERAS_BACKEND=tensorflow"),
     ],
 )
-def test_training_without_keras_or_its_backend_says_what_to_install(hidden, backend, told, tmp_path):
+def test_training_without_keras_or_its_backend_says_what_to_install(hidden, backend, reported, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, hidden, "train", "faces.csv", "-o", str(tmp_path / "run")],
         capture_output=True,
@@ -47,6 +47,6 @@ def test_training_without_keras_or_its_backend_says_what_to_install(hidden, back
         check=False,
     )
     assert done.returncode == 4, done.stderr
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

@@ -82,7 +82,7 @@ class Findings:
 def fuzz(
     name: str, seed: int, n: int, *, per_child: int = 500, seconds: float = SECONDS_PER_CASE
 ) -> Findings:
-    """Run `n` cases in children; one that dies or is silent for too long is told with its case, and replaced."""
+    """Run `n` cases in children; one that dies or is silent for too long is reported with its case, and replaced."""
     found, number = Findings(), 0
     while number < n:
         number = _child(name, seed, number, min(number + per_child, n), found, seconds)

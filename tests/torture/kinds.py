@@ -15,7 +15,7 @@ class Kind:
 
     title: str
     outcome: tuple[str, ...]
-    told: str = ""
+    reported: str = ""
     """Pattern of the error, or of one of the warnings; empty: none."""
     note: str = ""
 
@@ -61,29 +61,31 @@ KINDS = {
         note="times are those of the container",
     ),
     "untimed": Kind(
-        title="no timestamps (raw H.264)", outcome=(DONE,), told="no timestamps; times follow from 25 frames"
+        title="no timestamps (raw H.264)",
+        outcome=(DONE,),
+        reported="no timestamps; times follow from 25 frames",
     ),
     "backwards": Kind(
         title="timestamps that jump backwards",
         outcome=(GAPS,),
-        told="timestamps jump back 1 times",
+        reported="timestamps jump back 1 times",
         note="time continues by the usual step",
     ),
     "resized": Kind(
         title="picture size that changes during the video",
         outcome=(DONE,),
-        told="size changes from 64x48 to 96x64",
+        reported="size changes from 64x48 to 96x64",
         note="boxes are in pixels of their own frame",
     ),
     "overlong": Kind(
         title="a single timestamp that is years away",
         outcome=(FAILED,),
-        told=r"more than 1000000. Give a longer --bin",
+        reported=r"more than 1000000. Give a longer --bin",
     ),
     "boastful": Kind(
         title="a header that states hours of video that do not exist",
         outcome=(GAPS,),
-        told="truncated: frames end at",
+        reported="truncated: frames end at",
     ),
     "streams": Kind(
         title="audio, subtitles or a cover picture in addition to the video; several video streams",
@@ -93,7 +95,7 @@ KINDS = {
     "sounds": Kind(
         title="only audio, subtitles or a cover picture",
         outcome=(FAILED,),
-        told=r"no video stream \(found|no format that ferflow reads",
+        reported=r"no video stream \(found|no format that ferflow reads",
     ),
     "ending": Kind(
         title="a wrong file extension",
@@ -103,25 +105,25 @@ KINDS = {
     "cut": Kind(
         title="truncated, and the container states the full length (MP4, MOV with the index in front; MKV, FLV, AVI)",
         outcome=(GAPS, FAILED, DONE),
-        told="truncated: frames end at|ends inside a frame|could not be decoded|no frame could be|not a video|"
+        reported="truncated: frames end at|ends inside a frame|could not be decoded|no frame could be|not a video|"
         "damaged|cannot be opened",
         note="what could be read is kept; less than half a second can be missing without a warning",
     ),
     "cut-untold": Kind(
         title="truncated, and the container does not state the full length (GIF, TS, raw streams, fragmented MP4)",
         outcome=(DONE, GAPS, FAILED),
-        told="",
+        reported="",
         note="what could be read is kept; the loss is noticed only where the cut goes through a frame",
     ),
     "no-index": Kind(
         title="MP4 or MOV truncated before its index",
         outcome=(FAILED,),
-        told="not a video .*cut off",
+        reported="not a video .*cut off",
     ),
     "holes": Kind(
         title="frames that cannot be decoded",
         outcome=(GAPS,),
-        told=r"frames? could not be decoded \(after|damaged and left out \(after|reading stopped|jump back",
+        reported=r"frames? could not be decoded \(after|damaged and left out \(after|reading stopped|jump back",
         note="skipped and counted; `gaps` says where",
     ),
     "resync": Kind(
@@ -134,28 +136,28 @@ KINDS = {
         outcome=(DONE, GAPS, FAILED),
         note="a decoder notices most damage, but not all",
     ),
-    "empty": Kind(title="an empty file", outcome=(FAILED,), told=r"empty \(0 bytes\)"),
+    "empty": Kind(title="an empty file", outcome=(FAILED,), reported=r"empty \(0 bytes\)"),
     "foreign": Kind(
         title="text, zeros, noise, archives, documents, programs",
         outcome=(FAILED,),
-        told="not a video|no video stream|no frame could be decoded|cannot be opened",
+        reported="not a video|no video stream|no frame could be decoded|cannot be opened",
     ),
     "playlists": Kind(
         title="playlists and lists that name other files or addresses (HLS, DASH, concat, SDP, PLS, SMIL)",
         outcome=(FAILED,),
-        told="not a video",
+        reported="not a video",
         note="only the named file is opened; names inside it are not looked up",
     ),
     "references": Kind(
         title="MOV that refers to samples in another file",
         outcome=(FAILED, GAPS),
-        told="could not be decoded|no frame",
+        reported="could not be decoded|no frame",
         note="the reference is not followed",
     ),
     "bombs": Kind(
         title="frames over 67 megapixels",
         outcome=(FAILED,),
-        told="over the limit|no frame could be decoded|not a video|cannot be opened",
+        reported="over the limit|no frame could be decoded|not a video|cannot be opened",
         note="refused before memory is allocated",
     ),
     "names": Kind(
@@ -167,18 +169,18 @@ KINDS = {
     "nowhere": Kind(
         title="broken or circular links, missing files",
         outcome=(FAILED,),
-        told="No such file|no such file|Too many levels",
+        reported="No such file|no such file|Too many levels",
     ),
     "endless": Kind(
         title="pipes, sockets, devices",
         outcome=(FAILED,),
-        told="not a regular file",
+        reported="not a regular file",
         note="never read: they could block without end",
     ),
     "barred": Kind(
         title="files and folders without read permission",
         outcome=(FAILED,),
-        told=r"[Pp]ermission|may (not )?be read|cannot be read",
+        reported=r"[Pp]ermission|may (not )?be read|cannot be read",
     ),
     "stills": Kind(
         title="a folder of two or more numbered PNG, JPEG, BMP, WebP or TIFF images",
@@ -188,13 +190,13 @@ KINDS = {
     "stills-broken": Kind(
         title="such a folder with unreadable images",
         outcome=(GAPS,),
-        told="1 frame could not be decoded",
+        reported="1 frame could not be decoded",
         note="the readable images keep their times",
     ),
     "stills-none": Kind(
         title="such a folder without a readable image",
         outcome=(FAILED,),
-        told="none of the 3 images can be read",
+        reported="none of the 3 images can be read",
     ),
 }
 

@@ -150,4 +150,4 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_done(tmp_path):
     assert found.pop("dark/film.mp4")["status"] == "done"  # it may be entered by who knows the name
     assert found.keys() == {"film.mp4", "shut", "dark", "shut/film.mp4"}
     for video in found.values():
-        assert re.search(kinds.KINDS["barred"].told, video["error"])
+        assert re.search(kinds.KINDS["barred"].reported, video["error"])

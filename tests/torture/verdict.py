@@ -29,25 +29,25 @@ def complaints(case: Case, path: Path, entry: dict[str, Any] | None, out: Path) 
     if entry is None:
         yield "is not in run.json"
         return
-    status, told = entry["status"], [entry["error"]] if entry["error"] else entry["warnings"]
+    status, reported = entry["status"], [entry["error"]] if entry["error"] else entry["warnings"]
     if status not in kind.outcome:
         yield f"ended as {status}"
-    if any("\n" in line or "unexpected" in line for line in told):
-        yield "is not told in one foreseen line"
-    yield from _untold(kind.told, kind.outcome, status, told)
+    if any("\n" in line or "unexpected" in line for line in reported):
+        yield "is not reported in one foreseen line"
+    yield from _untold(kind.reported, kind.outcome, status, reported)
     if (status == "done_with_gaps") != bool(entry["gaps"]):
         yield f"{status} with {len(entry['gaps'])} gaps"
     yield from _miscounted(case, path, entry, out)
-    if told and [*_strangers(told)]:
+    if reported and [*_strangers(reported)]:
         yield "repeats control characters"
 
 
-def _untold(pattern: str, outcomes: tuple[str, ...], status: str, told: list[str]) -> Iterator[str]:
+def _untold(pattern: str, outcomes: tuple[str, ...], status: str, reported: list[str]) -> Iterator[str]:
     may_be_silent = len(outcomes) > 1 and status == DONE
-    if pattern and not may_be_silent and not any(re.search(pattern, line) for line in told):
-        yield f"was told as {told}"
-    if not pattern and outcomes == (DONE,) and told:
-        yield f"has warnings: {told}"
+    if pattern and not may_be_silent and not any(re.search(pattern, line) for line in reported):
+        yield f"was reported as {reported}"
+    if not pattern and outcomes == (DONE,) and reported:
+        yield f"has warnings: {reported}"
 
 
 def _miscounted(case: Case, path: Path, entry: dict[str, Any], out: Path) -> Iterator[str]:

@@ -202,7 +202,7 @@ def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
 
 def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, data):
     run_card = registry.resolve(trained)
-    assert "blend of heads" not in run_card.selection  # it was told, not chosen
+    assert "blend of heads" not in run_card.selection  # it was reported, not chosen
     images = load(data).images[:60, ..., None]
     mine = OnnxClassifier(structs.replace(run_card, temperature=1.0))(images)
     expected = by_hand(presets[0].path("onnx_float"), images, 0.3, STILL, STILL, 1.0)
@@ -275,7 +275,7 @@ def test_the_command_replaces_a_release_and_its_cards(trained, data, tmp_path, c
     with pytest.raises(OptionsError, match="--overwrite"):
         export_model(str(trained), tmp_path, data=data)
     export_model(str(trained), tmp_path, data=data, overwrite=True)
-    told = capsys.readouterr().out
-    assert told.count("Card: ") == 3
-    assert "majority" in told
+    reported = capsys.readouterr().out
+    assert reported.count("Card: ") == 3
+    assert "majority" in reported
     assert sorted(path.stem for path in tmp_path.glob("*.json")) == sorted(SHARES)

@@ -244,8 +244,10 @@ def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, 
 
 
 def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(data, tmp_path):  # noqa: F811
-    told = "--recipe resnet-tiny --epochs 1 --batch-size 16 --augment light --labels-only --tau 0 -o".split()
-    done = CliRunner().invoke(app, ["train", str(data), *told, str(tmp_path / "run")])
+    reported = (
+        "--recipe resnet-tiny --epochs 1 --batch-size 16 --augment light --labels-only --tau 0 -o".split()
+    )
+    done = CliRunner().invoke(app, ["train", str(data), *reported, str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
     assert registry.resolve(tmp_path / "run").blend is None
     (run,) = find_runs([tmp_path]).values()

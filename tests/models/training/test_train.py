@@ -38,7 +38,7 @@ class Killed(Exception):
 
 
 def faces(n, seed):
-    """Faces of two kinds that can be told apart: light above or light below."""
+    """Faces of two kinds that can be reported apart: light above or light below."""
     rng = np.random.default_rng(seed)
     labels = rng.choice([3, 4], n)
     ramp = np.linspace(60, 190, 48)[:, None] + np.zeros((1, 48))
@@ -102,9 +102,9 @@ def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed
 
 
 def test_each_step_tells_how_far_training_is(data, tmp_path):
-    told = []
-    train(data, tmp_path, replace(OPTIONS, epochs=1), on_step=told.append)
-    assert told == [1 / 2, 1]  # 44 rows are two batches of 16
+    reported = []
+    train(data, tmp_path, replace(OPTIONS, epochs=1), on_step=reported.append)
+    assert reported == [1 / 2, 1]  # 44 rows are two batches of 16
 
 
 def test_the_same_seed_gives_the_same_first_epoch_and_another_does_not(data, undisturbed, resumed, tmp_path):
@@ -259,11 +259,11 @@ def test_a_second_cycle_of_another_network_is_refused(undisturbed, data, tmp_pat
 def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
     votes = np.array([[1, 0, 0], [0, 0, 0]], np.float32)  # the second row has too few votes to count
     wanted = Targets(np.eye(3, dtype=np.float32)[:2], votes)
-    told = np.full((2, 3), 1 / 3, np.float32)
-    mixed = mix_in_answers(wanted, {"label_head": told, "vote_head": told}, 0.3)
+    reported = np.full((2, 3), 1 / 3, np.float32)
+    mixed = mix_in_answers(wanted, {"label_head": reported, "vote_head": reported}, 0.3)
     assert mixed.labels == pytest.approx(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), abs=1e-6)
     assert mixed.votes == pytest.approx(np.array([[0.8, 0.1, 0.1], [0, 0, 0]]), abs=1e-6)
-    only_labels = mix_in_answers(wanted, {"label_head": told}, 0.3)
+    only_labels = mix_in_answers(wanted, {"label_head": reported}, 0.3)
     assert np.array_equal(only_labels.votes, votes)
 
 
@@ -347,11 +347,11 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
 def test_a_run_with_two_heads_begins_with_and_learns_from_one_that_has_one(undisturbed, data, tmp_path):
     images = load(data).images
     one_head = train(data, tmp_path / "one", replace(OPTIONS, votes=False))
-    told = softmax(compute_logits(keras_network.load_network(one_head), images)["logits"])
+    reported = softmax(compute_logits(keras_network.load_network(one_head), images)["logits"])
     model = keras_network.build(OPTIONS.recipe, keras_network.Network(two_heads=True))
     initialise(load_trained(str(tmp_path / "one")), model, seed=1)
     for answers in compute_logits(model, images).values():
-        assert softmax(answers) == pytest.approx(told, abs=1e-4)
+        assert softmax(answers) == pytest.approx(reported, abs=1e-4)
     teachers = [load_trained(str(out)) for out in (undisturbed, tmp_path / "one")]
     of_two, of_one, of_both = (
         ask_teachers(those, images, SEVEN, two_heads=True) for those in (teachers[:1], teachers[1:], teachers)
