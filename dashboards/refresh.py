@@ -3,7 +3,7 @@
 Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
 so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
 markers, clips and video file, the names of its people, the theme, and ferflow's own code. Inputs of the overview: the
-same of all finished videos as far as it shows them, the manifest of the run, the lists, and the options.
+same of all finished videos as far as it shows them, the manifest of the run, the lists, the stimuli, and the options.
 
 Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
 of older data stays next to new tables.
@@ -25,7 +25,7 @@ from ferflow import version
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
 from ferflow.analytics.timeline import complete_timeline, has_complete_timeline
 from ferflow.dashboards.overview.index import write_folder
-from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.dashboards.overview.overview_data import load_folder, stimulus_files
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.dashboards.shared.page import ensure_assets, write_text
@@ -231,7 +231,11 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
     videos = folder.finished_videos()
     lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
     return _digest(
-        _stat_files(path for files in videos for path in (files.faces, files.timeline)),
+        _stat_files(path for files in videos for path in (files.faces, files.timeline, files.markers)),
+        [
+            (url_between(folder.index, path), _stat_files([path]))
+            for path in stimulus_files(folder.path, options)
+        ],
         # The overview links to the pages that exist.
         [files.report.exists() for files in videos],
         [_hash_content(path) for path in lists],

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
+from ferflow.analytics.stimuli import check_stimulus
 from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, Checked, read_toml
 
@@ -41,6 +42,9 @@ class Job(Checked, frozen=True, kw_only=True):
     """One file of markers for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
     embed_clips: bool = False
     """Cut short clips around the peaks, for the reports."""
+    stimulus: str | None = None
+    """What the people in all inputs watched or did: a video file, or any text. Stored in the output folder; None: as
+    stored before, empty: none. A session list may say it for each video."""
     engine: EngineName = "local"
     """`local`, or `ray` for several machines."""
     workers: Annotated[int, Meta(ge=1)] | None = None
@@ -49,6 +53,16 @@ class Job(Checked, frozen=True, kw_only=True):
     """Retries of a video after a transient failure."""
     fail_fast: bool = False
     """Start no further video after one has failed."""
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            OptionsError: naming the option, the bound and the value.
+        """
+        super().__post_init__()
+        if self.stimulus is not None:
+            structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

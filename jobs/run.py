@@ -20,6 +20,7 @@ from typing import cast
 
 from msgspec import structs
 
+from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import RecordsError
 from ferflow.jobs.derive import check_markers, videos_with_other_bins
 from ferflow.jobs.engines.protocol import Engine
@@ -49,6 +50,7 @@ def run(
     pages: bool = True,
     markers: Path | None = None,
     embed_clips: bool = False,
+    stimulus: str | None = None,
     engine: EngineName = "local",
     workers: int | None = 1,
     retries: int = 1,
@@ -65,6 +67,7 @@ def run(
         pages: write the HTML reports.
         markers: one file of markers for all videos; None: the file next to each video, if there is one.
         embed_clips: cut short clips around the peaks, for the reports.
+        stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
         workers: processes that analyse videos in parallel; 1: this one; None: by CPUs and memory. Several need
             what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
@@ -79,8 +82,8 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, embed_clips=embed_clips, engine=engine, workers=workers, retries=retries,
-        fail_fast=fail_fast,
+        pages=pages, markers=markers, embed_clips=embed_clips, stimulus=stimulus, engine=engine, workers=workers,
+        retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
 
@@ -136,7 +139,7 @@ def _process(
             if isinstance(event, Ended):
                 reports[event.task] = event.report
                 # Before it is passed on: a consumer may stop there, and the next run reads `run.json`.
-                _record_end(manifest, event, folder)
+                _record_end(manifest, event, job, folder)
             yield event
             if isinstance(event, Ended) and event.report.failure == "disk_full":
                 # Every other video would fail in the same way.
@@ -152,13 +155,15 @@ def _process(
     return reports
 
 
-def _record_end(manifest: RunManifest, event: Ended, folder: OutputFolder) -> None:
-    """Record in `run.json` how an input ended."""
+def _record_end(manifest: RunManifest, event: Ended, job: Job, folder: OutputFolder) -> None:
+    """Record in `run.json` how an input ended, and its stimulus."""
     report, task = event.report, event.task
     if report.status == "failed":
         has_changed = manifest.note(report)
     else:
         has_changed = manifest.note(report, replaces=task.replaces, model_of=task.files)
+        if job.stimulus is not None and task.video_id is not None:
+            has_changed |= manifest.note_stimulus(task.video_id, locate_stimulus(job.stimulus))
     if has_changed:
         manifest.save(folder.manifest)
 

@@ -14,6 +14,8 @@ from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort
 from ferflow.analytics.measures import LEADING
 from ferflow.analytics.peaks import peak_curve
 from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_tracks
+from ferflow.analytics.session_list import Sessions
+from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
 from ferflow.dashboards.overview.lists import Lists, load_lists
@@ -46,6 +48,7 @@ class Entry:
     """Analysed frames, and those with a face."""
     participant: str | None = None
     group: str | None = None
+    stimulus: Stimulus | None = None
     link: str | None = None
     """From the overview to its page."""
 
@@ -128,12 +131,39 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     """
     run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
     lists = load_lists(out, options, sources, forgiving=forgiving)
-    entries = tuple(_build_entry(out, report, lists) for report in _list_reports(run, sources))
+    stimuli = find_stimuli(out, options, run, lists.sessions, sources)
+    entries = tuple(_build_entry(out, report, lists, stimuli) for report in _list_reports(run, sources))
     videos = [entry.video for entry in entries if entry.video is not None]
     groups = [entry.group for entry in entries if entry.video is not None]
     unknown = unknown_tracks(lists.people, _track_ids(out, lists.people, videos))
     warnings = (*lists.problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
     return Folder(run, entries, build_cohort(videos, groups), lists.by, warnings, bool(lists.problems))
+
+
+def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
+    """Files of all stimuli, sorted; what cannot be read names none.
+
+    Raises:
+        RecordsError: `run.json` is there but cannot be read.
+    """
+    run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
+    lists = load_lists(out, options, sources, forgiving=True)
+    found = find_stimuli(out, options, run, lists.sessions, sources)
+    return sorted({stimulus.path for stimulus in found.values() if stimulus.path is not None})
+
+
+def find_stimuli(
+    out: Path, options: PageOptions, run: RunManifest | None, sessions: Sessions, sources: Mapping[str, str]
+) -> dict[str, Stimulus]:
+    """The stimulus of each video that has one, by id: as the session list says, else as the job said."""
+    listed = (options.sessions or OutputFolder(out).session_list).parent
+    stored = run.stimuli if run is not None else {}
+    named = {video_id: sessions.of(video_id).stimulus or stored.get(video_id) for video_id in sources}
+    return {
+        video_id: find_stimulus(text, [listed, out, Path(sources[video_id]).parent])
+        for video_id, text in named.items()
+        if text
+    }
 
 
 def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[TaskReport]:
@@ -168,19 +198,19 @@ def _track_ids(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> 
     }
 
 
-def _build_entry(out: Path, report: TaskReport, lists: Lists) -> Entry:
+def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: Mapping[str, Stimulus]) -> Entry:
     video_id = report.video_id or ""
     name = Path(report.source).name or report.source or video_id
     paths = OutputFolder(out).video(video_id)
     if report.status == "failed" or not video_id or not paths.faces.exists():
         return Entry(video_id, name, report.status, report.error or "")
     try:
-        return _build_finished(paths, report, lists)
+        return _build_finished(paths, report, lists, stimuli.get(video_id))
     except FerflowError as error:
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
-def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists) -> Entry:
+def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulus: Stimulus | None) -> Entry:
     names, session = lists.people.of(paths.video_id), lists.sessions.of(paths.video_id)
     table = person_timeline(paths, names)
     metadata, rows = read_metadata(paths.faces), audience(table)
@@ -198,5 +228,6 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists) -> Entr
         n_with_face=float(np.round(np.nan_to_num(column(rows, "presence") * n_frames)).sum()),
         participant=session.participant,
         group=lists.sessions.group(paths.video_id, lists.by),
+        stimulus=stimulus,
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
     )

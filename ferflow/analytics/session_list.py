@@ -1,8 +1,8 @@
-"""The session list: participant and group of each video.
+"""The session list: participant, group and stimulus of each video.
 
-A CSV with a row per video: `video,participant,group` and any further columns. `video` is a video's id, its file
-name, the name without its ending, or its path. `offset_s`, where given, is the time in the video at which the
-common clock starts: seconds or a timecode.
+A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
+the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
+`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
 >>> listed.rows["talk-1a2b3c4d"].values["group"]
@@ -22,7 +22,6 @@ from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
 from ferflow.text import sanitize
 
-"""Name of the list in the output folder."""
 GROUP = "group"
 """Column that defines the groups by default."""
 
@@ -34,7 +33,10 @@ class SessionRow:
     """The row of one video."""
 
     participant: str | None = None
+    stimulus: str | None = None
+    """As written in the list."""
     offset_s: float = 0.0
+    """Time in the video at which its stimulus starts."""
     values: Mapping[str, str] = field(default_factory=dict)
     """All columns, by name."""
 
@@ -114,7 +116,10 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
 def _session(path: Path, row: Row) -> SessionRow:
     offset = row.values.get("offset_s", "")
     return SessionRow(
-        row.values.get("participant") or None, _offset(path, row, offset) if offset else 0.0, row.values
+        participant=row.values.get("participant") or None,
+        stimulus=row.values.get("stimulus") or None,
+        offset_s=_offset(path, row, offset) if offset else 0.0,
+        values=row.values,
     )
 
 

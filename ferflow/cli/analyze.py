@@ -172,6 +172,14 @@ def analyze(
     fail_fast: FailFast = False,
     markers: Markers = None,
     embed_clips: EmbedClips = False,
+    stimulus: Annotated[
+        str | None,
+        typer.Option(
+            help="What the people in all inputs watched or did: a video file, or any text. The overview lays sessions "
+            "with the same stimulus over one another; a session list may name it for each video.",
+            metavar="FILE|TEXT",
+        ),
+    ] = None,
     no_report: NoReport = False,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -198,7 +206,8 @@ def analyze(
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
-        embed_clips=embed_clips, engine=engine, workers=workers, retries=retries, fail_fast=fail_fast,
+        embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     run_or_print_plan(job, output, dry_run=dry_run)

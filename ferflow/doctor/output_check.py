@@ -179,7 +179,7 @@ def _find_unlisted(folder: OutputFolder, run: RunManifest) -> set[str]:
 def _rebuild_manifest(folder: OutputFolder) -> RunManifest:
     """Make a manifest from the tables' footers, in the order in which the videos were finished.
 
-    What only a manifest knows is not in it: inputs that failed, and how long the others took.
+    What only a manifest knows is not in it: inputs that failed, how long the others took, and their stimuli.
 
     Raises:
         RecordsError: the folder holds no finished video, or a table that cannot be read.

@@ -191,6 +191,9 @@ class RunManifest(msgspec.Struct, kw_only=True):
     """None while running, and after an interruption."""
     videos: list[TaskReport] = []
     """One entry per input."""
+    stimuli: dict[str, str] = {}
+    """What the people in a video watched or did, by video id, as far as a job said so: the absolute path of a video
+    file, or any text."""
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
@@ -219,7 +222,13 @@ class RunManifest(msgspec.Struct, kw_only=True):
         new, earlier = cls(options=options, started=started), cls.load(path)
         if earlier is None:
             return new
-        return replace(new, videos=earlier.videos, model=earlier.model, detector=earlier.detector)
+        return replace(
+            new,
+            videos=earlier.videos,
+            stimuli=earlier.stimuli,
+            model=earlier.model,
+            detector=earlier.detector,
+        )
 
     def note(
         self, entry: TaskReport, *, replaces: Sequence[str] = (), model_of: VideoFiles | None = None
@@ -246,6 +255,14 @@ class RunManifest(msgspec.Struct, kw_only=True):
             return False  # the entry of an earlier run is still true
         others = [old for old in self.videos if old not in known and old.video_id not in replaces]
         self.videos = [*others, entry]
+        return True
+
+    def note_stimulus(self, video_id: str, stimulus: str) -> bool:
+        """Store the stimulus of a video, or remove it if the text is empty; whether that changed anything."""
+        if self.stimuli.get(video_id, "") == stimulus:
+            return False
+        others = {known: text for known, text in self.stimuli.items() if known != video_id}
+        self.stimuli = others | ({video_id: stimulus} if stimulus else {})
         return True
 
     def arrange(self, sources: Sequence[str]) -> None:

@@ -77,6 +77,19 @@ def test_a_new_list_of_sessions_updates_the_overview_only(two):
     assert changed(before, state(two)) == {"index.html"}
 
 
+def test_a_stimulus_that_appears_or_changes_updates_the_overview_only(two):
+    (two / "sessions.csv").write_text("video,stimulus\na,ad.mp4\nb,ad.mp4\n")
+    refresh(two)
+    for content in (b"x", b"longer"):
+        before = state(two)
+        (two / "ad.mp4").write_bytes(content)
+        refresh(two)
+        assert changed(before, state(two)) <= {"index.html"}
+        assert not refresh(two).written
+    (two / "ad.mp4").unlink()
+    assert [path.name for path in refresh(two).written] == ["index.html"]
+
+
 def test_tables_that_were_written_again_update_their_page(two):
     before = state(two)
     write_session(two, Made(seconds=30, people=2, video_id="b"))
