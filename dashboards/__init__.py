@@ -8,7 +8,7 @@ All may be called at any time; the same inputs give the same bytes.
 """
 
 from ferflow.dashboards.overview.index import write_index
-from ferflow.dashboards.refresh import last_options, refresh, refresh_session, remove_stale_page
+from ferflow.dashboards.refresh import last_options, refresh, refresh_session, remove_stale_page, save_header
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
@@ -20,6 +20,7 @@ __all__ = [
     "refresh",
     "refresh_session",
     "remove_stale_page",
+    "save_header",
     "write_index",
     "write_session_report",
 ]

@@ -2,8 +2,9 @@
 
 Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
 so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
-markers, clips and video file, the names of its people, the theme, and ferflow's own code. Inputs of the overview: the
-same of all finished videos as far as it shows them, the manifest of the run, the lists, the stimuli, and the options.
+markers, clips and video file, the names of its people, its notes, theme, title and logo, and ferflow's own code. Inputs
+of the overview: the same of all finished videos as far as it shows them, the manifest of the run, the lists, the
+stimuli, its notes, and the options.
 
 Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
 of older data stays next to new tables.
@@ -28,6 +29,7 @@ from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder, stimulus_files
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
+from ferflow.dashboards.shared.notes import load_notes
 from ferflow.dashboards.shared.page import ensure_assets, write_text
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError, OptionsError
@@ -51,7 +53,7 @@ class Refreshed:
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by video id."""
     warnings: tuple[str, ...] = ()
-    """Problems in the lists of people and sessions."""
+    """Problems in the lists of people and sessions, and in notes."""
 
 
 class _Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +135,20 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     (kept if warnings is None else written).append(folder.index)
     status = status if warnings is None else replace(status, warnings=warnings)
     status.save()
-    return Refreshed(tuple(written), tuple(kept), failed, status.warnings)
+    return Refreshed(
+        tuple(written), tuple(kept), failed, (*status.warnings, *_find_problems_of_notes(folder))
+    )
+
+
+def save_header(out: Path, *, title: str | None, logo: Path | None) -> None:
+    """Remember title and logo for all pages of a folder that are written from now on; None: as before.
+
+    Raises:
+        OptionsError: the title is empty or too long, or the logo cannot be used.
+    """
+    status = PageStatus.load(OutputFolder(out))
+    options = status.options.updated(title=title, logo=logo)
+    replace(status, options=options).save()
 
 
 def last_options(out: Path) -> PageOptions:
@@ -181,7 +196,7 @@ def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -
     # Before the page: if the process is killed in between and the inputs then change back, the digest of the old
     # inputs would make the new page pass for current.
     status.discard(files.report)
-    write_session_report(files.out, files.video_id, names, theme=status.options.theme)
+    write_session_report(files.out, files.video_id, names, status.options)
     status.record(files.report, digest)
     return True
 
@@ -198,6 +213,19 @@ def _update_index(status: PageStatus, forgiving: bool) -> tuple[str, ...] | None
     if not folder.left_out:  # a strict call must raise, not find the page up to date
         status.record(page, digest)
     return folder.warnings
+
+
+def _find_problems_of_notes(folder: OutputFolder) -> list[str]:
+    """What pages do not show of their notes, up to date or not, and notes that no page shows."""
+    pages = {files.notes: files.report for files in folder.finished_videos()}
+    found = [
+        f"{path.relative_to(folder.path)}: no finished video has this name. Name the file like the video's page."
+        for path in folder.session_notes
+        if path not in pages
+    ]
+    for path, page in {folder.notes: folder.index, **pages}.items():
+        found += load_notes(path, page=page, out=folder.path).problems
+    return found
 
 
 def _people(out: Path, forgiving: bool) -> PeopleList:
@@ -224,12 +252,17 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     ]
     # The page refers to the video by a relative path, which changes if the folder is moved.
     link = url_between(files.report, video)
-    return _digest(_stat_files(inputs), link, sorted(names.by_track.items()), options.theme)
+    header = options.theme, options.title, options.logo
+    notes = load_notes(files.notes, page=files.report, out=files.out)
+    return _digest(
+        _stat_files(inputs), link, sorted(names.by_track.items()), header, notes.html, notes.problems
+    )
 
 
 def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
     videos = folder.finished_videos()
     lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
+    notes = load_notes(folder.notes, page=folder.index, out=folder.path)
     return _digest(
         _stat_files(path for files in videos for path in (files.faces, files.timeline, files.markers)),
         [
@@ -240,6 +273,8 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
         [files.report.exists() for files in videos],
         [_hash_content(path) for path in lists],
         msgspec.to_builtins(options.to_saved()),
+        notes.html,
+        notes.problems,
     )
 
 

@@ -40,6 +40,10 @@ class Job(Checked, frozen=True, kw_only=True):
     """Write the HTML reports."""
     markers: Path | None = None
     """One file of markers for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    title: str | None = None
+    """Title of the report; None: as in the last one."""
+    logo: Path | None = None
+    """Its logo, a picture; None: as in the last one."""
     embed_clips: bool = False
     """Cut short clips around the peaks, for the reports."""
     stimulus: str | None = None
@@ -89,7 +93,7 @@ class Job(Checked, frozen=True, kw_only=True):
 
     @classmethod
     def _parse(cls, name: str, value: object) -> object:
-        if name in ("out", "markers") and isinstance(value, str):
+        if name in ("out", "markers", "logo") and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)

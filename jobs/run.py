@@ -108,8 +108,10 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     """
     check_markers(job.markers)
     folder = OutputFolder(job.out)
+    _check_header(job)
     with folder.lock():
         folder.remove_leftovers()
+        _save_header(job, folder)
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
         yield Planned(tuple(tasks))
         manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
@@ -122,6 +124,26 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         if job.pages:
             _write_pages(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
+
+
+def _check_header(job: Job) -> None:
+    """Refuse a title or logo that cannot be used, before any work is done.
+
+    Raises:
+        OptionsError: one cannot.
+    """
+    if job.title is not None or job.logo is not None:
+        from ferflow.dashboards import PageOptions
+
+        PageOptions().updated(title=job.title, logo=job.logo)
+
+
+def _save_header(job: Job, folder: OutputFolder) -> None:
+    """Remember title and logo before the first page is written, which may happen on another machine."""
+    if job.title is not None or job.logo is not None:
+        from ferflow.dashboards import save_header
+
+        save_header(folder.path, title=job.title, logo=job.logo)
 
 
 def _process(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
 from ferflow.dashboards.overview.sections import SECTIONS
+from ferflow.dashboards.shared.notes import NO_NOTES, Notes, load_notes
 from ferflow.dashboards.shared.number_format import pluralize, sanitize, timecode
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
@@ -27,15 +28,20 @@ def write_index(out: Path, options: PageOptions | None = None) -> Path:
 
 def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
     """Write `index.html` of a folder that is loaded already."""
-    path = OutputFolder(out).index
-    write_text(path, render_index(folder, options))
+    paths = OutputFolder(out)
+    notes = load_notes(paths.notes, page=paths.index, out=out)
+    write_text(paths.index, render_index(folder, options, notes))
     if folder.has_cohort:
         ensure_assets(out)
-    return path
+    return paths.index
 
 
 def render_index(
-    folder: Folder, options: PageOptions, *, sections: Sequence[Section[Folder]] = SECTIONS
+    folder: Folder,
+    options: PageOptions,
+    notes: Notes = NO_NOTES,
+    *,
+    sections: Sequence[Section[Folder]] = SECTIONS,
 ) -> str:
     """The page as HTML; the same folder gives the same text."""
     rendered = render_sections(sections, folder)
@@ -46,6 +52,8 @@ def render_index(
         scripts={name: template_text(name) for name in rendered.scripts},
         page_style=template_text("index.css"),
         version=folder.run.ferflow_version if folder.run else "",
+        report=options,
+        notes=notes,
         theme=options.theme,
     )
 

@@ -48,10 +48,25 @@ def report(
             "auto]"
         ),
     ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="Title of the report, on every page.  [default: as in the last report]", metavar="TEXT"
+        ),
+    ] = None,
+    logo: Annotated[
+        Path | None,
+        typer.Option(
+            help="Logo, on every page: PNG, JPEG or SVG, at most 512 KiB. Pages contain a copy.  [default: as in the "
+            "last report]",
+            metavar="FILE",
+        ),
+    ] = None,
     forget: Annotated[
         bool,
         typer.Option(
-            "--forget", help="Use the defaults in place of --by, --sessions and --theme of the last report."
+            "--forget",
+            help="Use the defaults in place of --by, --sessions, --theme, --title and --logo of the last report.",
         ),
     ] = False,
     markers: Markers = None,
@@ -74,7 +89,8 @@ def report(
     """Build the pages of an output folder again from its tables.
 
     Nothing is analysed, and only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the
-    session list, and the markers next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers or
+    session list, notes in Markdown (OUT/notes.md for the overview, OUT/notes/VIDEO_ID.md for a video), and the markers
+    next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers or
     clips of a video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
@@ -84,7 +100,7 @@ def report(
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_is_output(out)
     last = PageOptions() if forget else last_options(out)
-    options = last.updated(theme=theme, sessions=sessions, by=by)
+    options = last.updated(theme=theme, sessions=sessions, by=by, title=title, logo=logo)
     check_markers(markers)
     if pdf or png or svg:
         from ferflow.dashboards.exports.figure_files import find_chromium

@@ -70,6 +70,16 @@ class OutputFolder:
         return self.path / "sessions.csv"
 
     @property
+    def notes(self) -> Path:
+        """Notes from the user, in Markdown, for the overview; `VideoFiles.notes` are for the page of a video."""
+        return self.path / "notes.md"
+
+    @property
+    def session_notes(self) -> list[Path]:
+        """All notes for pages of videos, sorted by name."""
+        return sorted((self.path / "notes").glob("*.md"))
+
+    @property
     def plotly(self) -> Path:
         """The script that all pages share."""
         return self.path / "assets" / "plotly.min.js"

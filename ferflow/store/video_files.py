@@ -55,6 +55,11 @@ class VideoFiles:
         return self.out / "reports" / f"{self.video_id}.html"
 
     @property
+    def notes(self) -> Path:
+        """Notes from the user, in Markdown, for the session's page; need not exist."""
+        return self.out / "notes" / f"{self.video_id}.md"
+
+    @property
     def page_status(self) -> Path:
         """What the page was made from; see `dashboards.refresh`."""
         return self.out / PAGE_STATUSES / f"{self.report.name}.json"
