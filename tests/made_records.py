@@ -14,8 +14,8 @@ from ferflow.analytics.markers import MARKERS
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import (
     FrameCounts,
+    GivenFile,
     MarkersMetadata,
-    MarkersSource,
     ModelIdentity,
     SourceInfo,
     VideoMetadata,
@@ -92,7 +92,7 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
     write_table(paths.timeline, table, facts)
     if made.markers:
         rows = [dict(zip(MARKERS.names, (made.video_id, *marker), strict=True)) for marker in made.markers]
-        source = MarkersSource(name="made.csv", sha256="cd" * 32)
+        source = GivenFile(name="made.csv", sha256="cd" * 32)
         origin = MarkersMetadata(video_id=made.video_id, source=source)
         write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), origin)
     return made.video_id

@@ -56,7 +56,7 @@ def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTE
     Raises:
         OptionsError: the file is unreadable, too large or not UTF-8; or as `parse_csv`.
     """
-    return parse_csv(_read_text(path, most_bytes), sanitize(path), required=required)
+    return parse_csv(read_text(path, most_bytes), sanitize(path), required=required)
 
 
 def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
@@ -72,12 +72,11 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
     """
     if not text.strip():
         raise OptionsError(f"{name}: empty. {_naming(required)}.")
-    # From the header alone: cells of later rows may contain commas, and names of columns hardly do.
-    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+    delimiter = find_delimiter(text)
     # Not strict, the csv module would read everything after an unclosed quote as one cell.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        header = [_clean(cell).lower() for cell in next(reader)]
+        header = [clean_cell(cell).lower() for cell in next(reader)]
         _check_header(name, header, required)
         return [
             Row(reader.line_num, _values(f"{name}: line {reader.line_num}", header, cells))
@@ -88,6 +87,66 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
         raise OptionsError(
             f"{name}: line {reader.line_num} is not CSV ({error}). Save the file as comma-separated text."
         ) from error
+
+
+def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        OptionsError: the file is unreadable, larger than `most_bytes`, or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > most_bytes:
+            raise OptionsError(
+                f"{sanitize(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
+            )
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise OptionsError(
+            f"{sanitize(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
+        ) from error
+
+
+def find_delimiter(text: str) -> str:
+    """The delimiter that the header line has most of."""
+    # From the header alone: cells of later rows may contain commas, and names of columns hardly do.
+    return max(DELIMITERS, key=text.partition("\n")[0].count)
+
+
+def clean_cell(cell: str) -> str:
+    """A cell without spaces around it, in Unicode's composed form (NFC)."""
+    # Composed: macOS decomposes the accents of file names, so that a copied name would equal no typed one.
+    return unicodedata.normalize("NFC", cell.strip())
+
+
+def check_unique(name: str, header: Sequence[str]) -> None:
+    """Refuse two columns of one name; columns without a name do not count.
+
+    Raises:
+        OptionsError: naming the file and the column.
+    """
+    if doubled := sorted({column for column in header if column and header.count(column) > 1}):
+        raise OptionsError(
+            f"{name}: two columns are called {sanitize(doubled[0])!r}. Name the columns once each."
+        )
+
+
+def pad_cells(where: str, n_columns: int, cells: Sequence[str]) -> list[str]:
+    """The cells of a row, as many as there are columns: spreadsheets leave out empty cells at the end of a row.
+
+    Raises:
+        OptionsError: there are more cells than columns, and not only empty ones.
+    """
+    if len(cells) > n_columns and any(cell.strip() for cell in cells[n_columns:]):
+        raise OptionsError(
+            f"{where} has {len(cells)} cells under {n_columns} columns. "
+            'Put a text with a comma into quotes: "Lovelace, Ada".'
+        )
+    return [*cells[:n_columns], *[""] * (n_columns - len(cells))]
 
 
 def count_rows(name: str, found: Sequence[str], one: str, several: str) -> list[str]:
@@ -118,23 +177,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     return path
 
 
-def _read_text(path: Path, most_bytes: int) -> str:
-    try:
-        if path.stat().st_size > most_bytes:
-            raise OptionsError(
-                f"{sanitize(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
-            )
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise OptionsError(
-            f"{sanitize(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
-        ) from error
-
-
 def _naming(required: Sequence[str]) -> str:
     return f"The first line must name the columns {', '.join(required)}"
 
@@ -143,26 +185,12 @@ def _check_header(name: str, header: list[str], required: Sequence[str]) -> None
     if missing := [column for column in required if column not in header]:
         found = sanitize(", ".join(header)[:80]) or "nothing"
         raise OptionsError(f"{name}: no column {missing[0]!r}. {_naming(required)}; it has: {found}.")
-    if doubled := sorted({column for column in header if column and header.count(column) > 1}):
-        raise OptionsError(
-            f"{name}: two columns are called {sanitize(doubled[0])!r}. Name the columns once each."
-        )
+    check_unique(name, header)
 
 
 def _values(where: str, header: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-        raise OptionsError(
-            f"{where} has {len(cells)} cells under {len(header)} columns. "
-            'Put a text with a comma into quotes: "Lovelace, Ada".'
-        )
-    # Spreadsheets leave out empty cells at the end of a row.
-    cleaned = [_clean(cell) for cell in cells] + [""] * (len(header) - len(cells))
-    return {name: cell for name, cell in zip(header, cleaned, strict=False) if name}
-
-
-def _clean(cell: str) -> str:
-    # Composed (NFC): macOS decomposes the accents of file names, so that a copied name would equal no typed one.
-    return unicodedata.normalize("NFC", cell.strip())
+    padded = pad_cells(where, len(header), cells)
+    return {name: clean_cell(cell) for name, cell in zip(header, padded, strict=True) if name}
 
 
 def _cell(value: object) -> object:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from ferflow.analytics.csv_input import Row, read_csv
 from ferflow.errors import OptionsError
 from ferflow.options import TimePoint
-from ferflow.store.metadata import MarkersMetadata, MarkersSource, read_markers_metadata
+from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
@@ -111,7 +111,7 @@ def store_markers(paths: VideoFiles, source: Path) -> bool:
     # An equal table is not written again: its new time would make the page stale.
     if paths.markers.exists() and _read_stored(paths).equals(table):
         return False
-    origin = MarkersSource(name=source.name, sha256=_sha256(source))
+    origin = GivenFile(name=source.name, sha256=_sha256(source))
     write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin))
     return True
 
@@ -144,6 +144,28 @@ def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
+def parse_seconds(text: str, where: str) -> float:
+    """Seconds of a video from seconds or a timecode; the decimal sign may be a comma.
+
+    Args:
+        text: a cell.
+        where: what it is and where it stands, for messages.
+
+    Raises:
+        OptionsError: no such time, or too large a number.
+    """
+    try:
+        seconds = TimePoint.parse(text.replace(",", ".")).seconds
+    except OptionsError:
+        seconds = None
+    if seconds is None:
+        given = sanitize(text[:40])
+        raise OptionsError(f"{where}: {given!r} is not a time. Give seconds (12.5) or a timecode (1:30.5).")
+    if seconds > LATEST_SECONDS:
+        raise OptionsError(f"{where}: {seconds:g} s is no place in a video. Give seconds after its start.")
+    return seconds
+
+
 def _read_stored(paths: VideoFiles) -> pa.Table:
     return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
 
@@ -161,25 +183,11 @@ def _marker(row: dict[str, str], where: str) -> Marker:
         raise OptionsError(f"{where}: a marker without a label. Name it, or delete the line.")
     if len(label) > LONGEST_LABEL or len(kind) > LONGEST_LABEL:
         raise OptionsError(f"{where}: a label of more than {LONGEST_LABEL} characters. Shorten it.")
-    start = _seconds(row.get("time_s", ""), f"{where}: time_s")
-    end = _seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
+    start = parse_seconds(row.get("time_s", ""), f"{where}: time_s")
+    end = parse_seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
     if end is not None and end <= start:
         raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
     return Marker(start, end, label, kind)
-
-
-def _seconds(text: str, where: str) -> float:
-    """Parse seconds or a timecode; the decimal sign may be a comma where semicolons or tabs separate the cells."""
-    try:
-        seconds = TimePoint.parse(text.replace(",", ".")).seconds
-    except OptionsError:
-        seconds = None
-    if seconds is None:
-        given = sanitize(text[:40])
-        raise OptionsError(f"{where}: {given!r} is not a time. Give seconds (12.5) or a timecode (1:30.5).")
-    if seconds > LATEST_SECONDS:
-        raise OptionsError(f"{where}: {seconds:g} s is no place in a video. Give seconds after its start.")
-    return seconds
 
 
 def _sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -138,8 +139,8 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("two labels are equal")
 
 
-class MarkersSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The file that markers came from."""
+class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that the user gave."""
 
     name: str
     sha256: str
@@ -150,10 +151,31 @@ class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     video_id: Text
-    source: MarkersSource
+    source: GivenFile
 
 
-Metadata = VideoMetadata | MarkersMetadata
+class RecordingStart(msgspec.Struct, frozen=True, kw_only=True):
+    """When the first frame of a video was recorded."""
+
+    time: datetime
+    """With a time zone, or local time."""
+    origin: Literal["option", "session list", "video file"]
+    """Who says so."""
+
+
+class SignalsMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Metadata of the table of signals of a video."""
+
+    schema_version: int = SCHEMA_VERSION
+    video_id: Text
+    source: GivenFile
+    start: RecordingStart | None
+    """What times of day were counted from; None: the file has seconds of the video."""
+    left_out: tuple[str, ...] = ()
+    """Columns of the file without any number."""
+
+
+Metadata = VideoMetadata | MarkersMetadata | SignalsMetadata
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -169,6 +191,11 @@ def read_metadata(path: Path) -> VideoMetadata:
 def read_markers_metadata(path: Path) -> MarkersMetadata:
     """What a table of markers says of itself. Raises as `read_metadata`."""
     return _read(path, MarkersMetadata)
+
+
+def read_signals_metadata(path: Path) -> SignalsMetadata:
+    """What a table of signals says of itself. Raises as `read_metadata`."""
+    return _read(path, SignalsMetadata)
 
 
 def encode_metadata(metadata: Metadata) -> bytes:

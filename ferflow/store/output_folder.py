@@ -30,7 +30,7 @@ PAGE_OPTIONS = "options"
 PEOPLE_LIST = "people.csv"
 
 _FOLDERS = (
-    "frames", "faces", "timeline", "markers", "reports", "assets", "csv", "figures", PAGE_STATUSES,
+    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", PAGE_STATUSES,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -163,7 +163,7 @@ class OutputFolder:
             path for place in places if place.is_dir() for path in place.iterdir() if is_temporary(path)
         ]
         # FACES get their name last. A run that is killed before leaves FRAMES, or an old timeline, without FACES.
-        # Markers are not looked for: they are the user's data, not results.
+        # Markers and signals are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
         tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
         orphans = [path for path in tables if path.stem not in finished and _is_ours(path)]

@@ -50,6 +50,11 @@ class VideoFiles:
         return self._table("markers")
 
     @property
+    def signals(self) -> Path:
+        """Table of continuous signals; exists only if some were given."""
+        return self._table("signals")
+
+    @property
     def report(self) -> Path:
         """The session's page."""
         return self.out / "reports" / f"{self.video_id}.html"
@@ -75,7 +80,7 @@ class VideoFiles:
         return self.faces.exists()
 
     def remove(self) -> None:
-        """Remove all results. Markers stay: they come from the user, not from the analysis."""
+        """Remove all results. Markers and signals stay: they come from the user, not from the analysis."""
         # First the file that marks them as finished, durably, so that old and new results are never mixed.
         clips = self.clips.glob("*.mp4")
         for path in (self.faces, self.report, self.page_status, self.timeline, self.frames, *clips):
@@ -89,7 +94,7 @@ class VideoFiles:
 
     def remove_unfinished(self) -> None:
         """Remove what an interrupted write left behind."""
-        for path in (self.frames, self.faces, self.timeline, self.markers):
+        for path in (self.frames, self.faces, self.timeline, self.markers, self.signals):
             temporary_path(path).unlink(missing_ok=True)
 
     def _table(self, name: str) -> Path:

@@ -1,0 +1,95 @@
+"""What a program logged, by column: hundreds of thousands of rows of a CSV or JSONL file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ferflow.errors import OptionsError
+from ferflow.types import Float64Array, Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of a column, and where they stand."""
+
+    rows: Int64Array
+    """Ascending; those in which something is given."""
+    values: Float64Array
+    """As many; NaN where what is given is no finite number."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedColumns:
+    """Contents of a file."""
+
+    file: str
+    """Its path, for messages."""
+    cells: dict[str, pa.ChunkedArray]
+    """Texts or numbers by name of column; null or empty where nothing is given."""
+    lines: Int64Array
+    """Line in the file at which each row ends, from 1."""
+    decimal_comma: bool = False
+    """Whether a comma may be the decimal sign: it does not separate the cells."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, as the file has them, trimmed."""
+        return tuple(self.cells)
+
+    def texts(self, name: str) -> pa.ChunkedArray:
+        """Texts of a column, trimmed; empty where nothing is given."""
+        return pc.utf8_trim_whitespace(pc.fill_null(self.cells[name].cast(pa.string()), ""))
+
+    def numbers(self, name: str) -> Numbers:
+        """Numbers of a column."""
+        cells = self.cells[name]
+        if not pa.types.is_string(cells.type):
+            rows = np.flatnonzero(np.asarray(cells.is_valid().to_numpy()))
+            return Numbers(rows, _finite(cells.drop_null().cast(pa.float64()).to_numpy()))
+        texts = self.texts(name)
+        rows = find_given(texts)
+        given = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
+        return Numbers(rows, parse_numbers(given, decimal_comma=self.decimal_comma))
+
+    def where(self, row: int) -> str:
+        """File and line of a row, for messages."""
+        return f"{self.file}, line {self.lines[row]}"
+
+
+def find_given(texts: pa.ChunkedArray) -> Int64Array:
+    """Rows of the texts that are not empty."""
+    return np.flatnonzero(np.asarray(pc.not_equal(texts, "").to_numpy()))
+
+
+def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Float64Array:
+    """Numbers of texts, float64 (N,); NaN where a text is no finite number.
+
+    Args:
+        texts: (N,), without spaces around them.
+        decimal_comma: whether a comma is a decimal sign, as a point is; otherwise a text with a comma is no number,
+            since `1,234` may mean a thousand.
+    """
+    plain = pc.replace_substring(texts, ",", ".") if decimal_comma else texts
+    try:
+        return _finite(plain.cast(pa.float64()).to_numpy())
+    except pa.ArrowInvalid:
+        return _finite(pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
+
+
+def check_n_rows(text: str, file: str, most_rows: int) -> None:
+    """Refuse a text of more lines than `most_rows`, before they take the memory.
+
+    Raises:
+        OptionsError: naming the file.
+    """
+    if text.count("\n") > most_rows:
+        raise OptionsError(f"{file}: more than {most_rows:,} lines. Keep those that matter.")
+
+
+def _finite(values: Float64Array) -> Float64Array:
+    return np.where(np.isfinite(values), values, np.nan)

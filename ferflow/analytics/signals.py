@@ -1,0 +1,254 @@
+"""Signals: continuous values from a session besides its video, on the video's clock.
+
+`signal_input` reads a file of them. `store_signals()` keeps it in the output folder, so that a page can be made again
+when the file is gone. `bin_signals()` gives a signal the bins of a timeline:
+
+>>> health = Signal("health", np.array([0.0, 1.5, 2.0]), np.array([100.0, 80.0, np.nan]))
+>>> bin_signals([health], np.array([0.0, 1.0, 2.0]))["health"].tolist()
+[100.0, 90.0]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.analytics.frame_time import HOLE_SECONDS, usual_step
+from ferflow.analytics.signal_input import SignalFile, read_signal_file
+from ferflow.analytics.tally import column
+from ferflow.errors import OptionsError
+from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
+from ferflow.store.records import read_table, write_table
+from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize, timecode
+from ferflow.types import Float64Array
+
+GAP_STEPS = 10.0
+"""A step longer than this many usual steps, and than `HOLE_SECONDS`, is a gap: the logger or the sensor was off."""
+STEADY_SHARE = 0.9
+STEADY_STEPS = 2.0
+"""A signal with at least this share of its steps no longer than this many usual steps was logged at a rate. Of steps at
+random (exponentially distributed) it is three quarters: such a signal was logged when it changed."""
+LEAST_STEPS = 10
+"""Fewer steps tell no rate."""
+
+SIGNALS = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("name", pa.dictionary(pa.int16(), pa.string())),
+        ("time_s", pa.float64()),
+        ("value", pa.float64()),
+    ]
+)
+"""A row per sample, by signal in the order of the file, then by time. `value` is null where it is not known."""
+
+_UNIT = re.compile(r"(.*\S)\s*(?:\[([^\[\]]{1,20})\]|\(([^\s()]{1,12})\))", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One signal of a video. Arrays are float64 (N,)."""
+
+    name: str
+    time_s: Float64Array
+    """Ascending, each once; may lie before the first frame or after the last."""
+    value: Float64Array
+    """NaN where not known."""
+
+    @property
+    def title(self) -> str:
+        """Its name without the unit."""
+        match = _UNIT.fullmatch(self.name)
+        return match[1] if match else self.name
+
+    @property
+    def unit(self) -> str:
+        """What its name has in brackets at the end, as in "heart rate [bpm]"; may be empty."""
+        match = _UNIT.fullmatch(self.name)
+        return (match[2] or match[3]).strip() if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSignals:
+    """Signals of a video, and where they came from."""
+
+    signals: tuple[Signal, ...] = ()
+    metadata: SignalsMetadata | None = None
+    """None: there are none."""
+
+
+def hold_until(signal: Signal) -> Float64Array:
+    """When each sample ends to hold, float64 (N,): when the next one comes.
+
+    The last sample of a signal that was logged at a rate, and the one before a gap, hold for a usual step (the
+    median). A signal that was logged when it changed has no gaps, and its last sample holds for ever.
+    """
+    steps = np.diff(signal.time_s)
+    usual = usual_step(signal.time_s)
+    if len(steps) < LEAST_STEPS or np.mean(steps <= STEADY_STEPS * usual) < STEADY_SHARE:
+        return np.append(signal.time_s[1:], np.inf)[: len(signal.time_s)]
+    is_gap = steps > max(HOLE_SECONDS, GAP_STEPS * usual)
+    return np.asarray(signal.time_s + np.append(np.where(is_gap, usual, steps), usual))
+
+
+def bin_signals(signals: Sequence[Signal], edges: Float64Array) -> dict[str, Float64Array]:
+    """Means of signals over bins, weighted by time: a sample holds until the next one, see `hold_until`.
+
+    Args:
+        signals: of a video.
+        edges: float64 (bins + 1,), ascending; a bin is [edge, next edge).
+
+    Returns:
+        By name, float64 (bins,); NaN where the signal is not known at any time of the bin.
+    """
+    return {signal.name: _bin(signal, edges) for signal in signals}
+
+
+def _bin(signal: Signal, edges: Float64Array) -> Float64Array:
+    n_bins = max(len(edges) - 1, 0)
+    ends = hold_until(signal)
+    # Pieces within which neither the bin nor the sample changes. Most samples end where the next one starts.
+    early = ends[:-1] < signal.time_s[1:]
+    cuts = np.concatenate([edges, signal.time_s, ends[:-1][early], ends[-1:]])
+    cuts = np.unique(cuts[(cuts >= edges[0]) & (cuts <= edges[-1])]) if n_bins else edges[:0]
+    starts, seconds = cuts[:-1], np.diff(cuts)
+    sample = np.searchsorted(signal.time_s, starts, side="right") - 1
+    known = (sample >= 0) & (starts < ends[sample]) if len(ends) else np.zeros(len(starts), dtype=bool)
+    known[known] = np.isfinite(signal.value[sample[known]])
+    starts, seconds, values = starts[known], seconds[known], signal.value[sample[known]]
+    bins = np.searchsorted(edges, starts, side="right") - 1
+    total = np.bincount(bins, seconds, n_bins)
+    # Weights that add up to 1: sums of large values would leave the range of floats.
+    mean = np.bincount(bins, values * (seconds / total[bins]), n_bins)
+    return np.where(total > 0, mean, np.nan)
+
+
+def store_signals(
+    paths: VideoFiles, source: Path, duration_s: float, find_start: Callable[[], RecordingStart]
+) -> SignalsMetadata | None:
+    """Store the signals of a file in the output folder.
+
+    Args:
+        paths: of the video.
+        source: the file of signals.
+        duration_s: length of the video.
+        find_start: returns when the recording started; called only if the file has times of day.
+
+    Returns:
+        What was stored; None: it was stored before.
+
+    Raises:
+        OptionsError: as `read_signal_file`; the start is not known; or all times of day lie outside of the video. What
+            was stored before stays.
+    """
+    given = GivenFile(name=source.name, sha256=_sha256(source))
+    if paths.signals.exists() and _is_stored(paths, given, find_start):
+        return None
+    file = read_signal_file(source)
+    start = find_start() if file.needs_start else None
+    signals = place_signals(file, start)
+    if start is not None:
+        _check_overlap(file, signals, start, duration_s)
+    metadata = SignalsMetadata(video_id=paths.video_id, source=given, start=start, left_out=file.left_out)
+    write_table(paths.signals, _table(signals, paths.video_id), metadata)
+    return metadata
+
+
+def place_signals(file: SignalFile, start: RecordingStart | None) -> tuple[Signal, ...]:
+    """The signals of a file on the clock of a video.
+
+    Args:
+        file: the file's contents.
+        start: of the recording; not used where the file has seconds of the video.
+    """
+    seconds = file.seconds(start.time if start is not None else None)
+    return tuple(_in_order(name, seconds[found.rows], found.values) for name, found in file.samples.items())
+
+
+def load_signals(paths: VideoFiles) -> StoredSignals:
+    """Load the signals stored for a video.
+
+    Raises:
+        RecordsError: the table is there but cannot be read.
+    """
+    if not paths.signals.exists():
+        return StoredSignals()
+    metadata = read_signals_metadata(paths.signals)
+    table = read_table(paths.signals, ["name", "time_s", "value"]).combine_chunks()
+    names = table.column("name").combine_chunks()
+    codes, times, values = names.indices.to_numpy(), column(table, "time_s"), column(table, "value")
+    # Rows of a signal are adjacent.
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]
+    parts = [slice(a, b) for a, b in pairwise(bounds) if b > a]
+    words = names.dictionary.to_pylist()
+    return StoredSignals(
+        tuple(Signal(words[codes[part.start]], times[part], values[part]) for part in parts), metadata
+    )
+
+
+def _in_order(name: str, seconds: Float64Array, values: Float64Array) -> Signal:
+    """Samples by time; of several at one time, the last one of the file counts."""
+    order = np.argsort(seconds, kind="stable")
+    times = seconds[order]
+    last = np.append(np.diff(times) > 0, True)[: len(times)]
+    return Signal(name, times[last], values[order][last])
+
+
+def _table(signals: Sequence[Signal], video_id: str) -> pa.Table:
+    lengths = [len(signal.time_s) for signal in signals]
+    codes = np.repeat(np.arange(len(signals), dtype=np.int16), lengths)
+    names = pa.DictionaryArray.from_arrays(codes, pa.array([one.name for one in signals], pa.string()))
+    columns = {
+        "video_id": pa.array([video_id] * len(codes), pa.string()),
+        "name": names,
+        "time_s": np.concatenate([np.zeros(0), *(one.time_s for one in signals)]),
+        "value": pa.array(np.concatenate([np.zeros(0), *(one.value for one in signals)]), from_pandas=True),
+    }
+    return pa.table(columns, schema=SIGNALS)
+
+
+def _is_stored(paths: VideoFiles, given: GivenFile, find_start: Callable[[], RecordingStart]) -> bool:
+    stored = read_signals_metadata(paths.signals)
+    return stored.source == given and (stored.start is None or stored.start == find_start())
+
+
+def _check_overlap(
+    file: SignalFile, signals: Sequence[Signal], start: RecordingStart, duration_s: float
+) -> None:
+    first = min((float(one.time_s[0]) for one in signals), default=0.0)
+    last = max((float(one.time_s[-1]) for one in signals), default=0.0)
+    if first < duration_s and last >= 0:
+        return
+    how_far = (
+        f"{timecode(first - duration_s)} after its end"
+        if last >= 0
+        else f"{timecode(-last)} before its start"
+    )
+    raise OptionsError(
+        f"{file.file}: no value lies within the video: the nearest is {how_far}, if the recording started at "
+        f"{start.time.isoformat(sep=' ')} ({describe_origin(start)}). Check --signals-start and time zones."
+    )
+
+
+def describe_origin(start: RecordingStart) -> str:
+    """Who says when a recording started."""
+    return {
+        "option": "as given",
+        "session list": "column start of the session list",
+        "video file": "creation time in the video file",
+    }[start.origin]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
