@@ -2,9 +2,9 @@
 
 Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
 so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
-markers, clips and video file, the names of its people, its notes, theme, title and logo, and ferflow's own code. Inputs
-of the overview: the same of all finished videos as far as it shows them, the manifest of the run, the lists, the
-stimuli, its notes, and the options.
+markers, signals, clips and video file, the names of its people, its notes, theme, title and logo, and ferflow's own
+code. Inputs of the overview: the same of all finished videos as far as it shows them, the manifest of the run, the
+lists, the stimuli, its notes, and the options.
 
 Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
 of older data stays next to new tables.
@@ -247,6 +247,7 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
         files.faces,
         files.timeline,
         files.markers,
+        files.signals,
         video,
         *sorted(files.clips.glob("*.mp4")),
     ]

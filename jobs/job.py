@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta, structs
 
 from ferflow.analytics.stimuli import check_stimulus
+from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, Checked, read_toml
 
@@ -21,6 +24,22 @@ ENGINES: dict[EngineName, str] = {
     "ray": "ferflow.jobs.engines.ray_engine",
 }
 """Modules that analyse videos; see `engines.protocol.Engine`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Additions:
+    """What to add to videos."""
+
+    markers: Path | None = None
+    """One file for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    signals: Path | None = None
+    """One file for all videos; None: `<stem>.signals.csv` or `.jsonl` next to each video, if there is one."""
+    signals_start: datetime | None = None
+    """When the first frame of each video was recorded; None: as the session list or the video file says."""
+    sessions: Path | None = None
+    """The session list; None: that of the pages."""
+    embed_clips: bool = False
+    """Cut clips around the peaks."""
 
 
 class Job(Checked, frozen=True, kw_only=True):
@@ -40,6 +59,11 @@ class Job(Checked, frozen=True, kw_only=True):
     """Write the HTML reports."""
     markers: Path | None = None
     """One file of markers for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    signals: Path | None = None
+    """One file of signals for all videos; None: `<stem>.signals.csv` or `.jsonl` next to each video, if it exists."""
+    signals_start: datetime | None = None
+    """When the first frame of the videos was recorded, for signals with times of day; None: as the session list or the
+    video files say."""
     title: str | None = None
     """Title of the report; None: as in the last one."""
     logo: Path | None = None
@@ -68,6 +92,16 @@ class Job(Checked, frozen=True, kw_only=True):
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
+    @property
+    def additions(self) -> Additions:
+        """What to add to the videos."""
+        return Additions(
+            markers=self.markers,
+            signals=self.signals,
+            signals_start=self.signals_start,
+            embed_clips=self.embed_clips,
+        )
+
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
         """Read a job file: the fields of a job and the options of AnalyzeOptions, all at the top level.
@@ -93,7 +127,9 @@ class Job(Checked, frozen=True, kw_only=True):
 
     @classmethod
     def _parse(cls, name: str, value: object) -> object:
-        if name in ("out", "markers", "logo") and isinstance(value, str):
+        if name == "signals_start" and isinstance(value, str):
+            return parse_clock(value)
+        if name in ("out", "markers", "signals", "logo") and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)

@@ -22,7 +22,8 @@ from msgspec import structs
 
 from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import RecordsError
-from ferflow.jobs.derive import check_markers, videos_with_other_bins
+from ferflow.jobs.additions import check_additions
+from ferflow.jobs.derive import videos_with_other_bins
 from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
@@ -49,6 +50,8 @@ def run(
     overwrite: bool = False,
     pages: bool = True,
     markers: Path | None = None,
+    signals: Path | None = None,
+    signals_start: datetime | None = None,
     embed_clips: bool = False,
     stimulus: str | None = None,
     engine: EngineName = "local",
@@ -66,6 +69,9 @@ def run(
             analyse finished videos again.
         pages: write the HTML reports.
         markers: one file of markers for all videos; None: the file next to each video, if there is one.
+        signals: one file of continuous signals for all videos; None: the file next to each video, if there is one.
+        signals_start: when the first frame of the videos was recorded, for signals with times of day; None: as the
+            session list or the video files say.
         embed_clips: cut short clips around the peaks, for the reports.
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
@@ -82,8 +88,8 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, embed_clips=embed_clips, stimulus=stimulus, engine=engine, workers=workers,
-        retries=retries, fail_fast=fail_fast,
+        pages=pages, markers=markers, signals=signals, signals_start=signals_start, embed_clips=embed_clips,
+        stimulus=stimulus, engine=engine, workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
 
@@ -106,7 +112,7 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     Raises:
         OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
     """
-    check_markers(job.markers)
+    check_additions(job.additions)
     folder = OutputFolder(job.out)
     _check_header(job)
     with folder.lock():
@@ -242,7 +248,9 @@ def _choose_n_workers(n_pending: int, job: Job) -> int:
 
 def _derive_others(job: Job, folder: OutputFolder, of_this_run: set[str | None]) -> None:
     """Give the other finished videos of the folder the same bins; their records stay as they are."""
-    bins_only = structs.replace(job, markers=None, embed_clips=False)  # those were meant for the inputs
+    bins_only = structs.replace(
+        job, markers=None, signals=None, embed_clips=False
+    )  # those were meant for the inputs
     for files in videos_with_other_bins(folder, job.options):
         if files.video_id not in of_this_run:
             task = VideoTask(Path(files.video_id), files, is_finished=True)

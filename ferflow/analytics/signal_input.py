@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.clock_times import ClockTimes, parse_clock_times
 from ferflow.analytics.csv_columns import read_csv_columns
 from ferflow.analytics.csv_input import clean_cell
 from ferflow.analytics.json_lines import read_json_columns
 from ferflow.analytics.logged_columns import LoggedColumns, Numbers, find_given, parse_numbers
 from ferflow.analytics.markers import LATEST_SECONDS, parse_seconds
-from ferflow.analytics.wall_clock import ClockTimes, parse_clock_times
 from ferflow.errors import OptionsError
 from ferflow.text import sanitize
 from ferflow.types import Float64Array, Int64Array

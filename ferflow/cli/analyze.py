@@ -20,6 +20,8 @@ from ferflow.cli.common import (
     Progress,
     Quiet,
     Retries,
+    Signals,
+    SignalsStart,
     Verbose,
     Workers,
     parse_not_empty,
@@ -171,6 +173,8 @@ def analyze(
     retries: Retries = 1,
     fail_fast: FailFast = False,
     markers: Markers = None,
+    signals: Signals = None,
+    signals_start: SignalsStart = None,
     embed_clips: EmbedClips = False,
     stimulus: Annotated[
         str | None,
@@ -206,7 +210,7 @@ def analyze(
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
-        embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        signals=signals, signals_start=signals_start, embed_clips=embed_clips, stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)

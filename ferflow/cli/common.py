@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from ferflow.analytics.wall_clock import parse_clock
 from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import Job
@@ -51,6 +53,14 @@ def parse_path(text: str) -> Path:
     return Path(parse_not_empty(text))
 
 
+def parse_moment(text: str) -> datetime:
+    """A date with a time of day."""
+    try:
+        return parse_clock(text)
+    except OptionsError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def share_option(help_text: str, metavar: str) -> Any:
     """An option that takes a number from 0 to 1."""
     return typer.Option(help=help_text, metavar=metavar, min=0.0, max=1.0)
@@ -70,6 +80,25 @@ Markers = Annotated[
         help="CSV of events for the pages, in seconds of video time: time_s,label[,end_s][,kind]. One file for "
         "all videos.  [default: STEM.markers.csv next to each video, if it exists]",
         metavar="FILE.csv",
+    ),
+]
+Signals = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV or JSONL of continuous values for the pages, such as health, score or heart rate: a column time_s "
+        "(seconds of video time) or timestamp (time of day), and a column of numbers per signal; or name,value. One "
+        "file for all videos.  [default: STEM.signals.csv or .jsonl next to each video, if it exists]",
+        metavar="FILE",
+    ),
+]
+SignalsStart = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=parse_moment,
+        help="When the first frame of the videos was recorded, for signals with times of day: ISO 8601, such as "
+        "2024-05-12T10:00:01+02:00; without a zone, local time.  [default: the column start of the session list, "
+        "else the creation time in the video file]",
+        metavar="TIME",
     ),
 ]
 EmbedClips = Annotated[

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ferflow.cli.common import EmbedClips, Markers, Output, Quiet, Verbose, log_to_stderr, parse_path
+from ferflow.cli.common import (
+    EmbedClips,
+    Markers,
+    Output,
+    Quiet,
+    Signals,
+    SignalsStart,
+    Verbose,
+    log_to_stderr,
+    parse_path,
+)
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import sanitize
 
@@ -70,6 +80,8 @@ def report(
         ),
     ] = False,
     markers: Markers = None,
+    signals: Signals = None,
+    signals_start: SignalsStart = None,
     embed_clips: EmbedClips = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="Also write the tables of the pages as CSV to OUT/csv.")
@@ -90,25 +102,33 @@ def report(
 
     Nothing is analysed, and only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the
     session list, notes in Markdown (OUT/notes.md for the overview, OUT/notes/VIDEO_ID.md for a video), and the markers
-    next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers or
-    clips of a video, could not be made; otherwise as of ferflow analyze.
+    and signals next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers, signals or clips of a
+    video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
-    from ferflow.jobs.derive import add_markers_and_clips_to_all, check_markers
+    from ferflow.jobs.additions import add_to_all, check_additions
+    from ferflow.jobs.job import Additions
     from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_is_output(out)
     last = PageOptions() if forget else last_options(out)
     options = last.updated(theme=theme, sessions=sessions, by=by, title=title, logo=logo)
-    check_markers(markers)
+    additions = Additions(
+        markers=markers,
+        signals=signals,
+        signals_start=signals_start,
+        sessions=options.sessions or OutputFolder(out).session_list,
+        embed_clips=embed_clips,
+    )
+    check_additions(additions)
     if pdf or png or svg:
         from ferflow.dashboards.exports.figure_files import find_chromium
 
         find_chromium()  # if it is missing, refuse before any work
     with OutputFolder(out).lock():
-        # Before the pages, which show markers and clips.
-        failed = add_markers_and_clips_to_all(out, markers=markers, embed_clips=embed_clips)
+        # Before the pages, which show them.
+        failed = add_to_all(out, additions)
         done = refresh(out, options)
         _warn(done, failed)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
@@ -123,11 +143,11 @@ def report(
     sys.exit(EXIT_PARTIAL if done.failed or failed else 0)
 
 
-def _warn(done: Refreshed, without_markers_or_clips: Mapping[str, str]) -> None:
-    """Report what went wrong, a line each: with the folder, with markers and clips of a video, with a page."""
+def _warn(done: Refreshed, incomplete: Mapping[str, str]) -> None:
+    """Report what went wrong, a line each: with the folder, with markers, signals or clips of a video, with a page."""
     for warning in done.warnings:
         typer.echo(f"ferflow: {sanitize(warning)}", err=True)
-    for video_id, reason in without_markers_or_clips.items():
+    for video_id, reason in incomplete.items():
         typer.echo(f"ferflow: {sanitize(video_id)}: {sanitize(reason)}", err=True)
     for video_id, reason in done.failed.items():
         typer.echo(f"ferflow: {sanitize(video_id)}: no page. {sanitize(reason)}", err=True)

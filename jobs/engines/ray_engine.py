@@ -45,7 +45,10 @@ def _process(
 ) -> Generator[VideoEvent, None, None]:
     # 0 workers: this machine would have one, which says nothing about a cluster.
     n_actors = max(1, min(len(tasks), n_workers or int(ray.cluster_resources().get("CPU", 1))))
-    job = with_thread_share(job.updated(markers=job.markers and job.markers.absolute()), n_actors)
+    given = {
+        name: path and path.absolute() for name, path in (("markers", job.markers), ("signals", job.signals))
+    }
+    job = with_thread_share(job.updated(**given), n_actors)
     actor_class = ray.remote(num_cpus=1)(_Actor)
     idle = [actor_class.remote(job) for _ in range(n_actors)]
     waiting = list(tasks)

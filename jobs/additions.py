@@ -1,0 +1,157 @@
+"""What users add to a video besides its analysis: markers, signals, and clips of its peaks."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from ferflow.analytics.markers import find_markers_file, read_markers, store_markers
+from ferflow.analytics.peaks import peaks
+from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_timeline, read_people
+from ferflow.analytics.session_list import read_sessions
+from ferflow.analytics.signal_input import find_signals_file, read_signal_file
+from ferflow.analytics.signals import describe_origin, store_signals
+from ferflow.analytics.wall_clock import parse_clock
+from ferflow.errors import OptionsError
+from ferflow.jobs.job import Additions
+from ferflow.media.creation_time import read_creation_time
+from ferflow.render.clips import write_clips
+from ferflow.store.failure_kinds import describe_failure
+from ferflow.store.metadata import RecordingStart, SignalsMetadata, read_metadata
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
+
+log = logging.getLogger(__name__)
+
+
+def check_additions(additions: Additions) -> None:
+    """Refuse files that are meant for all videos, before any work is done.
+
+    Raises:
+        OptionsError: one of them cannot be used.
+    """
+    if additions.markers is not None:
+        read_markers(additions.markers)
+    if additions.signals is not None:
+        read_signal_file(additions.signals)
+
+
+def add_to_video(source: Path, files: VideoFiles, additions: Additions) -> None:
+    """Store markers and signals of a finished video and cut its clips, as far as that is not done.
+
+    Those of an earlier run stay when there is no longer a file of them. What is wrong with one addition does not
+    prevent the others.
+
+    Args:
+        source: the video; files of markers and signals are looked for next to it.
+        files: its files.
+        additions: what to add.
+
+    Raises:
+        OptionsError: a file of markers or signals cannot be used.
+        VideoError: clips are requested, but the video is missing.
+    """
+    with ExitStack() as steps:  # each runs, even after one has raised; the last one to raise is reported
+        if additions.embed_clips:
+            steps.callback(_add_clips, files)
+        steps.callback(_add_signals, source, files, additions)
+        steps.callback(_add_markers, source, files, additions)
+
+
+def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
+    """The same for every finished video of a folder, which must be locked, without analysing anything.
+
+    Returns:
+        Why not, by video id; what is wrong with one video costs no other.
+    """
+    failed = {}
+    for files in OutputFolder(out).finished_videos():
+        source = Path(files.video_id)
+        try:
+            source = Path(read_metadata(files.faces).source.path)
+            add_to_video(source, files, additions)
+        except Exception as error:
+            failed[files.video_id] = describe_failure(source, error)
+    return failed
+
+
+def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
+    file = additions.markers or find_markers_file(source)
+    if file is not None:
+        store_markers(files, file)
+
+
+def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
+    file = additions.signals or find_signals_file(source)
+    if file is not None:
+        duration_s = read_metadata(files.faces).duration_s
+        stored = store_signals(files, file, duration_s, lambda: _find_start(source, files, additions))
+        if stored is not None:
+            _report_stored(source, stored)
+
+
+def _add_clips(files: VideoFiles) -> None:
+    # The peaks that the page shows: those of persons, merged by name.
+    write_clips(files, peaks(person_timeline(files, _read_names(files))))
+
+
+def _read_names(files: VideoFiles) -> PersonNames:
+    try:
+        return read_people(files.out).of(files.video_id)
+    except OptionsError:  # the overview warns of a broken list
+        return NO_NAMES
+
+
+def _find_start(source: Path, files: VideoFiles, additions: Additions) -> RecordingStart:
+    """When the recording of a video started.
+
+    Raises:
+        OptionsError: it is not known.
+    """
+    if additions.signals_start is not None:
+        return RecordingStart(time=additions.signals_start, origin="option")
+    if (listed := _start_in_list(source, files, additions.sessions)) is not None:
+        return RecordingStart(time=listed, origin="session list")
+    if (created := read_creation_time(source)) is not None:
+        return RecordingStart(time=created, origin="video file")
+    raise OptionsError(
+        f"{sanitize(source.name)}: its signals have times of day, but when its recording started is not known. Give "
+        "--signals-start TIME, or a column start in the session list, or the signals with a column time_s."
+    )
+
+
+def _start_in_list(source: Path, files: VideoFiles, sessions: Path | None) -> datetime | None:
+    path = sessions or _list_of_pages(files.out)
+    if not path.exists():
+        return None
+    text = read_sessions(path, {files.video_id: str(source)}).of(files.video_id).values.get("start")
+    if not text:
+        return None
+    try:
+        return parse_clock(text)
+    except OptionsError as error:
+        raise OptionsError(f"{sanitize(path)}: start of {sanitize(source.name)}: {error}") from error
+
+
+def _list_of_pages(out: Path) -> Path:
+    # Only here: what draws pages takes a quarter of a second to import, in each worker.
+    from ferflow.dashboards import last_options
+
+    return last_options(out).sessions or OutputFolder(out).session_list
+
+
+def _report_stored(source: Path, stored: SignalsMetadata) -> None:
+    """Say what was assumed."""
+    name = f"{sanitize(source.name)}: signals of {sanitize(stored.source.name)}"
+    if stored.left_out:
+        shown = ", ".join(sanitize(column) for column in stored.left_out[:5])
+        log.warning("%s: columns without numbers are left out (%s).", name, shown)
+    if stored.start is not None:
+        # Only the file's own time is a guess.
+        level = logging.WARNING if stored.start.origin == "video file" else logging.INFO
+        when = stored.start.time.isoformat(sep=" ")
+        log.log(level, "%s: the recording started at %s (%s); --signals-start gives another time.", name, when,
+                describe_origin(stored.start))  # fmt: skip
