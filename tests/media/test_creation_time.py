@@ -33,7 +33,10 @@ def test_the_creation_time_of_a_container_has_a_time_zone(tmp_path, suffix):
 
 
 def test_the_time_that_survives_an_export_of_a_phone_comes_first(tmp_path):
-    times = {"com.apple.quicktime.creationdate": "2024-05-12T14:00:01+0200", "creation_time": "2025-01-01T00:00:00Z"}
+    times = {
+        "com.apple.quicktime.creationdate": "2024-05-12T14:00:01+0200",
+        "creation_time": "2025-01-01T00:00:00Z",
+    }
     path = stamped(tmp_path / "v.mov", **times)
     assert read_creation_time(path) == datetime(2024, 5, 12, 12, 0, 1, tzinfo=UTC)
 
