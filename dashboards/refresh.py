@@ -24,7 +24,7 @@ import msgspec
 
 from ferflow import version
 from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
-from ferflow.analytics.timeline import complete_timeline, has_complete_timeline
+from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder, stimulus_files
 from ferflow.dashboards.session_report.page import write_session_report
@@ -33,6 +33,7 @@ from ferflow.dashboards.shared.notes import load_notes
 from ferflow.dashboards.shared.page import ensure_assets, write_text
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError, OptionsError
+from ferflow.models.timeline_basis import find_basis
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
 from ferflow.store.video_files import VideoFiles
@@ -185,9 +186,10 @@ def remove_stale_page(out: Path, video_id: str) -> None:
 
 def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
-    if not has_complete_timeline(files):
+    basis = find_basis(files, names)
+    if not is_current(files, basis):
         files.remove_page()
-        complete_timeline(files)
+        write_timeline(files, basis, usual_bins(files))
     digest = _session_digest(files, names, status.options)
     if status.is_fresh(files.report, digest):
         # The page is current, but the script that it shares may have been removed.

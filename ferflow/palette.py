@@ -44,11 +44,14 @@ class Look:
 
 
 COVERAGE = {
-    "face": Look("with a face", "#129488", "with a face"),
-    "small": Look("only small faces", "#129488", "only small", "/"),
+    "readable": Look("with a face that can be read", "#129488", "readable"),
+    "turned": Look("only faces turned away", "#129488", "turned away", "/"),
+    "small": Look("only small faces", "#129488", "too small", "."),
+    "blurred": Look("only blurred faces", "#129488", "blurred", "-"),
+    "occluded": Look("only covered faces", "#129488", "covered", "+"),
     "no_face": Look("no face", "#9AA3B2", "no face"),
-    "missing": Look("no frame could be read", "#A07C3F", "unreadable", "x"),
-    "outside": Look("not analysed", "#5F6C7B", "not analysed", "."),
+    "missing": Look("no frame could be read", "#A07C3F", "no frame", "x"),
+    "outside": Look("not analysed", "#5F6C7B", "not analysed", "\\"),
 }
 """By the columns of `coverage.COVERAGE_TIMELINE`, in the order in which they are stacked."""
 

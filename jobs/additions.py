@@ -7,15 +7,16 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from ferflow.analytics.markers import find_markers_file, read_markers, store_markers
+from ferflow.analytics.markers import find_markers_file, parse_rest, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
-from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_timeline, read_people
+from ferflow.analytics.person_names import person_timeline
 from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
 from ferflow.analytics.signals import describe_origin, store_signals
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import Additions
+from ferflow.jobs.timelines import read_names, update_timeline
 from ferflow.media.creation_time import read_creation_time
 from ferflow.render.clips import write_clips
 from ferflow.store.failure_kinds import describe_failure
@@ -35,12 +36,16 @@ def check_additions(additions: Additions) -> None:
     """
     if additions.markers is not None:
         read_markers(additions.markers)
+    for stretch in additions.rest or ():
+        parse_rest(stretch)
     if additions.signals is not None:
         read_signal_file(additions.signals)
 
 
-def add_to_video(source: Path, files: VideoFiles, additions: Additions) -> None:
-    """Store markers and signals of a finished video and cut its clips, as far as that is not done.
+def add_to_video(
+    source: Path, files: VideoFiles, additions: Additions, bin_seconds: float | None = None
+) -> None:
+    """Store markers and signals of a finished video, update its timeline and cut its clips, as far as that is not done.
 
     Those of an earlier run stay when there is no longer a file of them. What is wrong with one addition does not
     prevent the others.
@@ -49,14 +54,18 @@ def add_to_video(source: Path, files: VideoFiles, additions: Additions) -> None:
         source: the video; files of markers and signals are looked for next to it.
         files: its files.
         additions: what to add.
+        bin_seconds: length of the bins of its timeline; None: as they are.
 
     Raises:
+        RecordsError: the records cannot be read, or make no timeline.
         OptionsError: a file of markers or signals cannot be used.
         VideoError: clips are requested, but the video is missing.
     """
     with ExitStack() as steps:  # each runs, even after one has raised; the last one to raise is reported
         if additions.embed_clips:
             steps.callback(_add_clips, files)
+        # Before the clips, which are of its peaks, and after the markers, of which some are a calibration.
+        steps.callback(update_timeline, files, bin_seconds)
         steps.callback(_add_signals, source, files, additions)
         steps.callback(_add_markers, source, files, additions)
 
@@ -79,9 +88,7 @@ def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
 
 
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
-    file = additions.markers or find_markers_file(source)
-    if file is not None:
-        store_markers(files, file)
+    store_markers(files, additions.markers or find_markers_file(source), additions.rest)
 
 
 def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
@@ -95,14 +102,7 @@ def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
 
 def _add_clips(files: VideoFiles) -> None:
     # The peaks that the page shows: those of persons, merged by name.
-    write_clips(files, peaks(person_timeline(files, _read_names(files))))
-
-
-def _read_names(files: VideoFiles) -> PersonNames:
-    try:
-        return read_people(files.out).of(files.video_id)
-    except OptionsError:  # the overview warns of a broken list
-        return NO_NAMES
+    write_clips(files, peaks(person_timeline(files, read_names(files))))
 
 
 def _find_start(source: Path, files: VideoFiles, additions: Additions) -> RecordingStart:

@@ -1,19 +1,16 @@
-"""Bring the files that are derived from a finished video's records up to date: timeline, additions, page."""
+"""Bring the files that are derived from a finished video's records up to date: additions, timeline, page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ferflow.analytics.timeline import needs_timeline, write_timeline
 from ferflow.jobs.additions import add_to_video
 from ferflow.jobs.job import Job
-from ferflow.options import AnalyzeOptions
-from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 
 
 def derive(source: Path, files: VideoFiles, job: Job) -> None:
-    """Bring timeline, markers, signals, clips and page of a finished video up to date; what is up to date stays.
+    """Bring markers, signals, timeline, clips and page of a finished video up to date; what is up to date stays.
 
     Args:
         source: the video; markers and signals are looked for next to it.
@@ -22,14 +19,11 @@ def derive(source: Path, files: VideoFiles, job: Job) -> None:
 
     Raises:
         RecordsError: the records cannot be read, or make no timeline.
-        OptionsError: its file of markers or signals cannot be used; the others and the page are made without it.
+        OptionsError: its file of markers or signals cannot be used; the rest is made without it.
         VideoError: clips are requested, but the video is missing; the page is made without them.
     """
-    if needs_timeline(files, job.options):
-        files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table
-        write_timeline(files, job.options)
     try:
-        add_to_video(source, files, job.additions)
+        add_to_video(source, files, job.additions, job.options.bin_seconds)
     finally:
         _update_page(files, pages=job.pages)
 
@@ -45,8 +39,3 @@ def _update_page(files: VideoFiles, *, pages: bool) -> None:
         refresh_session(files.out, files.video_id)
     else:
         remove_stale_page(files.out, files.video_id)
-
-
-def videos_with_other_bins(folder: OutputFolder, options: AnalyzeOptions) -> list[VideoFiles]:
-    """Finished videos without a timeline of these bins; their records are fine."""
-    return [files for files in folder.finished_videos() if needs_timeline(files, options)]

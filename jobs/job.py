@@ -38,6 +38,9 @@ class Additions:
     """When the first frame of each video was recorded; None: as the session list or the video file says."""
     sessions: Path | None = None
     """The session list; None: that of the pages."""
+    rest: tuple[str, ...] | None = None
+    """Stretches in which people are at rest, as `analytics.markers.parse_rest` reads them, in all videos; None: those
+    given before."""
     embed_clips: bool = False
     """Cut clips around the peaks."""
 
@@ -68,6 +71,9 @@ class Job(Checked, frozen=True, kw_only=True):
     """Title of the report; None: as in the last one."""
     logo: Path | None = None
     """Its logo, a picture; None: as in the last one."""
+    rest: tuple[str, ...] | None = None
+    """Stretches in which people are at rest, such as `0:00-0:10` or `Ada=0:00-0:10`, for calibration; the same in all
+    videos. None: those given before, or none."""
     embed_clips: bool = False
     """Cut short clips around the peaks, for the reports."""
     stimulus: str | None = None
@@ -99,6 +105,7 @@ class Job(Checked, frozen=True, kw_only=True):
             markers=self.markers,
             signals=self.signals,
             signals_start=self.signals_start,
+            rest=self.rest,
             embed_clips=self.embed_clips,
         )
 
@@ -133,7 +140,7 @@ class Job(Checked, frozen=True, kw_only=True):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)
-        return (value,) if name == "inputs" and isinstance(value, str) else value
+        return (value,) if name in ("inputs", "rest") and isinstance(value, str) else value
 
 
 _KEYS = tuple(name for name in Job.__struct_fields__ if name != "options")

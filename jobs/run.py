@@ -23,11 +23,11 @@ from msgspec import structs
 from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import RecordsError
 from ferflow.jobs.additions import check_additions
-from ferflow.jobs.derive import videos_with_other_bins
 from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
+from ferflow.jobs.timelines import stale_timelines
 from ferflow.jobs.video_job import bring_up_to_date
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
@@ -248,10 +248,9 @@ def _choose_n_workers(n_pending: int, job: Job) -> int:
 
 def _derive_others(job: Job, folder: OutputFolder, of_this_run: set[str | None]) -> None:
     """Give the other finished videos of the folder the same bins; their records stay as they are."""
-    bins_only = structs.replace(
-        job, markers=None, signals=None, embed_clips=False
-    )  # those were meant for the inputs
-    for files in videos_with_other_bins(folder, job.options):
+    # Those additions were meant for the inputs.
+    bins_only = structs.replace(job, markers=None, signals=None, rest=None, embed_clips=False)
+    for files in stale_timelines(folder, job.options):
         if files.video_id not in of_this_run:
             task = VideoTask(Path(files.video_id), files, is_finished=True)
             bring_up_to_date(task, bins_only, report_without_work(task))

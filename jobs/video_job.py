@@ -186,7 +186,7 @@ def describe_analysis(
         ferflow_version=__version__,
         video_id=video_id,
         labels=tuple(card.labels),
-        model=ModelIdentity(name=card.name, sha256=card.sha256),
+        model=ModelIdentity(name=card.name, sha256=card.sha256, neutral_prior=card.neutral_prior),
         detector=ModelIdentity(name=tools.detector.name, sha256=tools.detector.sha256),
         options=options,
         options_digest=options.digest(),

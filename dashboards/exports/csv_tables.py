@@ -12,12 +12,11 @@ from pathlib import Path
 
 from ferflow.analytics.cohort import Cohort, compare, group_band, mean_interval
 from ferflow.analytics.csv_input import write_csv
-from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.peaks import peak_end
+from ferflow.analytics.measures import LEADING, MEASURES
+from ferflow.analytics.peaks import strongest_moment
 from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.overview.cohort import known_measures
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
-from ferflow.dashboards.session_report.session_data import find_most_reacting
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.store.output_folder import OutputFolder
 
@@ -46,7 +45,7 @@ def overview_tables(folder: Folder) -> dict[str, Table]:
 
 
 _VIDEOS = ["video_id", "name", "participant", "group", "status", "reason", "rank", "duration_s", "n_people",
-           "n_frames", "coverage", "most_reacting", "most_reacting_of", "most_reacting_at_s", "peak_end"]  # fmt: skip
+           "analysed_s", "coverage", "most_reacting", "most_reacting_of", "most_reacting_at_s"]  # fmt: skip
 
 
 def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
@@ -64,17 +63,16 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
             # An input without results has the same columns, empty.
             yield facts + [None] * (len(_VIDEOS) + len(names) - len(facts))
         else:
-            rank = ranks[entry.video_id] if math.isfinite(entry.mean(entry.measure)) else None
-            counts: Cells = [rank, entry.duration_s, entry.n_people, int(entry.n_frames), entry.coverage]
+            rank = ranks[entry.video_id] if math.isfinite(entry.mean(LEADING)) else None
+            counts: Cells = [rank, entry.duration_s, entry.n_people, entry.analysed_s, entry.coverage]
             yield facts + counts + _most_reacting(entry) + [entry.mean(name) for name in names]
 
 
 def _most_reacting(entry: Entry) -> Cells:
-    """The bin in which most people react, and the peak-end score."""
+    """The bin in which most people react."""
     assert entry.video is not None
-    top = find_most_reacting(entry.video.timeline)
-    found: Cells = [None] * 3 if top is None else [top.n_reacting, top.n_people, top.time_s]
-    return [*found, peak_end(entry.video.timeline)]
+    top = strongest_moment(entry.video.timeline)
+    return [None] * 3 if top is None else [top.n_reacting, top.n_readable, top.time_s]
 
 
 _PARTICIPANTS = ["participant", "group", "video_ids", "seconds_in_view"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import CurveSummary, locked_curves, segments, summarize_curves
 from ferflow.analytics.markers import MARKERS, load_markers
-from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.peaks import peak_curve, peaks
+from ferflow.analytics.measures import LEADING, MEASURES
+from ferflow.analytics.peaks import peaks
 from ferflow.analytics.persons import Person
+from ferflow.analytics.readability import REASONS
 from ferflow.analytics.tally import column
-from ferflow.analytics.timeline import probability_columns
+from ferflow.analytics.timeline import probability_columns, shown_columns
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
@@ -46,9 +48,10 @@ def session_tables(out: Path, folder: Folder) -> dict[str, Table]:
 
 
 def probability_names(folder: Folder) -> list[str]:
-    """`prob_<label>` of every label that any of the videos' models has."""
-    names = [name for _, video in _iterate_videos(folder) for name in probability_columns(video.timeline)]
-    return list(dict.fromkeys(names))
+    """`prob_<label>` and `shown_<label>` of every label that any of the videos' models has."""
+    tables = [video.timeline for _, video in _iterate_videos(folder)]
+    names = [*(probability_columns(table) for table in tables), *(shown_columns(table) for table in tables)]
+    return list(dict.fromkeys(chain.from_iterable(names)))
 
 
 def _iterate_videos(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
@@ -75,7 +78,7 @@ _PEAKS = ["time_s", "start_s", "end_s", "measure", "height", "prominence", "appe
 def _peaks(folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         for peak in peaks(watched.timeline):
-            names = "; ".join(watched.names.name_of(track) for track in peak.track_ids)
+            names = "; ".join(watched.names.name_of(person) for person in peak.person_ids)
             yield [*video, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height, peak.prominence,
                    peak.label, names]  # fmt: skip
 
@@ -105,7 +108,7 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        measure = peak_curve(watched.timeline)
+        measure = LEADING
         curves = locked_curves(watched.timeline, _load_markers(out, watched))
         for found in summarize_curves(curves, measure):
             yield [*video, *_around_cells(found, measure)]
@@ -146,18 +149,20 @@ def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells
     return people, quality
 
 
-_PEOPLE = ["track_id", "name", "first_s", "last_s", "seconds_in_view", "n_faces", "appears_most",
-           "most_but_neutral", "pose_known"]  # fmt: skip
+_PEOPLE = ["person_id", "name", "first_s", "last_s", "seconds_in_view", "seconds_readable", "n_faces",
+           "shown_longest", "shown_longest_but_neutral", "pose_known", "shift"]  # fmt: skip
 
 
 def _person(session: Session, person: Person, names: list[str]) -> Cells:
-    return [person.track_id, session.name_of(person.track_id), person.first_s, person.last_s, person.seconds,
-            person.n_faces, person.label, person.leading, person.pose_known, *map(person.means.get, names)]  # fmt: skip
+    seen = person.sighting
+    return [person.person_id, session.name_of(person.person_id), seen.first_s, seen.last_s, seen.seconds,
+            person.readable_s, seen.n_faces, person.label, person.leading, person.pose_known, person.shift,
+            *map(person.means.get, names)]  # fmt: skip
 
 
 _QUALITY = ["n_decoded", "n_failed", "n_damaged", "n_cuts", "n_frames", "n_frames_with_face", "n_faces",
-            "n_untracked", "n_pose_unknown", "n_small", "n_blurry", "face_px_25", "face_px_50", "face_px_75",
-            "sharpness_50", *(f"seconds_{state}" for state in COVERAGE_TIMELINE.names[1:]), "bin_s",
+            "n_untracked", "n_pose_unknown", *(f"n_{reason}" for reason in REASONS), "face_px_25", "face_px_50",
+            "face_px_75", *(f"seconds_{state}" for state in COVERAGE_TIMELINE.names[1:]), "bin_s",
             "model", "model_sha256", "detector", "detector_sha256", "ferflow_version", "options_digest"]  # fmt: skip
 
 
@@ -167,7 +172,7 @@ def _quality(session: Session) -> Cells:
     made_by = [fact for part in (metadata.model, metadata.detector) for fact in (part.name, part.sha256)]
     return [
         counts.n_decoded, counts.n_failed, counts.n_damaged, counts.n_cuts, cover.n_frames, cover.n_frames_with_face,
-        cover.n_faces, cover.n_untracked, cover.n_pose_unknown, session.n_small, session.n_blurry, *session.face_px,
-        session.sharpness, *lasts, session.bin_seconds, *made_by, metadata.ferflow_version,
+        cover.n_faces, cover.n_untracked, cover.n_pose_unknown, *session.n_unreadable.values(),
+        *session.face_px, *lasts, session.bin_seconds, *made_by, metadata.ferflow_version,
         metadata.options_digest,
     ]  # fmt: skip

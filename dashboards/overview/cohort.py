@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ferflow import palette
 from ferflow.analytics.cohort import Cohort
-from ferflow.analytics.measures import MEASURES, leading_measure, page_measures
+from ferflow.analytics.measures import MEASURES, page_measures
 from ferflow.analytics.session_list import GROUP
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.shared.number_format import UNKNOWN, format_measure, sanitize
@@ -54,11 +54,6 @@ def known_measures(cohort: Cohort) -> list[str]:
         for measure in page_measures()
         if any(math.isfinite(one.mean(measure.name)) for one in cohort.participants)
     ]
-
-
-def leading_of(cohort: Cohort) -> str:
-    """`engagement`; or `expressiveness`, if no participant has a known head pose."""
-    return leading_measure(known_measures(cohort))
 
 
 def describe_grouping(folder: Folder) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ferflow.analytics.cohort import Band, Cohort, group_band
-from ferflow.analytics.measures import MEASURES, Measure
-from ferflow.dashboards.overview.cohort import DASHES, drawn_groups, group_colours, leading_of
+from ferflow.analytics.measures import LEADING, MEASURES, Measure
+from ferflow.dashboards.overview.cohort import DASHES, drawn_groups, group_colours
 from ferflow.dashboards.overview.sparkline import find_runs
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
@@ -51,7 +51,7 @@ def build_cohort_figure(cohort: Cohort) -> Figure:
     """
     from plotly.graph_objects import Figure
 
-    figure, lead = Figure(), leading_of(cohort)
+    figure, lead = Figure(), LEADING
     lines = _choose_lines(cohort, lead)
     rows = {"lead": lead, "reacting": "reacting", "valence": "valence", "n": lead}
     for (row, name), axis in zip(rows.items(), ("y", "y2", "y3", "y4"), strict=True):

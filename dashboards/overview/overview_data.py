@@ -12,14 +12,12 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort
 from ferflow.analytics.measures import LEADING
-from ferflow.analytics.peaks import peak_curve
 from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_tracks
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import audience
+from ferflow.analytics.timeline import audience, person_rows, weighted_means
 from ferflow.dashboards.overview.lists import Lists, load_lists
-from ferflow.dashboards.shared.bins import mean_of_known
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.store.metadata import read_metadata
@@ -43,9 +41,9 @@ class Entry:
     """None without results."""
     duration_s: float | None = None
     n_people: int = 0
-    n_frames: float = 0.0
-    n_with_face: float = 0.0
-    """Analysed frames, and those with a face."""
+    analysed_s: float = 0.0
+    face_s: float = 0.0
+    """Analysed time, and the part of it that shows any face."""
     participant: str | None = None
     group: str | None = None
     stimulus: Stimulus | None = None
@@ -58,26 +56,20 @@ class Entry:
         assert self.video is not None
         return audience(self.video.timeline)
 
-    @property
-    def measure(self) -> str:
-        """`engagement`; or `expressiveness`, if no head pose is known in the video."""
-        return LEADING[0] if self.video is None else peak_curve(self.video.timeline)
-
     def curve(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,); NaN where unknown."""
         return column(self.audience, name)
 
     def mean(self, name: str) -> float:
-        """Mean of a column over the bins in which it is known; NaN if there are none, or no results."""
-        # A score may be unknown to this video: its model has other labels.
-        if self.video is None or name not in self.audience.column_names:
+        """Mean of a measure over all people, weighted by time; NaN if it is unknown, or without results."""
+        if self.video is None:
             return float("nan")
-        return mean_of_known(self.curve(name))
+        return weighted_means(person_rows(self.video.timeline)).get(name, float("nan"))
 
     @property
     def coverage(self) -> float:
-        """Share of analysed frames that show a face; NaN without any."""
-        return float(ratio(self.n_with_face, self.n_frames))
+        """Share of the analysed time that shows a face; NaN without any."""
+        return float(ratio(self.face_s, self.analysed_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +99,8 @@ class Folder:
 
     @property
     def ranked(self) -> list[Entry]:
-        """Videos with results by mean engagement (or expressiveness), the highest first, unknown ones last."""
-        return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(entry.measure), nan=-1.0))
+        """Videos with results by mean engagement, the highest first, unknown ones last."""
+        return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(LEADING), nan=-1.0))
 
     @property
     def broken(self) -> list[Entry]:
@@ -214,7 +206,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulu
     names, session = lists.people.of(paths.video_id), lists.sessions.of(paths.video_id)
     table = person_timeline(paths, names)
     metadata, rows = read_metadata(paths.faces), audience(table)
-    n_frames = column(rows, "n_frames")
+    seconds = column(rows, "seconds")
     return Entry(
         video_id=paths.video_id,
         name=metadata.source.name,
@@ -223,9 +215,8 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulu
         video=CohortVideo(paths.video_id, table, names, session),
         duration_s=metadata.duration_s,
         n_people=len(table.column("person_id").drop_null().unique()),
-        n_frames=float(n_frames.sum()),
-        # The timeline stores shares of frames: rounding restores the whole number of each bin.
-        n_with_face=float(np.round(np.nan_to_num(column(rows, "presence") * n_frames)).sum()),
+        analysed_s=float(seconds.sum()),
+        face_s=float(np.nan_to_num(column(rows, "presence") * seconds).sum()),
         participant=session.participant,
         group=lists.sessions.group(paths.video_id, lists.by),
         stimulus=stimulus,

@@ -34,7 +34,7 @@ class Downsampled:
     """Share of each drawn bin's time, by the columns of `coverage.COVERAGE_TIMELINE`."""
     lanes: list[Person]
     leading: Float64Array
-    """(lanes, drawn bins): index into the labels of the most probable expression, NaN where not seen."""
+    """(lanes, drawn bins): index into the labels of the one shown longest, NaN where none is known."""
 
     @property
     def n(self) -> int:
@@ -57,8 +57,8 @@ def downsample(session: Session) -> Downsampled:
     joined = {name: join_bins(column(rows, name), step) for name in timeline_measures(session.labels)}
     joined["n_frames"] = np.nan_to_num(join_bins(column(rows, "n_frames"), step))
     # `people` has the longest in view first; lanes are in the order of appearance.
-    lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.track_id)
-    leading = np.array([_leading_label(session, person.track_id, step, len(rows)) for person in lanes])
+    lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.person_id)
+    leading = np.array([_leading_label(session, person.person_id, step, len(rows)) for person in lanes])
     coverage = {
         name: np.minimum(
             # A share of 1 may be slightly more by rounding.
@@ -71,12 +71,12 @@ def downsample(session: Session) -> Downsampled:
 
 
 def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
-    """Index of a person's most probable label by drawn bin, float64 (drawn bins,), NaN where not seen."""
+    """Index of the label that a person shows longest by drawn bin, float64 (drawn bins,), NaN where none is known."""
     rows = session.timeline.filter(pc.equal(session.timeline.column("person_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
     means = np.full((n_bins, len(session.labels)), np.nan)
     for k, label in enumerate(session.labels):
-        means[bins, k] = column(rows, f"prob_{label}")
+        means[bins, k] = column(rows, f"shown_{label}")
     joined = np.stack([join_bins(means[:, k], step) for k in range(len(session.labels))], axis=1)
     seen = np.isfinite(joined).any(axis=1)
     return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)

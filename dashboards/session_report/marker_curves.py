@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow import palette
-from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.figure_values import (
@@ -66,7 +66,7 @@ class _Panels:
 
 def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
-    lead, valence = MEASURES[session.leading_measure], MEASURES["valence"]
+    lead, valence = MEASURES[LEADING], MEASURES["valence"]
     whose = f"<b>{escape_html(shorten(sanitize(label), 40))}</b>  n = {n}<br>"
     _draw_panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
     _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
@@ -79,7 +79,7 @@ def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session)
         _draw_curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
     for one in session.labels:
         title = escape_html(sanitize(one))
-        _draw_curve(figure, panels.names[2], rows, f"prob_{one}", title, colours[one], opacity=0.1)
+        _draw_curve(figure, panels.names[2], rows, f"shown_{one}", title, colours[one], opacity=0.1)
 
 
 def _draw_panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.coverage import SMALL_FACE_PX, Coverage, coverage, coverage_timeline
+from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
-from ferflow.analytics.frame_time import usual_step
+from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.markers import load_markers
-from ferflow.analytics.peaks import Peak, peak_curve, peak_end, peaks
-from ferflow.analytics.person_names import NO_NAMES, PersonFaces, PersonNames, person_timeline
+from ferflow.analytics.measures import DEFINITION
+from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
+from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_faces, person_timeline
 from ferflow.analytics.persons import Person, people
+from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
+from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
 from ferflow.analytics.tally import Faces, blocks, column
-from ferflow.analytics.timeline import audience, bin_length
+from ferflow.analytics.timeline import audience, bin_length, person_rows, weighted_means
 from ferflow.dashboards.session_report.video_player import (
     FaceBoxes,
     PageVideo,
@@ -25,17 +28,11 @@ from ferflow.dashboards.session_report.video_player import (
     pack_boxes,
     url_between,
 )
-from ferflow.dashboards.shared.bins import find_largest, mean_of_known
 from ferflow.render.clips import existing_clips
-from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.metadata import TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import Blocks, read_table
-from ferflow.store.video_files import VideoFiles
-from ferflow.types import Float64Array
-
-BLURRY_BELOW = 80.0
-"""Variance of the Laplacian (Pech-Pacheco et al., 2000) of a 48 px crop in 0-255: that of a sharp face that
-was blurred by 1.5 px of the 48."""
+from ferflow.store.records import read_table
+from ferflow.types import Float64Array, Int64Array
 
 MOST_CURVES = 6
 """Labels with marker-locked curves on the page, those with most markers first."""
@@ -44,12 +41,12 @@ _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True, slots=True)
-class MostReacting:
-    """The bin in which the most people react."""
+class AtOnce:
+    """The frame in which the most people are in view."""
 
+    n: int
     time_s: float
-    n_reacting: int
-    n_people: int
+    """Of the first such frame; NaN without people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +56,32 @@ class Session:
     video_id: str
     metadata: VideoMetadata
     """What the analysis recorded about the video and itself."""
+    basis: TimelineBasis
+    """What its timeline was computed with."""
     labels: list[str]
     timeline: pa.Table
     people: list[Person]
+    brief: dict[int, Sighting]
+    """People who are seen too briefly to be counted, by id."""
+    at_once: AtOnce
+    moment: Moment | None
+    """The strongest one."""
     peaks: list[Peak]
     coverage: Coverage
     frame_step_s: float
     """Usual time between two analysed frames; NaN for a single frame."""
-    n_small: int
-    """Faces below `SMALL_FACE_PX`."""
     face_px: tuple[float, float, float]
     """Lower quartile, median and upper quartile of the sides of the crops, in pixels of the source; NaN without."""
-    n_blurry: int
-    """Faces less sharp than `BLURRY_BELOW`."""
-    sharpness: float
-    """Median sharpness of the faces; NaN without."""
+    n_unreadable: dict[str, int]
+    """Faces by what they are unreadable for, of `readability.REASONS`."""
     names: PersonNames
     """Names that the user gave to people."""
     coverage_timeline: pa.Table
-    """How much of each bin has a face, no face or no frame; see `coverage.coverage_timeline`."""
+    """How much of each bin has a readable face, no face or no frame; see `coverage.coverage_timeline`."""
     markers: pa.Table
     segments: pa.Table
     curves: pa.Table
-    """Marker-locked, of the `MOST_CURVES` labels with most markers; see `marked.locked_curves`."""
+    """Marker-locked, of the `MOST_CURVES` labels with most markers; see `event_locked.locked_curves`."""
     video: PageVideo
     boxes: FaceBoxes | None
     """See `video_player.pack_boxes`."""
@@ -93,9 +93,9 @@ class Session:
         """The file's name, as it was found."""
         return self.metadata.source.name
 
-    def name_of(self, track_id: int) -> str:
+    def name_of(self, person_id: int) -> str:
         """What a person is called on the page."""
-        return self.names.name_of(track_id)
+        return self.names.name_of(person_id)
 
     @property
     def audience(self) -> pa.Table:
@@ -109,6 +109,11 @@ class Session:
 
     @property
     def end_s(self) -> float:
+        """Where the video ends; 0 without any frame."""
+        return min(self.last_bin_end_s, self.duration_s) if self.duration_s else self.last_bin_end_s
+
+    @property
+    def last_bin_end_s(self) -> float:
         """Where the last bin ends; 0 without any."""
         return float(self.timeline.column("bin_end_s")[-1].as_py()) if len(self.timeline) else 0.0
 
@@ -118,46 +123,32 @@ class Session:
         return self.metadata.duration_s
 
     @property
+    def analysed_s(self) -> float:
+        """Analysed time."""
+        return float(column(self.audience, "seconds").sum())
+
+    @property
+    def readable_s(self) -> float:
+        """Person-seconds in which an expression can be read."""
+        return float(column(self.audience, "readable_s").sum())
+
+    @property
     def pose_known(self) -> bool:
         """Whether the attention of any face is known."""
         return bool(np.isfinite(self.values("attention")).any())
 
     @property
-    def leading_measure(self) -> str:
-        """The measure that the page is about: `engagement`, or `expressiveness` where no pose is known."""
-        return peak_curve(self.timeline)
-
-    @property
-    def peak_end(self) -> float:
-        """`(peak happy + end happy) / 2` of the audience."""
-        return peak_end(self.timeline)
+    def means(self) -> dict[str, float]:
+        """Means of all people, weighted by time; see `timeline.weighted_means`."""
+        return weighted_means(person_rows(self.timeline))
 
     def values(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,), NaN where unknown."""
         return column(self.audience, name)
 
-    def mean(self, name: str) -> float:
-        """Mean of a column over the audience's bins in which it is known, each bin once; NaN if never."""
-        return mean_of_known(self.values(name))
-
-    @property
-    def most_at_once(self) -> int:
-        """Most people seen within one bin."""
-        present = self.values("n_people")
-        return int(present.max()) if len(present) else 0
-
-
-def find_most_reacting(timeline: pa.Table) -> MostReacting | None:
-    """The bin in which the most people react, then the largest share of them; None if no person reacts."""
-    rows = audience(timeline)
-    share, present = column(rows, "reacting"), column(rows, "n_people")
-    if not np.isfinite(share).any():
-        return None
-    # A whole number of people, but the share is a float32.
-    reacting = np.round(np.nan_to_num(share * present))
-    k = find_largest(reacting, share)
-    middle = (column(rows, "bin_start_s")[k] + column(rows, "bin_end_s")[k]) / 2
-    return MostReacting(float(middle), int(reacting[k]), int(present[k])) if reacting[k] else None
+    def seconds_in(self, state: str) -> float:
+        """Time in one of `coverage.STATES`."""
+        return float(column(self.coverage_timeline, state).sum())
 
 
 def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Session:
@@ -172,29 +163,38 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     paths = OutputFolder(out).video(video_id)
-    metadata = read_metadata(paths.faces)
-    labels = list(metadata.labels)
+    metadata, footer = read_metadata(paths.faces), read_metadata(paths.timeline)
     frames, timeline = read_table(paths.frames), person_timeline(paths, names)
-    faces = _faces_reader(paths, names)
-    scored = faces("frame_index", "time_s", "yaw", "pitch", *(f"prob_{label}" for label in labels))
-    heights, sharpness = _columns(faces("frame_index", "face_px", "sharpness"), "face_px", "sharpness")
+    times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
+    faces = person_faces(paths, names)
+    basis = footer.basis or TimelineBasis(definition=DEFINITION, neutral_prior=None)
+    sightings = find_sightings(faces("frame_index", "score"), times)
+    brief = {person: one for person, one in sightings.items() if is_brief(one, times.total_s)}
+    heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
     markers, tops = load_markers(paths), peaks(timeline)
     return Session(
         video_id=video_id,
         metadata=metadata,
-        labels=labels,
+        basis=basis,
+        labels=list(metadata.labels),
         timeline=timeline,
-        people=people(frames, scored, labels),
+        people=people(timeline, sightings, basis.shifts),
+        brief=brief,
+        at_once=_find_most_at_once(faces("frame_index"), times, sightings.keys() - brief.keys()),
+        moment=strongest_moment(timeline),
         peaks=tops,
         coverage=coverage(frames, faces("frame_index", "yaw")),
-        frame_step_s=usual_step(column(frames, "time_s")),
-        n_small=int((heights < SMALL_FACE_PX).sum()),
+        frame_step_s=usual_step(times.time_s),
         face_px=_quartiles(heights),
-        n_blurry=int((sharpness < BLURRY_BELOW).sum()),
-        sharpness=_quartiles(sharpness)[1],
+        n_unreadable={reason: int((codes == k).sum()) for k, reason in enumerate(REASONS, 1)},
         names=names,
-        coverage_timeline=_build_coverage_timeline(
-            timeline, metadata, frames, faces("frame_index", "face_px")
+        coverage_timeline=coverage_timeline(
+            times,
+            frames,
+            faces("frame_index", *READABILITY_COLUMNS),
+            bin_seconds=footer.bin_seconds or bin_length(timeline),
+            # Time before a chosen start was not analysed; without one, it could not be read.
+            ranged=metadata.options.start is not None,
         ),
         markers=markers,
         segments=segments(timeline, markers),
@@ -205,32 +205,24 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     )
 
 
-def _faces_reader(paths: VideoFiles, names: PersonNames) -> Callable[..., PersonFaces]:
-    """A function that reads columns of FACES, with persons in place of tracks, block by block."""
-    # Block by block: the faces of a long video need not fit into memory.
-    tracks = {track for block in Blocks(paths.faces, ["track_id"])
-              for track in block.column("track_id").unique().to_pylist()}  # fmt: skip
-    ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), names.persons_of(tracks))
-    return lambda *columns: replace(ready, faces=Blocks(paths.faces, ["track_id", *columns]))
+def _find_most_at_once(faces: Faces, times: FrameTimes, persons: Set[int]) -> AtOnce:
+    """The first frame with the most of these people."""
+    counts = np.zeros(len(times.time_s), dtype=np.int64)
+    counted = np.array(sorted(persons), dtype=np.int64)
+    for block in blocks(faces):
+        mine = np.isin(column(block, "track_id").astype(np.int64), counted)
+        counts += np.bincount(times.rows(block)[mine], minlength=len(counts))
+    if not counts.any():
+        return AtOnce(0, float("nan"))
+    k = int(counts.argmax())
+    return AtOnce(int(counts[k]), float(times.time_s[k]))
 
 
-def _columns(faces: Faces, *names: str) -> tuple[Float64Array, ...]:
-    """Columns of all blocks, float64 (faces,) each."""
-    parts = [[column(block, name) for name in names] for block in blocks(faces)]
-    return tuple(np.concatenate([np.zeros(0), *(part[k] for part in parts)]) for k in range(len(names)))
-
-
-def _build_coverage_timeline(
-    timeline: pa.Table, metadata: VideoMetadata, frames: pa.Table, faces: Faces
-) -> pa.Table:
-    return coverage_timeline(
-        frames,
-        faces,
-        bin_seconds=bin_length(timeline),
-        failed=metadata.counts.n_failed + metadata.counts.n_damaged > 0,
-        # Time before a chosen start was not analysed; without one, it could not be read.
-        ranged=metadata.options.start is not None,
-    )
+def _sizes_and_codes(faces: Faces) -> tuple[Float64Array, Int64Array]:
+    """Side, and code of what makes it unreadable, of every face."""
+    parts = [(column(block, "face_px"), read_codes(block)) for block in blocks(faces)]
+    sizes, codes = zip(*parts, strict=True) if parts else ((np.zeros(0),), (np.zeros(0, dtype=np.int64),))
+    return np.concatenate(sizes), np.concatenate(codes)
 
 
 def _quartiles(values: Float64Array) -> tuple[float, float, float]:

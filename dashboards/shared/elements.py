@@ -19,6 +19,8 @@ class Card:
     value: str
     note: str
     unit: str = ""
+    time: TimeButton | None = None
+    """The value is this time, as a button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class ExpressionShare:
 
 @dataclass(frozen=True, slots=True)
 class ExpressionBar:
-    """Mean scores of the expressions as one stacked bar."""
+    """Shares of readable time by shown label as one stacked bar."""
 
     shares: tuple[ExpressionShare, ...]
     """The largest first; neutral last, as the background of the others."""
@@ -74,9 +76,9 @@ class ExpressionBar:
 
 
 def build_expression_bar(labels: Sequence[str], means: Mapping[str, float]) -> ExpressionBar:
-    """The bar of the labels whose mean, `means["prob_<label>"]` in [0, 1], is known."""
+    """The bar of the labels whose share, `means["shown_<label>"]` in [0, 1], is known."""
     colours = palette.colours(list(labels))
-    known = {label: means[f"prob_{label}"] for label in labels if math.isfinite(means[f"prob_{label}"])}
+    known = {label: means[f"shown_{label}"] for label in labels if math.isfinite(means[f"shown_{label}"])}
     order = sorted(known, key=lambda label: (label == "neutral", -known[label]))
     return ExpressionBar(
         tuple(

@@ -22,11 +22,13 @@ from scipy import stats
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
-from ferflow.analytics.tally import BASELINE_SECONDS, Tally, column, tally
+from ferflow.analytics.tally import Tally, column, tally
 from ferflow.analytics.timeline import audience, bin_length
-from ferflow.types import Float64Array
+from ferflow.types import Float64Array, Int64Array
 
 CONFIDENCE = 0.95
+LEAST_SECONDS = 10.0
+"""A participant who is in view for less is not counted, unless the session is shorter than twice this."""
 MOST_POINTS = 1200
 """Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
 
@@ -72,7 +74,7 @@ class Participant:
 
     def mean(self, name: str) -> float:
         """Mean over all bins in which a measure is known; NaN if there is none."""
-        count = self.total.counts[name].sum()
+        count = self.total.weights[name].sum()
         return float(self.total.sums[name].sum() / count) if count else float("nan")
 
 
@@ -116,7 +118,7 @@ class Cohort:
     def n_points(self) -> int:
         """Length of a curve."""
         return max(
-            (len(count) for one in self.participants for count in one.total.counts.values()), default=0
+            (len(count) for one in self.participants for count in one.total.weights.values()), default=0
         )
 
 
@@ -158,7 +160,7 @@ def build_cohort(videos: Sequence[CohortVideo], groups: Sequence[str | None]) ->
         groups: the group of each video; None: no group.
 
     Returns:
-        The participants who are in view for `tally.BASELINE_SECONDS`, or for half of their session if that is shorter.
+        The participants who are in view for `LEAST_SECONDS`, or for half of their session if that is shorter.
     """
     known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
     if not known:
@@ -176,7 +178,7 @@ def build_cohort(videos: Sequence[CohortVideo], groups: Sequence[str | None]) ->
     # People who pass through the picture would count as much as those who sit through the session. Half of a session
     # is enough where 10 s would leave out everyone in a short clip.
     kept = [one for one, span in found
-            if one.seconds >= min(BASELINE_SECONDS, span / 2) - _TOLERANCE_SECONDS]  # fmt: skip
+            if one.seconds >= min(LEAST_SECONDS, span / 2) - _TOLERANCE_SECONDS]  # fmt: skip
     return Cohort(
         participants=tuple(sorted(kept, key=lambda one: (one.group is None, one.group or ""))),
         step_s=bin_seconds * joined,
@@ -357,10 +359,19 @@ def _part(
     bins = np.round(starts / clock.bin_seconds).astype(np.int64)
     # `offset_s` says where the session starts; what the camera recorded before is not part of it.
     rows, bins = rows.filter(pa.array(bins >= 0)), bins[bins >= 0]
-    total = tally({name: column(rows, name) for name in MEASURES}, bins // clock.joined, clock.n_points)
-    seconds = float(np.nan_to_num(column(rows, "presence")).sum() * clock.bin_seconds)
+    total = _tally_rows(rows, bins // clock.joined, clock.n_points)
+    seconds = float(column(rows, "face_s").sum())
     length = (_last_bin(video, clock.bin_seconds) + 1) * clock.bin_seconds
     return _Part(key, name, group, video.video_id, seconds, length, total)
+
+
+def _tally_rows(rows: pa.Table, points: Int64Array, n_points: int) -> Tally:
+    """Sums by point, weighted as `timeline.weighted_means` weighs them."""
+    values = {name: column(rows, name) for name in MEASURES}
+    in_view = {"attention": values.pop("attention")}
+    parts = [tally(values, points, n_points, column(rows, "readable_s")),
+             tally(in_view, points, n_points, column(rows, "face_s"))]  # fmt: skip
+    return sum(parts, start=Tally())
 
 
 def _merge_parts(parts: list[_Part]) -> list[tuple[Participant, float]]:

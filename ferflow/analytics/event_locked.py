@@ -19,7 +19,14 @@ import pyarrow.compute as pc
 from ferflow.analytics.markers import Marker, markers_in, times_by_label
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import audience, bin_of, probability_columns
+from ferflow.analytics.timeline import (
+    audience,
+    bin_of,
+    person_rows,
+    probability_columns,
+    shown_columns,
+    weighted_means,
+)
 from ferflow.types import Float64Array
 
 BEFORE_SECONDS = 5.0
@@ -68,50 +75,60 @@ def _open_segment_ends(starts: Sequence[float], end_s: float) -> dict[float, flo
 
 
 def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
-    """Means of the audience's rows over each segment.
+    """Means over the people and the readable time of each segment.
 
     Args:
         timeline: TIMELINE of one video.
         markers: MARKERS of it.
 
     Returns:
-        A row per segment, by start: `label, kind, start_s, end_s, n_people` (distinct people seen in its bins),
-        and means of `presence`, the measures and `prob_*`. A bin's weight is the number of its seconds that lie in
-        the segment; unknown bins do not count; null where none is known.
+        A row per segment, by start: `label, kind, start_s, end_s, n_people` (people with a row in its bins),
+        `presence` (share of its analysed time with any face), and means of all measures, `prob_*` and `shown_*`, as
+        `timeline.weighted_means`. Of a bin that lies in the segment in part, that part of its time counts.
     """
-    audience_rows = audience(timeline)
-    names = ["presence", *MEASURES, *probability_columns(audience_rows)]
-    starts, ends = column(audience_rows, "bin_start_s"), column(audience_rows, "bin_end_s")
-    found = segments_of(markers, float(ends[-1]) if len(ends) else 0.0)
-    weights = [
-        np.clip(np.minimum(ends, one.end_s) - np.maximum(starts, one.start_s), 0, None) for one in found
+    everybody, people = audience(timeline), person_rows(timeline)
+    found = segments_of(markers, _end_of(everybody))
+    parts = [_part_in(people, one) for one in found]
+    rows = [
+        {
+            "label": one.label,
+            "kind": one.kind,
+            "start_s": one.start_s,
+            "end_s": one.end_s,
+            "n_people": len(np.unique(column(people, "person_id")[part > 0])),
+            "presence": _presence(everybody, one),
+            **weighted_means(people, part),
+        }
+        for one, part in zip(found, parts, strict=True)
     ]
-    columns = {
-        "label": pa.array([one.label for one in found], pa.string()),
-        "kind": pa.array([one.kind for one in found], pa.string()),
-        "start_s": pa.array([one.start_s for one in found], pa.float64()),
-        "end_s": pa.array([one.end_s for one in found], pa.float64()),
-        "n_people": pa.array([_people_in(timeline, one) for one in found], pa.int32()),
-    }
-    for name in names:
-        values = column(audience_rows, name)
-        columns[name] = pa.array([_weighted_mean(values, w) for w in weights], pa.float64(), from_pandas=True)
-    return pa.table(columns)
-
-
-def _people_in(timeline: pa.Table, segment: Segment) -> int:
-    inside = (column(timeline, "bin_start_s") < segment.end_s) & (
-        column(timeline, "bin_end_s") > segment.start_s
+    names = [*MEASURES, *probability_columns(timeline), *shown_columns(timeline)]
+    schema = pa.schema([*_SEGMENT_FIELDS, *((name, pa.float64()) for name in names)])
+    values = {field.name: [row[field.name] for row in rows] for field in schema}
+    return pa.table(
+        {name: pa.array(values[name], schema.field(name).type, from_pandas=True) for name in schema.names}
     )
-    persons = column(timeline, "person_id")
-    # NaN is the audience. A sole participant also has rows in bins without the face.
-    seen = inside & np.isfinite(persons) & (column(timeline, "n_faces") > 0)
-    return len(np.unique(persons[seen]))
 
 
-def _weighted_mean(values: Float64Array, weights: Float64Array) -> float:
-    known = np.isfinite(values)
-    return float(ratio((values[known] * weights[known]).sum(), weights[known].sum()))
+_SEGMENT_FIELDS = [
+    ("label", pa.string()),
+    ("kind", pa.string()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("n_people", pa.int32()),
+    ("presence", pa.float64()),
+]
+
+
+def _part_in(rows: pa.Table, segment: Segment) -> Float64Array:
+    """Share of each row's bin that lies in a segment."""
+    starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
+    inside = np.clip(np.minimum(ends, segment.end_s) - np.maximum(starts, segment.start_s), 0, None)
+    return ratio(inside, ends - starts)
+
+
+def _presence(everybody: pa.Table, segment: Segment) -> float:
+    seconds = column(everybody, "seconds") * _part_in(everybody, segment)
+    return float(ratio(np.nan_to_num(column(everybody, "presence") * seconds).sum(), seconds.sum()))
 
 
 def lags(bin_seconds: float) -> Float64Array:
@@ -139,7 +156,7 @@ def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = N
         come first.
     """
     audience_rows = audience(timeline)
-    names = [*MEASURES, *probability_columns(audience_rows)]
+    names = [*MEASURES, *probability_columns(audience_rows), *shown_columns(audience_rows)]
     inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(audience_rows)))
     # Not `bin_length`: bounds are rounded to nanoseconds, and the error would add up over the bins of a long video.
     step = _end_of(audience_rows) / max(len(audience_rows), 1)

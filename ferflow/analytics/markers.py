@@ -27,6 +27,8 @@ from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
 
 COLUMNS = ("time_s", "label")
+REST_KIND = "rest"
+"""Kind of a marker from which to which a person is at rest: the basis of a calibration, see `rest`."""
 SUFFIX = ".markers.csv"
 """`talk.markers.csv` in the folder of `talk.mp4` is found without being given."""
 MOST_BYTES = 8 * 2**20
@@ -101,19 +103,49 @@ def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
     return [_marker(row.values, f"{name}, line {row.line}") for row in rows]
 
 
-def store_markers(paths: VideoFiles, source: Path) -> bool:
-    """Store the markers of a file in the output folder, and return whether they differ from those stored before.
+def store_markers(paths: VideoFiles, source: Path | None, rest: Sequence[str] | None = None) -> bool:
+    """Store the markers of a video in the output folder, and return whether they differ from those stored before.
+
+    Args:
+        paths: of the video.
+        source: file of markers; None: those stored before stay.
+        rest: stretches at rest, as `parse_rest` reads them; None: those given before stay.
 
     Raises:
-        OptionsError: as `read_markers`; what was stored before stays.
+        OptionsError: as `read_markers` and `parse_rest`; what was stored before stays.
     """
-    table = read_markers(source, paths.video_id)
+    before = load_markers(paths)
+    known = MarkersMetadata(video_id=paths.video_id)
+    footer = read_markers_metadata(paths.markers) if paths.markers.exists() else known
+    given = tuple(footer.rest if rest is None else rest)
+    if source is None:
+        earlier = {parse_rest(text) for text in footer.rest}
+        markers, origin = [one for one in markers_in(before) if one not in earlier], footer.source
+    else:
+        markers = markers_in(read_markers(source))
+        origin = GivenFile(name=source.name, sha256=_sha256(source))
+    table = _table([*markers, *map(parse_rest, given)], paths.video_id)
     # An equal table is not written again: its new time would make the page stale.
-    if paths.markers.exists() and _read_stored(paths).equals(table):
+    if table.equals(before):
         return False
-    origin = GivenFile(name=source.name, sha256=_sha256(source))
-    write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin))
+    write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin, rest=given))
     return True
+
+
+def parse_rest(text: str) -> Marker:
+    """Read a stretch at rest: `0:00-0:10`, or `Ada=0:00-0:10` for one person.
+
+    Raises:
+        OptionsError: anything else.
+    """
+    name, _, times = text.rpartition("=")
+    start, separator, end = times.partition("-")
+    where = f"rest {sanitize(text[:60])!r}"
+    if not separator:
+        raise OptionsError(f"{where}: give start and end, such as 0:00-0:10, or NAME=0:00-0:10.")
+    return _marker(
+        {"time_s": start, "end_s": end, "label": name.strip() or REST_KIND, "kind": REST_KIND}, where
+    )
 
 
 def load_markers(paths: VideoFiles) -> pa.Table:
@@ -185,6 +217,8 @@ def _marker(row: dict[str, str], where: str) -> Marker:
         raise OptionsError(f"{where}: a label of more than {LONGEST_LABEL} characters. Shorten it.")
     start = parse_seconds(row.get("time_s", ""), f"{where}: time_s")
     end = parse_seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
+    if kind == REST_KIND and end is None:
+        raise OptionsError(f"{where}: a marker of kind rest needs end_s, the time at which the rest ends.")
     if end is not None and end <= start:
         raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
     return Marker(start, end, label, kind)

@@ -7,26 +7,32 @@ of `docs/numbers.md` and `docs/tables.md` follow from `MEASURES`. To add a measu
 >>> MEASURES["valence"].title, MEASURES["valence"].range
 ('Net positivity', (-1, 1))
 >>> list(face_measures(["happy", "neutral"]))[-2:]
-['prob_happy', 'prob_neutral']
+['shown_happy', 'shown_neutral']
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ferflow import palette
-from ferflow.types import Float64Array
+from ferflow.types import Float64Array, Int64Array
+
+DEFINITION = 2
+"""Raised with each change of a definition below or of what goes into it: timelines of another one are written again.
+1 was that of ferflow's first output folders: a baseline per person, and attention as a factor."""
 
 FRONTAL_DEGREES = 15.0
 """Up to this yaw and pitch a face counts as turned to the camera."""
 AVERTED_DEGREES = 35.0
 """From this yaw or pitch on it does not; linear between the two."""
-REACTING_THRESHOLD = 0.3
-"""Expressiveness from which a person counts as reacting, in [0, 1]."""
+EXPRESSIVE_THRESHOLD = 0.5
+"""Expressiveness from which a face counts as expressive: where any expression is as likely as rest."""
+REACTING_THRESHOLD = 0.5
+"""Share of readable time with an expression from which a person counts as reacting in a bin, in [0, 1]."""
 
 POSITIVE_LABEL = "happy"
 NEGATIVE_LABELS = ("angry", "disgust", "fear", "sad")
@@ -39,20 +45,23 @@ with a sign in [-1, 1], or three significant digits of any number."""
 
 @dataclass(frozen=True, slots=True)
 class FaceValues:
-    """What measures are computed from: N tracked faces of one video. Arrays are float64 (N,), NaN where unknown."""
+    """What measures are computed from: N faces of one video. Arrays are float64 (N,), NaN where unknown."""
 
     yaw: Float64Array
     """Degrees, positive to the right in the picture."""
     pitch: Float64Array
     """Degrees, positive upwards."""
     probabilities: Mapping[str, Float64Array]
-    """The model's scores in [0, 1] by label."""
-    baseline: Float64Array
-    """1 - p_neutral of the resting face of each face's person, in [0, 1]."""
+    """The model's scores in [0, 1] by label; NaN for an unreadable face."""
+    expressions: Mapping[str, Float64Array]
+    """The scores with rest and expression equally likely beforehand, smoothed, by label; see `expressions.reweight`.
+    Their sum is 1."""
+    shown: Int64Array
+    """Place of the shown label among the labels, int64 (N,); -1 where unknown."""
 
-    def probability(self, label: str) -> Float64Array:
-        """Scores of a label; NaN for a label that the model lacks."""
-        return self.probabilities.get(label, np.full(len(self.baseline), np.nan))
+    def expression(self, label: str) -> Float64Array:
+        """Smoothed scores of a label; NaN for a label that the model lacks."""
+        return self.expressions.get(label, np.full(len(self.yaw), np.nan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +88,8 @@ class Measure:
     compute: Callable[[FaceValues], Float64Array] | None
     """Value of each face, float64 (N,), NaN where unknown; None for what only the timeline can count."""
     majority: bool = False
-    """A person's bin is 1 if at least half of its faces are 1, else 0: the upper median of a yes or no, so that a
-    single frame decides nothing. Otherwise a person's bin is the mean over its faces."""
-    when_away: float | None = None
-    """Value of a frame without the face of the sole participant; None: such a frame does not count."""
+    """A person's bin is 1 if the value is 1 for at least half of the known time, else 0. Otherwise a person's bin is
+    the mean over time."""
     has_row: bool = True
     """Whether the timeline chart gives it a row; those without are part of a composed row, or of none."""
     has_column: bool = True
@@ -110,29 +117,27 @@ def attention(faces: FaceValues) -> Float64Array:
 
 
 def expressiveness(faces: FaceValues) -> Float64Array:
-    """`max(0, (1 - p_neutral) - baseline)`, in [0, 1]; NaN without a neutral class.
-
-    Subtracting a person's own neutral face follows Olderbak et al. (2014).
-    """
-    excess = 1.0 - faces.probability(NEUTRAL_LABEL) - faces.baseline
-    return np.asarray(np.maximum(0.0, excess), dtype=np.float64)
+    """`1 - p'_neutral`, in [0, 1]; NaN without a neutral class."""
+    return np.asarray(1.0 - faces.expression(NEUTRAL_LABEL), dtype=np.float64)
 
 
 def engagement(faces: FaceValues) -> Float64Array:
-    """Attention times expressiveness, in [0, 1]."""
-    return attention(faces) * expressiveness(faces)
+    """1 where expressiveness reaches `EXPRESSIVE_THRESHOLD`, else 0; NaN where it is unknown."""
+    value = expressiveness(faces)
+    # NaN >= 0.5 is False, which would count an unknown face as being at rest.
+    return np.where(np.isnan(value), np.nan, value >= EXPRESSIVE_THRESHOLD)
 
 
 def positive(faces: FaceValues) -> Float64Array:
-    """`p_happy`, in [0, 1]."""
-    return faces.probability(POSITIVE_LABEL)
+    """`p'_happy`, in [0, 1]."""
+    return faces.expression(POSITIVE_LABEL)
 
 
 def negative(faces: FaceValues) -> Float64Array:
-    """`max(p_angry, p_disgust, p_fear, p_sad)` of the labels there are, in [0, 1]; NaN without any."""
+    """`max(p'_angry, p'_disgust, p'_fear, p'_sad)` of the labels there are, in [0, 1]; NaN without any."""
     # The maximum and not the sum, as in FaceReader's valence.
-    known = [faces.probabilities[label] for label in NEGATIVE_LABELS if label in faces.probabilities]
-    return np.max(known, axis=0) if known else np.full(len(faces.baseline), np.nan)
+    known = [faces.expressions[label] for label in NEGATIVE_LABELS if label in faces.expressions]
+    return np.max(known, axis=0) if known else np.full(len(faces.yaw), np.nan)
 
 
 def valence(faces: FaceValues) -> Float64Array:
@@ -140,23 +145,16 @@ def valence(faces: FaceValues) -> Float64Array:
     return positive(faces) - negative(faces)
 
 
-def reacting(faces: FaceValues) -> Float64Array:
-    """1 where expressiveness reaches `REACTING_THRESHOLD`, else 0; NaN where it is unknown."""
-    value = expressiveness(faces)
-    # NaN >= 0.3 is False, which would count an unknown face as not reacting.
-    return np.where(np.isnan(value), np.nan, value >= REACTING_THRESHOLD)
-
-
 # --- The registry ---------------------------------------------------------------------------------------
 
 PRESENCE = Measure(
     name="presence",
     title="Coverage",
-    formula="1 in each analysed frame with the face (of the audience: with any face), else 0",
-    description="is the share of analysed frames with a face.",
+    formula="1 while the face (of the audience: any face) is in view, else 0",
+    description="is the share of analysed time with a face.",
     range=(0, 1),
     format="share",
-    colour=palette.COVERAGE["face"].colour,
+    colour=palette.COVERAGE["readable"].colour,
     compute=None,
 )
 
@@ -175,15 +173,16 @@ MEASURES: dict[str, Measure] = {
             format="score",
             colour=palette.ATTENTION,
             compute=attention,
-            when_away=0.0,
             has_row=False,
         ),
         Measure(
             name="expressiveness",
             title="Expressiveness",
             heading="Expressive\u00adness",
-            formula="max(0, (1 − `prob_neutral`) − baseline)",
-            description="is the score of everything but neutral, minus that of the person's own resting face.",
+            formula="E = sigmoid(logit(1 − `prob_neutral`) − log((1 − π) / π) − shift), smoothed over half a second; π "
+            "is the model's prior of neutral",
+            description="is how likely a face shows any expression rather than rest, if both were equally likely "
+            "beforehand.",
             range=(0, 1),
             format="score",
             colour=palette.EXPRESSIVENESS,
@@ -194,14 +193,13 @@ MEASURES: dict[str, Measure] = {
             name="engagement",
             title="Engagement",
             heading="Engage\u00adment",
-            formula="attention × expressiveness; null where attention is",
-            description="is attention × expressiveness of a face. It measures faces, not interest: a person "
-            "who is interested but keeps a still face has a low value.",
+            formula=f"1 while E ≥ {EXPRESSIVE_THRESHOLD:g}, else 0",
+            description="is the share of readable time in which a face shows an expression. It measures faces, not "
+            "interest: a person who is interested but keeps a still face has a low value.",
             range=(0, 1),
-            format="score",
+            format="share",
             colour=palette.ENGAGEMENT,
             compute=engagement,
-            when_away=0.0,
             has_row=False,
         ),
         Measure(
@@ -220,7 +218,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             name="positive",
             title="Positive",
-            formula="`prob_happy`",
+            formula="p′ of happy",
             description="is the score of happy.",
             range=(0, 1),
             format="score",
@@ -232,7 +230,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             name="negative",
             title="Negative",
-            formula="max(`prob_angry`, `prob_disgust`, `prob_fear`, `prob_sad`)",
+            formula="largest p′ of angry, disgust, fear and sad",
             description="is the highest score of angry, disgust, fear and sad.",
             range=(0, 1),
             format="score",
@@ -244,13 +242,13 @@ MEASURES: dict[str, Measure] = {
         Measure(
             name="reacting",
             title="Reacting",
-            formula=f"1 where expressiveness ≥ {REACTING_THRESHOLD:g}, else 0; null where expressiveness is",
-            description=f"is 1 for a person whose expressiveness is {REACTING_THRESHOLD:g} or more in at least half of "
-            "the person's faces of a bin, else 0.",
+            formula=f"1 for a person whose engagement in the bin is {REACTING_THRESHOLD:g} or more, else 0",
+            description="is the share of the people in view who show an expression for at least half of the readable "
+            "time of a bin.",
             range=(0, 1),
             format="share",
             colour=palette.EXPRESSIVENESS,
-            compute=reacting,
+            compute=engagement,
             majority=True,
             has_row=False,
         ),
@@ -258,8 +256,8 @@ MEASURES: dict[str, Measure] = {
 }
 """By name, in the order of the columns."""
 
-LEADING = ("engagement", "expressiveness")
-"""What a page is about: the first of these that is known. Engagement needs a head pose, which Haar does not give."""
+LEADING = "engagement"
+"""The measure that a page is about."""
 
 
 def probability_measures(labels: Sequence[str]) -> dict[str, Measure]:
@@ -268,9 +266,15 @@ def probability_measures(labels: Sequence[str]) -> dict[str, Measure]:
     return {f"prob_{label}": _probability(label, colours[label]) for label in labels}
 
 
+def shown_measures(labels: Sequence[str]) -> dict[str, Measure]:
+    """`shown_<label>` of a model's labels, in its order, by name: the share of readable time with that shown label."""
+    colours = palette.colours(list(labels))
+    return {f"shown_{label}": _shown(label, place, colours[label]) for place, label in enumerate(labels)}
+
+
 def face_measures(labels: Sequence[str]) -> dict[str, Measure]:
-    """Everything that is computed of each face, by name: `MEASURES`, then the probabilities."""
-    return {**MEASURES, **probability_measures(labels)}
+    """Everything that is computed of each face, by name: `MEASURES`, then scores and shown labels."""
+    return {**MEASURES, **probability_measures(labels), **shown_measures(labels)}
 
 
 def timeline_measures(labels: Sequence[str]) -> dict[str, Measure]:
@@ -280,12 +284,7 @@ def timeline_measures(labels: Sequence[str]) -> dict[str, Measure]:
 
 def page_measures() -> list[Measure]:
     """`MEASURES` in the order of the pages: the leading one first."""
-    return sorted(MEASURES.values(), key=lambda measure: measure.name != LEADING[0])
-
-
-def leading_measure(known: Container[str]) -> str:
-    """Name of the first of `LEADING` that is known; of the last one if none is."""
-    return next((name for name in LEADING if name in known), LEADING[-1])
+    return sorted(MEASURES.values(), key=lambda measure: measure.name != LEADING)
 
 
 def _probability(label: str, colour: str) -> Measure:
@@ -297,5 +296,18 @@ def _probability(label: str, colour: str) -> Measure:
         range=(0, 1),
         format="share",
         colour=colour,
-        compute=lambda faces: faces.probability(label),
+        compute=lambda faces: faces.probabilities[label],
+    )
+
+
+def _shown(label: str, place: int, colour: str) -> Measure:
+    return Measure(
+        name=f"shown_{label}",
+        title=label,
+        formula="1 while it is the shown label: neutral while E < 0.5, else the label with the largest p′",
+        description=f"is the share of readable time in which {label} is the shown label.",
+        range=(0, 1),
+        format="share",
+        colour=colour,
+        compute=lambda faces: np.where(faces.shown < 0, np.nan, faces.shown == place),
     )

@@ -1,38 +1,46 @@
-"""Peaks of a timeline: moments at which the audience's curve rises above its surroundings.
+"""Peaks of a timeline: moments at which something happens on the faces.
+
+Three curves of the audience are searched: the share of people who react, expressiveness, and the change of net
+positivity (a turn from sad to happy need not change the other two).
 
 for peak in peaks(table):
-    print(peak.time_s, peak.label, peak.track_ids)
+    print(peak.time_s, peak.curve, peak.label, peak.person_ids)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.signal import find_peaks
 
-from ferflow.analytics.measures import MEASURES, leading_measure
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import audience, bin_length, leading_label, probability_columns
-from ferflow.types import Float64Array
+from ferflow.analytics.timeline import audience, bin_length, leading_label, shown_columns
+from ferflow.types import Float64Array, Int64Array
 
 SMOOTHING_SECONDS = 3.0
-"""Window of the centred moving average on which peaks are found."""
-PEAK_PROMINENCE = 0.05
-"""Smallest prominence of a peak, in units of the curve."""
+"""Window of the centred moving average on which peaks are found; also what is compared before and after a change."""
+PEAK_PROMINENCE = 0.1
+"""Smallest prominence of a peak of reacting or expressiveness, in units of the curve."""
+CHANGE_PROMINENCE = 0.5
+"""The same of a change of net positivity: from neutral to clearly happy, or half of the way from sad to happy."""
 PEAK_SHARE = 0.2
 """Smallest prominence as a share of the largest one: in a video with one large reaction, small ripples do not count."""
 PEAK_SPACING_SECONDS = 5.0
-"""Of two peaks closer than this, the higher one is kept."""
+"""Of two peaks closer than this, the more prominent one is kept."""
 PEAKS_SHOWN = 8
 """As many as a reader can look at one by one."""
+
+Curve: TypeAlias = Literal["reacting", "expressiveness", "valence"]
+"""What rises at a peak; `valence`: net positivity changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A moment at which the audience's curve rises above its surroundings."""
+    """A moment at which one of the audience's curves rises above its surroundings."""
 
     time_s: float
     """Middle of the bin near the peak in which the curve before smoothing is highest."""
@@ -40,15 +48,26 @@ class Peak:
     end_s: float
     """The smoothed curve is above half of the prominence from `start_s` to here."""
     height: float
-    """Value of the curve in that bin, in [0, 1]."""
+    """Value of the curve in that bin; of `valence` the change, in [-2, 2]."""
     prominence: float
-    """Topographic prominence on the smoothed curve, in (0, 1]; see `scipy.signal.peak_prominences`."""
-    curve: str
-    """`engagement`; or `expressiveness`, where no pose is known in the whole video."""
+    """Topographic prominence on the smoothed curve; see `scipy.signal.peak_prominences`."""
+    curve: Curve
     label: str | None
-    """Most probable expression in that bin apart from neutral."""
-    track_ids: tuple[int, ...]
-    """The people who react in that bin; if none does, those with the highest value of the curve."""
+    """The label apart from neutral that is shown for the longest time in that bin."""
+    person_ids: tuple[int, ...]
+    """The people who react in that bin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The bin in which the most people react, or, of equal bins, in which faces are most expressive."""
+
+    time_s: float
+    """Middle of the bin."""
+    n_reacting: int
+    n_readable: int
+    label: str | None
+    person_ids: tuple[int, ...]
 
 
 def smooth(values: Float64Array, bin_seconds: float) -> Float64Array:
@@ -67,45 +86,103 @@ def smooth(values: Float64Array, bin_seconds: float) -> Float64Array:
     return ratio(sums, np.convolve(known, window)[half : half + len(values)])
 
 
-def peak_curve(table: pa.Table) -> str:
-    """The curve on which peaks are found: engagement, or expressiveness where no pose is known in the whole video."""
-    return leading_measure({name for name in MEASURES if table.column(name).null_count < len(table)})
-
-
 def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN) -> list[Peak]:
-    """Find the peaks of the audience's smoothed engagement, in order of time.
+    """Find the peaks of the audience, in order of time.
 
     Args:
         table: TIMELINE of one video.
         most: largest number of peaks; the most prominent ones are taken.
     """
-    audience_rows = audience(table)
-    if not len(audience_rows):
+    rows = audience(table)
+    if not len(rows):
         return []
-    name, bin_seconds = peak_curve(table), bin_length(audience_rows)
-    values = column(audience_rows, name)
-    curve = _bridge_gaps(values, bin_seconds)
-    if curve is None:
+    candidates = [
+        *_find(table, "reacting", column(rows, "reacting"), PEAK_PROMINENCE),
+        *_find(table, "expressiveness", column(rows, "expressiveness"), PEAK_PROMINENCE),
+        *_find_changes(table, rows),
+    ]
+    kept: list[Peak] = []
+    for peak in sorted(candidates, key=lambda one: -one.prominence):
+        if all(abs(peak.time_s - other.time_s) >= PEAK_SPACING_SECONDS for other in kept):
+            kept.append(peak)
+    return sorted(kept[:most], key=lambda peak: peak.time_s)
+
+
+def strongest_moment(table: pa.Table) -> Moment | None:
+    """The strongest moment of a TIMELINE; None if no person reacts in any bin."""
+    rows = audience(table)
+    share, readable = column(rows, "reacting"), column(rows, "n_readable")
+    # A whole number of people, but the share is a float32.
+    reacting = np.round(np.nan_to_num(share * readable))
+    if not reacting.any():
+        return None
+    expressive: Float64Array = np.nan_to_num(column(rows, "expressiveness"))
+    k = int(np.lexsort((expressive, reacting))[-1])
+    return Moment(
+        _middle(rows, k), int(reacting[k]), int(readable[k]), _label(rows, k), _reacting_in(table, rows, k)
+    )
+
+
+def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> list[Peak]:
+    """Peaks of one curve at which at least one person reacts."""
+    rows, bin_seconds = audience(table), bin_length(table)
+    smoothed = _bridge_gaps(values, bin_seconds)
+    if smoothed is None:
         return []
     # Padded with the minimum at both ends, so that a reaction that opens or closes the video is a peak, too.
-    padded = np.pad(curve, 1, constant_values=curve.min())
+    padded = np.pad(smoothed, 1, constant_values=smoothed.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
     # width=0 excludes no peak: only with a width does SciPy also return where a peak starts and ends.
-    found, facts = find_peaks(padded, prominence=PEAK_PROMINENCE, distance=spacing, width=0, rel_height=0.5)
-    best = np.argsort(-facts["prominences"], kind="stable")[:most]
-    best = best[facts["prominences"][best] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)]
-    # Less 1, since positions are those in the padded curve.
-    made = [
-        _peak(
-            table,
-            name,
-            _highest(values, int(found[k]) - 1, bin_seconds),
-            prominence=float(facts["prominences"][k]),
-            span=(float(facts["left_ips"][k]) - 1, float(facts["right_ips"][k]) - 1),
+    found, facts = find_peaks(padded, prominence=least, distance=spacing, width=0, rel_height=0.5)
+    enough = facts["prominences"] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)
+    made = []
+    for n in np.flatnonzero(enough):
+        # Less 1, since positions are those in the padded curve.
+        k = _highest(values, int(found[n]) - 1, bin_seconds)
+        persons = _reacting_in(table, rows, k)
+        if not persons and curve != "valence":
+            continue
+        made.append(
+            Peak(
+                time_s=_middle(rows, k),
+                # Positions of a span count from the middle of bin 0, hence the half.
+                start_s=max(0.0, (float(facts["left_ips"][n]) - 0.5) * bin_seconds),
+                end_s=min((float(facts["right_ips"][n]) - 0.5) * bin_seconds, _end(rows)),
+                height=float(values[k]),
+                prominence=float(facts["prominences"][n]),
+                curve=curve,
+                label=_label(rows, k),
+                person_ids=persons,
+            )
         )
-        for k in best
-    ]
-    return sorted(made, key=lambda peak: peak.time_s)
+    return made
+
+
+def _find_changes(table: pa.Table, rows: pa.Table) -> list[Peak]:
+    """Moments at which net positivity changes most; `height` is the change with its sign."""
+    change = _change(column(rows, "valence"), bin_length(rows))
+    starts = column(rows, "bin_start_s")
+    found = []
+    for peak in _find(table, "valence", np.abs(change), CHANGE_PROMINENCE):
+        k = int(np.searchsorted(starts, peak.time_s)) - 1
+        found.append(replace(peak, height=float(change[k])))
+    return found
+
+
+def _change(values: Float64Array, bin_seconds: float) -> Float64Array:
+    """Mean of the bins from each one on, over half of the smoothing, less that of the bins before it; NaN unknown."""
+    n = max(1, round(SMOOTHING_SECONDS / bin_seconds))
+    known = np.isfinite(values)
+    sums, counts = (
+        np.concatenate([[0.0], np.cumsum(part)]) for part in (np.where(known, values, 0.0), known)
+    )
+    here = np.arange(len(values))
+    low, high = np.maximum(here - n, 0), np.minimum(here + n, len(values))
+
+    def mean(start: Int64Array, stop: Int64Array) -> Float64Array:
+        return ratio(sums[stop] - sums[start], counts[stop] - counts[start])
+
+    return np.asarray(mean(here, high) - mean(low, here), dtype=np.float64)
 
 
 def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:
@@ -133,50 +210,24 @@ def _bridge_gaps(values: Float64Array, bin_seconds: float) -> Float64Array | Non
     return np.asarray(np.interp(np.arange(len(values)), known, curve), dtype=np.float64)
 
 
-def _peak(table: pa.Table, name: str, k: int, *, prominence: float, span: tuple[float, float]) -> Peak:
-    audience_rows = audience(table)
-    start, end = (float(audience_rows.column(edge)[k].as_py()) for edge in ("bin_start_s", "bin_end_s"))
-    length = end - start
-    # Positions of a peak's span count from the middle of bin 0, hence the half.
-    return Peak(
-        time_s=(start + end) / 2,
-        start_s=max(0.0, (span[0] + 0.5) * length),
-        end_s=min((span[1] + 0.5) * length, float(audience_rows.column("bin_end_s")[-1].as_py())),
-        height=_value(audience_rows, name, k),
-        prominence=prominence,
-        curve=name,
-        label=leading_label(
-            {field: _value(audience_rows, field, k) for field in probability_columns(audience_rows)}
-        ),
-        track_ids=_people_in(table, start, name),
+def _middle(rows: pa.Table, k: int) -> float:
+    return (float(rows.column("bin_start_s")[k].as_py()) + float(rows.column("bin_end_s")[k].as_py())) / 2
+
+
+def _end(rows: pa.Table) -> float:
+    return float(rows.column("bin_end_s")[-1].as_py())
+
+
+def _label(rows: pa.Table, k: int) -> str | None:
+    values = {name: rows.column(name)[k].as_py() for name in shown_columns(rows)}
+    return leading_label({name: value or 0.0 for name, value in values.items()})
+
+
+def _reacting_in(table: pa.Table, rows: pa.Table, k: int) -> tuple[int, ...]:
+    """The people who react in bin `k` of the audience's rows."""
+    here = pc.and_(
+        pc.equal(table.column("bin_start_s"), rows.column("bin_start_s")[k]),
+        pc.is_valid(table.column("person_id")),
     )
-
-
-def _people_in(table: pa.Table, bin_start_s: float, name: str) -> tuple[int, ...]:
-    here = pc.and_(pc.equal(table.column("bin_start_s"), bin_start_s), pc.is_valid(table.column("person_id")))
-    rows = table.filter(here)
-    tracks, reacting = column(rows, "person_id").astype(int), column(rows, "reacting") == 1
-    if not reacting.any() and len(tracks):
-        values = np.nan_to_num(column(rows, name))
-        # People who are all at 0 are not the most engaged ones.
-        reacting = values >= max(values.max(), 1e-9)
-    return tuple(int(track) for track in tracks[reacting])
-
-
-def peak_end(table: pa.Table) -> float:
-    """`(peak happy + end happy) / 2` of the audience's smoothed curve, in [0, 1]; NaN without people.
-
-    The end is the last bin with a person. After the peak-end rule (Kahneman et al., 1993), in the form of Realeyes'
-    impact score.
-    """
-    audience_rows = audience(table)
-    if "prob_happy" not in audience_rows.column_names or not len(audience_rows):
-        return float("nan")
-    curve = smooth(column(audience_rows, "prob_happy"), bin_length(audience_rows))
-    known = np.flatnonzero(column(audience_rows, "n_people") > 0)
-    return float((np.nanmax(curve) + curve[known[-1]]) / 2) if len(known) else float("nan")
-
-
-def _value(table: pa.Table, name: str, row: int) -> float:
-    value = table.column(name)[row].as_py()
-    return float("nan") if value is None else float(value)
+    people = table.filter(here)
+    return tuple(int(person) for person in column(people, "person_id")[column(people, "reacting") == 1])

@@ -11,8 +11,8 @@ its own. The tables on disk keep their track ids; everything that is computed fr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.frame_time import frame_seconds
-from ferflow.analytics.tally import Faces, blocks, column, frame_rows, rows_by_value
+from ferflow.analytics.face_scores import Basis, score_columns
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.persons import people as persons
+from ferflow.analytics.sightings import find_sightings
+from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
 from ferflow.analytics.timeline import bin_length, timeline
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import read_metadata
@@ -33,8 +36,6 @@ from ferflow.text import sanitize
 from ferflow.types import Int64Array
 
 COLUMNS = ("video_id", "track_id", "name")
-
-_TIMELINE_COLUMNS = ["time_s", "frame_index", "track_id", "yaw", "pitch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +193,29 @@ def person_timeline(paths: VideoFiles, names: PersonNames) -> pa.Table:
         RecordsError: a table is missing or cannot be read.
     """
     table = read_table(paths.timeline)
-    person_of = names.persons_of(table.column("person_id").drop_null().unique().to_pylist())
-    if all(track == person for track, person in person_of.items()):
-        return table
+    faces = person_faces(paths, names)
     metadata = read_metadata(paths.timeline)
-    columns = [*_TIMELINE_COLUMNS, *(f"prob_{label}" for label in metadata.labels)]
+    joined = faces(*score_columns(metadata.labels))
+    if not joined.person_of:
+        return table
     return timeline(
         read_table(paths.frames),
-        PersonFaces.of(Blocks(paths.faces, columns), person_of),
+        joined,
+        Basis.stored(metadata),
         video_id=paths.video_id,
         # The footer's length is exact; that of the rows is rounded to nanoseconds.
         bin_seconds=metadata.bin_seconds or bin_length(table),
-        labels=metadata.labels,
-        participants=metadata.options.participants,
+    )
+
+
+def person_faces(paths: VideoFiles, names: PersonNames) -> Callable[..., PersonFaces]:
+    """A function that reads columns of FACES, with persons in place of tracks, block by block."""
+    # Block by block: the faces of a long video need not fit into memory.
+    tracks = {track for block in Blocks(paths.faces, ["track_id"])
+              for track in block.column("track_id").unique().to_pylist()} if names.by_track else set()  # fmt: skip
+    ready = PersonFaces.of(Blocks(paths.faces, ["frame_index", "track_id"]), names.persons_of(tracks))
+    return lambda *columns: replace(
+        ready, faces=Blocks(paths.faces, list(dict.fromkeys(["track_id", *columns])))
     )
 
 
@@ -255,7 +266,7 @@ class Track:
     face_px: float
     """Median side of its faces, in source pixels."""
     label: str | None
-    """Expression with the highest mean probability."""
+    """The label that is shown for the longest time; None: seen too briefly, or never readable."""
 
 
 def list_tracks(out: Path, people: PeopleList) -> list[Track]:
@@ -273,14 +284,16 @@ def list_tracks(out: Path, people: PeopleList) -> list[Track]:
 
 def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
     metadata = read_metadata(paths.faces)
-    labels = [f"prob_{label}" for label in metadata.labels]
-    faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", *labels])
+    faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", "score"])
     frames = read_table(paths.frames, ["frame_index", "time_s"])
-    rows, time_s = frame_rows(column(frames, "frame_index").astype(np.int64), faces), column(frames, "time_s")
-    seconds = frame_seconds(time_s)[rows]
+    times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
+    rows, time_s = times.rows(faces), times.time_s
+    seconds = times.seconds[rows]
     middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
     face_px = column(faces, "face_px")
-    probs = np.stack([column(faces, name) for name in labels], axis=1)
+    labels = {
+        one.person_id: one.label for one in persons(read_table(paths.timeline), find_sightings(faces, times))
+    }
     return [
         Track(
             video_id=paths.video_id,
@@ -292,7 +305,7 @@ def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
             seconds=float(seconds[mine].sum()),
             across=float(np.median(middle[mine])),
             face_px=float(np.median(face_px[mine])),
-            label=metadata.labels[int(probs[mine].mean(axis=0).argmax())],
+            label=labels.get(track),
         )
         for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
         if track != UNTRACKED

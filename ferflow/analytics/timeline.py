@@ -1,39 +1,37 @@
 """From faces to a timeline: a row per time bin for every person, and one for the audience.
 
-    table = timeline(frames, faces, video_id="talk", bin_seconds=1.0, labels=labels, participants=None)
+    table = timeline(frames, faces, basis, video_id="talk", bin_seconds=1.0)
 
-A person's bin is the mean over that person's faces; the audience's bin is the mean over its people, so that people with
-more frames do not count more. All numbers are defined in `docs/numbers.md`.
+A person's bin is the mean over the readable time of that person's face; the audience's bin is the mean over the people
+who are readable in it. All numbers are defined in `docs/numbers.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec.structs import replace
 
-from ferflow.analytics.measures import MEASURES, NEUTRAL_LABEL, face_measures, timeline_measures
-from ferflow.analytics.tally import (
-    Faces,
-    FaceScores,
-    Scorer,
-    Tally,
-    blocks,
-    column,
-    frame_rows,
-    ratio,
-    regroup,
-    tally,
+from ferflow.analytics.face_scores import Basis, FaceScores, Scorer, score_columns
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.measures import (
+    DEFINITION,
+    MEASURES,
+    NEUTRAL_LABEL,
+    REACTING_THRESHOLD,
+    face_measures,
+    timeline_measures,
 )
+from ferflow.analytics.tally import Faces, Tally, blocks, column, ratio, regroup, tally
 from ferflow.errors import RecordsError
-from ferflow.options import AnalyzeOptions
-from ferflow.store.metadata import read_metadata
+from ferflow.store.metadata import Shift, TimelineBasis, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import Blocks, read_table, write_table
 from ferflow.store.run_manifest import RunManifest
@@ -44,11 +42,10 @@ from ferflow.types import Float64Array, Int64Array
 MOST_BINS = 1_000_000
 """Eleven days of seconds. A single broken timestamp could otherwise require more bins than fit into memory."""
 
-_FILE_COLUMNS = ["frame_index", "track_id", "yaw", "pitch"]
-"""Columns of FACES that measures are computed from, besides the probabilities."""
-
 # 0.3 / 0.1 is 2.9999999999999996 in floating point, but a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
+
+_DURATIONS = ("seconds", "face_s", "readable_s")
 
 
 def timeline_schema(labels: Sequence[str]) -> pa.Schema:
@@ -64,34 +61,28 @@ def timeline_schema(labels: Sequence[str]) -> pa.Schema:
             ("person_id", pa.int32()),
             ("n_frames", pa.int32()),
             ("n_faces", pa.int32()),
+            *((name, pa.float64()) for name in _DURATIONS),
             *((name, pa.float32()) for name in timeline_measures(labels)),
             ("n_people", pa.int16()),
+            ("n_readable", pa.int16()),
         ]
     )
 
 
-def timeline(
-    frames: pa.Table,
-    faces: Faces,
-    *,
-    video_id: str,
-    bin_seconds: float,
-    labels: Sequence[str],
-    participants: int | None = None,
-) -> pa.Table:
+def timeline(frames: pa.Table, faces: Faces, basis: Basis, *, video_id: str, bin_seconds: float) -> pa.Table:
     """Aggregate the faces of one video to time bins.
 
-    Bin k spans [k, k + 1) x `bin_seconds`, from 0 to the last analysed frame. Each bin has an audience row, also
-    without frames. A person has a row in each bin with a face of that person; a sole participant (`participants` 1) has
-    one in each bin with frames, and frames without the face then count with `Measure.when_away`.
+    Bin k spans [k, k + 1) x `bin_seconds`, from 0 to the end of the time that the last analysed frame stands for; the
+    time of a frame is divided at the bounds of bins. Each bin has an audience row, also without frames. A person who is
+    not seen only briefly has a row in each bin with a face of that person.
 
     Args:
         frames: FRAMES of the video, in order.
-        faces: FACES of the video, whole or in blocks; untracked faces count in the audience's `n_faces` only.
+        faces: FACES of the video, whole or in blocks, in order; see `face_scores.score_columns`. Untracked faces and
+            people seen briefly count in the audience's `n_faces` and `presence` only.
+        basis: what the measures are computed with.
         video_id: written into every row.
         bin_seconds: length of a bin.
-        labels: the model's labels, in its order.
-        participants: known number of people, if any.
 
     Returns:
         A table of `timeline_schema(labels)`, by bin; within a bin the audience first, then people by id.
@@ -99,17 +90,19 @@ def timeline(
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
-    bins = bin_of(column(frames, "time_s"), bin_seconds)
-    n_frames = np.bincount(bins)
-    scorer = Scorer.of(frames, faces, labels)
-    n_faces = np.zeros(len(n_frames), dtype=np.int64)
-    parts = [_BinSums.none(labels)]
+    return _timeline(frames, faces, Scorer.of(frames, faces, basis), video_id, bin_seconds)
+
+
+def _timeline(frames: pa.Table, faces: Faces, scorer: Scorer, video_id: str, bin_seconds: float) -> pa.Table:
+    times, labels = scorer.times, scorer.basis.labels
+    bins = _Bins.of(times, bin_seconds)
+    n_faces = np.zeros(len(bins.n_frames), dtype=np.int64)
     for block in blocks(faces):
-        parts.append(_BinSums.of(scorer(block), bins))
-        n_faces += np.bincount(bins[frame_rows(scorer.frame_index, block)], minlength=len(n_frames))
-    people = _person_rows(_BinSums.joined(parts), n_frames, sole=participants == 1)
-    rows = [_audience_rows(people, frames, bins, n_frames), people]
-    return _table(rows, n_faces, video_id, bin_seconds, labels)
+        n_faces += np.bincount(bins.bin[bins.first_piece[times.rows(block)]], minlength=len(n_faces))
+    sums = _BinSums.joined([_BinSums.none(labels), *(_BinSums.of(scores, bins) for scores in scorer(faces))])
+    people = _person_rows(sums, bins)
+    audience_rows = _audience_rows(people, bins, n_faces, column(frames, "n_faces") > 0)
+    return _table(audience_rows, people, video_id, bin_seconds, labels)
 
 
 def audience(table: pa.Table) -> pa.Table:
@@ -122,17 +115,47 @@ def probability_columns(table: pa.Table) -> list[str]:
     return [name for name in table.column_names if name.startswith("prob_")]
 
 
-def leading_label(means: dict[str, float], *, neutral: bool = False) -> str | None:
-    """Label with the highest mean probability; None if no probability is known.
+def shown_columns(table: pa.Table) -> list[str]:
+    """`shown_<label>` columns, in the model's order."""
+    return [name for name in table.column_names if name.startswith("shown_")]
+
+
+def leading_label(shares: Mapping[str, float], *, neutral: bool = False) -> str | None:
+    """The label that is shown for the longest time; None if none is shown.
 
     Args:
-        means: by column name `prob_<label>`.
+        shares: of readable time, by column name `shown_<label>`.
         neutral: whether neutral may lead.
     """
-    named = {name.removeprefix("prob_"): value for name, value in means.items() if np.isfinite(value)}
+    named = {name.removeprefix("shown_"): value for name, value in shares.items() if value > 0}
     if not neutral:
         named.pop(NEUTRAL_LABEL, None)
     return max(named, key=lambda label: named[label]) if named else None
+
+
+def weighted_means(table: pa.Table, part: Float64Array | None = None) -> dict[str, float]:
+    """Means of rows of people, weighted by time: `attention` by time in view, all else by readable time.
+
+    Args:
+        table: rows of TIMELINE of one or several people, not those of the audience.
+        part: share of each row's time that counts, float64 (rows,); None: all of it.
+
+    Returns:
+        By name of the column: all measures, `prob_*` and `shown_*`; NaN where nothing is known.
+    """
+    part = np.ones(len(table)) if part is None else part
+    weights = {name: column(table, name) * part for name in ("face_s", "readable_s")}
+    found = {}
+    for name in (*MEASURES, *probability_columns(table), *shown_columns(table)):
+        values, weight = column(table, name), weights["face_s" if name == "attention" else "readable_s"]
+        known = np.isfinite(values)
+        found[name] = float(ratio((values * weight)[known].sum(), weight[known].sum()))
+    return found
+
+
+def person_rows(table: pa.Table) -> pa.Table:
+    """The rows of people of a timeline."""
+    return table.filter(pc.is_valid(table.column("person_id")))
 
 
 def bin_length(table: pa.Table) -> float:
@@ -148,220 +171,254 @@ def bin_of(time_s: Float64Array, bin_seconds: float) -> Int64Array:
 
 
 @dataclass(frozen=True, slots=True)
+class _Bins:
+    """The time of each frame, divided into pieces at the bounds of B bins. Pieces are in order of time."""
+
+    first_piece: Int64Array
+    """Of each row of FRAMES, and one more: the pieces of row r are those from `first_piece[r]` to `[r + 1]`."""
+    bin: Int64Array
+    """Of each piece."""
+    piece_s: Float64Array
+    n_frames: Int64Array
+    """Frames that start in each bin, int64 (B,)."""
+    seconds: Float64Array
+    """Analysed time of each bin, (B,)."""
+
+    @classmethod
+    def of(cls, times: FrameTimes, bin_seconds: float) -> Self:
+        start_s, end_s = times.time_s, times.time_s + times.seconds
+        first = bin_of(start_s, bin_seconds)
+        # A frame that ends on a bound does not reach into the next bin.
+        last = np.maximum(first, np.ceil(end_s / bin_seconds - _BIN_TOLERANCE).astype(np.int64) - 1)
+        first_piece = np.concatenate([[0], np.cumsum(last - first + 1)])
+        row = np.repeat(np.arange(len(first)), last - first + 1)
+        bin_ = first[row] + np.arange(len(row)) - first_piece[row]
+        low, high = (
+            np.maximum(start_s[row], bin_ * bin_seconds),
+            np.minimum(end_s[row], (bin_ + 1) * bin_seconds),
+        )
+        piece_s = np.maximum(high - low, 0.0)
+        n_bins = int(last.max(initial=-1)) + 1
+        return cls(
+            first_piece,
+            bin_,
+            piece_s,
+            np.bincount(first, minlength=n_bins),
+            np.bincount(bin_, piece_s, n_bins).astype(np.float64),
+        )
+
+    def pieces_of(self, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Place in `rows` and number of each piece of these rows of FRAMES."""
+        start = self.first_piece[rows]
+        n = self.first_piece[rows + 1] - start
+        place = np.repeat(np.arange(len(rows)), n)
+        return place, np.arange(len(place)) - np.repeat(np.cumsum(n) - n, n) + start[place]
+
+
+@dataclass(frozen=True, slots=True)
 class _BinSums:
     """Sums of measures by bin and person. Arrays of length C, in order of bin, then of person."""
 
     bin: Int64Array
-    track_id: Int64Array
+    person_id: Int64Array
     n_faces: Int64Array
     total: Tally
+    """Weighted by seconds. The sums of `face_s` and `readable_s` are the seconds themselves."""
 
     @classmethod
-    def none(cls, labels: Sequence[str]) -> _BinSums:
+    def none(cls, labels: Sequence[str]) -> Self:
         """Sums without any face, with every column."""
         nothing = np.zeros(0, dtype=np.int64)
-        total = tally({name: np.zeros(0) for name in face_measures(labels)}, nothing, 0)
-        return cls(nothing, nothing, nothing, total)
+        names = ["face_s", "readable_s", *face_measures(labels)]
+        return cls(nothing, nothing, nothing, tally({name: np.zeros(0) for name in names}, nothing, 0))
 
     @classmethod
-    def of(cls, scores: FaceScores, bins: Int64Array) -> _BinSums:
-        """Sum up the faces of a block. `bins`, int64 (frames,), is the bin of each row of FRAMES."""
-        bin_, track_id, cell = _distinct(bins[scores.frame_row], scores.track_id)
-        total = tally(scores.columns, cell, len(bin_))
-        return cls(bin_, track_id, np.bincount(cell, minlength=len(bin_)), total)
+    def of(cls, scores: FaceScores, bins: _Bins) -> Self:
+        """Sum up the faces of a block."""
+        face, piece = bins.pieces_of(scores.frame_row)
+        bin_, person_id, cell = _distinct(bins.bin[piece], scores.person_id[face])
+        columns = {"face_s": np.ones(len(face)), "readable_s": scores.readable.astype(np.float64)[face]}
+        columns |= {name: values[face] for name, values in scores.columns.items()}
+        total = tally(columns, cell, len(bin_), bins.piece_s[piece])
+        # A face counts in the bin in which its frame starts.
+        starts = piece == bins.first_piece[scores.frame_row[face]]
+        return cls(bin_, person_id, np.bincount(cell[starts], minlength=len(bin_)), total)
 
     @classmethod
-    def joined(cls, parts: Sequence[_BinSums]) -> _BinSums:
+    def joined(cls, parts: Sequence[Self]) -> Self:
         """Add up the sums of all blocks; a bin may be in two of them."""
-        bin_, track_id, cell = _distinct(*(np.concatenate([getattr(part, name) for part in parts])
-                                           for name in ("bin", "track_id")))  # fmt: skip
+        bin_, person_id, cell = _distinct(*(np.concatenate([getattr(part, name) for part in parts])
+                                            for name in ("bin", "person_id")))  # fmt: skip
         n_faces = np.bincount(cell, np.concatenate([part.n_faces for part in parts]), len(bin_))
         total = regroup([part.total for part in parts], cell, len(bin_))
-        return cls(bin_, track_id, n_faces.astype(np.int64), total)
-
-    def with_empty(self, bins: Int64Array, track_id: int) -> _BinSums:
-        """With a cell for this person in each of these bins, also where there is no face."""
-        n = len(bins)
-        nothing = np.zeros(n, dtype=np.int64)
-        empty = Tally(*({name: np.zeros(n) for name in self.total.sums} for _ in range(2)))
-        return _BinSums.joined([self, _BinSums(bins, nothing + track_id, nothing, empty)])
+        return cls(bin_, person_id, n_faces.astype(np.int64), total)
 
 
-def _distinct(bins: Int64Array, track_id: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Bin and track of the distinct pairs, in order, and for each row the index of its pair."""
+def _distinct(bins: Int64Array, person_id: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Bin and person of the distinct pairs, in order, and for each row the index of its pair."""
     # One integer for a pair: np.unique sorts integers much faster than rows of two.
-    most = int(track_id.max(initial=0)) + 1
-    pairs, cell = np.unique(bins * most + track_id, return_inverse=True)
+    most = int(person_id.max(initial=0)) + 1
+    pairs, cell = np.unique(bins * most + person_id, return_inverse=True)
     return pairs // most, pairs % most, cell.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class _TimelineRows:
-    """Rows of the future timeline. Arrays of length R."""
+    """Rows of the future timeline, without what is the same in every table. Arrays of length R."""
 
     bin: Int64Array
-    track_id: Int64Array
-    """0 for the audience: `UNTRACKED` is -1, people start at 1."""
-    n_frames: Int64Array
-    n_faces: Int64Array
-    n_people: Int64Array
-    columns: dict[str, Float64Array]
+    person_id: Int64Array
+    """0: the audience."""
+    columns: Mapping[str, Float64Array | Int64Array]
+    """All other columns, by name."""
 
 
-def _person_rows(cells: _BinSums, n_frames: Int64Array, *, sole: bool) -> _TimelineRows:
-    if sole:
-        # Without any face no id was given; the first id is 1.
-        sole_id = int(cells.track_id.min()) if len(cells.bin) else 1
-        cells = cells.with_empty(np.flatnonzero(n_frames), sole_id)
-    n_bin_frames = n_frames[cells.bin]
-    total = cells.total
-    if sole:
-        n_away = np.where(cells.track_id == sole_id, n_bin_frames - cells.n_faces, 0)
-        total += _absences(total, n_away.astype(np.float64))
-    columns = total.means
+def _person_rows(cells: _BinSums, bins: _Bins) -> _TimelineRows:
+    seconds, face_s, readable_s = (
+        bins.seconds[cells.bin],
+        cells.total.sums["face_s"],
+        cells.total.sums["readable_s"],
+    )
+    columns = cells.total.means
     for name in (measure.name for measure in MEASURES.values() if measure.majority):
-        columns[name] = _half_or_more(columns[name])
-    columns["presence"] = ratio(cells.n_faces, n_bin_frames)
-    seen = (cells.n_faces > 0).astype(np.int64)
-    return _TimelineRows(cells.bin, cells.track_id, n_bin_frames, cells.n_faces, seen, columns)
-
-
-def _absences(total: Tally, n_away: Float64Array) -> Tally:
-    """What frames without the sole participant add: the value that a measure has then, if it has one.
-
-    A measure that is known of no face of the video adds nothing: without any pose, being away must not be the only
-    thing known about attention.
-    """
-    values = {
-        name: measure.when_away
-        for name, measure in MEASURES.items()
-        if measure.when_away is not None and total.counts[name].any()
+        columns[name] = np.where(np.isnan(columns[name]), np.nan, columns[name] >= REACTING_THRESHOLD)
+    counts = {
+        "n_frames": bins.n_frames[cells.bin],
+        "n_faces": cells.n_faces,
+        "n_people": np.ones(len(cells.bin), dtype=np.int64),
+        "n_readable": (readable_s > 0).astype(np.int64),
     }
-    return Tally({name: value * n_away for name, value in values.items()}, dict.fromkeys(values, n_away))
-
-
-def _half_or_more(share: Float64Array) -> Float64Array:
-    """1 where the share is at least a half, which is the upper median of zeros and ones; else 0, NaN where unknown."""
-    return np.where(np.isnan(share), np.nan, share >= 0.5)
+    durations = {
+        "seconds": seconds,
+        "face_s": face_s,
+        "readable_s": readable_s,
+        "presence": ratio(face_s, seconds),
+    }
+    return _TimelineRows(cells.bin, cells.person_id, {**columns, **counts, **durations})
 
 
 def _audience_rows(
-    people: _TimelineRows, frames: pa.Table, bins: Int64Array, n_frames: Int64Array
+    people: _TimelineRows,
+    bins: _Bins,
+    n_faces: Int64Array,
+    with_face: npt.NDArray[np.bool_],
 ) -> _TimelineRows:
-    n_bins = len(n_frames)
-    columns = tally(people.columns, people.bin, n_bins).means
-    with_face = column(frames, "n_faces") > 0
-    columns["presence"] = ratio(np.bincount(bins[with_face], minlength=n_bins), n_frames)
-    n_people = np.bincount(people.bin, weights=people.n_people, minlength=n_bins).astype(np.int64)
-    zeros = np.zeros(n_bins, dtype=np.int64)
-    # `n_faces` counts untracked faces, too, which no person row has: `_table` gets it separately.
-    return _TimelineRows(np.arange(n_bins), zeros, n_frames, zeros, n_people, columns)
+    """Means over people, and sums of their times; `n_faces` and `presence` are of all faces, untracked ones too."""
+    n_bins = len(bins.n_frames)
+
+    def summed(name: str) -> Float64Array:
+        return np.bincount(people.bin, people.columns[name], n_bins).astype(np.float64)
+
+    measures = {name: np.asarray(values, dtype=np.float64) for name, values in people.columns.items()}
+    columns = tally(measures, people.bin, n_bins).means
+    _, piece = bins.pieces_of(np.flatnonzero(with_face))
+    face_time = np.bincount(bins.bin[piece], bins.piece_s[piece], n_bins)
+    counts = {
+        "n_frames": bins.n_frames,
+        "n_faces": n_faces,
+        "n_people": summed("n_people").astype(np.int64),
+        "n_readable": summed("n_readable").astype(np.int64),
+    }
+    durations = {
+        "seconds": bins.seconds,
+        "face_s": summed("face_s"),
+        "readable_s": summed("readable_s"),
+        "presence": ratio(face_time, bins.seconds),
+    }
+    nobody = np.zeros(n_bins, dtype=np.int64)
+    return _TimelineRows(np.arange(n_bins), nobody, {**columns, **counts, **durations})
 
 
 def _table(
-    rows: Sequence[_TimelineRows],
-    audience_faces: Int64Array,
+    audience_rows: _TimelineRows,
+    people: _TimelineRows,
     video_id: str,
     bin_seconds: float,
     labels: Sequence[str],
 ) -> pa.Table:
-    audience, people = rows
-    bins = np.concatenate([audience.bin, people.bin])
-    tracks = np.concatenate([audience.track_id, people.track_id])
-    order = np.lexsort([tracks, bins])
+    bins = np.concatenate([audience_rows.bin, people.bin])
+    persons = np.concatenate([audience_rows.person_id, people.person_id])
+    order = np.lexsort([persons, bins])
     schema = timeline_schema(labels)
-    n_faces = np.concatenate([audience_faces, people.n_faces])
     # Bounds are rounded, so that bin 3 of 0.1 s starts at 0.3 and not at 0.30000000000000004.
-    values: dict[str, object] = {
+    values: dict[str, npt.NDArray[np.generic]] = {
         "video_id": np.repeat(video_id, len(order)),
         "bin_start_s": np.round(bins * bin_seconds, 9)[order],
         "bin_end_s": np.round((bins + 1) * bin_seconds, 9)[order],
-        "n_frames": np.concatenate([audience.n_frames, people.n_frames])[order],
-        "n_faces": n_faces[order],
-        "n_people": np.concatenate([audience.n_people, people.n_people])[order],
     }
-    for name in timeline_measures(labels):
-        values[name] = np.concatenate([audience.columns[name], people.columns[name]])[order]
+    for name in people.columns:
+        values[name] = np.concatenate([audience_rows.columns[name], people.columns[name]])[order]
     # from_pandas turns NaN into null: in the tables, unknown is null.
-    arrays = [
-        pa.array(values[name], from_pandas=True).cast(schema.field(name).type)
-        for name in schema.names
-        if name != "person_id"
-    ]
-    ids = pa.array(tracks[order], mask=tracks[order] == 0, type=pa.int32())
-    arrays.insert(schema.names.index("person_id"), ids)
-    return pa.Table.from_arrays(arrays, schema=schema)
+    arrays = {name: pa.array(array, from_pandas=True) for name, array in values.items()}
+    arrays["person_id"] = pa.array(persons[order], mask=persons[order] == 0)
+    return pa.table(
+        {name: arrays[name].cast(schema.field(name).type) for name in schema.names}, schema=schema
+    )
 
 
 # --- The timeline of a finished video, on disk -----------------------------------------------------------
 
 
-def write_timeline(paths: VideoFiles, options: AnalyzeOptions) -> None:
+def write_timeline(paths: VideoFiles, basis: Basis, bin_seconds: float) -> None:
     """Write the timeline of a finished video from its records.
 
     Raises:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
     metadata = read_metadata(paths.faces)
-    if (n_bins := metadata.duration_s / options.bin_seconds) > MOST_BINS:
+    if (n_bins := metadata.duration_s / bin_seconds) > MOST_BINS:
         raise RecordsError(
-            f"{paths.video_id}: {n_bins:.0f} bins of {options.bin_seconds:g} s are more than {MOST_BINS}. "
+            f"{paths.video_id}: {n_bins:.0f} bins of {bin_seconds:g} s are more than {MOST_BINS}. "
             "Give a longer --bin; if the video is not that long, its timestamps are broken."
         )
     # Before, what the analysis left fragmented; after, what this function read: the page is made next.
     release_memory()
-    table = timeline(
-        read_table(paths.frames, ["frame_index", "time_s", "n_faces"]),
-        Blocks(paths.faces, [*_FILE_COLUMNS, *(f"prob_{label}" for label in metadata.labels)]),
-        video_id=paths.video_id,
-        bin_seconds=options.bin_seconds,
-        labels=metadata.labels,
-        participants=metadata.options.participants,
-    )
-    write_table(paths.timeline, table, replace(metadata, bin_seconds=options.bin_seconds))
+    frames, faces = read_table(paths.frames), Blocks(paths.faces, score_columns(metadata.labels))
+    scorer = Scorer.of(frames, faces, basis)
+    table = _timeline(frames, faces, scorer, paths.video_id, bin_seconds)
+    shifts = tuple(Shift(person, odds) for person, odds in sorted(scorer.shifts.items()))
+    footer = replace(metadata, bin_seconds=bin_seconds, basis=replace(_footer_basis(basis), shifts=shifts))
+    write_table(paths.timeline, table, footer)
     release_memory()
 
 
-def needs_timeline(paths: VideoFiles, options: AnalyzeOptions) -> bool:
-    """Whether a finished video lacks its timeline, or has one with other bins or without one of the measures."""
+def is_current(paths: VideoFiles, basis: Basis, bin_seconds: float | None = None) -> bool:
+    """Whether a finished video has its timeline, with today's measures, of this basis.
+
+    Args:
+        paths: of the video.
+        basis: what its measures should be computed with.
+        bin_seconds: length of its bins; None: any.
+    """
     try:
-        bin_seconds = read_metadata(paths.timeline).bin_seconds
-    except RecordsError:
-        return True
-    return bin_seconds != options.bin_seconds or _lacks_columns(paths.timeline)
+        footer = read_metadata(paths.timeline)
+        columns = set(pq.read_schema(paths.timeline).names)
+    except (RecordsError, OSError, pa.ArrowException):
+        return False
+    return (
+        footer.basis is not None
+        and replace(footer.basis, shifts=()) == _footer_basis(basis)
+        and bin_seconds in (None, footer.bin_seconds)
+        # A measure may have been added since, by a user too.
+        and {"person_id", *timeline_measures(basis.labels)} <= columns
+    )
 
 
-def has_complete_timeline(paths: VideoFiles) -> bool:
-    """Whether a finished video has its timeline, with all measures."""
-    return paths.timeline.exists() and not _lacks_columns(paths.timeline)
-
-
-def complete_timeline(paths: VideoFiles) -> None:
-    """Write a finished video's timeline if it is missing or lacks a column.
-
-    Its bins are those it had; a missing timeline gets those of the last run, since a folder has bins of one length.
+def usual_bins(paths: VideoFiles) -> float:
+    """Length of the bins of a video's timeline; if it has none, of the last run, since a folder has bins of one length.
 
     Raises:
-        RecordsError: the records cannot be read, or make more bins than a timeline can have.
-    """
-    if not paths.timeline.exists():
-        manifest = RunManifest.load(OutputFolder(paths.out).manifest)
-        last = manifest.options if manifest else read_metadata(paths.faces).options
-        bin_seconds: float | None = last.bin_seconds
-    elif _lacks_columns(paths.timeline):
-        bin_seconds = read_metadata(paths.timeline).bin_seconds
-    else:
-        return
-    write_timeline(paths, AnalyzeOptions().updated(bin_seconds=bin_seconds))
-
-
-def _lacks_columns(path: Path) -> bool:
-    """Whether a timeline was written by an earlier schema, or before a measure was added.
-
-    False for a file that is not a table, which readers refuse.
+        RecordsError: the records cannot be read.
     """
     try:
-        names = pq.read_schema(path).names
-    except (OSError, pa.ArrowException):
-        return False
-    return not {"person_id", *timeline_measures(())} <= set(names)
+        found = read_metadata(paths.timeline).bin_seconds
+    except RecordsError:
+        found = None
+    if found is not None:
+        return found
+    manifest = RunManifest.load(OutputFolder(paths.out).manifest)
+    return (manifest.options if manifest else read_metadata(paths.faces).options).bin_seconds
+
+
+def _footer_basis(basis: Basis) -> TimelineBasis:
+    return TimelineBasis(definition=DEFINITION, neutral_prior=basis.neutral_prior, rest=basis.rest)

@@ -19,12 +19,14 @@ from ferflow.cli.common import (
     Overwrite,
     Progress,
     Quiet,
+    RestStretches,
     Retries,
     Signals,
     SignalsStart,
     Verbose,
     Workers,
     parse_not_empty,
+    parse_rest_stretches,
     run_or_print_plan,
 )
 from ferflow.errors import OptionsError
@@ -175,6 +177,7 @@ def analyze(
     markers: Markers = None,
     signals: Signals = None,
     signals_start: SignalsStart = None,
+    rest: RestStretches = None,
     embed_clips: EmbedClips = False,
     stimulus: Annotated[
         str | None,
@@ -210,6 +213,7 @@ def analyze(
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
+        rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, embed_clips=embed_clips, stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip

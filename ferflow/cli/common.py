@@ -101,6 +101,15 @@ SignalsStart = Annotated[
         metavar="TIME",
     ),
 ]
+RestStretches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rest",
+        help="Stretch in which people are at rest, for calibration: 0:00-0:10 for everybody in view, NAME=0:00-0:10 "
+        "for one person; may be repeated; none forgets those given before.  [default: as given before; else none]",
+        metavar="START-END",
+    ),
+]
 EmbedClips = Annotated[
     bool,
     typer.Option(
@@ -148,6 +157,13 @@ LogFile = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output with tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def parse_rest_stretches(values: list[str] | None) -> tuple[str, ...] | None:
+    """The stretches of `--rest`; empty for `none`, None if the option is not given."""
+    if not values:
+        return None
+    return () if values == ["none"] else tuple(values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

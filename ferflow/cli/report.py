@@ -14,11 +14,13 @@ from ferflow.cli.common import (
     Markers,
     Output,
     Quiet,
+    RestStretches,
     Signals,
     SignalsStart,
     Verbose,
     log_to_stderr,
     parse_path,
+    parse_rest_stretches,
 )
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import sanitize
@@ -82,6 +84,7 @@ def report(
     markers: Markers = None,
     signals: Signals = None,
     signals_start: SignalsStart = None,
+    rest: RestStretches = None,
     embed_clips: EmbedClips = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="Also write the tables of the pages as CSV to OUT/csv.")
@@ -116,6 +119,7 @@ def report(
     options = last.updated(theme=theme, sessions=sessions, by=by, title=title, logo=logo)
     additions = Additions(
         markers=markers,
+        rest=parse_rest_stretches(rest),
         signals=signals,
         signals_start=signals_start,
         sessions=options.sessions or OutputFolder(out).session_list,

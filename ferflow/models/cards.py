@@ -178,6 +178,12 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Class shares that the probabilities assume; empty: unknown."""
         return dict(zip(self.labels, self.prior, strict=False))
 
+    @property
+    def neutral_prior(self) -> float | None:
+        """Share of neutral that the probabilities assume, in (0, 1); None: unknown, or no such class."""
+        share = self.prior_by_label.get("neutral")
+        return share if share is not None and 0 < share < 1 else None
+
     def logits(self, outputs: Mapping[str, Float32Array]) -> ByHead:
         """Logits float32 (N, K) by head as the softmax takes them: outputs plus the shifts of the blend."""
         return {SERVED_HEAD: outputs[SERVED_HEAD]} if self.blend is None else self.blend.shift(outputs)

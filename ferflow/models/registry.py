@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
+from ferflow.store.metadata import ModelIdentity
 
 DEFAULT_MODEL = "default"
 CARD_FILE = "card.json"
@@ -54,3 +55,18 @@ def _card_path(name_or_path: str | Path) -> Path:
         f"{str(name_or_path)!r} is not a model. Give a name ({', '.join(list_models()) or 'none shipped'}), "
         f"a card (.json) or a folder with a {CARD_FILE}."
     )
+
+
+def find_neutral_prior(model: ModelIdentity) -> float | None:
+    """Share of neutral that a model's scores assume, in (0, 1); None: unknown.
+
+    As the footer states it. Footers of an earlier version do not; then as the card of the shipped model with these
+    files states it, or else that of the shipped model of this name.
+    """
+    if model.neutral_prior is not None:
+        return model.neutral_prior
+    cards = [ModelCard.load(_card_path(name)) for name in list_models()]
+    same = [card for card in cards if card.sha256 == model.sha256] or [
+        c for c in cards if c.name == model.name
+    ]
+    return same[0].neutral_prior if same else None

@@ -44,6 +44,8 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     name: Text
     sha256: str
     """Of its files."""
+    neutral_prior: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    """Share of neutral that an expression model's scores assume; None: unknown, or an earlier version's footer."""
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +106,33 @@ class Gap(msgspec.Struct, frozen=True):
     """Frames known to be lost; None: unknown."""
 
 
+class Rest(msgspec.Struct, frozen=True):
+    """A stretch in which a person is at rest, as the user says; for calibration."""
+
+    start_s: Seconds
+    end_s: Seconds
+    person_id: int | None = None
+    """None: everybody in view."""
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """The calibration of a person: log odds that are subtracted from theirs."""
+
+    person_id: int
+    log_odds: Number
+
+
+class TimelineBasis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a timeline was computed with, besides the records of its video."""
+
+    definition: int
+    """Number of the definition of its measures, see `analytics.measures.DEFINITION`."""
+    neutral_prior: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None
+    """See `ModelIdentity`; None: unknown, and scores are taken as they are."""
+    rest: tuple[Rest, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+
+
 class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What FRAMES, FACES and TIMELINE of a video say of it and of its analysis."""
 
@@ -128,6 +157,8 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Length of the video as far as it was read."""
     bin_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
     """Length of the bins; in TIMELINE only, None elsewhere."""
+    basis: TimelineBasis | None = None
+    """In TIMELINE only, None elsewhere and in those of earlier versions."""
 
     def __post_init__(self) -> None:
         """Refuse what would make two columns of one name.
@@ -151,7 +182,11 @@ class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     video_id: Text
-    source: GivenFile
+    source: GivenFile | None = None
+    """None: no file, only stretches at rest."""
+    rest: tuple[str, ...] = ()
+    """Stretches at rest that were given as an option, as `analytics.rest.parse_rest` reads them; also rows of the
+    table."""
 
 
 class RecordingStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,8 +275,10 @@ def to_json_values(record: msgspec.Struct) -> JsonObject:
     content: JsonObject = msgspec.to_builtins(record, enc_hook=_encode_fraction)
     if isinstance(options := getattr(record, "options", None), AnalyzeOptions):
         content["options"] = options.as_dict()
-    if isinstance(record, VideoMetadata) and record.bin_seconds is None:
-        del content["bin_seconds"]
+    if isinstance(record, VideoMetadata):
+        for name in ("bin_seconds", "basis"):
+            if content[name] is None:
+                del content[name]
     return content
 
 

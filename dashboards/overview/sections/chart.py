@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ferflow.analytics.cohort import CONFIDENCE, Cohort, mean_interval
-from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.tally import BASELINE_SECONDS
+from ferflow.analytics.cohort import CONFIDENCE, LEAST_SECONDS, Cohort, mean_interval
+from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.overview.cohort import (
     DASHES,
     MOST_GROUPS,
@@ -16,7 +15,6 @@ from ferflow.dashboards.overview.cohort import (
     drawn_groups,
     format_value,
     group_colours,
-    leading_of,
 )
 from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
 from ferflow.dashboards.overview.overview_data import Folder
@@ -75,7 +73,7 @@ def _hint(cohort: Cohort) -> str:
 
 
 def _describe(cohort: Cohort) -> str:
-    name = leading_of(cohort)
+    name = LEADING
     title = MEASURES[name].title.lower()
     groups: list[str | None] = [*drawn_groups(cohort)] or [None]
     found = {group: mean_interval(one.mean(name) for one in cohort.of(group)) for group in groups}
@@ -102,8 +100,8 @@ def _excluded(cohort: Cohort) -> list[str]:
     notes = []
     if cohort.n_brief:
         notes.append(
-            f"Not counted: {pluralize(cohort.n_brief, 'person', 'people')} in view for less than {BASELINE_SECONDS:g} "
-            f"s, or, in a session shorter than {2 * BASELINE_SECONDS:g} s, for less than half of it."
+            f"Not counted: {pluralize(cohort.n_brief, 'person', 'people')} in view for less than {LEAST_SECONDS:g} "
+            f"s, or, in a session shorter than {2 * LEAST_SECONDS:g} s, for less than half of it."
         )
     if cohort.other_bins:
         notes.append(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
-from ferflow.dashboards.overview.cohort import leading_of
+from ferflow.analytics.measures import LEADING, MEASURES, REACTING_THRESHOLD
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.shared.elements import Terms
 
@@ -12,7 +11,7 @@ def build_glossary(folder: Folder) -> Terms | None:
     """None with fewer than two participants."""
     if not folder.has_cohort:
         return None
-    lead = MEASURES[leading_of(folder.cohort)]
+    lead = MEASURES[LEADING]
     no_pose = (
         " It is used instead of engagement, which needs a head pose." if lead.name == "expressiveness" else ""
     )

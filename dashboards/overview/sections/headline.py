@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from ferflow.analytics.cohort import Cohort, group_band, mean_interval
-from ferflow.analytics.measures import MEASURES, REACTING_THRESHOLD
+from ferflow.analytics.measures import LEADING, MEASURES, REACTING_THRESHOLD
 from ferflow.analytics.tally import ratio
-from ferflow.dashboards.overview.cohort import describe_grouping, format_interval, format_value, leading_of
+from ferflow.dashboards.overview.cohort import describe_grouping, format_interval, format_value
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.shared.bins import find_largest
 from ferflow.dashboards.shared.elements import Card, Notice
@@ -39,11 +39,11 @@ def build_cards(folder: Folder) -> tuple[Card, ...] | None:
     done = folder.finished
     if not done:
         return None
-    n_frames, n_with_face = (sum(entry.n_frames for entry in done), sum(entry.n_with_face for entry in done))
+    analysed_s, face_s = sum(entry.analysed_s for entry in done), sum(entry.face_s for entry in done)
     length = timecode(sum(entry.duration_s or 0.0 for entry in done))
     videos = Card("Videos", count(len(done)), f"total length {length}")
     coverage = Card(
-        "Coverage", percent(float(ratio(n_with_face, n_frames))), "of all analysed frames show a face"
+        "Coverage", percent(float(ratio(face_s, analysed_s))), "of the analysed time shows a face"
     )
     if not folder.cohort.participants:
         return videos, coverage
@@ -59,7 +59,7 @@ def _participants_card(folder: Folder) -> Card:
 
 
 def _mean_cards(cohort: Cohort) -> tuple[Card, ...]:
-    return _mean_card(cohort, leading_of(cohort)), _reacting_card(cohort), _mean_card(cohort, "valence")
+    return _mean_card(cohort, LEADING), _reacting_card(cohort), _mean_card(cohort, "valence")
 
 
 def _mean_card(cohort: Cohort, name: str) -> Card:

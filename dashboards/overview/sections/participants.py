@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from ferflow.analytics.cohort import Cohort, Participant
-from ferflow.analytics.measures import MEASURES
-from ferflow.dashboards.overview.cohort import GroupName, format_value, group_colours, leading_of
+from ferflow.analytics.measures import LEADING, MEASURES
+from ferflow.dashboards.overview.cohort import GroupName, format_value, group_colours
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
 from ferflow.dashboards.shared.number_format import percent, sanitize, score, signed, sort_key, timecode
@@ -57,7 +57,7 @@ def build_participants(folder: Folder) -> Participants | None:
     cohort = folder.cohort
     if not folder.has_cohort or _has_one_per_video(cohort, len(folder.finished)):
         return None
-    name = leading_of(cohort)
+    name = LEADING
     longest = sorted(cohort.participants, key=lambda one: -one.seconds)[:MOST_PARTICIPANT_ROWS]
     ranked = sorted(longest, key=lambda one: -np.nan_to_num(one.mean(name), nan=-1.0))
     top = highest_value(one.curve(name) for one in ranked)

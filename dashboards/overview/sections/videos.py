@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.overview.cohort import GroupName
 from ferflow.dashboards.overview.overview_data import Entry, Folder
 from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
@@ -74,25 +74,22 @@ class Videos:
     group_heading: str
     """Empty: no video has a group."""
     has_participants: bool
-    has_expressiveness: bool
-    """Whether expressiveness replaces engagement in any row."""
 
 
 def build_videos(folder: Folder) -> Videos:
     """The videos by their mean engagement, the highest first."""
     done = folder.finished
-    top = highest_value(entry.curve(entry.measure) for entry in done)
+    top = highest_value(entry.curve(LEADING) for entry in done)
     return Videos(
         rows=tuple(_build_row(folder, rank, entry, top) for rank, entry in enumerate(folder.ranked, 1)),
         failed=tuple(_build_failed(entry) for entry in folder.broken),
         group_heading=sanitize(folder.by or "").capitalize() if any(entry.group for entry in done) else "",
         has_participants=any(entry.participant for entry in done),
-        has_expressiveness=any(_is_starred(entry) for entry in done),
     )
 
 
 def _build_row(folder: Folder, rank: int, entry: Entry, top: float) -> VideoRow:
-    value = entry.mean(entry.measure)
+    value = entry.mean(LEADING)
     return VideoRow(
         rank=str(rank) if math.isfinite(value) else UNKNOWN,
         name=sanitize(entry.name),
@@ -105,7 +102,7 @@ def _build_row(folder: Folder, rank: int, entry: Entry, top: float) -> VideoRow:
         duration=timecode(entry.duration_s),
         people=count(entry.n_people),
         coverage=percent(entry.coverage),
-        engagement=score(value) + ("*" if _is_starred(entry) else ""),
+        engagement=percent(value),
         valence=signed(entry.mean("valence")),
         reacting=percent(entry.mean("reacting")),
         spark=_draw_spark(entry, top),
@@ -115,18 +112,14 @@ def _build_row(folder: Folder, rank: int, entry: Entry, top: float) -> VideoRow:
 
 def _sort_keys(entry: Entry) -> dict[str, str]:
     values = {
-        "engagement": entry.mean(entry.measure), "valence": entry.mean("valence"), "reacting": entry.mean("reacting"),
+        "engagement": entry.mean(LEADING), "valence": entry.mean("valence"), "reacting": entry.mean("reacting"),
         "people": entry.n_people, "duration": entry.duration_s, "coverage": entry.coverage,
     }  # fmt: skip
     return {name: sort_key(value) for name, value in values.items()}
 
 
-def _is_starred(entry: Entry) -> bool:
-    return entry.measure == "expressiveness" and math.isfinite(entry.mean("expressiveness"))
-
-
 def _draw_spark(entry: Entry, top: float) -> Markup | None:
-    curve, name = entry.curve(entry.measure), entry.measure
+    curve, name = entry.curve(LEADING), LEADING
     if not np.isfinite(curve).any():
         return None
     words = f"{name} over time, from {score(float(np.nanmin(curve)))} to {score(float(np.nanmax(curve)))}"

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, CurveSummary, summarize_curves
 from ferflow.analytics.markers import times_by_label
-from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure
 from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
 from ferflow.dashboards.shared.number_format import UNKNOWN, count, sanitize, score, shorten, signed
@@ -43,11 +43,11 @@ class AroundMarkers:
 
 def build_around_markers(session: Session) -> AroundMarkers | None:
     """None without markers, or without people."""
-    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, session.leading_measure))
+    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, LEADING))
     if not rows or not session.people:
         return None
     figure = inline_json(build_marker_curves_figure(session).to_json())
-    return AroundMarkers(MEASURES[session.leading_measure].title, _hint(session), figure, rows)
+    return AroundMarkers(MEASURES[LEADING].title, _hint(session), figure, rows)
 
 
 def _hint(session: Session) -> str:

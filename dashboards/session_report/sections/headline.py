@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
-from ferflow.analytics.measures import REACTING_THRESHOLD
+from ferflow.analytics.readability import REASONS
 from ferflow.analytics.timeline import leading_label
-from ferflow.dashboards.session_report.session_data import Session, find_most_reacting
-from ferflow.dashboards.shared.elements import Card, ExpressionBar, Notice, build_expression_bar
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.elements import Card, ExpressionBar, Notice, TimeButton, build_expression_bar
 from ferflow.dashboards.shared.number_format import (
     count,
+    join_words,
     percent,
     pluralize,
     sanitize,
-    score,
-    signed,
     timecode,
 )
 
+REASON_WORDS = {
+    "turned": "turned away",
+    "small": "too small",
+    "blurred": "too blurred",
+    "occluded": "covered",
+}
+"""What a reader calls the reasons for which a face is unreadable."""
+
+POOR_MODELS = ("fer2013",)
+"""Models whose scores agree poorly with what is visible in video; see docs/numbers.md."""
+
 
 def build_warnings(session: Session) -> Notice | None:
-    """What the analysis warned of."""
+    """What the analysis warned of, and what limits the numbers of this page."""
     metadata = session.metadata
-    if not metadata.warnings:
+    lines = [*metadata.warnings, *_model_notes(session), *_person_notes(session)]
+    if not lines:
         return None
     title = "The analysis has gaps" if metadata.status == "done_with_gaps" else "Please note"
-    return Notice(title, lines=tuple(sanitize(warning) for warning in metadata.warnings))
+    return Notice(title, lines=tuple(sanitize(line) for line in lines))
+
+
+def _model_notes(session: Session) -> list[str]:
+    name, notes = session.metadata.model.name, []
+    if not session.people:
+        return []
+    if name in POOR_MODELS:
+        notes.append(
+            f"Model {name} is meant for comparisons with the FER2013 benchmark. In video it shows expressions on many "
+            "faces at rest; the model default agrees much better with what is visible."
+        )
+    if session.basis.neutral_prior is None and "neutral" in session.labels:
+        notes.append(
+            f"It is unknown how often model {name} expects a neutral face, so its scores are taken as they are. Faces "
+            "at rest may count as expressive."
+        )
+    return notes
+
+
+def _person_notes(session: Session) -> list[str]:
+    """Who is calibrated, and who may need it."""
+    calibrated = [session.name_of(one.person_id) for one in session.people if one.shift is not None]
+    notes = []
+    if calibrated:
+        notes.append(f"Calibrated by a stretch at rest: {join_words(calibrated)}.")
+    elif session.basis.rest:
+        notes.append(
+            "No person is readable for long enough in the stretches marked as rest, so nobody is calibrated."
+        )
+    return notes + [
+        f"{session.name_of(one.person_id)} is never seen at rest in {timecode(one.readable_s)}: expressive throughout, "
+        "or a face that the model misreads. A stretch in which this person is at rest (--rest) tells the two apart."
+        for one in session.people
+        if one.is_never_at_rest
+    ]
 
 
 def build_no_people(session: Session) -> Notice | None:
@@ -62,10 +108,10 @@ def _no_faces(n_frames: int) -> Notice:
 def _no_tracks(session: Session) -> Notice:
     cover = session.coverage
     return Notice(
-        f"{pluralize(cover.n_faces, 'face')} found, but no person could be tracked",
+        f"{pluralize(cover.n_faces, 'face')} found, but no person is in view for long enough to be counted",
         lines=(
-            f"Faces appear in {percent(cover.share)} of {pluralize(cover.n_frames, 'analysed frame')}, each too "
-            "briefly to be tracked as a person. The table of faces lists them with track_id -1.",
+            f"Faces appear in {count(cover.n_frames_with_face)} of {pluralize(cover.n_frames, 'analysed frame')}, each "
+            "too briefly to count as a person. The table of faces lists all of them.",
         ),
     )
 
@@ -75,47 +121,92 @@ def _no_tracks(session: Session) -> Notice:
 
 def build_cards(session: Session) -> tuple[Card, ...]:
     """The headline numbers."""
-    cover = session.coverage
-    cards = [
-        Card("Duration", timecode(session.duration_s), f"{pluralize(cover.n_frames, 'frame')} analysed"),
-        Card("People", count(cover.n_people), _people_note(session)),
-        Card("Coverage", percent(cover.share), "of analysed frames show a face"),
-    ]
+    cards = [_visible_card(session), _people_card(session)]
     if session.people:
-        cards += [_engagement_card(session), _reacting_card(session), _valence_card(session)]
+        cards += [*_expression_cards(session), _facing_card(session), *_moment_card(session)]
     return tuple(cards)
 
 
-def _people_note(session: Session) -> str:
-    if not session.people:
-        return "no person was tracked"
-    if len(session.people) == 1:
-        return f"in view for {timecode(session.people[0].seconds)}"
-    return f"at most {session.most_at_once} in the same {session.bin_seconds:g} s"
+def _visible_card(session: Session) -> Card:
+    readable = session.seconds_in("readable") / session.analysed_s if session.analysed_s else float("nan")
+    lost = {reason: session.seconds_in(reason) for reason in REASONS}
+    parts = [
+        f"{REASON_WORDS[reason]} {_share(session, seconds)}"
+        for reason, seconds in lost.items()
+        if seconds > 0
+    ]
+    parts += [f"no face {_share(session, seconds)}"] if (seconds := session.seconds_in("no_face")) > 0 else []
+    of = f"of {timecode(session.analysed_s)}"
+    return Card("Face visible", percent(_cap(readable)), "; ".join([f"{of} a face can be read", *parts]))
 
 
-def _engagement_card(session: Session) -> Card:
-    expressiveness = score(session.mean("expressiveness"))
+def _share(session: Session, seconds: float) -> str:
+    return percent(_cap(seconds / session.analysed_s))
+
+
+def _cap(share: float) -> float:
+    # Sums of rounded times may be a little more than their whole.
+    return 1.0 if share > 1 - 1e-9 else share
+
+
+def _people_card(session: Session) -> Card:
+    n, brief = len(session.people), len(session.brief)
+    seen = f"; {pluralize(brief, 'more', 'more')} seen only briefly, not counted" if brief else ""
+    if not n:
+        return Card("People", "0", "no person was tracked" + seen)
+    if n == 1:
+        return Card("People", "1", f"in view for {timecode(session.people[0].seconds)}{seen}")
+    return Card(
+        "People",
+        count(n),
+        f"at most {session.at_once.n} at once, at {timecode(session.at_once.time_s)}{seen}",
+    )
+
+
+def _expression_cards(session: Session) -> list[Card]:
+    """How much of the readable time shows an expression, and which."""
+    means = session.means
+    share = means["engagement"]
+    if not session.readable_s:
+        return [Card("Showing an expression", "–", "no face can be read")]
+    several = session.at_once.n > 1
+    of = (
+        "of the time of the people whose faces can be read"
+        if several
+        else "of the time in which the face can be read"
+    )
+    most = session.moment
+    note = f"{of}; most at once: {most.n_reacting} of {most.n_readable}" if several and most else of
+    cards = [Card("Showing an expression", percent(share), note)]
+    shown = {name: value for name, value in means.items() if name.startswith("shown_")}
+    label = leading_label(shown)
+    if label is None:
+        return [*cards, Card("Which expression", "none", "the faces are at rest")]
+    others = sorted((name for name in shown if shown[name] >= 0.01), key=lambda name: -shown[name])
+    rest = [f"{sanitize(name.removeprefix('shown_'))} {percent(shown[name])}" for name in others
+            if name not in (f"shown_{label}", "shown_neutral")][:2]  # fmt: skip
+    note = f"{percent(shown[f'shown_{label}'])} of readable time" + (
+        f", then {join_words(rest)}" if rest else ""
+    )
+    return [*cards, Card("Which expression", sanitize(label), note)]
+
+
+def _facing_card(session: Session) -> Card:
     if not session.pose_known:
-        return Card("Expressiveness", expressiveness, "attention and engagement unknown: no head pose")
-    note = f"attention {score(session.mean('attention'))} · expressiveness {expressiveness}"
-    return Card("Mean engagement", score(session.mean("engagement")), note)
+        return Card("Facing the camera", "–", "unknown: this detector gives no head pose")
+    share = percent(session.means["attention"])
+    return Card("Facing the camera", share, "of the time in view, by the turn of the head")
 
 
-def _reacting_card(session: Session) -> Card:
-    share = percent(session.mean("reacting"))
-    if session.most_at_once <= 1:
-        return Card("Reacting", share, "of the time in which a person is in view")
-    most = find_most_reacting(session.timeline)
-    if most is None:
-        return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
-    note = f"at {timecode(most.time_s)}; on average {share} of the people in view"
-    return Card("Most reacting at once", str(most.n_reacting), note, unit=f"of {most.n_people}")
-
-
-def _valence_card(session: Session) -> Card:
-    note = f"positive {score(session.mean('positive'))} − negative {score(session.mean('negative'))}"
-    return Card("Net positivity", signed(session.mean("valence")), note)
+def _moment_card(session: Session) -> list[Card]:
+    moment = session.moment
+    if moment is None:
+        return []
+    label = sanitize(moment.label or "an expression")
+    names = [sanitize(session.name_of(person)) for person in moment.person_ids]
+    who = join_words(names) if len(names) <= 2 else f"{moment.n_reacting} of {moment.n_readable} people"
+    note = f"{label} appears" if len(session.people) == 1 else f"{label}: {who}"
+    return [Card("Strongest moment", timecode(moment.time_s), note, time=TimeButton.at(moment.time_s))]
 
 
 # --- Summary and expressions ----------------------------------------------------------------------------
@@ -130,40 +221,41 @@ def summarize(session: Session) -> str:
     """The page in three sentences, for readers who skip the charts and for screen readers; empty without people."""
     if not session.people:
         return ""
-    return " ".join([_sum_up_people(session), *_sum_up_expressions(session), _sum_up_peaks(session)])
+    return " ".join([_sum_up_people(session), _sum_up_expressions(session), _sum_up_moment(session)])
 
 
 def _sum_up_people(session: Session) -> str:
     who = "One person appears" if len(session.people) == 1 else f"{count(len(session.people))} people appear"
-    return f"{who} in the video; {percent(session.coverage.share)} of the analysed frames show a face."
+    readable = percent(_cap(session.seconds_in("readable") / session.analysed_s))
+    return f"{who} in {timecode(session.analysed_s)} of video; a face can be read in {readable} of it."
 
 
-def _sum_up_expressions(session: Session) -> list[str]:
-    means = _mean_probabilities(session)
-    most, without_neutral = leading_label(means, neutral=True), leading_label(means)
-    if not most:
-        return []
-    second = f", followed by {without_neutral}" if without_neutral and without_neutral != most else ""
-    return [f"Overall, {sanitize(most)} has the highest mean score{sanitize(second)}."]
+def _sum_up_expressions(session: Session) -> str:
+    means = session.means
+    label = leading_label({name: value for name, value in means.items() if name.startswith("shown_")})
+    if not session.readable_s:
+        return "No expression can be read."
+    if label is None:
+        return "The faces are at rest all the time."
+    share, most = percent(means["engagement"]), sanitize(label)
+    return f"Expressions are shown in {share} of the readable time, mostly {most}."
 
 
-def _sum_up_peaks(session: Session) -> str:
-    if not session.peaks:
-        return "There is no peak."
-    top = max(session.peaks, key=lambda peak: peak.height)
-    others = f", the highest of {len(session.peaks)} peaks" if len(session.peaks) > 1 else ""
-    label = f"; apart from neutral, {sanitize(top.label)} has the highest score there" if top.label else ""
-    return (
-        f"{top.curve.capitalize()} reaches {score(top.height)} around {timecode(top.time_s)}{others}{label}."
+def _sum_up_moment(session: Session) -> str:
+    moment = session.moment
+    if moment is None:
+        return "There is no strong moment."
+    label = sanitize(moment.label or "an expression")
+    who = (
+        ""
+        if len(session.people) == 1
+        else f" on {moment.n_reacting} of {pluralize(moment.n_readable, 'face')}"
     )
+    return f"The strongest moment is at {timecode(moment.time_s)}: {label} appears{who}."
 
 
 def build_expressions(session: Session) -> ExpressionBar | None:
-    """Mean scores over the whole video; None without people."""
-    if not session.people:
+    """Shares of readable time by shown label; None where nothing is readable."""
+    if not session.people or not session.readable_s:
         return None
-    return build_expression_bar(session.labels, _mean_probabilities(session))
-
-
-def _mean_probabilities(session: Session) -> dict[str, float]:
-    return {f"prob_{label}": session.mean(f"prob_{label}") for label in session.labels}
+    return build_expression_bar(session.labels, session.means)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ferflow import palette
-from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.peaks import PEAK_PROMINENCE, SMOOTHING_SECONDS, Peak
+from ferflow.analytics.peaks import Peak
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import TimeButton
-from ferflow.dashboards.shared.number_format import UNKNOWN, join_words, sanitize, score, timecode
+from ferflow.dashboards.shared.number_format import UNKNOWN, join_words, percent, sanitize, score, timecode
 
 MOST_NAMES = 8
 """People named in a row of the table."""
@@ -22,10 +20,8 @@ class PeakRow:
 
     time: TimeButton
     span: str
-    height: str
-    width: str
-    """Of the bar that shows the height, in percent."""
-    prominence: str
+    what: str
+    """What happens, with the value of the curve."""
     label: str
     colour: str
     people: str
@@ -52,9 +48,8 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """Peaks of the session's leading measure."""
+    """The moments of a session that stand out."""
 
-    measure: str
     hint: str
     peaks: tuple[PeakRow, ...]
     clips: tuple[Clip, ...]
@@ -65,7 +60,6 @@ def build_peaks(session: Session) -> Peaks | None:
     if not session.people:
         return None
     return Peaks(
-        MEASURES[session.leading_measure].title,
         _hint(session),
         tuple(_build_row(session, peak) for peak in session.peaks),
         tuple(_build_clip(session, url, places) for url, places in session.clips.items()),
@@ -73,35 +67,42 @@ def build_peaks(session: Session) -> Peaks | None:
 
 
 def _hint(session: Session) -> str:
-    measure = MEASURES[session.leading_measure].title.lower()
-    smooth = f"averaged over {SMOOTHING_SECONDS:g} s"
-    hint = f"A peak is a time at which {measure}, {smooth}, is clearly higher than before and after."
-    if session.peaks and not session.pose_known:
-        hint += " Head pose is unknown in this video, so expressiveness is used instead of engagement."
     if not session.peaks:
-        hint = f"No peak: {measure}, {smooth}, never exceeds the values around it by {PEAK_PROMINENCE:g} or more."
-    if math.isfinite(session.peak_end):
-        end = score(session.peak_end)
-        hint += f" The peak-end score of happy (mean of its highest and its last value) is {end}."
-    return hint
+        return "No moment stands out: no person shows an expression that is clearly stronger than before and after."
+    return (
+        "Moments at which, for a few seconds, clearly more people react than before and after, faces are clearly more "
+        "expressive, or net positivity changes."
+    )
 
 
 def _build_row(session: Session, peak: Peak) -> PeakRow:
     return PeakRow(
         time=TimeButton.at(peak.time_s),
         span=f"{timecode(peak.start_s)} – {timecode(peak.end_s)}",
-        height=score(peak.height),
-        width=f"{100 * min(peak.height, 1.0):.1f}",
-        prominence=score(peak.prominence),
+        what=_describe(session, peak),
         label=sanitize(peak.label or UNKNOWN),
         colour=palette.colours(session.labels).get(peak.label or "", "transparent"),
-        people=_list_names(session, peak.track_ids),
+        people=_list_names(session, peak.person_ids),
     )
 
 
-def _list_names(session: Session, track_ids: tuple[int, ...]) -> str:
-    names = [sanitize(session.name_of(track)) for track in track_ids[:MOST_NAMES]]
-    hidden = len(track_ids) - len(names)
+def _describe(session: Session, peak: Peak) -> str:
+    """What rises, with its value."""
+    if peak.curve == "valence":
+        return f"net positivity {'rises' if peak.height > 0 else 'falls'} by {abs(peak.height):.2f}"
+    if peak.curve == "expressiveness" or len(session.people) == 1:
+        return f"expressiveness {score(_value(session, peak))}"
+    return f"{percent(peak.height)} of the people in view react"
+
+
+def _value(session: Session, peak: Peak) -> float:
+    """Expressiveness of the audience in the peak's bin."""
+    return float(session.values("expressiveness")[int(peak.time_s / session.bin_seconds)])
+
+
+def _list_names(session: Session, person_ids: tuple[int, ...]) -> str:
+    names = [sanitize(session.name_of(person)) for person in person_ids[:MOST_NAMES]]
+    hidden = len(person_ids) - len(names)
     return join_words([*names, f"{hidden} more"] if hidden else names) or UNKNOWN
 
 

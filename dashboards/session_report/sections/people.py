@@ -18,15 +18,17 @@ MOST_PEOPLE_ROWS = 40
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """Means over the faces of one person."""
+    """One person over the whole video."""
 
     name: str
     seconds: str
+    readable: str
+    """Share of the time in view in which the face can be read."""
     span: str
     bar: ExpressionBar
     label: str
     second_label: str
-    """The most probable expression but neutral, if that is another one."""
+    """The expression shown longest but neutral, if that is another one."""
     measures: tuple[str, ...]
     """By the page's columns of measures."""
     pose_known: str
@@ -51,10 +53,16 @@ def build_people(session: Session) -> People | None:
 
 def _hint(session: Session) -> str:
     hint = (
-        "The numbers are means over all faces of a person. The cards above show means over time, so the two can differ "
-        "slightly. A person is a face that is tracked without a break: a person who leaves and returns may be counted "
-        "twice."
+        "Shares and means over the time in which the person's face can be read. A person is a face that is tracked "
+        "without a break: a person who leaves and returns may be counted twice."
     )
+    if session.brief:
+        n = len(session.brief)
+        times = ", ".join(timecode(one.first_s) for one in list(session.brief.values())[:8])
+        hint += (
+            f" {pluralize(n, 'person', 'people')} seen only briefly {'is' if n == 1 else 'are'} not listed and not "
+            f"counted (at {times}{', …' if n > 8 else ''})."
+        )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)
         hint += f" Not listed: {pluralize(len(hidden), 'person', 'people')} in view for {longest} or less."
@@ -65,9 +73,10 @@ def _build_row(session: Session, person: Person) -> PersonRow:
     means = person.means
     second = person.leading if person.leading and person.leading != person.label else ""
     return PersonRow(
-        name=sanitize(session.name_of(person.track_id)),
+        name=sanitize(session.name_of(person.person_id)),
         seconds=timecode(person.seconds),
-        span=f"{timecode(person.first_s)} – {timecode(person.last_s)}",
+        readable=percent(min(1.0, person.readable_s / person.seconds)) if person.seconds else UNKNOWN,
+        span=f"{timecode(person.sighting.first_s)} – {timecode(person.sighting.last_s)}",
         bar=build_expression_bar(session.labels, means),
         label=sanitize(person.label or UNKNOWN),
         second_label=sanitize(second),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ferflow import palette
-from ferflow.analytics.coverage import SMALL_FACE_PX
+from ferflow.analytics.readability import LEAST_FACE_PX, LEAST_SHARPNESS, YAW_LIMIT_DEGREES
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import (
@@ -54,15 +54,14 @@ def _limits(session: Session) -> list[str]:
     if cover.n_pose_unknown:
         share = percent(cover.n_pose_unknown / cover.n_faces)
         limits.append(
-            f"Head pose is unknown for {share} of faces, which therefore have no attention and no engagement."
+            f"Head pose is unknown for {share} of faces: it is not known whether they face the camera."
         )
-    if session.n_small:
-        share = percent(session.n_small / cover.n_faces)
+    unreadable = sum(session.n_unreadable.values())
+    if unreadable:
         limits.append(
-            f"{share} of faces are smaller than {SMALL_FACE_PX:g} px, so their expressions are uncertain."
+            f"Expressions are not read from {percent(unreadable / cover.n_faces)} of faces, which are turned by more "
+            f"than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, or blurred."
         )
-    if session.n_blurry:
-        limits.append(f"{percent(session.n_blurry / cover.n_faces)} of faces are blurry.")
     return limits
 
 
@@ -93,7 +92,7 @@ def _frame_facts(session: Session) -> FactGroup:
         ("Not decodable", count(counts.n_failed)),
         ("Damaged, not analysed", count(counts.n_damaged)),
         ("Analysed", count(cover.n_frames)),
-        ("With a face", f"{count(cover.n_frames_with_face)} ({percent(cover.share)})"),
+        ("With a face", count(cover.n_frames_with_face)),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
         *_coverage_times(session),
         ("Shot cuts", count(counts.n_cuts)),
@@ -115,11 +114,11 @@ def _face_facts(session: Session) -> FactGroup:
         ("Found", count(cover.n_faces)),
         ("Not assigned to a person", _part(cover.n_untracked, cover.n_faces)),
         ("Head pose unknown", _part(cover.n_pose_unknown, cover.n_faces)),
-        (f"Smaller than {SMALL_FACE_PX:g} px", _part(session.n_small, cover.n_faces)),
-        ("Blurry", _part(session.n_blurry, cover.n_faces)),
+        (f"Turned by more than {YAW_LIMIT_DEGREES:g}°", _part(session.n_unreadable["turned"], cover.n_faces)),
+        (f"Smaller than {LEAST_FACE_PX:g} px", _part(session.n_unreadable["small"], cover.n_faces)),
+        (f"Blurred (sharpness below {LEAST_SHARPNESS:g})", _part(session.n_unreadable["blurred"], cover.n_faces)),
         ("Median size", size_px if cover.n_faces else UNKNOWN),
         ("Sizes, 25th to 75th percentile", quartiles if cover.n_faces else UNKNOWN),
-        ("Median sharpness", count(session.sharpness)),
     ])  # fmt: skip
 
 
@@ -136,8 +135,14 @@ def _model_facts(session: Session) -> FactGroup:
         *facts,
         ("Minimum detector score", f"{metadata.options.score:g}"),
         ("Participants", str(metadata.options.participants or "not given")),
+        ("Prior of neutral", _prior(session)),
         ("Options digest", metadata.options_digest[:12]),
     ])  # fmt: skip
+
+
+def _prior(session: Session) -> str:
+    prior = session.basis.neutral_prior
+    return "unknown" if prior is None else f"{prior:.3f}, replaced by 0.5"
 
 
 def _source_facts(session: Session) -> FactGroup:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, TimeButton, build_expression_bar
@@ -48,7 +49,7 @@ def build_segments(session: Session) -> Segments | None:
     if not rows:
         return None
     hidden = len(session.segments) - len(rows)
-    hint = "Means over the bins of each segment, weighted by how many seconds of each bin are in the segment."
+    hint = "Means over the time of each segment in which faces can be read."
     if hidden:
         hint += f" {pluralize(hidden, 'later segment')} not listed."
     rows_and_total = (*(_build_row(session, row) for row in rows), _build_whole_video(session))
@@ -61,13 +62,14 @@ def _build_row(session: Session, row: Mapping[str, JsonValue]) -> SegmentRow:
 
 
 def _build_whole_video(session: Session) -> SegmentRow:
-    names = [
-        name for name in session.segments.column_names if name not in ("label", "kind", "start_s", "end_s")
-    ]
-    values = {name: session.mean(name) for name in names if name != "n_people"}
-    # Coverage as the card counts it, by frames: in a mean over bins a last bin of few frames would weigh too much.
-    values |= {"n_people": float(len(session.people)), "presence": session.coverage.share}
+    values = {**session.means, "n_people": float(len(session.people)), "presence": _presence(session)}
     return _row(session, "Whole video", "", values | {"start_s": 0.0, "end_s": session.end_s})
+
+
+def _presence(session: Session) -> float:
+    """Share of the analysed time with any face."""
+    seconds = column(session.audience, "seconds")
+    return float(ratio((session.values("presence") * seconds)[seconds > 0].sum(), seconds.sum()))
 
 
 def _row(session: Session, label: str, kind: str, values: Mapping[str, float]) -> SegmentRow:

@@ -116,7 +116,7 @@ class ScriptFacts(TypedDict):
 
 
 def _script_facts(session: Session) -> ScriptFacts:
-    names = {person.track_id: sanitize(session.name_of(person.track_id)) for person in session.people}
+    names = {person.person_id: sanitize(session.name_of(person.person_id)) for person in session.people}
     return {
         "boxes": session.boxes if session.video.url else None,
         "names": names,

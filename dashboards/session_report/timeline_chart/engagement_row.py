@@ -1,8 +1,11 @@
-"""Engagement with its two factors, and the numbered peaks."""
+"""Engagement and expressiveness, and the numbered peaks."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.peaks import Peak
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, measure_word, row_title
 from ferflow.dashboards.shared.figure_values import axis_time, with_opacity
@@ -11,39 +14,32 @@ _ID = "engagement"
 
 
 def _draw(canvas: Canvas, session: Session) -> None:
-    if session.pose_known:
-        _draw_engagement(canvas)
-    else:
-        _draw_expressiveness(canvas)
-    if session.peaks:
-        _draw_peaks(canvas, session)
-
-
-def _draw_engagement(canvas: Canvas) -> None:
     lead = MEASURES["engagement"]
-    factors = measure_word("attention"), " × ", measure_word("expressiveness")
-    _add_row(canvas, row_title(lead.title, lead.colour, "= ", *factors, ", of each face"))
+    title = row_title(
+        lead.title, lead.colour, "share of time with an expression · ", measure_word("expressiveness")
+    )
+    _add_row(canvas, title)
     area = with_opacity(lead.colour, 0.2)
     canvas.add_area(_ID, "", canvas.data.audience[lead.name], area, hoverinfo="skip")
-    canvas.add_curve(_ID, MEASURES["attention"], width=1.3, dash="dot")
     canvas.add_curve(_ID, MEASURES["expressiveness"], width=1.5)
     canvas.add_curve(_ID, lead, width=2.2)
-
-
-def _draw_expressiveness(canvas: Canvas) -> None:
-    measure = MEASURES["expressiveness"]
-    _add_row(canvas, row_title(measure.title, measure.colour, "(attention unknown: no head pose)"))
-    canvas.add_curve(_ID, measure, width=1.5)
+    if session.peaks:
+        _draw_peaks(canvas, session)
 
 
 def _add_row(canvas: Canvas, title: str) -> None:
     canvas.add_row(_ID, title, range=[0, 1.05], tickvals=[0, 0.5, 1])
 
 
+def _height(session: Session, peak: Peak) -> float:
+    """Engagement in the bin of a peak, on whose curve it is marked."""
+    return float(np.nan_to_num(session.values("engagement")[int(peak.time_s / session.bin_seconds)]))
+
+
 def _draw_peaks(canvas: Canvas, session: Session) -> None:
     canvas.figure.add_scatter(
         x=[axis_time(peak.time_s) for peak in session.peaks],
-        y=[round(peak.height, 3) for peak in session.peaks],
+        y=[round(_height(session, peak), 3) for peak in session.peaks],
         text=[str(number) for number, _ in enumerate(session.peaks, 1)],
         name="peaks", mode="markers+text", hoverinfo="skip", yaxis=canvas.rows.axes[_ID],
         marker={"color": "#FFFFFF", "size": 17, "line": {"color": MEASURES["engagement"].colour, "width": 1.5}},

@@ -1,4 +1,4 @@
-"""Mean scores of the expressions, stacked."""
+"""Shares of readable time by shown label, stacked."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _ID = "shares"
 
 
 def _draw(canvas: Canvas, session: Session) -> None:
-    title = row_title("Expressions that appear", None, "mean scores, stacked")
+    title = row_title("Expressions shown", None, "shares of time, stacked")
     canvas.add_row(_ID, title, range=[0, 1], tickvals=[0, 0.5, 1])
     colours = palette.colours(session.labels)
     line = {"width": 0, "shape": "hvh", "color": TRANSPARENT}
     for label in palette.stacked(session.labels):
-        values = canvas.data.audience[f"prob_{label}"]
+        values = canvas.data.audience[f"shown_{label}"]
         canvas.add_area(_ID, label, values, colours[label], stackgroup=_ID, line=line)
 
 

@@ -74,7 +74,7 @@ def build_timeline_figure(session: Session) -> Figure:
 
 
 def _left_px(session: Session, data: Downsampled) -> int:
-    letters = max((len(lane_name(session, person.track_id)) for person in data.lanes), default=0)
+    letters = max((len(lane_name(session, person.person_id)) for person in data.lanes), default=0)
     return max(_LEFT_PX, round(_LETTER_PX * letters) + 14)
 
 
@@ -82,8 +82,7 @@ def _draw_base(canvas: Canvas) -> None:
     """The row without height at the bottom, and the curve that the slider shows."""
     audience, base = canvas.data.audience, canvas.rows.base_axis
     lead = MEASURES["engagement"]
-    known = np.isfinite(audience["engagement"]).any()
-    values = audience["engagement" if known else "expressiveness"]
+    values = audience["engagement"]
     canvas.figure.add_scatter(x=[None], y=[None], yaxis=base, hoverinfo="skip")
     style = {"xaxis": "x2", "yaxis": base, "hoverinfo": "skip"}
     canvas.add_area("base", "", values, with_opacity(lead.colour, 0.35), **style)

@@ -23,7 +23,7 @@ def lane_name(session: Session, track_id: int) -> str:
 
 def _draw(canvas: Canvas, session: Session) -> None:
     data, labels = canvas.data, session.labels
-    names = [escape_html(lane_name(session, person.track_id)) for person in data.lanes]
+    names = [escape_html(lane_name(session, person.person_id)) for person in data.lanes]
     # The range is reversed, since plotly counts lanes upwards.
     canvas.add_row(_ID, _title(canvas, session), tickvals=list(range(len(names))), ticktext=names,
                    showgrid=False, range=[len(names) - 0.5, -0.5])  # fmt: skip
@@ -35,8 +35,8 @@ def _draw(canvas: Canvas, session: Session) -> None:
         # The page's script turns the numbers into words for the cursor.
         meta={
             "labels": [escape_html(sanitize(label)) for label in labels],
-            "names": [escape_html(sanitize(session.name_of(person.track_id))) for person in data.lanes],
-            "ids": [person.track_id for person in data.lanes],
+            "names": [escape_html(sanitize(session.name_of(person.person_id))) for person in data.lanes],
+            "ids": [person.person_id for person in data.lanes],
         },
     )  # fmt: skip
 

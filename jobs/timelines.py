@@ -1,0 +1,44 @@
+"""Keep the timelines of finished videos up to date."""
+
+from __future__ import annotations
+
+from ferflow.analytics.person_names import NO_NAMES, PersonNames, read_people
+from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
+from ferflow.errors import OptionsError
+from ferflow.models.timeline_basis import find_basis
+from ferflow.options import AnalyzeOptions
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.video_files import VideoFiles
+
+
+def update_timeline(files: VideoFiles, bin_seconds: float | None = None) -> None:
+    """Write the timeline of a finished video unless it is current.
+
+    Args:
+        files: of the video; its markers must be stored already, since a stretch at rest is a calibration.
+        bin_seconds: length of its bins; None: as they are.
+
+    Raises:
+        RecordsError: the records cannot be read, or make no timeline.
+    """
+    basis = find_basis(files, read_names(files))
+    if not is_current(files, basis, bin_seconds):
+        files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table
+        write_timeline(files, basis, usual_bins(files) if bin_seconds is None else bin_seconds)
+
+
+def stale_timelines(folder: OutputFolder, options: AnalyzeOptions) -> list[VideoFiles]:
+    """Finished videos without a current timeline of these bins; their records are fine."""
+    return [
+        files
+        for files in folder.finished_videos()
+        if not is_current(files, find_basis(files, read_names(files)), options.bin_seconds)
+    ]
+
+
+def read_names(files: VideoFiles) -> PersonNames:
+    """The names of a video's people; none where the list cannot be read."""
+    try:
+        return read_people(files.out).of(files.video_id)
+    except OptionsError:  # the overview warns of a broken list
+        return NO_NAMES
