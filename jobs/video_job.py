@@ -25,7 +25,7 @@ from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FrameRows, RecordsWriter, Rows
+from ferflow.store.records import FrameRows, RecordsWriter, Rows, count_people
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
@@ -70,7 +70,7 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
     finally:
         files.remove_unfinished()
     page = files.report.relative_to(files.out).as_posix() if job.pages else None
-    return replace(report, report=page)
+    return replace(report, report=page, n_people=count_people(files))
 
 
 def report_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:

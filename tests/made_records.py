@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
+from ferflow.analytics.face_scores import Basis
 from ferflow.analytics.markers import MARKERS
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import (
+    Gap,
     FrameCounts,
     GivenFile,
     MarkersMetadata,
@@ -23,6 +25,9 @@ from ferflow.store.metadata import (
 from ferflow.store.records import FaceRows, FrameRows, RecordsWriter
 from ferflow.store.schemas import FRAMES, faces_schema
 from ferflow.store.video_files import VideoFiles
+
+PRIOR = 0.2
+"""Of neutral, of the made model."""
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -74,6 +79,8 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
 def write_session(out: Path, made: Made, **metadata: object) -> str:
     """Write both tables as the pipeline does, and the timeline; the video's id."""
     from ferflow.analytics import timeline as room
+    from ferflow.analytics.person_names import NO_NAMES
+    from ferflow.models.timeline_basis import find_basis
     from ferflow.store.records import write_table
 
     frames, faces = made_tables(made)
@@ -85,17 +92,26 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
         for batch in faces.to_batches():
             writer.write(FaceRows(batch))
         writer.finish(facts)
-    table = room.timeline(
-        frames, faces, video_id=made.video_id, bin_seconds=facts.options.bin_seconds,
-        labels=made.labels, participants=facts.options.participants,
-    )  # fmt: skip
-    write_table(paths.timeline, table, facts)
     if made.markers:
         rows = [dict(zip(MARKERS.names, (made.video_id, *marker), strict=True)) for marker in made.markers]
         source = GivenFile(name="made.csv", sha256="cd" * 32)
         origin = MarkersMetadata(video_id=made.video_id, source=source)
         write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), origin)
+    room.write_timeline(paths, find_basis(paths, NO_NAMES), facts.options.bin_seconds)
     return made.video_id
+
+
+def made_basis(made: Made, **chosen: object) -> Basis:
+    """What the measures of a made video are computed with."""
+    usual = {"neutral_prior": PRIOR if "neutral" in made.labels else None, "end_s": made.seconds, "gaps": gaps_of(made)}
+    return Basis(made.labels, **(usual | chosen))
+
+
+def gaps_of(made: Made) -> tuple[Gap, ...]:
+    """The holes as a footer names them: from the last frame before to the first one after."""
+    step = 1 / made.fps
+    return tuple(Gap(np.ceil(start / step - 1e-9) * step - step, np.ceil(end / step - 1e-9) * step, None)
+                 for start, end in made.holes)  # fmt: skip
 
 
 def footer(made: Made, frames: pa.Table, faces: pa.Table) -> VideoMetadata:
@@ -105,7 +121,8 @@ def footer(made: Made, frames: pa.Table, faces: pa.Table) -> VideoMetadata:
         ferflow_version="0.1.0",
         video_id=made.video_id,
         labels=made.labels,
-        model=ModelIdentity(name="default", sha256="ab" * 32),
+        model=ModelIdentity(name="default", sha256="ab" * 32,
+                            neutral_prior=PRIOR if "neutral" in made.labels else None),
         detector=ModelIdentity(name="yunet" if made.pose else "haar", sha256="8f23" * 16),
         options=AnalyzeOptions(detector="yunet" if made.pose else "haar"),
         options_digest="0011223344556677",
@@ -116,6 +133,7 @@ def footer(made: Made, frames: pa.Table, faces: pa.Table) -> VideoMetadata:
         status="done",
         warnings=made.warnings,
         duration_s=made.seconds,
+        gaps=gaps_of(made),
     )  # fmt: skip
 
 

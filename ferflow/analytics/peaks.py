@@ -26,7 +26,9 @@ SMOOTHING_SECONDS = 3.0
 PEAK_PROMINENCE = 0.1
 """Smallest prominence of a peak of reacting or expressiveness, in units of the curve."""
 CHANGE_PROMINENCE = 0.5
-"""The same of a change of net positivity: from neutral to clearly happy, or half of the way from sad to happy."""
+"""The same of a turn of net positivity."""
+LEAST_SIDE = 0.2
+"""Net positivity that a turn needs on both of its sides: the end of a smile is no turn."""
 PEAK_SHARE = 0.2
 """Smallest prominence as a share of the largest one: in a video with one large reaction, small ripples do not count."""
 PEAK_SPACING_SECONDS = 5.0
@@ -145,9 +147,10 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
         made.append(
             Peak(
                 time_s=_middle(rows, k),
-                # Positions of a span count from the middle of bin 0, hence the half.
-                start_s=max(0.0, (float(facts["left_ips"][n]) - 0.5) * bin_seconds),
-                end_s=min((float(facts["right_ips"][n]) - 0.5) * bin_seconds, _end(rows)),
+                # Positions of a span count from the middle of bin 0, hence the half. The span contains the bin itself,
+                # which the unsmoothed curve may have a little beside it.
+                start_s=max(0.0, min((float(facts["left_ips"][n]) - 0.5) * bin_seconds, k * bin_seconds)),
+                end_s=min(max((float(facts["right_ips"][n]) - 0.5) * bin_seconds, (k + 1) * bin_seconds), _end(rows)),
                 height=float(values[k]),
                 prominence=float(facts["prominences"][n]),
                 curve=curve,
@@ -170,7 +173,7 @@ def _find_changes(table: pa.Table, rows: pa.Table) -> list[Peak]:
 
 
 def _change(values: Float64Array, bin_seconds: float) -> Float64Array:
-    """Mean of the bins from each one on, over half of the smoothing, less that of the bins before it; NaN unknown."""
+    """Mean over `SMOOTHING_SECONDS` from each bin on, less that before it, where the sign changes; else 0."""
     n = max(1, round(SMOOTHING_SECONDS / bin_seconds))
     known = np.isfinite(values)
     sums, counts = (
@@ -182,7 +185,10 @@ def _change(values: Float64Array, bin_seconds: float) -> Float64Array:
     def mean(start: Int64Array, stop: Int64Array) -> Float64Array:
         return ratio(sums[stop] - sums[start], counts[stop] - counts[start])
 
-    return np.asarray(mean(here, high) - mean(low, here), dtype=np.float64)
+    before, after = mean(low, here), mean(here, high)
+    turns = (before * after < 0) & (np.minimum(np.abs(before), np.abs(after)) >= LEAST_SIDE)
+    # 0 and not NaN: a stretch without a turn is known, and peaks are measured against it.
+    return np.where(np.isnan(before + after), np.nan, np.where(turns, after - before, 0.0))
 
 
 def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:

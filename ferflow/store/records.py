@@ -165,6 +165,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return to_current(file.read(_stored(wanted), use_threads=False), wanted)
 
 
+def count_people(paths: VideoFiles) -> int:
+    """Number of people whom the timeline of a video has rows of; 0 without a readable one."""
+    try:
+        persons = read_table(paths.timeline, ["person_id"]).column("person_id")
+    except RecordsError:
+        return 0
+    return len(persons.drop_null().unique())
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """A table on disk as blocks of rows, read again in each iteration, so that memory stays flat; see `read_table`."""

@@ -32,6 +32,7 @@ from ferflow.store.metadata import (
     to_json_values,
 )
 from ferflow.store.schemas import SCHEMA_VERSION
+from ferflow.store.records import count_people
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import JsonObject
 from ferflow.version import __version__
@@ -153,7 +154,8 @@ def report_without_work(task: VideoTask) -> TaskReport:
     """How a task ended that cannot be done, or was done by an earlier run."""
     if task.files is None or task.problem is not None:
         return TaskReport.failed(task, task.problem or "cannot be analysed")
-    return TaskReport.of_records(task.source, read_metadata(task.files.faces))
+    report = TaskReport.of_records(task.source, read_metadata(task.files.faces))
+    return replace(report, n_people=count_people(task.files))
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):

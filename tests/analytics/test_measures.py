@@ -12,24 +12,21 @@ import pytest
 
 from ferflow.analytics.cohort import compare
 from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
-from ferflow.analytics.measures import MEASURES, FaceValues, Measure, leading_measure, page_measures
+from ferflow.analytics.measures import MEASURES, FaceValues, Measure, page_measures
+from ferflow.analytics.person_names import NO_NAMES
 from ferflow.analytics.persons import people
-from ferflow.analytics.timeline import (
-    complete_timeline,
-    needs_timeline,
-    timeline,
-    timeline_schema,
-    write_timeline,
-)
+from ferflow.analytics.sightings import find_sightings
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.timeline import is_current, timeline, timeline_schema, usual_bins, write_timeline
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.overview_data import load_folder
-from ferflow.options import AnalyzeOptions
+from ferflow.models.timeline_basis import find_basis
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
 from tests.dashboards.read_page import share, table
 from tests.made_cohort import write_run
-from tests.made_records import LABELS, Made, made_tables, write_session
+from tests.made_records import LABELS, Made, made_basis, made_tables, write_session
 
 SMILE = Measure(
     name="smile",
@@ -39,7 +36,7 @@ SMILE = Measure(
     range=(0, 1),
     format="share",
     colour="#123ABC",
-    compute=lambda faces: np.where(np.isnan(happy := faces.probability("happy")), np.nan, happy > 0.5),
+    compute=lambda faces: np.where(np.isnan(happy := faces.probabilities["happy"]), np.nan, happy > 0.5),
 )
 MADE = [
     Made(seconds=30, people=2, video_id="first", markers=((5.0, None, "clap", ""), (8.0, 12.0, "joke", ""))),
@@ -59,36 +56,44 @@ def out(tmp_path):
     return tmp_path
 
 
+def readable_faces(made: Made) -> pd.DataFrame:
+    """Tracked faces that can be read, with whether they smile; all frames last equally long."""
+    faces = made_tables(made)[1].to_pandas().query("track_id != -1")
+    faces = faces[~(faces.yaw.abs() > 45) & (faces.face_px >= 28) & (faces.sharpness >= 50)]
+    return faces.assign(smiles=faces.prob_happy > 0.5)
+
+
 def smiling_faces(made: Made) -> pd.Series:
     """Share of smiling faces by track."""
-    faces = made_tables(made)[1].to_pandas().query("track_id != -1")
-    return (faces.prob_happy > 0.5).groupby(faces.track_id).mean()
+    return readable_faces(made).groupby("track_id").smiles.mean()
 
 
 def smiling_bins(made: Made) -> pd.DataFrame:
     """Share of smiling faces by bin (rows) and track (columns)."""
-    faces = made_tables(made)[1].to_pandas().query("track_id != -1")
-    return (faces.prob_happy > 0.5).groupby([(faces.time_s + 1e-9) // 1, faces.track_id]).mean().unstack()
+    faces = readable_faces(made)
+    return faces.smiles.groupby([(faces.time_s + 1e-9) // 1, faces.track_id]).mean().unstack()
 
 
 def test_a_registered_measure_is_in_the_schema_the_timeline_and_the_means_of_people(with_smile):
     frames, faces = made_tables(MADE[0])
-    assert timeline_schema(LABELS).names[-len(LABELS) - 2] == "smile"
-    rows = timeline(frames, faces, video_id="x", bin_seconds=1.0, labels=LABELS).to_pandas()
+    assert timeline_schema(LABELS).names[-2 * len(LABELS) - 3] == "smile"
+    rows = timeline(frames, faces, made_basis(MADE[0]), video_id="x", bin_seconds=1.0)
+    seen = find_sightings(faces, FrameTimes.from_frames(frames, end_s=MADE[0].seconds))
+    means = {person.person_id: person.means["smile"] for person in people(rows, seen)}
+    rows = rows.to_pandas()
     by_hand = smiling_bins(MADE[0])
     assert by_hand.max(axis=None) > 0.5
     lanes = rows[rows.person_id.notna()].pivot(index="bin_start_s", columns="person_id", values="smile")
     np.testing.assert_allclose(lanes, by_hand.reindex(lanes.index), atol=1e-6)
     audience = rows[rows.person_id.isna()].set_index("bin_start_s").smile
     np.testing.assert_allclose(audience, by_hand.mean(axis=1).reindex(audience.index), atol=1e-6)
-    means = {person.track_id: person.means["smile"] for person in people(frames, faces, LABELS)}
     assert means == pytest.approx(smiling_faces(MADE[0]).to_dict())
 
 
 def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out):
     assert refresh(out).failed == {}
     folder = load_folder(out, PageOptions())
-    by_hand = {video.video_id: smiling_bins(video).mean() for video in MADE}
+    by_hand = {video.video_id: smiling_faces(video) for video in MADE}
     for participant in folder.cohort.participants:
         (video_id,) = participant.video_ids
         assert participant.mean("smile") == pytest.approx(
@@ -119,47 +124,36 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
 
 
 def test_a_timeline_from_before_a_measure_was_added_is_written_again_with_its_bins(out, monkeypatch):
-    paths, options = VideoFiles(out, "first"), AnalyzeOptions().updated(bin_seconds=2.5)
-    write_timeline(paths, options)
+    paths = VideoFiles(out, "first")
+    write_timeline(paths, find_basis(paths, NO_NAMES), 2.5)
     old = read_table(paths.timeline)
-    assert not needs_timeline(paths, options)
+    assert is_current(paths, find_basis(paths, NO_NAMES), 2.5)
+    assert not is_current(paths, find_basis(paths, NO_NAMES), 1.0)
     monkeypatch.setitem(MEASURES, SMILE.name, SMILE)
-    assert needs_timeline(paths, options)
-    complete_timeline(paths)
+    assert not is_current(paths, find_basis(paths, NO_NAMES))
+    refresh(out)
     new = read_table(paths.timeline)
+    assert usual_bins(paths) == 2.5
     assert new.drop_columns(["smile"]).equals(old)
     before = paths.timeline.stat().st_mtime_ns
-    complete_timeline(paths)
+    refresh(out)
     assert paths.timeline.stat().st_mtime_ns == before
-
-
-def test_a_measure_known_of_no_face_stays_unknown_while_the_sole_participant_is_away():
-    without_neutral = LABELS[:-1]
-    frames, faces = made_tables(Made(seconds=20, away=((5, 8),)))
-    rows = timeline(
-        frames, faces.drop_columns(["prob_neutral"]), video_id="x", bin_seconds=1.0, labels=without_neutral,
-        participants=1,
-    ).to_pandas()  # fmt: skip
-    assert rows.engagement.isna().all()
-    assert (rows[rows.bin_start_s == 6].attention == 0).all()
 
 
 def test_values_stay_within_the_range_that_a_measure_states():
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.ones(len(LABELS)), 500).T
-    faces = FaceValues(
-        rng.uniform(-90, 90, 500), rng.uniform(-90, 90, 500), dict(zip(LABELS, scores, strict=True)), rng.random(500)
-    )  # fmt: skip
+    by_label = dict(zip(LABELS, scores, strict=True))
+    shown = scores.argmax(axis=0)
+    faces = FaceValues(rng.uniform(-90, 90, 500), rng.uniform(-90, 90, 500), by_label, by_label, shown)
     for measure in MEASURES.values():
         values = measure.compute(faces)
         assert measure.range[0] <= values.min() <= values.max() <= measure.range[1], measure.name
 
 
-def test_pages_lead_with_engagement_or_with_expressiveness_where_no_pose_is_known():
+def test_pages_lead_with_engagement():
     assert page_measures()[0].name == "engagement"
     assert {measure.name for measure in page_measures()} == set(MEASURES)
-    assert leading_measure({"engagement", "valence"}) == "engagement"
-    assert leading_measure({"expressiveness"}) == leading_measure(()) == "expressiveness"
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -1,4 +1,4 @@
-"""The truth here is worked out in pandas, face by face, without the product's own aggregation."""
+"""The truth here is worked out millisecond by millisecond with pandas, without the product's own aggregation."""
 
 from __future__ import annotations
 
@@ -10,89 +10,137 @@ import pandas as pd
 import pytest
 
 from ferflow.analytics.coverage import coverage
-from ferflow.analytics.frame_time import frame_seconds
-from ferflow.analytics.measures import FaceValues, attention
-from ferflow.analytics.peaks import peak_end, peaks, smooth
+from ferflow.analytics.face_scores import FaceScores, Scorer
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.measures import attention
+from ferflow.analytics.peaks import peaks, smooth, strongest_moment
 from ferflow.analytics.persons import people
-from ferflow.analytics.tally import FaceScores, Scorer, Tally, tally
+from ferflow.analytics.sightings import find_sightings
+from ferflow.analytics.tally import Tally, tally
 from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
 from ferflow.errors import RecordsError
+from ferflow.store.metadata import Gap, Rest
 from ferflow.store.schemas import faces_schema
-from tests.made_records import LABELS, Made, made_tables
-
-
-def score_faces(frames, faces, labels) -> FaceScores:
-    """Every tracked face of one video."""
-    return Scorer.of(frames, faces, labels)(faces)
-
+from tests.made_records import LABELS, PRIOR, Made, made_basis, made_tables
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
 
 
-def bins_of(made: Made, *, bin_seconds: float = 1.0, participants: int | None = None, tables=None):
+def bins_of(made: Made, *, bin_seconds: float = 1.0, tables=None, **basis: object) -> pd.DataFrame:
     frames, faces = tables or made_tables(made)
-    table = timeline(frames, faces, video_id=made.video_id, bin_seconds=bin_seconds, labels=made.labels,
-                     participants=participants)  # fmt: skip
+    table = timeline(frames, faces, made_basis(made, **basis), video_id=made.video_id, bin_seconds=bin_seconds)
     assert table.schema.equals(timeline_schema(made.labels))
     assert set(table.column("video_id").to_pylist()) <= {made.video_id}
     return table.to_pandas()
 
 
-def truth(made: Made, bin_seconds: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Person rows and audience rows."""
+def with_values(faces, **values):
+    """FACES with some columns replaced."""
+    for name, column in values.items():
+        field = faces.schema.field(name)
+        faces = faces.set_column(faces.column_names.index(name), field, [np.asarray(column, dtype="f4")])
+    return faces
+
+
+def every_millisecond(made: Made) -> pd.DataFrame:
+    """What is known of each person in each millisecond: one row per millisecond and face. Frames must last a whole
+    number of milliseconds, and an even one."""
     frames, faces = (table.to_pandas() for table in made_tables(made))
-    frames["bin"] = (frames.time_s / bin_seconds + 1e-9).astype(int)
-    f = (
-        faces[faces.track_id != -1]
-        .merge(frames[["frame_index", "bin"]])
-        .astype({f"prob_{n}": float for n in LABELS})
-    )
+    faces = faces[faces.track_id != -1].astype({f"prob_{n}": float for n in LABELS})
+    step = round(1000 / made.fps)
+    neutral = faces.prob_neutral
+    odds = (1 - neutral) / neutral / ((1 - PRIOR) / PRIOR)
+    faces["E"] = odds / (1 + odds)
+    for name in LABELS[:-1]:
+        faces[f"p_{name}"] = faces[f"prob_{name}"] * faces.E / (1 - neutral)
+    faces["p_neutral"] = 1 - faces.E
     gate = lambda angle: ((35 - angle.abs()) / 20).clip(0, 1)  # noqa: E731
-    f["attention"] = gate(f.yaw) * gate(f.pitch)
-    activity = 1 - f.prob_neutral
-    seconds = f.groupby("track_id").frame_index.transform("size") / made.fps
-    baseline = activity.groupby(f.track_id).transform(lambda a: a.quantile(0.25)).where(seconds >= 10, 0)
-    f["expressiveness"] = (activity - baseline).clip(lower=0)
-    f["engagement"] = f.attention * f.expressiveness
-    f["positive"] = f.prob_happy
-    f["negative"] = f[["prob_angry", "prob_disgust", "prob_fear", "prob_sad"]].max(axis=1)
-    f["valence"] = f.positive - f.negative
-    probs = [f"prob_{n}" for n in LABELS]
-    persons = f.groupby(["bin", "track_id"])[MEANS + probs].mean()
-    over = f.assign(over=f.expressiveness >= 0.3).groupby(["bin", "track_id"]).over
-    persons["reacting"] = (over.mean() >= 0.5).astype(float)
-    persons["n_faces"] = f.groupby(["bin", "track_id"]).size()
-    n_frames = frames.groupby("bin").size()
-    persons["presence"] = persons.n_faces / n_frames.reindex(persons.index.get_level_values(0)).to_numpy()
-    whole = persons.groupby("bin")[[*MEANS, "reacting", *probs]].mean()
-    whole = whole.reindex(range(frames.bin.max() + 1))
-    whole["n_people"] = persons.groupby("bin").size().reindex(whole.index, fill_value=0)
-    whole["n_frames"] = n_frames.reindex(whole.index, fill_value=0)
-    whole["presence"] = (
-        frames.assign(any=frames.n_faces > 0).groupby("bin")["any"].mean().reindex(whole.index)
+    faces["attention"] = gate(faces.yaw) * gate(faces.pitch)
+    faces["readable"] = ~(faces.yaw.abs() > 45) & (faces.face_px >= 28) & (faces.sharpness >= 50)
+    parts = []
+    for person, mine in faces.groupby("track_id"):
+        start = (mine.time_s * 1000).round().astype(int).to_numpy()
+        at = (start[:, None] + np.arange(step)).ravel()
+        row = np.repeat(np.arange(len(mine)), step)
+        known = np.zeros((round(made.seconds * 1000) + 1000, 8))
+        readable = mine.readable.to_numpy()
+        values = mine[[f"p_{name}" for name in LABELS]].to_numpy()
+        use = readable[row]
+        known[at[use], :7], known[at[use], 7] = values[row[use]], 1
+        total = np.concatenate([np.zeros((1, 8)), known.cumsum(axis=0)])
+        middle = start + step // 2
+        low, high = np.clip(middle - 250, 0, None), middle + 250
+        sums = total[high] - total[low]
+        with np.errstate(invalid="ignore"):
+            smoothed = np.where(readable[:, None], sums[:, :7] / sums[:, 7:], np.nan)
+        table = pd.DataFrame(smoothed[row], columns=list(LABELS))
+        table["at"], table["person"] = at, person
+        for name in ("attention", "readable", *(f"prob_{label}" for label in LABELS)):
+            table[name] = mine[name].to_numpy()[row]
+        parts.append(table)
+    ms = pd.concat(parts)
+    ms["expressiveness"] = 1 - ms.neutral
+    ms["engagement"] = (ms.expressiveness >= 0.5).where(ms.readable).astype(float)
+    others = ms[list(LABELS[:-1])]
+    shown = others.fillna(0).idxmax(axis=1).where(ms.expressiveness >= 0.5, "neutral")
+    for label in LABELS:
+        ms[f"shown_{label}"] = (shown == label).where(ms.readable).astype(float)
+        ms[f"prob_{label}"] = ms[f"prob_{label}"].where(ms.readable)
+    ms["positive"] = ms.happy
+    ms["negative"] = ms[["angry", "disgust", "fear", "sad"]].max(axis=1).where(ms.readable)
+    ms["valence"] = ms.positive - ms.negative
+    return ms
+
+
+def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Person rows and audience rows."""
+    ms = every_millisecond(made)
+    size = round(bin_seconds * 1000)
+    ms["bin"] = ms["at"] // size
+    frames, faces = (table.to_pandas() for table in made_tables(made))
+    step = round(1000 / made.fps)
+    starts = (frames.time_s * 1000).round().astype(int).to_numpy()
+    shown = pd.Series((starts[:, None] + np.arange(step)).ravel() // size)
+    seconds = shown.value_counts().sort_index() / 1000
+    with_face = pd.Series((starts[frames.n_faces > 0][:, None] + np.arange(step)).ravel() // size)
+    columns = [*MEANS, *(f"prob_{n}" for n in LABELS), *(f"shown_{n}" for n in LABELS)]
+    persons = ms.groupby(["bin", "person"])[columns].mean()
+    persons["reacting"] = (persons.engagement >= 0.5).astype(float).where(persons.engagement.notna())
+    persons["face_s"] = ms.groupby(["bin", "person"]).size() / 1000
+    persons["readable_s"] = ms.groupby(["bin", "person"]).readable.sum() / 1000
+    persons["seconds"] = seconds.reindex(persons.index.get_level_values(0)).to_numpy()
+    persons["presence"] = persons.face_s / persons.seconds
+    whole = persons.groupby("bin")[[*columns, "reacting"]].mean()
+    whole = whole.reindex(range(int(seconds.index.max()) + 1))
+    for name in ("face_s", "readable_s"):
+        whole[name] = persons.groupby("bin")[name].sum().reindex(whole.index, fill_value=0)
+    whole["seconds"] = seconds.reindex(whole.index, fill_value=0)
+    whole["presence"] = (with_face.value_counts() / 1000).reindex(whole.index, fill_value=0) / whole.seconds.where(
+        whole.seconds > 0
     )
-    whole["n_faces"] = frames.groupby("bin").n_faces.sum().reindex(whole.index, fill_value=0)
+    whole["n_people"] = persons.groupby("bin").size().reindex(whole.index, fill_value=0)
+    whole["n_readable"] = (persons.readable_s > 0).groupby("bin").sum().reindex(whole.index, fill_value=0)
+    first = pd.Series(starts // size)
+    whole["n_frames"] = first.value_counts().reindex(whole.index, fill_value=0)
+    whole["n_faces"] = frames.n_faces.groupby(first.to_numpy()).sum().reindex(whole.index, fill_value=0)
     return persons.reset_index(), whole
 
 
-@pytest.mark.parametrize("bin_seconds", [0.3, 1.0, 7.0])
-def test_every_number_can_be_recomputed_from_the_faces_with_pandas(bin_seconds):
-    made = Made(seconds=90, people=4, untracked=0.05, holes=((20, 24.5),), away=((50, 55),), seed=3)
+@pytest.mark.parametrize(("bin_seconds", "fps"), [(0.3, 10), (1.0, 12.5), (7.0, 10)])
+def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, fps):
+    made = Made(seconds=90, fps=fps, people=4, untracked=0.05, holes=((20, 24.8),), away=((50, 55),), seed=3,
+                small=((30, 34.1),))  # fmt: skip
     persons, whole = truth(made, bin_seconds)
     got = bins_of(made, bin_seconds=bin_seconds)
     audience, lanes = got[got.person_id.isna()], got[got.person_id.notna()]
     assert len(audience) == len(whole)
     np.testing.assert_allclose(audience.bin_start_s, np.arange(len(whole)) * bin_seconds)
     np.testing.assert_allclose(audience.bin_end_s - audience.bin_start_s, bin_seconds)
-    for name in [*whole.columns]:
-        np.testing.assert_allclose(
-            audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-6, err_msg=name
-        )
-    assert lanes.person_id.tolist() == persons.track_id.tolist()
-    for name in [*MEANS, "reacting", "presence", "n_faces", "prob_happy", "prob_neutral"]:
-        np.testing.assert_allclose(
-            lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-6, err_msg=name
-        )
+    for name in whole.columns:
+        np.testing.assert_allclose(audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-5, err_msg=name)
+    assert lanes.person_id.tolist() == persons.person.tolist()
+    for name in persons.columns.drop(["bin", "person"]):
+        np.testing.assert_allclose(lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-5, err_msg=name)
     assert (lanes.n_people == 1).all()
 
 
@@ -105,6 +153,15 @@ def test_a_stretch_without_frames_is_a_gap_and_not_a_zero():
     assert gap[["presence", *MEANS]].isna().all(axis=None)
 
 
+def test_a_picture_that_is_held_counts_for_as_long_as_it_is_shown():
+    made = Made(seconds=20, holes=((5, 8),))
+    got = bins_of(made, gaps=())
+    held = got[got.person_id.isna() & (got.bin_start_s >= 5) & (got.bin_start_s < 8)]
+    assert (held.n_frames == 0).all()
+    np.testing.assert_allclose(held.seconds, 1)
+    assert held.expressiveness.notna().all()
+
+
 def test_a_stretch_without_anybody_has_presence_zero_and_nothing_else():
     got = bins_of(Made(seconds=20, people=2, away=((5, 8),)))
     empty = got[got.bin_start_s == 6]
@@ -113,41 +170,6 @@ def test_a_stretch_without_anybody_has_presence_zero_and_nothing_else():
     assert empty.n_frames.item() == 10
     assert empty.n_people.item() == 0
     assert empty[[*MEANS, "reacting", "prob_happy"]].isna().all(axis=None)
-
-
-def test_a_sole_participant_who_is_away_counts_as_inattentive():
-    made = Made(seconds=20, away=((5, 8.5),), holes=((12, 14),))
-    got = bins_of(made, participants=1)
-    lane, whole = (
-        got[got.person_id == 1].set_index("bin_start_s"),
-        got[got.person_id.isna()].set_index("bin_start_s"),
-    )
-    assert len(lane) == 18
-    away = lane.loc[6]
-    assert (away.attention, away.engagement, away.presence, away.n_people, away.n_faces) == (0, 0, 0, 0, 0)
-    assert np.isnan([away.expressiveness, away.valence, away.reacting, away.prob_happy]).all()
-    assert whole.loc[6].attention == 0
-    _, faces = (table.to_pandas() for table in made_tables(made))
-    half = faces[(faces.time_s >= 8) & (faces.time_s < 9)]
-    gate = lambda a: ((35 - a.abs()) / 20).clip(0, 1)  # noqa: E731
-    known = (gate(half.yaw) * gate(half.pitch)).dropna()
-    n_away = 10 - len(half)
-    assert n_away >= 5
-    assert lane.loc[8].attention == pytest.approx(known.sum() / (len(known) + n_away), abs=1e-6)
-    several = bins_of(made)
-    assert np.isnan(several[several.bin_start_s == 6].attention).all()
-
-
-def test_a_sole_participant_never_seen_still_has_rows():
-    got = bins_of(Made(seconds=3, people=0), participants=1)
-    assert got.person_id.dropna().tolist() == [1, 1, 1]
-    assert (got.presence == 0).all()
-
-
-def test_without_any_pose_attention_is_unknown_even_while_the_sole_participant_is_away():
-    got = bins_of(Made(seconds=20, pose=False, away=((5, 8),)), participants=1)
-    assert got[["attention", "engagement"]].isna().all(axis=None)
-    assert got.expressiveness.notna().any()
 
 
 def test_a_video_without_faces_has_audience_rows_only():
@@ -161,31 +183,67 @@ def test_no_frames_at_all_make_an_empty_table():
     assert len(bins_of(Made(seconds=0, people=0))) == 0
 
 
+def test_a_single_picture_has_values():
+    got = bins_of(Made(seconds=0.1, seed=1), end_s=0.0)
+    assert got.person_id.tolist()[1:] == [1]
+    assert got[["expressiveness", "engagement", "attention"]].notna().all(axis=None)
+
+
 def test_six_labels_will_do_and_what_needs_the_missing_one_is_unknown():
     six = tuple(label for label in LABELS if label != "happy")
-    got = bins_of(Made(seconds=12, labels=LABELS[:1] + LABELS[2:]))
-    assert got.valence.notna().all()
+    made = Made(seconds=12, labels=LABELS[:1] + LABELS[2:])
+    assert bins_of(made).valence.notna().all()
     frames, faces = made_tables(Made(seconds=12))
-    got = timeline(frames, faces.drop(["prob_happy"]), video_id="x", bin_seconds=1, labels=six).to_pandas()
+    basis = made_basis(Made(seconds=12, labels=six))
+    got = timeline(frames, faces.drop(["prob_happy"]), basis, video_id="x", bin_seconds=1).to_pandas()
     assert got[["positive", "valence"]].isna().all(axis=None)
     assert got.negative.notna().all()
 
 
-def test_somebody_seen_briefly_has_no_baseline_and_somebody_seen_for_long_has():
-    frames, faces = made_tables(Made(seconds=9.8))
-    short = score_faces(frames, faces, LABELS).columns
-    np.testing.assert_allclose(short["expressiveness"], 1 - short["prob_neutral"])
-    frames, faces = made_tables(Made(seconds=30))
-    long = score_faces(frames, faces, LABELS).columns
-    assert (long["expressiveness"] == 0).mean() == pytest.approx(0.25, abs=0.02)
+def test_without_a_neutral_class_expressiveness_and_engagement_are_unknown():
+    labels = LABELS[:-1]
+    frames, faces = made_tables(Made(seconds=12))
+    basis = made_basis(Made(seconds=12, labels=labels))
+    got = timeline(frames, faces.drop(["prob_neutral"]), basis, video_id="x", bin_seconds=1).to_pandas()
+    assert got[["expressiveness", "engagement", "reacting"]].isna().all(axis=None)
+    assert got.shown_happy.notna().all()
 
 
-def test_somebody_who_reacts_half_of_the_time_is_not_erased_by_the_baseline():
-    frames, faces = made_tables(Made(seconds=60))
-    neutral = np.where(np.arange(len(faces)) % 2, 0.1, 0.9).astype(np.float32)
-    faces = faces.set_column(faces.column_names.index("prob_neutral"), "prob_neutral", [neutral])
-    expressive = score_faces(frames, faces, LABELS).columns["expressiveness"]
-    assert expressive.max() == pytest.approx(0.8, abs=1e-6)
+def one_face(seconds: float = 20.0, fps: float = 10.0, **values: float):
+    """A person who looks the same throughout."""
+    made = Made(seconds=seconds, fps=fps)
+    frames, faces = made_tables(made)
+    usual = {f"prob_{label}": 0.0 for label in LABELS} | {"yaw": 0.0, "pitch": 0.0, "face_px": 90.0, "sharpness": 500.0}
+    return made, (frames, with_values(faces, **{k: np.full(len(faces), v) for k, v in (usual | values).items()}))
+
+
+def test_a_score_of_neutral_equal_to_its_prior_is_as_likely_an_expression_as_rest():
+    made, tables = one_face(prob_neutral=PRIOR, prob_happy=1 - PRIOR)
+    np.testing.assert_allclose(bins_of(made, tables=tables).expressiveness, 0.5, atol=1e-6)
+    made, tables = one_face(prob_neutral=0.35, prob_sad=0.65)
+    got = bins_of(made, tables=tables)
+    np.testing.assert_allclose(got.expressiveness, 0.65 * 0.2 / (0.65 * 0.2 + 0.35 * 0.8), atol=1e-6)
+    assert (got.engagement == 0).all()
+    assert (got.shown_neutral == 1).all()
+    unknown = bins_of(made, tables=tables, neutral_prior=None)
+    np.testing.assert_allclose(unknown.expressiveness, 0.65, atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [{"yaw": 50.0}, {"yaw": -46.0}, {"face_px": 20.0}, {"sharpness": 10.0}])
+def test_a_face_that_cannot_be_read_is_in_view_and_its_expression_is_unknown(values):
+    made, tables = one_face(prob_happy=0.9, prob_neutral=0.1, **values)
+    got = bins_of(made, tables=tables)
+    assert (got.presence >= 0.89).all()
+    assert (got.readable_s == 0).all()
+    assert (got.n_readable == 0).all()
+    assert got[["expressiveness", "engagement", "valence", "reacting", "prob_happy", "shown_happy"]].isna().all(axis=None)
+    assert got.attention.notna().all()
+
+
+def test_without_a_pose_expressions_are_read_and_attention_is_unknown():
+    got = bins_of(Made(seconds=20, pose=False))
+    assert got.attention.isna().all()
+    assert got.engagement.notna().all()
 
 
 @pytest.mark.parametrize(
@@ -193,46 +251,124 @@ def test_somebody_who_reacts_half_of_the_time_is_not_erased_by_the_baseline():
     [(0, 0, 1), (15, -15, 1), (25, 0, 0.5), (-25, 25, 0.25), (35, 0, 0), (0, -90, 0), (np.nan, 0, np.nan)],
 )
 def test_attention_falls_from_fifteen_to_thirty_five_degrees(yaw, pitch, wanted):
-    got = attention(FaceValues(np.array([float(yaw)]), np.array([float(pitch)]), {}, np.zeros(1)))
-    np.testing.assert_allclose(got, [wanted])
+    class Turned:
+        pass
+
+    faces = Turned()
+    faces.yaw, faces.pitch = np.array([float(yaw)]), np.array([float(pitch)])
+    np.testing.assert_allclose(attention(faces), [wanted])
+
+
+def test_a_single_misread_frame_does_not_change_the_shown_label():
+    made, (frames, faces) = one_face(prob_neutral=0.9, prob_happy=0.1)
+    neutral, happy = np.full(len(faces), 0.9), np.full(len(faces), 0.1)
+    neutral[50], happy[50] = 0.01, 0.99
+    got = bins_of(made, tables=(frames, with_values(faces, prob_neutral=neutral, prob_happy=happy)))
+    assert (got.engagement == 0).all()
+    assert got.expressiveness.max() > got.expressiveness.min() + 0.05
+
+
+def test_faces_on_both_sides_of_a_gap_are_smoothed_as_they_are():
+    made, (frames, faces) = one_face(prob_neutral=0.9, prob_happy=0.1)
+    t = faces.column("time_s").to_numpy()
+    late = t >= 10
+    faces = with_values(faces, prob_neutral=np.where(late, 0.01, 0.9), prob_happy=np.where(late, 0.99, 0.1))
+    faces = faces.filter((t < 8) | late)
+    got = bins_of(made, tables=(frames, faces))
+    lane = got[got.person_id == 1].set_index("bin_start_s").engagement
+    assert set(lane[:7.5]) == {0.0}
+    assert set(lane[9.5:]) == {1.0}
+
+
+@pytest.mark.parametrize("fps", [5, 12.5, 25, 50])
+def test_numbers_do_not_depend_on_the_frame_rate(fps):
+    """A smile from 4.0 to 9.0 s of 20 s."""
+    made, (frames, faces) = one_face(fps=fps, prob_neutral=0.9, prob_happy=0.1)
+    t = faces.column("time_s").to_numpy()
+    smile = (t >= 4 - 1e-9) & (t < 9 - 1e-9)
+    faces = with_values(faces, prob_neutral=np.where(smile, 0.02, 0.9), prob_happy=np.where(smile, 0.98, 0.1))
+    got = bins_of(made, tables=(frames, faces))
+    lane = got[got.person_id == 1]
+    share = (lane.engagement * lane.readable_s).sum() / lane.readable_s.sum()
+    assert share == pytest.approx(0.25, abs=0.02)
+
+
+def test_people_seen_briefly_have_no_row():
+    made = Made(seconds=20, people=2)
+    frames, faces = made_tables(made)
+    person, t = faces.column("track_id").to_numpy(), faces.column("time_s").to_numpy()
+    second = t[person == 2]
+    brief = faces.filter((person == 1) | (t < second[9] - 1e-9))
+    assert set(bins_of(made, tables=(frames, brief)).person_id.dropna()) == {1}
+    longer = faces.filter((person == 1) | (t < second[10] + 1e-9))
+    assert set(bins_of(made, tables=(frames, longer)).person_id.dropna()) == {1, 2}
+    unsure = with_values(faces, score=np.where(person == 2, 0.75, 0.9))
+    assert set(bins_of(made, tables=(frames, unsure)).person_id.dropna()) == {1}
+
+
+def test_a_stretch_at_rest_moves_the_person_it_is_about():
+    """A face whose rest looks expressive: its log odds are +0.5 where -2 is usual, and the shift ends at 1.5."""
+    made, tables = one_face(prob_neutral=0.15, prob_sad=0.85)
+    odds = np.log(0.85 / 0.15) - np.log((1 - PRIOR) / PRIOR)
+    before = bins_of(made, tables=tables)
+    np.testing.assert_allclose(before.expressiveness, 1 / (1 + np.exp(-odds)), atol=1e-6)
+    after = bins_of(made, tables=tables, rest=(Rest(2.0, 8.0, 1),))
+    np.testing.assert_allclose(after.expressiveness, 1 / (1 + np.exp(1.5 - odds)), atol=1e-6)
+    assert (before.engagement == 1).all()
+    assert (after.engagement == 0).all()
+    np.testing.assert_allclose(after.prob_sad, before.prob_sad)
+    for other in (Rest(2.0, 8.0, 7), Rest(2.0, 3.0, 1), Rest(100.0, 110.0, None)):
+        pd.testing.assert_frame_equal(bins_of(made, tables=tables, rest=(other,)), before)
+    pd.testing.assert_frame_equal(bins_of(made, tables=tables, rest=(Rest(2.0, 8.0, None),)), after)
+
+
+def score_faces(made: Made, tables=None) -> FaceScores:
+    """Every face of one video, in one block."""
+    frames, faces = tables or made_tables(made)
+    (scores,) = Scorer.of(frames, faces, made_basis(made))([faces]) if len(faces) < 50 else _joined(made, frames, faces)
+    return scores
+
+
+def _joined(made: Made, frames, faces) -> list[FaceScores]:
+    parts = list(Scorer.of(frames, faces, made_basis(made))(faces))
+    names = ("frame_row", "person_id", "seconds", "readable")
+    columns = {k: np.concatenate([part.columns[k] for part in parts]) for k in parts[0].columns}
+    return [FaceScores(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), columns)]
 
 
 def test_shards_add_up_to_the_whole():
-    frames, faces = made_tables(Made(seconds=40, people=3))
-    scores: FaceScores = score_faces(frames, faces, LABELS)
+    scores = score_faces(Made(seconds=40, people=3))
     rng = np.random.default_rng(1)
-    shard = rng.integers(0, 5, len(scores.track_id))
-    whole = tally(scores.columns, scores.track_id, 4)
+    shard = rng.integers(0, 5, len(scores.person_id))
+    whole = tally(scores.columns, scores.person_id, 4, scores.seconds)
     parts = [
-        tally({name: v[shard == k] for name, v in scores.columns.items()}, scores.track_id[shard == k], 4)
+        tally({name: v[shard == k] for name, v in scores.columns.items()}, scores.person_id[shard == k], 4,
+              scores.seconds[shard == k])
         for k in range(5)
-    ]
+    ]  # fmt: skip
     total = sum(parts, start=Tally())
     for name in scores.columns:
         np.testing.assert_allclose(total.mean(name), whole.mean(name))
-        np.testing.assert_array_equal(total.counts[name], whole.counts[name])
-
-
-def test_the_order_of_the_faces_does_not_matter():
-    made = Made(seconds=20, people=3)
-    frames, faces = made_tables(made)
-    mixed = faces.take(np.random.default_rng(0).permutation(len(faces)))
-    pd.testing.assert_frame_equal(bins_of(made), bins_of(made, tables=(frames, mixed)), rtol=1e-5)
+        np.testing.assert_allclose(total.weights[name], whole.weights[name])
 
 
 def test_faces_of_another_video_are_refused():
-    frames, faces = made_tables(Made(seconds=10))
+    made = Made(seconds=10)
+    frames, faces = made_tables(made)
     with pytest.raises(RecordsError, match="do not belong together"):
-        timeline(frames.slice(0, 50), faces, video_id="x", bin_seconds=1, labels=LABELS)
+        timeline(frames.slice(0, 50), faces, made_basis(made), video_id="x", bin_seconds=1)
 
 
 def test_a_frame_on_the_edge_belongs_to_the_bin_that_starts_there():
     assert bin_of(np.array([0.3, 0.6, 0.7, 0.1 * 3]), 0.1).tolist() == [3, 6, 7, 3]
 
 
-def test_frames_stand_for_the_time_until_the_next_and_holes_for_none():
-    seconds = frame_seconds(np.array([0.0, 0.1, 0.2, 0.7, 5.0, 5.1]))
-    np.testing.assert_allclose(seconds, [0.1, 0.1, 0.5, 0.1, 0.1, 0.1], atol=1e-9)
+def test_frames_stand_for_the_time_until_the_next_and_not_for_what_is_missing():
+    times = np.array([0.0, 0.1, 0.2, 0.7, 5.0, 5.1])
+    held = FrameTimes.from_seconds(times, end_s=5.5)
+    np.testing.assert_allclose(held.seconds, [0.1, 0.1, 0.5, 4.3, 0.1, 0.4], atol=1e-9)
+    lost = FrameTimes.from_seconds(times, end_s=5.5, gaps=[Gap(0.7, 5.0, 43), Gap(5.1, None, None)])
+    np.testing.assert_allclose(lost.seconds, [0.1, 0.1, 0.5, 0.1, 0.1, 0.1], atol=1e-9)
 
 
 def test_smoothing_leaves_out_what_is_unknown():
@@ -243,89 +379,95 @@ def test_smoothing_leaves_out_what_is_unknown():
     assert smooth(values, 5.0) is values
 
 
-def moments(*at: tuple[float, float], seconds: float = 60.0, made: Made | None = None):
-    """One person, neutral but for happy moments given as (time, strength)."""
+def moments(*at: tuple[float, float], seconds: float = 60.0, made: Made | None = None, label: str = "happy"):
+    """One person, at rest but for moments given as (time, strength)."""
     made = made or Made(seconds=seconds)
     frames, faces = made_tables(made)
     t = faces.column("time_s").to_numpy()
-    happy = np.max([strength * np.exp(-(((t - when) / 1.5) ** 2)) for when, strength in at], axis=0)
-    values = {f"prob_{label}": np.zeros(len(t)) for label in LABELS}
-    values |= {
-        "prob_happy": happy,
-        "prob_neutral": 1 - happy,
-        "yaw": np.zeros(len(t)),
-        "pitch": np.zeros(len(t)),
-    }
+    score = np.max([strength * np.exp(-(((t - when) / 1.5) ** 2)) for when, strength in at], axis=0)
+    values = {f"prob_{name}": np.zeros(len(t)) for name in LABELS}
+    values |= {f"prob_{label}": score, "prob_neutral": 1 - score, "yaw": np.zeros(len(t)), "pitch": np.zeros(len(t))}
+    values["sharpness"] = np.full(len(t), 300.0)
     if not made.pose:
         values |= {"yaw": np.full(len(t), np.nan), "pitch": np.full(len(t), np.nan)}
-    for name, column in values.items():
-        faces = faces.set_column(
-            faces.column_names.index(name), faces_schema(LABELS).field(name), [column.astype("f4")]
-        )
-    return frames, timeline(frames, faces, video_id="x", bin_seconds=1.0, labels=LABELS)
+    faces = with_values(faces, **values)
+    return timeline(frames, faces, made_basis(made), video_id="x", bin_seconds=1.0)
 
 
 def test_peaks_are_where_the_reactions_were_put():
-    _, table = moments((12.5, 0.9), (31.5, 0.6), (48.5, 0.8))
+    table = moments((12.5, 0.99), (31.5, 0.92), (48.5, 0.97))
     found = peaks(table)
     assert [peak.time_s for peak in found] == [12.5, 31.5, 48.5]
     assert {peak.label for peak in found} == {"happy"}
-    assert {peak.track_ids for peak in found} == {(1,)}
-    assert {peak.curve for peak in found} == {"engagement"}
-    assert found[0].height > found[2].height > found[1].height
+    assert {peak.person_ids for peak in found} == {(1,)}
     for peak in found:
         assert peak.start_s < peak.time_s < peak.end_s
-    assert [peak.time_s for peak in peaks(table, most=1)] == [12.5]
+    assert len(peaks(table, most=1)) == 1
 
 
 def test_a_reaction_at_either_end_is_a_peak_too():
-    _, table = moments((0.5, 0.9), (59.5, 0.9))
-    assert [round(peak.time_s) for peak in peaks(table)] == [0, 60]
+    assert [round(peak.time_s) for peak in peaks(moments((0.5, 0.99), (59.5, 0.99)))] == [0, 60]
 
 
-def test_of_two_close_peaks_the_higher_stays():
-    _, table = moments((20.5, 0.6), (24.5, 0.9))
-    assert [peak.time_s for peak in peaks(table)] == [24.5]
+def test_without_pose_there_are_the_same_peaks():
+    assert [peak.time_s for peak in peaks(moments((30.5, 0.99), made=Made(pose=False)))] == [30.5]
 
 
-def test_without_pose_peaks_are_found_on_expressiveness_and_say_so():
-    _, table = moments((30.5, 0.9), made=Made(pose=False))
-    assert [(peak.time_s, peak.curve) for peak in peaks(table)] == [(30.5, "expressiveness")]
+def test_faces_at_rest_have_no_peaks_and_neither_has_an_empty_picture():
+    assert peaks(bins_table(Made(seconds=5, people=0))) == []
+    assert peaks(moments((-1000, 0.0))) == []
+    # A score that rises, but not as far as an expression.
+    assert peaks(moments((30.5, 0.6))) == []
+    assert strongest_moment(moments((30.5, 0.6))) is None
 
 
-def test_an_even_curve_has_no_peaks_and_neither_has_nobody():
-    frames, faces = made_tables(Made(seconds=5, people=0))
-    assert peaks(timeline(frames, faces, video_id="x", bin_seconds=1, labels=LABELS)) == []
-    _, table = moments((-1000, 0.0))
-    assert peaks(table) == []
+def bins_table(made: Made):
+    frames, faces = made_tables(made)
+    return timeline(frames, faces, made_basis(made), video_id="x", bin_seconds=1)
 
 
-def test_peak_end_takes_the_happiest_and_the_last():
-    _, table = moments((30.5, 0.8), seconds=60)
-    curve = (
-        table.to_pandas().query("person_id.isna()").prob_happy.rolling(3, center=True, min_periods=1).mean()
-    )
-    assert peak_end(table) == pytest.approx((curve.max() + curve.iloc[-1]) / 2, abs=1e-6)
-    frames, faces = made_tables(Made(seconds=5, people=0))
-    assert np.isnan(peak_end(timeline(frames, faces, video_id="x", bin_seconds=1, labels=LABELS)))
+def test_a_turn_from_sad_to_happy_is_a_peak():
+    made, (frames, faces) = one_face(seconds=60)
+    happy = faces.column("time_s").to_numpy() >= 30
+    faces = with_values(faces, prob_sad=np.where(happy, 0.02, 0.95), prob_happy=np.where(happy, 0.95, 0.02),
+                        prob_neutral=np.full(len(faces), 0.03))  # fmt: skip
+    table = timeline(frames, faces, made_basis(made), video_id="x", bin_seconds=1)
+    turns = [peak for peak in peaks(table) if peak.curve == "valence"]
+    assert len(turns) == 1
+    assert turns[0].time_s == pytest.approx(30, abs=1)
+    assert turns[0].height == pytest.approx(1.7, abs=0.1)
+
+
+def test_the_strongest_moment_is_the_bin_in_which_the_most_people_react():
+    table = bins_table(Made(seconds=90, people=4, seed=3))
+    rows = table.to_pandas()
+    rows = rows[rows.person_id.notna()]
+    reacting = rows[rows.reacting == 1].groupby("bin_start_s").person_id.agg(list)
+    most = reacting.map(len).max()
+    found = strongest_moment(table)
+    assert found.n_reacting == most
+    assert sorted(found.person_ids) == sorted(reacting[found.time_s - 0.5])
 
 
 def test_people_are_summed_up_as_pandas_would():
     made = Made(seconds=60, people=3, untracked=0.02)
     frames, faces = made_tables(made)
+    sightings = find_sightings(faces, FrameTimes.from_frames(frames, end_s=made.seconds))
+    got = {person.person_id: person for person in people(bins_table(made), sightings)}
     f = faces.to_pandas().query("track_id != -1")
-    got = {person.track_id: person for person in people(frames, faces, LABELS)}
+    ms = every_millisecond(made)
     assert set(got) == set(f.track_id)
     for track, rows in f.groupby("track_id"):
-        person = got[track]
-        assert person.n_faces == len(rows)
+        person, mine = got[track], ms[ms.person == track]
+        assert person.sighting.n_faces == len(rows)
         assert person.seconds == pytest.approx(len(rows) / made.fps)
-        assert (person.first_s, person.last_s) == (rows.time_s.min(), rows.time_s.max())
-        assert person.pose_known == pytest.approx(rows.yaw.notna().mean())
-        assert person.means["positive"] == pytest.approx(rows.prob_happy.mean(), abs=1e-6)
-        means = rows[[f"prob_{label}" for label in LABELS]].mean()
-        assert f"prob_{person.label}" == means.idxmax()
-        assert f"prob_{person.leading}" == means.drop("prob_neutral").idxmax()
+        assert (person.sighting.first_s, person.sighting.last_s) == (rows.time_s.min(), rows.time_s.max())
+        assert person.readable_s == pytest.approx(mine.readable.mean() * person.seconds)
+        assert person.means["engagement"] == pytest.approx(mine.engagement.mean(), abs=1e-5)
+        assert person.means["positive"] == pytest.approx(mine.positive.mean(), abs=1e-5)
+        shares = mine[[f"shown_{label}" for label in LABELS]].mean()
+        assert f"shown_{person.label}" == shares.idxmax()
+        assert f"shown_{person.leading}" == shares.drop("shown_neutral").idxmax()
 
 
 def test_coverage_counts_what_is_there():
@@ -336,7 +478,7 @@ def test_coverage_counts_what_is_there():
     assert (got.n_frames, got.n_faces) == (len(f), len(g))
     assert got.n_untracked == (g.track_id == -1).sum()
     assert got.n_pose_unknown == g.yaw.isna().sum()
-    assert got.share == pytest.approx((f.n_faces > 0).mean())
+    assert got.n_frames_with_face == (f.n_faces > 0).sum()
 
 
 @pytest.mark.slow
@@ -348,15 +490,14 @@ def test_an_hour_of_eight_people_takes_seconds():
     assert time.perf_counter() - start < 10
 
 
-@pytest.mark.parametrize("participants", [None, 1])
-def test_a_timeline_made_block_by_block_is_that_of_the_whole(participants):
+@pytest.mark.parametrize("rest", [(), (Rest(3.0, 9.0, None),)])
+def test_a_timeline_made_block_by_block_is_that_of_the_whole(rest):
     made = Made(seconds=40, people=3, untracked=0.05, away=((10, 15),), seed=5)
     frames, faces = made_tables(made)
     cuts = [0, 1, 7, 500, 501, len(faces)]
     parts = [faces.slice(low, high - low) for low, high in itertools.pairwise(cuts)]
     whole, by_parts = (
-        timeline(frames, given, video_id="x", bin_seconds=1.0, labels=LABELS, participants=participants)
-        for given in (faces, parts)
+        timeline(frames, given, made_basis(made, rest=rest), video_id="x", bin_seconds=1.0) for given in (faces, parts)
     )
     assert len(whole) > 100
     pd.testing.assert_frame_equal(whole.to_pandas(), by_parts.to_pandas(), rtol=1e-6)
