@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.frame_time import HOLE_SECONDS, usual_step
+from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.signal_input import SignalFile, read_signal_file
 from ferflow.analytics.tally import column
 from ferflow.errors import OptionsError
@@ -31,7 +31,8 @@ from ferflow.text import sanitize, timecode
 from ferflow.types import Float64Array
 
 GAP_STEPS = 10.0
-"""A step longer than this many usual steps, and than `HOLE_SECONDS`, is a gap: the logger or the sensor was off."""
+GAP_SECONDS = 1.0
+"""A step longer than this many usual steps, and than this, is a gap: the logger or the sensor was off."""
 STEADY_SHARE = 0.9
 STEADY_STEPS = 2.0
 """A signal with at least this share of its steps no longer than this many usual steps was logged at a rate. Of steps at
@@ -94,7 +95,7 @@ def hold_until(signal: Signal) -> Float64Array:
     usual = usual_step(signal.time_s)
     if len(steps) < LEAST_STEPS or np.mean(steps <= STEADY_STEPS * usual) < STEADY_SHARE:
         return np.append(signal.time_s[1:], np.inf)[: len(signal.time_s)]
-    is_gap = steps > max(HOLE_SECONDS, GAP_STEPS * usual)
+    is_gap = steps > max(GAP_SECONDS, GAP_STEPS * usual)
     return np.asarray(signal.time_s + np.append(np.where(is_gap, usual, steps), usual))
 
 
