@@ -97,7 +97,13 @@ class MeanClassifier:
 
     backend = "mean"
     card = SimpleNamespace(
-        name="mean", sha256="0" * 64, labels=LABELS, input_size=48, channels=1, temperature=1.0, neutral_prior=0.2
+        name="mean",
+        sha256="0" * 64,
+        labels=LABELS,
+        input_size=48,
+        channels=1,
+        temperature=1.0,
+        neutral_prior=0.2,
     )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

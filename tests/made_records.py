@@ -14,8 +14,8 @@ from ferflow.analytics.face_scores import Basis
 from ferflow.analytics.markers import MARKERS
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import (
-    Gap,
     FrameCounts,
+    Gap,
     GivenFile,
     MarkersMetadata,
     ModelIdentity,
@@ -103,7 +103,11 @@ def write_session(out: Path, made: Made, **metadata: object) -> str:
 
 def made_basis(made: Made, **chosen: object) -> Basis:
     """What the measures of a made video are computed with."""
-    usual = {"neutral_prior": PRIOR if "neutral" in made.labels else None, "end_s": made.seconds, "gaps": gaps_of(made)}
+    usual = {
+        "neutral_prior": PRIOR if "neutral" in made.labels else None,
+        "end_s": made.seconds,
+        "gaps": gaps_of(made),
+    }
     return Basis(made.labels, **(usual | chosen))
 
 

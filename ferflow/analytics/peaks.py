@@ -150,7 +150,9 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
                 # Positions of a span count from the middle of bin 0, hence the half. The span contains the bin itself,
                 # which the unsmoothed curve may have a little beside it.
                 start_s=max(0.0, min((float(facts["left_ips"][n]) - 0.5) * bin_seconds, k * bin_seconds)),
-                end_s=min(max((float(facts["right_ips"][n]) - 0.5) * bin_seconds, (k + 1) * bin_seconds), _end(rows)),
+                end_s=min(
+                    max((float(facts["right_ips"][n]) - 0.5) * bin_seconds, (k + 1) * bin_seconds), _end(rows)
+                ),
                 height=float(values[k]),
                 prominence=float(facts["prominences"][n]),
                 curve=curve,

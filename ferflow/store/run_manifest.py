@@ -31,8 +31,8 @@ from ferflow.store.metadata import (
     read_metadata,
     to_json_values,
 )
-from ferflow.store.schemas import SCHEMA_VERSION
 from ferflow.store.records import count_people
+from ferflow.store.schemas import SCHEMA_VERSION
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import JsonObject
 from ferflow.version import __version__

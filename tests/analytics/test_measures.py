@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from ferflow.analytics.cohort import compare
+from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
 from ferflow.analytics.measures import MEASURES, FaceValues, Measure, page_measures
 from ferflow.analytics.person_names import NO_NAMES
 from ferflow.analytics.persons import people
 from ferflow.analytics.sightings import find_sightings
-from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.timeline import is_current, timeline, timeline_schema, usual_bins, write_timeline
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables

@@ -20,7 +20,6 @@ from ferflow.analytics.tally import Tally, tally
 from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import Gap, Rest
-from ferflow.store.schemas import faces_schema
 from tests.made_records import LABELS, PRIOR, Made, made_basis, made_tables
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
@@ -28,7 +27,9 @@ MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "ne
 
 def bins_of(made: Made, *, bin_seconds: float = 1.0, tables=None, **basis: object) -> pd.DataFrame:
     frames, faces = tables or made_tables(made)
-    table = timeline(frames, faces, made_basis(made, **basis), video_id=made.video_id, bin_seconds=bin_seconds)
+    table = timeline(
+        frames, faces, made_basis(made, **basis), video_id=made.video_id, bin_seconds=bin_seconds
+    )
     assert table.schema.equals(timeline_schema(made.labels))
     assert set(table.column("video_id").to_pylist()) <= {made.video_id}
     return table.to_pandas()
@@ -45,7 +46,7 @@ def with_values(faces, **values):
 def every_millisecond(made: Made) -> pd.DataFrame:
     """What is known of each person in each millisecond: one row per millisecond and face. Frames must last a whole
     number of milliseconds, and an even one."""
-    frames, faces = (table.to_pandas() for table in made_tables(made))
+    faces = made_tables(made)[1].to_pandas()
     faces = faces[faces.track_id != -1].astype({f"prob_{n}": float for n in LABELS})
     step = round(1000 / made.fps)
     neutral = faces.prob_neutral
@@ -97,7 +98,7 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     ms = every_millisecond(made)
     size = round(bin_seconds * 1000)
     ms["bin"] = ms["at"] // size
-    frames, faces = (table.to_pandas() for table in made_tables(made))
+    frames = made_tables(made)[0].to_pandas()
     step = round(1000 / made.fps)
     starts = (frames.time_s * 1000).round().astype(int).to_numpy()
     shown = pd.Series((starts[:, None] + np.arange(step)).ravel() // size)
@@ -115,9 +116,9 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     for name in ("face_s", "readable_s"):
         whole[name] = persons.groupby("bin")[name].sum().reindex(whole.index, fill_value=0)
     whole["seconds"] = seconds.reindex(whole.index, fill_value=0)
-    whole["presence"] = (with_face.value_counts() / 1000).reindex(whole.index, fill_value=0) / whole.seconds.where(
-        whole.seconds > 0
-    )
+    whole["presence"] = (with_face.value_counts() / 1000).reindex(
+        whole.index, fill_value=0
+    ) / whole.seconds.where(whole.seconds > 0)
     whole["n_people"] = persons.groupby("bin").size().reindex(whole.index, fill_value=0)
     whole["n_readable"] = (persons.readable_s > 0).groupby("bin").sum().reindex(whole.index, fill_value=0)
     first = pd.Series(starts // size)
@@ -137,10 +138,14 @@ def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, 
     np.testing.assert_allclose(audience.bin_start_s, np.arange(len(whole)) * bin_seconds)
     np.testing.assert_allclose(audience.bin_end_s - audience.bin_start_s, bin_seconds)
     for name in whole.columns:
-        np.testing.assert_allclose(audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(
+            audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-5, err_msg=name
+        )
     assert lanes.person_id.tolist() == persons.person.tolist()
     for name in persons.columns.drop(["bin", "person"]):
-        np.testing.assert_allclose(lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(
+            lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-5, err_msg=name
+        )
     assert (lanes.n_people == 1).all()
 
 
@@ -213,8 +218,16 @@ def one_face(seconds: float = 20.0, fps: float = 10.0, **values: float):
     """A person who looks the same throughout."""
     made = Made(seconds=seconds, fps=fps)
     frames, faces = made_tables(made)
-    usual = {f"prob_{label}": 0.0 for label in LABELS} | {"yaw": 0.0, "pitch": 0.0, "face_px": 90.0, "sharpness": 500.0}
-    return made, (frames, with_values(faces, **{k: np.full(len(faces), v) for k, v in (usual | values).items()}))
+    usual = {f"prob_{label}": 0.0 for label in LABELS} | {
+        "yaw": 0.0,
+        "pitch": 0.0,
+        "face_px": 90.0,
+        "sharpness": 500.0,
+    }
+    return made, (
+        frames,
+        with_values(faces, **{k: np.full(len(faces), v) for k, v in (usual | values).items()}),
+    )
 
 
 def test_a_score_of_neutral_equal_to_its_prior_is_as_likely_an_expression_as_rest():
@@ -236,7 +249,8 @@ def test_a_face_that_cannot_be_read_is_in_view_and_its_expression_is_unknown(val
     assert (got.presence >= 0.89).all()
     assert (got.readable_s == 0).all()
     assert (got.n_readable == 0).all()
-    assert got[["expressiveness", "engagement", "valence", "reacting", "prob_happy", "shown_happy"]].isna().all(axis=None)
+    unknown = ["expressiveness", "engagement", "valence", "reacting", "prob_happy", "shown_happy"]
+    assert got[unknown].isna().all(axis=None)
     assert got.attention.notna().all()
 
 
@@ -325,7 +339,11 @@ def test_a_stretch_at_rest_moves_the_person_it_is_about():
 def score_faces(made: Made, tables=None) -> FaceScores:
     """Every face of one video, in one block."""
     frames, faces = tables or made_tables(made)
-    (scores,) = Scorer.of(frames, faces, made_basis(made))([faces]) if len(faces) < 50 else _joined(made, frames, faces)
+    (scores,) = (
+        Scorer.of(frames, faces, made_basis(made))([faces])
+        if len(faces) < 50
+        else _joined(made, frames, faces)
+    )
     return scores
 
 
@@ -386,7 +404,12 @@ def moments(*at: tuple[float, float], seconds: float = 60.0, made: Made | None =
     t = faces.column("time_s").to_numpy()
     score = np.max([strength * np.exp(-(((t - when) / 1.5) ** 2)) for when, strength in at], axis=0)
     values = {f"prob_{name}": np.zeros(len(t)) for name in LABELS}
-    values |= {f"prob_{label}": score, "prob_neutral": 1 - score, "yaw": np.zeros(len(t)), "pitch": np.zeros(len(t))}
+    values |= {
+        f"prob_{label}": score,
+        "prob_neutral": 1 - score,
+        "yaw": np.zeros(len(t)),
+        "pitch": np.zeros(len(t)),
+    }
     values["sharpness"] = np.full(len(t), 300.0)
     if not made.pose:
         values |= {"yaw": np.full(len(t), np.nan), "pitch": np.full(len(t), np.nan)}
@@ -497,7 +520,8 @@ def test_a_timeline_made_block_by_block_is_that_of_the_whole(rest):
     cuts = [0, 1, 7, 500, 501, len(faces)]
     parts = [faces.slice(low, high - low) for low, high in itertools.pairwise(cuts)]
     whole, by_parts = (
-        timeline(frames, given, made_basis(made, rest=rest), video_id="x", bin_seconds=1.0) for given in (faces, parts)
+        timeline(frames, given, made_basis(made, rest=rest), video_id="x", bin_seconds=1.0)
+        for given in (faces, parts)
     )
     assert len(whole) > 100
     pd.testing.assert_frame_equal(whole.to_pandas(), by_parts.to_pandas(), rtol=1e-6)
