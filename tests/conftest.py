@@ -141,6 +141,16 @@ def real_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def analysed_clips(tmp_path_factory: pytest.TempPathFactory):
+    """The folder of real clips, their output folder, which tests must not change apart from pages, and the report."""
+    from ferflow.jobs.run import run
+
+    folder = real_data() / "videos"
+    out = tmp_path_factory.mktemp("clips")
+    return folder, out, run([folder], out)
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Work inside a fresh folder; returns a maker of paths in it."""

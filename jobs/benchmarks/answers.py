@@ -1,0 +1,109 @@
+"""What several definitions of "expressive" say of the faces of a finished video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ferflow.analytics.face_scores import Basis, Scorer
+from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, NEUTRAL_LABEL
+from ferflow.analytics.tally import column, rows_by_value
+from ferflow.jobs.benchmarks.ratings import FacePlaces
+from ferflow.models.registry import find_neutral_prior
+from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.records import read_table
+from ferflow.store.video_files import VideoFiles
+from ferflow.types import Float64Array, Int64Array
+
+DEFINITIONS = {"now": EXPRESSIVE_THRESHOLD, "lower-quartile baseline": 0.3, "1 - p_neutral": 0.5}
+"""Value from which a face counts as expressive, by name of the definition."""
+
+_BASELINE_SECONDS, _BASELINE_QUANTILE = 10.0, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Of the N faces of people of one video, in order of time."""
+
+    clip: str
+    """Name of the video's file, without the ending."""
+    places: FacePlaces
+    seconds: Float64Array
+    """What each face's frame stands for."""
+    scores: Mapping[str, Float64Array]
+    """Expressiveness by definition, in [0, 1]; NaN: no answer."""
+    labels: Mapping[str, Int64Array]
+    """Place of a label: `shown` on pages, -1 where there is none; `raw`, that of the highest score."""
+
+
+def read_answers(video: VideoFiles, *, end_s: float | None = None) -> Answers:
+    """What the definitions say of a video, or of its beginning, as if it ended there.
+
+    Raises:
+        RecordsError: the tables cannot be read.
+    """
+    metadata = read_metadata(video.faces)
+    frames, faces = _until(read_table(video.frames), end_s), _until(read_table(video.faces), end_s)
+    scorer = Scorer.of(frames, faces, _basis(metadata, end_s))
+    people = pa.array(list(scorer.people), pa.int32())
+    faces = faces.filter(pc.is_in(faces.column("track_id"), people))
+    scored = list(scorer(faces))
+    probs = {label: column(faces, f"prob_{label}") for label in metadata.labels}
+    person_id, seconds = (
+        column(faces, "track_id").astype(np.int64),
+        scorer.times.seconds[scorer.times.rows(faces)],
+    )
+
+    def joined(name: str) -> Float64Array:
+        return np.concatenate([np.zeros(0), *(part.columns[name] for part in scored)])
+
+    plain = 1 - probs[NEUTRAL_LABEL]
+    shown = np.stack([joined(f"shown_{label}") for label in metadata.labels])
+    return Answers(
+        clip=Path(metadata.source.name).stem,
+        places=_places(frames, faces, person_id),
+        seconds=seconds,
+        scores={
+            "now": joined("expressiveness"),
+            "lower-quartile baseline": _above_baseline(plain, person_id, seconds),
+            "1 - p_neutral": plain,
+        },
+        labels={
+            "shown": np.where(np.isnan(shown).any(axis=0), -1, np.nan_to_num(shown).argmax(axis=0)),
+            "raw": np.stack(list(probs.values())).argmax(axis=0),
+        },
+    )
+
+
+def _until(table: pa.Table, end_s: float | None) -> pa.Table:
+    return table if end_s is None else table.filter(pc.less(table.column("time_s"), end_s))
+
+
+def _basis(metadata: VideoMetadata, end_s: float | None) -> Basis:
+    basis = Basis.of(metadata, find_neutral_prior(metadata.model))
+    return basis if end_s is None else replace(basis, end_s=end_s)
+
+
+def _places(frames: pa.Table, faces: pa.Table, person_id: Int64Array) -> FacePlaces:
+    x1, y1, x2, y2 = (column(faces, name) for name in ("x1", "y1", "x2", "y2"))
+    return FacePlaces(
+        time_s=column(faces, "time_s"),
+        person_id=person_id,
+        centre=np.stack([(x1 + x2) / 2, (y1 + y2) / 2], axis=1),
+        height=y2 - y1,
+        size=(frames.column("width")[0].as_py(), frames.column("height")[0].as_py()),
+    )
+
+
+def _above_baseline(plain: Float64Array, person_id: Int64Array, seconds: Float64Array) -> Float64Array:
+    """The earlier definition: less the lower quartile of each person who is in view for ten seconds or more."""
+    found = plain.copy()
+    for rows in rows_by_value(person_id).values():
+        if seconds[rows].sum() >= _BASELINE_SECONDS:
+            found[rows] = np.maximum(0, plain[rows] - np.quantile(plain[rows], _BASELINE_QUANTILE))
+    return found

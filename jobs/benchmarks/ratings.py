@@ -1,0 +1,101 @@
+"""Ratings of visible expression by eye, and whose face each of them is about.
+
+The CSV has a row per clip, person and stretch of time: `clip` (its file name without the ending), `start_s`, `end_s`,
+`expressive` (0 at rest, 1 some, 2 clearly), `label` (what was seen), `centre_x` and `centre_y` (median centre of the
+face, as shares of width and height) and `track`, which tells the people of a clip apart. An optional column `person`
+names people across clips. Ids of an analysis change; so a row is about the person whose face is nearest to the centre.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ferflow.types import Float64Array, Int64Array
+
+FARTHEST = 0.5
+"""Largest distance of a face from the centre of a rating, in heights of its box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One row of the ratings."""
+
+    clip: str
+    person: str
+    """Equal for all rows about one person."""
+    start_s: float
+    end_s: float
+    expressive: int
+    """0 at rest, 1 some, 2 clearly."""
+    label: str
+    centre: tuple[float, float]
+    """x and y as shares of width and height."""
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the label says so."""
+        return any(word in self.label for word in ("talk", "singing"))
+
+
+@dataclass(frozen=True, slots=True)
+class FacePlaces:
+    """Where the N faces of people of one video are."""
+
+    time_s: Float64Array
+    person_id: Int64Array
+    centre: Float64Array
+    """(N, 2), pixels."""
+    height: Float64Array
+    """Of the boxes, pixels."""
+    size: tuple[int, int]
+    """Width and height of the picture, pixels."""
+
+    def of(self, rating: Rating) -> npt.NDArray[np.bool_]:
+        """Which faces a rating is about, bool (N,); none where no face is near."""
+        inside = (self.time_s >= rating.start_s) & (self.time_s < rating.end_s)
+        wanted = np.array(rating.centre) * self.size
+        distances = {
+            int(person): self._distance(inside & (self.person_id == person), wanted)
+            for person in np.unique(self.person_id[inside])
+        }
+        nearest = min(distances, key=lambda person: distances[person], default=None)
+        if nearest is None or distances[nearest] > FARTHEST:
+            return np.zeros(len(inside), np.bool_)
+        return np.asarray(inside & (self.person_id == nearest), np.bool_)
+
+    def _distance(self, rows: npt.NDArray[np.bool_], wanted: Float64Array) -> float:
+        """From the median centre of these faces, in heights of their boxes."""
+        away = np.median(self.centre[rows], axis=0) - wanted
+        return float(np.hypot(*away) / np.median(self.height[rows]))
+
+
+def read_ratings(path: Path) -> dict[str, list[Rating]]:
+    """The ratings by clip."""
+    found: dict[str, list[Rating]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["clip"], []).append(_rating(row))
+    return found
+
+
+def _rating(row: Mapping[str, str]) -> Rating:
+    return Rating(
+        clip=row["clip"],
+        person=row.get("person") or f"{row['clip']} {row['track']}",
+        start_s=float(row["start_s"]),
+        end_s=float(row["end_s"]),
+        expressive=int(row["expressive"]),
+        label=row["label"],
+        centre=(float(row["centre_x"]), float(row["centre_y"])),
+    )
+
+
+def people(ratings: Sequence[Rating]) -> list[str]:
+    """The distinct people of ratings, in order."""
+    return list(dict.fromkeys(rating.person for rating in ratings))
