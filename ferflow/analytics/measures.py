@@ -163,14 +163,14 @@ MEASURES: dict[str, Measure] = {
     for measure in (
         Measure(
             name="attention",
-            title="Attention",
-            heading="Atten\u00adtion",
+            title="Facing the camera",
+            heading="Facing cam\u00adera",
             formula="gate(yaw) × gate(pitch), gate(a) = 1 up to 15°, falling in a straight line to 0 at 35°; null "
             "without a pose",
-            description="says how far a face is turned to the camera: 1 up to 15° sideways, up or down, falling to 0 "
-            "at 35°. It takes no account of where the eyes look.",
+            description="says how far a face is turned to the camera: fully up to 15° sideways, up or down, not at all "
+            "from 35° on. It takes no account of where the eyes look.",
             range=(0, 1),
-            format="score",
+            format="share",
             colour=palette.ATTENTION,
             compute=attention,
             has_row=False,
@@ -251,6 +251,7 @@ MEASURES: dict[str, Measure] = {
             compute=engagement,
             majority=True,
             has_row=False,
+            has_column=False,
         ),
     )
 }

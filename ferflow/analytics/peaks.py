@@ -140,7 +140,7 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
     made = []
     for n in np.flatnonzero(enough):
         # Less 1, since positions are those in the padded curve.
-        k = _highest(values, int(found[n]) - 1, bin_seconds)
+        k = _highest(values, column(rows, "expressiveness"), int(found[n]) - 1, bin_seconds)
         persons = _reacting_in(table, rows, k)
         if not persons and curve != "valence":
             continue
@@ -193,15 +193,15 @@ def _change(values: Float64Array, bin_seconds: float) -> Float64Array:
     return np.where(np.isnan(before + after), np.nan, np.where(turns, after - before, 0.0))
 
 
-def _highest(values: Float64Array, k: int, bin_seconds: float) -> int:
-    """The highest bin of the unsmoothed curve near bin `k`, a peak of the smoothed one.
+def _highest(values: Float64Array, expressiveness: Float64Array, k: int, bin_seconds: float) -> int:
+    """The highest bin of the unsmoothed curve near bin `k`, a peak of the smoothed one; of equals the most expressive.
 
-    The chart shows the unsmoothed curve: time and height in the table must be those of a point on it.
+    The chart shows the unsmoothed curve: the time in the table must be that of a point on it.
     """
     half = _half_window(bin_seconds)
-    low = max(0, k - half)
-    near = values[low : k + half + 1]
-    return low + int(np.nanargmax(near)) if np.isfinite(near).any() else k
+    near = np.arange(max(0, k - half), min(len(values), k + half + 1))
+    keys = (np.nan_to_num(expressiveness[near]), np.nan_to_num(values[near], nan=-np.inf))
+    return int(near[np.lexsort(keys)[-1]])
 
 
 def _half_window(bin_seconds: float) -> int:
