@@ -49,7 +49,8 @@ def audience_of(engagement: list[float | None], bin_seconds: float = 1.0) -> pa.
         shared = {name: value for name in schema.names if name not in ("video_id", "person_id")}
         shared |= {"video_id": "v", "bin_start_s": k * bin_seconds, "bin_end_s": (k + 1) * bin_seconds}
         seen = 0 if value is None else 1
-        shared |= {"n_frames": 10, "n_faces": seen, "n_people": seen}
+        shared |= {"n_frames": 10, "n_faces": seen, "n_people": seen, "n_readable": seen}
+        shared |= {"seconds": bin_seconds, "face_s": seen * bin_seconds, "readable_s": seen * bin_seconds}
         rows.append(shared | {"person_id": None})
         if seen:
             rows.append(shared | {"person_id": 1})
@@ -185,6 +186,20 @@ def test_a_stretch_weighs_bins_by_what_lies_in_it():
     assert (first["n_people"], second["n_people"]) == (1, 0)
     assert second["engagement"] is None
     assert second["end_s"] == 4.0  # not past the end of the video
+
+
+def test_a_stretch_weighs_people_by_their_readable_time_and_attention_by_time_in_view():
+    table = audience_of([0.0, 1.0]).to_pandas()
+    one, other = table[table.person_id == 1], table[table.person_id == 1].assign(person_id=2)
+    one = one.assign(face_s=[1.0, 0.6], readable_s=[0.2, 0.6])
+    other = other.assign(face_s=[1.0, 1.0], readable_s=[0.0, 1.0], attention=[0.4, 0.4])
+    other.iloc[0, other.columns.get_loc("engagement")] = np.nan
+    rows = pd.concat([table[table.person_id.isna()], one, other]).sort_values("bin_start_s", kind="stable")
+    timeline = pa.Table.from_pandas(rows, schema=timeline_schema(LABELS), preserve_index=False)
+    (got,) = segments(timeline, marker_table((0.5, 2.0, "a", ""))).to_pylist()
+    assert got["engagement"] == pytest.approx((0.5 * 0.2 * 0.0 + 0.6 * 1.0 + 1.0 * 1.0) / (0.1 + 0.6 + 1.0))
+    assert got["attention"] == pytest.approx((0.6 * 1.0 + 0.5 * 0.4 + 1.0 * 0.4) / (0.5 + 0.6 + 0.5 + 1.0))
+    assert got["n_people"] == 2
 
 
 def test_chapters_last_until_the_next_one():

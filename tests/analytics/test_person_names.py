@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.errors import OptionsError
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
+from tests.by_hand import every_millisecond
 from tests.made_cohort import write_run
 from tests.made_records import Made, made_tables, write_session
 
@@ -33,13 +35,13 @@ def name(out, *rows: str) -> None:
 
 
 def joined_by_hand() -> pd.DataFrame:
-    """Faces of tracks 1 and 3 as one person's: in a frame with both, the face of the longer track."""
+    """Faces of tracks 1 and 3 as person 1's: in a frame with both, the face of the longer track."""
     faces = made_tables(MADE)[1].to_pandas().query("track_id in (1, 3)")
     lengths = faces.track_id.value_counts()
     order = faces.assign(length=faces.track_id.map(lengths)).sort_values(
         ["frame_index", "length"], ascending=[True, False]
     )
-    return order.drop_duplicates("frame_index")
+    return order.drop_duplicates("frame_index").assign(track_id=1)
 
 
 def test_named_and_joined_people_are_on_the_page_the_overview_and_in_the_tables(party):
@@ -57,7 +59,13 @@ def test_named_and_joined_people_are_on_the_page_the_overview_and_in_the_tables(
     assert sorted(people.index) == ["Ada", "Bo", "Person 4"]
     ada = joined_by_hand()
     assert people.loc["Ada"].n_faces == len(ada)
-    assert people.loc["Ada"].positive == pytest.approx(ada.prob_happy.astype(float).mean(), abs=1e-6)
+    ms = every_millisecond(ada, round(1000 / MADE.fps))
+    assert people.loc["Ada"].positive == pytest.approx(ms.positive.mean(), abs=1e-5)
+    assert people.loc["Ada"].engagement == pytest.approx(ms.engagement.mean(), abs=1e-5)
+    # A pose that is unknown for some faces of a bin is taken to be that of the others.
+    bins = ms.groupby(ms["at"] // 1000).attention
+    attention = np.average(bins.mean(), weights=bins.size())
+    assert people.loc["Ada"].attention == pytest.approx(attention, abs=1e-5)
     assert (pd.read_csv(party / "csv" / "videos.csv", encoding="utf-8-sig").n_people == 3).all()
     participants = pd.read_csv(party / "csv" / "participants.csv", encoding="utf-8-sig")
     assert sorted(participants.participant) == ["Ada", "Bo", "Person 4"]

@@ -20,6 +20,7 @@ from ferflow.analytics.tally import Tally, tally
 from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import Gap, Rest
+from tests.by_hand import every_millisecond
 from tests.made_records import LABELS, PRIOR, Made, made_basis, made_tables
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
@@ -43,59 +44,13 @@ def with_values(faces, **values):
     return faces
 
 
-def every_millisecond(made: Made) -> pd.DataFrame:
-    """What is known of each person in each millisecond: one row per millisecond and face. Frames must last a whole
-    number of milliseconds, and an even one."""
-    faces = made_tables(made)[1].to_pandas()
-    faces = faces[faces.track_id != -1].astype({f"prob_{n}": float for n in LABELS})
-    step = round(1000 / made.fps)
-    neutral = faces.prob_neutral
-    odds = (1 - neutral) / neutral / ((1 - PRIOR) / PRIOR)
-    faces["E"] = odds / (1 + odds)
-    for name in LABELS[:-1]:
-        faces[f"p_{name}"] = faces[f"prob_{name}"] * faces.E / (1 - neutral)
-    faces["p_neutral"] = 1 - faces.E
-    gate = lambda angle: ((35 - angle.abs()) / 20).clip(0, 1)  # noqa: E731
-    faces["attention"] = gate(faces.yaw) * gate(faces.pitch)
-    faces["readable"] = ~(faces.yaw.abs() > 45) & (faces.face_px >= 28) & (faces.sharpness >= 50)
-    parts = []
-    for person, mine in faces.groupby("track_id"):
-        start = (mine.time_s * 1000).round().astype(int).to_numpy()
-        at = (start[:, None] + np.arange(step)).ravel()
-        row = np.repeat(np.arange(len(mine)), step)
-        known = np.zeros((round(made.seconds * 1000) + 1000, 8))
-        readable = mine.readable.to_numpy()
-        values = mine[[f"p_{name}" for name in LABELS]].to_numpy()
-        use = readable[row]
-        known[at[use], :7], known[at[use], 7] = values[row[use]], 1
-        total = np.concatenate([np.zeros((1, 8)), known.cumsum(axis=0)])
-        middle = start + step // 2
-        low, high = np.clip(middle - 250, 0, None), middle + 250
-        sums = total[high] - total[low]
-        with np.errstate(invalid="ignore"):
-            smoothed = np.where(readable[:, None], sums[:, :7] / sums[:, 7:], np.nan)
-        table = pd.DataFrame(smoothed[row], columns=list(LABELS))
-        table["at"], table["person"] = at, person
-        for name in ("attention", "readable", *(f"prob_{label}" for label in LABELS)):
-            table[name] = mine[name].to_numpy()[row]
-        parts.append(table)
-    ms = pd.concat(parts)
-    ms["expressiveness"] = 1 - ms.neutral
-    ms["engagement"] = (ms.expressiveness >= 0.5).where(ms.readable).astype(float)
-    others = ms[list(LABELS[:-1])]
-    shown = others.fillna(0).idxmax(axis=1).where(ms.expressiveness >= 0.5, "neutral")
-    for label in LABELS:
-        ms[f"shown_{label}"] = (shown == label).where(ms.readable).astype(float)
-        ms[f"prob_{label}"] = ms[f"prob_{label}"].where(ms.readable)
-    ms["positive"] = ms.happy
-    ms["negative"] = ms[["angry", "disgust", "fear", "sad"]].max(axis=1).where(ms.readable)
-    ms["valence"] = ms.positive - ms.negative
-    return ms
+def milliseconds_of(made: Made) -> pd.DataFrame:
+    return every_millisecond(made_tables(made)[1].to_pandas(), round(1000 / made.fps))
 
 
 def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Person rows and audience rows."""
-    ms = every_millisecond(made)
+    ms = milliseconds_of(made)
     size = round(bin_seconds * 1000)
     ms["bin"] = ms["at"] // size
     frames = made_tables(made)[0].to_pandas()
@@ -478,7 +433,7 @@ def test_people_are_summed_up_as_pandas_would():
     sightings = find_sightings(faces, FrameTimes.from_frames(frames, end_s=made.seconds))
     got = {person.person_id: person for person in people(bins_table(made), sightings)}
     f = faces.to_pandas().query("track_id != -1")
-    ms = every_millisecond(made)
+    ms = milliseconds_of(made)
     assert set(got) == set(f.track_id)
     for track, rows in f.groupby("track_id"):
         person, mine = got[track], ms[ms.person == track]
