@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.measures import timeline_measures
 from ferflow.analytics.persons import Person
-from ferflow.analytics.tally import column
+from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.bins import join_bins
 from ferflow.types import Float64Array
@@ -20,6 +20,10 @@ MOST_BINS = 1200
 """Bins drawn at most: about as many as a page is pixels wide, and few enough to draw an hour at once."""
 MOST_LANES = 16
 """People with a lane of their own, the longest seen first."""
+
+
+_WEIGHTS = {"presence": "seconds", "attention": "face_s"}
+"""Time by which a measure of a bin counts in a drawn one, where it is not the readable time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +37,10 @@ class Downsampled:
     coverage: dict[str, Float64Array]
     """Share of each drawn bin's time, by the columns of `coverage.COVERAGE_TIMELINE`."""
     lanes: list[Person]
+    end_s: float
+    """Where the time axis ends: at the end of the video, which may lie within the last bin."""
     leading: Float64Array
     """(lanes, drawn bins): index into the labels of the one shown longest, NaN where none is known."""
-
-    @property
-    def n(self) -> int:
-        """Number of drawn bins."""
-        return len(self.audience["n_frames"])
-
-    @property
-    def end_s(self) -> float:
-        """Where the time axis ends."""
-        return self.n * self.step_s
 
 
 def downsample(session: Session) -> Downsampled:
@@ -54,29 +50,35 @@ def downsample(session: Session) -> Downsampled:
     # If bins are shorter than the time between frames, every other bin is empty and would look like a gap in the
     # video. 1e-6 absorbs floating point: 3 * 0.1 / 0.1 is above 3.
     step = max(1, math.ceil(len(rows) / MOST_BINS), math.ceil(frame_step_s / bin_seconds - 1e-6))
-    joined = {name: join_bins(column(rows, name), step) for name in timeline_measures(session.labels)}
-    joined["n_frames"] = np.nan_to_num(join_bins(column(rows, "n_frames"), step))
+    joined = {
+        name: join_bins(column(rows, name), step, column(rows, _WEIGHTS.get(name, "readable_s")))
+        for name in timeline_measures(session.labels)
+    }
     # `people` has the longest in view first; lanes are in the order of appearance.
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.person_id)
     leading = np.array([_leading_label(session, person.person_id, step, len(rows)) for person in lanes])
-    coverage = {
-        name: np.minimum(
-            # A share of 1 may be slightly more by rounding.
-            np.nan_to_num(join_bins(column(session.coverage_timeline, name), step)) / bin_seconds,
-            1.0,
-        )
+    coverage = _shares_of_coverage(session, step)
+    return Downsampled(step, step * bin_seconds, joined, coverage, lanes, session.end_s, leading)
+
+
+def _shares_of_coverage(session: Session, step: int) -> dict[str, Float64Array]:
+    """Share of each drawn bin's time by state; of the last bin, as far as the video reaches into it."""
+    seconds = {
+        name: np.nan_to_num(join_bins(column(session.coverage_timeline, name), step))
         for name in COVERAGE_TIMELINE.names[1:]
     }
-    return Downsampled(step, step * bin_seconds, joined, coverage, lanes, leading)
+    total = np.sum(list(seconds.values()), axis=0)
+    return {name: np.nan_to_num(ratio(values, total)) for name, values in seconds.items()}
 
 
 def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
     """Index of the label that a person shows longest by drawn bin, float64 (drawn bins,), NaN where none is known."""
     rows = session.timeline.filter(pc.equal(session.timeline.column("person_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
-    means = np.full((n_bins, len(session.labels)), np.nan)
+    means, seconds = np.full((n_bins, len(session.labels)), np.nan), np.zeros(n_bins)
     for k, label in enumerate(session.labels):
         means[bins, k] = column(rows, f"shown_{label}")
-    joined = np.stack([join_bins(means[:, k], step) for k in range(len(session.labels))], axis=1)
+    seconds[bins] = column(rows, "readable_s")
+    joined = np.stack([join_bins(means[:, k], step, seconds) for k in range(len(session.labels))], axis=1)
     seen = np.isfinite(joined).any(axis=1)
     return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)

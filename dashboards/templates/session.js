@@ -30,7 +30,7 @@ globalThis.ferflow = (() => {
   }
   // Labels of the markers by bin: instants in one bin, segments in all of theirs.
   const markersTrace = figure.data.find((trace) => trace.name === "markers");
-  // Every curve has the same bins; `dx` is in milliseconds, since the axis has dates.
+  // Every trace with `dx` has the same bins; it is in milliseconds, since the axis has dates.
   const step = figure.data.find((trace) => trace.dx).dx / 1000;
   const markersByBin = new Map();
   const addMarker = (k, label) => {
@@ -43,11 +43,9 @@ globalThis.ferflow = (() => {
   }
   for (const [k, labels] of markersByBin) markersByBin.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
   if (markersTrace) {
-    const n = Math.round(charts.toMilliseconds(fullRange[1]) / 1000 / step);
-    // A trace whose first point is the middle of the first bin: the slider's curve and the wider coverage have others.
-    const curve = figure.data.find((trace) => trace.dx && trace.xaxis !== "x2" && trace.stackgroup !== "coverage");
-    const x0 = curve ? curve.x0 : charts.toDate(step * 500);
-    addHoverText({ x0, dx: step * 1000, yaxis: markersTrace.yaxis }, Array.from({ length: n }, (_, k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
+    // The video may end within its last bin.
+    const n = Math.ceil(charts.toMilliseconds(fullRange[1]) / 1000 / step - 1e-6);
+    addHoverText({ x0: charts.toDate(step * 500), dx: step * 1000, yaxis: markersTrace.yaxis }, Array.from({ length: n }, (_, k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
   }
 
   // A finger must be able to scroll past the chart.
@@ -82,9 +80,19 @@ globalThis.ferflow = (() => {
       }
     }
   };
+  // The middle of the last bin may lie after the end of the video. The cursor's label then names a time before it;
+  // plotly writes the label anew with each move of the pointer and tells only when its values change.
+  const stamp = (milliseconds) => charts.toDate(milliseconds).slice(last < 3600000 ? 14 : 12, -2);
+  const lastStart = Math.floor(last / step / 1000 + 1e-6) * step * 1000, lastMiddle = lastStart + step * 500;
+  const correctTitle = () => {
+    const title = chart.querySelector(".hoverlayer .legendtitletext");
+    if (title && title.textContent === stamp(lastMiddle)) title.textContent = stamp((lastStart + last) / 2);
+  };
+  const watchTitle = () => new MutationObserver(correctTitle).observe(chart.querySelector(".hoverlayer"), { childList: true, subtree: true });
   const listeners = [placeMarkerLabels, () => charts.limitHover(chart, step * 1000)];
   drawn.then(() => {
     listeners.forEach((listener) => listener());
+    if (lastStart < last && lastMiddle > last) watchTitle();
     chart.on("plotly_afterplot", () => listeners.forEach((listener) => listener()));
     if (around) {
       // Drawn when it comes near the visible part: it must not delay the timeline.
@@ -118,14 +126,25 @@ globalThis.ferflow = (() => {
     charts.repaint(chart);
     if (around && around.layout) charts.repaint(around);
   });
+  /** Place the rows as on screen or on paper, as a change of the layout; titles and thresholds follow their axes. */
+  const { screen, paper } = figure.layout.meta;
+  const placeRows = ({ domains }) => {
+    const change = {};
+    for (const [axis, domain] of Object.entries(domains)) change[`${axis.replace("y", "yaxis")}.domain`] = domain;
+    // Lines and bands of markers reach from the top of their row to the bottom of all.
+    if (markersTrace) {
+      (chart.layout.shapes || []).forEach((shape, k) => { if (shape.yref === "paper") change[`shapes[${k}].y1`] = domains[markersTrace.yaxis][1]; });
+    }
+    return change;
+  };
   // On paper there is no slider.
   addEventListener("beforeprint", () => {
-    charts.fitToPaper(chart, Math.min(chart.layout.height * 0.75, 600), { "xaxis2.rangeslider.visible": false });
+    charts.fitToPaper(chart, paper.height, { "xaxis2.rangeslider.visible": false, ...placeRows(paper) });
     if (around) drawAround();
     if (around && around.layout) charts.fitToPaper(around, around.layout.height);
   });
   addEventListener("afterprint", () => {
-    charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true });
+    charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true, ...placeRows(screen) });
     if (around && around.layout) charts.fitToScreen(around);
   });
 

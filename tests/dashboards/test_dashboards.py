@@ -106,10 +106,15 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
     whole = bins[bins.person_id.isna()]
     figure = build_timeline_figure(session)
-    for name, column in [("attention", "attention"), ("engagement", "engagement"), ("sad", "prob_sad")]:
+    for name, column, extra in [
+        ("attention", "attention", 0), ("engagement", "engagement", 0), ("sad", "prob_sad", 1)
+    ]:  # fmt: skip
         trace = next(trace for trace in figure.data if trace.name == name)
-        np.testing.assert_allclose(np.array(trace.y, float), whole[column].to_numpy(float), atol=1e-3)
-        assert (trace.x0, trace.dx) == ("1970-01-01 00:00:00.500", 1000)
+        # An area has one more bin on each side, out of sight.
+        values = np.array(trace.y, float)[extra : len(trace.y) - extra]
+        np.testing.assert_allclose(values, whole[column].to_numpy(float), atol=1e-3)
+        first = "1969-12-31 23:59:59.500" if extra else "1970-01-01 00:00:00.500"
+        assert (trace.x0, trace.dx) == (first, 1000)
     lanes = next(trace for trace in figure.data if trace.type == "heatmap")
     first = bins[bins.person_id == 1].set_index("bin_start_s")[[f"prob_{label}" for label in LABELS]]
     for start, k in enumerate(lanes.z[0]):

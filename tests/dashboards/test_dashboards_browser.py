@@ -54,6 +54,8 @@ def out(tmp_path_factory):
         Made(seconds=20, people=0, video_id="nobody"),
         Made(seconds=30, people=2, pose=False, video_id="haar"),
         Made(seconds=3600, fps=2, people=8, video_id="hour"),
+        Made(seconds=2.4, fps=50, video_id="short"),
+        Made(seconds=60, fps=5, people=16, video_id="sixteen", markers=((5.0, None, "clap", ""),)),
         Made(
             seconds=20,
             video_id="hostile",
@@ -234,6 +236,22 @@ def test_the_cursor_shows_a_wide_bin_up_to_its_edges_and_nothing_in_a_gap(browse
         assert opened.wrong == []
 
 
+def test_a_video_that_ends_within_a_bin_ends_there_on_the_page(browser, out):
+    with Opened(browser, out / "reports/short.html") as opened:
+        assert opened.span()[1].endswith("00:00:02.400")
+        for _ in range(2):  # plotly writes the label again when the pointer returns
+            opened.point_at(0.95, row=1)
+            opened.page.wait_for_timeout(300)
+            assert opened.label().startswith("00:02.2")
+        slider = opened.page.locator("#time-slider")
+        slider.focus()
+        opened.page.keyboard.press("End")
+        opened.go_to(float(slider.get_attribute("max")))
+        assert opened.page.locator("#clock").inner_text() == "00:02.4"
+        assert opened.moment() == pytest.approx(2.4, abs=0.02)
+        assert opened.wrong == []
+
+
 def test_a_peak_in_the_table_leads_to_its_time_in_the_timeline(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
         button = opened.page.locator("button.time").first
@@ -313,6 +331,34 @@ def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser,
         opened.page.wait_for_timeout(300)
         after = opened.page.locator("#timeline").bounding_box()
         assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
+        assert opened.wrong == []
+
+
+def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(browser, out):
+    with Opened(browser, out / "reports/sixteen.html") as opened:
+        def places() -> tuple[float, float, float]:
+            """Height of a lane, of the chart, and the distance from a row's title to its top."""
+            return tuple(opened.page.evaluate("""() => {
+              const chart = document.getElementById("timeline"), layout = chart._fullLayout;
+              const lanes = chart.data.find((trace) => trace.type === "heatmap");
+              const axis = layout[lanes.yaxis.replace("y", "yaxis")];
+              const title = [...chart.querySelectorAll(".annotation-text")].find((text) => text.textContent.startsWith("People"));
+              const top = chart.getBoundingClientRect().top + axis._offset;
+              return [axis._length / lanes.z.length, layout.height, top - title.getBoundingClientRect().bottom];
+            }"""))  # fmt: skip
+
+        screen = places()
+        opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        opened.page.wait_for_timeout(300)
+        lane, height, gap = places()
+        assert lane >= 15
+        assert height <= 940
+        assert gap == pytest.approx(screen[2], abs=2)
+        line = "document.querySelector('#timeline .shapelayer path').getBoundingClientRect().height"
+        assert opened.page.evaluate(line) < height
+        opened.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        opened.page.wait_for_timeout(300)
+        assert places() == pytest.approx(screen, abs=1)
         assert opened.wrong == []
 
 

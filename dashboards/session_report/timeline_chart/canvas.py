@@ -6,34 +6,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ferflow import palette
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.shared.figure_values import axis_time, coloured, escape_html, json_numbers
+from ferflow.dashboards.shared.figure_values import (
+    PlotlyAttributes,
+    axis_time,
+    coloured,
+    escape_html,
+    json_numbers,
+)
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-TITLE_PX = 44
+TITLE_PX, PAPER_TITLE_PX = 44, 32
 """Space above each row, for its title."""
+PAPER_PX = 880
+"""Rows and titles on paper at most: with the heading of the section, an A4 sheet."""
+PAPER_SCALE = 0.73
+"""Of rows on paper, unless curves must be lower for the sheet."""
+LOWEST_PAPER_SCALE = 0.3
 SLIDER_PX = 40
 BOTTOM_PX = 24
 """Tick labels; plotly makes room for the slider by itself."""
 TRANSPARENT = "rgba(0,0,0,0)"
 
 
+MOST_RUNS = 200
+"""With more runs of known bins than this, half a bin is narrower than the curve."""
+
+
 class RowLayout:
     """Where each row lies: a title, then its plot, from the top down."""
 
-    def __init__(self, heights_px: Mapping[str, int]) -> None:
-        self.plot_px = sum(heights_px.values()) + TITLE_PX * len(heights_px)
+    def __init__(self, heights_px: Mapping[str, int], title_px: int = TITLE_PX) -> None:
+        self.plot_px = sum(heights_px.values()) + title_px * len(heights_px)
         self.height_px = self.plot_px + BOTTOM_PX + SLIDER_PX
         self.domains: dict[str, tuple[float, float]] = {}
         """Bottom and top of each row, as shares of the plot."""
         top = 0
         for row, height in heights_px.items():
-            top += TITLE_PX
+            top += title_px
             # Domains are shares of the plot from the bottom; rounding may lead to just below 0, which plotly refuses.
             self.domains[row] = (max(0.0, 1 - (top + height) / self.plot_px), 1 - top / self.plot_px)
             top += height
@@ -41,6 +59,11 @@ class RowLayout:
         self.axes = {row: "y" if k == 0 else f"y{k + 1}" for k, row in enumerate(heights_px)}
         self.base_axis = f"y{max(9, len(heights_px) + 1)}"
         """Of the row without height at the bottom, which the time axes are anchored to."""
+
+    def as_meta(self) -> dict[str, object]:
+        """For the page's script: height in pixels without the slider, and bottom and top of each row by its axis."""
+        domains = {self.axes[row]: [round(end, 4) for end in ends] for row, ends in self.domains.items()}
+        return {"height": self.plot_px + BOTTOM_PX, "domains": domains}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +77,8 @@ class Canvas:
 
     def add_row(self, row: str, title: str, **axis: object) -> None:
         """Title and y axis of a row."""
-        bottom, top = self.rows.domains[row]
         fixed = {
-            "domain": [bottom, top],
+            "domain": self.rows.domains[row],
             "anchor": "x",
             "fixedrange": True,
             "zeroline": False,
@@ -65,17 +87,67 @@ class Canvas:
         }
         self.figure.update_layout({f"yaxis{self.rows.axes[row][1:]}": fixed | axis})
         self.figure.add_annotation(
-            text=title, x=0, xref="paper", y=top, yref="paper", xanchor="left", yanchor="bottom",
+            text=title, x=0, xref="paper", y=1, yref=f"{self.rows.axes[row]} domain", xanchor="left", yanchor="bottom",
             xshift=-self.left_px, yshift=7, showarrow=False, align="left", font={"size": 13},
         )  # fmt: skip
 
-    def add_line(self, row: str, name: str, values: Float64Array, **style: object) -> None:
-        """A curve over the downsampled bins, at their middles."""
+    def add_curve(self, row: str, measure: Measure, **line: object) -> None:
+        """The audience's curve of a measure, in its colour and under its name."""
+        # The page's script finds the curve by this, whatever its title.
+        meta = {"measure": measure.name, "format": measure.format}
+        line = {"color": measure.colour} | line
+        self.add_line(row, measure.title.lower(), self.data.audience[measure.name], line, meta=meta)
+
+    def add_line(
+        self, row: str, name: str, values: Float64Array, line: PlotlyAttributes, **style: object
+    ) -> None:
+        """A curve over the drawn bins: a step per bin, from its start to its end; nothing where unknown."""
+        # Steps, since a value is that of a whole bin: the curve then ends where the area below it ends, and where a
+        # gap starts.
+        line = {"shape": "hvh"} | dict(line)
+        self._add(row, self.data.step_s / 2, values, name=escape_html(name), line=line, **style)
+        # Plotly draws from point to point, from the middle of a bin to that of the next. What it leaves out at both
+        # ends of a run of known bins is a trace of its own, so that the cursor finds a point per bin and no other.
+        x, y = self._half_bins(values)
         self.figure.add_scatter(
-            name=escape_html(name),
+            x=x, y=y, yaxis=self.rows.axes[row], mode="lines", line=line, hoverinfo="skip", name=""
+        )
+
+    def add_area(self, row: str, name: str, values: Float64Array, colour: str, **style: object) -> None:
+        """A filled area over zero, or over the others of its `stackgroup`, with a step per bin; nothing where unknown.
+
+        The first point is the middle of a bin before the first.
+        """
+        defaults: dict[str, object] = {
+            # Not `fill="tozeroy"`, which fills over gaps too: a group of its own drops to zero there instead.
+            "stackgroup": f"{row} {name}",
+            "line": {"width": 0, "shape": "hvh", "color": TRANSPARENT},
+            # Without a template plotly heeds `hoverinfo` of single points, see session.js.
+            "hovertemplate": None,
+            "yhoverformat": ".2f",
+        }
+        # One more bin on each side, out of sight: an area starts and ends in the middle of a bin.
+        padded = np.pad(values, 1, mode="edge")
+        self._add(
+            row, -self.data.step_s / 2, padded, name=escape_html(name), fillcolor=colour, **(defaults | style)
+        )
+
+    def add_threshold(self, row: str, value: float, words: str) -> None:
+        """A dashed line through a row, and what it means."""
+        colour = palette.MARKER
+        label = {"text": words, "textposition": "end", "yanchor": "bottom", "padding": 2,
+                 "font": {"size": 10, "color": colour}}  # fmt: skip
+        self.figure.add_shape(
+            type="line", xref="x domain", yref=self.rows.axes[row], x0=0, x1=1, y0=value, y1=value,
+            line={"width": 1, "color": colour, "dash": "5px,3px"}, label=label,
+        )  # fmt: skip
+
+    def _add(self, row: str, first_s: float, values: Float64Array, **style: object) -> None:
+        """A trace with a point per bin, the first at a time in seconds."""
+        self.figure.add_scatter(
             # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
             # small.
-            x0=axis_time(self.data.step_s / 2),
+            x0=axis_time(first_s),
             dx=self.data.step_s * 1000,
             y=json_numbers(values),
             mode="lines",
@@ -83,24 +155,41 @@ class Canvas:
             **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
 
-    def add_curve(self, row: str, measure: Measure, **line: object) -> None:
-        """The audience's curve of a measure, in its colour and under its name."""
-        style = {"color": measure.colour} | line
-        # The page's script finds the curve by this, whatever its title.
-        meta = {"measure": measure.name, "format": measure.format}
-        self.add_line(row, measure.title.lower(), self.data.audience[measure.name], line=style, meta=meta)
+    def _half_bins(self, values: Float64Array) -> tuple[list[str | None], list[float | None]]:
+        """Times and values of the first and last half of a bin of each run of known bins."""
+        runs = find_runs(values)
+        x: list[str | None] = []
+        y: list[float | None] = []
+        for first, last in runs if len(runs) <= MOST_RUNS else ():
+            for k, start in ((first, first), (last, last + 0.5)):
+                ends = (min(half * self.data.step_s, self.data.end_s) for half in (start, start + 0.5))
+                x += [*map(axis_time, ends), None]
+                y += [*json_numbers(values[[k, k]]), None]
+        return x, y
 
-    def add_area(self, row: str, name: str, values: Float64Array, colour: str, **style: object) -> None:
-        """A filled area over zero, or over the others of its `stackgroup`; nothing where unknown."""
-        # Not `fill="tozeroy"`, which fills over gaps too: a group of its own drops to zero there instead.
-        # Without a template, since plotly would ignore `hoverinfo` of single points (session.js) otherwise.
-        defaults: dict[str, object] = {
-            "stackgroup": f"{row} {name}",
-            "line": {"width": 0, "shape": "linear", "color": TRANSPARENT},
-            "hovertemplate": None,
-            "yhoverformat": ".2f",
-        }
-        self.add_line(row, name, values, fillcolor=colour, **(defaults | style))
+
+def find_runs(values: Float64Array) -> list[tuple[int, int]]:
+    """First and last index of each run of known values."""
+    edges = np.flatnonzero(np.diff(np.pad(np.isfinite(values), 1)))
+    return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
+
+
+def fit_range(full: tuple[float, float], *curves: Float64Array, least: float = 0.5) -> tuple[float, float]:
+    """The part of a measure's range that an axis shows: as much as its curves need, with a tenth of headroom.
+
+    Args:
+        full: smallest and largest possible value. Around zero, the axis shows as much on both sides.
+        curves: values on the axis, NaN where unknown.
+        least: share of `full` that is shown at least, so that small changes look small.
+    """
+    low, high = full
+    values = np.concatenate(curves)
+    known = values[np.isfinite(values)]
+    if low < 0 < high:
+        reach = 1.1 * float(np.abs(known).max(initial=0.0))
+        return max(low, -max(reach, -least * low)), min(high, max(reach, least * high))
+    reach = 1.1 * (float(known.max(initial=low)) - low)
+    return low, low + min(high - low, max(reach, least * (high - low)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +200,8 @@ class ChartRow:
     height_px: Callable[[Session, Downsampled], int]
     """0: this session has no such row."""
     draw: Callable[[Canvas, Session], None]
+    is_curve: bool = True
+    """Whether it may become lower than others where a sheet of paper is too short for all."""
 
 
 def row_title(name: str, colour: str | None, *rest: str | tuple[str, str]) -> str:

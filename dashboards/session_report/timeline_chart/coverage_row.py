@@ -42,4 +42,4 @@ def _pattern(look: palette.Look) -> PlotlyAttributes:
     return {"shape": look.pattern, "size": 5, "solidity": 0.25, "fgcolor": "#FFFFFF", "bgcolor": look.colour}
 
 
-COVERAGE_ROW = ChartRow(_ID, lambda _session, _data: 24, _draw)
+COVERAGE_ROW = ChartRow(_ID, lambda _session, _data: 24, _draw, is_curve=False)

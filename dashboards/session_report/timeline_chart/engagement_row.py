@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.analytics.peaks import Peak
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, measure_word, row_title
+from ferflow.dashboards.session_report.timeline_chart.canvas import (
+    Canvas,
+    ChartRow,
+    fit_range,
+    measure_word,
+    row_title,
+)
 from ferflow.dashboards.shared.figure_values import axis_time, with_opacity
 
 _ID = "engagement"
@@ -28,18 +34,22 @@ def _draw(canvas: Canvas, session: Session) -> None:
 
 
 def _add_row(canvas: Canvas, title: str) -> None:
-    canvas.add_row(_ID, title, range=[0, 1.05], tickvals=[0, 0.5, 1])
+    curves = [canvas.data.audience[name] for name in ("engagement", "expressiveness")]
+    # At least 0.6, so that the threshold and its label are in sight. A little more than 1 for the peaks' numbers.
+    _, top = fit_range((0.0, 1.0), *curves, least=0.6)
+    canvas.add_row(_ID, title, range=[0, 1.05 * top], tickvals=[0, 0.5, 1])
+    canvas.add_threshold(_ID, EXPRESSIVE_THRESHOLD, f"threshold {EXPRESSIVE_THRESHOLD:g}")
 
 
-def _height(session: Session, peak: Peak) -> float:
-    """Engagement in the bin of a peak, on whose curve it is marked."""
-    return float(np.nan_to_num(session.values("engagement")[int(peak.time_s / session.bin_seconds)]))
+def _height(canvas: Canvas, peak: Peak) -> float:
+    """Drawn engagement at a peak, on whose curve it is marked."""
+    return float(np.nan_to_num(canvas.data.audience["engagement"][int(peak.time_s / canvas.data.step_s)]))
 
 
 def _draw_peaks(canvas: Canvas, session: Session) -> None:
     canvas.figure.add_scatter(
         x=[axis_time(peak.time_s) for peak in session.peaks],
-        y=[round(_height(session, peak), 3) for peak in session.peaks],
+        y=[round(_height(canvas, peak), 3) for peak in session.peaks],
         text=[str(number) for number, _ in enumerate(session.peaks, 1)],
         name="peaks", mode="markers+text", hoverinfo="skip", yaxis=canvas.rows.axes[_ID],
         marker={"color": "#FFFFFF", "size": 17, "line": {"color": MEASURES["engagement"].colour, "width": 1.5}},

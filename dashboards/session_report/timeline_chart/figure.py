@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,13 @@ import numpy as np
 from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.session_report.downsample import Downsampled, downsample
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.session_report.timeline_chart.attention_row import ATTENTION_ROW
 from ferflow.dashboards.session_report.timeline_chart.canvas import (
     BOTTOM_PX,
+    LOWEST_PAPER_SCALE,
+    PAPER_PX,
+    PAPER_SCALE,
+    PAPER_TITLE_PX,
     SLIDER_PX,
     TRANSPARENT,
     Canvas,
@@ -23,6 +29,7 @@ from ferflow.dashboards.session_report.timeline_chart.expressions_row import EXP
 from ferflow.dashboards.session_report.timeline_chart.markers_row import MARKERS_ROW
 from ferflow.dashboards.session_report.timeline_chart.measure_rows import build_measure_rows
 from ferflow.dashboards.session_report.timeline_chart.people_row import PEOPLE_ROW, lane_name
+from ferflow.dashboards.session_report.timeline_chart.reacting_row import REACTING_ROW
 from ferflow.dashboards.session_report.timeline_chart.valence_row import VALENCE_ROW
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, with_opacity
 
@@ -36,11 +43,12 @@ _LEFT_PX, _LETTER_PX = 40, 6.2
 def list_rows() -> tuple[ChartRow, ...]:
     """All rows, from the top down."""
     measures = build_measure_rows()
-    return MARKERS_ROW, ENGAGEMENT_ROW, EXPRESSIONS_ROW, VALENCE_ROW, *measures, PEOPLE_ROW, COVERAGE_ROW
+    curves = ENGAGEMENT_ROW, REACTING_ROW, EXPRESSIONS_ROW, VALENCE_ROW, ATTENTION_ROW, *measures
+    return MARKERS_ROW, *curves, PEOPLE_ROW, COVERAGE_ROW
 
 
 def build_timeline_figure(session: Session) -> Figure:
-    """Markers, engagement, expressions, net positivity, people and coverage of a session, one above the other.
+    """Markers, engagement, reacting, expressions, net positivity, people and coverage, one above the other.
 
     The session must have at least one bin; without people, only markers and coverage are drawn.
     """
@@ -50,6 +58,7 @@ def build_timeline_figure(session: Session) -> Figure:
     heights = {row: row.height_px(session, data) for row in list_rows()}
     shown = {row: height for row, height in heights.items() if height}
     layout = RowLayout({row.id: height for row, height in shown.items()})
+    paper = _lay_out_on_paper(shown)
     canvas = Canvas(Figure(), data, layout, _left_px(session, data))
     _draw_base(canvas)
     # The cursor's label lists the last trace first.
@@ -69,8 +78,22 @@ def build_timeline_figure(session: Session) -> Figure:
         plot_bgcolor=TRANSPARENT,
         xaxis=_time_axis(data, layout),
         xaxis2=_slider_axis(data, layout),
+        # For the page's script: where the rows lie on screen and on paper.
+        meta={"screen": layout.as_meta(), "paper": paper.as_meta()},
     )
     return canvas.figure
+
+
+def _lay_out_on_paper(heights_px: Mapping[ChartRow, int]) -> RowLayout:
+    """The rows on a sheet of paper: if it is too short, curves become lower, and lanes stay legible."""
+    fixed = {row: round(PAPER_SCALE * height) for row, height in heights_px.items() if not row.is_curve}
+    curves = sum(height for row, height in heights_px.items() if row.is_curve)
+    left = PAPER_PX - PAPER_TITLE_PX * len(heights_px) - sum(fixed.values())
+    scale = max(LOWEST_PAPER_SCALE, min(PAPER_SCALE, left / curves)) if curves else 1.0
+    return RowLayout(
+        {row.id: fixed.get(row) or round(scale * height) for row, height in heights_px.items()},
+        PAPER_TITLE_PX,
+    )
 
 
 def _left_px(session: Session, data: Downsampled) -> int:
@@ -83,7 +106,6 @@ def _draw_base(canvas: Canvas) -> None:
     audience, base = canvas.data.audience, canvas.rows.base_axis
     lead = MEASURES["engagement"]
     values = audience["engagement"]
-    canvas.figure.add_scatter(x=[None], y=[None], yaxis=base, hoverinfo="skip")
     style = {"xaxis": "x2", "yaxis": base, "hoverinfo": "skip"}
     canvas.add_area("base", "", values, with_opacity(lead.colour, 0.35), **style)
     axis = {"domain": [0, 0.001], "visible": False, "fixedrange": True, "range": [0, 1]}

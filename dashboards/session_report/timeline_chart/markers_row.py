@@ -77,4 +77,4 @@ def _describe_late_markers(session: Session) -> str:
     )
 
 
-MARKERS_ROW = ChartRow(_ID, lambda session, _: 38 if len(session.markers) else 0, _draw)
+MARKERS_ROW = ChartRow(_ID, lambda session, _: 38 if len(session.markers) else 0, _draw, is_curve=False)

@@ -9,7 +9,7 @@ import numpy as np
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
+from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, fit_range, row_title
 
 
 def _height_px(measure: Measure, session: Session, data: Downsampled) -> int:
@@ -18,8 +18,13 @@ def _height_px(measure: Measure, session: Session, data: Downsampled) -> int:
 
 def _draw(measure: Measure, canvas: Canvas, session: Session) -> None:
     low, high = measure.range
-    axis: dict[str, object] = {"range": [low, high], "tickvals": [low, (low + high) / 2, high]}
-    axis |= {"tickformat": ".0%"} if measure.format == "share" else {}
+    axis: dict[str, object] = {
+        "range": [low, high],
+        "tickvals": [low, (low + high) / 2, high],
+        "tickformat": ".0%",
+    }
+    if measure.format != "share":
+        axis = {"range": list(fit_range(measure.range, canvas.data.audience[measure.name])), "nticks": 4}
     canvas.add_row(measure.name, row_title(measure.title, measure.colour, measure.unit), **axis)
     canvas.add_curve(measure.name, measure, width=2)
 

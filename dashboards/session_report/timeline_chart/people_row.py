@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ferflow import palette
+from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
 from ferflow.dashboards.shared.figure_values import axis_time, escape_html
@@ -56,4 +57,8 @@ def _scale(labels: list[str]) -> list[list[float | str]]:
     return [[share, colour] for low, high, colour in edges for share in (low, high)]
 
 
-PEOPLE_ROW = ChartRow(_ID, lambda session, data: _LANE_PX * len(data.lanes) if session.people else 0, _draw)
+def _height_px(session: Session, data: Downsampled) -> int:
+    return _LANE_PX * len(data.lanes) if session.people else 0
+
+
+PEOPLE_ROW = ChartRow(_ID, _height_px, _draw, is_curve=False)
