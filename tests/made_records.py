@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -114,8 +115,10 @@ def made_basis(made: Made, **chosen: object) -> Basis:
 def gaps_of(made: Made) -> tuple[Gap, ...]:
     """The holes as a footer names them: from the last frame before to the first one after."""
     step = 1 / made.fps
-    return tuple(Gap(np.ceil(start / step - 1e-9) * step - step, np.ceil(end / step - 1e-9) * step, None)
-                 for start, end in made.holes)  # fmt: skip
+    return tuple(
+        Gap(math.ceil(start / step - 1e-9) * step - step, math.ceil(end / step - 1e-9) * step, None)
+        for start, end in made.holes
+    )
 
 
 def footer(made: Made, frames: pa.Table, faces: pa.Table) -> VideoMetadata:

@@ -42,6 +42,11 @@ class Downsampled:
     leading: Float64Array
     """(lanes, drawn bins): index into the labels of the one shown longest, NaN where none is known."""
 
+    @property
+    def n(self) -> int:
+        """Number of drawn bins."""
+        return len(self.audience["n_frames"])
+
 
 def downsample(session: Session) -> Downsampled:
     """Join bins: at most `MOST_BINS`, and none shorter than the time between two analysed frames."""
@@ -54,6 +59,7 @@ def downsample(session: Session) -> Downsampled:
         name: join_bins(column(rows, name), step, column(rows, _WEIGHTS.get(name, "readable_s")))
         for name in timeline_measures(session.labels)
     }
+    joined["n_frames"] = np.nan_to_num(join_bins(column(rows, "n_frames"), step))
     # `people` has the longest in view first; lanes are in the order of appearance.
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.person_id)
     leading = np.array([_leading_label(session, person.person_id, step, len(rows)) for person in lanes])

@@ -336,13 +336,15 @@ def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser,
 
 def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(browser, out):
     with Opened(browser, out / "reports/sixteen.html") as opened:
+
         def places() -> tuple[float, float, float]:
             """Height of a lane, of the chart, and the distance from a row's title to its top."""
             return tuple(opened.page.evaluate("""() => {
               const chart = document.getElementById("timeline"), layout = chart._fullLayout;
               const lanes = chart.data.find((trace) => trace.type === "heatmap");
               const axis = layout[lanes.yaxis.replace("y", "yaxis")];
-              const title = [...chart.querySelectorAll(".annotation-text")].find((text) => text.textContent.startsWith("People"));
+              const titles = [...chart.querySelectorAll(".annotation-text")];
+              const title = titles.find((text) => text.textContent.startsWith("People"));
               const top = chart.getBoundingClientRect().top + axis._offset;
               return [axis._length / lanes.z.length, layout.height, top - title.getBoundingClientRect().bottom];
             }"""))  # fmt: skip

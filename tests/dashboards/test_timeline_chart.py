@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.analytics.measures import REACTING_THRESHOLD
+from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD
 from ferflow.dashboards.session_report.downsample import downsample
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.dashboards.session_report.timeline_chart.canvas import MOST_RUNS, find_runs, fit_range
@@ -35,9 +35,7 @@ def drawn_stretches(figure, name: str) -> list[tuple[float, float]]:
     found = [(a, b) for a, b, y, z in zip(middles, middles[1:], curve.y, curve.y[1:], strict=False)
              if y is not None and z is not None]  # fmt: skip
     x = halves.x or ()
-    found += [
-        (seconds(a), seconds(b)) for a, b in itertools.pairwise(x) if a is not None and b is not None
-    ]
+    found += [(seconds(a), seconds(b)) for a, b in itertools.pairwise(x) if a is not None and b is not None]
     joined: list[tuple[float, float]] = []
     for start, end in sorted(found):
         if joined and start <= joined[-1][1] + 1e-6:
@@ -57,7 +55,9 @@ def row_axis(figure, title: str):
 def test_a_curve_reaches_from_the_start_of_the_first_bin_to_the_end_of_the_last_and_stops_at_gaps(
     tmp_path, name
 ):
-    figure = build_timeline_figure(session_of(tmp_path, Made(seconds=30, holes=((10, 12),), away=((20, 21),))))
+    figure = build_timeline_figure(
+        session_of(tmp_path, Made(seconds=30, holes=((10, 12),), away=((20, 21),)))
+    )
     assert drawn_stretches(figure, name) == [(0, 10), (12, 20), (21, 30)]
 
 
@@ -82,7 +82,9 @@ def test_many_gaps_do_not_make_the_page_heavy(tmp_path):
     away = tuple((k, k + 1) for k in range(0, 600, 2))
     figure = build_timeline_figure(session_of(tmp_path, Made(seconds=600, fps=4, away=away)))
     assert len(figure.to_json()) < 150_000
-    assert len(find_runs(np.array(next(t for t in figure.data if t.name == "engagement").y, float))) > MOST_RUNS
+    assert (
+        len(find_runs(np.array(next(t for t in figure.data if t.name == "engagement").y, float))) > MOST_RUNS
+    )
 
 
 def test_runs_of_known_values():
@@ -140,8 +142,8 @@ def test_shares_have_the_whole_axis_and_the_threshold_is_in_sight(tmp_path):
     (line,) = [shape for shape in figure.layout.shapes if shape.xref == "x domain"]
     axis = row_axis(figure, "Engagement")
     assert figure.layout["yaxis" + line.yref[1:]] == axis
-    assert line.y0 == line.y1 == REACTING_THRESHOLD
-    assert line.label.text == f"threshold {REACTING_THRESHOLD:g}"
+    assert line.y0 == line.y1 == EXPRESSIVE_THRESHOLD
+    assert line.label.text == f"threshold {EXPRESSIVE_THRESHOLD:g}"
     assert axis.range[0] == 0
     assert axis.range[1] >= 0.6
 

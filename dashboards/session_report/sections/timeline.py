@@ -74,11 +74,11 @@ def _build_listed_marker(marker: Marker) -> ListedMarker:
 
 def _hint(session: Session, drawn: Downsampled) -> str:
     joined = f" ({drawn.step} bins of the table)" if drawn.step > 1 else ""
-    meaning = f"Coverage of the video; each point is {drawn.step_s:g} s{joined}."
+    meaning = f"Coverage of the video; each step is {drawn.step_s:g} s{joined}."
     if session.people:
         meaning = (
-            f"Each point is the mean over {drawn.step_s:g} s{joined}. A gap in a curve means that no person was in "
-            "view, or that no frame could be read."
+            f"Each step is the mean over {drawn.step_s:g} s{joined}. A gap in a curve means that no face could be "
+            "read; the row of coverage says why."
         )
     hidden = len(session.people) > MOST_LANES
     lanes = (
@@ -91,7 +91,8 @@ def _hint(session: Session, drawn: Downsampled) -> str:
 
 
 def _describe(session: Session) -> str:
-    rows = ["engagement with attention and expressiveness", "expressions", "net positivity", "people in view"]
+    rows = ["engagement with expressiveness", "reacting", "expressions", "net positivity"]
+    rows += [*(["attention"] if session.pose_known else []), "people in view"]
     rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
     return (
         f"Timeline with one time axis: {join_words(rows)}. {summarize(session)} Use the time slider above to hear the "
