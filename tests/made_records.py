@@ -52,6 +52,16 @@ class Made:
     seed: int = 0
     small: tuple[tuple[float, float], ...] = ()
     """Seconds in which faces are 20 px high."""
+    turned: tuple[tuple[float, float], ...] = ()
+    """Seconds in which heads are turned by 60 degrees."""
+    blurred: tuple[tuple[float, float], ...] = ()
+    """Seconds in which faces are blurred."""
+    sparse: tuple[tuple[float, float], ...] = ()
+    """Seconds of which only every fourth frame is there, shown for four times as long (variable frame rate)."""
+    brief: int = 0
+    """People, besides the others, who are in view for half a second each."""
+    unsure: int = 0
+    """People, besides the others, of whom the detector is never certain."""
     markers: tuple[tuple[float, float | None, str, str], ...] = ()
     """(time_s, end_s, label, kind)."""
     source: dict = field(default_factory=dict)
@@ -67,8 +77,11 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
     keep = np.ones(len(index), dtype=bool)
     for start, end in made.holes:
         keep &= (time_s < start) | (time_s >= end)
+    for start, end in made.sparse:
+        keep &= (time_s < start) | (time_s >= end) | (index % 4 == 0)
     index, time_s = index[keep], time_s[keep]
-    parts = [_person_rows(made, person, time_s, rng) for person in range(made.people)]
+    n_people = made.people + made.brief + made.unsure
+    parts = [_person_rows(made, person, time_s, rng) for person in range(n_people)]
     row = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, dtype=int)
     order = np.argsort(row, kind="stable")
     columns = (
@@ -77,14 +90,16 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
     return _frames(made, index, time_s, row), _faces(made, index, time_s, columns)
 
 
-def write_session(out: Path, made: Made, **metadata: object) -> str:
-    """Write both tables as the pipeline does, and the timeline; the video's id."""
+def write_session(
+    out: Path, made: Made, *, tables: tuple[pa.Table, pa.Table] | None = None, **metadata: object
+) -> str:
+    """Write both tables as the pipeline does (`tables`, or those of `made`), and the timeline; the video's id."""
     from ferflow.analytics import timeline as room
     from ferflow.analytics.person_names import NO_NAMES
     from ferflow.models.timeline_basis import find_basis
     from ferflow.store.records import write_table
 
-    frames, faces = made_tables(made)
+    frames, faces = tables or made_tables(made)
     paths = VideoFiles(out, made.video_id)
     facts = replace(footer(made, frames, faces), **metadata)
     with RecordsWriter(paths, made.labels) as writer:
@@ -163,6 +178,9 @@ def _person_rows(
         seen &= (time_s >= start * 0.5) & (time_s < end + (length - end) * 0.5)
     for start, end in made.away:
         seen &= (time_s < start) | (time_s >= end)
+    if made.people <= person < made.people + made.brief:
+        start = (person + 0.5) / (made.people + made.brief) * length
+        seen &= (time_s >= start) & (time_s < start + 0.5)
     seen &= rng.random(len(time_s)) > 0.02
     row = np.flatnonzero(seen)
     t = time_s[row]
@@ -186,10 +204,17 @@ def _person_rows(
     size = 90 - 5 * person + rng.normal(0, 2, len(t))
     for start, end in made.small:
         size = np.where((t >= start) & (t < end), 20.0, size)
+    for start, end in made.turned:
+        yaw = np.where((t >= start) & (t < end), 60.0, yaw)
     track = np.where(rng.random(len(t)) < made.untracked, -1, person + 1)
+    sharpness = rng.uniform(60, 900, len(t))
+    for start, end in made.blurred:
+        sharpness = np.where((t >= start) & (t < end), 20.0, sharpness)
+    score = 0.75 if person >= made.people + made.brief else 0.9
     return {
         "row": row, "track_id": track, "yaw": np.where(unknown, np.nan, yaw), "pitch": np.where(unknown, np.nan, pitch),
-        "face_px": size, "sharpness": rng.uniform(60, 900, len(t)), "x1": 60 + 140.0 * person + 10 * np.sin(t),
+        "face_px": size, "sharpness": sharpness, "score": np.full(len(t), score),
+        "x1": 60 + 140.0 * person + 10 * np.sin(t),
         **{f"prob_{label}": probs[:, k] for k, label in enumerate(made.labels)},
     }  # fmt: skip
 
@@ -212,7 +237,7 @@ def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str,
     values = {
         "video_id": [made.video_id] * len(row), "frame_index": index[row], "pts": made.first_pts + index[row] * 512,
         "time_s": time_s[row], "y1": np.full(len(row), 200.0), "x2": columns["x1"] + columns["face_px"] * 0.8,
-        "y2": 200 + columns["face_px"], "score": np.full(len(row), 0.9), "roll": np.zeros(len(row)), **columns,
+        "y2": 200 + columns["face_px"], "roll": np.zeros(len(row)), **columns,
     }  # fmt: skip
     landmarks = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(row) * 10), pa.float32()), 10)
     label = pa.DictionaryArray.from_arrays(pa.array(probs.argmax(axis=1), pa.int8()), pa.array(made.labels))
