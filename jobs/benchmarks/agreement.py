@@ -52,17 +52,20 @@ def auc(values: Float64Array, rating: Int64Array) -> float:
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 
 
-def by_person(windows: Windows) -> tuple[Float64Array, Float64Array]:
-    """Of each person, (P,): the mean expressive share, and the share of windows rated as expressive at all."""
+def by_person(windows: Windows, *, graded: bool = False) -> tuple[Float64Array, Float64Array]:
+    """Of each person, (P,): the mean expressive share, and that of the ratings.
+
+    A window that is rated as some expression counts as expressive; `graded`: as expressive for half of its time.
+    """
     _, place = np.unique(windows.person, return_inverse=True)
     n = np.bincount(place)
-    rated = np.bincount(place, windows.rating > AT_REST) / n
-    return np.bincount(place, windows.share) / n, rated
+    rated = windows.rating / CLEARLY if graded else windows.rating > AT_REST
+    return np.bincount(place, windows.share) / n, np.bincount(place, rated) / n
 
 
-def mean_absolute_error(windows: Windows) -> float:
-    """Of the expressive share of each person against the rating."""
-    found, rated = by_person(windows)
+def mean_absolute_error(windows: Windows, *, graded: bool = False) -> float:
+    """Of the expressive share of each person against the rating; see `by_person`."""
+    found, rated = by_person(windows, graded=graded)
     return float(np.abs(found - rated).mean())
 
 
@@ -84,6 +87,7 @@ STATISTICS: dict[str, Statistic] = {
     "auc_score": lambda windows: auc(windows.score, windows.rating),
     "auc_share": lambda windows: auc(windows.share, windows.rating),
     "mae": mean_absolute_error,
+    "mae_graded": lambda windows: mean_absolute_error(windows, graded=True),
     "spearman": spearman,
     "rest_passing": resting_share_passing,
 }

@@ -6,7 +6,8 @@ FOLDER holds two photographs per person, `<id>_neutral.jpg` and `<id>_happy.jpg`
 as in a video, or blurred, and read again with the same box, as the analysis would read it. For each disturbance a line
 is printed: the median side of the faces in pixels, quantiles of `sharpness`, the share of neutral and of happy faces
 that count as expressive, the share of people whose smile is more expressive than their neutral face, and the mean
-change of expressiveness against the undisturbed photograph.
+change of expressiveness against the undisturbed photograph. The last lines show what a calibration by the own neutral
+photograph changes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 
 from ferflow.analytics.expressions import NO_PRIOR, reweight
+from ferflow.analytics.face_scores import LARGEST_SHIFT, RESTING_LOG_ODDS
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, NEUTRAL_LABEL
 from ferflow.faces.crops import FaceCrops, crop_faces
 from ferflow.faces.detections import Detections
@@ -42,6 +44,11 @@ MOTIONS = (0.05, 0.1, 0.15, 0.2, 0.3)
 """Distance that the face moves during the exposure, as a share of the face."""
 CANVAS = (640, 360)
 """Size of the compressed picture: the smaller a face is in it, the fewer bits it gets."""
+UNDISTURBED = "undisturbed"
+TESTED = "40 px, H.264 crf 23"
+"""Disturbance whose pictures test a calibration by the undisturbed photographs."""
+BOUNDS = (0.0, 1.0, LARGEST_SHIFT, 2.0, 3.0)
+"""Of the shift of a calibration; 0: none."""
 N_STILL = 4
 """Frames for which each compressed face is shown; the last one is read."""
 
@@ -68,6 +75,11 @@ class Reading:
     face_px: Float64Array
     sharpness: Float64Array
     expressiveness: Float64Array
+
+    @property
+    def log_odds(self) -> Float64Array:
+        """Of any expression against rest; 0 where expressiveness is a half."""
+        return np.asarray(np.log(self.expressiveness / (1 - self.expressiveness)))
 
 
 def read_portraits(folder: Path, tools: Tools) -> list[Portrait]:
@@ -156,7 +168,7 @@ def disturbances(portraits: Sequence[Portrait], tools: Tools) -> Iterator[tuple[
     def at_size(side: float) -> list[Portrait]:
         return [resize(one, side / _side(one, tools)) for one in portraits]
 
-    yield "undisturbed", portraits
+    yield UNDISTURBED, portraits
     for side in SIZES_PX:
         small = at_size(side)
         yield f"{side} px", small
@@ -195,15 +207,18 @@ class Summary:
     """Mean absolute change of expressiveness against the undisturbed photograph."""
 
 
+def pair_up(names: Sequence[str], values: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Values (P,) of the neutral and of the happy faces of the people with both."""
+    of = dict(zip(names, values, strict=True))
+    people = [name.removesuffix("_neutral") for name in names if name.endswith("_neutral")]
+    both = [person for person in people if f"{person}_happy" in of]
+    neutral, happy = (np.array([of[f"{person}_{kind}"] for person in both]) for kind in ("neutral", "happy"))
+    return neutral, happy
+
+
 def summarise(names: Sequence[str], reading: Reading, undisturbed: Reading) -> Summary:
     """Sum up a reading of all portraits of these names."""
-    value = dict(zip(names, reading.expressiveness, strict=True))
-    pairs = [
-        (value[name], value[f"{person}_happy"])
-        for name in names
-        if name.endswith("_neutral") and f"{(person := name.removesuffix('_neutral'))}_happy" in value
-    ]
-    neutral, happy = np.array(pairs).T
+    neutral, happy = pair_up(names, reading.expressiveness)
     low, middle, high = np.quantile(reading.sharpness, [0.1, 0.5, 0.9])
     return Summary(
         face_px=float(np.median(reading.face_px)),
@@ -215,6 +230,34 @@ def summarise(names: Sequence[str], reading: Reading, undisturbed: Reading) -> S
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """Shares of the faces that count as expressive when people are calibrated by their own neutral photograph."""
+
+    bound: float
+    """Of the shift, log odds."""
+    neutral_expressive: float
+    happy_expressive: float
+
+
+def calibrate(
+    names: Sequence[str], undisturbed: Reading, tested: Reading, bound: float, *, reference: float
+) -> Calibrated:
+    """Calibrate by the undisturbed neutral photographs, and test on other pictures of the same people.
+
+    Args:
+        names: of the portraits.
+        undisturbed: reading whose neutral faces show each person at rest.
+        tested: reading of the pictures that are counted.
+        bound: of the shift, log odds.
+        reference: log odds of a typical face at rest.
+    """
+    at_rest, _ = pair_up(names, undisturbed.log_odds)
+    neutral, happy = pair_up(names, tested.log_odds)
+    shift = np.clip(at_rest - reference, -bound, bound)
+    return Calibrated(bound, float((neutral >= shift).mean()), float((happy >= shift).mean()))
+
+
 def show(name: str, summary: Summary) -> str:
     """A line for people."""
     sharpness = "/".join(f"{value:.0f}" for value in summary.sharpness)
@@ -224,8 +267,19 @@ def show(name: str, summary: Summary) -> str:
     )
 
 
+def show_calibration(names: Sequence[str], undisturbed: Reading, tested: Reading) -> Iterator[str]:
+    """Lines for people."""
+    at_rest, _ = pair_up(names, undisturbed.log_odds)
+    quantiles = ", ".join(f"{value:.1f}" for value in np.quantile(at_rest, [0.05, 0.25, 0.5, 0.75, 0.95]))
+    yield f"log odds of neutral faces, quantiles 5, 25, 50, 75, 95 %: {quantiles}"
+    yield f"calibrated by the own neutral face, tested on {TESTED}, reference {RESTING_LOG_ODDS:g}:"
+    for bound in BOUNDS:
+        one = calibrate(names, undisturbed, tested, bound, reference=RESTING_LOG_ODDS)
+        yield f"  shift up to {bound:g}: neutral {one.neutral_expressive:.2f}, happy {one.happy_expressive:.2f}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a line per disturbance."""
+    """Print a line per disturbance, then the effect of a calibration."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -235,12 +289,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tools = Tools.load(AnalyzeOptions().updated(model=asked.model))
     portraits = read_portraits(asked.folder, tools)
     names = [one.name for one in portraits]
-    undisturbed = read(portraits, tools)
-    print(
-        f"{len(names)} faces\n{'':30}{'px':>7}{'sharpness':>18}{'neutral':>10}{'happy':>8}{'own':>8}{'change':>8}"
-    )
+    readings: dict[str, Reading] = {}
+    print(f"{len(names)} faces")
+    print(f"{'':30}{'px':>7}{'sharpness':>18}{'neutral':>10}{'happy':>8}{'own':>8}{'change':>8}")
     for name, disturbed in disturbances(portraits, tools):
-        print(show(name, summarise(names, read(disturbed, tools), undisturbed)), flush=True)
+        readings[name] = read(disturbed, tools)
+        print(show(name, summarise(names, readings[name], readings[UNDISTURBED])), flush=True)
+    print(*show_calibration(names, readings[UNDISTURBED], readings[TESTED]), sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from ferflow.jobs.benchmarks.readability import (
     Reading,
     blur,
+    calibrate,
     compress,
     read,
     read_portraits,
@@ -79,3 +80,17 @@ def test_a_summary_counts_people_with_both_photographs():
     assert found.sharpness == pytest.approx((0.4, 2.0, 3.6))
     assert (found.neutral_expressive, found.happy_expressive, found.own_smile_above) == (0.5, 0.5, 0.5)
     assert found.change == pytest.approx((0.1 + 0 + 0.5 + 0.4 + 0) / 5)
+
+
+def test_a_calibration_moves_both_faces_of_a_person_within_its_bound():
+    names = ["a_neutral", "a_happy", "b_neutral", "b_happy"]
+    # Log odds: a looks expressive at rest, b is more neutral than usual and smiles faintly.
+    odds = np.array([1.0, 1.2, -4.0, -1.0])
+    reading = Reading(np.zeros(4), np.zeros(4), 1 / (1 + np.exp(-odds)))
+    before, after, little = (
+        calibrate(names, reading, reading, bound, reference=-2.0) for bound in (0, 3, 0.5)
+    )
+    assert (before.neutral_expressive, before.happy_expressive) == (0.5, 0.5)
+    # Shifts of 3 and -2: only the faint smile passes.
+    assert (after.neutral_expressive, after.happy_expressive) == (0.0, 0.5)
+    assert (little.neutral_expressive, little.happy_expressive) == (0.5, 0.5)

@@ -57,6 +57,11 @@ def test_the_error_is_of_each_person_and_some_expression_counts_as_one():
     assert mean_absolute_error(some) == pytest.approx((0.1 + 0.1) / 2)
 
 
+def test_some_expression_may_count_for_half_of_the_time():
+    assert mean_absolute_error(windows([0, 0], [0, 1], [0.0, 0.5]), graded=True) == pytest.approx(0)
+    assert mean_absolute_error(windows([0, 0], [1, 2], [0.0, 0.5]), graded=True) == pytest.approx(0.5)
+
+
 def test_a_person_with_many_windows_counts_as_one_person():
     many = windows([0] * 9 + [1], [0] * 10, [0.0] * 9 + [1.0])
     assert mean_absolute_error(many) == pytest.approx(0.5)
