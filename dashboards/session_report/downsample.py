@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.measures import timeline_measures
 from ferflow.analytics.persons import Person
+from ferflow.analytics.signals import bin_signals
 from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.bins import join_bins
@@ -41,6 +42,8 @@ class Downsampled:
     """Where the time axis ends: at the end of the video, which may lie within the last bin."""
     leading: Float64Array
     """(lanes, drawn bins): index into the labels of the one shown longest, NaN where none is known."""
+    signals: dict[str, Float64Array]
+    """By name, those that are shown."""
 
     @property
     def n(self) -> int:
@@ -64,7 +67,9 @@ def downsample(session: Session) -> Downsampled:
     lanes = sorted(session.people[:MOST_LANES], key=lambda person: person.person_id)
     leading = np.array([_leading_label(session, person.person_id, step, len(rows)) for person in lanes])
     coverage = _shares_of_coverage(session, step)
-    return Downsampled(step, step * bin_seconds, joined, coverage, lanes, session.end_s, leading)
+    edges = np.append(column(rows, "bin_start_s")[::step], column(rows, "bin_end_s")[-1:])
+    signals = bin_signals(session.shown_signals, edges)
+    return Downsampled(step, step * bin_seconds, joined, coverage, lanes, session.end_s, leading, signals)
 
 
 def _shares_of_coverage(session: Session, step: int) -> dict[str, Float64Array]:

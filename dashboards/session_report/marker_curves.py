@@ -1,7 +1,9 @@
-"""Marker-locked curves as a figure: a row per label, with engagement, net positivity and expressions."""
+"""Marker-locked curves as a figure: per label a row with engagement, net positivity and expressions, then signals."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 
 from ferflow import palette
 from ferflow.analytics.measures import LEADING, MEASURES
+from ferflow.analytics.signals import Signal
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.figure_values import (
@@ -20,14 +23,16 @@ from ferflow.dashboards.shared.figure_values import (
     with_opacity,
 )
 from ferflow.dashboards.shared.number_format import pluralize, sanitize, shorten
+from ferflow.dashboards.shared.signal_values import SignalScale
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _ROW_PX, _TITLE_PX, _BOTTOM_PX = 170, 56, 34
+_COLUMNS = 3
 _GAP = 0.06
-"""Between the three panels of a row, as a share of the width."""
+"""Between the panels of a row, as a share of the width."""
 
 
 def build_marker_curves_figure(session: Session) -> Figure:
@@ -39,87 +44,153 @@ def build_marker_curves_figure(session: Session) -> Figure:
 
     figure = Figure()
     labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
-    height = (_ROW_PX + _TITLE_PX) * len(labels) + _BOTTOM_PX
+    scales = {signal.column: _signal_scale(session, signal) for signal in session.shown_signals}
+    grid = _Grid(len(labels), 1 + math.ceil(len(scales) / _COLUMNS))
     for k, label in enumerate(labels):
-        top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / (height - _BOTTOM_PX)
-        # Rounding may lead to just below 0, which plotly refuses.
-        domain = [max(0.0, top - _ROW_PX / (height - _BOTTOM_PX)), top]
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
-        _draw_row(figure, _Panels(3 * k, domain), rows, session)
+        _draw_row(figure, grid.panels(k, 0), rows, session)
+        for n, signal in enumerate(session.shown_signals):
+            line, place = divmod(n, _COLUMNS)
+            _draw_signal(figure, grid.panels(k, 1 + line).at(place), rows, signal, scales[signal.column])
     figure.update_layout(
-        template={}, height=height, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
+        template={}, height=grid.height_px, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
 
 
-class _Panels:
-    """Axes of the three panels of a row."""
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """What is drawn of a column of the curves."""
 
-    def __init__(self, first: int, domain: list[float]) -> None:
-        # plotly calls its first axes `x` and `y`, without a number.
-        self.names = ["" if first + k == 0 else str(first + k + 1) for k in range(3)]
-        self.domain = domain
-        width = (1 - 2 * _GAP) / 3
-        self.spans = [[k * (width + _GAP), k * (width + _GAP) + width] for k in range(3)]
+    measure: str
+    name: str
+    colour: str
+    opacity: float = 0.18
+    """Of the band."""
+    scale: SignalScale | None = None
+    """Of a signal; None: a score."""
+
+    def numbers(self, values: Float64Array) -> list[float | None]:
+        return json_numbers(values) if self.scale is None else self.scale.json_numbers(values)
+
+    def describe_spread(self, sd: float, n: int) -> str:
+        markers = f"({pluralize(n, 'marker')})"
+        if not np.isfinite(sd):
+            return markers
+        return f"± {f'{sd:.2f}' if self.scale is None else self.scale.format(sd)} {markers}"
 
 
-def _draw_row(figure: Figure, panels: _Panels, rows: pa.Table, session: Session) -> None:
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Axes of a panel, and where it lies, as shares of the figure."""
+
+    name: str
+    """Behind `x` and `y`; plotly calls its first axes without a number."""
+    domain: list[float]
+    span: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of panels."""
+
+    first: int
+    domain: list[float]
+
+    def at(self, place: int) -> _Panel:
+        """The panel at a place from the left."""
+        width, number = (1 - (_COLUMNS - 1) * _GAP) / _COLUMNS, self.first + place
+        left = place * (width + _GAP)
+        return _Panel("" if number == 0 else str(number + 1), self.domain, [left, left + width])
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Rows of panels, as many of them for each label."""
+
+    n_labels: int
+    rows_per_label: int
+
+    @property
+    def height_px(self) -> int:
+        """Of the figure."""
+        return (_ROW_PX + _TITLE_PX) * self.n_labels * self.rows_per_label + _BOTTOM_PX
+
+    def panels(self, label: int, row: int) -> _Row:
+        """A row of a label."""
+        k, plot_px = label * self.rows_per_label + row, self.height_px - _BOTTOM_PX
+        top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / plot_px
+        # Rounding may lead to just below 0, which plotly refuses.
+        return _Row(k * _COLUMNS, [max(0.0, top - _ROW_PX / plot_px), top])
+
+
+def _draw_row(figure: Figure, panels: _Row, rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[LEADING], MEASURES["valence"]
     whose = f"<b>{escape_html(shorten(sanitize(label), 40))}</b>  n = {n}<br>"
-    _draw_panel(figure, panels, 0, whose + coloured(lead.title, lead.colour), lead.range)
-    _draw_panel(figure, panels, 1, "<br>" + coloured(valence.title, valence.colour), valence.range)
+    _draw_panel(figure, panels.at(0), whose + coloured(lead.title, lead.colour), lead.range)
+    _draw_panel(figure, panels.at(1), "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
     names = [coloured(escape_html(shorten(sanitize(one), 14)), colours[one]) for one in session.labels]
     # On two lines: a panel is a third of the page wide.
     half = (len(names) + 1) // 2
-    _draw_panel(figure, panels, 2, f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
-    for axis, measure in zip(panels.names, (lead, valence), strict=False):
-        _draw_curve(figure, axis, rows, measure.name, measure.title.lower(), measure.colour)
+    _draw_panel(figure, panels.at(2), f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
+    for k, measure in enumerate((lead, valence)):
+        _draw_curve(figure, panels.at(k), rows, _Curve(measure.name, measure.title.lower(), measure.colour))
     for one in session.labels:
         title = escape_html(sanitize(one))
-        _draw_curve(figure, panels.names[2], rows, f"shown_{one}", title, colours[one], opacity=0.1)
+        _draw_curve(figure, panels.at(2), rows, _Curve(f"shown_{one}", title, colours[one], opacity=0.1))
 
 
-def _draw_panel(figure: Figure, panels: _Panels, k: int, title: str, limits: tuple[float, float]) -> None:
-    name, axis = panels.names[k], {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
+def _draw_signal(figure: Figure, panel: _Panel, rows: pa.Table, signal: Signal, scale: SignalScale) -> None:
+    title, unit = (escape_html(shorten(sanitize(text), 40)) for text in (signal.title, signal.unit))
+    # The label of the first row stands above the others, too.
+    _draw_panel(figure, panel, f"{coloured(title, palette.SIGNAL)} {unit}", scale.axis_range)
+    figure.update_layout({f"yaxis{panel.name}": {"tickmode": "auto", "nticks": 3, "zeroline": False}})
+    _draw_curve(figure, panel, rows, _Curve(signal.column, title, palette.SIGNAL, scale=scale))
+
+
+def _signal_scale(session: Session, signal: Signal) -> SignalScale:
+    """Of the curves of all labels, so that they can be compared, with their bands."""
+    rows = session.curves.filter(pc.equal(session.curves.column("measure"), signal.column))
+    mean, sd = column(rows, "mean"), np.nan_to_num(column(rows, "sd"))
+    return SignalScale.of([mean - sd, mean + sd])
+
+
+def _draw_panel(figure: Figure, panel: _Panel, title: str, limits: tuple[float, float]) -> None:
+    name, axis = panel.name, {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         # A little wider than the data, so that the first and the last value are not at the edge.
-        f"xaxis{name}": axis | {"domain": panels.spans[k], "anchor": f"y{name}", "range": [-5.2, 10.2],
+        f"xaxis{name}": axis | {"domain": panel.span, "anchor": f"y{name}", "range": [-5.2, 10.2],
                                 "tickvals": [-5, 0, 5, 10], "ticktext": ["−5 s", "marker", "+5 s", "+10 s"],
                                 "hoverformat": "+.1f"},
-        f"yaxis{name}": axis | {"domain": panels.domain, "anchor": f"x{name}", "range": limits,
+        f"yaxis{name}": axis | {"domain": panel.domain, "anchor": f"x{name}", "range": limits,
                                 "tickvals": [limits[0], sum(limits) / 2, limits[1]]},
     })  # fmt: skip
     figure.add_annotation(
-        text=title, x=panels.spans[k][0], xref="paper", y=panels.domain[1], yref="paper", xanchor="left",
+        text=title, x=panel.span[0], xref="paper", y=panel.domain[1], yref="paper", xanchor="left",
         yanchor="bottom", yshift=5, showarrow=False, align="left", font={"size": 12},
     )  # fmt: skip
 
 
-def _draw_curve(
-    figure: Figure, axis: str, rows: pa.Table, measure: str, name: str, colour: str, opacity: float = 0.18
-) -> None:
-    rows = rows.filter(pc.equal(rows.column("measure"), measure))
+def _draw_curve(figure: Figure, panel: _Panel, rows: pa.Table, curve: _Curve) -> None:
+    rows = rows.filter(pc.equal(rows.column("measure"), curve.measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
-    axes: PlotlyAttributes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    axes: PlotlyAttributes = {"xaxis": f"x{panel.name}", "yaxis": f"y{panel.name}"}
     # A polygon for each stretch: one over all points would be drawn through the gaps.
     for x, low, high in _find_bands(lag, mean, sd):
         figure.add_scatter(
-            x=json_numbers(np.concatenate([x, x[::-1]])), y=json_numbers(np.concatenate([high, low[::-1]])),
-            fill="toself", fillcolor=with_opacity(colour, opacity), line={"width": 0}, mode="lines",
+            x=json_numbers(np.concatenate([x, x[::-1]])), y=curve.numbers(np.concatenate([high, low[::-1]])),
+            fill="toself", fillcolor=with_opacity(curve.colour, curve.opacity), line={"width": 0}, mode="lines",
             hoverinfo="skip", **axes,
         )  # fmt: skip
     figure.add_scatter(
-        name=name, x=json_numbers(lag), y=json_numbers(mean), mode="lines", line={"color": colour, "width": 2},
-        customdata=[_format_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
-        hovertemplate="%{y:.2f} %{customdata}", **axes,
+        name=curve.name, x=json_numbers(lag), y=curve.numbers(mean), mode="lines",
+        line={"color": curve.colour, "width": 2},
+        customdata=[curve.describe_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
+        hovertemplate=f"%{{y:{curve.scale.d3_format if curve.scale else '.2f'}}} %{{customdata}}", **axes,
     )  # fmt: skip
-
-
-def _format_spread(sd: float, n: int) -> str:
-    return f"± {sd:.2f} ({pluralize(n, 'marker')})" if np.isfinite(sd) else f"({pluralize(n, 'marker')})"
 
 
 def _find_bands(

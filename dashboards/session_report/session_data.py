@@ -19,6 +19,7 @@ from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_faces, 
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
+from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
 from ferflow.analytics.tally import Faces, blocks, column
 from ferflow.analytics.timeline import audience, bin_length, person_rows, weighted_means
 from ferflow.dashboards.session_report.video_player import (
@@ -36,6 +37,9 @@ from ferflow.types import Float64Array, Int64Array
 
 MOST_CURVES = 6
 """Labels with marker-locked curves on the page, those with most markers first."""
+
+MOST_SIGNALS = 6
+"""Signals on the page, the first of the file that have a value within the video."""
 
 _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
@@ -82,6 +86,10 @@ class Session:
     segments: pa.Table
     curves: pa.Table
     """Marker-locked, of the `MOST_CURVES` labels with most markers; see `event_locked.locked_curves`."""
+    signals: StoredSignals
+    """All signals of the video."""
+    shown_signals: tuple[Signal, ...]
+    """Those on the page, at most `MOST_SIGNALS`."""
     video: PageVideo
     boxes: FaceBoxes | None
     """See `video_player.pack_boxes`."""
@@ -172,6 +180,10 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     brief = {person: one for person, one in sightings.items() if is_brief(one, times.total_s)}
     heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
     markers, tops = load_markers(paths), peaks(timeline)
+    signals = load_signals(paths)
+    columns = signal_columns(signals.signals, timeline)
+    shown = tuple(one for one in signals.signals if np.isfinite(columns[one.column]).any())[:MOST_SIGNALS]
+    extra = {one.column: columns[one.column] for one in shown}
     return Session(
         video_id=video_id,
         metadata=metadata,
@@ -198,7 +210,9 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         ),
         markers=markers,
         segments=segments(timeline, markers),
-        curves=locked_curves(timeline, markers, most=MOST_CURVES),
+        curves=locked_curves(timeline, markers, extra=extra, most=MOST_CURVES),
+        signals=signals,
+        shown_signals=shown,
         video=find_video(metadata.source, paths.report, frames),
         boxes=pack_boxes(faces("frame_index", "time_s", *_BOX_COLUMNS), metadata.source),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},

@@ -28,6 +28,7 @@
   const percent = (share) => (share > 0 && share < 0.01 ? "<1" : share > 0.99 && share < 1 ? ">99" : Math.round(100 * share)) + "\u202f%";
   const formats = { score, signed, share: percent };
   const curves = facts.measures.map((name) => data.find((trace) => trace.meta?.measure === name)).filter(Boolean);
+  const signalValues = (k) => data.find((trace) => trace.meta?.signal === k).y;
   const coverageTraces = data.filter((trace) => trace.stackgroup === "coverage");
 
   /** The values at a time: pairs of a term and a text. */
@@ -36,6 +37,10 @@
     const k = Math.floor(time / step + 1e-9), pairs = [];
     if (markersByBin.has(k)) pairs.push(["markers", markersByBin.get(k)]);
     for (const { name, y, meta } of curves) pairs.push([name, y[k] == null ? "unknown" : formats[meta.format](y[k])]);
+    for (const [n, [name, unit, digits]] of facts.signals.entries()) {
+      const value = signalValues(n)[k];
+      pairs.push([name, value == null ? "unknown" : `${digits === null ? Number(value.toPrecision(4)) : Number(value.toFixed(digits))} ${unit}`.trim()]);
+    }
     const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
     if (lanes) pairs.push(["people in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "no person"]);
     // The coverage row has one more bin in front.

@@ -9,7 +9,7 @@ The formulas are in `docs/numbers.md`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +139,13 @@ def lags(bin_seconds: float) -> Float64Array:
     return np.asarray(np.arange(low, high + 1) * step, dtype=np.float64)
 
 
-def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = None) -> pa.Table:
+def locked_curves(
+    timeline: pa.Table,
+    markers: pa.Table,
+    *,
+    extra: Mapping[str, Float64Array] | None = None,
+    most: int | None = None,
+) -> pa.Table:
     """Event-related averages: the audience's measures around all markers of one label, from -5 s to +10 s.
 
     At each lag, a marker's value is that of the bin that contains `time_s + lag`. A curve is the mean over markers, its
@@ -148,20 +154,22 @@ def locked_curves(timeline: pa.Table, markers: pa.Table, *, most: int | None = N
     Args:
         timeline: TIMELINE of one video.
         markers: MARKERS of it; a segment counts with its start, a marker past the end does not count.
+        extra: further columns by name, float64 (bins of the audience,), such as signals.
         most: largest number of labels, those with most markers; None: all.
 
     Returns:
-        A row per label, measure (`engagement`, `valence`, ..., `prob_*`) and lag: `label, n_markers, measure,
-        lag_s, mean, sd, n` (markers with a known value there; `sd` is null below 2). Labels with most markers
-        come first.
+        A row per label, measure (`engagement`, `valence`, ..., `prob_*`, then `extra`) and lag: `label, n_markers,
+        measure, lag_s, mean, sd, n` (markers with a known value there; `sd` is null below 2). Labels with most
+        markers come first.
     """
     audience_rows = audience(timeline)
     names = [*MEASURES, *probability_columns(audience_rows), *shown_columns(audience_rows)]
+    columns = {name: column(audience_rows, name) for name in names} | dict(extra or {})
     inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(audience_rows)))
     # Not `bin_length`: bounds are rounded to nanoseconds, and the error would add up over the bins of a long video.
     step = _end_of(audience_rows) / max(len(audience_rows), 1)
     parts = [
-        _curves_of(audience_rows, names, label, np.array(times), step)
+        _curves_of(columns, label, np.array(times), step)
         for label, times in list(times_by_label(inside).items())[:most]
     ]
     return pa.concat_tables(parts) if parts else _LOCKED.empty_table()
@@ -181,17 +189,15 @@ _LOCKED = pa.schema(
 
 
 def _curves_of(
-    audience_rows: pa.Table, names: Sequence[str], label: str, times: Float64Array, bin_seconds: float
+    columns: Mapping[str, Float64Array], label: str, times: Float64Array, bin_seconds: float
 ) -> pa.Table:
-    at = lags(bin_seconds)
+    at, n_bins = lags(bin_seconds), len(next(iter(columns.values())))
     bins = bin_of(times[:, None] + at, bin_seconds)
-    inside = (bins >= 0) & (bins < len(audience_rows))
+    inside = (bins >= 0) & (bins < n_bins)
     parts = []
-    for name in names:
+    for name, known in columns.items():
         # Clipped only to be valid indices; what is outside of the video becomes NaN.
-        values = np.where(
-            inside, column(audience_rows, name)[np.clip(bins, 0, len(audience_rows) - 1)], np.nan
-        )
+        values = np.where(inside, known[np.clip(bins, 0, n_bins - 1)], np.nan)
         mean, sd, n = _mean_sd_n(values)
         rows = {
             "label": [label] * len(at), "n_markers": [len(times)] * len(at), "measure": [name] * len(at),

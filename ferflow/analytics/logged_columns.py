@@ -12,6 +12,9 @@ import pyarrow.compute as pc
 from ferflow.errors import OptionsError
 from ferflow.types import Float64Array, Int64Array
 
+LARGEST = 1e100
+"""A larger number is no measurement, and sums of such numbers would leave the range of floats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
@@ -20,7 +23,7 @@ class Numbers:
     rows: Int64Array
     """Ascending; those in which something is given."""
     values: Float64Array
-    """As many; NaN where what is given is no finite number."""
+    """As many; NaN where what is given is no number, or is infinite or beyond `LARGEST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class LoggedColumns:
         cells = self.cells[name]
         if not pa.types.is_string(cells.type):
             rows = np.flatnonzero(np.asarray(cells.is_valid().to_numpy()))
-            return Numbers(rows, _finite(cells.drop_null().cast(pa.float64()).to_numpy()))
+            return Numbers(rows, _usable(cells.drop_null().cast(pa.float64()).to_numpy()))
         texts = self.texts(name)
         rows = find_given(texts)
         given = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
@@ -67,7 +70,7 @@ def find_given(texts: pa.ChunkedArray) -> Int64Array:
 
 
 def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Float64Array:
-    """Numbers of texts, float64 (N,); NaN where a text is no finite number.
+    """Numbers of texts, float64 (N,); NaN where a text is no number, or one that is infinite or beyond `LARGEST`.
 
     Args:
         texts: (N,), without spaces around them.
@@ -76,9 +79,9 @@ def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Flo
     """
     plain = pc.replace_substring(texts, ",", ".") if decimal_comma else texts
     try:
-        return _finite(plain.cast(pa.float64()).to_numpy())
+        return _usable(plain.cast(pa.float64()).to_numpy())
     except pa.ArrowInvalid:
-        return _finite(pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
+        return _usable(pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
 
 
 def check_n_rows(text: str, file: str, most_rows: int) -> None:
@@ -91,5 +94,5 @@ def check_n_rows(text: str, file: str, most_rows: int) -> None:
         raise OptionsError(f"{file}: more than {most_rows:,} lines. Keep those that matter.")
 
 
-def _finite(values: Float64Array) -> Float64Array:
-    return np.where(np.isfinite(values), values, np.nan)
+def _usable(values: Float64Array) -> Float64Array:
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)

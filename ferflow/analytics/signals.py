@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.signal_input import SignalFile, read_signal_file
-from ferflow.analytics.tally import column
+from ferflow.analytics.tally import column, ratio
+from ferflow.analytics.timeline import audience
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
 from ferflow.store.records import read_table, write_table
@@ -39,6 +40,9 @@ STEADY_STEPS = 2.0
 random (exponentially distributed) it is three quarters: such a signal was logged when it changed."""
 LEAST_STEPS = 10
 """Fewer steps tell no rate."""
+
+COLUMN_PREFIX = "signal:"
+"""Before the name of a signal where it stands among names of measures; no measure has a colon in its name."""
 
 SIGNALS = pa.schema(
     [
@@ -62,6 +66,11 @@ class Signal:
     """Ascending, each once; may lie before the first frame or after the last."""
     value: Float64Array
     """NaN where not known."""
+
+    @property
+    def column(self) -> str:
+        """Its name where it stands among names of measures."""
+        return COLUMN_PREFIX + self.name
 
     @property
     def title(self) -> str:
@@ -112,6 +121,22 @@ def bin_signals(signals: Sequence[Signal], edges: Float64Array) -> dict[str, Flo
     return {signal.name: _bin(signal, edges) for signal in signals}
 
 
+def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, Float64Array]:
+    """Signals as columns next to a timeline's, for curves around markers and of cohorts.
+
+    Args:
+        signals: of the video.
+        timeline: TIMELINE of it.
+
+    Returns:
+        By `Signal.column`, float64 (bins of the audience,).
+    """
+    rows = audience(timeline)
+    edges = np.append(column(rows, "bin_start_s"), column(rows, "bin_end_s")[-1:])
+    binned = bin_signals(signals, edges)
+    return {signal.column: binned[signal.name] for signal in signals}
+
+
 def _bin(signal: Signal, edges: Float64Array) -> Float64Array:
     n_bins = max(len(edges) - 1, 0)
     ends = hold_until(signal)
@@ -125,10 +150,7 @@ def _bin(signal: Signal, edges: Float64Array) -> Float64Array:
     known[known] = np.isfinite(signal.value[sample[known]])
     starts, seconds, values = starts[known], seconds[known], signal.value[sample[known]]
     bins = np.searchsorted(edges, starts, side="right") - 1
-    total = np.bincount(bins, seconds, n_bins)
-    # Weights that add up to 1: sums of large values would leave the range of floats.
-    mean = np.bincount(bins, values * (seconds / total[bins]), n_bins)
-    return np.where(total > 0, mean, np.nan)
+    return ratio(np.bincount(bins, values * seconds, n_bins), np.bincount(bins, seconds, n_bins))
 
 
 def store_signals(

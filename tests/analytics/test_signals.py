@@ -340,9 +340,10 @@ def test_one_sample_or_none_and_no_bins_are_no_special_case():
     assert len(bin_signals([curve((1.0, 2.0))], np.zeros(0))["s"]) == 0
 
 
-def test_large_values_do_not_overflow():
-    found = bin_signals([curve((0.0, 1e308), (1.0, 1.5e308), (2.0, 1e308))], np.array([0.0, 2.0]))["s"]
-    np.testing.assert_allclose(found, 1.25e308)
+def test_numbers_that_no_instrument_gives_are_unknown(tmp_path):
+    assert read(tmp_path, "time_s,a\n0,1e308\n1,-1e99\n")["a"] == [(0.0, None), (1.0, -1e99)]
+    found = bin_signals([curve((0.0, 1e100), (1.0, -1e100), (1.5, 0.0))], np.array([0.0, 2.0]))["s"]
+    np.testing.assert_allclose(found, 2.5e99)
 
 
 def test_irregular_samples_agree_with_a_fine_grid():

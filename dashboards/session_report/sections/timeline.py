@@ -12,6 +12,7 @@ from ferflow import palette
 from ferflow.analytics.event_locked import instants_in
 from ferflow.analytics.markers import Marker, markers_in
 from ferflow.analytics.measures import page_measures
+from ferflow.analytics.signals import describe_origin
 from ferflow.dashboards.session_report.downsample import MOST_LANES, Downsampled, downsample
 from ferflow.dashboards.session_report.sections.headline import summarize
 from ferflow.dashboards.session_report.session_data import Session
@@ -21,6 +22,7 @@ from ferflow.dashboards.session_report.video_player import FaceBoxes
 from ferflow.dashboards.shared.elements import TimeButton
 from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize, shorten
 from ferflow.dashboards.shared.page import inline_json
+from ferflow.dashboards.shared.signal_values import SignalScale
 
 MOST_LISTED_MARKERS = 120
 """Markers in the list below the chart, in order of time."""
@@ -60,7 +62,9 @@ def build_timeline(session: Session) -> Timeline | None:
         hint=_hint(session, drawn),
         description=_describe(session),
         figure=inline_json(build_timeline_figure(session).to_json()),
-        facts=inline_json(json.dumps(_script_facts(session), ensure_ascii=False, separators=(",", ":"))),
+        facts=inline_json(
+            json.dumps(_script_facts(session, drawn), ensure_ascii=False, separators=(",", ":"))
+        ),
         markers=tuple(_build_listed_marker(marker) for marker in markers),
         markers_title=pluralize(len(session.markers), "marker")
         + (f", the first {len(markers)} listed" if len(session.markers) > len(markers) else ""),
@@ -86,14 +90,39 @@ def _hint(session: Session, drawn: Downsampled) -> str:
     )
     return (
         f"{meaning} Point at the chart to read values, click to go to a time, drag to zoom in, double-click to reset."
-        f"{lanes}"
+        f"{lanes}{_describe_signals(session)}"
     )
+
+
+def _describe_signals(session: Session) -> str:
+    """Where the signals came from, and what of them is not shown."""
+    if session.signals.metadata is None or not session.signals.signals:
+        return ""
+    source = sanitize(session.signals.metadata.source.name)
+    n, n_shown = len(session.signals.signals), len(session.shown_signals)
+    if not n_shown:
+        return f" No value of {source} lies within the video."
+    which = f"{n_shown} of the {n} signals" if n_shown < n else "The signals" if n > 1 else "The signal"
+    start = session.signals.metadata.start
+    clock = ""
+    if start is not None:
+        when = start.time.isoformat(sep=" ", timespec="seconds")
+        clock = (
+            f", whose times of day count from the start of the recording, {when} ({describe_origin(start)})"
+        )
+    come = "come" if n_shown > 1 else "comes"
+    return f" {which} {come} from {source}{clock}; each value holds until the next one."
 
 
 def _describe(session: Session) -> str:
     rows = ["engagement with expressiveness", "reacting", "expressions", "net positivity"]
     rows += [*(["attention"] if session.pose_known else []), "people in view"]
-    rows = [*(["markers"] if len(session.markers) else []), *(rows if session.people else []), "coverage"]
+    rows = [
+        *(["markers"] if len(session.markers) else []),
+        *(rows if session.people else []),
+        *(sanitize(signal.name) for signal in session.shown_signals),
+        "coverage",
+    ]
     return (
         f"Timeline with one time axis: {join_words(rows)}. {summarize(session)} Use the time slider above to hear the "
         "values."
@@ -110,13 +139,15 @@ class ScriptFacts(TypedDict):
     labels: list[str]
     colours: list[str]
     """`#RRGGBB`, of the labels."""
+    signals: list[tuple[str, str, int | None]]
+    """Title, unit and decimals; see `SignalScale.digits`."""
     markers: list[tuple[float, str]]
     """Seconds and label."""
     segments: list[tuple[float, float, str]]
     """Start and end in seconds, and label."""
 
 
-def _script_facts(session: Session) -> ScriptFacts:
+def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
     names = {person.person_id: sanitize(session.name_of(person.person_id)) for person in session.people}
     return {
         "boxes": session.boxes if session.video.url else None,
@@ -124,6 +155,10 @@ def _script_facts(session: Session) -> ScriptFacts:
         "measures": [measure.name for measure in page_measures() if measure.has_column],
         "labels": [sanitize(label) for label in session.labels],
         "colours": list(palette.colours(session.labels).values()),
+        "signals": [
+            (sanitize(one.title), sanitize(one.unit), SignalScale.of([drawn.signals[one.name]]).digits)
+            for one in session.shown_signals
+        ],
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
         "markers": [
             (round(marker.time_s, 3), shorten(sanitize(marker.label), 40))

@@ -30,6 +30,7 @@ from ferflow.dashboards.session_report.timeline_chart.markers_row import MARKERS
 from ferflow.dashboards.session_report.timeline_chart.measure_rows import build_measure_rows
 from ferflow.dashboards.session_report.timeline_chart.people_row import PEOPLE_ROW, lane_name
 from ferflow.dashboards.session_report.timeline_chart.reacting_row import REACTING_ROW
+from ferflow.dashboards.session_report.timeline_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.session_report.timeline_chart.valence_row import VALENCE_ROW
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, with_opacity
 
@@ -42,15 +43,14 @@ _LEFT_PX, _LETTER_PX = 40, 6.2
 
 def list_rows() -> tuple[ChartRow, ...]:
     """All rows, from the top down."""
-    measures = build_measure_rows()
-    curves = ENGAGEMENT_ROW, REACTING_ROW, EXPRESSIONS_ROW, VALENCE_ROW, ATTENTION_ROW, *measures
-    return MARKERS_ROW, *curves, PEOPLE_ROW, COVERAGE_ROW
+    measures = ENGAGEMENT_ROW, REACTING_ROW, EXPRESSIONS_ROW, VALENCE_ROW, ATTENTION_ROW, *build_measure_rows()
+    return MARKERS_ROW, *measures, *build_signal_rows(), PEOPLE_ROW, COVERAGE_ROW
 
 
 def build_timeline_figure(session: Session) -> Figure:
-    """Markers, engagement, reacting, expressions, net positivity, people and coverage, one above the other.
+    """Markers, engagement, reacting, expressions, net positivity, signals, people and coverage, one above the other.
 
-    The session must have at least one bin; without people, only markers and coverage are drawn.
+    The session must have at least one bin; without people, only markers, signals and coverage are drawn.
     """
     from plotly.graph_objects import Figure
 
