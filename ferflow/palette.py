@@ -29,7 +29,7 @@ POSITIVE = EXPRESSIONS["happy"]
 NEGATIVE = "#7E78B8"
 VALENCE = "#7A8699"
 MARKER = "#6B7280"
-SIGNAL = "#8A6D5B"
+SIGNAL = "#A17C63"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.persons import Person
 from ferflow.analytics.readability import REASONS
+from ferflow.analytics.signals import COLUMN_PREFIX, load_signals, signal_columns
 from ferflow.analytics.tally import column
-from ferflow.analytics.timeline import probability_columns, shown_columns
+from ferflow.analytics.timeline import audience, probability_columns, shown_columns
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
 from ferflow.store.output_folder import OutputFolder
+from ferflow.types import Float64Array
 
 Cells = list[object]
 Table = tuple[list[str], Iterable[Cells]]
@@ -43,6 +45,7 @@ def session_tables(out: Path, folder: Folder) -> dict[str, Table]:
         "segments": ([*_VIDEO, *of_segments], _segments(out, folder, of_segments)),
         "around_markers": ([*_VIDEO, *_AROUND], _around(out, folder)),
         "marker_curves": ([*_VIDEO, *_LOCKED.values()], _locked(out, folder)),
+        "signals": ([*_VIDEO, *_SIGNALS], _signals(out, folder)),
         "quality": ([*_VIDEO, *_QUALITY], quality),
     }
 
@@ -69,7 +72,16 @@ def _load_markers(out: Path, video: CohortVideo) -> pa.Table:
         return MARKERS.empty_table()
 
 
-# --- Of the timeline and the markers --------------------------------------------------------------------
+def _signals_of(out: Path, video: CohortVideo) -> dict[str, Float64Array]:
+    """Its signals in the bins of the timeline; none if they cannot be read, which `refresh` reports."""
+    try:
+        stored = load_signals(OutputFolder(out).video(video.video_id))
+    except RecordsError:
+        return {}
+    return signal_columns(stored.signals, video.timeline)
+
+
+# --- Of the timeline, the markers and the signals --------------------------------------------------------------------
 
 
 _PEAKS = ["time_s", "start_s", "end_s", "measure", "height", "prominence", "appears", "people"]
@@ -108,10 +120,11 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        measure = LEADING
-        curves = locked_curves(watched.timeline, _load_markers(out, watched))
-        for found in summarize_curves(curves, measure):
-            yield [*video, *_around_cells(found, measure)]
+        signals = _signals_of(out, watched)
+        curves = locked_curves(watched.timeline, _load_markers(out, watched), extra=signals)
+        for measure in (LEADING, *signals):
+            for found in summarize_curves(curves, measure):
+                yield [*video, *_around_cells(found, measure)]
 
 
 def _around_cells(found: CurveSummary, measure: str) -> Cells:
@@ -126,10 +139,23 @@ _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "mea
 
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        curves = locked_curves(watched.timeline, _load_markers(out, watched))
+        signals = _signals_of(out, watched)
+        curves = locked_curves(watched.timeline, _load_markers(out, watched), extra=signals)
         for batch in curves.select(list(_LOCKED)).to_batches():
             for row in batch.to_pylist():
                 yield [*video, *row.values()]
+
+
+_SIGNALS = ["start_s", "end_s", "signal", "mean"]
+
+
+def _signals(out: Path, folder: Folder) -> Iterator[Cells]:
+    for video, watched in _iterate_videos(folder):
+        rows = audience(watched.timeline)
+        starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
+        for name, values in _signals_of(out, watched).items():
+            for start, end, value in zip(starts, ends, values, strict=True):
+                yield [*video, float(start), float(end), name.removeprefix(COLUMN_PREFIX), float(value)]
 
 
 # --- Of the faces ---------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
 
     figure = Figure()
     labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
-    scales = {signal.column: _signal_scale(session, signal) for signal in session.shown_signals}
+    scales = {signal.column: signal_scale(session, signal) for signal in session.shown_signals}
     grid = _Grid(len(labels), 1 + math.ceil(len(scales) / _COLUMNS))
     for k, label in enumerate(labels):
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
@@ -57,6 +57,13 @@ def build_marker_curves_figure(session: Session) -> Figure:
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
+
+
+def signal_scale(session: Session, signal: Signal) -> SignalScale:
+    """Of the curves of all labels, so that they can be compared, with their bands."""
+    rows = session.curves.filter(pc.equal(session.curves.column("measure"), signal.column))
+    mean, sd = column(rows, "mean"), np.nan_to_num(column(rows, "sd"))
+    return SignalScale.of([mean - sd, mean + sd])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +156,6 @@ def _draw_signal(figure: Figure, panel: _Panel, rows: pa.Table, signal: Signal, 
     _draw_panel(figure, panel, f"{coloured(title, palette.SIGNAL)} {unit}", scale.axis_range)
     figure.update_layout({f"yaxis{panel.name}": {"tickmode": "auto", "nticks": 3, "zeroline": False}})
     _draw_curve(figure, panel, rows, _Curve(signal.column, title, palette.SIGNAL, scale=scale))
-
-
-def _signal_scale(session: Session, signal: Signal) -> SignalScale:
-    """Of the curves of all labels, so that they can be compared, with their bands."""
-    rows = session.curves.filter(pc.equal(session.curves.column("measure"), signal.column))
-    mean, sd = column(rows, "mean"), np.nan_to_num(column(rows, "sd"))
-    return SignalScale.of([mean - sd, mean + sd])
 
 
 def _draw_panel(figure: Figure, panel: _Panel, title: str, limits: tuple[float, float]) -> None:

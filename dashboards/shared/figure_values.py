@@ -22,8 +22,11 @@ _START = datetime(1970, 1, 1)
 
 
 def escape_html(text: str) -> str:
-    """A text from outside for a figure: plotly interprets some HTML in names and titles, but not `&quot;`."""
-    return html.escape(text, quote=False)
+    """A text from outside for a figure: plotly interprets some HTML in names and titles, but not `&quot;`.
+
+    It also takes `%{...}` in names for a part of a template.
+    """
+    return html.escape(text, quote=False).replace("%{", "&#37;{")
 
 
 def axis_time(seconds: float) -> str:

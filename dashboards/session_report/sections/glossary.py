@@ -5,6 +5,7 @@ from __future__ import annotations
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.readability import LEAST_FACE_PX, YAW_LIMIT_DEGREES
+from ferflow.analytics.signals import GAP_STEPS
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import Terms
 
@@ -30,12 +31,25 @@ _TIMES = ("Times", "are minutes and seconds after the first frame, from the time
 def build_glossary(session: Session) -> Terms:
     """Explanations of what is on the page."""
     if not session.people:
-        return _COVERAGE, _TIMES
-    return *_measures(), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *_markers(session), _TIMES
+        return _COVERAGE, *_signals(session), _TIMES
+    return *_measures(), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *_signals(session), *_markers(session), _TIMES
 
 
 def _measures() -> Terms:
     return tuple((measure.title, measure.description) for measure in MEASURES.values() if measure.has_column)
+
+
+def _signals(session: Session) -> Terms:
+    if not session.shown_signals:
+        return ()
+    return (
+        (
+            "Signals",
+            "are values that a file gives for this session, such as a score or a heart rate; ferflow did not measure "
+            "them. A value holds until the next one, and a point of a curve is the mean over its time. Where a signal "
+            f"was logged at a steady rate, a pause of more than {GAP_STEPS:g} usual steps is a gap.",
+        ),
+    )
 
 
 def _markers(session: Session) -> Terms:
