@@ -99,16 +99,24 @@ class Canvas:
         self.add_line(row, measure.title.lower(), self.data.audience[measure.name], line, meta=meta)
 
     def add_line(
-        self, row: str, name: str, values: Float64Array, line: PlotlyAttributes, **style: object
+        self,
+        row: str,
+        name: str,
+        values: Float64Array,
+        line: PlotlyAttributes,
+        *,
+        round_values: Callable[[Float64Array], list[float | None]] = json_numbers,
+        **style: object,
     ) -> None:
         """A curve over the drawn bins: a step per bin, from its start to its end; nothing where unknown."""
         # Steps, since a value is that of a whole bin: the curve then ends where the area below it ends, and where a
         # gap starts.
         line = {"shape": "hvh"} | dict(line)
-        self._add(row, self.data.step_s / 2, values, name=escape_html(name), line=line, **style)
+        points = round_values(values)
+        self._add(row, self.data.step_s / 2, points, name=escape_html(name), line=line, **style)
         # Plotly draws from point to point, from the middle of a bin to that of the next. What it leaves out at both
         # ends of a run of known bins is a trace of its own, so that the cursor finds a point per bin and no other.
-        x, y = self._half_bins(values)
+        x, y = self._half_bins(points)
         self.figure.add_scatter(
             x=x, y=y, yaxis=self.rows.axes[row], mode="lines", line=line, hoverinfo="skip", name=""
         )
@@ -127,7 +135,7 @@ class Canvas:
             "yhoverformat": ".2f",
         }
         # One more bin on each side, out of sight: an area starts and ends in the middle of a bin.
-        padded = np.pad(values, 1, mode="edge")
+        padded = json_numbers(np.pad(values, 1, mode="edge"))
         self._add(
             row, -self.data.step_s / 2, padded, name=escape_html(name), fillcolor=colour, **(defaults | style)
         )
@@ -142,29 +150,29 @@ class Canvas:
             line={"width": 1, "color": colour, "dash": "5px,3px"}, label=label,
         )  # fmt: skip
 
-    def _add(self, row: str, first_s: float, values: Float64Array, **style: object) -> None:
+    def _add(self, row: str, first_s: float, values: list[float | None], **style: object) -> None:
         """A trace with a point per bin, the first at a time in seconds."""
         self.figure.add_scatter(
             # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
             # small.
             x0=axis_time(first_s),
             dx=self.data.step_s * 1000,
-            y=json_numbers(values),
+            y=values,
             mode="lines",
             # `get`: the curve of the slider is in no row and brings its axes along.
             **({"xaxis": "x", "yaxis": self.rows.axes.get(row), "hovertemplate": "%{y:.2f}"} | style),
         )
 
-    def _half_bins(self, values: Float64Array) -> tuple[list[str | None], list[float | None]]:
+    def _half_bins(self, values: list[float | None]) -> tuple[list[str | None], list[float | None]]:
         """Times and values of the first and last half of a bin of each run of known bins."""
-        runs = find_runs(values)
+        runs = find_runs(np.array(values, dtype=np.float64))  # None becomes NaN
         x: list[str | None] = []
         y: list[float | None] = []
         for first, last in runs if len(runs) <= MOST_RUNS else ():
             for k, start in ((first, first), (last, last + 0.5)):
                 ends = (min(half * self.data.step_s, self.data.end_s) for half in (start, start + 0.5))
                 x += [*map(axis_time, ends), None]
-                y += [*json_numbers(values[[k, k]]), None]
+                y += [values[k], values[k], None]
         return x, y
 
 

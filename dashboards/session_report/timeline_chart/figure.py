@@ -43,7 +43,14 @@ _LEFT_PX, _LETTER_PX = 40, 6.2
 
 def list_rows() -> tuple[ChartRow, ...]:
     """All rows, from the top down."""
-    measures = ENGAGEMENT_ROW, REACTING_ROW, EXPRESSIONS_ROW, VALENCE_ROW, ATTENTION_ROW, *build_measure_rows()
+    measures = (
+        ENGAGEMENT_ROW,
+        REACTING_ROW,
+        EXPRESSIONS_ROW,
+        VALENCE_ROW,
+        ATTENTION_ROW,
+        *build_measure_rows(),
+    )
     return MARKERS_ROW, *measures, *build_signal_rows(), PEOPLE_ROW, COVERAGE_ROW
 
 

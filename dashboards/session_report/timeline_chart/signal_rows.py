@@ -8,7 +8,7 @@ from ferflow import palette
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import MOST_SIGNALS, Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
-from ferflow.dashboards.shared.figure_values import axis_time, escape_html
+from ferflow.dashboards.shared.figure_values import escape_html
 from ferflow.dashboards.shared.number_format import sanitize, shorten
 from ferflow.dashboards.shared.signal_values import SignalScale
 
@@ -27,9 +27,9 @@ def _draw(k: int, canvas: Canvas, session: Session) -> None:
         escape_html(shorten(sanitize(text), _TITLE_LETTERS)) for text in (signal.title, signal.unit)
     )
     canvas.add_row(row, row_title(title, palette.SIGNAL, unit), range=scale.axis_range, nticks=3)
-    canvas.figure.add_scatter(
-        name=title, x0=axis_time(canvas.data.step_s / 2), dx=canvas.data.step_s * 1000, yaxis=canvas.rows.axes[row],
-        y=scale.json_numbers(values), mode="lines", line={"color": palette.SIGNAL, "width": 1.6},
+    canvas.add_line(
+        row, shorten(sanitize(signal.title), _TITLE_LETTERS), values, {"color": palette.SIGNAL, "width": 1.6},
+        round_values=scale.json_numbers,
         # By reference: within the template, a unit such as %{x} would be replaced. The page's script finds the curve by
         # its number.
         hovertemplate=f"%{{y:{scale.d3_format}}} %{{meta.unit}}", meta={"signal": k, "unit": unit},
