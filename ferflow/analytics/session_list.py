@@ -2,7 +2,8 @@
 
 A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
 the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
-`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode.
+`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. `start`, where
+given, is when the recording started, for signals with times of day.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
 >>> listed.rows["talk-1a2b3c4d"].values["group"]
@@ -25,7 +26,7 @@ from ferflow.text import sanitize
 GROUP = "group"
 """Column that defines the groups by default."""
 
-_OWN_COLUMNS = {"video", "offset_s"}
+_OWN_COLUMNS = {"video", "offset_s", "start"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ MADE = (
 )
 TABLES = {
     "videos", "participants", "groups", "comparisons", "curves", "people", "peaks", "markers", "segments",
-    "around_markers", "marker_curves", "quality",
+    "around_markers", "marker_curves", "signals", "quality",
 }  # fmt: skip
 
 
