@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ferflow.analytics.readability import REASONS, unreadable_codes
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector, make_detector
@@ -172,7 +173,7 @@ def _frame_rows_and_crops(
         yield waiting
 
 
-_NOT_FILLED_YET = ("person_id", "region", "not_face", "unreadable")
+_NOT_FILLED_YET = ("person_id", "region", "not_face")
 """Columns of FACES that are always null here: the schema reserves them for later steps."""
 
 
@@ -208,6 +209,7 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         _string_array([video_id] * n),
         *(_column(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
         *(pa.nulls(n, schema.field(name).type) for name in _NOT_FILLED_YET),
+        _unreadable_column(faces),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
         # Null where a landmark is missing: a list of NaN would look like five known points.
@@ -224,6 +226,16 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _string_array(labels)),
     ]
     return FaceRows(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def _unreadable_column(faces: FaceCrops) -> pa.Array:
+    """Why each face is unreadable; null where it is not."""
+    yaw, size, sharpness = (
+        values.astype(np.float64) for values in (faces.pose[:, 0], faces.face_px, faces.sharpness)
+    )
+    codes = unreadable_codes(yaw, size, sharpness)
+    places = _column((codes - 1).astype(np.int8), _bitmap(codes > 0))
+    return pa.DictionaryArray.from_arrays(places, _string_array(REASONS))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -22,6 +22,8 @@ from ferflow.render.clips import write_clips
 from ferflow.store.failure_kinds import describe_failure
 from ferflow.store.metadata import RecordingStart, SignalsMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import count_people
+from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
 
@@ -75,16 +77,32 @@ def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
 
     Returns:
         Why not, by video id; what is wrong with one video costs no other.
+
+    Raises:
+        RecordsError: `run.json` cannot be read or written.
     """
-    failed = {}
-    for files in OutputFolder(out).finished_videos():
+    failed, folder = {}, OutputFolder(out)
+    for files in folder.finished_videos():
         source = Path(files.video_id)
         try:
             source = Path(read_metadata(files.faces).source.path)
             add_to_video(source, files, additions)
         except Exception as error:
             failed[files.video_id] = describe_failure(source, error)
+    _update_manifest(folder)
     return failed
+
+
+def _update_manifest(folder: OutputFolder) -> None:
+    """Let `run.json` count the people of the timelines as they are now."""
+    manifest = RunManifest.load(folder.manifest)
+    if manifest is None:
+        return
+    changed = [
+        manifest.note_people(files.video_id, count_people(files)) for files in folder.finished_videos()
+    ]
+    if any(changed):
+        manifest.save(folder.manifest)
 
 
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ class Job(Checked, frozen=True, kw_only=True):
     """Its logo, a picture; None: as in the last one."""
     rest: tuple[str, ...] | None = None
     """Stretches in which people are at rest, such as `0:00-0:10` or `Ada=0:00-0:10`, for calibration; the same in all
-    videos. None: those given before, or none."""
+    videos; empty, or `none` in a job file: none. None: those given before."""
     embed_clips: bool = False
     """Cut short clips around the peaks, for the reports."""
     stimulus: str | None = None
@@ -140,7 +141,14 @@ class Job(Checked, frozen=True, kw_only=True):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)
-        return (value,) if name in ("inputs", "rest") and isinstance(value, str) else value
+        if name == "rest" and isinstance(value, (str, list)):
+            return parse_rest_values([value] if isinstance(value, str) else value)
+        return (value,) if name == "inputs" and isinstance(value, str) else value
+
+
+def parse_rest_values(values: Sequence[str]) -> tuple[str, ...]:
+    """The stretches at rest that a user gives; `none` as the only one: no stretches."""
+    return () if list(values) == ["none"] else tuple(values)
 
 
 _KEYS = tuple(name for name in Job.__struct_fields__ if name != "options")

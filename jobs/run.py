@@ -31,6 +31,7 @@ from ferflow.jobs.timelines import stale_timelines
 from ferflow.jobs.video_job import bring_up_to_date
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import count_people
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
@@ -123,7 +124,7 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
         manifest.save(folder.manifest)
         reports = yield from _process(tasks, job, manifest, folder)
-        _derive_others(job, folder, {task.video_id for task in tasks})
+        _derive_others(job, folder, manifest, {task.video_id for task in tasks})
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
         manifest.save(folder.manifest)
@@ -246,14 +247,17 @@ def _choose_n_workers(n_pending: int, job: Job) -> int:
     return workers if workers > 1 else 0
 
 
-def _derive_others(job: Job, folder: OutputFolder, of_this_run: set[str | None]) -> None:
-    """Give the other finished videos of the folder the same bins; their records stay as they are."""
+def _derive_others(
+    job: Job, folder: OutputFolder, manifest: RunManifest, of_this_run: set[str | None]
+) -> None:
+    """Give the other finished videos of the folder current timelines with the same bins; their records stay."""
     # Those additions were meant for the inputs.
     bins_only = structs.replace(job, markers=None, signals=None, rest=None, embed_clips=False)
     for files in stale_timelines(folder, job.options):
         if files.video_id not in of_this_run:
             task = VideoTask(Path(files.video_id), files, is_finished=True)
             bring_up_to_date(task, bins_only, report_without_work(task))
+            manifest.note_people(files.video_id, count_people(files))
 
 
 def _write_pages(folder: OutputFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferflow.analytics.person_names import NO_NAMES, PersonNames, read_people
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
-from ferflow.errors import OptionsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.models.timeline_basis import find_basis
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
@@ -29,11 +29,15 @@ def update_timeline(files: VideoFiles, bin_seconds: float | None = None) -> None
 
 def stale_timelines(folder: OutputFolder, options: AnalyzeOptions) -> list[VideoFiles]:
     """Finished videos without a current timeline of these bins; their records are fine."""
-    return [
-        files
-        for files in folder.finished_videos()
-        if not is_current(files, find_basis(files, read_names(files)), options.bin_seconds)
-    ]
+    return [files for files in folder.finished_videos() if _is_stale(files, options.bin_seconds)]
+
+
+def _is_stale(files: VideoFiles, bin_seconds: float) -> bool:
+    try:
+        basis = find_basis(files, read_names(files))
+    except RecordsError:  # no timeline can be made of it, and the page or `ferflow doctor` says why
+        return False
+    return not is_current(files, basis, bin_seconds)
 
 
 def read_names(files: VideoFiles) -> PersonNames:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from ferflow.faces.crops import CropShape, FaceCrops
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools, analyze, chunks
+from ferflow.pipeline import Tools, analyze, chunks, face_rows
 from ferflow.store.records import FaceRows, FrameRows
 from ferflow.store.schemas import FRAMES, faces_schema
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
@@ -65,6 +67,34 @@ def test_probabilities_are_raw_and_sum_to_one(face_video, tools):
     assert probs.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert len(np.unique(np.round(probs, 2))) < len(np.unique(probs))
     assert faces["label"].to_pylist() == [LABELS[i] for i in probs.argmax(axis=1)]
+
+
+def test_a_face_that_cannot_be_read_says_why_and_one_that_can_says_nothing(tmp_path, tools):
+    images = face_frames(9)
+    images[3:6] = [cv2.GaussianBlur(image, (0, 0), 4) for image in images[3:6]]
+    _, faces = tables(write_video(tmp_path / "a.mp4", images), tools)
+    assert faces.schema.field("unreadable").type == pa.dictionary(pa.int8(), pa.string())
+    table = faces.to_pandas()
+    assert set(table[table.sharpness < 50].frame_index) == {3, 4, 5}
+    assert table.unreadable.astype(object).fillna("").tolist() == [""] * 3 + ["blurred"] * 3 + [""] * 3
+    small = [cv2.resize(image, (64, 48), interpolation=cv2.INTER_AREA) for image in face_frames(3)]
+    _, faces = tables(write_video(tmp_path / "b.mp4", small), tools, min_face=10)
+    assert set(faces["unreadable"].to_pylist()) == {"small"}
+
+
+def test_reasons_are_none_turned_small_or_blurred_in_this_order():
+    crops = FaceCrops.empty(CropShape(48, 1, 1.0))
+    n = 5
+    crops = FaceCrops(
+        images=np.zeros((n, 48, 48, 1), np.uint8), frame_index=np.arange(n, dtype=np.int32), pts=np.arange(n),
+        time_s=np.arange(n) / 25, track_id=np.ones(n, np.int32), xyxy=np.zeros((n, 4), np.float32),
+        score=np.ones(n, np.float32), landmarks=np.zeros((n, 5, 2), np.float32),
+        pose=np.array([[0, 0, 0], [-46, 0, 0], [45, 0, 0], [np.nan] * 3, [80, 0, 0]], np.float32),
+        sharpness=np.array([900, 10, 49, 50, 900], np.float32), face_px=np.array([28, 10, 60, 27, 90], np.float32),
+    )  # fmt: skip
+    rows = face_rows("v", crops, np.full((n, 7), 1 / 7, np.float32), LABELS)
+    assert rows.batch["unreadable"].to_pylist() == [None, "turned", "blurred", "small", "turned"]
+    rows.batch.validate(full=True)
 
 
 @pytest.mark.parametrize(

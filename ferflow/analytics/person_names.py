@@ -25,7 +25,7 @@ from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.persons import people as persons
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
-from ferflow.analytics.timeline import bin_length, timeline
+from ferflow.analytics.timeline import bin_length, is_current, timeline
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
@@ -269,20 +269,27 @@ class Track:
     """The label that is shown for the longest time; None: seen too briefly, or never readable."""
 
 
-def list_tracks(out: Path, people: PeopleList) -> list[Track]:
-    """List every track of every finished video, by video, then by id.
+def list_tracks(
+    out: Path, people: PeopleList, find_basis: Callable[[VideoFiles, PersonNames], Basis]
+) -> list[Track]:
+    """List every track of every finished video, by video, then by id; nothing is written.
+
+    Args:
+        out: the output folder.
+        people: the given names.
+        find_basis: what the timeline of a video should be computed with.
 
     Raises:
         RecordsError: a table cannot be read.
     """
-    return [
-        track
-        for paths in OutputFolder(out).finished_videos()
-        for track in _list_tracks_of(paths, people.of(paths.video_id))
-    ]
+    found = list[Track]()
+    for paths in OutputFolder(out).finished_videos():
+        names = people.of(paths.video_id)
+        found += _list_tracks_of(paths, names, find_basis(paths, names))
+    return found
 
 
-def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
+def _list_tracks_of(paths: VideoFiles, names: PersonNames, basis: Basis) -> list[Track]:
     metadata = read_metadata(paths.faces)
     faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px", "score"])
     frames = read_table(paths.frames, ["frame_index", "time_s"])
@@ -292,7 +299,7 @@ def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
     middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
     face_px = column(faces, "face_px")
     labels = {
-        one.person_id: one.label for one in persons(read_table(paths.timeline), find_sightings(faces, times))
+        one.person_id: one.label for one in persons(_read_current(paths, basis), find_sightings(faces, times))
     }
     return [
         Track(
@@ -310,3 +317,11 @@ def _list_tracks_of(paths: VideoFiles, names: PersonNames) -> list[Track]:
         for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
         if track != UNTRACKED
     ]
+
+
+def _read_current(paths: VideoFiles, basis: Basis) -> pa.Table:
+    """The timeline on disk; if there is none, or one of an earlier version, it is computed."""
+    if is_current(paths, basis):
+        return read_table(paths.timeline)
+    faces = Blocks(paths.faces, score_columns(basis.labels))
+    return timeline(read_table(paths.frames), faces, basis, video_id=paths.video_id, bin_seconds=1.0)

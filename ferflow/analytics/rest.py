@@ -1,14 +1,14 @@
 """Stretches in which people are at rest, as the markers of a video state them: the basis of a calibration.
 
 A marker of kind `rest` with an end is such a stretch. If its label is the name of a person, it is about that person,
-else about everybody in view.
+else about everybody in view. One that was given as `NAME=START-END` is about nobody in a video without that person.
 """
 
 from __future__ import annotations
 
-from ferflow.analytics.markers import REST_KIND, load_markers, markers_in
+from ferflow.analytics.markers import REST_KIND, Marker, load_markers, markers_in, parse_rest
 from ferflow.analytics.person_names import PersonNames, person_faces
-from ferflow.store.metadata import Rest
+from ferflow.store.metadata import Rest, read_markers_metadata
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 
@@ -25,8 +25,15 @@ def load_rest(paths: VideoFiles, names: PersonNames) -> tuple[Rest, ...]:
     persons = {person for block in person_faces(paths, names)("track_id")
                for person in block.column("track_id").unique().to_pylist()} - {UNTRACKED}  # fmt: skip
     by_name = {names.name_of(person): person for person in sorted(persons)}
+    of_others = {marker for marker in _named_by_option(paths) if marker.label not in by_name}
     return tuple(
         Rest(marker.time_s, marker.end_s, by_name.get(marker.label))
         for marker in markers
-        if marker.end_s is not None
+        if marker.end_s is not None and marker not in of_others
     )
+
+
+def _named_by_option(paths: VideoFiles) -> list[Marker]:
+    """The stretches that were given for one person, for the videos of a run that may each show other people."""
+    given = [parse_rest(text) for text in read_markers_metadata(paths.markers).rest]
+    return [marker for marker in given if marker.label != REST_KIND]

@@ -15,7 +15,7 @@ import typer
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
-from ferflow.jobs.job import Job
+from ferflow.jobs.job import Job, parse_rest_values
 from ferflow.options import AnalyzeOptions
 from ferflow.text import pluralize, sanitize
 
@@ -160,10 +160,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 
 def parse_rest_stretches(values: list[str] | None) -> tuple[str, ...] | None:
-    """The stretches of `--rest`; empty for `none`, None if the option is not given."""
-    if not values:
-        return None
-    return () if values == ["none"] else tuple(values)
+    """The stretches of `--rest`; None if the option is not given."""
+    return parse_rest_values(values) if values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ def people(
     """
     from ferflow.analytics.person_names import list_tracks, read_people
     from ferflow.errors import OptionsError
+    from ferflow.models.timeline_basis import find_basis
 
     check_is_output(out)
     if csv is not None and csv.exists():
@@ -43,7 +44,8 @@ def people(
     found = read_people(out)
     for warning in found.warnings:
         typer.echo(f"ferflow: {sanitize(warning)}", err=True)
-    tracks = [track for track in list_tracks(out, found) if video is None or video in track.video_id]
+    listed = list_tracks(out, found, find_basis)
+    tracks = [track for track in listed if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)
         typer.echo(f"{len(tracks)} tracks: {csv}")

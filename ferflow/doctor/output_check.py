@@ -20,7 +20,7 @@ from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import RunManifest, TaskReport
+from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize
 
@@ -194,7 +194,7 @@ def _rebuild_manifest(folder: OutputFolder) -> RunManifest:
     manifest = RunManifest(options=options, started=first, finished=last)
     for video in videos:
         metadata = read_metadata(video.faces)
-        entry = TaskReport.of_records(Path(metadata.source.path), metadata)
+        entry = report_without_work(VideoTask(Path(metadata.source.path), video, is_finished=True))
         page = video.report.relative_to(folder.path).as_posix() if video.report.exists() else None
         manifest.note(replace(entry, report=page), model_of=video)
     return manifest

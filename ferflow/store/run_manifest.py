@@ -40,6 +40,8 @@ from ferflow.version import __version__
 Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
 """`skipped`: an earlier run finished it. `not_started`: the run stopped before it."""
 
+_FINISHED = ("done", "done_with_gaps")
+
 _FAILURES_OF_SCHEMA_1 = {"passing": "transient", "unforeseen": "unexpected"}
 
 
@@ -85,6 +87,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     """Analysed frames."""
     n_faces: Count = 0
     n_people: Count = 0
+    """With rows in the timeline."""
     duration_s: float = 0.0
     """Of the video."""
     seconds: float = 0.0
@@ -120,7 +123,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     def of_records(
         cls, source: Path, metadata: VideoMetadata, *, status: Status = "skipped", seconds: float = 0.0
     ) -> TaskReport:
-        """An input with results; without `status` those of an earlier run."""
+        """An input with results; without `status` those of an earlier run. Its people: see `records.count_people`."""
         counts = metadata.counts
         return cls(
             source=str(source),
@@ -133,7 +136,6 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
             n_damaged=counts.n_damaged,
             n_frames=counts.n_analysed,
             n_faces=counts.n_faces,
-            n_people=counts.n_people,
             duration_s=metadata.duration_s,
             seconds=seconds,
         )
@@ -237,8 +239,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
     ) -> bool:
         """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
 
-        A skipped video keeps the entry of the run that analysed it, or gets one if that run was interrupted before
-        it could write it.
+        A skipped video keeps the entry of the run that analysed it, except for the number of people, or gets one if
+        that run was interrupted before it could write it.
 
         Args:
             entry: how it ended.
@@ -250,14 +252,27 @@ class RunManifest(msgspec.Struct, kw_only=True):
             self.model, self.detector = metadata.model, metadata.detector
         known = [old for old in self.videos if old.has_same_input_as(entry)]
         if entry.status == "skipped":
-            if any(old.status in ("done", "done_with_gaps") for old in known):
-                return False
+            if any(old.status in _FINISHED for old in known):
+                return self.note_people(entry.video_id, entry.n_people)
             entry = replace(entry, status="done_with_gaps" if entry.has_gaps else "done")
         elif entry.status == "not_started" and known:
             return False  # the entry of an earlier run is still true
         others = [old for old in self.videos if old not in known and old.video_id not in replaces]
         self.videos = [*others, entry]
         return True
+
+    def note_people(self, video_id: str | None, n_people: int) -> bool:
+        """Store how many people the timeline of a finished video has, which may have been written again since; whether
+        that changed anything.
+        """
+        before = self.videos
+        self.videos = [
+            replace(entry, n_people=n_people)
+            if entry.video_id == video_id and entry.status in _FINISHED
+            else entry
+            for entry in before
+        ]
+        return self.videos != before
 
     def note_stimulus(self, video_id: str, stimulus: str) -> bool:
         """Store the stimulus of a video, or remove it if the text is empty; whether that changed anything."""

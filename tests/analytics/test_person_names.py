@@ -13,6 +13,7 @@ from ferflow.analytics.person_names import PersonFaces, PersonNames, list_tracks
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.errors import OptionsError
+from ferflow.models.timeline_basis import find_basis
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 from tests.by_hand import every_millisecond
@@ -142,7 +143,7 @@ def test_who_is_named_like_somebody_else_is_told_apart():
 
 def test_the_list_of_tracks_is_what_pandas_finds(party):
     faces = made_tables(MADE)[1].to_pandas()
-    for track in list_tracks(party, read_people(party)):
+    for track in list_tracks(party, read_people(party), find_basis):
         mine = faces[faces.track_id == track.track_id]
         assert (track.first_s, track.last_s) == (mine.time_s.min(), mine.time_s.max())
         assert track.across == pytest.approx(((mine.x1 + mine.x2) / 2 / 1280).median(), abs=1e-5)
