@@ -53,6 +53,7 @@ def run(
     markers: Path | None = None,
     signals: Path | None = None,
     signals_start: datetime | None = None,
+    rest: Sequence[str] | None = None,
     embed_clips: bool = False,
     stimulus: str | None = None,
     engine: EngineName = "local",
@@ -73,6 +74,7 @@ def run(
         signals: one file of continuous signals for all videos; None: the file next to each video, if there is one.
         signals_start: when the first frame of the videos was recorded, for signals with times of day; None: as the
             session list or the video files say.
+        rest: stretches in which people are at rest, for calibration; see `Job.rest`.
         embed_clips: cut short clips around the peaks, for the reports.
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
@@ -89,8 +91,9 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, signals=signals, signals_start=signals_start, embed_clips=embed_clips,
-        stimulus=stimulus, engine=engine, workers=workers, retries=retries, fail_fast=fail_fast,
+        pages=pages, markers=markers, signals=signals, signals_start=signals_start,
+        rest=None if rest is None else tuple(rest), embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
 
