@@ -16,8 +16,8 @@ from ferflow.analytics.measures import Format, Measure
 from ferflow.text import UNKNOWN, sanitize, timecode
 
 __all__ = [
-    "UNKNOWN", "count", "format_measure", "join_words", "percent", "pluralize", "sanitize", "score", "shorten",
-    "signed", "size", "sort_key", "timecode",
+    "UNKNOWN", "count", "format_measure", "join_words", "percent", "percent_of", "pluralize", "sanitize", "score",
+    "shorten", "signed", "size", "sort_key", "timecode",
 ]  # fmt: skip
 
 # A narrow space at which no line breaks: a number stays with its unit.
@@ -33,6 +33,15 @@ def percent(share: float | None) -> str:
     if share < 0.01:
         return f"<1{_THIN}%"
     return f">99{_THIN}%" if share > 0.99 else f"{round(100 * share)}{_THIN}%"
+
+
+def percent_of(part: float, whole: float) -> str:
+    """A part of a whole as a percentage; unknown where the whole is 0."""
+    if not whole:
+        return UNKNOWN
+    # Both are sums of times: of all of it, the part may be a little more or less.
+    share = part / whole
+    return percent(1.0 if share > 1 - 1e-9 else share)
 
 
 def score(value: float | None) -> str:

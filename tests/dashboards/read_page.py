@@ -3,22 +3,115 @@
 from __future__ import annotations
 
 import html as html_of
+import json
 import re
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tests.made_records import LABELS
-
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 PROBS = [f"prob_{label}" for label in LABELS]
+SHOWN = [f"shown_{label}" for label in LABELS]
+
+_VOID = {"meta", "input", "br", "img", "link", "hr", "source", "col", "wbr"}
+_SILENT = set(
+    "class id href src for type role lang dir tabindex name content charset xmlns viewbox d rowspan preload stroke "
+    "stroke-width stroke-dasharray aria-labelledby data-section data-chart data-zoom data-peak".split()
+)
+"""Attributes that tell a reader no number, or (`d`) are checked by themselves."""
+
+
+class Page(HTMLParser):
+    """A page by its parts: `parts` has the texts of each, in reading order, with the attributes that contain numbers.
+
+    Parts are the sections (`data-section`), `title`, `header`, `notes` and `footer`; what is in none is in `rest`.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.parts: dict[str, list[str]] = {}
+        self.json: dict[str, Any] = {}
+        self._open: list[tuple[str, str]] = []
+        self._script: str | None = None
+        self.feed(html)
+        assert not self._open, self._open
+
+    @property
+    def _part(self) -> str:
+        return self._open[-1][1] if self._open else "rest"
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        part = given.get("data-section") or (tag if tag in ("title", "header", "footer") else self._part)
+        part = "notes" if "notes" in given.get("class", "").split() else part
+        if tag not in _VOID:
+            self._open.append((tag, part))
+        for name, value in given.items():
+            if name == "style":
+                value = " ".join(re.findall(r"width:([^;]*)", value))
+            if name not in _SILENT and re.search(r"\d", value):
+                self._add(part, value)
+        if tag in ("script", "style"):
+            self._script = given.get("id", "")
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        if tag not in _VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._script = None
+        if tag not in _VOID:
+            opened, _ = self._open.pop()
+            assert opened == tag, (opened, tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._script is None:
+            self._add(self._part, data)
+        elif self._script:
+            self.json[self._script] = json.loads(data)
+
+    def _add(self, part: str, words: str) -> None:
+        self.parts.setdefault(part, []).append(words)
+
+    def values(self, part: str) -> list[str]:
+        """Numbers, labels and unknowns of a part, in reading order."""
+        return values_in(self.parts.get(part, []))
+
+
+def values_in(words: Iterable[str]) -> list[str]:
+    """What a reader takes as a result: each word with a digit, each label, and each sign for what is unknown."""
+    found = [word.strip(".,;:()[]“”\"'") for text in words for word in text.replace("\u202f", "").split()]
+    return [word for word in found if re.search(r"\d", word) or word in LABELS or word == "–"]
 
 
 def table(html: str, name: str) -> list[list[str]]:
     """Cells of a section's table; a cell that spans rows is in the first of them."""
-    section = re.search(rf'<section[^>]*aria-labelledby="{name}-title">.*?</section>', html, re.S)[0]
+    section = _section(html, name)
     rows = [row for body in re.findall(r"<tbody>(.*?)</tbody>", section, re.S)
             for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body, re.S)]  # fmt: skip
     return [[text(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.S)] for row in rows]
+
+
+def headings(html: str, name: str) -> list[str]:
+    """Of the columns of a section's table."""
+    head = re.search(r"<thead>(.*?)</thead>", _section(html, name), re.S)[1]
+    return [text(cell).replace("\u00ad", "") for cell in re.findall(r"<th[^>]*>(.*?)</th>", head, re.S)]
+
+
+def bars(html: str, name: str) -> list[str]:
+    """The expression bars of a section, in words."""
+    found = re.findall(r'class="expression-bar" role="img" aria-label="([^"]*)"', _section(html, name))
+    return [html_of.unescape(words).replace("\u202f", " ") for words in found]
+
+
+def _section(html: str, name: str) -> str:
+    return re.search(rf'<section[^>]*aria-labelledby="{name}-title">.*?</section>', html, re.S)[0]
 
 
 def card(html: str, label: str) -> tuple[str, str]:
@@ -66,12 +159,25 @@ def share(value: float) -> str:
     return "<1 %" if value < 0.01 else ">99 %"
 
 
+def integer(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ")
+
+
 def clock(seconds: float) -> str:
+    if np.isnan(seconds):
+        return "–"
     tenths = int(seconds * 10 + 0.5 + 1e-6)
-    return f"{tenths // 600:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
+    hours = f"{tenths // 36000}:" if tenths >= 36000 else ""
+    return f"{hours}{tenths // 600 % 60:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
-def mix(means: pd.Series) -> str:
-    named = {name[5:]: value for name, value in means[PROBS].items()}
-    order = sorted(named, key=lambda label: (label == "neutral", -named[label]))
-    return ", ".join(f"{label} {share(named[label])}" for label in order)
+def bar_order(means: pd.Series | dict[str, float]) -> list[str]:
+    """Labels as an expression bar lists them: the one shown longest first, neutral last."""
+    shown = {name[6:]: value for name, value in dict(means).items() if name.startswith("shown_")}
+    named = {label: value for label, value in shown.items() if not np.isnan(value)}
+    return sorted(named, key=lambda label: (label == "neutral", -named[label]))
+
+
+def bar(means: pd.Series | dict[str, float]) -> str:
+    """An expression bar in words."""
+    return ", ".join(f"{label} {share(means[f'shown_{label}'])}" for label in bar_order(means))

@@ -22,7 +22,7 @@ from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo
 from tests.conftest import face_frames, write_video
-from tests.dashboards.test_report_numbers import text
+from tests.dashboards.read_page import text
 from tests.made_records import Made, made_tables, source_info, write_session
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
@@ -13,7 +14,7 @@ from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.signals import Signal
 from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure, signal_scale
 from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
-from ferflow.dashboards.shared.number_format import UNKNOWN, count, sanitize, score, shorten, signed
+from ferflow.dashboards.shared.number_format import UNKNOWN, count, format_measure, sanitize, shorten, signed
 from ferflow.dashboards.shared.page import inline_json
 from ferflow.dashboards.shared.signal_values import SignalScale
 
@@ -103,13 +104,14 @@ def _hint(session: Session) -> str:
 
 def _build_row(found: CurveSummary) -> AroundRow:
     known, has_spread = math.isfinite(found.highest), math.isfinite(found.spread)
+    write = partial(format_measure, MEASURES[LEADING])
     return AroundRow(
         label=shorten(sanitize(found.label), 80),
         n=count(found.n_markers),
-        before=score(found.before),
-        after=score(found.after),
-        highest=f"{score(found.highest)} at {_lag(found.highest_lag_s)}" if known else UNKNOWN,
-        spread=f"± {found.spread:.2f}" if has_spread else UNKNOWN,
+        before=write(found.before),
+        after=write(found.after),
+        highest=f"{write(found.highest)} at {_lag(found.highest_lag_s)}" if known else UNKNOWN,
+        spread=f"± {write(found.spread)}" if has_spread else UNKNOWN,
         valence_before=signed(found.valence_before),
         valence_after=signed(found.valence_after),
     )

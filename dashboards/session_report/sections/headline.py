@@ -10,6 +10,7 @@ from ferflow.dashboards.shared.number_format import (
     count,
     join_words,
     percent,
+    percent_of,
     pluralize,
     sanitize,
     timecode,
@@ -128,7 +129,7 @@ def build_cards(session: Session) -> tuple[Card, ...]:
 
 
 def _visible_card(session: Session) -> Card:
-    readable = session.seconds_in("readable") / session.analysed_s if session.analysed_s else float("nan")
+    readable = percent_of(session.seconds_in("readable"), session.analysed_s)
     lost = {reason: session.seconds_in(reason) for reason in REASONS}
     parts = [
         f"{REASON_WORDS[reason]} {_share(session, seconds)}"
@@ -137,21 +138,16 @@ def _visible_card(session: Session) -> Card:
     ]
     parts += [f"no face {_share(session, seconds)}"] if (seconds := session.seconds_in("no_face")) > 0 else []
     of = f"of {timecode(session.analysed_s)}"
-    return Card("Face visible", percent(_cap(readable)), "; ".join([f"{of} a face can be read", *parts]))
+    return Card("Face visible", readable, "; ".join([f"{of} a face can be read", *parts]))
 
 
 def _share(session: Session, seconds: float) -> str:
-    return percent(_cap(seconds / session.analysed_s))
-
-
-def _cap(share: float) -> float:
-    # Sums of rounded times may be a little more than their whole.
-    return 1.0 if share > 1 - 1e-9 else share
+    return percent_of(seconds, session.analysed_s)
 
 
 def _people_card(session: Session) -> Card:
     n, brief = len(session.people), len(session.brief)
-    seen = f"; {pluralize(brief, 'more', 'more')} seen only briefly, not counted" if brief else ""
+    seen = f"; {pluralize(brief, 'more', 'more')} seen only briefly or unclearly, not counted" if brief else ""
     if not n:
         return Card("People", "0", "no person was tracked" + seen)
     if n == 1:
@@ -226,7 +222,7 @@ def summarize(session: Session) -> str:
 
 def _sum_up_people(session: Session) -> str:
     who = "One person appears" if len(session.people) == 1 else f"{count(len(session.people))} people appear"
-    readable = percent(_cap(session.seconds_in("readable") / session.analysed_s))
+    readable = percent_of(session.seconds_in("readable"), session.analysed_s)
     return f"{who} in {timecode(session.analysed_s)} of video; a face can be read in {readable} of it."
 
 

@@ -92,7 +92,7 @@ def _describe(session: Session, peak: Peak) -> str:
         return f"net positivity {'rises' if peak.height > 0 else 'falls'} by {abs(peak.height):.2f}"
     if peak.curve == "expressiveness" or len(session.people) == 1:
         return f"expressiveness {score(_value(session, peak))}"
-    return f"{percent(peak.height)} of the people in view react"
+    return f"{percent(peak.height)} of the people whose faces can be read react"
 
 
 def _value(session: Session, peak: Peak) -> float:

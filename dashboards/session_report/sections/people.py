@@ -10,7 +10,14 @@ from ferflow.analytics.persons import Person
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import ExpressionBar, build_expression_bar
-from ferflow.dashboards.shared.number_format import UNKNOWN, percent, pluralize, sanitize, timecode
+from ferflow.dashboards.shared.number_format import (
+    UNKNOWN,
+    percent,
+    percent_of,
+    pluralize,
+    sanitize,
+    timecode,
+)
 
 MOST_PEOPLE_ROWS = 40
 """People with a row of their own, the longest in view first."""
@@ -58,10 +65,10 @@ def _hint(session: Session) -> str:
     )
     if session.brief:
         n = len(session.brief)
-        times = ", ".join(timecode(one.first_s) for one in list(session.brief.values())[:8])
+        times = sorted(one.first_s for one in session.brief.values())
         hint += (
-            f" {pluralize(n, 'person', 'people')} seen only briefly {'is' if n == 1 else 'are'} not listed and not "
-            f"counted (at {times}{', …' if n > 8 else ''})."
+            f" {pluralize(n, 'person', 'people')} seen only briefly or unclearly {'is' if n == 1 else 'are'} not listed"
+            f" and not counted (from {', '.join(map(timecode, times[:8]))}{', …' if n > 8 else ''} on)."
         )
     if hidden := session.people[MOST_PEOPLE_ROWS:]:
         longest = timecode(hidden[0].seconds)
@@ -75,7 +82,7 @@ def _build_row(session: Session, person: Person) -> PersonRow:
     return PersonRow(
         name=sanitize(session.name_of(person.person_id)),
         seconds=timecode(person.seconds),
-        readable=percent(min(1.0, person.readable_s / person.seconds)) if person.seconds else UNKNOWN,
+        readable=percent_of(person.readable_s, person.seconds),
         span=f"{timecode(person.sighting.first_s)} – {timecode(person.sighting.last_s)}",
         bar=build_expression_bar(session.labels, means),
         label=sanitize(person.label or UNKNOWN),

@@ -37,6 +37,9 @@ BOTTOM_PX = 24
 TRANSPARENT = "rgba(0,0,0,0)"
 
 
+_HOVER = {"share": "%{y:.0%}", "signed": "%{y:+.2f}"}
+"""How the cursor's label writes a measure, by its format: as the tables do."""
+
 MOST_RUNS = 200
 """With more runs of known bins than this, half a bin is narrower than the curve."""
 
@@ -96,7 +99,8 @@ class Canvas:
         # The page's script finds the curve by this, whatever its title.
         meta = {"measure": measure.name, "format": measure.format}
         line = {"color": measure.colour} | line
-        self.add_line(row, measure.title.lower(), self.data.audience[measure.name], line, meta=meta)
+        values, hover = self.data.audience[measure.name], _HOVER.get(measure.format, "%{y:.2f}")
+        self.add_line(row, measure.title.lower(), values, line, meta=meta, hovertemplate=hover)
 
     def add_line(
         self,

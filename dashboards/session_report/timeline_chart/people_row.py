@@ -46,7 +46,7 @@ def _title(canvas: Canvas, session: Session) -> str:
     n_lanes, n_people = len(canvas.data.lanes), len(session.people)
     if n_people > n_lanes:
         return row_title("People", None, f"the {n_lanes} longest in view, of {n_people}")
-    return row_title("People", None, "coloured by the expression with the highest score")
+    return row_title("People", None, "coloured by the expression shown longest")
 
 
 def _scale(labels: list[str]) -> list[list[float | str]]:

@@ -1,0 +1,139 @@
+"""Made sessions of every kind that a page can be about, each with its page and its tables read by pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.analytics.person_names import PersonNames
+from ferflow.dashboards import write_session_report
+from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.store.metadata import FrameCounts, ModelIdentity
+from tests.conftest import numbered_image, write_video
+from tests.dashboards.read_page import Page
+from tests.dashboards.recompute import Tables
+from tests.made_records import LABELS, Made, made_tables, write_session
+
+MARKERS = (
+    (5.0, None, "clap", ""), (21.0, None, "clap", ""), (42.5, None, "clap", ""), (70.0, None, "clap", ""),
+    (8.0, 19.5, "level 1", "level"), (30.0, None, "part 2", "segment"), (118.0, None, "end", ""),
+)  # fmt: skip
+MANY_MARKERS = (
+    *((float(k), None, f"label {k % 9}", "x") for k in range(130)),
+    *((float(k), k + 1.5, f"scene {k}", "scene") for k in range(45)),
+    (200.0, None, "late", ""),
+)  # fmt: skip
+LOST = FrameCounts(
+    n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=310, n_people=1, n_cuts=0
+)
+MODEL = ModelIdentity(name="mine", sha256="cd" * 32)
+
+
+def never_at_rest(made: Made, person: int) -> tuple[pa.Table, pa.Table]:
+    """A person whose face is read as angry, and neutral with a score as if at rest only a little."""
+    frames, faces = made_tables(made)
+    mine = faces.column("track_id").to_numpy() == person
+    rng = np.random.default_rng(0)
+    neutral = rng.uniform(0.06, 0.12, len(faces))
+    scores = {f"prob_{label}": np.zeros(len(faces)) for label in LABELS}
+    scores |= {"prob_neutral": neutral, "prob_angry": 1 - neutral}
+    for name, values in scores.items():
+        place, before = faces.column_names.index(name), faces.column(name).to_numpy()
+        column = pa.array(np.where(mine, values, before).astype(np.float32))
+        faces = faces.set_column(place, faces.schema.field(name), column)
+    return frames, faces
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A made session."""
+
+    made: Made
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    tables: Callable[[Made], tuple[pa.Table, pa.Table]] | None = None
+    is_filmed: bool = False
+
+
+SESSIONS: dict[str, Kind] = {
+    "one": Kind(Made(seconds=60, markers=MARKERS[:3])),
+    "six": Kind(
+        Made(seconds=120, people=6, untracked=0.02, away=((40, 46),), holes=((90, 93),), small=((60, 66),),
+             turned=((70, 75),), blurred=((80, 84),), sparse=((20, 35),), brief=2, unsure=1, markers=MARKERS, seed=5)
+    ),
+    "nobody": Kind(Made(seconds=30.4, people=0)),
+    "nobody ever": Kind(Made(seconds=0.1, people=0)),
+    "no frames": Kind(Made(seconds=0, people=0)),
+    "only untracked faces": Kind(Made(seconds=10, untracked=1.0)),
+    "only small faces": Kind(Made(seconds=20, people=2, small=((0, 20),))),
+    "only brief people": Kind(Made(seconds=20, people=0, brief=2)),
+    "a picture": Kind(Made(seconds=0.1)),
+    "six seconds": Kind(Made(seconds=6.4, people=2)),
+    "no pose": Kind(Made(seconds=40, people=2, pose=False)),
+    "bins of half a second": Kind(
+        Made(seconds=61.3, people=3, markers=MARKERS), {"options": AnalyzeOptions(bin_seconds=0.5)}
+    ),
+    "bins across frames": Kind(
+        Made(seconds=40, fps=7, people=2, markers=MARKERS[:3]), {"options": AnalyzeOptions(bin_seconds=0.3)}
+    ),
+    "variable frame rate": Kind(Made(seconds=60, people=2, sparse=((10, 22), (40, 60)))),
+    "named": Kind(
+        Made(seconds=40, people=4, markers=MARKERS[:2]), names={1: "Ada", 3: "Ada", 2: "Bo <b>", 4: "Person 9"}
+    ),
+    "calibrated": Kind(
+        Made(seconds=40, people=2, markers=((2.0, 12.0, "Person 2", "rest"),)),
+        tables=lambda made: never_at_rest(made, 2),
+    ),
+    "never at rest": Kind(Made(seconds=40, people=2), tables=lambda made: never_at_rest(made, 1)),
+    "six labels": Kind(Made(seconds=30, labels=(*LABELS[:3], *LABELS[4:]))),
+    "no neutral": Kind(Made(seconds=30, labels=LABELS[:-1])),
+    "no prior": Kind(Made(seconds=30), {"model": MODEL}),
+    "fer2013": Kind(Made(seconds=30), {"model": ModelIdentity(name="fer2013", sha256="ef" * 32)}),
+    "part of a video": Kind(
+        Made(seconds=40, holes=((0, 5.3),)),
+        {"options": AnalyzeOptions(start=TimePoint(5.0), end=TimePoint(40.0), every=2), "gaps": ()},
+    ),
+    "lost frames": Kind(
+        Made(seconds=40, holes=((5, 8), (35, 40)), warnings=("83 frames could not be decoded.",)),
+        {"status": "done_with_gaps", "counts": LOST},
+    ),
+    "many markers": Kind(Made(seconds=150, fps=4, people=2, markers=MANY_MARKERS)),
+    "a crowd": Kind(Made(seconds=1500, fps=1, people=45, markers=MARKERS)),
+    "an hour": Kind(Made(seconds=3700, fps=0.4)),
+    "filmed": Kind(Made(seconds=20, people=2, first_pts=700, markers=MARKERS[:1]), is_filmed=True),
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session's page, and its tables."""
+
+    video: Tables
+    page: Page
+    path: Path
+
+
+def write_kind(out: Path, name: str) -> Session:
+    """Write the tables and the page of a kind of `SESSIONS`."""
+    kind = SESSIONS[name]
+    made = kind.made if not kind.is_filmed else _filmed(out, kind.made)
+    tables = kind.tables(made) if kind.tables else None
+    video_id = write_session(out, made, tables=tables, **kind.metadata)
+    path = write_session_report(out, video_id, PersonNames(kind.names))
+    return Session(Tables(out, video_id, kind.names), Page(path.read_text(encoding="utf-8")), path)
+
+
+def _filmed(out: Path, made: Made) -> Made:
+    """The same with a video that browsers play, whose first picture comes late."""
+    pts = [made.first_pts + 100 * k for k in range(round(made.seconds * 10))]
+    out.mkdir(parents=True, exist_ok=True)
+    path = write_video(out / "film.mp4", [numbered_image(k // 4) for k in range(len(pts))], pts=pts)
+    source = {"path": str(path), "name": path.name, "size": path.stat().st_size, "width": 320, "height": 240,
+              "time_base": Fraction(1, 1000)}  # fmt: skip
+    return replace(made, source=source)

@@ -1,0 +1,456 @@
+"""Every number of a session, worked out from the tables of an output folder with pandas; no code of the product.
+
+    video = Tables(out, "talk-0123abcd")
+    video.timeline()      what TIMELINE should contain, from FRAMES and FACES
+    video.means(rows)     means of rows of TIMELINE
+
+Definitions: docs/numbers.md. Time is not cut into pieces here, as the product does it: how long a frame lies in a bin,
+or in the window of a face, is the overlap of two intervals, for all pairs of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy.signal import find_peaks
+
+MEASURES = ["attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting"]
+NEGATIVE = ["angry", "disgust", "fear", "sad"]
+REASONS = ["turned", "small", "blurred", "occluded"]
+STATES = ["readable", *REASONS, "no_face", "missing", "outside"]
+NAN = float("nan")
+
+
+def footer(path: Path) -> dict[str, Any]:
+    """What a table says of its video."""
+    return json.loads(pq.read_metadata(path).metadata[b"ferflow"])
+
+
+def overlap(start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Length of the overlap of each interval [start, end) with each [low, high)."""
+    return (np.minimum.outer(end, high) - np.maximum.outer(start, low)).clip(0)
+
+
+def mean(values: pd.Series, weights: pd.Series) -> float:
+    """Of the known values; NaN without any."""
+    weights = weights[values.notna()].astype(float)
+    return float((values[values.notna()] * weights).sum() / weights.sum()) if weights.sum() > 0 else NAN
+
+
+class Tables:
+    """One video of an output folder. Tracks of one name are one person, whose id is the lowest of theirs."""
+
+    def __init__(self, out: Path, video_id: str, names: Mapping[int, str] | None = None) -> None:
+        self.names = dict(names or {})
+        self.frames, self.faces, self.stored = (
+            pd.read_parquet(out / f"{table}/{video_id}.parquet") for table in ("frames", "faces", "timeline")
+        )
+        self.facts = footer(out / f"faces/{video_id}.parquet")
+        self.footer = footer(out / f"timeline/{video_id}.parquet")
+        given = out / f"markers/{video_id}.parquet"
+        nothing = pd.DataFrame(columns=["time_s", "end_s", "label", "kind"])
+        self.markers = pd.read_parquet(given) if given.exists() else nothing
+        self.labels = list(self.facts["labels"])
+        self.bin_s = float(self.footer["bin_seconds"])
+        self.is_joined = len(set(self.names.values())) < len(self.names)
+        self._complete()
+
+    def _complete(self) -> None:
+        """Columns that everything else needs."""
+        frames, faces = self.frames, self.faces
+        frames["seconds"] = self._frame_seconds()
+        row = pd.Series(frames.index, index=frames.frame_index)
+        faces["row"] = row.reindex(faces.frame_index).to_numpy()
+        faces["start"] = frames.time_s.reindex(faces.row).to_numpy()
+        faces["seconds"] = frames.seconds.reindex(faces.row).to_numpy()
+        faces["person"] = self._persons()
+        noted = faces.unreadable.astype(object)
+        seen = np.select([faces.yaw.abs() > 45, faces.face_px < 28, faces.sharpness < 50], REASONS[:3], "")
+        faces["reason"] = noted.where(noted.notna(), pd.Series(seen, index=faces.index))
+        faces["known"] = (faces.reason == "") & faces[self.probs].notna().all(axis=1)
+        gate = lambda angle: ((35 - angle.abs()) / 20).clip(0, 1)  # noqa: E731
+        faces["attention"] = gate(faces.yaw.astype(float)) * gate(faces.pitch.astype(float))
+
+    @property
+    def probs(self) -> list[str]:
+        return [f"prob_{label}" for label in self.labels]
+
+    @property
+    def shown(self) -> list[str]:
+        return [f"shown_{label}" for label in self.labels]
+
+    @property
+    def duration_s(self) -> float:
+        return float(self.facts["duration_s"])
+
+    @property
+    def analysed_s(self) -> float:
+        return float(self.frames.seconds.sum())
+
+    def _frame_seconds(self) -> np.ndarray:
+        """How long each frame is shown: until the next, or the end; one usual step at most where frames are missing."""
+        starts = self.frames.time_s.to_numpy()
+        if not len(starts):
+            return starts
+        usual = float(np.median(np.diff(starts))) if len(starts) > 1 else 0.04
+        end = self.duration_s if self.duration_s > starts[-1] else starts[-1] + usual
+        seconds = np.diff(np.append(starts, end))
+        for gap in self.facts["gaps"]:
+            gap_end = np.inf if gap["end_s"] is None else gap["end_s"]
+            before = (starts < gap_end) & (starts + seconds > gap["start_s"])
+            seconds[before] = np.minimum(seconds[before], usual)
+        return seconds
+
+    # --- People ---------------------------------------------------------------------------------------------
+
+    def _persons(self) -> pd.Series:
+        """Of each face; -1: of nobody. A person has one face in a frame: that of the track with the most faces."""
+        tracks = self.faces.track_id
+        lowest: dict[str, int] = {}
+        for track in sorted(set(tracks) - {-1}):
+            lowest.setdefault(self.names.get(track, f"track {track}"), track)
+        person = tracks.map(lambda track: lowest.get(self.names.get(track, f"track {track}"), track))
+        if self.is_joined:
+            order = self.faces.assign(person=person, length=tracks.map(tracks.value_counts()))
+            order = order[order.person != -1]
+            order = order.sort_values(["length", "track_id"], ascending=[False, True], kind="stable")
+            person[order.index[order.duplicated(["frame_index", "person"])]] = -1
+        return person
+
+    @cached_property
+    def sightings(self) -> pd.DataFrame:
+        """When each person is in view, by id."""
+        mine = self.faces[self.faces.person != -1].groupby("person")
+        found = mine.agg(first_s=("start", "min"), last_s=("start", "max"), seconds=("seconds", "sum"),
+                         n_faces=("start", "size"), score=("score", "max"))  # fmt: skip
+        least = min(1.0, self.analysed_s / 2) - 1e-6
+        return found.assign(brief=(found.seconds < least) | (found.score < np.float32(0.8)))
+
+    @property
+    def people(self) -> list[int]:
+        """Ids of the people who are not seen only briefly, the longest in view first."""
+        rows = self.sightings[~self.sightings.brief]
+        return sorted(rows.index, key=lambda person: (-rows.seconds[person], person))
+
+    @property
+    def brief(self) -> pd.DataFrame:
+        return self.sightings[self.sightings.brief]
+
+    def name_of(self, person: int) -> str:
+        return self.names.get(person, f"Person {person}")
+
+    @cached_property
+    def most_at_once(self) -> tuple[int, float]:
+        """The largest number of people in a frame, and the time of the first such frame."""
+        counted = self.faces[self.faces.person.isin(self.people)].groupby("row").size()
+        if not len(counted):
+            return 0, NAN
+        return int(counted.max()), float(self.frames.time_s[counted.idxmax()])
+
+    # --- From faces to bins ---------------------------------------------------------------------------------
+
+    @property
+    def prior(self) -> float:
+        """Of neutral; without one, scores are taken as they are."""
+        prior = self.footer["basis"]["neutral_prior"]
+        return 0.5 if prior is None else prior
+
+    def _log_odds(self, faces: pd.DataFrame) -> pd.Series:
+        rest = faces.prob_neutral.astype(float).clip(1e-7, 1 - 1e-7)
+        return np.log((1 - rest) / rest) - np.log((1 - self.prior) / self.prior)
+
+    @cached_property
+    def shifts(self) -> dict[int, float]:
+        """Calibration of each person: the weighted median of the log odds at rest, above those of a usual face."""
+        found = {}
+        for person, faces in self.faces[self.faces.known & (self.faces.person != -1)].groupby("person"):
+            here = pd.Series(False, index=faces.index)
+            for rest in self.footer["basis"].get("rest", []):
+                if rest["person_id"] in (None, person):
+                    here |= (faces.start >= rest["start_s"]) & (faces.start < rest["end_s"])
+            mine = faces[here]
+            if mine.seconds.sum() >= 2:
+                odds = self._log_odds(mine).sort_values()
+                below = mine.seconds[odds.index].cumsum()
+                found[person] = float(np.clip(odds[below >= below.iloc[-1] / 2].iloc[0] + 2.0, -1.5, 1.5))
+        return found
+
+    def _scores(self, faces: pd.DataFrame, person: int) -> pd.DataFrame:
+        """Of one person's faces: scores with rest and expression equally likely, smoothed over half a second."""
+        raw = faces[self.probs].astype(float).set_axis(self.labels, axis=1)
+        if "neutral" in self.labels:
+            expressive = 1 / (1 + np.exp(self.shifts.get(person, 0.0) - self._log_odds(faces)))
+            raw = raw.mul(expressive / (1 - raw.neutral.clip(1e-7, 1 - 1e-7)), axis=0).assign(neutral=1 - expressive)
+        known, start = faces.known.to_numpy(), faces.start.to_numpy()
+        end, middle = start + faces.seconds.to_numpy(), start + faces.seconds.to_numpy() / 2
+        smoothed = np.full(raw.shape, NAN)
+        for rows in np.array_split(np.flatnonzero(known), len(known) // 500 + 1):
+            weights = overlap(middle[rows] - 0.25, middle[rows] + 0.25, start[known], end[known])
+            smoothed[rows] = weights @ raw[known].to_numpy() / weights.sum(axis=1, keepdims=True)
+        return pd.DataFrame(smoothed, columns=self.labels, index=faces.index)
+
+    def _measures(self, faces: pd.DataFrame, person: int) -> pd.DataFrame:
+        """Of one person's faces: everything that TIMELINE has the means of."""
+        scores = self._scores(faces, person)
+        unknown = pd.Series(NAN, index=faces.index)
+        found = pd.DataFrame({"attention": faces.attention})
+        found["expressiveness"] = 1 - scores.neutral if "neutral" in scores else unknown
+        found["engagement"] = (found.expressiveness >= 0.5).astype(float).where(found.expressiveness.notna())
+        found["positive"] = scores.happy if "happy" in scores else unknown
+        found["negative"] = scores[[label for label in NEGATIVE if label in scores]].max(axis=1)
+        found["valence"] = found.positive - found.negative
+        others = scores.drop(columns="neutral", errors="ignore")
+        label = others.fillna(-1).idxmax(axis=1)
+        if "neutral" in scores:
+            label = label.mask(scores.neutral > 0.5, "neutral")
+        for name in self.labels:
+            found[f"prob_{name}"] = faces[f"prob_{name}"].astype(float).where(faces.known)
+            found[f"shown_{name}"] = (label == name).astype(float).where(faces.known)
+        return found
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Seconds of each frame in each bin."""
+        ends = (self.frames.time_s + self.frames.seconds).to_numpy()
+        n_bins = int(np.ceil(ends[-1] / self.bin_s - 1e-9)) if len(ends) else 0
+        low = np.arange(n_bins) * self.bin_s
+        return overlap(self.frames.time_s.to_numpy(), ends, low, low + self.bin_s)
+
+    def timeline(self) -> pd.DataFrame:
+        """What TIMELINE should contain."""
+        first = np.floor(self.frames.time_s.to_numpy() / self.bin_s + 1e-9).astype(int)
+        parts = [self._rows_of(person, first) for person in sorted(self.people)]
+        people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        everybody = self._audience(people, first)
+        found = pd.concat([everybody, people], ignore_index=True) if len(people) else everybody
+        found["bin_start_s"], found["bin_end_s"] = found["bin"] * self.bin_s, (found["bin"] + 1) * self.bin_s
+        return found.sort_values(["bin", "person_id"], na_position="first").reset_index(drop=True)
+
+    def _rows_of(self, person: int, first: np.ndarray) -> pd.DataFrame:
+        faces = self.faces[self.faces.person == person]
+        shares = self.shares[faces.row]
+        measures = self._measures(faces, person)
+        values, known = measures.fillna(0).to_numpy(), measures.notna().to_numpy(float)
+        with np.errstate(invalid="ignore"):
+            means = pd.DataFrame((shares.T @ values) / (shares.T @ known), columns=measures.columns)
+        means["reacting"] = (means.engagement >= 0.5).astype(float).where(means.engagement.notna())
+        means["seconds"], means["face_s"] = self.shares.sum(axis=0), shares.sum(axis=0)
+        means["readable_s"] = shares.T @ faces.known.to_numpy(float)
+        means["presence"] = means.face_s / means.seconds
+        means["n_frames"] = np.bincount(first, minlength=len(means))
+        means["n_faces"] = np.bincount(first[faces.row], minlength=len(means))
+        means["n_people"], means["n_readable"] = 1, (means.readable_s > 0).astype(int)
+        means["bin"], means["person_id"] = means.index, person
+        return means[means.face_s > 1e-9]
+
+    def _audience(self, people: pd.DataFrame, first: np.ndarray) -> pd.DataFrame:
+        bins = range(self.shares.shape[1])
+        names = [*MEASURES, *self.probs, *self.shown]
+        groups = people.groupby("bin") if len(people) else None
+        found = groups[names].mean().reindex(bins) if groups else pd.DataFrame(NAN, index=bins, columns=names)
+        for name in ("face_s", "readable_s", "n_people", "n_readable"):
+            found[name] = groups[name].sum().reindex(bins, fill_value=0) if groups else 0
+        found["seconds"] = self.shares.sum(axis=0)
+        with_face = (self.frames.n_faces > 0).to_numpy(float)
+        found["presence"] = (with_face @ self.shares) / found.seconds.where(found.seconds > 0)
+        found["n_frames"] = np.bincount(first, minlength=len(found))
+        found["n_faces"] = np.bincount(first[self.faces.row], minlength=len(found))
+        return found.assign(bin=found.index, person_id=NAN)
+
+    # --- From bins to the video -----------------------------------------------------------------------------
+
+    @cached_property
+    def bins(self) -> pd.DataFrame:
+        """TIMELINE; where tracks are joined it is not on disk, since names may change."""
+        if not self.is_joined:
+            return self.stored.astype(dict.fromkeys([*MEASURES, *self.probs, *self.shown], float))
+        found = self.timeline()
+        single = [*MEASURES, "presence", *self.probs, *self.shown]
+        return found.astype(dict.fromkeys(single, np.float32)).astype(dict.fromkeys(single, float))
+
+    @cached_property
+    def whole(self) -> pd.DataFrame:
+        """The audience, a row per bin."""
+        return self.bins[self.bins.person_id.isna()].reset_index(drop=True)
+
+    @cached_property
+    def lanes(self) -> pd.DataFrame:
+        """The rows of people."""
+        return self.bins[self.bins.person_id.notna()]
+
+    @property
+    def readable_s(self) -> float:
+        """Person-seconds."""
+        return float(self.lanes.readable_s.sum())
+
+    def means(self, rows: pd.DataFrame, part: pd.Series | float = 1.0) -> dict[str, float]:
+        """Of rows of people, of each of which a part counts."""
+        names = [*MEASURES, *self.probs, *self.shown]
+        weights = {name: rows["face_s" if name == "attention" else "readable_s"] * part for name in names}
+        return {name: mean(rows[name], weights[name]) for name in names}
+
+    @staticmethod
+    def leading(values: Mapping[str, float], *, neutral: bool = False) -> str | None:
+        """The label that is shown for the longest time."""
+        named = {name[6:]: value for name, value in values.items() if name.startswith("shown_") and value > 0}
+        found = pd.Series(named, dtype=float).drop([] if neutral else ["neutral"], errors="ignore")
+        return None if found.empty else str(found.idxmax())
+
+    # --- Time by what is known of it ------------------------------------------------------------------------
+
+    @cached_property
+    def state(self) -> pd.Series:
+        """Of each frame."""
+        readable = self.faces.groupby("row").reason.agg(lambda reasons: (reasons == "").any())
+        largest = self.faces.loc[self.faces.groupby("row").face_px.idxmax()].set_index("row").reason
+        found = largest.mask(readable, "readable")
+        return found.reindex(self.frames.index).fillna("no_face")
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """Seconds of each bin by state."""
+        starts, ends = self.frames.time_s.to_numpy(), (self.frames.time_s + self.frames.seconds).to_numpy()
+        low = np.arange(self.shares.shape[1]) * self.bin_s
+        found = {state: (self.state == state).to_numpy(float) @ self.shares for state in STATES[:-2]}
+        between = overlap(ends[:-1], starts[1:], low, low + self.bin_s).sum(axis=0)
+        before = overlap(np.zeros(len(starts[:1])), starts[:1], low, low + self.bin_s).sum(axis=0)
+        is_chosen = self.facts["options"].get("start") is not None
+        found["missing"] = between if is_chosen else between + before
+        found["outside"] = before if is_chosen else before * 0
+        return pd.DataFrame(found)
+
+    # --- Moments --------------------------------------------------------------------------------------------
+
+    @property
+    def strongest(self) -> dict[str, Any] | None:
+        """The bin in which the most people react; of several, the most expressive one."""
+        whole = self.whole.assign(n=(self.whole.reacting * self.whole.n_readable).fillna(0).round())
+        if not whole.n.any():
+            return None
+        top = whole.sort_values(["n", "expressiveness"], kind="stable", na_position="first").iloc[-1]
+        return self._at(top) | {"n_reacting": int(top.n), "n_readable": int(top.n_readable)}
+
+    def _at(self, row: pd.Series) -> dict[str, Any]:
+        here = self.lanes[(self.lanes.bin_start_s == row.bin_start_s) & (self.lanes.reacting == 1)]
+        return {"time_s": (row.bin_start_s + row.bin_end_s) / 2, "label": self.leading(row[self.shown].astype(float)),
+                "people": [int(person) for person in here.person_id]}  # fmt: skip
+
+    @cached_property
+    def peaks(self) -> list[dict[str, Any]]:
+        """In order of time."""
+        whole = self.whole
+        turns = self._turns()
+        found = [
+            *self._tops("reacting", whole.reacting, 0.1),
+            *self._tops("expressiveness", whole.expressiveness, 0.1),
+            *(peak | {"height": turns[peak["bin"]]} for peak in self._tops("valence", turns.abs(), 0.5)),
+        ]
+        kept: list[dict[str, Any]] = []
+        for peak in sorted(found, key=lambda one: -one["prominence"]):
+            if all(abs(peak["time_s"] - other["time_s"]) >= 5 for other in kept):
+                kept.append(peak)
+        return sorted(kept[:8], key=lambda one: one["time_s"])
+
+    def _turns(self) -> pd.Series:
+        """Change of net positivity from the three seconds before a bin to those from it on, where its sign changes."""
+        n, values = max(1, round(3 / self.bin_s)), self.whole.valence
+        after = values[::-1].rolling(n, min_periods=1).mean()[::-1]
+        before = values.rolling(n, min_periods=1).mean().shift(1)
+        turns = (before * after < 0) & (before.abs() >= 0.2) & (after.abs() >= 0.2)
+        return (after - before).where(turns, 0.0).where(before.notna() & after.notna())
+
+    def _tops(self, curve: str, values: pd.Series, least: float) -> list[dict[str, Any]]:
+        known = np.flatnonzero(values.notna())
+        if not len(known):
+            return []
+        half = max(0, round((3 / self.bin_s - 1) / 2))
+        smooth = values.rolling(2 * half + 1, center=True, min_periods=1).mean()
+        bridged = np.interp(values.index, known, smooth[known])
+        held = np.pad(bridged, 1, constant_values=bridged.min())
+        spacing = max(1, round(5 / self.bin_s))
+        tops, facts = find_peaks(held, prominence=least, distance=spacing, width=0, rel_height=0.5)
+        rises, found = facts["prominences"], []
+        for n, top in enumerate(tops - 1):
+            near = self.whole.assign(value=values).iloc[max(0, top - half) : top + half + 1]
+            k = near.sort_values(["value", "expressiveness"], kind="stable", na_position="first").index[-1]
+            at = self._at(self.whole.loc[k])
+            if rises[n] < 0.2 * rises.max() or not (at["people"] or curve == "valence"):
+                continue
+            left, right = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
+            end = self.whole.bin_end_s.iloc[-1]
+            span = max(0.0, min(left, k * self.bin_s)), min(max(right, (k + 1) * self.bin_s), end)
+            found.append(at | {"bin": k, "curve": curve, "height": values[k], "prominence": rises[n], "span": span})
+        return found
+
+    # --- Markers --------------------------------------------------------------------------------------------
+
+    @property
+    def end_s(self) -> float:
+        """Where the video ends."""
+        last = float(self.whole.bin_end_s.iloc[-1]) if len(self.whole) else 0.0
+        return min(last, self.duration_s) if self.duration_s else last
+
+    @property
+    def is_open_segment(self) -> pd.Series:
+        """Markers that last until the next such marker."""
+        return self.markers.end_s.isna() & (self.markers.kind == "segment")
+
+    @property
+    def instants(self) -> pd.DataFrame:
+        return self.markers[self.markers.end_s.isna() & ~self.is_open_segment]
+
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """By start, with means."""
+        end = float(self.whole.bin_end_s.iloc[-1])
+        rows = self.markers.copy()
+        starts = [*sorted(set(rows.time_s[self.is_open_segment])), end]
+        rows["end_s"] = [
+            min(later for later in starts if later > row.time_s or later == end) if is_open else row.end_s
+            for row, is_open in zip(rows.itertuples(), self.is_open_segment, strict=True)
+        ]
+        rows["end_s"] = rows.end_s.astype(float).clip(upper=end)
+        rows = rows[rows.end_s.notna() & (rows.time_s < rows.end_s)].sort_values(["time_s", "end_s"], kind="stable")
+        return [self._segment(row) for row in rows.itertuples()]
+
+    def _segment(self, row: Any) -> dict[str, Any]:
+        def part(bins: pd.DataFrame) -> pd.Series:
+            inside = bins.bin_end_s.clip(upper=row.end_s) - bins.bin_start_s.clip(lower=row.time_s)
+            return inside.clip(lower=0) / (bins.bin_end_s - bins.bin_start_s)
+
+        lanes, whole = self.lanes, self.whole
+        return self.means(lanes, part(lanes)) | {
+            "label": row.label, "kind": row.kind, "start_s": row.time_s, "end_s": row.end_s,
+            "n_people": lanes.person_id[part(lanes) > 0].nunique(),
+            "presence": mean(whole.presence, whole.seconds * part(whole)),
+        }  # fmt: skip
+
+    @property
+    def presence(self) -> float:
+        """Share of the analysed time with any face."""
+        return mean(self.whole.presence, self.whole.seconds)
+
+    @property
+    def lags(self) -> np.ndarray:
+        """Seconds from a marker at which its curve is read."""
+        step = self.bin_s * max(1, np.ceil(0.1 / self.bin_s - 1e-9))
+        return np.arange(np.ceil(-5 / step - 1e-9), np.floor(10 / step + 1e-9) + 1) * step
+
+    def around(self, measure: str) -> dict[str, pd.DataFrame]:
+        """By label, those with most markers first: values of the audience by marker (rows) and lag (columns)."""
+        inside = self.markers[self.markers.time_s < self.whole.bin_end_s.iloc[-1]]
+        order = sorted(inside.label.value_counts().items(), key=lambda item: (-item[1], item[0]))
+        values = self.whole[measure]
+        found = {}
+        for label, _ in order:
+            times = inside.time_s[inside.label == label].to_numpy()
+            bins = np.floor((times[:, None] + self.lags) / self.bin_s + 1e-9).astype(int)
+            found[label] = pd.DataFrame([values.reindex(row).to_numpy() for row in bins], columns=self.lags)
+        return found
