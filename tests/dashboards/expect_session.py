@@ -113,7 +113,11 @@ def warnings(video: Tables) -> list[str]:
     notes += [video.name_of(one) for one in calibrated]
     for one in video.people:
         mine = video.lanes[video.lanes.person_id == one]
-        if mine.readable_s.sum() >= 10 and 1 - video.means(mine)["engagement"] < 0.05 and one not in video.shifts:
+        if (
+            mine.readable_s.sum() >= 10
+            and 1 - video.means(mine)["engagement"] < 0.05
+            and one not in video.shifts
+        ):
             notes += [f"{video.name_of(one)} is never at rest in", clock(mine.readable_s.sum())]
     return [*video.facts["warnings"], *notes]
 
@@ -158,7 +162,9 @@ def expression_cards(video: Tables) -> list[str]:
         texts += [*button(moment["time_s"]), moment["label"] or ""]
         names = [video.name_of(person) for person in moment["people"]]
         if len(video.people) > 1:
-            texts += names if len(names) <= 2 else [f"{moment['n_reacting']} of {moment['n_readable']} people"]
+            texts += (
+                names if len(names) <= 2 else [f"{moment['n_reacting']} of {moment['n_readable']} people"]
+            )
     return texts
 
 
@@ -167,7 +173,9 @@ def which(means: Mapping[str, float]) -> list[str]:
     label = Tables.leading(means)
     if label is None:
         return []
-    others = [name for name in bar_order(means) if name not in ("neutral", label) and means[f"shown_{name}"] >= 0.01]
+    others = [
+        name for name in bar_order(means) if name not in ("neutral", label) and means[f"shown_{name}"] >= 0.01
+    ]
     return [shown(means, name) for name in (label, *others[:2])]
 
 
@@ -176,7 +184,11 @@ def summary(video: Tables) -> list[str]:
         return []
     means, moment = video.means(video.lanes), video.strongest
     n = len(video.people)
-    texts = [f"{n} people" if n > 1 else "", f"in {clock(video.analysed_s)}", percent(known_share(video, "readable"))]
+    texts = [
+        f"{n} people" if n > 1 else "",
+        f"in {clock(video.analysed_s)}",
+        percent(known_share(video, "readable")),
+    ]
     label = Tables.leading(means)
     if video.readable_s and label:
         texts += [f"in {percent(means['engagement'])} of the readable time, mostly {label}"]
@@ -216,7 +228,11 @@ def timeline(video: Tables) -> list[str]:
     if not len(video.whole):
         return []
     step, lanes = bins_per_step(video), len(video.people) > MOST_LANES
-    texts = [f"{step * video.bin_s:g} s", f"({step} bins)" if step > 1 else "", f"{MOST_LANES} people" if lanes else ""]
+    texts = [
+        f"{step * video.bin_s:g} s",
+        f"({step} bins)" if step > 1 else "",
+        f"{MOST_LANES} people" if lanes else "",
+    ]
     texts += summary(video)
     n = len(video.markers)
     if not n:

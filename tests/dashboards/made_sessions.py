@@ -29,9 +29,7 @@ MANY_MARKERS = (
     *((float(k), k + 1.5, f"scene {k}", "scene") for k in range(45)),
     (200.0, None, "late", ""),
 )  # fmt: skip
-LOST = FrameCounts(
-    n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=310, n_people=1, n_cuts=0
-)
+LOST = FrameCounts(n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=310, n_people=1, n_cuts=0)
 MODEL = ModelIdentity(name="mine", sha256="cd" * 32)
 
 
@@ -64,8 +62,21 @@ class Kind:
 SESSIONS: dict[str, Kind] = {
     "one": Kind(Made(seconds=60, markers=MARKERS[:3])),
     "six": Kind(
-        Made(seconds=120, people=6, untracked=0.02, away=((40, 46),), holes=((90, 93),), small=((60, 66),),
-             turned=((70, 75),), blurred=((80, 84),), sparse=((20, 35),), brief=2, unsure=1, markers=MARKERS, seed=5)
+        Made(
+            seconds=120,
+            people=6,
+            untracked=0.02,
+            away=((40, 46),),
+            holes=((90, 93),),
+            small=((60, 66),),
+            turned=((70, 75),),
+            blurred=((80, 84),),
+            sparse=((20, 35),),
+            brief=2,
+            unsure=1,
+            markers=MARKERS,
+            seed=5,
+        )
     ),
     "nobody": Kind(Made(seconds=30.4, people=0)),
     "nobody ever": Kind(Made(seconds=0.1, people=0)),
@@ -84,7 +95,8 @@ SESSIONS: dict[str, Kind] = {
     ),
     "variable frame rate": Kind(Made(seconds=60, people=2, sparse=((10, 22), (40, 60)))),
     "named": Kind(
-        Made(seconds=40, people=4, markers=MARKERS[:2]), names={1: "Ada", 3: "Ada", 2: "Bo <b>", 4: "Person 9"}
+        Made(seconds=40, people=4, markers=MARKERS[:2]),
+        names={1: "Ada", 3: "Ada", 2: "Bo <b>", 4: "Person 9"},
     ),
     "calibrated": Kind(
         Made(seconds=40, people=2, markers=((2.0, 12.0, "Person 2", "rest"),)),

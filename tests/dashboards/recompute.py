@@ -187,7 +187,9 @@ class Tables:
         raw = faces[self.probs].astype(float).set_axis(self.labels, axis=1)
         if "neutral" in self.labels:
             expressive = 1 / (1 + np.exp(self.shifts.get(person, 0.0) - self._log_odds(faces)))
-            raw = raw.mul(expressive / (1 - raw.neutral.clip(1e-7, 1 - 1e-7)), axis=0).assign(neutral=1 - expressive)
+            raw = raw.mul(expressive / (1 - raw.neutral.clip(1e-7, 1 - 1e-7)), axis=0).assign(
+                neutral=1 - expressive
+            )
         known, start = faces.known.to_numpy(), faces.start.to_numpy()
         end, middle = start + faces.seconds.to_numpy(), start + faces.seconds.to_numpy() / 2
         smoothed = np.full(raw.shape, NAN)
@@ -386,7 +388,9 @@ class Tables:
             left, right = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
             end = self.whole.bin_end_s.iloc[-1]
             span = max(0.0, min(left, k * self.bin_s)), min(max(right, (k + 1) * self.bin_s), end)
-            found.append(at | {"bin": k, "curve": curve, "height": values[k], "prominence": rises[n], "span": span})
+            found.append(
+                at | {"bin": k, "curve": curve, "height": values[k], "prominence": rises[n], "span": span}
+            )
         return found
 
     # --- Markers --------------------------------------------------------------------------------------------
@@ -417,7 +421,9 @@ class Tables:
             for row, is_open in zip(rows.itertuples(), self.is_open_segment, strict=True)
         ]
         rows["end_s"] = rows.end_s.astype(float).clip(upper=end)
-        rows = rows[rows.end_s.notna() & (rows.time_s < rows.end_s)].sort_values(["time_s", "end_s"], kind="stable")
+        rows = rows[rows.end_s.notna() & (rows.time_s < rows.end_s)].sort_values(
+            ["time_s", "end_s"], kind="stable"
+        )
         return [self._segment(row) for row in rows.itertuples()]
 
     def _segment(self, row: Any) -> dict[str, Any]:

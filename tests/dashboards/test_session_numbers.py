@@ -32,11 +32,15 @@ def test_the_timeline_is_what_its_frames_and_faces_say(session):
         pytest.skip("names join tracks: the timeline on disk is that of the tracks")
     assert len(found) == len(wanted)
     for name in found.columns.drop("video_id"):
-        np.testing.assert_allclose(found[name].to_numpy(float), wanted[name].to_numpy(float), atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(
+            found[name].to_numpy(float), wanted[name].to_numpy(float), atol=2e-6, err_msg=name
+        )
 
 
 def test_calibrations_are_what_the_stretches_at_rest_say(session):
-    found = {shift["person_id"]: shift["log_odds"] for shift in session.video.footer["basis"].get("shifts", [])}
+    found = {
+        shift["person_id"]: shift["log_odds"] for shift in session.video.footer["basis"].get("shifts", [])
+    }
     assert found == pytest.approx(session.video.shifts)
 
 

@@ -147,7 +147,9 @@ def _share(session: Session, seconds: float) -> str:
 
 def _people_card(session: Session) -> Card:
     n, brief = len(session.people), len(session.brief)
-    seen = f"; {pluralize(brief, 'more', 'more')} seen only briefly or unclearly, not counted" if brief else ""
+    seen = (
+        f"; {pluralize(brief, 'more', 'more')} seen only briefly or unclearly, not counted" if brief else ""
+    )
     if not n:
         return Card("People", "0", "no person was tracked" + seen)
     if n == 1:
