@@ -29,6 +29,7 @@ from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.timelines import stale_timelines
 from ferflow.jobs.video_job import bring_up_to_date
+from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people
@@ -119,6 +120,8 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     check_additions(job.additions)
     folder = OutputFolder(job.out)
     _check_header(job)
+    if job.options.model in POOR_IN_VIDEO:
+        log.warning("%s", POOR_IN_VIDEO[job.options.model])
     with folder.lock():
         folder.remove_leftovers()
         _save_header(job, folder)

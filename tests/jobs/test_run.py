@@ -411,3 +411,9 @@ def test_numbered_images_and_gifs_are_videos_too(tmp_path):
         "a.gif": (6, 1),
         "shots": (6, 1),
     }
+
+
+def test_choosing_a_model_that_is_poor_in_video_is_said_before_the_work(tmp_path, face_video, caplog):
+    run([face_video], tmp_path / "out", options=AnalyzeOptions(model="fer2013"))
+    (message,) = [record.message for record in caplog.records if "fer2013" in record.message]
+    assert "In video it shows expressions on many faces at rest" in message

@@ -15,6 +15,7 @@ from ferflow.dashboards.shared.number_format import (
     sanitize,
     timecode,
 )
+from ferflow.models.registry import POOR_IN_VIDEO
 
 REASON_WORDS = {
     "turned": "turned away",
@@ -23,9 +24,6 @@ REASON_WORDS = {
     "occluded": "covered",
 }
 """What a reader calls the reasons for which a face is unreadable."""
-
-POOR_MODELS = ("fer2013",)
-"""Models whose scores agree poorly with what is visible in video; see docs/numbers.md."""
 
 
 def build_warnings(session: Session) -> Notice | None:
@@ -42,11 +40,8 @@ def _model_notes(session: Session) -> list[str]:
     name, notes = session.metadata.model.name, []
     if not session.people:
         return []
-    if name in POOR_MODELS:
-        notes.append(
-            f"Model {name} is meant for comparisons with the FER2013 benchmark. In video it shows expressions on many "
-            "faces at rest; the model default agrees much better with what is visible."
-        )
+    if name in POOR_IN_VIDEO:
+        notes.append(POOR_IN_VIDEO[name])
     if session.basis.neutral_prior is None and "neutral" in session.labels:
         notes.append(
             f"It is unknown how often model {name} expects a neutral face, so its scores are taken as they are. Faces "
