@@ -20,8 +20,8 @@ DEFAULT_MODEL = "default"
 CARD_FILE = "card.json"
 SHIPPED = Path(__file__).parent / "weights"
 POOR_IN_VIDEO = {
-    "fer2013": "Model fer2013 is meant for comparisons with the FER2013 benchmark. In video it shows expressions on many "
-    "faces at rest; the model default agrees much better with what is visible.",
+    "fer2013": "Model fer2013 is meant for comparisons with the FER2013 benchmark. In video it shows expressions on "
+    "many faces at rest; the model default agrees much better with what is visible.",
 }
 """Shipped models whose numbers agree poorly with what is visible in video, and what users are told. Measured by
 `jobs.benchmarks.validity`, see docs/numbers.md."""

@@ -49,8 +49,8 @@ PRESETS = (
         name="fer2013",
         share=1.0,
         tau=0.0,
-        purpose="comparison with what is published on FER2013: agrees best with its own labels; poor in video, where it "
-        "shows expressions on faces at rest",
+        purpose="comparison with what is published on FER2013: agrees best with its own labels; poor in video, "
+        "where it shows expressions on faces at rest",
     ),
     Preset(
         name="ferplus",
