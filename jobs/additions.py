@@ -12,7 +12,7 @@ from ferflow.analytics.peaks import peaks
 from ferflow.analytics.person_names import person_timeline
 from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
-from ferflow.analytics.signals import describe_origin, store_signals
+from ferflow.analytics.signals import describe_start, store_signals, stored_metadata
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import Additions
@@ -133,6 +133,10 @@ def _find_start(source: Path, files: VideoFiles, additions: Additions) -> Record
         return RecordingStart(time=additions.signals_start, origin="option")
     if (listed := _start_in_list(source, files, additions.sessions)) is not None:
         return RecordingStart(time=listed, origin="session list")
+    # One given earlier holds until another is given, like the page options.
+    before = stored_metadata(files)
+    if before is not None and before.start is not None and before.start.origin == "option":
+        return before.start
     if (created := read_creation_time(source)) is not None:
         return RecordingStart(time=created, origin="video file")
     raise OptionsError(
@@ -170,6 +174,5 @@ def _report_stored(source: Path, stored: SignalsMetadata) -> None:
     if stored.start is not None:
         # Only the file's own time is a guess.
         level = logging.WARNING if stored.start.origin == "video file" else logging.INFO
-        when = stored.start.time.isoformat(sep=" ")
-        log.log(level, "%s: the recording started at %s (%s); --signals-start gives another time.", name, when,
-                describe_origin(stored.start))  # fmt: skip
+        when = describe_start(stored.start, stored.assumed_zone)
+        log.log(level, "%s: the recording started at %s. Another time: --signals-start.", name, when)

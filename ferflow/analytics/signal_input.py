@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,12 @@ class SignalFile:
     def needs_start(self) -> bool:
         """Whether the start of the recording must be known."""
         return isinstance(self.times, ClockTimes)
+
+    def assumed_zone(self, start: datetime) -> str | None:
+        """The time zone of this computer, such as "UTC+02:00", if only the times or only the start have one."""
+        if not isinstance(self.times, ClockTimes) or self.times.has_zone == (start.tzinfo is not None):
+            return None
+        return timezone(start.astimezone().utcoffset() or timedelta(0)).tzname(None)
 
     def seconds(self, start: datetime | None) -> Float64Array:
         """Seconds of the video of each row.

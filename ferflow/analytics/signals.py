@@ -24,7 +24,7 @@ from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.signal_input import SignalFile, read_signal_file
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
-from ferflow.errors import OptionsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
@@ -172,14 +172,21 @@ def store_signals(
             was stored before stays.
     """
     given = GivenFile(name=source.name, sha256=_sha256(source))
-    if paths.signals.exists() and _is_stored(paths, given, find_start):
+    stored = stored_metadata(paths)
+    if stored is not None and stored.source == given and stored.start in (None, find_start()):
         return None
     file = read_signal_file(source)
     start = find_start() if file.needs_start else None
     signals = place_signals(file, start)
     if start is not None:
         _check_overlap(file, signals, start, duration_s)
-    metadata = SignalsMetadata(video_id=paths.video_id, source=given, start=start, left_out=file.left_out)
+    metadata = SignalsMetadata(
+        video_id=paths.video_id,
+        source=given,
+        start=start,
+        assumed_zone=None if start is None else file.assumed_zone(start.time),
+        left_out=file.left_out,
+    )
     write_table(paths.signals, _table(signals, paths.video_id), metadata)
     return metadata
 
@@ -193,6 +200,14 @@ def place_signals(file: SignalFile, start: RecordingStart | None) -> tuple[Signa
     """
     seconds = file.seconds(start.time if start is not None else None)
     return tuple(_in_order(name, seconds[found.rows], found.values) for name, found in file.samples.items())
+
+
+def stored_metadata(paths: VideoFiles) -> SignalsMetadata | None:
+    """What the table of signals of a video says of itself; None if there is none, or it is damaged."""
+    try:
+        return read_signals_metadata(paths.signals)
+    except RecordsError:
+        return None
 
 
 def load_signals(paths: VideoFiles) -> StoredSignals:
@@ -237,11 +252,6 @@ def _table(signals: Sequence[Signal], video_id: str) -> pa.Table:
     return pa.table(columns, schema=SIGNALS)
 
 
-def _is_stored(paths: VideoFiles, given: GivenFile, find_start: Callable[[], RecordingStart]) -> bool:
-    stored = read_signals_metadata(paths.signals)
-    return stored.source == given and (stored.start is None or stored.start == find_start())
-
-
 def _check_overlap(
     file: SignalFile, signals: Sequence[Signal], start: RecordingStart, duration_s: float
 ) -> None:
@@ -256,17 +266,19 @@ def _check_overlap(
     )
     raise OptionsError(
         f"{file.file}: no value lies within the video: the nearest is {how_far}, if the recording started at "
-        f"{start.time.isoformat(sep=' ')} ({describe_origin(start)}). Check --signals-start and time zones."
+        f"{describe_start(start, file.assumed_zone(start.time))}. Check --signals-start and time zones."
     )
 
 
-def describe_origin(start: RecordingStart) -> str:
-    """Who says when a recording started."""
-    return {
+def describe_start(start: RecordingStart, assumed_zone: str | None = None) -> str:
+    """When a recording started, who says so, and what was assumed about time zones."""
+    origin = {
         "option": "as given",
         "session list": "column start of the session list",
         "video file": "creation time in the video file",
     }[start.origin]
+    zone = f"; times without a zone are taken as {assumed_zone}" if assumed_zone else ""
+    return f"{start.time.isoformat(sep=' ', timespec='seconds')} ({origin}{zone})"
 
 
 def _sha256(path: Path) -> str:

@@ -206,6 +206,8 @@ class SignalsMetadata(msgspec.Struct, frozen=True, kw_only=True):
     source: GivenFile
     start: RecordingStart | None
     """What times of day were counted from; None: the file has seconds of the video."""
+    assumed_zone: str | None = None
+    """Time zone of the computer, such as "UTC+02:00", where the times or the start had none; None: none assumed."""
     left_out: tuple[str, ...] = ()
     """Columns of the file without any number."""
 

@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,46 @@ def test_the_start_is_the_one_given_then_that_of_the_list_then_that_of_the_file(
     assert add_to_all(folder.path, Additions(signals_start=NOON)) == {}
     assert start_of(folder, "a") == (NOON, "option")
     assert stored(folder, "a")[0] == ("health", 5.0, 90.0)
+
+
+def test_a_start_that_was_given_once_holds_until_another_is_given(filmed):
+    folder, videos = filmed
+    (videos / "a.signals.csv").write_text(CLOCKED)
+    stamped(videos / "a.mp4", creation_time="2024-05-12T12:00:04Z")
+    add_to_all(folder.path, Additions(signals_start=NOON))
+    add_to_all(folder.path, Additions())
+    assert start_of(folder, "a") == (NOON, "option")
+    (videos / "a.signals.csv").write_text(CLOCKED + "2024-05-12T12:00:07Z,70\n")
+    add_to_all(folder.path, Additions())
+    assert stored(folder, "a")[-1] == ("health", 7.0, 70.0)
+    folder.session_list.write_text("video,start\na,2024-05-12T12:00:03Z\n")
+    add_to_all(folder.path, Additions())
+    assert start_of(folder, "a") == (NOON + timedelta(seconds=3), "session list")
+
+
+def test_a_damaged_table_of_signals_is_replaced(filmed):
+    folder, videos = filmed
+    (videos / "a.signals.csv").write_text("time_s,health\n0,1\n")
+    add_to_all(folder.path, Additions())
+    folder.video("a").signals.write_bytes(b"PAR1")
+    assert add_to_all(folder.path, Additions()) == {}
+    assert stored(folder, "a") == [("health", 0.0, 1.0)]
+
+
+def test_an_assumed_time_zone_is_said(filmed, caplog, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    folder, videos = filmed
+    (videos / "a.signals.csv").write_text("timestamp,health\n2024-05-12T14:00:05,90\n")
+    stamped(videos / "a.mp4", creation_time="2024-05-12T12:00:04Z")
+    try:
+        assert add_to_all(folder.path, Additions()) == {}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert stored(folder, "a") == [("health", 1.0, 90.0)]
+    assert "creation time in the video file; times without a zone are taken as UTC+02:00" in caplog.text
+    assert read_signals_metadata(folder.video("a").signals).assumed_zone == "UTC+02:00"
 
 
 def test_an_unknown_start_is_an_error_that_says_what_to_give(filmed):

@@ -12,7 +12,7 @@ from ferflow import palette
 from ferflow.analytics.event_locked import instants_in
 from ferflow.analytics.markers import Marker, markers_in
 from ferflow.analytics.measures import page_measures
-from ferflow.analytics.signals import describe_origin
+from ferflow.analytics.signals import describe_start
 from ferflow.dashboards.session_report.downsample import MOST_LANES, Downsampled, downsample
 from ferflow.dashboards.session_report.sections.headline import summarize
 from ferflow.dashboards.session_report.session_data import Session
@@ -106,10 +106,8 @@ def _describe_signals(session: Session) -> str:
     start = session.signals.metadata.start
     clock = ""
     if start is not None:
-        when = start.time.isoformat(sep=" ", timespec="seconds")
-        clock = (
-            f", whose times of day count from the start of the recording, {when} ({describe_origin(start)})"
-        )
+        when = describe_start(start, session.signals.metadata.assumed_zone)
+        clock = f", whose times of day count from the start of the recording, {when}"
     come = "come" if n_shown > 1 else "comes"
     return f" {which} {come} from {source}{clock}; each value holds until the next one."
 
