@@ -67,6 +67,8 @@ class Made:
     source: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     first_pts: int = 0
+    top: float = 200.0
+    """Upper edge of all faces, pixels."""
 
 
 def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
@@ -236,8 +238,8 @@ def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str,
     probs = np.stack([columns[f"prob_{label}"] for label in made.labels], axis=1)
     values = {
         "video_id": [made.video_id] * len(row), "frame_index": index[row], "pts": made.first_pts + index[row] * 512,
-        "time_s": time_s[row], "y1": np.full(len(row), 200.0), "x2": columns["x1"] + columns["face_px"] * 0.8,
-        "y2": 200 + columns["face_px"], "roll": np.zeros(len(row)), **columns,
+        "time_s": time_s[row], "y1": np.full(len(row), made.top), "x2": columns["x1"] + columns["face_px"] * 0.8,
+        "y2": made.top + columns["face_px"], "roll": np.zeros(len(row)), **columns,
     }  # fmt: skip
     landmarks = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(row) * 10), pa.float32()), 10)
     label = pa.DictionaryArray.from_arrays(pa.array(probs.argmax(axis=1), pa.int8()), pa.array(made.labels))

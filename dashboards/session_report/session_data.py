@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
+from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.measures import DEFINITION
@@ -25,6 +26,7 @@ from ferflow.analytics.timeline import audience, bin_length, person_rows, weight
 from ferflow.dashboards.session_report.video_player import (
     FaceBoxes,
     PageVideo,
+    find_shown_labels,
     find_video,
     pack_boxes,
     url_between,
@@ -184,6 +186,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     columns = signal_columns(signals.signals, timeline)
     shown = tuple(one for one in signals.signals if np.isfinite(columns[one.column]).any())[:MOST_SIGNALS]
     extra = {one.column: columns[one.column] for one in shown}
+    labels = find_shown_labels(frames, faces(*score_columns(metadata.labels)), Basis.stored(footer))
     return Session(
         video_id=video_id,
         metadata=metadata,
@@ -214,7 +217,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         signals=signals,
         shown_signals=shown,
         video=find_video(metadata.source, paths.report, frames),
-        boxes=pack_boxes(faces("frame_index", "time_s", *_BOX_COLUMNS), metadata.source),
+        boxes=pack_boxes(faces("frame_index", "time_s", *_BOX_COLUMNS), metadata.source, labels),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
     )
 

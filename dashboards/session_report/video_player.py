@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.face_scores import Basis, Scorer
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
 from ferflow.store.metadata import SourceInfo
 from ferflow.store.schemas import UNTRACKED
@@ -32,9 +33,9 @@ class TrackBoxes(TypedDict):
     """The boxes of one track, as the page's script reads them."""
 
     id: int
-    runs: list[tuple[int, str]]
-    """Unbroken sequences of steps: number of the first step, and base64 of x1, y1, x2, y2 per step, in 255ths of the
-    picture."""
+    runs: list[tuple[int, str, str]]
+    """Unbroken sequences of steps: number of the first step; base64 of x1, y1, x2, y2 per step, in 255ths of the
+    picture; and per step the shown label, `a` for the first, `.` where unknown."""
 
 
 class FaceBoxes(TypedDict):
@@ -106,12 +107,46 @@ def url_between(page: Path, target: Path) -> str:
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
-def pack_boxes(faces: Faces, source: SourceInfo) -> FaceBoxes | None:
+@dataclass(frozen=True, slots=True)
+class ShownLabels:
+    """The label that faces show. Arrays of length N, in order of time."""
+
+    time_s: Float64Array
+    track_id: Int64Array
+    label: Int64Array
+    """Place of the label among the model's; -1 where unknown."""
+
+
+def find_shown_labels(frames: pa.Table, faces: Faces, basis: Basis) -> ShownLabels:
+    """The shown label of each face of the people who are not seen only briefly.
+
+    Args:
+        frames: FRAMES of the video.
+        faces: FACES, `face_scores.score_columns`, as a table or in blocks that can be iterated twice.
+        basis: what the video's measures are computed with.
+
+    Raises:
+        RecordsError: a face belongs to a frame that FRAMES does not have.
+    """
+    scorer = Scorer.of(frames, faces, basis)
+    names = [f"shown_{label}" for label in basis.labels]
+    times, tracks, found = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for scores in scorer(faces):
+        shown = np.stack([scores.columns[name] for name in names])
+        times.append(scorer.times.time_s[scores.frame_row])
+        tracks.append(scores.person_id)
+        # One of the columns is 1; all are NaN where the label is unknown.
+        found.append(np.where(np.isnan(shown[0]), -1, np.nan_to_num(shown).argmax(axis=0)))
+    return ShownLabels(np.concatenate(times), np.concatenate(tracks), np.concatenate(found))
+
+
+def pack_boxes(faces: Faces, source: SourceInfo, shown: ShownLabels) -> FaceBoxes | None:
     """Boxes of the people, one per step of time, with a step at which they fit into a page.
 
     Args:
         faces: FACES, `time_s, track_id, x1, y1, x2, y2`, as a table or in blocks.
         source: of the video; its picture size in pixels, upright.
+        shown: what the faces show.
 
     Returns:
         None if there is nothing to draw.
@@ -121,15 +156,30 @@ def pack_boxes(faces: Faces, source: SourceInfo) -> FaceBoxes | None:
         return None
     step = _box_step(time_s, tracks)
     kept = _first_rows(time_s, tracks, step)
-    # 1e-9: a time on the edge of a step must not fall into the step before.
-    cells = np.floor(time_s[kept] / step + 1e-9).astype(np.int64)
+    cells = _cells(time_s[kept], step)
+    letters = _letters(shown, tracks[kept], cells, step)
     return {
         "step_s": step,
         "tracks": [
-            {"id": track, "runs": _runs(cells[rows], corners[kept][rows])}
+            {"id": track, "runs": _runs(cells[rows], corners[kept][rows], letters[rows])}
             for track, rows in rows_by_value(tracks[kept]).items()
         ],
     }
+
+
+def _cells(time_s: Float64Array, step: float) -> Int64Array:
+    # 1e-9: a time on the edge of a step must not fall into the step before.
+    return np.floor(time_s / step + 1e-9).astype(np.int64)
+
+
+def _letters(shown: ShownLabels, tracks: Int64Array, cells: Int64Array, step: float) -> Int64Array:
+    """Codes of the characters for what each track shows in each step, int64 (N,); see `TrackBoxes.runs`."""
+    rows = _first_rows(shown.time_s, shown.track_id, step)
+    places = zip(shown.track_id[rows].tolist(), _cells(shown.time_s[rows], step).tolist(), strict=True)
+    labels = dict(zip(places, shown.label[rows].tolist(), strict=True))
+    wanted = zip(tracks.tolist(), cells.tolist(), strict=True)
+    found = np.array([labels.get(place, -1) for place in wanted], dtype=np.int64)
+    return np.where(found < 0, ord("."), ord("a") + found)
 
 
 def _corners(
@@ -158,15 +208,20 @@ def _box_step(time_s: Float64Array, tracks: Int64Array) -> float:
 
 def _first_rows(time_s: Float64Array, tracks: Int64Array, step: float) -> Int64Array:
     """Row of the first face of each track in each step."""
-    cells = np.floor(time_s / step + 1e-9).astype(np.int64)
-    _, rows = np.unique(np.stack([tracks, cells]), axis=1, return_index=True)
+    _, rows = np.unique(np.stack([tracks, _cells(time_s, step)]), axis=1, return_index=True)
     return np.asarray(rows, dtype=np.int64)
 
 
-def _runs(cells: Int64Array, corners: np.typing.NDArray[np.uint8]) -> list[tuple[int, str]]:
-    """Unbroken sequences of steps: the first step, and base64 of the boxes."""
+def _runs(
+    cells: Int64Array, corners: np.typing.NDArray[np.uint8], letters: Int64Array
+) -> list[tuple[int, str, str]]:
+    """Unbroken sequences of steps; see `TrackBoxes.runs`."""
     breaks = np.flatnonzero(np.diff(cells) != 1) + 1
     return [
-        (int(cells[rows[0]]), base64.b64encode(corners[rows].tobytes()).decode())
+        (
+            int(cells[rows[0]]),
+            base64.b64encode(corners[rows].tobytes()).decode(),
+            "".join(map(chr, letters[rows])),
+        )
         for rows in np.split(np.arange(len(cells)), breaks)
     ]

@@ -118,41 +118,62 @@
   // --- Boxes ------------------------------------------------------------------------------------------
   const canvas = element("boxes"), boxesSwitch = element("show-boxes");
   const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
-    id, runs: runs.map(([first, text]) => ({ first, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
+    id, runs: runs.map(([first, text, labels]) => ({ first, labels, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
   }));
   if (boxesSwitch && !tracks.length) boxesSwitch.closest("label").hidden = true;
-  /** The box of a track at a time, interpolated between the steps of a run; null between runs. */
+  /** Corners of a track's box at a time, interpolated between the steps of a run, and the number of the label shown then; null between runs. */
   const boxAt = (track, time) => {
     const k = Math.floor(time / facts.boxes.step_s + 1e-9);
     const run = track.runs.find(({ first, bytes }) => k >= first && k < first + bytes.length / 4);
     if (!run) return null;
     const row = 4 * (k - run.first), next = row + 4 < run.bytes.length ? row + 4 : row, share = time / facts.boxes.step_s - k;
-    return [0, 1, 2, 3].map((n) => run.bytes[row + n] + share * (run.bytes[next + n] - run.bytes[row + n]));
+    const corners = [0, 1, 2, 3].map((n) => run.bytes[row + n] + share * (run.bytes[next + n] - run.bytes[row + n]));
+    return { id: track.id, corners, label: run.labels.charCodeAt(k - run.first) - 97 };
   };
   const createSvg = (name, attributes) => {
     const made = document.createElementNS(canvas.namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
+  const intersects = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  /** Where a label lies: above its box or below it, within the picture, and over no face or other label if that is possible. */
+  const placeLabel = ({ width, height }, box, taken, frame) => {
+    const left = Math.max(0, Math.min(box.left, frame.width - width));
+    const places = [box.top - height, box.bottom, box.bottom - height].map((top) => ({ left, top, right: left + width, bottom: top + height }));
+    const inside = places.filter(({ top, bottom }) => top >= 0 && bottom <= frame.height);
+    return inside.find((place) => !taken.some((other) => intersects(place, other))) || inside[0] || places[2];
+  };
   const drawBoxes = () => {
     if (!canvas) return;
     canvas.replaceChildren();
-    const tags = canvas.parentElement.querySelectorAll(".box-label");
-    tags.forEach((tag) => tag.remove());
+    const area = canvas.parentElement;
+    area.querySelectorAll(".box-label").forEach((tag) => tag.remove());
     if (!boxesSwitch.checked) return;
-    for (const track of tracks) {
-      const box = boxAt(track, currentTime);
-      if (!box) continue;
-      const lane = lanes ? lanes.meta.ids.indexOf(track.id) : -1, label = lane < 0 ? null : lanes.z[lane][Math.floor(currentTime / step + 1e-9)];
-      const stroke = label == null ? "#ffffff" : facts.colours[label], [x1, y1, x2, y2] = box;
+    const found = tracks.map((track) => boxAt(track, currentTime)).filter(Boolean);
+    const tags = found.map(({ id, corners: [x1, y1, x2, y2], label }) => {
+      const isKnown = label in facts.labels, stroke = isKnown ? facts.colours[label] : "#ffffff";
       canvas.append(createSvg("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), stroke, "vector-effect": "non-scaling-stroke" }));
       const tag = document.createElement("span");
       tag.className = "box-label";
-      tag.textContent = `${facts.names[track.id]}${label == null ? "" : " · " + facts.labels[label]}`;
-      Object.assign(tag.style, { left: `${(100 * x1) / 255}%`, bottom: `${100 - (100 * y1) / 255}%`, borderColor: stroke });
-      canvas.parentElement.append(tag);
+      tag.textContent = facts.names[id] + (isKnown ? ` · ${facts.labels[label]}` : "");
+      tag.style.borderColor = stroke;
+      area.append(tag);
+      return tag;
+    });
+    // All sizes are read at once: each reading after a change would lay out the page again.
+    const frame = { width: area.clientWidth, height: area.clientHeight };
+    const sizes = tags.map((tag) => ({ width: tag.offsetWidth, height: tag.offsetHeight }));
+    const rects = found.map(({ corners: [x1, y1, x2, y2] }) => ({
+      left: (x1 / 255) * frame.width, top: (y1 / 255) * frame.height, right: (x2 / 255) * frame.width, bottom: (y2 / 255) * frame.height,
+    }));
+    const placed = [];
+    for (const [k, tag] of tags.entries()) {
+      const place = placeLabel(sizes[k], rects[k], [...rects, ...placed], frame);
+      placed.push(place);
+      Object.assign(tag.style, { left: `${place.left}px`, top: `${place.top}px` });
     }
   };
+  addEventListener("resize", drawBoxes);
   boxesSwitch?.addEventListener("change", drawBoxes);
 
   // --- Video ------------------------------------------------------------------------------------------
@@ -160,7 +181,7 @@
   const showVideoError = () => {
     const note = element("video-error");
     video.closest(".video-frame").hidden = true;
-    if (boxesSwitch) boxesSwitch.closest("label").hidden = true;
+    document.querySelector("[data-video=video]").hidden = true;
     note.hidden = false;
     note.textContent = video.error?.code === 4 || !video.error
       ? "This browser cannot show the video: the file is not where the page expects it, or the browser does not support its format. The data below is complete. Convert the video to MP4 (H.264) or WebM, or use --embed-clips."

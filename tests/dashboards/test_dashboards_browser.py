@@ -68,6 +68,7 @@ def out(tmp_path_factory):
     for video_id, codec, start_ms in (("h264", "libx264", 0), ("vp8", "libvpx", 0), ("late", "libx264", 700)):
         filmed(folder, video_id, codec, start_ms)
     filmed(folder, "avi", "mpeg4", 0, claimed="h264")
+    filmed(folder, "edge", "libx264", 0, top=2.0)
     paths = VideoFiles(folder, "h264")
     write_clips(paths, peaks(read_table(paths.timeline)))
     write_session_report(folder, "h264")
@@ -77,8 +78,8 @@ def out(tmp_path_factory):
     return folder
 
 
-def filmed(out, video_id: str, codec: str, start_ms: int, **source) -> None:
-    """A session whose video is there: 20 s, a moving face; and markers."""
+def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **source) -> None:
+    """A session whose video is there: 20 s of a grey picture, faces in its table; and markers."""
     suffix = {"libvpx": ".webm", "mpeg4": ".avi"}.get(codec, ".mp4")
     films = out.parent / f"{out.name} films #1?"
     films.mkdir(exist_ok=True)
@@ -94,7 +95,9 @@ def filmed(out, video_id: str, codec: str, start_ms: int, **source) -> None:
              "format": "matroska,webm" if codec == "libvpx" else "mov,mp4", "time_base": Fraction(1, 1000),
              "codec": source.get("claimed") or {"libvpx": "vp8", "libx264": "h264"}.get(codec, codec)}  # fmt: skip
     marks = ((3.0, None, "clap", ""), (9.0, None, "clap", ""), (5.0, 12.0, "level 1", "level"))
-    made = Made(seconds=20, people=2, video_id=video_id, source=facts, markers=marks, first_pts=start_ms)
+    made = Made(
+        seconds=20, people=2, video_id=video_id, source=facts, markers=marks, first_pts=start_ms, top=top
+    )
     write_session_report(out, write_session(out, made))
 
 
@@ -208,12 +211,13 @@ def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
         label = opened.label()
         for name in (
             "engagement",
-            "attention",
+            "facing the camera",
             "expressiveness",
             "happy",
             "neutral",
             "net positivity",
-            "with a face",
+            "reacting",
+            "with a face that can be read",
         ):
             assert name in label
         assert "01:1" in label
@@ -461,11 +465,99 @@ def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
         assert opened.wrong == []
 
 
+LABELS_AND_BOXES = """() => {
+  const round = ({ left, top, right, bottom }) => ({ left, top, right, bottom });
+  const all = (selector) => [...document.querySelectorAll(selector)].map((one) => round(one.getBoundingClientRect()));
+  return { labels: all(".box-label"), boxes: all("#boxes rect"), frame: all(".video-frame")[0] };
+}"""
+
+
+@pytest.mark.parametrize("video", ["h264", "edge"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_labels_of_boxes_lie_in_the_picture_and_over_no_face(browser, out, video, width):
+    with Opened(browser, out / f"reports/{video}.html", viewport={"width": width, "height": 900}) as opened:
+        opened.ready()
+        opened.page.locator("#show-boxes").check()
+        opened.go_to(8.0)
+        opened.until("document.querySelectorAll('.box-label').length === 2")
+        found = opened.page.evaluate(LABELS_AND_BOXES)
+        frame = found["frame"]
+        for label in found["labels"]:
+            assert label["left"] >= frame["left"] - 1
+            assert label["right"] <= frame["right"] + 1
+            assert label["top"] >= frame["top"] - 1
+            assert label["bottom"] <= frame["bottom"] + 1
+            for box in found["boxes"]:
+                across = min(label["right"], box["right"]) - max(label["left"], box["left"])
+                down = min(label["bottom"], box["bottom"]) - max(label["top"], box["top"])
+                assert min(across, down) <= 2.5  # half of the outline
+        assert opened.wrong == []
+
+
+def test_a_label_names_the_person_and_what_the_face_shows(browser, out):
+    faces = read_table(VideoFiles(out, "h264").faces).to_pandas()
+    with Opened(browser, out / "reports/h264.html") as opened:
+        opened.ready()
+        opened.page.locator("#show-boxes").check()
+        labels = set()
+        for seconds in range(1, 20):
+            opened.go_to(float(seconds))
+            opened.page.wait_for_timeout(60)
+            labels |= set(opened.page.locator(".box-label").all_inner_texts())
+    known = {name.removeprefix("prob_") for name in faces.columns if name.startswith("prob_")}
+    names, shown = zip(*(label.split(" · ") for label in labels if " · " in label), strict=True)
+    assert set(names) == {"Person 1", "Person 2"}
+    assert set(shown) <= known
+    assert "neutral" in shown
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, width):
+    with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
+        opened.ready()
+        page = opened.page
+        frame, bar = (page.locator(name).bounding_box() for name in (".video-frame", ".video-controls"))
+        assert bar["y"] >= frame["y"] + frame["height"]
+        assert bar["x"] + bar["width"] <= width
+        assert page.evaluate("document.getElementById('video').controls") is False
+        page.get_by_role("button", name="Mute").click()
+        assert page.evaluate("document.getElementById('video').muted") is True
+        page.get_by_role("button", name="Unmute").wait_for()
+        page.get_by_role("button", name="Play").click()
+        opened.until("document.getElementById('video').currentTime > 0.3")
+        page.get_by_role("button", name="Pause").click()
+        opened.until("document.getElementById('video').paused")
+        page.locator("#video").click()
+        opened.until("!document.getElementById('video').paused")
+        assert opened.wrong == []
+
+
+def test_a_full_screen_has_the_picture_its_boxes_and_the_controls(browser, out):
+    with Opened(browser, out / "reports/h264.html") as opened:
+        opened.ready()
+        page = opened.page
+        page.get_by_role("button", name="Full screen").click()
+        opened.until("document.fullscreenElement !== null")
+        opened.page.wait_for_timeout(300)
+        places = [page.locator(name).bounding_box() for name in (".video-frame", ".video-controls", "#boxes")]
+        frame, bar, boxes = places
+        height = page.evaluate("innerHeight")
+        assert frame["height"] > 0.7 * height
+        assert frame["y"] >= 0
+        assert bar["y"] >= frame["y"] + frame["height"]
+        assert bar["y"] + bar["height"] <= height
+        assert boxes["width"] == pytest.approx(frame["width"], abs=1)
+        page.get_by_role("button", name="Close full screen").click()
+        opened.until("document.fullscreenElement === null")
+        assert opened.wrong == []
+
+
 def test_a_video_that_the_browser_cannot_play_leaves_a_message_and_the_data(browser, out):
     with Opened(browser, out / "reports/avi.html") as opened:
         opened.page.wait_for_selector("#video-error:visible")
         assert "This browser cannot show the video" in opened.page.locator("#video-error").inner_text()
         assert not opened.page.locator("#video").is_visible()
+        assert not opened.page.locator(".video-controls").is_visible()
         opened.go_to(5)
         assert opened.page.locator("#clock").inner_text() == "00:05.0"
         assert opened.wrong == []

@@ -10,20 +10,28 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ferflow.analytics.coverage import coverage_timeline
 from ferflow.analytics.person_names import PersonFaces, PersonNames
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
-from ferflow.dashboards.session_report.video_player import MOST_BOXES, find_video, pack_boxes, url_between
+from ferflow.dashboards.session_report.video_player import (
+    MOST_BOXES,
+    ShownLabels,
+    find_shown_labels,
+    find_video,
+    pack_boxes,
+    url_between,
+)
 from ferflow.errors import OptionsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo
 from tests.conftest import face_frames, write_video
 from tests.dashboards.read_page import text
-from tests.made_records import Made, made_tables, source_info, write_session
+from tests.made_records import Made, made_basis, made_tables, source_info, write_session
 
 
 def of(table, name: str) -> list[float]:
@@ -171,15 +179,19 @@ def test_a_url_is_valid_for_any_file_name(tmp_path):
         assert re.fullmatch(r"[\w./%~-]+", url_between(tmp_path / "r" / "x.html", tmp_path / name), re.ASCII)
 
 
+UNKNOWN = ShownLabels(np.zeros(0), np.zeros(0, int), np.zeros(0, int))
+
+
 def test_boxes_are_those_of_the_table(tmp_path):
     made = Made(seconds=10, people=2, seed=1)
     _, faces = made_tables(made)
-    boxes = pack_boxes(faces, source_info())
+    boxes = pack_boxes(faces, source_info(), UNKNOWN)
     assert boxes["step_s"] == 0.2
     rows = faces.to_pandas()
     for track in boxes["tracks"]:
         own = rows[rows.track_id == track["id"]]
-        for first, coded in track["runs"]:
+        for first, coded, letters in track["runs"]:
+            assert letters == "." * (len(base64.b64decode(coded)) // 4)
             for k, corners in enumerate(np.frombuffer(base64.b64decode(coded), np.uint8).reshape(-1, 4)):
                 cell = own[
                     (own.time_s > (first + k) * 0.2 - 1e-6) & (own.time_s < (first + k + 1) * 0.2 - 1e-6)
@@ -188,17 +200,45 @@ def test_boxes_are_those_of_the_table(tmp_path):
                 np.testing.assert_allclose(corners, np.clip(expected, 0, 255), atol=0.51)
 
 
+def test_a_box_has_the_label_that_its_face_shows_at_that_time():
+    """One person laughs from 4 s on and turns away from 8 s on; the other rests."""
+    made = Made(seconds=12, people=2)
+    frames, faces = made_tables(made)
+    table = faces.to_pandas()
+    laughs = (table.track_id == 1) & (table.time_s >= 4)
+    for label in made.labels:
+        table[f"prob_{label}"] = np.where(laughs, 0.9 if label == "happy" else 0.1 / 6,
+                                          0.94 if label == "neutral" else 0.01)  # fmt: skip
+    table["yaw"] = np.where((table.track_id == 1) & (table.time_s >= 8), 70.0, 0.0)
+    table["pitch"] = 0.0
+    faces = pa.Table.from_pandas(table, schema=faces.schema, preserve_index=False)
+    shown = find_shown_labels(frames, faces, made_basis(made))
+    boxes = pack_boxes(faces, source_info(), shown)
+
+    def wanted(track_id: int, time_s: float) -> str:
+        label = "happy" if track_id == 1 and time_s >= 4 else "neutral"
+        return "." if track_id == 1 and time_s >= 8 else "abcdefg"[made.labels.index(label)]
+
+    seen = [(track["id"], k * boxes["step_s"], letter) for track in boxes["tracks"]
+            for first, _, letters in track["runs"] for k, letter in enumerate(letters, first)]  # fmt: skip
+    assert len(seen) > 80
+    for track_id, time_s, letter in seen:
+        # Scores are smoothed over half a second, so the moment of the change is not sharp.
+        if min(abs(time_s - 4), abs(time_s - 8)) > 0.4:
+            assert letter == wanted(track_id, time_s)
+
+
 def test_boxes_of_an_hour_fit_into_a_page():
     _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
-    boxes = pack_boxes(faces, source_info())
+    boxes = pack_boxes(faces, source_info(), UNKNOWN)
     assert len(json.dumps(boxes)) < 90_000
-    n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded in track["runs"])
+    n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded, _ in track["runs"])
     assert MOST_BOXES * 0.7 < n <= MOST_BOXES
 
 
 def test_without_faces_there_are_no_boxes():
     _, faces = made_tables(Made(seconds=2))
-    assert pack_boxes(faces.slice(0, 0), source_info()) is None
+    assert pack_boxes(faces.slice(0, 0), source_info(), UNKNOWN) is None
 
 
 # --- Markers given to a run -------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ SECTIONS: tuple[Section[Session], ...] = (
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("summary", build_summary, "sections/summary.html.j2"),
     Section("expressions", build_expressions, "sections/expressions.html.j2"),
-    Section("player", build_player, "sections/player.html.j2", (*_CHARTS, "player.js")),
+    Section("player", build_player, "sections/player.html.j2", (*_CHARTS, "video_controls.js", "player.js")),
     Section("timeline", build_timeline, "sections/timeline.html.j2", _CHARTS),
     Section("peaks", build_peaks, "sections/peaks.html.j2"),
     Section("segments", build_segments, "sections/segments.html.j2"),

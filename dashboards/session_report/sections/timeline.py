@@ -114,7 +114,7 @@ def _describe_signals(session: Session) -> str:
 
 def _describe(session: Session) -> str:
     rows = ["engagement with expressiveness", "reacting", "expressions", "net positivity"]
-    rows += [*(["attention"] if session.pose_known else []), "people in view"]
+    rows += [*(["facing the camera"] if session.pose_known else []), "people in view"]
     rows = [
         *(["markers"] if len(session.markers) else []),
         *(rows if session.people else []),
@@ -146,7 +146,9 @@ class ScriptFacts(TypedDict):
 
 
 def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
-    names = {person.person_id: sanitize(session.name_of(person.person_id)) for person in session.people}
+    # Boxes are also drawn of those who are seen too briefly to be counted.
+    ids = sorted({person.person_id for person in session.people} | session.brief.keys())
+    names = {person_id: sanitize(session.name_of(person_id)) for person_id in ids}
     return {
         "boxes": session.boxes if session.video.url else None,
         "names": names,
