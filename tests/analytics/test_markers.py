@@ -19,6 +19,7 @@ from ferflow.analytics.markers import (
     find_markers_file,
     load_markers,
     markers_of,
+    parse_rest,
     read_markers,
     store_markers,
 )
@@ -175,6 +176,80 @@ def test_kept_markers_are_found_again_without_the_file(tmp_path):
     path.unlink()
     assert load_markers(paths).column("time_s").to_pylist() == [2.0]
     assert pd.read_parquet(paths.markers).label.tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "marker"),
+    [
+        ("0:00-0:10", Marker(0.0, 10.0, "rest", "rest")),
+        ("1.5-1:02:03.5", Marker(1.5, 3723.5, "rest", "rest")),
+        ("Ada=2-8", Marker(2.0, 8.0, "Ada", "rest")),
+        (" Ada Lovelace = 2-8", Marker(2.0, 8.0, "Ada Lovelace", "rest")),
+        ("a=b=2-8", Marker(2.0, 8.0, "a=b", "rest")),
+        ("=2-8", Marker(2.0, 8.0, "rest", "rest")),
+    ],
+)
+def test_a_stretch_at_rest_has_two_times_and_may_name_a_person(text, marker):
+    assert parse_rest(text) == marker
+
+
+@pytest.mark.parametrize(
+    ("text", "reported"),
+    [
+        ("0:10", "give start and end"),
+        ("none", "give start and end"),
+        ("", "give start and end"),
+        ("Ada", "give start and end"),
+        ("8-2", "must lie after"),
+        ("2-2", "must lie after"),
+        ("-8", "is not a time"),
+        ("Ada=soon-8", "'soon' is not a time"),
+        (f"{'x' * 301}=2-8", "Shorten it"),
+        ("a\nb=2", "give start and end"),
+    ],
+)
+def test_what_is_no_stretch_at_rest_is_refused_on_one_line(text, reported):
+    with pytest.raises(OptionsError) as refused:
+        parse_rest(text)
+    assert reported in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_rest_without_an_end_is_refused_and_other_kinds_need_none():
+    rows = parse_markers("time_s,label,end_s,kind\n1,Ada,9,rest\n2,a,,rested\n", "m.csv")
+    assert rows == [Marker(1.0, 9.0, "Ada", "rest"), Marker(2.0, None, "a", "rested")]
+    with pytest.raises(OptionsError, match=r"m\.csv, line 2: a marker of kind rest needs end_s"):
+        parse_markers("time_s,label,end_s,kind\n1,Ada,,rest\n", "m.csv")
+
+
+def test_stretches_at_rest_are_stored_with_the_markers_of_a_file_and_outlive_each_other(tmp_path):
+    paths, path = VideoFiles(tmp_path, "v"), tmp_path / "m.csv"
+
+    def stored() -> list[tuple]:
+        table = pd.read_parquet(paths.markers)
+        assert (table.video_id == "v").all()
+        return list(zip(table.time_s, table.label, table.kind, strict=True))
+
+    assert store_markers(paths, None, ["3-9", "Ada=1-2"])
+    assert stored() == [(1.0, "Ada", "rest"), (3.0, "rest", "rest")]
+    assert not store_markers(paths, None)
+    assert not store_markers(paths, None, ["3-9", "Ada=1-2"])
+    path.write_text("time_s,label,end_s,kind\n2,clap,,\n5,Bo,7,rest\n")
+    assert store_markers(paths, path)
+    assert [row[0] for row in stored()] == [1.0, 2.0, 3.0, 5.0]
+    assert store_markers(paths, path, ["4-9"])
+    assert stored() == [(2.0, "clap", ""), (4.0, "rest", "rest"), (5.0, "Bo", "rest")]
+    path.unlink()
+    assert store_markers(paths, None, [])
+    # What the file says stays, a stretch at rest too.
+    assert stored() == [(2.0, "clap", ""), (5.0, "Bo", "rest")]
+
+
+def test_without_any_marker_no_table_is_written(tmp_path):
+    paths = VideoFiles(tmp_path, "v")
+    for rest in (None, []):
+        assert not store_markers(paths, None, rest)
+    assert not paths.markers.exists()
 
 
 def test_a_stretch_weighs_bins_by_what_lies_in_it():

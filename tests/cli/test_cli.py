@@ -13,6 +13,7 @@ import termios
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ferflow.cli.common import format_notice
@@ -34,7 +35,7 @@ def test_help_names_every_option_with_its_meaning():
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
         "--dry-run", "--verbose", "--quiet", "--detect", "--sequence-fps", "--threads", "--engine",
-        "--workers", "--retries", "--fail-fast", "--progress", "--log-file",
+        "--workers", "--retries", "--fail-fast", "--progress", "--log-file", "--rest",
     ):  # fmt: skip
         assert re.search(rf"{option}\b.*\w{{3,}}", reported), option
 
@@ -142,6 +143,8 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--retries", "-1"], "retries", 2),
         (["--progress", "xml"], "xml", 2),
         (["--log-file", "/nowhere/at/all.log"], "cannot be written", 2),
+        (["--rest", "0:10"], "give start and end, such as 0:00-0:10", 2),
+        (["--rest", "none", "--rest", "0:00-0:10"], "rest 'none': give start and end", 2),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, reported, code):
@@ -199,6 +202,31 @@ def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face
     options = json.loads((tmp_path / "out" / "run.json").read_text())["options"]
     assert (options["every"], options["detect"]) == (3, "full")
     assert not (tmp_path / "out" / "index.html").exists()
+
+
+def test_stretches_at_rest_are_given_remembered_and_forgotten_on_the_command_line(tmp_path):
+    video, out = write_video(tmp_path / "long.mp4", face_frames(75, step=1)), tmp_path / "out"
+
+    def rest_of(*arguments: object) -> list[tuple[float, float, str]]:
+        done = ferflow(*arguments)
+        assert done.returncode == 0, done.stderr
+        (table,) = (out / "markers").iterdir()
+        rows = pd.read_parquet(table)
+        assert set(rows.kind) <= {"rest"}
+        return list(zip(rows.time_s, rows.end_s, rows.label, strict=True))
+
+    analyze = ("analyze", video, "-o", out)
+    assert rest_of(*analyze, "--rest", "0:00-0:02.5") == [(0.0, 2.5, "rest")]
+    (page,) = (out / "reports").glob("*.html")
+    assert "Calibrated by a stretch at rest: Person 1." in page.read_text(encoding="utf-8")
+    assert rest_of(*analyze) == [(0.0, 2.5, "rest")]
+    both = ("--rest", "Ada=0:00-0:02", "--rest", "0:01-0:03")
+    assert rest_of("report", out, *both) == [(0.0, 2.0, "Ada"), (1.0, 3.0, "rest")]
+    assert rest_of("report", out) == [(0.0, 2.0, "Ada"), (1.0, 3.0, "rest")]
+    assert rest_of("report", out, "--rest", "none") == []
+    assert "Calibrated" not in page.read_text(encoding="utf-8")
+    assert rest_of(*analyze, "--rest", "0:00-0:02.5") == [(0.0, 2.5, "rest")]
+    assert rest_of(*analyze, "--rest", "none") == []
 
 
 def test_a_job_file_with_a_mistake_is_one_line_and_exit_code_2(tmp_path):

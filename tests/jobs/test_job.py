@@ -44,6 +44,21 @@ def test_the_path_of_a_job_file_may_be_text(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "stretches"),
+    [
+        ('rest = "0:00-0:10"', ("0:00-0:10",)),
+        ('rest = ["0:00-0:10", "Ada=1-2"]', ("0:00-0:10", "Ada=1-2")),
+        ('rest = "none"', ()),
+        ("rest = []", ()),
+        ("", None),
+    ],
+)
+def test_stretches_at_rest_are_a_text_or_a_list_and_none_is_none(tmp_path, text, stretches):
+    job = job_of(tmp_path, f'inputs = ["a.mp4"]\nout = "out"\n{text}\n')
+    assert job.rest == job.additions.rest == stretches
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("fsp = 5", "unknown option 'fsp'; known are backend, .*inputs.*, workers"),
@@ -58,6 +73,8 @@ def test_the_path_of_a_job_file_may_be_text(tmp_path):
         ("pages = 'no'", "pages must be of type bool"),
         ("markers = ''", "markers must be a path"),
         ("markers = 5", "markers must be of type Path, got 5"),
+        ("rest = 5", "rest must be a list of texts"),
+        ("rest = [5]", "rest must be a list of texts"),
         ("detect = 'auto'", "auto is not available yet"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import ferflow
+from ferflow.analytics.timeline import timeline_schema
 from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import RecordsError
 from ferflow.jobs.run import run
@@ -19,10 +20,13 @@ from ferflow.store.records import Blocks, read_table
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.schemas import FRAMES, faces_schema
 from ferflow.store.video_files import VideoFiles
+from tests.by_hand import every_millisecond
 from tests.cli.test_cli import ferflow as command
 from tests.conftest import LABELS, face_frames, write_video
 
 NO_FACE, TWO_FACES = "nobody-a1ab9533", "two_faces-57615afc"
+PRIOR_OF_DEFAULT = 0.20516
+"""Of neutral, of the shipped model of that name: what the folder says of its model has no such number."""
 NEW_OF_FACES = ["person_id", "region", "not_face", "unreadable"]
 
 
@@ -126,13 +130,76 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     assert command("report", out).returncode == 0
 
 
-def test_a_report_writes_the_timelines_again_with_the_columns_of_today(out):
-    before = stored(out, "timeline", TWO_FACES)
+def files_of(out: Path, *tables: str) -> dict[Path, tuple[int, bytes]]:
+    """Time of change and bytes of every table."""
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for table in tables
+        for path in (out / table).iterdir()
+    }
+
+
+def test_a_report_writes_the_timelines_again_from_records_that_stay_as_they_are(out):
+    before, records = stored(out, "timeline", TWO_FACES), files_of(out, "frames", "faces")
     assert command("report", out).returncode == 0
-    after = stored(out, "timeline", TWO_FACES)
-    assert "track_id" not in after.columns
-    columns = ["bin_start_s", "person_id", "n_faces", "prob_happy"]
-    assert_frame_equal(after[columns], before.rename(columns={"track_id": "person_id"})[columns])
+    assert files_of(out, "frames", "faces") == records
+    after, faces = stored(out, "timeline", TWO_FACES), stored(out, "faces", TWO_FACES)
+    assert after.columns.tolist() == timeline_schema(LABELS).names
+    # The third is in view for less than a second.
+    seen = faces.groupby("track_id").size() * 0.04
+    assert seen.index[seen >= 1].tolist() == [1, 2] == sorted(after.person_id.dropna().unique())
+    mine = after[after.person_id.notna()].astype({"person_id": int}).reset_index(drop=True)
+    old = before[before.track_id.isin([1, 2])].astype({"track_id": int}).reset_index(drop=True)
+    old = old.rename(columns={"track_id": "person_id"})
+    # Every face is readable.
+    same = [
+        "bin_start_s",
+        "bin_end_s",
+        "person_id",
+        "n_faces",
+        "attention",
+        *(f"prob_{label}" for label in LABELS),
+    ]
+    assert_frame_equal(mine[same], old[same])
+    ms = every_millisecond(faces[faces.track_id < 3], 40, prior=PRIOR_OF_DEFAULT)
+    ms["bin_start_s"] = ms["at"] // 1000 * 1.0
+    columns = ["expressiveness", "engagement", "valence", *(f"shown_{label}" for label in LABELS)]
+    wanted = ms.groupby(["bin_start_s", "person"])[columns].mean().reset_index()
+    assert_frame_equal(mine[columns], wanted[columns], check_dtype=False, atol=1e-5)
+    audience, numbers = after[after.person_id.isna()], [*columns, "attention", "reacting"]
+    assert_frame_equal(
+        audience.set_index("bin_start_s")[numbers],
+        mine.groupby("bin_start_s")[numbers].mean(),
+        check_dtype=False,
+    )
+
+
+def test_a_continued_folder_has_timelines_of_one_kind_and_counts_of_today(out, tmp_path, monkeypatch):
+    model = read_metadata(VideoFiles(out, NO_FACE).faces).model.sha256
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
+    source, records = (
+        shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4"),
+        files_of(out, "frames", "faces"),
+    )
+    run([source], out, pages=False)
+    assert files_of(out, "frames", "faces") == records
+    for video_id in (NO_FACE, TWO_FACES):
+        assert stored(out, "timeline", video_id).columns.tolist() == timeline_schema(LABELS).names
+    videos = json.loads((out / "run.json").read_text())["videos"]
+    assert {video["video_id"]: video["n_people"] for video in videos if video["video_id"]} == {
+        NO_FACE: 0,
+        TWO_FACES: 2,
+    }
+
+
+def test_people_are_listed_and_nothing_is_written(out):
+    before = files_of(out, "timeline")
+    listed = command("people", out).stdout.splitlines()
+    rows = [line.split() for line in listed if line.startswith("  ") and "track" not in line]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    # The third is seen too briefly for a label.
+    assert [row[-1] for row in rows[:2]] == ["happy", "happy"]
+    assert files_of(out, "timeline") == before
 
 
 def test_a_missing_timeline_gets_the_bins_of_the_last_run(out):
