@@ -173,7 +173,11 @@ def store_signals(
     """
     given = GivenFile(name=source.name, sha256=_sha256(source))
     stored = stored_metadata(paths)
-    if stored is not None and stored.source == given and stored.start in (None, find_start()):
+    if (
+        stored is not None
+        and stored.source == given
+        and (stored.start is None or stored.start == find_start())
+    ):
         return None
     file = read_signal_file(source)
     start = find_start() if file.needs_start else None

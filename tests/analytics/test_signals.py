@@ -455,6 +455,13 @@ def test_the_same_file_is_not_stored_again_unless_the_start_changes(tmp_path):
     assert store_signals(files, path, 60.0, lambda: earlier) is not None
 
 
+def test_seconds_of_the_video_never_need_a_start(tmp_path):
+    files = VideoFiles(tmp_path, "play-1")
+    path = write(tmp_path, "time_s,a\n0,1\n")
+    for _ in range(2):
+        store_signals(files, path, 9.0, lambda: pytest.fail("no start is needed"))
+
+
 def test_a_header_alone_removes_what_was_stored(tmp_path):
     files = VideoFiles(tmp_path, "play-1")
     store_signals(files, write(tmp_path, "time_s,a\n0,1\n"), 9.0, lambda: given(NOON))
