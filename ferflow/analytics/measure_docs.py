@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ferflow.analytics.measures import MEASURES, PRESENCE, Measure, probability_measures
+from ferflow.analytics.measures import MEASURES, PRESENCE, Measure, probability_measures, shown_measures
 
 BEGIN, END = "<!-- table: python -m ferflow.analytics.measure_docs -->", "<!-- end of table -->"
 _ANY_LABEL = "<label>"
@@ -26,7 +26,7 @@ def formula_table() -> str:
 
 def column_table() -> str:
     """For `tables.md`: the columns of TIMELINE that are averages."""
-    measures = [PRESENCE, *MEASURES.values(), *_probabilities()]
+    measures = [PRESENCE, *MEASURES.values(), *_probabilities(), *shown_measures([_ANY_LABEL]).values()]
     return _table(
         ("column", "type", "formula"), [(f"`{one.name}`", "float32", one.formula) for one in measures]
     )
