@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ferflow.analytics.person_names import read_people
-from ferflow.dashboards.overview.cohort_figure import build_cohort_figure
-from ferflow.dashboards.overview.overview_data import load_folder
+from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale
+from ferflow.dashboards.overview.cohort import group_looks
+from ferflow.dashboards.overview.overview_data import Folder, load_folder
+from ferflow.dashboards.overview.response_figure import build_response_figure
+from ferflow.dashboards.overview.sections.stimuli import is_worth_a_chart, title_of
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, escape_html
@@ -112,16 +115,21 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
     return made
 
 
+def _cohort_figures(folder: Folder) -> Iterator[tuple[str, Figure]]:
+    """The chart of each stimulus, and the responses to the markers of each pool; numbered as on the page."""
+    looks, scale = group_looks(folder.cohort), common_scale(folder.clocks, group_looks(folder.cohort))
+    names = {escape_html(look.name): escape_html(look.name) for look in looks}
+    for k, clock in enumerate((clock for clock in folder.clocks if is_worth_a_chart(clock)), 1):
+        figure = build_clock_figure(clock, looks, scale)
+        yield f"stimulus-{k}", _on_white(figure, title_of(folder, clock), names)
+    for k, pool in enumerate((pool for pool in folder.pools if pool.cohort.participants), 1):
+        figure = build_response_figure(pool, [look for look in looks if pool.cohort.of(look.group)])
+        yield f"responses-{k}", _on_white(figure, "Around scenes and events", names)
+
+
 def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     folder = load_folder(out, options)
-    if len(folder.cohort.participants) > 1:
-        figure = build_cohort_figure(folder.cohort)
-        cohort = folder.cohort
-        names = {
-            escape_html(sanitize(group)): f"{escape_html(sanitize(group))} (n {len(cohort.of(group))})"
-            for group in cohort.groups
-        }
-        yield "cohort", _on_white(figure, "All videos together", names)
+    yield from _cohort_figures(folder)
     people = read_people(out)
     for video_id in OutputFolder(out).finished_ids():
         try:

@@ -31,7 +31,7 @@ def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
     paths = OutputFolder(out)
     notes = load_notes(paths.notes, page=paths.index, out=out)
     write_text(paths.index, render_index(folder, options, notes))
-    if folder.has_cohort:
+    if folder.has_charts:
         ensure_assets(out)
     return paths.index
 

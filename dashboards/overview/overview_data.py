@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort
-from ferflow.analytics.measures import LEADING
+from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, natural_key
+from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_tracks
+from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers, with_stimulus_markers
 from ferflow.analytics.session_list import Sessions
+from ferflow.analytics.shared_clock import SharedClock, build_clocks
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, weighted_means
 from ferflow.dashboards.overview.lists import Lists, load_lists
+from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
 from ferflow.dashboards.shared.settings import PageOptions
-from ferflow.errors import FerflowError, RecordsError
+from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table
@@ -44,11 +47,27 @@ class Entry:
     analysed_s: float = 0.0
     face_s: float = 0.0
     """Analysed time, and the part of it that shows any face."""
-    participant: str | None = None
-    group: str | None = None
-    stimulus: Stimulus | None = None
     link: str | None = None
     """From the overview to its page."""
+
+    @property
+    def group(self) -> str | None:
+        """Of the video; None: no group, or no results."""
+        return self.video.group if self.video else None
+
+    @property
+    def stimulus(self) -> Stimulus | None:
+        """Of the video; None: not known, or no results."""
+        return self.video.stimulus if self.video else None
+
+    @property
+    def people(self) -> list[str]:
+        """Names of the people in the video, or of the participant that the session list names."""
+        if self.video is None:
+            return []
+        if self.video.session.participant:
+            return [self.video.session.participant]
+        return [self.video.names.name_of(person) for person in self.video.person_ids]
 
     @property
     def audience(self) -> pa.Table:
@@ -80,6 +99,11 @@ class Folder:
     entries: tuple[Entry, ...]
     """Inputs of the runs in their order, then finished videos that `run.json` does not mention."""
     cohort: Cohort
+    clocks: tuple[SharedClock, ...]
+    """Sessions that share a time; see `shared_clock`."""
+    pools: tuple[PooledMarkers, ...]
+    """Markers that several sessions share: those of each stimulus, then of the sessions without one."""
+    stimulus_videos: Mapping[Stimulus, StimulusVideo]
     by: str | None
     """Column that makes the groups."""
     warnings: tuple[str, ...]
@@ -89,8 +113,9 @@ class Folder:
 
     @property
     def finished(self) -> list[Entry]:
-        """Videos with results."""
-        return [entry for entry in self.entries if entry.video is not None]
+        """Videos with results, by name."""
+        done = [entry for entry in self.entries if entry.video is not None]
+        return sorted(done, key=lambda entry: (natural_key(entry.name), entry.video_id))
 
     @property
     def has_cohort(self) -> bool:
@@ -98,9 +123,9 @@ class Folder:
         return len(self.cohort.participants) > 1
 
     @property
-    def ranked(self) -> list[Entry]:
-        """Videos with results by mean engagement, the highest first, unknown ones last."""
-        return sorted(self.finished, key=lambda entry: -np.nan_to_num(entry.mean(LEADING), nan=-1.0))
+    def has_charts(self) -> bool:
+        """Whether the page may draw a chart."""
+        return bool(self.clocks or self.pools)
 
     @property
     def broken(self) -> list[Entry]:
@@ -125,15 +150,70 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     lists = load_lists(out, options, sources, forgiving=forgiving)
     stimuli = find_stimuli(out, options, run, lists.sessions, sources)
     entries = tuple(_build_entry(out, report, lists, stimuli) for report in _list_reports(run, sources))
+    entries, problems = _add_stimulus_markers(entries, forgiving=forgiving)
     videos = [entry.video for entry in entries if entry.video is not None]
-    groups = [entry.group for entry in entries if entry.video is not None]
+    videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
     unknown = unknown_tracks(lists.people, _track_ids(out, lists.people, videos))
-    warnings = (*lists.problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
-    return Folder(run, entries, build_cohort(videos, groups), lists.by, warnings, bool(lists.problems))
+    warnings = (*lists.problems, *problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
+    stimulus_videos = {
+        stimulus: find_stimulus_video(stimulus, OutputFolder(out).index)
+        for stimulus in dict.fromkeys(stimuli.values())
+    }
+    lengths_s = {stimulus: one.duration_s for stimulus, one in stimulus_videos.items() if one.duration_s}
+    clocks = build_clocks(videos, lengths_s)
+    return Folder(
+        run=run,
+        entries=entries,
+        cohort=build_cohort(videos),
+        clocks=clocks,
+        pools=_pool_all_markers(videos, clocks),
+        stimulus_videos=stimulus_videos,
+        by=lists.by,
+        warnings=warnings,
+        left_out=bool(lists.problems or problems),
+    )
+
+
+def _pool_all_markers(
+    videos: Sequence[CohortVideo], clocks: Sequence[SharedClock]
+) -> tuple[PooledMarkers, ...]:
+    """Pool the markers of each stimulus, and those of the sessions without one."""
+    found = [pool_markers(clock.videos, clock.cohort, clock.stimulus) for clock in clocks if clock.stimulus]
+    alone = [video for video in videos if video.stimulus is None]
+    found.append(pool_markers(alone, build_cohort(alone), None))
+    return tuple(pool for pool in found if pool is not None)
+
+
+def _add_stimulus_markers(
+    entries: Sequence[Entry], *, forgiving: bool
+) -> tuple[tuple[Entry, ...], list[str]]:
+    """The entries with the markers next to the video files of their stimuli, and what is wrong with these.
+
+    Raises:
+        OptionsError: a file of markers cannot be used, and that is not forgiven.
+    """
+    files = {one.path for entry in entries if (one := entry.stimulus) is not None and one.path is not None}
+    found, problems = dict[Path, pa.Table](), list[str]()
+    for path in sorted(files):
+        try:
+            markers = find_markers_file(path)
+            found[path] = MARKERS.empty_table() if markers is None else read_markers(markers)
+        except OptionsError as error:
+            if not forgiving:
+                raise
+            problems.append(f"left out: {error}")
+    return tuple(_with_markers(entry, found) for entry in entries), problems
+
+
+def _with_markers(entry: Entry, found: Mapping[Path, pa.Table]) -> Entry:
+    path = entry.stimulus.path if entry.stimulus else None
+    if entry.video is None or path is None or path not in found:
+        return entry
+    return replace(entry, video=with_stimulus_markers(entry.video, found[path]))
 
 
 def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
-    """Files of all stimuli, sorted; what cannot be read names none.
+    """Files of all stimuli, each followed by its file of markers if there is one; what cannot be read names none.
 
     Raises:
         RecordsError: `run.json` is there but cannot be read.
@@ -141,7 +221,8 @@ def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
     run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
     lists = load_lists(out, options, sources, forgiving=True)
     found = find_stimuli(out, options, run, lists.sessions, sources)
-    return sorted({stimulus.path for stimulus in found.values() if stimulus.path is not None})
+    paths = sorted({stimulus.path for stimulus in found.values() if stimulus.path is not None})
+    return [file for path in paths for file in (path, find_markers_file(path)) if file is not None]
 
 
 def find_stimuli(
@@ -212,13 +293,20 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulu
         name=metadata.source.name,
         status=report.status,
         reason="; ".join(report.warnings or metadata.warnings),
-        video=CohortVideo(paths.video_id, table, names, session),
+        video=CohortVideo(
+            video_id=paths.video_id,
+            timeline=table,
+            name=metadata.source.name,
+            names=names,
+            session=session,
+            group=lists.sessions.group(paths.video_id, lists.by),
+            stimulus=stimulus,
+            markers=load_markers(paths),
+            duration_s=metadata.duration_s,
+        ),
         duration_s=metadata.duration_s,
         n_people=len(table.column("person_id").drop_null().unique()),
         analysed_s=float(seconds.sum()),
         face_s=float(np.nan_to_num(column(rows, "presence") * seconds).sum()),
-        participant=session.participant,
-        group=lists.sessions.group(paths.video_id, lists.by),
-        stimulus=stimulus,
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
     )

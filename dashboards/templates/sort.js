@@ -1,9 +1,10 @@
 "use strict";
-// Tables sort by the unrounded numbers of their rows; unknown numbers stay at the end.
+// Tables sort by the unrounded numbers of their rows, the highest first; by name, the first name first. Unknown numbers stay
+// at the end.
 for (const button of document.querySelectorAll("[data-sort]")) {
   button.addEventListener("click", () => {
     const head = button.closest("th"), body = button.closest("table").tBodies[0], name = "data-" + button.dataset.sort;
-    const down = head.getAttribute("aria-sort") !== "descending";
+    const down = button.dataset.first === "up" ? head.getAttribute("aria-sort") === "ascending" : head.getAttribute("aria-sort") !== "descending";
     const key = (row) => (row.getAttribute(name) ? Number(row.getAttribute(name)) : NaN);
     const rows = [...body.rows].sort((a, b) => {
       const x = key(a), y = key(b);

@@ -1,40 +1,43 @@
-"""Many sessions or many people as one cohort: participants on a common clock, group means with bands, comparisons.
+"""Many sessions or many people as one cohort: who is counted, and the mean of each participant.
 
 A *participant* is the unit of counting: a person of a video, or the participant that the session list names for it.
 Each participant counts once per group, however many videos, faces or frames show them. All numbers are defined in
-`docs/numbers.md`, "Of a cohort". Everything here is a pure function of TIMELINE tables.
+`docs/numbers.md`, "Of a cohort". Everything here is a pure function of TIMELINE tables; curves over time are in
+`shared_clock`, means in scenes and around markers in `pooled_markers`.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import stats
 
+from ferflow.analytics.markers import MARKERS
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
+from ferflow.analytics.stimuli import Stimulus
 from ferflow.analytics.tally import Tally, column, tally
-from ferflow.analytics.timeline import audience, bin_length
+from ferflow.analytics.timeline import bin_length, person_rows, probability_columns, shown_columns
 from ferflow.types import Float64Array, Int64Array
 
-CONFIDENCE = 0.95
 LEAST_SECONDS = 10.0
-"""A participant who is in view for less is not counted, unless the session is shorter than twice this."""
-MOST_POINTS = 1200
-"""Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
+"""A participant whose face is readable for less is not counted: people who pass through the picture would count as much
+as those who sit through the session. Half of the longest session is enough where that is shorter."""
 
-_ROUNDING = 1e-6
+Reason: TypeAlias = Literal["unseen", "unreadable", "short", "brief", "little"]
+"""Why somebody is not counted: no face is seen for long enough to be a person; none is ever readable; the session is
+too short; in view too briefly; in view for longer, but readable too briefly."""
+
 _TOLERANCE_SECONDS = 1e-6
-"""Tables store starts and ends of bins rounded to nanoseconds, and time in view is a sum over thousands of them."""
+"""Tables store starts and ends of bins rounded to nanoseconds, and readable time is a sum over thousands of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +47,143 @@ class CohortVideo:
     video_id: str
     timeline: pa.Table
     """TIMELINE with persons in place of tracks; see `person_names.person_timeline`."""
+    name: str = ""
+    """Of the file."""
     names: PersonNames = NO_NAMES
     session: SessionRow = UNLISTED
+    group: str | None = None
+    stimulus: Stimulus | None = None
+    markers: pa.Table = field(default_factory=MARKERS.empty_table)
+    duration_s: float | None = None
+    """Length of the video as far as it was read; None: up to the end of its last bin."""
 
     @property
     def bin_seconds(self) -> float:
         """Length of a bin; NaN without any."""
         return bin_length(self.timeline)
 
+    @property
+    def length_s(self) -> float:
+        """From the start of the stimulus to the end of the video; what the camera recorded before does not count."""
+        end_s = self.duration_s
+        if end_s is None:
+            end_s = float(column(self.timeline, "bin_end_s").max()) if len(self.timeline) else 0.0
+        return max(0.0, end_s - self.session.offset_s)
+
+    @property
+    def person_ids(self) -> list[int]:
+        """Ids of the people, ascending."""
+        ids: list[int] = self.timeline.column("person_id").drop_null().unique().to_pylist()
+        return sorted(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One participant in one video."""
+
+    key: tuple[str, ...]
+    """Parts of one key are one participant: the given name, or video and person, which are two texts so that no name
+    can equal them."""
+    name: str
+    video: CohortVideo
+    rows: pa.Table
+    """The person's rows of TIMELINE from the start of the stimulus on; of several people, if the session list names one
+    participant and none of them is known to be that one."""
+    is_expected: bool
+    """Whether a participant was to be expected here: named, or the only person in the video."""
+
+    @property
+    def bins(self) -> Int64Array:
+        """Number of the bin of each row, counted from the bin in which the stimulus starts, int64 (rows,)."""
+        return _bins_after_start(self.rows, self.video)
+
+    @property
+    def readable_s(self) -> float:
+        """Time with a readable face."""
+        return float(column(self.rows, "readable_s").sum())
+
+    def weights(self, name: str) -> Float64Array:
+        """What a measure is weighted by, seconds (rows,): attention by time in view, all else by readable time."""
+        return column(self.rows, "face_s" if name == "attention" else "readable_s")
+
+    def tally(self, cells: Int64Array, n_cells: int) -> Tally:
+        """Sums of all measures by cell; rows whose cell is not in [0, `n_cells`) do not count."""
+        inside = (cells >= 0) & (cells < n_cells)
+        names = [*MEASURES, *probability_columns(self.rows), *shown_columns(self.rows)]
+        parts = (
+            tally({name: column(self.rows, name)[inside]}, cells[inside], n_cells, self.weights(name)[inside])
+            for name in names
+        )
+        return sum(parts, start=Tally())
+
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One participant within one group."""
+    """One participant, within one group or in all of them."""
 
     key: tuple[str, ...]
-    """Identity: the given name, or video and track, which are two texts so that no name can equal them; the same in
-    every group."""
     name: str
     group: str | None
-    video_ids: tuple[str, ...]
-    seconds: float
-    """Time in view over all videos: the sum over bins of presence times length of a bin."""
+    parts: tuple[Part, ...]
+    """Each video of the participant."""
+    face_s: float
+    """Time in view over all videos."""
+    readable_s: float
+    """Time with a readable face over all videos."""
+    length_s: float
+    """Length of all videos together."""
+    has_reacted: bool
+    """Whether the participant reacts in any bin."""
     total: Tally
-    """Sums and counts of all measures per point of the common clock; each bin of a video counts once."""
+    """Of one cell: sums of all measures over all bins."""
 
-    def curve(self, name: str) -> Float64Array:
-        """A measure at each point, float64 (points,); NaN where unknown."""
-        return self.total.mean(name)
+    @classmethod
+    def of(cls, parts: Sequence[Part], group: str | None) -> Self:
+        """The participant of parts of one key."""
+        total = sum((part.tally(np.zeros(len(part.rows), np.int64), 1) for part in parts), start=Tally())
+        return cls(
+            key=parts[0].key,
+            name=parts[0].name,
+            group=group,
+            parts=tuple(parts),
+            face_s=sum(float(column(part.rows, "face_s").sum()) for part in parts),
+            readable_s=sum(part.readable_s for part in parts),
+            length_s=sum(part.video.length_s for part in parts),
+            has_reacted=any((column(part.rows, "reacting") == 1).any() for part in parts),
+            total=total,
+        )
+
+    @property
+    def video_ids(self) -> tuple[str, ...]:
+        """Each video of the participant, once."""
+        return tuple(dict.fromkeys(part.video.video_id for part in self.parts))
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether a participant was to be expected in any of the videos; see `Part`."""
+        return any(part.is_expected for part in self.parts)
 
     def mean(self, name: str) -> float:
-        """Mean over all bins in which a measure is known; NaN if there is none."""
-        count = self.total.weights[name].sum()
-        return float(self.total.sums[name].sum() / count) if count else float("nan")
+        """Mean of a measure, weighted by readable time (attention: by time in view); NaN if it is unknown."""
+        return _mean_of(self.total, name)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A participant who is not counted, or a video without any person as a participant."""
+
+    participant: Participant
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Participants on one clock."""
+    """The participants of some videos."""
 
     participants: tuple[Participant, ...] = ()
-    """By group, then in the order of the videos."""
-    step_s: float = float("nan")
-    """Time between two points of a curve."""
-    bins_joined: int = 1
-    """Bins of the tables in one point."""
-    n_brief: int = 0
-    """People left out because they are in view for too short a time; see `build_cohort`."""
-    other_bins: tuple[str, ...] = ()
-    """Videos left out because their bins have another length."""
+    """Those who are counted, by group, then by name; one may be in several groups."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Everybody else, in the same order."""
     ambiguous: tuple[str, ...] = ()
     """Videos with a named participant that show several people, none of whom has that name."""
 
@@ -101,8 +193,14 @@ class Cohort:
         return tuple(sorted({one.group for one in self.participants if one.group is not None}))
 
     def of(self, group: str | None) -> tuple[Participant, ...]:
-        """The participants of a group; None: all participants."""
-        return tuple(one for one in self.participants if group is None or one.group == group)
+        """The participants of a group; None: all of them, each once."""
+        if group is not None:
+            return tuple(one for one in self.participants if one.group == group)
+        return _merge(
+            [part for one in self.participants for part in one.parts],
+            identity=lambda part: part.key,
+            group_of=lambda _: None,
+        )
 
     @property
     def n_participants(self) -> int:
@@ -115,293 +213,134 @@ class Cohort:
         return sum(n > 1 for n in Counter(one.key for one in self.participants).values())
 
     @property
-    def n_points(self) -> int:
-        """Length of a curve."""
-        return max(
-            (len(count) for one in self.participants for count in one.total.weights.values()), default=0
-        )
+    def measures(self) -> tuple[str, ...]:
+        """Names of all measures, scores and shown labels of the participants."""
+        return tuple(dict.fromkeys(name for one in self.participants for name in one.total.sums))
+
+    def mean(self, name: str) -> float:
+        """Mean of a measure over all participants together, weighted by readable time (attention: by time in view).
+
+        NaN if it is unknown. Other than in means over participants, who is readable for longer weighs more.
+        """
+        return _mean_of(sum((one.total for one in self.participants), start=Tally()), name)
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Mean over participants with its 95 % confidence band. Arrays are float64 (points,)."""
+def build_cohort(videos: Sequence[CohortVideo]) -> Cohort:
+    """Find the participants of videos, and who of them is counted.
 
-    mean: Float64Array
-    low: Float64Array
-    """NaN where fewer than two participants are known; may lie outside of the measure's range."""
-    high: Float64Array
-    n: Float64Array
-    """Number of participants known at the point."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One measure in two groups, first minus second. NaN where a group is too small or no value varies."""
-
-    measure: str
-    first: str
-    second: str
-    n: tuple[int, int]
-    difference: float
-    low: float
-    high: float
-    """95 % confidence interval of the difference, with unequal variances (Welch, 1947)."""
-    hedges_g: float
-    g_low: float
-    g_high: float
-    cliffs_delta: float
-
-
-def build_cohort(videos: Sequence[CohortVideo], groups: Sequence[str | None]) -> Cohort:
-    """Put the participants of videos on one clock.
-
-    Args:
-        videos: in the order of the overview.
-        groups: the group of each video; None: no group.
-
-    Returns:
-        The participants who are in view for `LEAST_SECONDS`, or for half of their session if that is shorter.
+    A participant counts whose face is readable for `LEAST_SECONDS`, or for half of the longest session if that is
+    shorter, in the sessions of one stimulus, or in those without one.
     """
-    known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
-    if not known:
-        return Cohort()
-    # Bins of two lengths have no common clock, and joining them would average over times that only partly overlap. The
-    # length that most videos have keeps most videos; of equally frequent lengths the shortest.
-    bin_seconds = max(sorted(set(known)), key=known.count)
-    same = [abs(video.bin_seconds - bin_seconds) < _TOLERANCE_SECONDS for video in videos]
-    n_bins = max(_last_bin(video, bin_seconds) for video, fits in zip(videos, same, strict=True) if fits) + 1
-    joined = max(1, math.ceil(n_bins / MOST_POINTS))
-    clock = _Clock(bin_seconds, joined, math.ceil(max(n_bins, 1) / joined))
-    parts = [part for video, group, fits in zip(videos, groups, same, strict=True) if fits
-             for part in _parts(video, group, clock)]  # fmt: skip
-    found = _merge_parts(parts)
-    # People who pass through the picture would count as much as those who sit through the session. Half of a session
-    # is enough where 10 s would leave out everyone in a short clip.
-    kept = [one for one, span in found
-            if one.seconds >= min(LEAST_SECONDS, span / 2) - _TOLERANCE_SECONDS]  # fmt: skip
+    found = _merge(
+        [part for video in videos for part in _parts(video)],
+        identity=lambda part: (part.video.group, part.key),
+        group_of=lambda part: part.video.group,
+    )
+    least_s = _least_seconds(videos)
+    found = tuple(sorted(found, key=_by_group_and_name))
+    reasons = [_why_left_out(one, least_s) for one in found]
     return Cohort(
-        participants=tuple(sorted(kept, key=lambda one: (one.group is None, one.group or ""))),
-        step_s=bin_seconds * joined,
-        bins_joined=joined,
-        n_brief=len(found) - len(kept),
-        other_bins=tuple(video.video_id for video, fits in zip(videos, same, strict=True)
-                         if not fits and len(video.timeline)),
+        participants=tuple(one for one, reason in zip(found, reasons, strict=True) if reason is None),
+        left_out=tuple(LeftOut(one, reason) for one, reason in zip(found, reasons, strict=True) if reason),
         ambiguous=tuple(video.video_id for video in videos if _is_ambiguous(video)),
-    )  # fmt: skip
-
-
-def band(curves: Float64Array) -> Band:
-    """Mean over participants with its confidence band: m -+ t(n - 1) s / sqrt(n), at each point separately.
-
-    t is Student's quantile (1908), s the sample standard deviation over participants.
-
-    Args:
-        curves: float64 (participants, points), NaN where unknown.
-    """
-    known = np.isfinite(curves)
-    n = known.sum(axis=0).astype(np.float64)
-    filled = np.where(known, curves, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = filled.sum(axis=0) / n
-        variance = np.where(known, (curves - mean) ** 2, 0.0).sum(axis=0) / (n - 1)
-        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.sqrt(variance / n)
-    half = np.where(n >= 2, half, np.nan)
-    return Band(np.where(n > 0, mean, np.nan), mean - half, mean + half, n)
-
-
-def group_band(participants: Sequence[Participant], name: str, n_points: int) -> Band:
-    """`band` of a measure over participants."""
-    curves = np.array([one.curve(name) for one in participants], dtype=np.float64)
-    # Without participants the array is (0,), which has no axis of points.
-    return band(curves.reshape(len(participants), n_points))
-
-
-def mean_interval(values: Iterable[float]) -> tuple[int, float, float, float]:
-    """n, mean and bounds of its 95 % confidence interval (as in `band`) of the known values; NaN if undefined."""
-    known = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
-    one = band(known.reshape(-1, 1))
-    return len(known), float(one.mean[0]), float(one.low[0]), float(one.high[0])
-
-
-def compare(cohort: Cohort, measures: Sequence[str]) -> list[Comparison]:
-    """Compare each pair of groups in each measure, over the participants' own means."""
-    return [
-        comparison(name, (first, [one.mean(name) for one in cohort.of(first)]),
-                   (second, [one.mean(name) for one in cohort.of(second)]))
-        for first, second in combinations(cohort.groups, 2)
-        for name in measures
-    ]  # fmt: skip
-
-
-def comparison(
-    measure: str, first: tuple[str, Sequence[float]], second: tuple[str, Sequence[float]]
-) -> Comparison:
-    """Compare two groups of values; unknown values do not count.
-
-    Hedges' g = J (m1 - m2) / s with the pooled standard deviation s and J = 1 - 3 / (4 (n1 + n2 - 2) - 1). Its
-    interval is g -+ 1.96 sqrt((n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2))) (Hedges & Olkin, 1985). Cliff's delta is the
-    share of pairs in which the first value is larger minus the share in which it is smaller (Cliff, 1993).
-
-    Args:
-        measure: name of the measure.
-        first: name and values of the first group.
-        second: name and values of the second group.
-    """
-    a, b = (
-        np.array([v for v in values if math.isfinite(v)], dtype=np.float64) for _, values in (first, second)
     )
-    n = len(a), len(b)
-    nan = float("nan")
-    difference = float(a.mean() - b.mean()) if min(n) else nan
-    low, high = _welch(a, b)
-    g, half = _hedges(a, b)
-    # U counts the pairs in which the first is larger, ties as a half: delta = 2 U / (n1 n2) - 1. Only U is used, so
-    # "asymptotic" avoids the exact distribution that SciPy computes for the p-value of small groups.
-    delta = (
-        2 * float(stats.mannwhitneyu(a, b, method="asymptotic").statistic) / (n[0] * n[1]) - 1
-        if min(n)
-        else nan
-    )
-    return Comparison(measure, first[0], second[0], n, difference, low, high, g, g - half, g + half, delta)
 
 
-def _welch(a: Float64Array, b: Float64Array) -> tuple[float, float]:
-    """Bounds of Welch's interval of the difference."""
-    if min(len(a), len(b)) < 2 or not _vary(a, b):
-        return float("nan"), float("nan")
-    with warnings.catch_warnings():
-        # SciPy warns if the values of one group are nearly equal; the interval then follows from the other group.
-        warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)
-        found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
-    return float(found.low), float(found.high)
+def _least_seconds(videos: Sequence[CohortVideo]) -> dict[Stimulus | None, float]:
+    """Readable time from which a participant counts, by stimulus."""
+    longest: dict[Stimulus | None, float] = {}
+    for video in videos:
+        longest[video.stimulus] = max(longest.get(video.stimulus, 0.0), video.length_s)
+    return {stimulus: min(LEAST_SECONDS, length / 2) for stimulus, length in longest.items()}
 
 
-def _vary(a: Float64Array, b: Float64Array) -> bool:
-    """Whether either group varies by more than the rounding of float32 measures.
-
-    Without variance an interval has the width 0, which would claim certainty.
-    """
-    return max(float(np.ptp(a)), float(np.ptp(b))) > _ROUNDING
-
-
-def _hedges(a: Float64Array, b: Float64Array) -> tuple[float, float]:
-    """Hedges' g and half the width of its interval."""
-    n, m = len(a), len(b)
-    if min(n, m) < 2 or not _vary(a, b):
-        return float("nan"), float("nan")
-    freedom = n + m - 2
-    pooled = math.sqrt(((n - 1) * a.var(ddof=1) + (m - 1) * b.var(ddof=1)) / freedom)
-    g = (1 - 3 / (4 * freedom - 1)) * float(a.mean() - b.mean()) / pooled
-    spread = math.sqrt((n + m) / (n * m) + g * g / (2 * (n + m)))
-    return g, float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * spread
+def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) -> Reason | None:
+    """The reason why a participant is not counted; None: counted."""
+    readable: dict[Stimulus | None, float] = {}
+    for part in one.parts:
+        readable[part.video.stimulus] = readable.get(part.video.stimulus, 0.0) + part.readable_s
+    if any(0 < seconds >= least_s[where] - _TOLERANCE_SECONDS for where, seconds in readable.items()):
+        return None
+    if not one.face_s or not one.readable_s:
+        return "unreadable" if one.face_s else "unseen"
+    least = min(least_s[where] for where in readable)
+    if one.length_s < least:
+        return "short"
+    return "brief" if one.face_s < least else "little"
 
 
-# --- Who is counted -------------------------------------------------------------------------------------
+def natural_key(text: str) -> list[tuple[float, str]]:
+    """Sort key of a name: `session 2` comes before `session 10`, and case does not matter."""
+    parts = [part for part in re.split(r"([0-9]+)", text.casefold()) if part]
+    return [(int(part), "") if part[0] in "0123456789" else (math.inf, part) for part in parts]
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    bin_seconds: float
-    joined: int
-    n_points: int
+def _by_group_and_name(one: Participant) -> tuple[bool, str, list[tuple[float, str]]]:
+    return one.group is None, one.group or "", natural_key(one.name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One participant in one video."""
-
-    key: tuple[str, ...]
-    """Parts of equal key and group are one participant."""
-    name: str
-    group: str | None
-    video_id: str
-    seconds: float
-    span: float
-    """Length of the session."""
-    total: Tally = field(default_factory=Tally)
+def _mean_of(total: Tally, name: str) -> float:
+    # A score may be unknown to all videos: their models have other labels.
+    return float(total.mean(name)[0]) if name in total.sums else float("nan")
 
 
-def _last_bin(video: CohortVideo, bin_seconds: float) -> int:
-    """Index of a video's last bin on the common clock, from 0."""
-    ends = column(video.timeline, "bin_end_s")
-    return max(0, round((float(ends.max()) - video.session.offset_s) / bin_seconds) - 1)
+# --- Who is a participant --------------------------------------------------------------------------------
 
 
-def _parts(video: CohortVideo, group: str | None, clock: _Clock) -> list[_Part]:
-    table, session = video.timeline, video.session
-    ids = _person_ids(video)
-    if not session.participant:
-        return [_person_part(video, track, group, clock) for track in ids]
-    named = [track for track in ids if video.names.name_of(track) == session.participant]
-    if named:
-        # Tracks of one name are one person in `timeline` already, so there is one id at most.
-        rows = table.filter(pc.equal(table.column("person_id"), named[0]))
-    elif ids:
-        # The list says that the video shows this participant. The audience's rows hold for one face under several ids,
-        # as after a cut; where several people are in view, `ambiguous` reports the video.
-        rows = audience(table)
-    else:
-        return []
-    return [_part(video, rows, (session.participant,), session.participant, group, clock)]
+def _parts(video: CohortVideo) -> list[Part]:
+    ids = video.person_ids
+    if not ids:
+        name = video.session.participant or video.name or video.video_id
+        # One without a row, so that the page can say who is missing.
+        key = (video.session.participant,) if video.session.participant else (video.video_id, "")
+        return [Part(key, name, video, video.timeline.slice(0, 0), is_expected=True)]
+    if not video.session.participant:
+        return [_person_part(video, person, is_sole=len(ids) == 1) for person in ids]
+    name = video.session.participant
+    people = person_rows(video.timeline)
+    if named := [person for person in ids if video.names.name_of(person) == name]:
+        # Tracks of one name are one person in `timeline` already, so there is one id at most. Of several people of whom
+        # none has the name, all count as the participant: one face may have several ids, as after a cut. `ambiguous`
+        # reports it.
+        people = people.filter(pc.equal(people.column("person_id"), named[0]))
+    return [Part((name,), name, video, _after_start(people, video), is_expected=True)]
 
 
-def _person_part(video: CohortVideo, track: int, group: str | None, clock: _Clock) -> _Part:
-    rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), track))
-    given = video.names.by_track.get(track)
-    key = (given,) if given else (video.video_id, str(track))
-    return _part(video, rows, key, video.names.name_of(track), group, clock)
+def _person_part(video: CohortVideo, person: int, *, is_sole: bool) -> Part:
+    rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), person))
+    given = video.names.by_track.get(person)
+    key = (given,) if given else (video.video_id, str(person))
+    is_expected = is_sole or given is not None
+    return Part(key, video.names.name_of(person), video, _after_start(rows, video), is_expected)
 
 
-def _part(
-    video: CohortVideo, rows: pa.Table, key: tuple[str, ...], name: str, group: str | None, clock: _Clock
-) -> _Part:
-    starts = column(rows, "bin_start_s") - video.session.offset_s
-    bins = np.round(starts / clock.bin_seconds).astype(np.int64)
-    # `offset_s` says where the session starts; what the camera recorded before is not part of it.
-    rows, bins = rows.filter(pa.array(bins >= 0)), bins[bins >= 0]
-    total = _tally_rows(rows, bins // clock.joined, clock.n_points)
-    seconds = float(column(rows, "face_s").sum())
-    length = (_last_bin(video, clock.bin_seconds) + 1) * clock.bin_seconds
-    return _Part(key, name, group, video.video_id, seconds, length, total)
+def _after_start(rows: pa.Table, video: CohortVideo) -> pa.Table:
+    return rows.filter(pa.array(_bins_after_start(rows, video) >= 0))
 
 
-def _tally_rows(rows: pa.Table, points: Int64Array, n_points: int) -> Tally:
-    """Sums by point, weighted as `timeline.weighted_means` weighs them."""
-    values = {name: column(rows, name) for name in MEASURES}
-    in_view = {"attention": values.pop("attention")}
-    parts = [tally(values, points, n_points, column(rows, "readable_s")),
-             tally(in_view, points, n_points, column(rows, "face_s"))]  # fmt: skip
-    return sum(parts, start=Tally())
+def _bins_after_start(rows: pa.Table, video: CohortVideo) -> Int64Array:
+    starts = (column(rows, "bin_start_s") - video.session.offset_s) / video.bin_seconds
+    # The start of the stimulus is moved to the nearest bound of two bins. Not np.round, which rounds 0.5 and 1.5 apart.
+    return np.floor(starts + 0.5 + _TOLERANCE_SECONDS).astype(np.int64)
 
 
-def _merge_parts(parts: list[_Part]) -> list[tuple[Participant, float]]:
-    """Add up the parts of each participant; each participant with the length of its sessions."""
-    by_participant: dict[tuple[str | None, tuple[str, ...]], list[_Part]] = {}
+def _merge(
+    parts: Iterable[Part], *, identity: Callable[[Part], Hashable], group_of: Callable[[Part], str | None]
+) -> tuple[Participant, ...]:
+    """Add up the parts of each participant, in the order of their first parts."""
+    by_participant: dict[Hashable, list[Part]] = {}
     for part in parts:
-        by_participant.setdefault((part.group, part.key), []).append(part)
-    return [
-        (
-            Participant(
-                key=same[0].key,
-                name=same[0].name,
-                group=same[0].group,
-                video_ids=tuple(part.video_id for part in same),
-                seconds=sum(part.seconds for part in same),
-                total=sum((part.total for part in same), start=Tally()),
-            ),
-            sum(part.span for part in same),
-        )
-        for same in by_participant.values()
-    ]
+        by_participant.setdefault(identity(part), []).append(part)
+    return tuple(Participant.of(same, group_of(same[0])) for same in by_participant.values())
 
 
 def _is_ambiguous(video: CohortVideo) -> bool:
     if not video.session.participant:
         return False
-    ids = _person_ids(video)
+    ids = video.person_ids
     return len(ids) > 1 and video.session.participant not in map(video.names.name_of, ids)
 
 
-def _person_ids(video: CohortVideo) -> list[int]:
-    ids: list[int] = video.timeline.column("person_id").drop_null().unique().to_pylist()
-    return sorted(ids)
+def is_same_length(first_s: float, second_s: float) -> bool:
+    """Whether two lengths of bins are equal but for their rounding."""
+    return math.isclose(first_s, second_s, abs_tol=_TOLERANCE_SECONDS)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.analytics.cohort import compare
 from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.group_comparison import compare
 from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
 from ferflow.analytics.measures import MEASURES, FaceValues, Measure, page_measures
 from ferflow.analytics.person_names import NO_NAMES
@@ -52,7 +52,9 @@ def with_smile(monkeypatch):
 @pytest.fixture
 def out(tmp_path):
     write_run(tmp_path, [write_session(tmp_path, made) for made in MADE])
-    (tmp_path / "sessions.csv").write_text("video,group\nfirst,a\nsecond,b\n", encoding="utf-8")
+    (tmp_path / "sessions.csv").write_text(
+        "video,group,stimulus\nfirst,a,show\nsecond,b,show\n", encoding="utf-8"
+    )
     return tmp_path
 
 

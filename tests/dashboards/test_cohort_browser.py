@@ -11,7 +11,15 @@ import pytest
 
 from ferflow.dashboards import PageOptions, refresh
 from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright, until
-from tests.made_cohort import forty_sessions, one_audience, write_run
+from tests.made_cohort import (
+    TRAILER,
+    draw_stimulus,
+    forty_sessions,
+    one_audience,
+    play_sessions,
+    trailer_test,
+    write_run,
+)
 from tests.made_records import Made, write_session
 
 __all__ = ["browser", "playwright"]
@@ -22,15 +30,24 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set
 def out(tmp_path_factory):
     """Overviews of several kinds of folders."""
     folder = tmp_path_factory.mktemp("out")
-    forty_sessions(folder / "many", seconds=20, n=12)
+    forty_sessions(folder / "many", seconds=20, n=12, stimulus="quiz")
     one_audience(folder / "audience", seconds=40)
     write_run(folder / "single", [write_session(folder / "single", Made(seconds=20))])
+    trailer_test(folder / "trailer")
+    draw_stimulus(folder / "trailer" / "trailer.mp4")
+    (folder / "trailer" / "trailer.markers.csv").write_text(TRAILER)
+    trailer_test(folder / "two", n=3)
+    trailer_test(folder / "two", n=3, stimulus="Concert", first=3, seconds=40)
+    play_sessions(folder / "play", n=3)
     (folder / "empty").mkdir()
     (folder / "empty" / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": []}))
     hostile = folder / "hostile"
-    write_run(hostile, [write_session(hostile, Made(seconds=20, people=2, video_id=name)) for name in "ab"])
+    marks = ((2.0, 9.0, HOSTILE, ""), (4.0, None, "</script><i>", ""))
+    made = [Made(seconds=20, people=2, video_id=name, markers=marks) for name in "ab"]
+    write_run(hostile, [write_session(hostile, one) for one in made])
+    groups = [["a", HOSTILE, HOSTILE], ["b", "<b>'\"&amp;</script>", HOSTILE]]
     for name, head, rows in (
-        ("sessions.csv", ["video", "group"], [["a", HOSTILE], ["b", "<b>'\"&amp;</script>"]]),
+        ("sessions.csv", ["video", "group", "stimulus"], groups),
         ("people.csv", ["video_id", "track_id", "name"], [["a", 1, HOSTILE], ["b", 1, "</script><i>"]]),
     ):
         with (hostile / name).open("w", newline="", encoding="utf-8") as file:
@@ -46,22 +63,25 @@ def opened(browser, path, **context):
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(path.as_uri())
-    if page.locator("#cohort").count():
-        page.wait_for_selector("#cohort[data-drawn=yes]", timeout=20_000)
+    for chart in page.locator(".stimulus .chart, .responses").all():
+        chart.scroll_into_view_if_needed()
+        until(page, "(() => { const charts = [...document.querySelectorAll('.stimulus .chart, .responses')];"
+                    " return charts.some((chart) => chart.dataset.drawn === 'yes'); })()")  # fmt: skip
+    page.evaluate("scrollTo(0, 0)")
     return page, wrong
 
 
 def pointed_at(page, share=0.5):
     """What the chart says, and goes on saying, where it is pointed at."""
-    box = page.locator("#cohort .nsewdrag").first.bounding_box()
+    box = page.locator("#stimulus-1 .nsewdrag").first.bounding_box()
     page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
     page.wait_for_timeout(300)
-    page.wait_for_selector("#cohort .hoverlayer .legend", state="attached", timeout=5_000)
-    return page.locator("#cohort .hoverlayer").text_content()
+    page.wait_for_selector("#stimulus-1 .hoverlayer .legend", state="attached", timeout=5_000)
+    return page.locator("#stimulus-1 .hoverlayer").text_content()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile"])
+@pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile", "trailer", "two", "play"])
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
     assert wrong == []
@@ -69,7 +89,7 @@ def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, n
     page.context.close()
 
 
-def test_hostile_groups_and_people_are_text(browser, out):
+def test_hostile_groups_people_scenes_and_stimuli_are_text(browser, out):
     for place in ("index.html", "reports/a.html", "reports/b.html"):
         page, wrong = opened(browser, out / "hostile" / place)
         page.wait_for_timeout(200)
@@ -84,18 +104,18 @@ def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
     for share in (0.5, 0.495, 0.53, 0.6, 0.601, 0.604):  # on, near and between points
         reported = pointed_at(page, share)
-        assert all(group in reported for group in ("calm", "drama", "quiz show"))
+        assert all(f"{group}, reacting" in reported for group in ("calm", "drama", "quiz show"))
     page.evaluate("""() => {
-        const chart = document.getElementById("cohort");
-        const k = chart.data.findIndex((trace) => trace.name === "calm, engagement");
+        const chart = document.getElementById("stimulus-1");
+        const k = chart.data.findIndex((trace) => trace.meta?.row === "reacting" && trace.meta.group === "calm");
         const y = Array.from(chart.data[k].y, (value, at) => (at > 5 && at < 15 ? null : value));
         return Plotly.restyle(chart, { y: [y] }, [k]);
     }""")
     reported = pointed_at(page, 0.51)
-    assert "drama, engagement" in reported
-    assert "calm, engagement" not in reported, "a value from beyond a gap"
+    assert "drama, reacting" in reported
+    assert "calm, reacting" not in reported, "a value from beyond a gap"
     span = """(() => {
-        const range = document.getElementById("cohort").layout.xaxis.range;
+        const range = document.getElementById("stimulus-1").layout.xaxis.range;
         return new Date(range[1]) - new Date(range[0]);
     })()"""
     whole = page.evaluate(span)
@@ -106,10 +126,72 @@ def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     page.context.close()
 
 
+def test_a_click_in_the_chart_moves_the_cursor_the_values_and_the_video_of_the_stimulus(browser, out):
+    page, wrong = opened(browser, out / "trailer" / "index.html")
+    video = page.locator("[data-stimulus] video")
+    until(page, "document.querySelector('[data-stimulus] video').dataset.offset !== undefined")
+    area = page.locator("#stimulus-1 .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 30)
+    until(page, "Math.abs(document.querySelector('[data-stimulus] video').currentTime - 30) < 0.3")
+    clock = page.locator("[data-stimulus] .clock").inner_text()
+    assert clock[:4] in ("00:2", "00:3")
+    values = page.locator("[data-stimulus] .current-values-list").inner_text()
+    assert "dinner" in values
+    assert "first cut" in values
+    assert page.locator("[data-stimulus] .cursor").is_visible()
+    assert video.get_attribute("src") == "trailer.mp4"
+    assert wrong == []
+    page.context.close()
+
+
+def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(browser, out):
+    page, wrong = opened(browser, out / "trailer" / "index.html")
+    until(page, "document.querySelector('[data-stimulus] video').dataset.offset !== undefined")
+    button = page.locator("[data-stimulus] button.time")
+    button.click()
+    until(page, f"document.querySelector('[data-stimulus] .clock').textContent === '{button.inner_text()}'")
+    until(page, "!document.querySelector('[data-stimulus] video').seeking")
+    page.evaluate("(() => { document.querySelector('[data-stimulus] video').currentTime = 12; })()")
+    until(page, "document.querySelector('[data-stimulus] .clock').textContent === '00:12.0'")
+    assert "car chase" in page.locator("[data-stimulus] .current-values-list").inner_text()
+    assert wrong == []
+    page.context.close()
+
+
+def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out):
+    page, wrong = opened(browser, out / "trailer" / "index.html")
+    found = page.evaluate("""() => {
+        const lanes = document.getElementById("stimulus-1").data.find((trace) => trace.type === "heatmap");
+        const neutral = lanes.meta.labels.indexOf("neutral");
+        const lane = lanes.z.findIndex((values) => values.some((value) => value !== null && value !== neutral));
+        const k = lanes.z[lane].findIndex((value) => value !== null && value !== neutral);
+        return { name: lanes.meta.names[lane], label: lanes.meta.labels[lanes.z[lane][k]], at: k };
+    }""")
+    page.locator("[data-stimulus] input[type=range]").fill(str(found["at"]))
+    assert (
+        f"{found['name']} ({found['label']})"
+        in page.locator("[data-stimulus] .current-values-list").inner_text()
+    )
+    assert wrong == []
+    page.context.close()
+
+
+def test_a_video_of_the_stimulus_that_is_gone_leaves_the_curves(browser, out, tmp_path):
+    shutil.copytree(out / "trailer", tmp_path / "moved", ignore=shutil.ignore_patterns("trailer.mp4"))
+    page = browser.new_context().new_page()
+    page.goto((tmp_path / "moved" / "index.html").as_uri())
+    until(page, "!document.querySelector('[data-stimulus] .video-error').hidden")
+    assert "cannot show the video" in page.locator("[data-stimulus] .video-error").inner_text()
+    page.wait_for_selector("#stimulus-1[data-drawn=yes]", timeout=20_000)
+    page.context.close()
+
+
 def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
-    page.get_by_role("button", name="Net positivity").click()
-    rows = page.locator("table.ranking tbody tr")
+    page.locator("[data-section=videos] button", has_text="Net positivity").click()
+    rows = page.locator("[data-section=videos] tbody tr")
     values = rows.evaluate_all("rows => rows.map((row) => Number(row.dataset.valence))")
     assert len(values) == 12
     assert values == sorted(values, reverse=True)
@@ -123,10 +205,10 @@ def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_se
 
 def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
-    before = page.locator("#cohort").bounding_box()
+    before = page.locator("#stimulus-1").bounding_box()
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.wait_for_timeout(300)
-    after = page.locator("#cohort").bounding_box()
+    after = page.locator("#stimulus-1").bounding_box()
     assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
     assert wrong == []
     page.context.close()
@@ -136,9 +218,9 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_so
     shutil.copy(out / "many" / "index.html", tmp_path)
     page = browser.new_context().new_page()
     page.goto((tmp_path / "index.html").as_uri())
-    assert "plotly.min.js next to this page" in page.locator("#cohort").inner_text()
-    page.get_by_role("button", name="Net positivity").click()
-    values = page.locator("table.ranking tbody tr").evaluate_all(
+    assert "plotly.min.js next to this page" in page.locator("#stimulus-1").inner_text()
+    page.locator("[data-section=videos] button", has_text="Net positivity").click()
+    values = page.locator("[data-section=videos] tbody tr").evaluate_all(
         "rows => rows.map((row) => Number(row.dataset.valence))"
     )
     assert values == sorted(values, reverse=True)
@@ -170,7 +252,7 @@ def test_pdf_and_pictures_are_what_they_say(tmp_path):
     assert write_pdf(tmp_path / "index.html").read_bytes().startswith(b"%PDF")
     made = write_pictures(tmp_path, PageOptions(), ["png", "svg"])
     assert {path.name for path in made} == {
-        f"{name}.{kind}" for name in ("cohort", "made-0123abcd") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("stimulus-1", "made-0123abcd") for kind in ("png", "svg")
     }
     for path in made:
         if path.suffix == ".png":

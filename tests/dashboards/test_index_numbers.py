@@ -9,17 +9,18 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from ferflow.dashboards import PageOptions, write_index
+from tests.cohort_by_hand import MEASURES, keep_counted, mean_interval, means, read_people, share_interval
 from tests.dashboards.read_page import card, clock, share, signed, table, text, two
-from tests.made_cohort import forty_sessions, write_run
+from tests.made_cohort import forty_sessions, trailer_test, write_run
 from tests.made_records import Made, write_session
 
 TITLES = {
-    "engagement": "Engagement", "attention": "Attention", "expressiveness": "Expressiveness",
-    "valence": "Net positivity", "positive": "Positive", "negative": "Negative", "reacting": "Reacting",
+    "engagement": "Engagement", "attention": "Facing the camera", "expressiveness": "Expressiveness",
+    "valence": "Net positivity",
 }  # fmt: skip
+"""Of the page's tables of groups."""
 MIXED = (
     Made(seconds=60, people=4, untracked=0.02, away=((20, 26),), holes=((50, 52),), video_id="a", seed=5),
     Made(seconds=40, people=3, video_id="b", seed=9),
@@ -28,7 +29,7 @@ MIXED = (
 
 
 class Overview:
-    """A page, and for every participant's bin a row: who, in which group, when, the measures."""
+    """A page, and a row for each bin of each participant who is counted."""
 
     def __init__(self, out) -> None:
         self.html = write_index(out, PageOptions()).read_text(encoding="utf-8")
@@ -36,39 +37,29 @@ class Overview:
             pd.concat([pd.read_parquet(path) for path in sorted((out / room).glob("*.parquet"))])
             for room in ("frames", "faces", "timeline")
         )
-        self.bins = self.bins.astype(dict.fromkeys(TITLES, float))
-        self.audience = self.bins[self.bins.person_id.isna()]
-        self.rows = self._participants(out)
-        # One value per participant and second of the common clock, and one per participant.
-        self.names = ["group", "participant"]
-        self.seconds = self.rows.groupby([*self.names, "bin_start_s"])[list(TITLES)].mean()
-        self.means = self.rows.groupby(self.names)[list(TITLES)].mean()
-
-    def _participants(self, out) -> pd.DataFrame:
-        people = self.bins[self.bins.person_id.notna()].copy()
-        people["track_id"] = people.person_id.astype(int)
-        listed = pd.read_csv(out / "sessions.csv").rename(columns={"video": "video_id"})
-        people = people.merge(listed, on="video_id")
-        if "participant" not in people:
-            people["participant"] = people.video_id + "/" + people.track_id.astype(str)
-        if (out / "people.csv").exists():
-            named = pd.read_csv(out / "people.csv")
-            people = people.merge(named, on=["video_id", "track_id"], how="left")
-            people["participant"] = people.name.fillna(people.participant)
-        # In view for 10 s, or for half of the sessions if they are shorter.
-        lengths = self.bins.groupby("video_id").bin_end_s.max()
-        whole = people.groupby(["group", "participant"])
-        span = whole.video_id.unique().map(lambda ids: lengths[list(ids)].sum())
-        enough = whole.presence.sum() >= np.minimum(10, span / 2) - 1e-6
-        return people[enough.loc[pd.MultiIndex.from_frame(people[["group", "participant"]])].to_numpy()]
+        self.bins = self.bins.astype(dict.fromkeys(MEASURES, float))
+        self.everybody = read_people(out)
+        self.rows = keep_counted(self.everybody)
+        self.own = means(self.rows, ["group", "participant"])
 
     def figure(self) -> list[dict]:
-        return json.loads(re.search(r'id="cohort-figure">(.*?)</script>', self.html, re.S)[1])["data"]
+        found = re.search(r'data-stimulus="stimulus-1".*?class="figure">(.*?)</script>', self.html, re.S)
+        return json.loads(found[1])["data"]
 
 
-@pytest.fixture(scope="module", params=["one each", "several in some"])
-def page(request, tmp_path_factory) -> Overview:
-    """Twelve sessions of one participant each in three groups; and three of several people, Ada in two of them."""
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Overview:
+    """Eight people and one trailer; two more are not counted."""
+    out = tmp_path_factory.mktemp("trailer")
+    trailer_test(out)
+    return Overview(out)
+
+
+@pytest.fixture(scope="module", params=["shared", "one each", "several in some"])
+def page(request, tmp_path_factory, shared) -> Overview:
+    """The same; twelve sessions of one participant each in three groups; three of several people, Ada in two."""
+    if request.param == "shared":
+        return shared
     out = tmp_path_factory.mktemp("overview")
     if request.param == "one each":
         forty_sessions(out, seconds=30, n=12)
@@ -79,27 +70,12 @@ def page(request, tmp_path_factory) -> Overview:
     return Overview(out)
 
 
-def interval(values: pd.Series) -> tuple[int, float, float, float]:
-    """n, mean and the 95 % interval of the mean by Student's t."""
-    known = values.dropna()
-    half = (
-        stats.t.ppf(0.975, len(known) - 1) * known.std() / np.sqrt(len(known)) if len(known) > 1 else np.nan
-    )
-    return len(known), known.mean(), known.mean() - half, known.mean() + half
-
-
 def word(measure: str, value: float) -> str:
-    return {"valence": signed, "reacting": share}.get(measure, two)(value)
+    return {"valence": signed, "expressiveness": two}.get(measure, share)(value)
 
 
 def span(measure: str, low: float, high: float) -> str:
-    least = -1.0 if measure == "valence" else 0.0
-    return "–" if np.isnan(low) else f"{word(measure, max(low, least))} to {word(measure, min(high, 1.0))}"
-
-
-def effect(value: float) -> str:
-    """A number without bounds."""
-    return "–" if np.isnan(value) else f"{value:+.2f}".replace("-", "−")
+    return "–" if np.isnan(low) else f"{word(measure, low)} to {word(measure, high)}"
 
 
 # --- Headline ---------------------------------------------------------------------------------------------
@@ -107,82 +83,90 @@ def effect(value: float) -> str:
 
 def test_lead_and_cards(page):
     by_video = page.frames.groupby("video_id")
-    minutes = clock(
-        by_video.time_s.max().sum() + by_video.time_s.apply(lambda times: times.diff().median()).sum()
+    steps = by_video.time_s.apply(lambda times: times.diff().median())
+    lengths = by_video.time_s.max() + steps
+    n_people = page.everybody.groupby("video_id").person_id.nunique().sum()
+    assert f"{by_video.ngroups} videos · total length {clock(lengths.sum())} · {n_people} people" in text(
+        page.html
     )
-    n_people = page.faces[page.faces.track_id > 0].groupby("video_id").track_id.nunique().sum()
-    assert f"{by_video.ngroups} videos · total length {minutes} · {n_people} people" in text(page.html)
-    assert card(page.html, "Videos") == (str(by_video.ngroups), f"total length {minutes}")
-    assert card(page.html, "Coverage")[0] == share((page.frames.n_faces > 0).mean())
-    everybody = page.rows.groupby("participant")[list(TITLES)].mean()
-    assert card(page.html, "Participants")[0] == str(len(everybody))
-    for title, measure in (("Mean engagement", "engagement"), ("Net positivity", "valence")):
-        n, mean, low, high = interval(page.means[measure])
-        assert card(page.html, title) == (
-            word(measure, mean),
-            f"95 % interval {span(measure, low, high)}, n {n}",
-        )
+    assert card(page.html, "Videos") == (str(by_video.ngroups), f"{clock(lengths.sum())} together")
+    audience = page.bins[page.bins.person_id.isna()]
+    seen = (audience.presence * audience.seconds).sum() / audience.seconds.sum()
+    readable = page.rows.readable_s.sum() / page.rows.face_s.sum()
+    assert card(page.html, "Face visible") == (
+        share(seen),
+        f"of the analysed time shows a face; {share(readable)} of the time in view can be read",
+    )
+    assert card(page.html, "Participants")[0] == str(page.rows.participant.nunique())
 
 
-def test_the_most_who_react_at_once(page):
-    at_once = page.seconds.reacting.groupby("bin_start_s").agg(["sum", "mean", "count"])
-    top = at_once[at_once["sum"].round(6) == at_once["sum"].max().round(6)]
-    start = top.sort_values("mean", ascending=False, kind="stable").index[0]
-    most = at_once.loc[start]
-    value, note = card(page.html, "Most reacting at once")
-    assert value == f"{most['sum']:.0f} of {most['count']:.0f}"
-    assert note == f"at {clock(start + 0.5)}; {share(most['mean'])} of those in view"
+def test_the_share_of_readable_time_that_shows_an_expression_and_which(page):
+    whole = means(page.rows.assign(all=0), ["all"]).iloc[0]
+    own = means(page.rows, ["participant"]).engagement.dropna()
+    value, note = card(page.html, "Showing an expression")
+    assert value == share(whole.engagement)
+    assert note == (
+        f"of the {clock(page.rows.readable_s.sum())} in which faces can be read; {share(own.min())} to "
+        f"{share(own.max())} by participant"
+    )
+    labels = [name for name in page.rows.columns if name.startswith("shown_") and name != "shown_neutral"]
+    known = page.rows[page.rows.readable_s > 0]
+    shown = {name: np.average(known[name].fillna(0), weights=known.readable_s) for name in labels}
+    order = sorted(shown, key=lambda name: -shown[name])
+    then = [f"{name[6:]} {share(shown[name])}" for name in order[1:3] if shown[name] >= 0.01]
+    rest = f", then {' and '.join(then)}" if then else ""
+    assert card(page.html, "Which expression") == (
+        order[0][6:],
+        f"{share(shown[order[0]])} of the readable time{rest}",
+    )
 
 
-# --- The table of videos -------------------------------------------------------------------------------------
+def test_how_many_react_at_least_once(page):
+    reacted = (page.rows.reacting == 1).groupby(page.rows.participant).any().astype(float)
+    n, mean, low, high = share_interval(reacted)
+    assert card(page.html, "Reacted at least once") == (
+        f"{reacted.sum():.0f} of {n}",
+        f"{share(mean)} of {n} participants; 95 % interval {share(low)} to {share(high)}",
+    )
 
 
-def test_the_table_of_videos(page):
+# --- The tables of videos and participants ----------------------------------------------------------------
+
+
+def test_the_table_of_videos_is_in_the_order_of_their_names(page):
     rows = table(page.html, "videos")
-    means = page.audience.groupby("video_id")[list(TITLES)].mean()
-    lead = means.engagement.fillna(means.expressiveness)
-    order = lead.sort_values(ascending=False).index
-    n_people = page.faces[page.faces.track_id > 0].groupby("video_id").track_id.nunique()
-    lasts = page.frames.groupby("video_id").time_s.agg(lambda times: times.max() + times.diff().median())
-    cover = page.frames.groupby("video_id").n_faces.apply(lambda n: (n > 0).mean())
-    star = means.engagement.isna().map({True: "*", False: ""})
-    assert [row[0] for row in rows] == [str(rank) for rank in range(1, len(order) + 1)]
-    assert [row[1].removesuffix(".mp4") for row in rows] == order.tolist()
-    assert [row[-7:-1] for row in rows] == [
-        [two(lead[name]) + star[name], signed(means.valence[name]), share(means.reacting[name]), str(n_people[name]),
-         clock(lasts[name]), share(cover[name])]
-        for name in order
-    ]  # fmt: skip
-    words = re.findall(r'class="spark"[^>]*aria-label="(\w+) over time, from ([^"]*) to ([^"]*)"', page.html)
-    curves = page.audience.set_index("video_id")
-    for name, found in zip(order, words, strict=False):
-        values = curves.loc[name, found[0]]
-        assert found[1:] == tuple(
-            two(value).replace("<", "&lt;").replace(">", "&gt;") for value in (values.min(), values.max())
-        )
+    own = means(page.bins[page.bins.person_id.notna()], ["video_id"])
+    lengths = page.frames.groupby("video_id").time_s.agg(lambda times: times.max() + times.diff().median())
+    audience = page.bins[page.bins.person_id.isna()].groupby("video_id")
+    visible = audience.apply(lambda rows: (rows.presence * rows.seconds).sum() / rows.seconds.sum())
+    names = sorted(lengths.index)
+    assert [row[0].split(".mp4")[0] for row in rows] == names
+    unknown = pd.Series(dict.fromkeys(MEASURES, np.nan))
+    assert [row[-5:-1] for row in rows] == [
+        [share(values.engagement), signed(values.valence), clock(lengths[name]), share(visible[name])]
+        for name in names
+        for values in [own.loc[name] if name in own.index else unknown]
+    ]
 
 
-def test_participants(page):
-    names = re.findall(r'aria-labelledby="participants-title"', page.html)
-    if not names:  # one each: the table of videos says it all
+def test_participants_are_in_the_order_of_group_and_name(page):
+    if not re.search(r'aria-labelledby="participants-title"', page.html):
         assert page.rows.groupby("participant").video_id.nunique().eq(1).all()
         return
-    shown = page.rows.assign(name=[
-        name if "/" not in name else f"Person {name.split('/')[1]}" for name in page.rows.participant
-    ])  # fmt: skip
+    shown = page.rows.assign(
+        name=[n if "/" not in n else f"Person {n.split('/')[1]}" for n in page.rows.participant]
+    )
     want = []
-    for _, mine in shown.groupby(["group", "participant"]):
-        lead = "engagement" if page.means.engagement.notna().any() else "expressiveness"
+    for (group, _), mine in shown.groupby(["group", "participant"]):
+        values = means(mine, ["participant"]).iloc[0]
         want.append([
-            mine["name"].iloc[0], mine.group.iloc[0], two(mine[lead].mean()), signed(mine.valence.mean()),
-            share(mine.reacting.mean()), clock(mine.presence.sum()),
-            ", ".join(f"{video}.mp4" for video in mine.video_id.unique()),
+            mine["name"].iloc[0], group, share(values.engagement), signed(values.valence), share(values.attention),
+            clock(mine.readable_s.sum()), ", ".join(f"{video}.mp4" for video in mine.video_id.unique()),
         ])  # fmt: skip
-    got = [
-        [*row[:2], *row[3:6], row[6], re.sub(r" *, *", ", ", row[7])]
-        for row in table(page.html, "participants")
-    ]
+    rows = [[*row[:2], *row[3:7], re.sub(r" *, *", ", ", row[7])] for row in table(page.html, "participants")]
+    got = [row for row in rows if "not counted" not in row[0]]
     assert sorted(got) == sorted(want)
+    assert [row[:2] for row in got] == sorted((row[:2] for row in got), key=lambda row: (row[1], row[0]))
 
 
 # --- Groups -----------------------------------------------------------------------------------------------
@@ -192,74 +176,161 @@ def test_groups(page):
     rows = [row[-5:-1] for row in table(page.html, "groups")]
     want = []
     for measure in TITLES:
-        for group, values in page.means[measure].groupby("group"):
-            n, mean, low, high = interval(values)
+        for group, values in page.own[measure].groupby("group"):
+            n, mean, low, high = mean_interval(values, MEASURES[measure])
             want.append([group, str(n), word(measure, mean), span(measure, low, high)])
     assert rows == want
 
 
-def test_groups_compared(page):
+def test_groups_compared_or_too_few(page):
+    groups = sorted(page.own.index.unique("group"))
+    sizes = {group: len(page.own.loc[group]) for group in groups}
+    section = re.search(r'data-section="comparisons".*?</section>', page.html, re.S)[0]
+    if sum(n >= 5 for n in sizes.values()) < 2:
+        assert "Too few to compare" in text(section)
+        assert "<table" not in section
+        return
     rows = {(row[0], row[1]): row[2:] for row in table(page.html, "comparisons")}
-    groups = sorted(page.means.index.unique("group"))
     assert len(rows) == len(list(combinations(groups, 2))) * len(TITLES)
     for first, second in combinations(groups, 2):
         for measure, title in TITLES.items():
-            a, b = (page.means[measure].loc[group].dropna() for group in (first, second))
             got = rows[f"{first} − {second}", title]
-            assert got[0] == f"{len(a)} · {len(b)}"
-            if min(len(a), len(b)) < 2:
-                continue
-            va, vb = a.var() / len(a), b.var() / len(b)
-            freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-            half = stats.t.ppf(0.975, freedom) * np.sqrt(va + vb)
-            gap, n = a.mean() - b.mean(), len(a) + len(b)
-            assert got[1] == f"{effect(gap)} [{effect(gap - half)}, {effect(gap + half)}]"
-            pooled = np.sqrt((a.var() * (len(a) - 1) + b.var() * (len(b) - 1)) / (n - 2))
-            g = gap / pooled * (1 - 3 / (4 * (n - 2) - 1))
-            wide = 1.959964 * np.sqrt(n / (len(a) * len(b)) + g * g / (2 * n))
-            assert got[2] == f"{effect(g)} [{effect(g - wide)}, {effect(g + wide)}]"
-            above = np.sign(np.subtract.outer(a.to_numpy(), b.to_numpy()))
-            assert got[3] == signed(above.mean())
+            values = [page.own[measure].loc[group].dropna() for group in (first, second)]
+            assert got[0] == f"{len(values[0])} · {len(values[1])}"
+            if min(map(len, values)) < 5:
+                assert got[1].startswith("too few to compare")
+                assert len(got) == 2
+            else:
+                check_comparison(measure, *values, got[1:])
 
 
-def test_curves_bands_and_the_share_who_react_each_second(page):
-    lead = "engagement" if page.means.engagement.notna().any() else "expressiveness"
-    rows = {"lead": lead, "reacting": "reacting", "valence": "valence", "n": lead}
-    traces = page.figure()
-    lines = [trace for trace in traces if trace.get("meta")]
-    groups = sorted(page.means.index.unique("group"))
-    assert {(trace["meta"], trace["name"]) for trace in lines} == {
-        (row, group) for row in rows for group in groups
-    }
-    for trace in lines:
-        values = page.seconds[rows[trace["meta"]]].loc[trace["name"]].dropna().groupby("bin_start_s")
-        want = values.count() if trace["meta"] == "n" else values.mean()
-        want = want.reindex(np.arange(len(trace["y"])), fill_value=0 if trace["meta"] == "n" else np.nan)
-        got = np.array([np.nan if y is None else y for y in trace["y"]], dtype=float)
-        np.testing.assert_allclose(got, want, atol=6e-4)
-        if trace["meta"] in ("lead", "valence"):
-            low, high = band_of(traces, trace)
-            for start, part in values:
-                n, _, bottom, top = interval(part)
-                if n > 1:
-                    least = -1 if trace["meta"] == "valence" else 0
-                    assert low[start] == pytest.approx(max(bottom, least), abs=6e-4)
-                    assert high[start] == pytest.approx(min(top, 1), abs=6e-4)
-                else:
-                    assert start not in low
+def check_comparison(measure: str, a: pd.Series, b: pd.Series, got: list[str]) -> None:
+    (_, mean_a, low_a, high_a), (_, mean_b, low_b, high_b) = (
+        mean_interval(x, MEASURES[measure]) for x in (a, b)
+    )
+    gap = mean_a - mean_b
+    low = gap - np.sqrt((mean_a - low_a) ** 2 + (high_b - mean_b) ** 2)
+    high = gap + np.sqrt((high_a - mean_a) ** 2 + (mean_b - low_b) ** 2)
+
+    def points(x):
+        return f"{100 * x:+.0f}".replace("-", "−")
+
+    def effect(x):
+        return f"{x:+.2f}".replace("-", "−")
+
+    assert got[0] == (
+        f"{points(gap)} [{points(low)}, {points(high)}] points"
+        if measure in ("engagement", "attention")
+        else f"{effect(gap)} [{effect(low)}, {effect(high)}]"
+    )
+    above = np.sign(np.subtract.outer(a.to_numpy(), b.to_numpy()))
+    assert got[1] == f"{50 * (1 + above.mean()):.0f}"
+    n = len(a) + len(b)
+    pooled = np.sqrt((a.var() * (len(a) - 1) + b.var() * (len(b) - 1)) / (n - 2))
+    g = gap / pooled * (1 - 3 / (4 * (n - 2) - 1))
+    wide = 1.959964 * np.sqrt(n / (len(a) * len(b)) + g * g / (2 * n))
+    assert got[2] == f"{effect(g)} [{effect(g - wide)}, {effect(g + wide)}]"
 
 
-def band_of(traces: list[dict], line: dict) -> tuple[dict[float, float], dict[float, float]]:
-    """Lower and upper edge of a line's band by the start of the second."""
-    red, green, blue = (int(line["line"]["color"][k : k + 2], 16) for k in (1, 3, 5))
-    low: dict[float, float] = {}
-    high: dict[float, float] = {}
-    for trace in traces:
-        if (
-            trace["name"] != "band"
-            or trace["yaxis"] != line["yaxis"]
-            or f"({red},{green},{blue}," not in trace["fillcolor"]
+# --- Curves -----------------------------------------------------------------------------------------------
+
+
+def test_sessions_without_a_shared_stimulus_have_no_common_curve(page, shared):
+    assert ('data-section="stimuli"' in page.html) == (page is shared)
+    assert ('data-section="sessions"' in page.html) == (page is not shared)
+    if page is not shared:
+        assert "column stimulus to the session list" in text(page.html)
+        own = means(page.everybody, ["video_id"]).engagement
+        section = re.search(r'data-section="sessions".*?</section>', page.html, re.S)[0]
+        shares = [share(value) for value in own.sort_index()]
+        assert [text(value) for value in re.findall(r"<b>(.*?)</b>", section)] == shares
+
+
+def test_the_curves_of_a_stimulus(shared):
+    rows = shared.rows[shared.rows.bin < 60]
+    lines = lines_of(shared)
+    at = means(rows, ["group", "bin", "participant"])
+    for group in ("first cut", "new cut"):
+        for row, measure in (
+            ("reacting", "reacting"),
+            ("expressiveness", "expressiveness"),
+            ("valence", "valence"),
         ):
+            values = at.loc[group][measure].groupby("bin").mean().reindex(range(60))
+            np.testing.assert_allclose(numbers(lines[row, group]["y"]), values, atol=1e-3)
+        readable = at.loc[group].engagement.groupby("bin").count().reindex(range(60), fill_value=0)
+        assert lines["n", group]["y"] == readable.tolist()
+
+
+def test_the_bands_of_a_stimulus_are_drawn_for_three_participants_or_more(shared):
+    at = means(shared.rows[shared.rows.bin < 60], ["group", "bin", "participant"])
+    for row, measure in (("reacting", "reacting"), ("valence", "valence")):
+        for group, colour in (("first cut", "68,119,170"), ("new cut", "204,102,119")):
+            low, high = bands_of(shared.figure(), row, colour)
+            for number, values in at.loc[group][measure].groupby("bin"):
+                interval = (
+                    share_interval(values) if row == "reacting" else mean_interval(values, MEASURES[measure])
+                )
+                if interval[0] < 3:
+                    assert number not in low
+                else:
+                    assert [low[number], high[number]] == pytest.approx(interval[2:], abs=1e-3)
+
+
+def test_who_has_reacted_so_far_and_who_is_still_there(shared):
+    lines = lines_of(shared)
+    rows = shared.rows[shared.rows.bin < 60]
+    for group in ("first cut", "new cut"):
+        mine = rows[rows.group == group]
+        first = mine[mine.reacting == 1].groupby("participant").bin.min().reindex(mine.participant.unique())
+        want = [(first <= k).mean() for k in range(60)]
+        np.testing.assert_allclose(numbers(lines["ever", group]["y"]), want, atol=1e-3)
+        # Fred left after 4 s and is in it; Gina was never seen.
+        seen = shared.everybody[(shared.everybody.group == group) & (shared.everybody.face_s > 0)]
+        last = seen.groupby("participant").bin.max()
+        want = [(last >= k).mean() for k in range(60)]
+        np.testing.assert_allclose(numbers(lines["still", group]["y"]), want, atol=1e-3)
+
+
+def test_the_headline_numbers_of_a_stimulus(shared):
+    section = re.search(r'data-stimulus="stimulus-1".*?</section>', shared.html, re.S)[0]
+    rows = shared.rows[shared.rows.bin < 60]
+    at = rows[rows.reacting.notna()].groupby("bin").reacting.agg(["sum", "count", "mean"])
+    top = at[at["sum"] == at["sum"].max()].sort_values("mean", ascending=False, kind="stable").iloc[0]
+    reacting = f"{top['sum']:.0f} of {top['count']:.0f} faces that can be read react"
+    assert f"{clock(top.name + 0.5)} {reacting}" in text(section)
+    seen = shared.everybody[shared.everybody.face_s > 0].groupby("participant").bin.max()
+    late, half = ((seen >= second).sum() for second in (54, 30))
+    still = f"{late} of {len(seen)} whose face is seen after {clock(54)}; half way through {half}"
+    assert still in text(section)
+
+
+def test_who_is_not_counted_is_named_with_the_reason_and_grey(shared):
+    words = text(shared.html)
+    assert "Not counted: Fred (seen for 4 s) and Gina (no face was seen for a second or longer)." in words
+    grey = re.findall(r'<tr class="left-out".*?</tr>', shared.html, re.S)
+    assert ["Fred: seen for 4 s, not counted" in text(row) for row in grey] == [True, False]
+    (lanes,) = [trace for trace in shared.figure() if trace["type"] == "heatmap"]
+    assert "Fred" not in lanes["meta"]["names"]
+
+
+def lines_of(page: Overview) -> dict[tuple[str, str], dict]:
+    """Curves by row and group."""
+    traces = [trace for trace in page.figure() if "group" in trace.get("meta", {})]
+    return {(trace["meta"]["row"], trace["meta"]["group"]): trace for trace in traces}
+
+
+def numbers(values: list) -> np.ndarray:
+    return np.array([np.nan if y is None else y for y in values], dtype=float)
+
+
+def bands_of(traces: list[dict], row: str, colour: str) -> tuple[dict[int, float], dict[int, float]]:
+    """Lower and upper edge of a group's band in a row, by the number of the bin."""
+    axis = next(trace["yaxis"] for trace in traces if trace.get("meta", {}).get("row") == row)
+    low: dict[int, float] = {}
+    high: dict[int, float] = {}
+    for trace in traces:
+        if trace["name"] != "band" or trace["yaxis"] != axis or f"({colour}," not in trace["fillcolor"]:
             continue
         stretch: list[tuple[str, float]] = []
         for x, y in [*zip(trace["x"], trace["y"], strict=True), (None, None)]:
@@ -268,8 +339,6 @@ def band_of(traces: list[dict], line: dict) -> tuple[dict[float, float], dict[fl
                 continue
             half = len(stretch) // 2
             for edge, points in ((low, stretch[:half]), (high, stretch[half:])):
-                edge |= {
-                    (pd.Timestamp(at) - pd.Timestamp(0)).total_seconds() - 0.5: value for at, value in points
-                }
+                edge |= {int((pd.Timestamp(at) - pd.Timestamp(0)).total_seconds()): y for at, y in points}
             stretch = []
     return low, high

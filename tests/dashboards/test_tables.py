@@ -36,7 +36,7 @@ MADE = (
 )
 TABLES = {
     "videos", "participants", "groups", "comparisons", "curves", "people", "peaks", "markers", "segments",
-    "around_markers", "marker_curves", "signals", "quality",
+    "around_markers", "marker_curves", "signals", "quality", "scenes", "responses",
 }  # fmt: skip
 
 
@@ -144,36 +144,31 @@ def test_what_is_around_markers_is_in_the_files(out):
 
 
 def test_the_overviews_tables_are_in_the_files(out):
-    html, rows = index(out), read(out, "videos").sort_values("rank")
-    assert [row[0] for row in table(html, "videos")[:3]] == ["1", "2", "3"]
-    rows = rows[rows["rank"].notna()]
-    mean = rows.engagement.map(two).where(rows.engagement.notna(), rows.expressiveness.map(two) + "*")
-    got = [[row[1], row[2], *row[4:10]] for row in table(html, "videos")[:3]]
-    assert got == written(
-        rows.name, rows.group, mean, rows.valence.map(signed), rows.reacting.map(share),
-        rows.n_people.map("{:.0f}".format), rows.duration_s.map(clock), rows.coverage.map(share),
+    html, rows = index(out), read(out, "videos").query("status != 'failed'")
+    assert [[row[0], row[2], *row[4:8]] for row in table(html, "videos")[:3]] == written(
+        rows.name, rows.group, rows.engagement.map(share), rows.valence.map(signed), rows.duration_s.map(clock),
+        rows.coverage.map(share),
     )  # fmt: skip
     lost = read(out, "videos").query("status == 'failed'").iloc[0]
     assert f"{lost['name']} {lost.reason}" == "gone.mp4 no such file."
     found = read(out, "groups").dropna(subset="group")
-    order = ["engagement", "attention", "expressiveness", "valence", "positive", "negative", "reacting"]
+    order = ["engagement", "attention", "expressiveness", "valence"]
+    found = found[found.measure.isin(order)]
     found = found.sort_values("measure", key=lambda names: names.map(order.index), kind="stable")
-    words = {"valence": signed, "reacting": share}
+    words = {"valence": signed, "engagement": share, "attention": share}
     assert [row[-5:-2] for row in table(html, "groups")] == [
         [row.group, str(row.n), words.get(row.measure, two)(row["mean"])] for _, row in found.iterrows()
     ]
-    compared = read(out, "comparisons")
-    both = zip(compared.n_first, compared.n_second, strict=True)
-    assert [row[2] for row in table(html, "comparisons")] == [f"{n} · {m}" for n, m in both]
     people = read(out, "participants")
+    counted = people[people.not_counted.isna()]
     reported = written(
-        people.valence.map(signed), people.reacting.map(share), people.seconds_in_view.map(clock)
-    )
-    seen = [f"{video}.mp4" for video in people.video_ids]
-    want = [
-        [name, *cells, video] for name, cells, video in zip(people.participant, reported, seen, strict=True)
-    ]
-    assert sorted([row[0], *row[4:]] for row in table(html, "participants")) == sorted(want)
+        counted.engagement.map(share), counted.valence.map(signed), counted.attention.map(share),
+        counted.readable_s.map(clock),
+    )  # fmt: skip
+    rows = [row for row in table(html, "participants") if "not counted" not in row[0]]
+    assert [row[3:7] for row in rows] == reported
+    assert [row[0] for row in rows] == counted.participant.tolist()
+    assert len(table(html, "participants")) == len(people)
 
 
 # --- And what the Parquet says ----------------------------------------------------------------------------

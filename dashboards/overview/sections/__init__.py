@@ -7,11 +7,18 @@ value if it has one part), a template in `templates/sections`, and a line below.
 from __future__ import annotations
 
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.overview.sections.chart import build_chart
 from ferflow.dashboards.overview.sections.glossary import build_glossary
 from ferflow.dashboards.overview.sections.groups import build_comparisons, build_groups
-from ferflow.dashboards.overview.sections.headline import build_cards, build_failures, build_list_warnings
+from ferflow.dashboards.overview.sections.headline import (
+    build_cards,
+    build_failures,
+    build_left_out,
+    build_list_warnings,
+)
 from ferflow.dashboards.overview.sections.participants import build_participants
+from ferflow.dashboards.overview.sections.scenes import build_scenes
+from ferflow.dashboards.overview.sections.sessions import build_sessions
+from ferflow.dashboards.overview.sections.stimuli import build_stimuli, build_stimulus_table
 from ferflow.dashboards.overview.sections.videos import build_videos
 from ferflow.dashboards.shared.section import Section
 
@@ -19,7 +26,11 @@ SECTIONS: tuple[Section[Folder], ...] = (
     Section("failures", build_failures, "sections/notice.html.j2"),
     Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
-    Section("cohort", build_chart, "sections/cohort.html.j2", ("chart.js", "cohort.js")),
+    Section("left-out", build_left_out, "sections/notice.html.j2"),
+    Section("stimuli", build_stimuli, "sections/stimuli.html.j2", ("chart.js", "stimuli.js")),
+    Section("stimulus-table", build_stimulus_table, "sections/stimulus_table.html.j2", ("sort.js",)),
+    Section("sessions", build_sessions, "sections/sessions.html.j2"),
+    Section("scenes", build_scenes, "sections/scenes.html.j2", ("chart.js", "responses.js")),
     Section("groups", build_groups, "sections/groups.html.j2"),
     Section("comparisons", build_comparisons, "sections/comparisons.html.j2"),
     Section("videos", build_videos, "sections/videos.html.j2", ("sort.js",)),

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from markupsafe import Markup
 
-from ferflow.analytics.cohort import Cohort, Comparison, compare, mean_interval
+from ferflow.analytics.cohort import Cohort
+from ferflow.analytics.group_comparison import LEAST_PARTICIPANTS, Comparison, compare
+from ferflow.analytics.intervals import Interval, mean_interval
 from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.overview.cohort import (
     GroupName,
+    describe_measure,
     format_interval,
     format_value,
-    group_colours,
     known_measures,
 )
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import draw_interval
-from ferflow.dashboards.shared.number_format import UNKNOWN, sanitize, signed
-
-MeanInterval: TypeAlias = tuple[int, float, float, float]
-"""n, mean, lower and upper end of the interval."""
+from ferflow.dashboards.shared.number_format import UNKNOWN, join_words, pluralize, sanitize
 
 MOST_GROUPS_COMPARED = 5
 """With more groups than these, the page compares no pairs; the CSV does."""
@@ -44,6 +42,7 @@ class MeasureRows:
     """One measure, a row per group."""
 
     title: str
+    explanation: str
     rows: tuple[GroupRow, ...]
 
 
@@ -55,9 +54,12 @@ class ComparisonRow:
     first: str
     second: str
     n: str
+    too_few: str
+    """In place of the numbers, where a group is too small; empty otherwise."""
     difference: str
+    pairs: str
+    """In how many of 100 pairs the participant of the first group has the higher value."""
     g: str
-    delta: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +76,33 @@ def build_groups(folder: Folder) -> tuple[MeasureRows, ...] | None:
     if not folder.has_cohort or not cohort.groups:
         return None
     return tuple(
-        MeasureRows(MEASURES[name].title, _build_rows(cohort, name)) for name in known_measures(cohort)
+        MeasureRows(MEASURES[name].title, describe_measure(name), _build_rows(cohort, name))
+        for name in known_measures(cohort)
     )
 
 
 def _build_rows(cohort: Cohort, name: str) -> tuple[GroupRow, ...]:
-    found = {group: mean_interval(one.mean(name) for one in cohort.of(group)) for group in cohort.groups}
-    edges = [value for _, *ends in found.values() for value in ends if math.isfinite(value)]
+    limits = MEASURES[name].range
+    found = {
+        group: mean_interval((one.mean(name) for one in cohort.of(group)), limits) for group in cohort.groups
+    }
+    edges = [
+        value for one in found.values() for value in (one.mean, one.low, one.high) if math.isfinite(value)
+    ]
     # 0 is always within the scale, since its mark shows on which side an interval lies.
     bounds = (min([0.0, *edges]), max([0.0, *edges]))
     return tuple(_build_row(cohort, name, group, bounds, values) for group, values in found.items())
 
 
 def _build_row(
-    cohort: Cohort, name: str, group: str, bounds: tuple[float, float], found: MeanInterval
+    cohort: Cohort, name: str, group: str, bounds: tuple[float, float], found: Interval
 ) -> GroupRow:
-    n, mean, low, high = found
-    value, span = format_value(name, mean), format_interval(name, low, high)
-    colour = group_colours(cohort).get(group, MEASURES["negative"].colour)
+    value, span = format_value(name, found.mean), format_interval(name, found)
+    look = GroupName.of(cohort, group)
+    colour = look.colour if look.colour.startswith("#") else MEASURES["negative"].colour
     words = f"{value}, 95 % interval {span}"
-    return GroupRow(
-        group=GroupName.of(cohort, group),
-        n=n,
-        mean=value,
-        interval=span,
-        picture=draw_interval(mean, low, high, bounds=bounds, colour=colour, words=words),
-    )
+    picture = draw_interval(found.mean, found.low, found.high, bounds=bounds, colour=colour, words=words)
+    return GroupRow(look, found.n, value, span, picture)
 
 
 # --- Differences ----------------------------------------------------------------------------------------
@@ -116,30 +119,60 @@ def build_comparisons(folder: Folder) -> Comparisons | None:
             "them.",
             (),
         )
+    small = [group for group in cohort.groups if len(cohort.of(group)) < LEAST_PARTICIPANTS]
+    if len(cohort.groups) - len(small) < 2:
+        names = join_words([f"{sanitize(group)} ({len(cohort.of(group))})" for group in small])
+        return Comparisons(
+            f"Too few to compare: a comparison needs {LEAST_PARTICIPANTS} participants in each of two groups. Fewer "
+            f"are in {names}. The means above are those of the people who took part, and no more.",
+            (),
+        )
     rows = tuple(_build_comparison(found) for found in compare(cohort, known_measures(cohort)))
     return Comparisons(_comparison_hint(len(rows)), rows)
 
 
 def _comparison_hint(n: int) -> str:
     return (
-        "First group minus second; n is the number of participants in the first and in the second. The values are "
-        "means over participants. Hedges' g is the difference divided by the pooled standard deviation. Cliff's delta "
-        "is the share of pairs in which the participant of the first group has the higher value, minus the share in "
-        "which the participant of the second has. 95 % intervals are in brackets. This page makes "
-        f"{n} comparisons; even if the groups did not differ, about one interval in twenty would not contain 0."
+        "Difference: the mean of the first group minus that of the second, with its 95 % interval in brackets; an "
+        "interval that contains 0 leaves open which is higher. Pairs: of 100 pairs of one participant from each group, "
+        "in how many the one of the first group has the higher value (50: no difference). Hedges' g: the difference in "
+        f"units of the spread between participants. This page makes {pluralize(n, 'comparison')}; even if the groups "
+        "did not differ, about one interval in twenty would not contain 0."
     )
 
 
 def _build_comparison(found: Comparison) -> ComparisonRow:
+    too_few = "" if found.has_enough else f"too few to compare (at least {LEAST_PARTICIPANTS} in each group)"
     return ComparisonRow(
         measure=MEASURES[found.measure].title,
         first=sanitize(found.first),
         second=sanitize(found.second),
         n=f"{found.n[0]} · {found.n[1]}",
-        difference=_with_interval(found.difference, found.low, found.high),
+        too_few=too_few,
+        difference=_difference(found),
+        pairs=_pairs(found.cliffs_delta),
         g=_with_interval(found.hedges_g, found.g_low, found.g_high),
-        delta=signed(found.cliffs_delta),
     )
+
+
+def _difference(found: Comparison) -> str:
+    values = (found.difference, found.low, found.high)
+    if MEASURES[found.measure].format == "share":
+        texts = [_points(value) for value in values]
+        return texts[0] if UNKNOWN in texts[1:] else f"{texts[0]} [{texts[1]}, {texts[2]}] points"
+    return _with_interval(*values)
+
+
+def _points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{'−' if value < 0 else '+'}{abs(100 * value):.0f}" if value else "0"
+
+
+def _pairs(delta: float) -> str:
+    """Cliff's delta as pairs of 100; ties count as a half."""
+    return UNKNOWN if not math.isfinite(delta) else f"{50 * (1 + delta):.0f}"
 
 
 def _format_effect(value: float) -> str:

@@ -1,19 +1,29 @@
-"""The top of the overview: failures, warnings about the lists, cards."""
+"""The top of the overview: failures, warnings about the lists, cards, who is not counted."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from ferflow.analytics.cohort import Cohort, group_band, mean_interval
-from ferflow.analytics.measures import LEADING, MEASURES, REACTING_THRESHOLD
+from ferflow.analytics.cohort import Cohort
+from ferflow.analytics.intervals import Interval, share_interval
 from ferflow.analytics.tally import ratio
-from ferflow.dashboards.overview.cohort import describe_grouping, format_interval, format_value
+from ferflow.analytics.timeline import leading_label
+from ferflow.dashboards.overview.cohort import (
+    count_people,
+    describe_grouping,
+    describe_rule,
+    list_left_out,
+)
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.shared.bins import find_largest
 from ferflow.dashboards.shared.elements import Card, Notice
-from ferflow.dashboards.shared.number_format import count, percent, pluralize, sanitize, timecode
+from ferflow.dashboards.shared.number_format import (
+    count,
+    join_words,
+    percent,
+    pluralize,
+    sanitize,
+    timecode,
+)
 
 
 def build_failures(folder: Folder) -> Notice | None:
@@ -34,49 +44,93 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     return Notice("Problems in the lists of people or sessions", lines=lines)
 
 
+def build_left_out(folder: Folder) -> Notice | None:
+    """Who is not counted, by name."""
+    left_out = folder.cohort.left_out
+    if not left_out:
+        return None
+    return Notice("Not counted:", f"{list_left_out(left_out)}. {describe_rule()}")
+
+
+# --- Cards ----------------------------------------------------------------------------------------------
+
+
 def build_cards(folder: Folder) -> tuple[Card, ...] | None:
     """The headline numbers; None without results."""
-    done = folder.finished
-    if not done:
+    if not folder.finished:
         return None
-    analysed_s, face_s = sum(entry.analysed_s for entry in done), sum(entry.face_s for entry in done)
-    length = timecode(sum(entry.duration_s or 0.0 for entry in done))
-    videos = Card("Videos", count(len(done)), f"total length {length}")
-    coverage = Card(
-        "Coverage", percent(float(ratio(face_s, analysed_s))), "of the analysed time shows a face"
-    )
-    if not folder.cohort.participants:
-        return videos, coverage
-    return videos, _participants_card(folder), coverage, *_mean_cards(folder.cohort)
+    cards = [_videos_card(folder), _visible_card(folder)]
+    if folder.cohort.participants:
+        cards[1:1] = [_participants_card(folder)]
+        cards += [*_expression_cards(folder.cohort), _ever_card(folder.cohort)]
+    return tuple(cards)
+
+
+def _videos_card(folder: Folder) -> Card:
+    length = timecode(sum(entry.duration_s or 0.0 for entry in folder.finished))
+    return Card("Videos", count(len(folder.finished)), f"{length} together")
+
+
+def _visible_card(folder: Folder) -> Card:
+    done = folder.finished
+    share = float(ratio(sum(entry.face_s for entry in done), sum(entry.analysed_s for entry in done)))
+    people = folder.cohort.participants
+    face_s, readable_s = (sum(getattr(one, name) for one in people) for name in ("face_s", "readable_s"))
+    readable = f"; {percent(_cap(readable_s / face_s))} of the time in view can be read" if face_s else ""
+    return Card("Face visible", percent(_cap(share)), f"of the analysed time shows a face{readable}")
 
 
 def _participants_card(folder: Folder) -> Card:
-    groups = folder.cohort.groups
-    note = (
-        f"in {pluralize(len(groups), 'group')}{describe_grouping(folder)}" if groups else "each counted once"
+    groups, left_out = folder.cohort.groups, len(folder.cohort.left_out)
+    parts = (
+        [f"in {pluralize(len(groups), 'group')}{describe_grouping(folder)}"]
+        if groups
+        else ["each counted once"]
     )
-    return Card("Participants", count(folder.cohort.n_participants), note)
+    parts += [f"{left_out} more not counted"] if left_out else []
+    return Card("Participants", count(folder.cohort.n_participants), "; ".join(parts))
 
 
-def _mean_cards(cohort: Cohort) -> tuple[Card, ...]:
-    return _mean_card(cohort, LEADING), _reacting_card(cohort), _mean_card(cohort, "valence")
+def _expression_cards(cohort: Cohort) -> list[Card]:
+    """How much of the readable time of all participants shows an expression, and which."""
+    share = cohort.mean("engagement")
+    if not math.isfinite(share):
+        return []
+    own = [value for one in cohort.of(None) if math.isfinite(value := one.mean("engagement"))]
+    spread = f"; {percent(min(own))} to {percent(max(own))} by participant" if len(own) > 1 else ""
+    readable = timecode(sum(one.readable_s for one in cohort.participants))
+    cards = [
+        Card("Showing an expression", percent(share), f"of the {readable} in which faces can be read{spread}")
+    ]
+    shown = {name: cohort.mean(name) for name in cohort.measures if name.startswith("shown_")}
+    label = leading_label(shown)
+    if label is None:
+        return [*cards, Card("Which expression", "none", "the faces are at rest")]
+    others = sorted((name for name in shown if shown[name] >= 0.01), key=lambda name: -shown[name])
+    rest = [f"{sanitize(name.removeprefix('shown_'))} {percent(shown[name])}" for name in others
+            if name not in (f"shown_{label}", "shown_neutral")][:2]  # fmt: skip
+    then = f", then {join_words(rest)}" if rest else ""
+    note = f"{percent(shown[f'shown_{label}'])} of the readable time{then}"
+    return [*cards, Card("Which expression", sanitize(label), note)]
 
 
-def _mean_card(cohort: Cohort, name: str) -> Card:
-    n, mean, low, high = mean_interval(one.mean(name) for one in cohort.participants)
-    title = MEASURES[name].title if name == "valence" else f"Mean {name}"
-    interval = f"95 % interval {format_interval(name, low, high)}, n {n}"
-    return Card(title, format_value(name, mean), interval if math.isfinite(low) else f"n {n}: no interval")
+def _ever_card(cohort: Cohort) -> Card:
+    people = cohort.of(None)
+    n = sum(one.has_reacted for one in people)
+    return Card(
+        "Reacted at least once", count(n), describe_share(share_interval(one.has_reacted for one in people)),
+        unit=f"of {len(people)}",
+    )  # fmt: skip
 
 
-def _reacting_card(cohort: Cohort) -> Card:
-    share = group_band(cohort.participants, "reacting", cohort.n_points)
-    if not np.isfinite(share.mean).any() or not np.nansum(share.mean):
-        return Card("Reacting at once", "0", f"no person reaches {REACTING_THRESHOLD:g} expressiveness")
-    # Products that are equal must compare as equal, whatever the rounding of floating point.
-    reacting = np.round(np.nan_to_num(share.mean * share.n), 6)
-    k = find_largest(reacting, share.mean)
-    at = timecode((k + 0.5) * cohort.step_s)
-    number = f"{reacting[k]:.0f}" if reacting[k] >= 1 else "<1"
-    note = f"at {at}; {percent(float(share.mean[k]))} of those in view"
-    return Card("Most reacting at once", number, note, unit=f"of {share.n[k]:.0f}")
+def describe_share(interval: Interval) -> str:
+    """`75 % of 8 participants; 95 % interval 41 % to 93 %`."""
+    return (
+        f"{percent(interval.mean)} of {count_people(interval.n)}; 95 % interval {percent(interval.low)} to "
+        f"{percent(interval.high)}"
+    )
+
+
+def _cap(share: float) -> float:
+    # Sums of rounded times may be a little more than their whole.
+    return 1.0 if share > 1 - 1e-9 else share

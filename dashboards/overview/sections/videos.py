@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
 from ferflow.analytics.measures import LEADING, MEASURES
-from ferflow.dashboards.overview.cohort import GroupName
+from ferflow.dashboards.overview.cohort import GroupName, describe_reason
 from ferflow.dashboards.overview.overview_data import Entry, Folder
 from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
-    count,
+    join_words,
     percent,
+    pluralize,
     sanitize,
-    score,
     signed,
     sort_key,
     timecode,
 )
 from ferflow.store.run_manifest import Status
+
+MOST_NAMES = 3
+"""Of the people in a video."""
 
 _STATUS: dict[Status, str] = {
     "done": "done",
@@ -37,20 +39,20 @@ _STATUS: dict[Status, str] = {
 class VideoRow:
     """A video with results."""
 
-    rank: str
     name: str
     link: str | None
     group: GroupName
-    participant: str
+    stimulus: str
+    people: str
     status: str
     is_complete: bool
     reason: str
+    not_counted: str
+    """Why none of its people is counted; empty if one is."""
     duration: str
-    people: str
-    coverage: str
+    visible: str
     engagement: str
     valence: str
-    reacting: str
     spark: Markup | None
     sort_keys: dict[str, str]
     """The numbers that the table is sorted by, unrounded."""
@@ -67,63 +69,100 @@ class FailedRow:
 
 @dataclass(frozen=True, slots=True)
 class Videos:
-    """All inputs of the folder."""
+    """All inputs of the folder, by name."""
 
+    hint: str
     rows: tuple[VideoRow, ...]
     failed: tuple[FailedRow, ...]
     group_heading: str
     """Empty: no video has a group."""
-    has_participants: bool
+    has_stimuli: bool
 
 
 def build_videos(folder: Folder) -> Videos:
-    """The videos by their mean engagement, the highest first."""
+    """The videos in the order of their names."""
     done = folder.finished
     top = highest_value(entry.curve(LEADING) for entry in done)
+    excluded = _excluded(folder)
     return Videos(
-        rows=tuple(_build_row(folder, rank, entry, top) for rank, entry in enumerate(folder.ranked, 1)),
+        hint=_hint(top),
+        rows=tuple(
+            _build_row(folder, place, entry, top, excluded.get(entry.video_id, ""))
+            for place, entry in enumerate(done)
+        ),
         failed=tuple(_build_failed(entry) for entry in folder.broken),
         group_heading=sanitize(folder.by or "").capitalize() if any(entry.group for entry in done) else "",
-        has_participants=any(entry.participant for entry in done),
+        has_stimuli=any(entry.stimulus for entry in done),
     )
 
 
-def _build_row(folder: Folder, rank: int, entry: Entry, top: float) -> VideoRow:
-    value = entry.mean(LEADING)
+def _hint(top: float) -> str:
+    return (
+        "In the order of the names; a click on a heading sorts by it. Showing an expression: the share of the time in "
+        "which a face can be read that shows any expression, over all people in the video. Its curve has one scale in "
+        f"all rows, up to {percent(top)}. Net positivity: the score of happy minus the highest score of angry, "
+        "disgust, fear and sad. Face visible: the share of the analysed time that shows a face. Videos with different "
+        "content are not ranked: a high value here is not a better video."
+    )
+
+
+def _excluded(folder: Folder) -> dict[str, str]:
+    """Why none of the people of a video is counted, by id of the video."""
+    counted = {video_id for one in folder.cohort.participants for video_id in one.video_ids}
+    found: dict[str, list[str]] = {}
+    for one in folder.cohort.left_out:
+        for video_id in one.participant.video_ids:
+            if video_id not in counted:
+                words = f"{sanitize(one.participant.name)}: {describe_reason(one)}, not counted"
+                found.setdefault(video_id, []).append(words)
+    return {video_id: "; ".join(words[:2]) for video_id, words in found.items()}
+
+
+def _build_row(folder: Folder, place: int, entry: Entry, top: float, not_counted: str) -> VideoRow:
+    stimulus = folder.stimulus_videos[entry.stimulus].title if entry.stimulus else UNKNOWN
     return VideoRow(
-        rank=str(rank) if math.isfinite(value) else UNKNOWN,
         name=sanitize(entry.name),
         link=entry.link,
         group=GroupName.of(folder.cohort, entry.group),
-        participant=sanitize(entry.participant or UNKNOWN),
+        stimulus=sanitize(stimulus),
+        people=name_people(entry.people),
         status=_STATUS[entry.status],
         is_complete=entry.status in ("done", "skipped"),
         reason=sanitize(entry.reason),
+        not_counted=not_counted,
         duration=timecode(entry.duration_s),
-        people=count(entry.n_people),
-        coverage=percent(entry.coverage),
-        engagement=percent(value),
+        visible=percent(min(entry.coverage, 1.0)),
+        engagement=percent(entry.mean(LEADING)),
         valence=signed(entry.mean("valence")),
-        reacting=percent(entry.mean("reacting")),
         spark=_draw_spark(entry, top),
-        sort_keys=_sort_keys(entry),
+        sort_keys=_sort_keys(entry) | {"name": str(place)},
     )
+
+
+def name_people(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    if not names:
+        return UNKNOWN
+    shown = [sanitize(name) for name in names[:MOST_NAMES]]
+    hidden = len(names) - len(shown)
+    return join_words([*shown, *([pluralize(hidden, "more", "more")] if hidden else [])])
 
 
 def _sort_keys(entry: Entry) -> dict[str, str]:
     values = {
-        "engagement": entry.mean(LEADING), "valence": entry.mean("valence"), "reacting": entry.mean("reacting"),
-        "people": entry.n_people, "duration": entry.duration_s, "coverage": entry.coverage,
+        "engagement": entry.mean(LEADING), "valence": entry.mean("valence"), "people": entry.n_people,
+        "duration": entry.duration_s, "coverage": entry.coverage,
     }  # fmt: skip
     return {name: sort_key(value) for name, value in values.items()}
 
 
 def _draw_spark(entry: Entry, top: float) -> Markup | None:
-    curve, name = entry.curve(LEADING), LEADING
+    curve = entry.curve(LEADING)
     if not np.isfinite(curve).any():
         return None
-    words = f"{name} over time, from {score(float(np.nanmin(curve)))} to {score(float(np.nanmax(curve)))}"
-    return draw_sparkline(curve, top, MEASURES[name].colour, words)
+    lowest, highest = (percent(float(edge(curve))) for edge in (np.nanmin, np.nanmax))
+    words = f"Showing an expression over time, from {lowest} to {highest}"
+    return draw_sparkline(curve, top, MEASURES[LEADING].colour, words)
 
 
 def _build_failed(entry: Entry) -> FailedRow:

@@ -1,0 +1,158 @@
+"""Curves of participants over the time that their sessions share: that of one stimulus, or of a single session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ferflow.analytics.cohort import Cohort, CohortVideo, Participant, build_cohort, is_same_length
+from ferflow.analytics.intervals import Band, mean_band, share_band
+from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.stimuli import Stimulus
+from ferflow.analytics.tally import Tally, column
+from ferflow.types import Float64Array, Int64Array
+
+MOST_POINTS = 1200
+"""Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
+
+_LEAST_PART_OF_BIN = 0.05
+"""A bin of which less is on the clock is not: recordings end some frames apart."""
+
+NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class SharedClock:
+    """The sessions of one stimulus, or a single session, with the participants on its time."""
+
+    stimulus: Stimulus | None
+    """None: a single session, whose people share its own time."""
+    videos: tuple[CohortVideo, ...]
+    cohort: Cohort
+    bin_seconds: float
+    bins_joined: int
+    """Bins of the tables in one point of a curve."""
+    n_points: int
+    other_bins: tuple[str, ...] = ()
+    """Videos left out because their bins have another length."""
+
+    @property
+    def step_s(self) -> float:
+        """Time between two points of a curve."""
+        return self.bin_seconds * self.bins_joined
+
+    @property
+    def end_s(self) -> float:
+        """Where the last point ends."""
+        return self.n_points * self.step_s
+
+    def curve(self, participant: Participant, name: str) -> Float64Array:
+        """A measure at each point, float64 (points,); NaN where unknown."""
+        return self.total(participant).mean(name)
+
+    def total(self, participant: Participant) -> Tally:
+        """Sums of all measures at each point, over all sessions of a participant."""
+        parts = (part.tally(part.bins // self.bins_joined, self.n_points) for part in participant.parts)
+        return sum(parts, start=Tally())
+
+    def band(self, group: str | None, name: str) -> Band:
+        """Mean of a measure over the participants of a group at each point, with its interval; None: over all."""
+        measure = MEASURES[name]
+        curves = [self.curve(one, name) for one in self.cohort.of(group)]
+        # Within a bin, whether an expression is shown is nearly always yes or no.
+        interval = share_band if measure.format == "share" else partial(mean_band, limits=measure.range)
+        return interval(np.array(curves, dtype=np.float64).reshape(len(curves), self.n_points))
+
+    def n_readable(self, group: str | None) -> Float64Array:
+        """Number of participants of a group whose face is readable at each point; None: of all."""
+        return self.band(group, "engagement").n
+
+    def ever_reacted(self, group: str | None) -> Band:
+        """Share of the participants of a group who have reacted at or before each point; None: of all."""
+        first = np.array([self._first_reaction(one) for one in self.cohort.of(group)], dtype=np.int64)
+        points = np.arange(self.n_points)
+        return share_band((first[:, None] <= points).astype(np.float64).reshape(len(first), self.n_points))
+
+    def still_there(self, group: str | None) -> Band:
+        """Share of participants of a group whose face is seen at or after each point; None: of all.
+
+        Those who are not counted because they leave early are in it, if a participant was to be expected in their
+        video: without them, nobody would ever leave at the beginning.
+        """
+        out = [one.participant for one in self.cohort.left_out]
+        early = [one for one in out if one.is_expected and group in (None, one.group)]
+        last = np.array([self._last_sight(one) for one in (*self.cohort.of(group), *early)], dtype=np.int64)
+        seen = last[last >= 0]
+        points = np.arange(self.n_points)
+        return share_band((seen[:, None] >= points).astype(np.float64).reshape(len(seen), self.n_points))
+
+    def _first_reaction(self, participant: Participant) -> int:
+        """Point in which a participant first reacts; `NEVER`: in none."""
+        found = [self._points(part.bins[column(part.rows, "reacting") == 1]) for part in participant.parts]
+        return int(np.concatenate(found).min(initial=NEVER))
+
+    def _last_sight(self, participant: Participant) -> int:
+        """Point in which the face of a participant is last seen; -1: in none."""
+        found = [self._points(part.bins[column(part.rows, "face_s") > 0]) for part in participant.parts]
+        return int(np.concatenate(found).max(initial=-1))
+
+    def _points(self, bins: Int64Array) -> Int64Array:
+        return bins // self.bins_joined
+
+
+def build_clocks(
+    videos: Sequence[CohortVideo], lengths_s: Mapping[Stimulus, float] | None = None
+) -> tuple[SharedClock, ...]:
+    """One clock for each stimulus, by name; for a single video without a stimulus, its own.
+
+    Stimuli without a participant who is counted have none.
+
+    Args:
+        videos: of the folder.
+        lengths_s: of the stimuli, as far as they are known. What is recorded after the end of a stimulus is not on its
+            clock.
+    """
+    lengths_s = lengths_s or {}
+    by_stimulus: dict[Stimulus | None, list[CohortVideo]] = {}
+    for video in videos:
+        by_stimulus.setdefault(video.stimulus, []).append(video)
+    if len(videos) > 1:
+        # Sessions that are not known to share anything have no common time.
+        by_stimulus.pop(None, None)
+    clocks = [
+        _build_clock(stimulus, same, lengths_s.get(stimulus, math.inf) if stimulus else math.inf)
+        for stimulus, same in by_stimulus.items()
+    ]
+    found = [clock for clock in clocks if clock is not None]
+    return tuple(sorted(found, key=lambda clock: (clock.stimulus.name if clock.stimulus else "").casefold()))
+
+
+def _build_clock(
+    stimulus: Stimulus | None, videos: Sequence[CohortVideo], length_s: float
+) -> SharedClock | None:
+    known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
+    if not known:
+        return None
+    # Bins of two lengths have no common clock, and joining them would average over times that only partly overlap. The
+    # length that most videos have keeps most videos; of equally frequent lengths the shortest.
+    bin_seconds = max(sorted(set(known)), key=known.count)
+    fitting = tuple(video for video in videos if is_same_length(video.bin_seconds, bin_seconds))
+    cohort = build_cohort(fitting)
+    if not cohort.participants:
+        return None
+    end_s = min(length_s, max(video.length_s for video in fitting))
+    n_bins = max(1, math.ceil(end_s / bin_seconds - _LEAST_PART_OF_BIN))
+    joined = max(1, math.ceil(n_bins / MOST_POINTS))
+    return SharedClock(
+        stimulus=stimulus,
+        videos=fitting,
+        cohort=cohort,
+        bin_seconds=bin_seconds,
+        bins_joined=joined,
+        n_points=math.ceil(n_bins / joined),
+        other_bins=tuple(video.video_id for video in videos if video not in fitting and len(video.timeline)),
+    )
