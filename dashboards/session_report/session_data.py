@@ -217,7 +217,12 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         signals=signals,
         shown_signals=shown,
         video=find_video(metadata.source, paths.report, frames),
-        boxes=pack_boxes(faces("frame_index", "time_s", *_BOX_COLUMNS), metadata.source, labels),
+        boxes=pack_boxes(
+            faces("frame_index", "time_s", *_BOX_COLUMNS),
+            metadata.source,
+            labels,
+            frame_step_s=usual_step(times.time_s),
+        ),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
     )
 

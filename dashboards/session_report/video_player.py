@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,9 +34,10 @@ class TrackBoxes(TypedDict):
     """The boxes of one track, as the page's script reads them."""
 
     id: int
-    runs: list[tuple[int, str, str]]
+    runs: list[tuple[int, str, str, float, float]]
     """Unbroken sequences of steps: number of the first step; base64 of x1, y1, x2, y2 per step, in 255ths of the
-    picture; and per step the shown label, `a` for the first, `.` where unknown."""
+    picture; per step the shown label, `a` for the first, `.` where unknown; and the times of the first and last face,
+    seconds, since a step is longer than a frame: no box may outlast a cut."""
 
 
 class FaceBoxes(TypedDict):
@@ -140,13 +142,16 @@ def find_shown_labels(frames: pa.Table, faces: Faces, basis: Basis) -> ShownLabe
     return ShownLabels(np.concatenate(times), np.concatenate(tracks), np.concatenate(found))
 
 
-def pack_boxes(faces: Faces, source: SourceInfo, shown: ShownLabels) -> FaceBoxes | None:
+def pack_boxes(
+    faces: Faces, source: SourceInfo, shown: ShownLabels, *, frame_step_s: float = 0.0
+) -> FaceBoxes | None:
     """Boxes of the people, one per step of time, with a step at which they fit into a page.
 
     Args:
         faces: FACES, `time_s, track_id, x1, y1, x2, y2`, as a table or in blocks.
         source: of the video; its picture size in pixels, upright.
         shown: what the faces show.
+        frame_step_s: usual time between two analysed frames; NaN if unknown.
 
     Returns:
         None if there is nothing to draw.
@@ -154,17 +159,51 @@ def pack_boxes(faces: Faces, source: SourceInfo, shown: ShownLabels) -> FaceBoxe
     time_s, tracks, corners = _corners(faces, source.width, source.height)
     if not len(tracks):
         return None
-    step = _box_step(time_s, tracks)
+    step = _box_step(time_s, tracks, frame_step_s)
     kept = _first_rows(time_s, tracks, step)
     cells = _cells(time_s[kept], step)
-    letters = _letters(shown, tracks[kept], cells, step)
+    steps = _Steps(
+        cells,
+        corners[kept],
+        _letters(shown, tracks[kept], cells, step),
+        time_s[kept],
+        time_s[_last_rows(time_s, tracks, step)],
+    )
     return {
         "step_s": step,
         "tracks": [
-            {"id": track, "runs": _runs(cells[rows], corners[kept][rows], letters[rows])}
-            for track, rows in rows_by_value(tracks[kept]).items()
+            {"id": track, "runs": steps.runs(rows)} for track, rows in rows_by_value(tracks[kept]).items()
         ],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the page knows of each track in each step. Arrays of length S, in order of track, then of step."""
+
+    cell: Int64Array
+    """Number of the step."""
+    corners: np.typing.NDArray[np.uint8]
+    """(S, 4)"""
+    letter: Int64Array
+    """Code of the character for the shown label."""
+    first_s: Float64Array
+    """Time of the first face in the step."""
+    last_s: Float64Array
+
+    def runs(self, rows: Int64Array) -> list[tuple[int, str, str, float, float]]:
+        """Unbroken sequences among the steps of one track; see `TrackBoxes.runs`."""
+        breaks = np.flatnonzero(np.diff(self.cell[rows]) != 1) + 1
+        return [
+            (
+                int(self.cell[run[0]]),
+                base64.b64encode(self.corners[run].tobytes()).decode(),
+                "".join(map(chr, self.letter[run])),
+                round(float(self.first_s[run[0]]), 3),
+                round(float(self.last_s[run[-1]]), 3),
+            )
+            for run in np.split(rows, breaks)
+        ]
 
 
 def _cells(time_s: Float64Array, step: float) -> Int64Array:
@@ -198,9 +237,18 @@ def _corners(
     return np.concatenate(times), np.concatenate(tracks), np.concatenate(corners)
 
 
-def _box_step(time_s: Float64Array, tracks: Int64Array) -> float:
+def _last_rows(time_s: Float64Array, tracks: Int64Array, step: float) -> Int64Array:
+    """Row of the last face of each track in each step."""
+    # The first one of the reversed arrays.
+    return len(time_s) - 1 - _first_rows(time_s[::-1], tracks[::-1], step)
+
+
+def _box_step(time_s: Float64Array, tracks: Int64Array, frame_step_s: float) -> float:
     """The shortest of a series of increasing steps at which the boxes fit."""
-    step = SHORTEST_BOX_STEP_S
+    # Not shorter than the time between frames, rounded up: otherwise each box would end before the next frame.
+    step = max(
+        SHORTEST_BOX_STEP_S, 0.0 if math.isnan(frame_step_s) else math.ceil(1000 * frame_step_s) / 1000
+    )
     while len(_first_rows(time_s, tracks, step)) > MOST_BOXES:
         step = round(step * 1.25, 3)
     return step
@@ -210,18 +258,3 @@ def _first_rows(time_s: Float64Array, tracks: Int64Array, step: float) -> Int64A
     """Row of the first face of each track in each step."""
     _, rows = np.unique(np.stack([tracks, _cells(time_s, step)]), axis=1, return_index=True)
     return np.asarray(rows, dtype=np.int64)
-
-
-def _runs(
-    cells: Int64Array, corners: np.typing.NDArray[np.uint8], letters: Int64Array
-) -> list[tuple[int, str, str]]:
-    """Unbroken sequences of steps; see `TrackBoxes.runs`."""
-    breaks = np.flatnonzero(np.diff(cells) != 1) + 1
-    return [
-        (
-            int(cells[rows[0]]),
-            base64.b64encode(corners[rows].tobytes()).decode(),
-            "".join(map(chr, letters[rows])),
-        )
-        for rows in np.split(np.arange(len(cells)), breaks)
-    ]

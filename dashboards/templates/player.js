@@ -118,14 +118,15 @@
   // --- Boxes ------------------------------------------------------------------------------------------
   const canvas = element("boxes"), boxesSwitch = element("show-boxes");
   const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
-    id, runs: runs.map(([first, text, labels]) => ({ first, labels, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
+    id, runs: runs.map(([first, text, labels, from, to]) => ({ first, labels, from, to, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
   }));
   if (boxesSwitch && !tracks.length) boxesSwitch.closest("label").hidden = true;
   /** Corners of a track's box at a time, interpolated between the steps of a run, and the number of the label shown then; null between runs. */
   const boxAt = (track, time) => {
     const k = Math.floor(time / facts.boxes.step_s + 1e-9);
     const run = track.runs.find(({ first, bytes }) => k >= first && k < first + bytes.length / 4);
-    if (!run) return null;
+    // A box stands until the next frame; at the end, none may stay after a cut.
+    if (!run || time < run.from - 1e-3 || time >= run.to + facts.frame_s) return null;
     const row = 4 * (k - run.first), next = row + 4 < run.bytes.length ? row + 4 : row, share = time / facts.boxes.step_s - k;
     const corners = [0, 1, 2, 3].map((n) => run.bytes[row + n] + share * (run.bytes[next + n] - run.bytes[row + n]));
     return { id: track.id, corners, label: run.labels.charCodeAt(k - run.first) - 97 };
@@ -136,12 +137,13 @@
     return made;
   };
   const intersects = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-  /** Where a label lies: above its box or below it, within the picture, and over no face or other label if that is possible. */
+  /** Where a label lies: above its box, below or beside it, within the picture, and over no face or other label if that is possible. */
   const placeLabel = ({ width, height }, box, taken, frame) => {
     const left = Math.max(0, Math.min(box.left, frame.width - width));
-    const places = [box.top - height, box.bottom, box.bottom - height].map((top) => ({ left, top, right: left + width, bottom: top + height }));
-    const inside = places.filter(({ top, bottom }) => top >= 0 && bottom <= frame.height);
-    return inside.find((place) => !taken.some((other) => intersects(place, other))) || inside[0] || places[2];
+    const corners = [[left, box.top - height], [left, box.bottom], [box.right, box.top], [box.left - width, box.top], [left, box.bottom - height]];
+    const places = corners.map(([x, y]) => ({ left: x, top: y, right: x + width, bottom: y + height }));
+    const inside = places.filter((place) => place.left >= 0 && place.right <= frame.width + 0.5 && place.top >= 0 && place.bottom <= frame.height + 0.5);
+    return inside.find((place) => !taken.some((other) => intersects(place, other))) || inside[0] || places[4];
   };
   const drawBoxes = () => {
     if (!canvas) return;

@@ -190,8 +190,11 @@ def test_boxes_are_those_of_the_table(tmp_path):
     rows = faces.to_pandas()
     for track in boxes["tracks"]:
         own = rows[rows.track_id == track["id"]]
-        for first, coded, letters in track["runs"]:
-            assert letters == "." * (len(base64.b64decode(coded)) // 4)
+        for first, coded, letters, start_s, end_s in track["runs"]:
+            n = len(base64.b64decode(coded)) // 4
+            assert letters == "." * n
+            inside = own[(own.time_s > first * 0.2 - 1e-6) & (own.time_s < (first + n) * 0.2 - 1e-6)]
+            assert (start_s, end_s) == (inside.time_s.min(), inside.time_s.max())
             for k, corners in enumerate(np.frombuffer(base64.b64decode(coded), np.uint8).reshape(-1, 4)):
                 cell = own[
                     (own.time_s > (first + k) * 0.2 - 1e-6) & (own.time_s < (first + k + 1) * 0.2 - 1e-6)
@@ -220,7 +223,7 @@ def test_a_box_has_the_label_that_its_face_shows_at_that_time():
         return "." if track_id == 1 and time_s >= 8 else "abcdefg"[made.labels.index(label)]
 
     seen = [(track["id"], k * boxes["step_s"], letter) for track in boxes["tracks"]
-            for first, _, letters in track["runs"] for k, letter in enumerate(letters, first)]  # fmt: skip
+            for first, _, letters, *_ in track["runs"] for k, letter in enumerate(letters, first)]  # fmt: skip
     assert len(seen) > 80
     for track_id, time_s, letter in seen:
         # Scores are smoothed over half a second, so the moment of the change is not sharp.
@@ -228,11 +231,20 @@ def test_a_box_has_the_label_that_its_face_shows_at_that_time():
             assert letter == wanted(track_id, time_s)
 
 
+@pytest.mark.parametrize("fps", [1 / 3, 2, 2.997, 25])
+def test_boxes_stay_from_frame_to_frame_however_few_are_analysed(fps):
+    _, faces = made_tables(Made(seconds=60, fps=fps))
+    rows = faces.to_pandas().query("track_id == 1")
+    (track,) = pack_boxes(faces, source_info(), UNKNOWN, frame_step_s=1 / fps)["tracks"]
+    missed = int((rows.time_s.diff() * fps > 1.5).sum())
+    assert len(track["runs"]) <= 1 + missed
+
+
 def test_boxes_of_an_hour_fit_into_a_page():
     _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
     boxes = pack_boxes(faces, source_info(), UNKNOWN)
     assert len(json.dumps(boxes)) < 90_000
-    n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded, _ in track["runs"])
+    n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded, *_ in track["runs"])
     assert MOST_BOXES * 0.7 < n <= MOST_BOXES
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -131,6 +132,8 @@ class ScriptFacts(TypedDict):
     """What the page's scripts need besides the figures."""
 
     boxes: FaceBoxes | None
+    frame_s: float
+    """Usual time between two analysed frames."""
     names: dict[int, str]
     """By track id."""
     measures: list[str]
@@ -151,6 +154,7 @@ def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
     names = {person_id: sanitize(session.name_of(person_id)) for person_id in ids}
     return {
         "boxes": session.boxes if session.video.url else None,
+        "frame_s": 0.04 if math.isnan(session.frame_step_s) else round(session.frame_step_s, 4),
         "names": names,
         "measures": [measure.name for measure in page_measures() if measure.has_column],
         "labels": [sanitize(label) for label in session.labels],
