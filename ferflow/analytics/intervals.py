@@ -8,6 +8,8 @@ true mean, next to the intervals that were not taken):
   no variable in [0, 1] varies more than one that is 0 or 1 and has the same mean (Bhatia & Davis, 2000).
 - `mean_band`: Student's t interval of the mean on the logit scale, for participants' own means.
 
+A third, `open_band`, is Student's t interval itself, for values without limits, such as heart rates.
+
 >>> found = mean_interval([0.2, 0.3, 0.4], limits=(0, 1))
 >>> found.n, round(found.mean, 2), round(found.low, 2), round(found.high, 2)
 (3, 0.3, 0.12, 0.58)
@@ -60,7 +62,7 @@ def share_band(values: Float64Array) -> Band:
     Args:
         values: float64 (participants, points) in [0, 1], NaN where unknown.
     """
-    n, mean, _ = _moments(values)
+    n, mean, _ = _moments_of_shares(values)
     low, high = _wilson(mean, n)
     return Band(mean, low, high, n)
 
@@ -78,7 +80,7 @@ def mean_band(values: Float64Array, limits: tuple[float, float]) -> Band:
         limits: smallest and largest possible value.
     """
     bottom, top = limits
-    n, mean, spread = _moments((values - bottom) / (top - bottom))
+    n, mean, spread = _moments_of_shares((values - bottom) / (top - bottom))
     with np.errstate(invalid="ignore", divide="ignore"):
         half = stats.t.ppf(_QUANTILE, n - 1) * spread / (np.sqrt(n) * mean * (1 - mean))
         low, high = (special.expit(special.logit(mean) + sign * half) for sign in (-1, 1))
@@ -87,6 +89,18 @@ def mean_band(values: Float64Array, limits: tuple[float, float]) -> Band:
     low, high = (np.where(n >= 2, edge, np.nan) for edge in (low, high))
     mean, low, high = (bottom + (top - bottom) * part for part in (mean, low, high))
     return Band(mean, low, high, n)
+
+
+def open_band(values: Float64Array) -> Band:
+    """Mean over participants with Student's t interval: m -+ t(n - 1) s / sqrt(n). NaN for fewer than two.
+
+    Args:
+        values: float64 (participants, points) without limits, NaN where unknown.
+    """
+    n, mean, spread = _moments(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = np.where(n >= 2, stats.t.ppf(_QUANTILE, n - 1) * spread / np.sqrt(n), np.nan)
+    return Band(mean, mean - half, mean + half, n)
 
 
 def share_interval(values: Iterable[float]) -> Interval:
@@ -127,6 +141,12 @@ def _moments(values: Float64Array) -> tuple[Float64Array, Float64Array, Float64A
         mean = np.where(known, values, 0.0).sum(axis=0) / n
         # In two passes: sums of squares would lose digits where the values hardly vary.
         spread = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(axis=0) / (n - 1))
+    return n, mean, spread
+
+
+def _moments_of_shares(values: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """The same of values in [0, 1]."""
+    n, mean, spread = _moments(values)
     # Sums of rounded values may lead to just beyond 0 or 1, of which there is no logit.
     return n, np.clip(mean, 0.0, 1.0), spread
 

@@ -118,7 +118,7 @@ def bin_signals(signals: Sequence[Signal], edges: Float64Array) -> dict[str, Flo
     Returns:
         By name, float64 (bins,); NaN where the signal is not known at any time of the bin.
     """
-    return {signal.name: _bin(signal, edges) for signal in signals}
+    return {signal.name: ratio(*sum_bins(signal, edges)) for signal in signals}
 
 
 def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, Float64Array]:
@@ -137,7 +137,11 @@ def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, F
     return {signal.column: binned[signal.name] for signal in signals}
 
 
-def _bin(signal: Signal, edges: Float64Array) -> Float64Array:
+def sum_bins(signal: Signal, edges: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Integral of a signal over the known time of each bin, and that time in seconds; float64 (bins,) each.
+
+    They add up over sessions; arguments as of `bin_signals`.
+    """
     n_bins = max(len(edges) - 1, 0)
     ends = hold_until(signal)
     # Pieces within which neither the bin nor the sample changes. Most samples end where the next one starts.
@@ -150,7 +154,8 @@ def _bin(signal: Signal, edges: Float64Array) -> Float64Array:
     known[known] = np.isfinite(signal.value[sample[known]])
     starts, seconds, values = starts[known], seconds[known], signal.value[sample[known]]
     bins = np.searchsorted(edges, starts, side="right") - 1
-    return ratio(np.bincount(bins, values * seconds, n_bins), np.bincount(bins, seconds, n_bins))
+    sums, total = np.bincount(bins, values * seconds, n_bins), np.bincount(bins, seconds, n_bins)
+    return sums.astype(np.float64), total.astype(np.float64)
 
 
 def store_signals(
