@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ferflow.analytics.person_names import NO_NAMES, PersonNames, read_people
+from pathlib import Path
+
+from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.models.timeline_basis import find_basis
@@ -29,12 +31,17 @@ def update_timeline(files: VideoFiles, bin_seconds: float | None = None) -> None
 
 def stale_timelines(folder: OutputFolder, options: AnalyzeOptions) -> list[VideoFiles]:
     """Finished videos without a current timeline of these bins; their records are fine."""
-    return [files for files in folder.finished_videos() if _is_stale(files, options.bin_seconds)]
+    people = _read_people_or_none(folder.path)
+    return [
+        files
+        for files in folder.finished_videos()
+        if _is_stale(files, people.of(files.video_id), options.bin_seconds)
+    ]
 
 
-def _is_stale(files: VideoFiles, bin_seconds: float) -> bool:
+def _is_stale(files: VideoFiles, names: PersonNames, bin_seconds: float) -> bool:
     try:
-        basis = find_basis(files, read_names(files))
+        basis = find_basis(files, names)
     except RecordsError:  # no timeline can be made of it, and the page or `ferflow doctor` says why
         return False
     return not is_current(files, basis, bin_seconds)
@@ -42,7 +49,11 @@ def _is_stale(files: VideoFiles, bin_seconds: float) -> bool:
 
 def read_names(files: VideoFiles) -> PersonNames:
     """The names of a video's people; none where the list cannot be read."""
+    return _read_people_or_none(files.out).of(files.video_id)
+
+
+def _read_people_or_none(out: Path) -> PeopleList:
     try:
-        return read_people(files.out).of(files.video_id)
+        return read_people(out)
     except OptionsError:  # the overview warns of a broken list
-        return NO_NAMES
+        return PeopleList()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from tests.made_records import LABELS, PRIOR
 
 
-def every_millisecond(faces: pd.DataFrame, step: int, prior: float = PRIOR) -> pd.DataFrame:
+def every_millisecond(
+    faces: pd.DataFrame, step: int, prior: float = PRIOR, shifts: Mapping[int, float] | None = None
+) -> pd.DataFrame:
     """What is known of each person in each millisecond: one row per millisecond and face.
 
     Args:
         faces: FACES of a video; `track_id` is the person, -1 nobody.
         step: milliseconds that each frame lasts, an even number.
         prior: of neutral, of the model.
+        shifts: log odds that are subtracted, by person.
     """
     faces = faces[faces.track_id != -1].astype({f"prob_{n}": float for n in LABELS})
     neutral = faces.prob_neutral
     odds = (1 - neutral) / neutral / ((1 - prior) / prior)
+    odds = odds * np.exp(-faces.track_id.map(shifts or {}).fillna(0.0))
     faces["E"] = odds / (1 + odds)
     for name in LABELS[:-1]:
         faces[f"p_{name}"] = faces[f"prob_{name}"] * faces.E / (1 - neutral)

@@ -16,7 +16,13 @@ from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
-from ferflow.analytics.person_names import NO_NAMES, PersonNames, person_faces, person_timeline
+from ferflow.analytics.person_names import (
+    NO_NAMES,
+    PersonNames,
+    person_faces,
+    person_shifts,
+    person_timeline,
+)
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
@@ -193,7 +199,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         basis=basis,
         labels=list(metadata.labels),
         timeline=timeline,
-        people=people(timeline, sightings, basis.shifts),
+        people=people(timeline, sightings, person_shifts(paths, names)),
         brief=brief,
         at_once=_find_most_at_once(faces("frame_index"), times, sightings.keys() - brief.keys()),
         moment=strongest_moment(timeline),

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.face_scores import Basis, score_columns
+from ferflow.analytics.face_scores import Basis, Scorer, score_columns
 from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.persons import people as persons
 from ferflow.analytics.sightings import find_sightings
@@ -206,6 +206,20 @@ def person_timeline(paths: VideoFiles, names: PersonNames) -> pa.Table:
         # The footer's length is exact; that of the rows is rounded to nanoseconds.
         bin_seconds=metadata.bin_seconds or bin_length(table),
     )
+
+
+def person_shifts(paths: VideoFiles, names: PersonNames) -> Mapping[int, float]:
+    """Calibrations in log odds by person, as `person_timeline` applies them.
+
+    Raises:
+        RecordsError: a table is missing or cannot be read.
+    """
+    basis = Basis.stored(read_metadata(paths.timeline))
+    if not basis.rest:
+        return {}
+    # Not those in the footer, which are of tracks: a person of several tracks may be at rest in any of them.
+    faces = person_faces(paths, names)(*score_columns(basis.labels))
+    return Scorer.of(read_table(paths.frames), faces, basis).shifts
 
 
 def person_faces(paths: VideoFiles, names: PersonNames) -> Callable[..., PersonFaces]:

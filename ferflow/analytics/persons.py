@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ import pyarrow as pa
 from ferflow.analytics.sightings import Sighting
 from ferflow.analytics.tally import column, ratio, rows_by_value
 from ferflow.analytics.timeline import leading_label, person_rows, weighted_means
-from ferflow.store.metadata import Shift
 
 REST_SECONDS = 10.0
 """A person who is readable for this long without being at rest is pointed out."""
@@ -64,17 +63,17 @@ class Person:
 
 
 def people(
-    timeline: pa.Table, sightings: Mapping[int, Sighting], shifts: Sequence[Shift] = ()
+    timeline: pa.Table, sightings: Mapping[int, Sighting], shifts: Mapping[int, float] | None = None
 ) -> list[Person]:
     """Sum up every person with rows in a timeline, the one longest in view first.
 
     Args:
         timeline: TIMELINE of one video.
         sightings: of its people, by id.
-        shifts: calibrations.
+        shifts: calibrations in log odds, by id; None: there are none.
     """
     rows = person_rows(timeline)
-    calibrated = {shift.person_id: shift.log_odds for shift in shifts}
+    calibrated = shifts or {}
     ids = column(rows, "person_id").astype(np.int64)
     found = [
         _person(person, rows.take(mine), sightings[person], calibrated.get(person))

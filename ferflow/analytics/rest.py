@@ -7,8 +7,9 @@ else about everybody in view. One that was given as `NAME=START-END` is about no
 from __future__ import annotations
 
 from ferflow.analytics.markers import REST_KIND, Marker, load_markers, markers_in, parse_rest
-from ferflow.analytics.person_names import PersonNames, person_faces
+from ferflow.analytics.person_names import PersonNames
 from ferflow.store.metadata import Rest, read_markers_metadata
+from ferflow.store.records import Blocks
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 
@@ -22,9 +23,9 @@ def load_rest(paths: VideoFiles, names: PersonNames) -> tuple[Rest, ...]:
     markers = [marker for marker in markers_in(load_markers(paths)) if marker.kind == REST_KIND]
     if not markers:
         return ()
-    persons = {person for block in person_faces(paths, names)("track_id")
-               for person in block.column("track_id").unique().to_pylist()} - {UNTRACKED}  # fmt: skip
-    by_name = {names.name_of(person): person for person in sorted(persons)}
+    tracks = {track for block in Blocks(paths.faces, ["track_id"])
+              for track in block.column("track_id").unique().to_pylist()} - {UNTRACKED}  # fmt: skip
+    by_name = {names.name_of(track): person for track, person in names.persons_of(tracks).items()}
     of_others = {marker for marker in _named_by_option(paths) if marker.label not in by_name}
     return tuple(
         Rest(marker.time_s, marker.end_s, by_name.get(marker.label))

@@ -7,18 +7,22 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from ferflow.analytics.person_names import PersonFaces, PersonNames, list_tracks, read_people
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
+from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.errors import OptionsError
 from ferflow.models.timeline_basis import find_basis
+from ferflow.store.metadata import METADATA_KEY
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 from tests.by_hand import every_millisecond
 from tests.made_cohort import write_run
-from tests.made_records import Made, made_tables, write_session
+from tests.made_records import PRIOR, Made, made_tables, write_session
 
 MADE = Made(seconds=40, people=4, video_id="party")
 
@@ -70,6 +74,34 @@ def test_named_and_joined_people_are_on_the_page_the_overview_and_in_the_tables(
     assert (pd.read_csv(party / "csv" / "videos.csv", encoding="utf-8-sig").n_people == 3).all()
     participants = pd.read_csv(party / "csv" / "participants.csv", encoding="utf-8-sig")
     assert sorted(participants.participant) == ["Ada", "Bo", "Person 4"]
+
+
+def test_a_person_of_several_tracks_is_calibrated_by_whichever_is_at_rest(tmp_path):
+    """In the stretch, only the second of the two tracks is in view."""
+    made = Made(seconds=40, people=2, video_id="party", markers=((4.0, 14.0, "Ada", "rest"),))
+    write_run(tmp_path, [write_session(tmp_path, made)])
+    path = VideoFiles(tmp_path, "party").faces
+    stored = pq.read_table(path)
+    second = pc.equal(stored.column("track_id"), 2)
+    inside = pc.and_(pc.greater_equal(stored.column("time_s"), 4), pc.less(stored.column("time_s"), 14))
+    footer = {METADATA_KEY: pq.read_metadata(path).metadata[METADATA_KEY]}
+    kept = stored.filter(pc.equal(inside, second)).replace_schema_metadata(footer)
+    pq.write_table(kept, path)
+    name(tmp_path, "party,1,Ada", "party,2,Ada")
+    assert refresh(tmp_path).failed == {}
+
+    faces = kept.to_pandas().astype({"prob_neutral": float}).assign(track_id=1)
+    resting = faces[(faces.time_s >= 4) & (faces.time_s < 14) & (faces.yaw.abs() <= 45)].prob_neutral
+    odds = np.log((1 - resting) / resting) - np.log((1 - PRIOR) / PRIOR)
+    shift = float(np.clip(odds.median() + 2, -1.5, 1.5))
+    assert abs(shift) > 0.1
+    ada = load_session(tmp_path, "party", read_people(tmp_path).of("party")).people
+    assert [person.person_id for person in ada] == [1]
+    assert ada[0].shift == pytest.approx(shift, abs=0.02)
+    ms = every_millisecond(faces, round(1000 / made.fps), shifts={1: ada[0].shift})
+    assert ada[0].means["expressiveness"] == pytest.approx(ms.expressiveness.mean(), abs=1e-4)
+    page = VideoFiles(tmp_path, "party").report.read_text(encoding="utf-8")
+    assert "Calibrated by a stretch at rest: Ada." in page
 
 
 def test_a_new_name_changes_the_page_and_the_tables_on_disk_stay(party):
