@@ -203,7 +203,7 @@ def _person_rows(
     )
     pitch = 5 * np.cos(t / 5 + person) + rng.normal(0, 2, len(t))
     unknown = (rng.random(len(t)) < 0.03) | (not made.pose)
-    size = 90 - 5 * person + rng.normal(0, 2, len(t))
+    size = max(90 - 5 * person, 20) + rng.normal(0, 2, len(t))
     for start, end in made.small:
         size = np.where((t >= start) & (t < end), 20.0, size)
     for start, end in made.turned:

@@ -76,7 +76,8 @@ class _Curve:
     opacity: float = 0.18
     """Of the band."""
     scale: SignalScale | None = None
-    """Of a signal; None: a score."""
+    """Of a signal; None: a share or a score."""
+    is_share: bool = False
 
     def numbers(self, values: Float64Array) -> list[float | None]:
         return json_numbers(values) if self.scale is None else self.scale.json_numbers(values)
@@ -85,7 +86,12 @@ class _Curve:
         markers = f"({pluralize(n, 'marker')})"
         if not np.isfinite(sd):
             return markers
-        return f"± {f'{sd:.2f}' if self.scale is None else self.scale.format(sd)} {markers}"
+        return f"± {f'{sd:{self.d3_format}}' if self.scale is None else self.scale.format(sd)} {markers}"
+
+    @property
+    def d3_format(self) -> str:
+        """Of values, for plotly; Python writes shares and scores the same way."""
+        return self.scale.d3_format if self.scale else ".0%" if self.is_share else ".2f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +150,13 @@ def _draw_row(figure: Figure, panels: _Row, rows: pa.Table, session: Session) ->
     half = (len(names) + 1) // 2
     _draw_panel(figure, panels.at(2), f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for k, measure in enumerate((lead, valence)):
-        _draw_curve(figure, panels.at(k), rows, _Curve(measure.name, measure.title.lower(), measure.colour))
+        curve = _Curve(
+            measure.name, measure.title.lower(), measure.colour, is_share=measure.format == "share"
+        )
+        _draw_curve(figure, panels.at(k), rows, curve)
     for one in session.labels:
-        title = escape_html(sanitize(one))
-        _draw_curve(figure, panels.at(2), rows, _Curve(f"shown_{one}", title, colours[one], opacity=0.1))
+        curve = _Curve(f"shown_{one}", escape_html(sanitize(one)), colours[one], opacity=0.1, is_share=True)
+        _draw_curve(figure, panels.at(2), rows, curve)
 
 
 def _draw_signal(figure: Figure, panel: _Panel, rows: pa.Table, signal: Signal, scale: SignalScale) -> None:
@@ -189,7 +198,7 @@ def _draw_curve(figure: Figure, panel: _Panel, rows: pa.Table, curve: _Curve) ->
         name=curve.name, x=json_numbers(lag), y=curve.numbers(mean), mode="lines",
         line={"color": curve.colour, "width": 2},
         customdata=[curve.describe_spread(s, int(n)) for s, n in zip(sd, column(rows, "n"), strict=True)],
-        hovertemplate=f"%{{y:{curve.scale.d3_format if curve.scale else '.2f'}}} %{{customdata}}", **axes,
+        hovertemplate=f"%{{y:{curve.d3_format}}} %{{customdata}}", **axes,
     )  # fmt: skip
 
 

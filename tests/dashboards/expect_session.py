@@ -11,9 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tests.dashboards.read_page import bar_order, clock, integer, share, signed, two
-from tests.dashboards.recompute import REASONS, STATES, Tables, mean
+from tests.dashboards.recompute import REASONS, STATES, Tables
 
 MOST_LANES, MOST_DRAWN = 16, 1200
 MOST_PEOPLE, MOST_NAMED, MOST_SEGMENTS, MOST_LISTED = 40, 8, 40, 120
@@ -433,8 +434,11 @@ def glossary(video: Tables) -> list[str]:
 
 def curves(video: Tables, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The audience's curves as the chart draws them: means over the steps, weighted by time."""
-    step, weights = bins_per_step(video), {"attention": "face_s", "presence": "seconds"}
-    whole = video.whole
-    groups = whole.groupby(whole.index // step)
-    return {name: groups.apply(lambda rows, name=name: mean(rows[name], rows[weights.get(name, "readable_s")]),
-                               include_groups=False).to_numpy() for name in names}  # fmt: skip
+    whole, step = video.whole, pd.Series(video.whole.index // bins_per_step(video))
+    weight_of = {"attention": "face_s", "presence": "seconds"}
+    found = {}
+    for name in names:
+        weights = whole[weight_of.get(name, "readable_s")].where(whole[name].notna())
+        sums = (whole[name] * weights).groupby(step).sum(), weights.groupby(step).sum()
+        found[name] = (sums[0] / sums[1].where(sums[1] > 0)).to_numpy()
+    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -410,7 +410,7 @@ class Tables:
     def instants(self) -> pd.DataFrame:
         return self.markers[self.markers.end_s.isna() & ~self.is_open_segment]
 
-    @property
+    @cached_property
     def segments(self) -> list[dict[str, Any]]:
         """By start, with means."""
         end = float(self.whole.bin_end_s.iloc[-1])
@@ -449,6 +449,7 @@ class Tables:
         step = self.bin_s * max(1, np.ceil(0.1 / self.bin_s - 1e-9))
         return np.arange(np.ceil(-5 / step - 1e-9), np.floor(10 / step + 1e-9) + 1) * step
 
+    @cache  # noqa: B019 - a few tables in a test
     def around(self, measure: str) -> dict[str, pd.DataFrame]:
         """By label, those with most markers first: values of the audience by marker (rows) and lag (columns)."""
         inside = self.markers[self.markers.time_s < self.whole.bin_end_s.iloc[-1]]

@@ -34,7 +34,7 @@ def _draw_state(canvas: Canvas, state: str) -> None:
         name=look.words, x0=axis_time(-step_s / 2), dx=step_s * 1000, yaxis=canvas.rows.axes[_ID],
         y=json_numbers(np.pad(values, 1, mode="edge")), stackgroup="coverage", mode="lines",
         fillcolor=look.colour, line={"width": 0, "shape": "hvh", "color": TRANSPARENT},
-        hovertemplate="%{y:.2f}", fillpattern=_pattern(look) if look.pattern else None,
+        hovertemplate="%{y:.0%}", fillpattern=_pattern(look) if look.pattern else None,
     )  # fmt: skip
 
 

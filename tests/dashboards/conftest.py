@@ -1,0 +1,28 @@
+"""What several tests of pages need: made sessions, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.dashboards.made_sessions import SESSIONS, Session, write_kind
+
+
+@pytest.fixture(scope="session")
+def made_session(tmp_path_factory) -> Callable[[str], Session]:
+    """A session of a kind of `SESSIONS`, with its page."""
+    written: dict[str, Session] = {}
+
+    def get(name: str) -> Session:
+        if name not in written:
+            written[name] = write_kind(tmp_path_factory.mktemp("session"), name)
+        return written[name]
+
+    return get
+
+
+@pytest.fixture(params=SESSIONS)
+def session(request, made_session) -> Session:
+    """A session of every kind."""
+    return made_session(request.param)

@@ -1,0 +1,273 @@
+"""Every number that the charts of a session's page contain, and what the page's scripts get, worked out with pandas.
+
+A trace, title or shape that the test does not know fails it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.dashboards.expect_session import MOST_LANES, bins_per_step, curves
+from tests.dashboards.made_sessions import SESSIONS, Session
+from tests.dashboards.read_page import text, values_in
+from tests.dashboards.recompute import MEASURES, STATES
+
+ROUNDING = 1.1e-3  # three digits; 0.9997 is no 1.000
+WORDS = dict(zip(STATES, (
+    "with a face that can be read", "only faces turned away", "only small faces", "only blurred faces",
+    "only covered faces", "no face", "no frame could be read", "not analysed",
+), strict=True))  # fmt: skip
+FORMATS = {"engagement": "%{y:.0%}", "attention": "%{y:.0%}", "reacting": "%{y:.0%}", "expressiveness": "%{y:.2f}",
+           "valence": "%{y:+.2f}"}  # fmt: skip
+"""How the cursor's label writes the curves."""
+
+
+def seconds(time: str) -> float:
+    return (datetime.fromisoformat(time) - datetime(1970, 1, 1)).total_seconds()
+
+
+def known(values: list[float | None] | np.ndarray) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def check_close(found: Any, wanted: Any, name: str) -> None:
+    np.testing.assert_allclose(known(found), known(wanted), atol=ROUNDING, err_msg=name)
+
+
+class Chart:
+    """The timeline of a page, and what it should draw."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.video, self.figure = session, session.video, session.page.json["timeline-figure"]
+        self.traces: list[dict[str, Any]] = self.figure["data"]
+        self.step_s = bins_per_step(self.video) * self.video.bin_s
+        names = [*MEASURES, *self.video.shown]
+        self.curves = curves(self.video, names)
+        self.n = len(self.curves["engagement"])
+
+    def check(self, k: int) -> None:
+        """Check trace `k` by what it is."""
+        trace = self.traces[k]
+        name, group, is_curve = (
+            trace.get("name", ""),
+            trace.get("stackgroup", ""),
+            "measure" in trace.get("meta", {}),
+        )
+        checks: list[tuple[bool, Callable[[dict[str, Any]], None]]] = [
+            (is_curve, self.check_curve),
+            ("x" in trace and name == "", lambda trace: self.check_halves(trace, self.traces[k - 1])),
+            (group == "coverage", self.check_coverage),
+            (bool(group) and group != "coverage", self.check_area),
+            (name == "people", self.check_lanes),
+            (name == "peaks", self.check_peaks),
+            (name == "markers", self.check_markers),
+        ]
+        (check,) = [check for applies, check in checks if applies]
+        check(trace)
+
+    def check_grid(self, trace: dict[str, Any], first_s: float) -> None:
+        """A point per step, the first at a time."""
+        assert (seconds(trace["x0"]), trace["dx"]) == pytest.approx((first_s, self.step_s * 1000))
+
+    def check_curve(self, trace: dict[str, Any]) -> None:
+        name = trace["meta"]["measure"]
+        check_close(trace["y"], self.curves[name], name)
+        self.check_grid(trace, self.step_s / 2)
+        assert trace["hovertemplate"] == FORMATS[name]
+
+    def check_halves(self, trace: dict[str, Any], curve: dict[str, Any]) -> None:
+        """The first and the last half of a bin of each run of known ones, at the curve's value there."""
+        points = list(zip(trace["x"], trace["y"], strict=True))
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            if x0 is not None and x1 is not None:
+                k = int((seconds(x0) + seconds(x1)) / 2 / self.step_s)
+                assert y0 == y1 == curve["y"][min(k, self.n - 1)]
+
+    def check_area(self, trace: dict[str, Any]) -> None:
+        """One more point on each side, out of sight."""
+        name, row = trace["name"], trace["stackgroup"].split(" ")[0]
+        wanted = {name[6:]: self.curves[name] for name in self.video.shown}
+        wanted |= {"positive": self.curves["positive"], "−negative": -self.curves["negative"]}
+        wanted[""] = self.curves.get("engagement" if row == "base" else row)
+        check_close(
+            trace["y"], np.pad(wanted[name.replace("&lt;", "<").replace("&gt;", ">")], 1, mode="edge"), name
+        )
+        self.check_grid(trace, -self.step_s / 2)
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """Share of each step's time by state."""
+        found = self.video.coverage
+        sums = found.groupby(found.index // bins_per_step(self.video)).sum()
+        return sums.div(sums.sum(axis=1), axis=0)
+
+    def check_coverage(self, trace: dict[str, Any]) -> None:
+        (state,) = [state for state, words in WORDS.items() if words == trace["name"]]
+        wanted = self.coverage[state]
+        check_close(trace["y"], np.pad(wanted.where(wanted > 0), 1, mode="edge"), state)
+        self.check_grid(trace, -self.step_s / 2)
+
+    def check_lanes(self, trace: dict[str, Any]) -> None:
+        video = self.video
+        people = sorted(video.people[:MOST_LANES])
+        assert trace["meta"]["ids"] == people
+        assert trace["meta"]["labels"] == video.labels
+        assert [text(name) for name in trace["meta"]["names"]] == [video.name_of(person) for person in people]
+        for person, lane in zip(people, trace["z"], strict=True):
+            mine = video.lanes[video.lanes.person_id == person]
+            step = (mine.bin_start_s / self.step_s + 1e-6).astype(int)
+            sums = mine[video.shown].mul(mine.readable_s, axis=0).groupby(step).sum()
+            sums = sums[mine.readable_s.groupby(step).sum() > 0].reindex(range(self.n))
+            wanted = sums.dropna().idxmax(axis=1).map(video.shown.index).reindex(range(self.n))
+            np.testing.assert_array_equal(known(lane), wanted.to_numpy(float))
+        self.check_grid(trace, self.step_s / 2)
+
+    def check_peaks(self, trace: dict[str, Any]) -> None:
+        peaks = self.video.peaks
+        assert [seconds(x) for x in trace["x"]] == pytest.approx([peak["time_s"] for peak in peaks], abs=1e-3)
+        heights = [self.curves["engagement"][int(peak["time_s"] / self.step_s)] for peak in peaks]
+        check_close(trace["y"], np.nan_to_num(heights), "peaks")
+        assert trace["text"] == [str(k + 1) for k in range(len(peaks))]
+
+    def check_markers(self, trace: dict[str, Any]) -> None:
+        times = self.drawn_instants
+        if len(times) > 120:
+            times = list({int(time / self.step_s + 1e-9): time for time in reversed(times)}.values())[::-1]
+        assert [seconds(x) for x in trace["x"]] == pytest.approx(times, abs=1e-3)
+
+    @property
+    def drawn_instants(self) -> list[float]:
+        return [time for time in self.video.instants.time_s if time < self.video.end_s]
+
+
+@pytest.fixture(params=[name for name, kind in SESSIONS.items() if kind.made.seconds])
+def chart(request, made_session) -> Chart:
+    """Of each kind of session that has a frame."""
+    return Chart(made_session(request.param))
+
+
+def test_every_trace_of_the_timeline_is_known_and_right(chart):
+    for k in range(len(chart.traces)):
+        chart.check(k)
+
+
+def test_every_curve_is_drawn_that_is_known(chart):
+    drawn = {trace["meta"]["measure"] for trace in chart.traces if "measure" in trace.get("meta", {})}
+    wanted = (
+        {name for name in FORMATS if not np.isnan(chart.curves[name]).all()} if chart.video.people else set()
+    )
+    assert wanted <= drawn
+    states = {trace["name"] for trace in chart.traces if trace.get("stackgroup") == "coverage"}
+    assert states == {WORDS[state] for state in STATES if chart.video.coverage[state].sum() > 0}
+
+
+def test_titles_thresholds_and_axes_of_the_timeline(chart):
+    video, layout = chart.video, chart.figure["layout"]
+    late = int((video.markers.time_s >= video.end_s).sum())
+    crowd = len(video.people) > MOST_LANES
+    wanted = [
+        f"the {MOST_LANES} longest in view, of {len(video.people)}" if crowd else "",
+        f"{late}" if late else "",
+    ]
+    assert values_in(text(note["text"]) for note in layout["annotations"]) == values_in(wanted)
+    for axis in ("xaxis", "xaxis2"):
+        assert [seconds(end) for end in layout[axis]["range"]] == pytest.approx([0, video.end_s], abs=1e-3)
+    lines = [shape for shape in layout.get("shapes", []) if shape["xref"] == "x domain"]
+    assert [(line["y0"], line["y1"], line["label"]["text"]) for line in lines] == (
+        [(0.5, 0.5, "threshold 0.5")] if video.people else []
+    )
+
+
+def test_no_curve_leaves_its_axis(chart):
+    for trace in chart.traces:
+        if "measure" in trace.get("meta", {}):
+            low, high = chart.figure["layout"]["yaxis" + trace["yaxis"][1:]]["range"]
+            values = known(trace["y"])
+            assert np.isnan(values).all() or low <= np.nanmin(values) <= np.nanmax(values) <= high
+
+
+def test_lines_and_bands_are_where_markers_and_segments_are(chart):
+    shapes = [shape for shape in chart.figure["layout"].get("shapes", []) if shape["xref"] == "x"]
+    spans = [seconds(shape[end]) for shape in shapes for end in ("x0", "x1")]
+    segments = [
+        end for row in chart.video.segments for end in (row["start_s"], min(row["end_s"], chart.video.end_s))
+    ]
+    instants = chart.drawn_instants if len(chart.drawn_instants) <= 120 else []
+    assert spans == pytest.approx([*segments, *(time for time in instants for _ in range(2))], abs=1e-3)
+
+
+def test_what_the_scripts_of_the_page_get(chart):
+    video, facts = chart.video, chart.session.page.json["facts"]
+    assert {int(person): name for person, name in facts["names"].items()} == {
+        person: video.name_of(person) for person in video.people
+    }
+    assert facts["labels"] == video.labels
+    assert facts["measures"] == ["engagement", "attention", "expressiveness", "valence"]
+    markers = [[round(row.time_s, 3), row.label] for row in video.instants.itertuples()]
+    assert facts["markers"] == markers
+    segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in video.segments]
+    assert facts["segments"] == segments
+    assert facts["signals"] == []
+
+
+# --- Around markers -------------------------------------------------------------------------------------
+
+
+MARKED = [name for name, kind in SESSIONS.items() if kind.made.markers]
+
+
+def label_of(figure: dict[str, Any], trace: dict[str, Any]) -> str:
+    """The label whose panels a trace is in: three a row."""
+    row = (int(trace["xaxis"][1:] or 1) - 1) // 3
+    return text(figure["layout"]["annotations"][3 * row]["text"]).split("  n =")[0].split(" n =")[0]
+
+
+@pytest.mark.parametrize("session", MARKED, indirect=True)
+def test_curves_around_markers(session):
+    figure, video = session.page.json["around-figure"], session.video
+    columns = {"engagement": "engagement", "net positivity": "valence"} | {
+        name[6:]: name for name in video.shown
+    }
+    around = {name: video.around(column) for name, column in columns.items()}
+    curves = [trace for trace in figure["data"] if trace.get("name")]
+    assert len(curves) == len(columns) * min(6, len(around["engagement"]))
+    for trace in curves:
+        values = around[trace["name"]][label_of(figure, trace)]
+        assert trace["x"] == pytest.approx(values.columns.to_list())
+        check_close(trace["y"], values.mean(), trace["name"])
+        write = "{:.2f}" if trace["name"] == "net positivity" else "{:.0%}"
+        n, spread = values.count(), values.std()
+        words = [f"({k} marker{'s' if k != 1 else ''})" for k in n]
+        wanted = [
+            f"± {write.format(sd)} {word}" if sd == sd else word
+            for sd, word in zip(spread, words, strict=True)
+        ]
+        assert trace["customdata"] == wanted
+    notes = [text(note["text"]) for note in figure["layout"]["annotations"]]
+    wanted = [f"{label} n = {len(values)}" for label, values in list(around["engagement"].items())[:6]]
+    assert values_in(notes) == values_in(word for note in wanted for word in (note, *video.labels))
+
+
+@pytest.mark.parametrize("session", MARKED, indirect=True)
+def test_bands_around_markers_are_a_standard_deviation_to_both_sides(session):
+    figure, video = session.page.json["around-figure"], session.video
+    traces = figure["data"]
+    for k, trace in enumerate(traces):
+        if trace.get("name"):
+            continue
+        curve = next(later for later in traces[k:] if later.get("name"))
+        column = {"engagement": "engagement", "net positivity": "valence"}.get(
+            curve["name"], f"shown_{curve['name']}"
+        )
+        values = video.around(column)[label_of(figure, curve)].rename(columns=lambda lag: round(lag, 3))
+        x, y = np.array(trace["x"]), np.array(trace["y"])
+        half = len(x) // 2
+        check_close(y[:half], (values.mean() + values.std())[np.round(x[:half], 3)], "upper")
+        check_close(y[half:], (values.mean() - values.std())[np.round(x[half:], 3)], "lower")
