@@ -25,7 +25,7 @@ from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.persons import people as persons
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
-from ferflow.analytics.timeline import bin_length, is_current, timeline
+from ferflow.analytics.timeline import bin_length, is_current, timeline, timeline_schema
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
@@ -190,11 +190,11 @@ def person_timeline(paths: VideoFiles, names: PersonNames) -> pa.Table:
     block, with bins of the same length.
 
     Raises:
-        RecordsError: a table is missing or cannot be read.
+        RecordsError: a table is missing or cannot be read, or the timeline is of an earlier version.
     """
-    table = read_table(paths.timeline)
-    faces = person_faces(paths, names)
     metadata = read_metadata(paths.timeline)
+    table = read_table(paths.timeline, timeline_schema(metadata.labels).names)
+    faces = person_faces(paths, names)
     joined = faces(*score_columns(metadata.labels))
     if not joined.person_of:
         return table

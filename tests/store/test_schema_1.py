@@ -192,6 +192,18 @@ def test_a_continued_folder_has_timelines_of_one_kind_and_counts_of_today(out, t
     }
 
 
+def test_a_video_whose_timeline_cannot_be_made_again_costs_the_others_nothing(out):
+    frames = VideoFiles(out, TWO_FACES).frames
+    frames.write_bytes(b"")
+    done = command("report", out, "--csv")
+    assert done.returncode == 10
+    assert f"{TWO_FACES}.parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (out / "reports" / f"{NO_FACE}.html").exists()
+    assert "its tables cannot be read" in (out / "index.html").read_text(encoding="utf-8")
+    assert (out / "csv" / "videos.csv").exists()
+
+
 def test_people_are_listed_and_nothing_is_written(out):
     before = files_of(out, "timeline")
     listed = command("people", out).stdout.splitlines()
