@@ -267,7 +267,9 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
     lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
     notes = load_notes(folder.notes, page=folder.index, out=folder.path)
     return _digest(
-        _stat_files(path for files in videos for path in (files.faces, files.timeline, files.markers)),
+        _stat_files(
+            path for files in videos for path in (files.faces, files.timeline, files.markers, files.signals)
+        ),
         [
             (url_between(folder.index, path), _stat_files([path]))
             for path in stimulus_files(folder.path, options)

@@ -12,11 +12,13 @@ from itertools import product
 from pathlib import Path
 
 from ferflow.analytics.cohort import Cohort, Participant
+from ferflow.analytics.cohort_signals import clock_band, response_band, signal_names
 from ferflow.analytics.csv_input import write_csv
 from ferflow.analytics.group_comparison import compare
 from ferflow.analytics.intervals import Band, mean_interval
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import strongest_moment
+from ferflow.analytics.signals import COLUMN_PREFIX
 from ferflow.analytics.stimuli import Stimulus
 from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
@@ -132,6 +134,9 @@ def _curves(folder: Folder) -> Iterator[Cells]:
         for group in (None, *clock.cohort.groups):
             curves = {name: clock.band(group, name) for name in _known(clock.cohort)}
             curves |= {"ever_reacted": clock.ever_reacted(group), "still_there": clock.still_there(group)}
+            curves |= {
+                COLUMN_PREFIX + name: clock_band(clock, group, name) for name in signal_names(clock.cohort)
+            }
             for name, band in curves.items():
                 for k, values in enumerate(_iterate(band)):
                     span = [round(k * clock.step_s, 9), round((k + 1) * clock.step_s, 9)]
@@ -154,10 +159,13 @@ _RESPONSES = ["stimulus", "label", "n_markers", "group", "offset_s", "measure", 
 
 def _responses(folder: Folder) -> Iterator[Cells]:
     for pool in folder.pools:
-        stimulus = _name_stimulus(folder, pool.stimulus)
-        for label, group, name in product(pool.labels, (None, *pool.cohort.groups), _known(pool.cohort)):
-            for lag_s, values in zip(pool.lags, _iterate(pool.response(label, group, name)), strict=True):
-                yield [stimulus, label, pool.n_markers(label), group, float(lag_s), name, *values]
+        stimulus, names = _name_stimulus(folder, pool.stimulus), signal_names(pool.cohort)
+        for label, group in product(pool.labels, (None, *pool.cohort.groups)):
+            curves = {name: pool.response(label, group, name) for name in _known(pool.cohort)}
+            curves |= {COLUMN_PREFIX + name: response_band(pool, label, group, name) for name in names}
+            for name, band in curves.items():
+                for lag_s, values in zip(pool.lags, _iterate(band), strict=True):
+                    yield [stimulus, label, pool.n_markers(label), group, float(lag_s), name, *values]
 
 
 def _iterate(band: Band) -> Iterator[Cells]:

@@ -16,6 +16,7 @@ from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers, with_stimulus_markers
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
+from ferflow.analytics.signals import load_signals, sum_timeline_bins
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, weighted_means
@@ -303,6 +304,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulu
             stimulus=stimulus,
             markers=load_markers(paths),
             duration_s=metadata.duration_s,
+            signals=sum_timeline_bins(load_signals(paths).signals, table, metadata.duration_s),
         ),
         duration_s=metadata.duration_s,
         n_people=len(table.column("person_id").drop_null().unique()),

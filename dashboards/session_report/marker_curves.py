@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from ferflow.dashboards.shared.figure_values import (
     with_opacity,
 )
 from ferflow.dashboards.shared.number_format import pluralize, sanitize, shorten
+from ferflow.dashboards.shared.panel_grid import Panel, PanelGrid
 from ferflow.dashboards.shared.signal_values import SignalScale
 from ferflow.types import Float64Array
 
@@ -45,13 +47,17 @@ def build_marker_curves_figure(session: Session) -> Figure:
     figure = Figure()
     labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
     scales = {signal.column: signal_scale(session, signal) for signal in session.shown_signals}
-    grid = _Grid(len(labels), 1 + math.ceil(len(scales) / _COLUMNS))
+    per_label = 1 + math.ceil(len(scales) / _COLUMNS)
+    grid = PanelGrid(
+        n_rows=per_label * len(labels), n_columns=_COLUMNS, row_px=_ROW_PX, title_px=_TITLE_PX, bottom_px=_BOTTOM_PX,
+        gap=_GAP,
+    )  # fmt: skip
     for k, label in enumerate(labels):
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
-        _draw_row(figure, grid.panels(k, 0), rows, session)
+        _draw_row(figure, [grid.panel(k * per_label, n) for n in range(_COLUMNS)], rows, session)
         for n, signal in enumerate(session.shown_signals):
-            line, place = divmod(n, _COLUMNS)
-            _draw_signal(figure, grid.panels(k, 1 + line).at(place), rows, signal, scales[signal.column])
+            panel = grid.panel(k * per_label + 1 + n // _COLUMNS, n % _COLUMNS)
+            _draw_signal(figure, panel, rows, signal, scales[signal.column])
     figure.update_layout(
         template={}, height=grid.height_px, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
@@ -94,81 +100,37 @@ class _Curve:
         return self.scale.d3_format if self.scale else ".0%" if self.is_share else ".2f"
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """Axes of a panel, and where it lies, as shares of the figure."""
-
-    name: str
-    """Behind `x` and `y`; plotly calls its first axes without a number."""
-    domain: list[float]
-    span: list[float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of panels."""
-
-    first: int
-    domain: list[float]
-
-    def at(self, place: int) -> _Panel:
-        """The panel at a place from the left."""
-        width, number = (1 - (_COLUMNS - 1) * _GAP) / _COLUMNS, self.first + place
-        left = place * (width + _GAP)
-        return _Panel("" if number == 0 else str(number + 1), self.domain, [left, left + width])
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Rows of panels, as many of them for each label."""
-
-    n_labels: int
-    rows_per_label: int
-
-    @property
-    def height_px(self) -> int:
-        """Of the figure."""
-        return (_ROW_PX + _TITLE_PX) * self.n_labels * self.rows_per_label + _BOTTOM_PX
-
-    def panels(self, label: int, row: int) -> _Row:
-        """A row of a label."""
-        k, plot_px = label * self.rows_per_label + row, self.height_px - _BOTTOM_PX
-        top = 1 - (k * (_ROW_PX + _TITLE_PX) + _TITLE_PX) / plot_px
-        # Rounding may lead to just below 0, which plotly refuses.
-        return _Row(k * _COLUMNS, [max(0.0, top - _ROW_PX / plot_px), top])
-
-
-def _draw_row(figure: Figure, panels: _Row, rows: pa.Table, session: Session) -> None:
+def _draw_row(figure: Figure, panels: Sequence[Panel], rows: pa.Table, session: Session) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[LEADING], MEASURES["valence"]
     whose = f"<b>{escape_html(shorten(sanitize(label), 40))}</b>  n = {n}<br>"
-    _draw_panel(figure, panels.at(0), whose + coloured(lead.title, lead.colour), lead.range)
-    _draw_panel(figure, panels.at(1), "<br>" + coloured(valence.title, valence.colour), valence.range)
+    _draw_panel(figure, panels[0], whose + coloured(lead.title, lead.colour), lead.range)
+    _draw_panel(figure, panels[1], "<br>" + coloured(valence.title, valence.colour), valence.range)
     colours = palette.colours(session.labels)
     names = [coloured(escape_html(shorten(sanitize(one), 14)), colours[one]) for one in session.labels]
     # On two lines: a panel is a third of the page wide.
     half = (len(names) + 1) // 2
-    _draw_panel(figure, panels.at(2), f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
+    _draw_panel(figure, panels[2], f"{' '.join(names[:half])}<br>{' '.join(names[half:])}", (0, 1))
     for k, measure in enumerate((lead, valence)):
         curve = _Curve(
             measure.name, measure.title.lower(), measure.colour, is_share=measure.format == "share"
         )
-        _draw_curve(figure, panels.at(k), rows, curve)
+        _draw_curve(figure, panels[k], rows, curve)
     for one in session.labels:
         curve = _Curve(f"shown_{one}", escape_html(sanitize(one)), colours[one], opacity=0.1, is_share=True)
-        _draw_curve(figure, panels.at(2), rows, curve)
+        _draw_curve(figure, panels[2], rows, curve)
 
 
-def _draw_signal(figure: Figure, panel: _Panel, rows: pa.Table, signal: Signal, scale: SignalScale) -> None:
+def _draw_signal(figure: Figure, panel: Panel, rows: pa.Table, signal: Signal, scale: SignalScale) -> None:
     title, unit = (escape_html(shorten(sanitize(text), 40)) for text in (signal.title, signal.unit))
     # The label of the first row stands above the others, too.
     _draw_panel(figure, panel, f"{coloured(title, palette.SIGNAL)} {unit}", scale.axis_range)
-    figure.update_layout({f"yaxis{panel.name}": {"tickmode": "auto", "nticks": 3, "zeroline": False}})
+    figure.update_layout({f"yaxis{panel.axis}": {"tickmode": "auto", "nticks": 3, "zeroline": False}})
     _draw_curve(figure, panel, rows, _Curve(signal.column, title, palette.SIGNAL, scale=scale))
 
 
-def _draw_panel(figure: Figure, panel: _Panel, title: str, limits: tuple[float, float]) -> None:
-    name, axis = panel.name, {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
+def _draw_panel(figure: Figure, panel: Panel, title: str, limits: tuple[float, float]) -> None:
+    name, axis = panel.axis, {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         # A little wider than the data, so that the first and the last value are not at the edge.
         f"xaxis{name}": axis | {"domain": panel.span, "anchor": f"y{name}", "range": [-5.2, 10.2],
@@ -183,10 +145,10 @@ def _draw_panel(figure: Figure, panel: _Panel, title: str, limits: tuple[float, 
     )  # fmt: skip
 
 
-def _draw_curve(figure: Figure, panel: _Panel, rows: pa.Table, curve: _Curve) -> None:
+def _draw_curve(figure: Figure, panel: Panel, rows: pa.Table, curve: _Curve) -> None:
     rows = rows.filter(pc.equal(rows.column("measure"), curve.measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
-    axes: PlotlyAttributes = {"xaxis": f"x{panel.name}", "yaxis": f"y{panel.name}"}
+    axes: PlotlyAttributes = {"xaxis": f"x{panel.axis}", "yaxis": f"y{panel.axis}"}
     # A polygon for each stretch: one over all points would be drawn through the gaps.
     for x, low, high in _find_bands(lag, mean, sd):
         figure.add_scatter(

@@ -38,10 +38,16 @@
       const reacting = Math.round(share * n * 100) / 100;
       return `${Number.isInteger(reacting) ? reacting : percent(share)} of ${n} react, net positivity ${signed(valence)}`;
     };
+    const describeSignal = (row, unit, digits, k) => groups.map((group) => {
+      const curve = curves.find((trace) => trace.meta.row === row && trace.meta.group === group), value = curve?.y[k];
+      const whose = groups.length > 1 ? `${group}: ` : "";
+      return whose + (value == null ? "unknown" : `${digits === null ? Number(value.toPrecision(4)) : Number(value.toFixed(digits))} ${unit}`.trim() + ` (n ${curve.customdata[k]})`);
+    }).join(", ");
     const describe = (time) => {
       const k = Math.min(Math.floor(time / step + 1e-9), curves[0].y.length - 1);
       const scenes = facts.scenes.filter(([from, to]) => time >= from - 1e-9 && time < (to ?? from + step)).map((scene) => scene[2]);
       const pairs = groups.map((group) => [group, describeGroup(group, k)]);
+      for (const [row, title, unit, digits] of facts.signals) pairs.push([title, describeSignal(row, unit, digits, k)]);
       if (scenes.length) pairs.unshift(["scene", scenes.join(", ")]);
       const shown = lanes.meta.names.map((name, lane) => [name, lanes.meta.labels[lanes.z[lane][k]]])
         .filter(([, label]) => label && label !== "neutral").map(([name, label]) => `${name} (${label})`);

@@ -23,6 +23,7 @@ from ferflow.analytics.markers import MARKERS
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.person_names import NO_NAMES, PersonNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
+from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.stimuli import Stimulus
 from ferflow.analytics.tally import Tally, column, tally
 from ferflow.analytics.timeline import bin_length, person_rows, probability_columns, shown_columns
@@ -56,6 +57,8 @@ class CohortVideo:
     markers: pa.Table = field(default_factory=MARKERS.empty_table)
     duration_s: float | None = None
     """Length of the video as far as it was read; None: up to the end of its last bin."""
+    signals: Mapping[str, BinnedSignal] = field(default_factory=dict)
+    """By name, in the bins of the timeline; see `cohort_signals`."""
 
     @property
     def bin_seconds(self) -> float:

@@ -1,117 +1,109 @@
-"""Signals of many sessions: means over participants on a common clock, and around markers of one label.
+"""Signals of many sessions: means over participants on the time that sessions share, and around pooled markers.
 
-A participant counts once: the signals of a participant's sessions are averaged first, weighted by time; then
-participants are. A session whose participant is not named is a participant of its own, however many people it shows,
-since its signals are about the session.
+A participant counts once: the sessions of a participant are added up first, weighted by time; then participants are
+averaged. A signal is about a session, so a session of several people who share no name is one participant here. Only
+sessions count of which a participant is counted, so that signals and faces are about the same people.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ferflow.analytics.event_locked import lags
+from ferflow.analytics.cohort import Cohort, CohortVideo
 from ferflow.analytics.intervals import Band, open_band
-from ferflow.analytics.signals import Signal, sum_bins
+from ferflow.analytics.pooled_markers import PooledMarkers
+from ferflow.analytics.shared_clock import SharedClock
+from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.tally import ratio
 from ferflow.analytics.timeline import bin_of
-from ferflow.types import Float64Array
+from ferflow.types import Float64Array, Int64Array
+
+_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class SignalSession:
-    """The signals of one session. Times are those of its video."""
-
-    participant: tuple[str, ...]
-    """Sessions of one participant have the same."""
-    group: str | None
-    signals: Sequence[Signal]
-    start_s: float
-    """Where the common clock starts."""
-    end_s: float
-    """End of the video; a signal may go on, but is then about something else."""
-    markers: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Times by label."""
-
-    def find(self, name: str) -> Signal | None:
-        """The signal of a name."""
-        return next((signal for signal in self.signals if signal.name == name), None)
+def signal_names(cohort: Cohort) -> list[str]:
+    """Names of all signals: those that most sessions have first, then in the order of the sessions."""
+    videos = _videos_of(cohort, None)
+    return [name for name, _ in Counter(name for video in videos for name in video.signals).most_common()]
 
 
-def signal_names(sessions: Sequence[SignalSession]) -> list[str]:
-    """Names of all signals, those that most sessions have first, then in the order of the sessions."""
-    return [
-        name for name, _ in Counter(one.name for session in sessions for one in session.signals).most_common()
-    ]
-
-
-def clock_band(
-    sessions: Sequence[SignalSession], name: str, *, step_s: float, n_points: int, group: str | None = None
-) -> Band:
-    """Mean of a signal over participants at each point of the common clock, with its interval.
+def clock_band(clock: SharedClock, group: str | None, name: str) -> Band:
+    """Mean of a signal over the participants of a group at each point of a clock, with Student's interval.
 
     Args:
-        sessions: of one clock.
+        clock: sessions on one time.
+        group: None: all participants.
         name: of the signal; sessions without it do not count.
-        step_s: length of a point.
-        n_points: number of points.
-        group: of the sessions that count; None: all.
     """
-    edges = np.arange(n_points + 1) * step_s
 
-    def sums_of(session: SignalSession, signal: Signal) -> tuple[Float64Array, Float64Array]:
-        # Points after the end of the video have no time left.
-        return sum_bins(signal, np.minimum(session.start_s + edges, max(session.start_s, session.end_s)))
+    def add(video: CohortVideo, signal: BinnedSignal, total: Float64Array) -> None:
+        points = (np.arange(len(signal.sums)) - _first_bin(video)) // clock.bins_joined
+        _add_bins(signal, np.arange(len(signal.sums)), points, total)
 
-    return _band(sessions, name, group, n_points, sums_of)
+    return _band(_videos_of(clock.cohort, group), name, clock.n_points, add)
 
 
-def response_band(
-    sessions: Sequence[SignalSession], name: str, label: str, *, bin_seconds: float, group: str | None = None
-) -> Band:
-    """Mean of a signal over participants at each lag of `event_locked.lags` from the markers of a label.
+def response_band(pool: PooledMarkers, label: str, group: str | None, name: str) -> Band:
+    """Mean of a signal over the participants of a group at each lag from the markers of a label.
 
-    At each lag, the bin that contains the marker's time plus the lag counts, as around the markers of one session.
+    At each lag, the bin that contains the time of the marker plus the lag counts, as for measures.
 
     Args:
-        sessions: with markers.
-        name: of the signal; sessions without it do not count.
+        pool: sessions with their markers.
         label: of the markers.
-        bin_seconds: length of a bin of the timelines.
-        group: of the sessions that count; None: all.
+        group: None: all participants.
+        name: of the signal; sessions without it do not count.
     """
-    at = lags(bin_seconds)
+    at = pool.lags
 
-    def sums_of(session: SignalSession, signal: Signal) -> tuple[Float64Array, Float64Array]:
-        n_bins = int(np.ceil(session.end_s / bin_seconds - 1e-9))
-        edges = np.minimum(np.arange(n_bins + 1) * bin_seconds, session.end_s)
-        means = ratio(*sum_bins(signal, edges))
-        # NaN behind the last bin: for what is outside of the video.
-        means = np.append(means, np.nan)
-        bins = bin_of(np.array(session.markers.get(label, ()), dtype=np.float64)[:, None] + at, bin_seconds)
-        values = means[np.where((bins >= 0) & (bins < n_bins), bins, n_bins)]
-        known = np.isfinite(values)
-        return np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64)
+    def add(video: CohortVideo, signal: BinnedSignal, total: Float64Array) -> None:
+        for time_s in pool.times(video.video_id, label):
+            _add_bins(signal, bin_of(time_s + at, pool.bin_seconds), np.arange(len(at)), total)
 
-    return _band(sessions, name, group, len(at), sums_of)
+    return _band(_videos_of(pool.cohort, group), name, len(at), add)
 
 
 def _band(
-    sessions: Sequence[SignalSession],
+    videos: Iterable[CohortVideo],
     name: str,
-    group: str | None,
     n_points: int,
-    sums_of: Callable[[SignalSession, Signal], tuple[Float64Array, Float64Array]],
+    add: Callable[[CohortVideo, BinnedSignal, Float64Array], None],
 ) -> Band:
-    """The band over participants of sums and weights, float64 (points,), of each session."""
+    """The band over participants of what `add` adds up: integrals and seconds, float64 (2, points)."""
     totals: dict[tuple[str, ...], Float64Array] = {}
-    for session in sessions:
-        signal = session.find(name)
-        if signal is not None and group in (None, session.group):
-            total = totals.setdefault(session.participant, np.zeros((2, n_points)))
-            total += sums_of(session, signal)
+    for video in videos:
+        if name in video.signals:
+            total = totals.setdefault(_participant_of(video), np.zeros((2, n_points)))
+            add(video, video.signals[name], total)
     curves = np.array([ratio(*total) for total in totals.values()], dtype=np.float64)
     return open_band(curves.reshape(len(totals), n_points))
+
+
+def _add_bins(signal: BinnedSignal, bins: Int64Array, points: Int64Array, total: Float64Array) -> None:
+    """Add bins of a signal to points; those that do not exist are left out."""
+    inside = (bins >= 0) & (bins < len(signal.sums)) & (points >= 0) & (points < total.shape[1])
+    for row, values in zip(total, (signal.sums, signal.seconds), strict=True):
+        np.add.at(row, points[inside], values[bins[inside]])
+
+
+def _videos_of(cohort: Cohort, group: str | None) -> list[CohortVideo]:
+    """Each video of the participants of a group once."""
+    found = {part.video.video_id: part.video for one in cohort.of(group) for part in one.parts}
+    return list(found.values())
+
+
+def _participant_of(video: CohortVideo) -> tuple[str, ...]:
+    """Whom the signals of a video are about; two videos of one participant have the same."""
+    ids = video.person_ids
+    sole = video.names.by_track.get(ids[0]) if len(ids) == 1 else None
+    name = video.session.participant or sole
+    return (name,) if name else (video.video_id, "")
+
+
+def _first_bin(video: CohortVideo) -> int:
+    """The bin in which the stimulus starts, rounded as for measures."""
+    return math.ceil(video.session.offset_s / video.bin_seconds - 0.5 - _TOLERANCE)

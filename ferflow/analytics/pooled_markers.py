@@ -80,6 +80,10 @@ class PooledMarkers:
         """Seconds from a marker at which its response is read."""
         return lags(self.bin_seconds)
 
+    def times(self, video_id: str, label: str) -> Sequence[float]:
+        """Times of the markers of a label in a video; of a segment its start."""
+        return self.markers[video_id].starts.get(label, ()) if video_id in self.markers else ()
+
     def n_markers(self, label: str) -> int:
         """Number of markers of a label over the sessions of participants who are counted."""
         counted = {video_id for one in self.cohort.participants for video_id in one.video_ids}

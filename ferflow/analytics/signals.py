@@ -75,14 +75,28 @@ class Signal:
     @property
     def title(self) -> str:
         """Its name without the unit."""
-        match = _UNIT.fullmatch(self.name)
-        return match[1] if match else self.name
+        return split_unit(self.name)[0]
 
     @property
     def unit(self) -> str:
-        """What its name has in brackets at the end, as in "heart rate [bpm]"; may be empty."""
-        match = _UNIT.fullmatch(self.name)
-        return (match[2] or match[3]).strip() if match else ""
+        """Its unit; may be empty."""
+        return split_unit(self.name)[1]
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """Title and unit of a signal; the unit is what its name has in brackets at the end, as in "heart rate [bpm]"."""
+    match = _UNIT.fullmatch(name)
+    return (match[1], (match[2] or match[3]).strip()) if match else (name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedSignal:
+    """A signal in the bins of a timeline; adds up over bins and over sessions. Arrays are float64 (bins,)."""
+
+    sums: Float64Array
+    """Integral over the time of the bin in which the signal is known."""
+    seconds: Float64Array
+    """That time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,26 @@ def bin_signals(signals: Sequence[Signal], edges: Float64Array) -> dict[str, Flo
     Returns:
         By name, float64 (bins,); NaN where the signal is not known at any time of the bin.
     """
-    return {signal.name: ratio(*sum_bins(signal, edges)) for signal in signals}
+    summed = sum_bins(signals, edges)
+    return {name: ratio(binned.sums, binned.seconds) for name, binned in summed.items()}
+
+
+def sum_bins(signals: Sequence[Signal], edges: Float64Array) -> dict[str, BinnedSignal]:
+    """The same before the division, by name; arguments as of `bin_signals`."""
+    return {signal.name: _sum_bins(signal, edges) for signal in signals}
+
+
+def sum_timeline_bins(
+    signals: Sequence[Signal], timeline: pa.Table, duration_s: float
+) -> dict[str, BinnedSignal]:
+    """Signals in the bins of a timeline, by name.
+
+    Args:
+        signals: of the video.
+        timeline: TIMELINE of it.
+        duration_s: length of the video; a signal may go on, but is then about something else.
+    """
+    return sum_bins(signals, np.minimum(_edges(timeline), duration_s))
 
 
 def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, Float64Array]:
@@ -131,17 +164,16 @@ def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, F
     Returns:
         By `Signal.column`, float64 (bins of the audience,).
     """
-    rows = audience(timeline)
-    edges = np.append(column(rows, "bin_start_s"), column(rows, "bin_end_s")[-1:])
-    binned = bin_signals(signals, edges)
+    binned = bin_signals(signals, _edges(timeline))
     return {signal.column: binned[signal.name] for signal in signals}
 
 
-def sum_bins(signal: Signal, edges: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Integral of a signal over the known time of each bin, and that time in seconds; float64 (bins,) each.
+def _edges(timeline: pa.Table) -> Float64Array:
+    rows = audience(timeline)
+    return np.append(column(rows, "bin_start_s"), column(rows, "bin_end_s")[-1:])
 
-    They add up over sessions; arguments as of `bin_signals`.
-    """
+
+def _sum_bins(signal: Signal, edges: Float64Array) -> BinnedSignal:
     n_bins = max(len(edges) - 1, 0)
     ends = hold_until(signal)
     # Pieces within which neither the bin nor the sample changes. Most samples end where the next one starts.
@@ -155,7 +187,7 @@ def sum_bins(signal: Signal, edges: Float64Array) -> tuple[Float64Array, Float64
     starts, seconds, values = starts[known], seconds[known], signal.value[sample[known]]
     bins = np.searchsorted(edges, starts, side="right") - 1
     sums, total = np.bincount(bins, values * seconds, n_bins), np.bincount(bins, seconds, n_bins)
-    return sums.astype(np.float64), total.astype(np.float64)
+    return BinnedSignal(sums.astype(np.float64), total.astype(np.float64))
 
 
 def store_signals(

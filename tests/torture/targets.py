@@ -8,10 +8,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cache
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from tests.torture import films
 from tests.torture.films import film
@@ -161,6 +164,22 @@ def _videos() -> Callable[[Path], list[bytes]]:
     )
 
 
+def read_signals(path: Path) -> None:
+    """Read a file of signals, place it and give it bins; what is known stays within the range of the file."""
+    from ferflow.analytics.signal_input import read_signal_file
+    from ferflow.analytics.signals import bin_signals, place_signals
+    from ferflow.store.metadata import RecordingStart
+
+    file = read_signal_file(path)
+    start = RecordingStart(time=datetime(2024, 5, 12, 10, tzinfo=UTC), origin="option")
+    signals = place_signals(file, start if file.needs_start else None)
+    for signal, values in zip(signals, bin_signals(signals, np.arange(0, 100, 0.5)).values(), strict=True):
+        assert (np.diff(signal.time_s) > 0).all()
+        known, given = values[np.isfinite(values)], signal.value[np.isfinite(signal.value)]
+        margin = 1e-9 * np.abs(given).max(initial=0.0)
+        assert not len(known) or given.min() - margin <= known.min() <= known.max() <= given.max() + margin
+
+
 def _stills(folder: Path) -> list[bytes]:
     return [films.still(1, suffix=suffix) for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff")]
 
@@ -211,6 +230,10 @@ sequence_fps = 25
 batch_size = 32
 """
 
+SIGNALS = "time_s,health [%],level,score\n0,100,cave,0\n0.5,96.5,cave,\n1,,hall,1e3\n-1,7,,\n" + "".join(
+    f"{k / 10},{k},x,\n" for k in range(30)
+)
+
 TARGETS = {
     "video": Target(_videos(), read_video, ".mp4"),
     "analysis": Target(_videos(), read_wholly, ".mp4"),
@@ -223,6 +246,23 @@ TARGETS = {
         ),
         read_job,
         ".toml",
+        is_text=True,
+    ),
+    "signals": Target(
+        texts(
+            SIGNALS,
+            "time_s,name,value\n0,health,100\n1:30.5,score,-3.5e2\n",
+            'timestamp;"HR [bpm]";\n"2024-05-12 10:00:01,5";71,25;\n2024-05-12T10:00:02.5;72;\n',
+            "timestamp,a\n1715515200250,1\n1715515201250,2\n",
+        ),
+        read_signals,
+        ".csv",
+        is_text=True,
+    ),
+    "signal lines": Target(
+        texts('{"time_s": 0, "a": 1}\n{"time_s": 1.5, "b": null, "a": NaN}\n{"a": "x", "time_s": 2}\n'),
+        read_signals,
+        ".jsonl",
         is_text=True,
     ),
     "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),

@@ -12,7 +12,13 @@ from ferflow.analytics.intervals import Band
 from ferflow.analytics.shared_clock import SharedClock
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.overview.sparkline import find_runs
-from ferflow.dashboards.shared.figure_values import axis_time, escape_html, json_numbers, with_opacity
+from ferflow.dashboards.shared.figure_values import (
+    PlotlyAttributes,
+    axis_time,
+    escape_html,
+    json_numbers,
+    with_opacity,
+)
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
@@ -84,7 +90,17 @@ class Canvas:
             xshift=-self.left_px, yshift=5, showarrow=False, align="left", font={"size": 13},
         )  # fmt: skip
 
-    def add_mean(self, row: str, look: GroupLook, band: Band, words: str, number: str = ".0%") -> None:
+    def add_mean(
+        self,
+        row: str,
+        look: GroupLook,
+        band: Band,
+        words: str,
+        number: str = ".0%",
+        *,
+        round_values: Callable[[Float64Array], list[float | None]] = json_numbers,
+        after: str = "",
+    ) -> None:
         """A mean with its band; faded, and without a band, where fewer than `LEAST_SOLID` participants are known.
 
         Args:
@@ -93,33 +109,44 @@ class Canvas:
             band: mean, interval and n, at the points of the clock.
             words: what the cursor calls the value.
             number: its format, in the words of d3.
+            round_values: to what can be seen; for JSON.
+            after: what the cursor writes behind the number; `%{customdata}` is the number of participants there.
         """
         is_solid = band.n >= LEAST_SOLID
-        self._add_band(row, look, band, is_solid)
+        self._add_band(row, look, band, is_solid, round_values)
         faded = np.isfinite(band.mean) & ~is_solid
-        template = f"{escape_html(look.name)}, {words}: %{{y:{number}}}<extra></extra>"
+        template = f"{escape_html(look.name)}, {words}: %{{y:{number}}}{after}<extra></extra>"
+        shown: PlotlyAttributes = {"hovertemplate": template}
+        shown = {**shown, "customdata": band.n.astype(int).tolist()} if after else shown
         if faded.any():
             # The whole curve lies below the solid parts: no break is seen where they end.
             style = {"color": look.colour, "width": 1, "dash": look.dash}
-            self.add_line(row, look, band.mean, line=style, opacity=_FADED_OPACITY, hovertemplate=template)
+            self.add_line(row, look, round_values(band.mean), line=style, opacity=_FADED_OPACITY, **shown)
         solid = {"color": look.colour, "width": 2, "dash": look.dash}
         if not faded.any():
-            self.add_line(row, look, band.mean, line=solid, hovertemplate=template)
+            self.add_line(row, look, round_values(band.mean), line=solid, **shown)
         elif is_solid.any():
-            known = np.where(is_solid, band.mean, np.nan)
+            known = round_values(np.where(is_solid, band.mean, np.nan))
             self.add_line(row, look, known, line=solid, hoverinfo="skip", meta=None)
 
-    def add_line(self, row: str, look: GroupLook, values: Float64Array, **style: object) -> None:
+    def add_line(self, row: str, look: GroupLook, values: list[float | None], **style: object) -> None:
         """A curve over the points of the clock, at their middles."""
         self.figure.add_scatter(
             # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
             # small. The page's script finds a curve by `meta`.
             name=escape_html(look.name), x0=axis_time(self.clock.step_s / 2), dx=self.clock.step_s * 1000,
-            y=json_numbers(values), mode="lines", yaxis=self.rows.axes[row],
+            y=values, mode="lines", yaxis=self.rows.axes[row],
             **({"meta": {"row": row, "group": look.name}} | style),
         )  # fmt: skip
 
-    def _add_band(self, row: str, look: GroupLook, band: Band, is_solid: np.typing.NDArray[np.bool_]) -> None:
+    def _add_band(
+        self,
+        row: str,
+        look: GroupLook,
+        band: Band,
+        is_solid: np.typing.NDArray[np.bool_],
+        round_values: Callable[[Float64Array], list[float | None]],
+    ) -> None:
         """Polygons, one for each stretch in which the band is known: a fill between curves would bridge gaps."""
         x: list[str | None] = []
         y: list[float | None] = []
@@ -127,7 +154,7 @@ class Canvas:
             k = np.arange(run.start, run.stop)
             # Along the lower edge, and back along the upper one; None ends the polygon.
             x += [_short_time((place + 0.5) * self.clock.step_s) for place in (*k, *k[::-1])] + [None]
-            y += [*_rounded(band.low[k]), *_rounded(band.high[k][::-1]), None]
+            y += [*round_values(band.low[k]), *round_values(band.high[k][::-1]), None]
         if x:
             self.figure.add_scatter(
                 x=x[:-1], y=y[:-1], yaxis=self.rows.axes[row], mode="lines", fill="toself", line={"width": 0},
@@ -154,7 +181,3 @@ def row_title(name: str, explanation: str) -> str:
 def _short_time(seconds: float) -> str:
     """`axis_time` without zeros at its end: a band has thousands of times."""
     return axis_time(seconds).removesuffix("00").removesuffix(".0")
-
-
-def _rounded(values: Float64Array) -> list[float]:
-    return [round(float(value), 3) for value in values]

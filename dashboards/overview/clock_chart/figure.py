@@ -21,6 +21,7 @@ from ferflow.dashboards.overview.clock_chart.mean_rows import (
 )
 from ferflow.dashboards.overview.clock_chart.people_row import PEOPLE_ROW, drawn_participants, lane_name
 from ferflow.dashboards.overview.clock_chart.scenes_row import SCENES_ROW
+from ferflow.dashboards.overview.clock_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time
 
@@ -34,7 +35,8 @@ _LEFT_PX, _LETTER_PX = 46, 6.2
 
 def list_rows() -> tuple[ClockRow, ...]:
     """All rows, from the top down."""
-    return SCENES_ROW, REACTING_ROW, EXPRESSIVENESS_ROW, VALENCE_ROW, PEOPLE_ROW, EVER_ROW, STILL_ROW, N_ROW
+    means = SCENES_ROW, REACTING_ROW, EXPRESSIVENESS_ROW, VALENCE_ROW, *build_signal_rows()
+    return *means, PEOPLE_ROW, EVER_ROW, STILL_ROW, N_ROW
 
 
 def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Scale) -> Figure:

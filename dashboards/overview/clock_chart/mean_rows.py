@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferflow.analytics.intervals import Band
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.dashboards.overview.clock_chart.canvas import Canvas, ClockRow, row_title
-from ferflow.dashboards.shared.figure_values import escape_html
+from ferflow.dashboards.shared.figure_values import escape_html, json_numbers
 from ferflow.palette import MARKER
 
 _BAND = "shaded: 95 % interval"
@@ -70,7 +70,8 @@ def _draw_n(canvas: Canvas) -> None:
     for look in canvas.looks:
         style = {"color": look.colour, "width": 1.4, "dash": look.dash, "shape": "hvh"}
         template = f"{escape_html(look.name)}: %{{y:.0f}} can be read<extra></extra>"
-        canvas.add_line("n", look, canvas.clock.n_readable(look.group), line=style, hovertemplate=template)
+        n = json_numbers(canvas.clock.n_readable(look.group))
+        canvas.add_line("n", look, n, line=style, hovertemplate=template)
 
 
 REACTING_ROW = ClockRow("reacting", lambda _: 170, _draw_reacting)

@@ -18,7 +18,7 @@ from ferflow.dashboards.overview.cohort import (
     group_looks,
 )
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.overview.response_figure import MOST_LABELS, build_response_figure
+from ferflow.dashboards.overview.response_figure import MOST_LABELS, build_response_figure, shown_signals
 from ferflow.dashboards.overview.sparkline import draw_interval
 from ferflow.dashboards.shared.number_format import pluralize, sanitize, shorten
 from ferflow.dashboards.shared.page import inline_json
@@ -112,6 +112,11 @@ def _scene_hint(pool: PooledMarkers) -> str:
 
 def _response_hint(pool: PooledMarkers) -> str:
     n = len(pool.labels)
+    signals = (
+        " Signals come from files, ferflow did not measure them; their interval is Student's t."
+        if shown_signals(pool)
+        else ""
+    )
     hidden = f" Of {n} labels, the {MOST_LABELS} with most markers are shown." if n > MOST_LABELS else ""
     totals = ", ".join(
         f"{shorten(sanitize(label), 40)} {pluralize(pool.n_markers(label), 'marker')}"
@@ -120,7 +125,7 @@ def _response_hint(pool: PooledMarkers) -> str:
     return (
         f"What the faces show from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after each event ({totals}): "
         "first the mean over the events of a participant, then over participants, each counted once. The shaded area "
-        f"is the 95 % interval. A change after an event is not necessarily caused by it.{hidden}"
+        f"is the 95 % interval. A change after an event is not necessarily caused by it.{signals}{hidden}"
     )
 
 

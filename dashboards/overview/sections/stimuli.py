@@ -11,13 +11,16 @@ from markupsafe import Markup
 
 from ferflow import palette
 from ferflow.analytics.cohort import Cohort
+from ferflow.analytics.cohort_signals import clock_band, signal_names
 from ferflow.analytics.intervals import Band, Interval, mean_interval
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.shared_clock import SharedClock
+from ferflow.analytics.signals import split_unit
 from ferflow.dashboards.overview.clock_chart.canvas import Scale
 from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale, looks_of
 from ferflow.dashboards.overview.clock_chart.people_row import drawn_participants, labels_of
 from ferflow.dashboards.overview.clock_chart.scenes_row import scenes_of
+from ferflow.dashboards.overview.clock_chart.signal_rows import row_id, shown_signals, signal_scale
 from ferflow.dashboards.overview.cohort import (
     DASHES,
     MOST_GROUPS,
@@ -116,7 +119,7 @@ def _build_chart(folder: Folder, clock: SharedClock, looks: list[GroupLook], sca
         description=_describe(clock, shown),
         notes=(*_explain(clock), *_excluded(clock), *_groups_in_part(clock.cohort)),
         figure=inline_json(build_clock_figure(clock, looks, scale).to_json()),
-        facts=_facts(clock),
+        facts=_facts(clock, shown),
         end_s=f"{clock.end_s:g}",
         step_s=f"{clock.step_s:g}",
     )
@@ -200,21 +203,38 @@ def _explain(clock: SharedClock) -> list[str]:
     return [
         f"Each participant counts once; each point is {clock.step_s:g} s{joined}. The shaded area is the 95 % interval "
         "at each single point: how far the value could be from that of many more such participants (Wilson, 1927, for "
-        "shares; Student's t on the logit scale for expressiveness and net positivity)."
+        "shares; Student's t on the logit scale for expressiveness and net positivity).",
+        *_explain_signals(clock),
+    ]
+
+
+def _explain_signals(clock: SharedClock) -> list[str]:
+    n, shown = len(signal_names(clock.cohort)), shown_signals(clock)
+    if not shown:
+        return []
+    rest = (
+        f" Of {n} signals, the {len(shown)} that most sessions have are shown; --csv writes all."
+        if n > len(shown)
+        else ""
+    )
+    return [
+        "Signals come from files; ferflow did not measure them. Their curves are means over the participants whose "
+        f"sessions have the signal at that time, n at the cursor, with Student's t interval.{rest}"
     ]
 
 
 def _describe(clock: SharedClock, looks: list[GroupLook]) -> str:
     title = MEASURES[LEADING].title.lower()
     limits = MEASURES[LEADING].range
+    signals = "".join(f"{sanitize(name)}, " for name in shown_signals(clock))
     values = {look: [one.mean(LEADING) for one in clock.cohort.of(look.group)] for look in looks}
     means = [
         f"{look.name} {format_value(LEADING, mean_interval(own, limits).mean)}"
         for look, own in values.items()
     ]
     return (
-        "Rows with one time axis: scenes, share reacting, expressiveness, net positivity, a lane for each participant, "
-        "share who have reacted so far, share still there, and the number of faces that can be read. "
+        f"Rows with one time axis: scenes, share reacting, expressiveness, net positivity, {signals}a lane for each "
+        "participant, share who have reacted so far, share still there, and the number of faces that can be read. "
         f"Mean {title}: {join_words(means)}."
     )
 
@@ -226,14 +246,24 @@ def _legend(clock: SharedClock, looks: list[GroupLook]) -> tuple[LegendEntry, ..
     )
 
 
-def _facts(clock: SharedClock) -> Markup:
+def _facts(clock: SharedClock, looks: list[GroupLook]) -> Markup:
     return inline_json(
         json.dumps({
             "scenes": [[scene.start_s, scene.end_s, sanitize(scene.label)] for scene in scenes_of(clock)],
             "n": clock.cohort.n_participants,
             "lanes": len(drawn_participants(clock)),
+            "signals": [_signal_facts(clock, looks, k, name) for k, name in enumerate(shown_signals(clock))],
         })
     )  # fmt: skip
+
+
+def _signal_facts(
+    clock: SharedClock, looks: list[GroupLook], k: int, name: str
+) -> tuple[str, str, str, int | None]:
+    """Row, title, unit and decimals."""
+    title, unit = split_unit(name)
+    scale = signal_scale([clock_band(clock, look.group, name) for look in looks])
+    return row_id(k), sanitize(title), sanitize(unit), scale.digits
 
 
 def _excluded(clock: SharedClock) -> list[str]:
