@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -219,7 +218,7 @@ def player(video: Tables) -> list[str]:
 def first_picture(video: Tables) -> str:
     """When the video's first picture is shown by its file's own clock; empty if the page has no video."""
     source = video.facts["source"]
-    if not Path(source["path"]).exists():
+    if not video.is_there:
         return ""
     first = video.frames.iloc[0]
     return f"{round(float(int(first.pts) * Fraction(source['time_base'])) - first.time_s, 6)}"

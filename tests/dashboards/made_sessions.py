@@ -33,19 +33,36 @@ LOST = FrameCounts(n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_fa
 MODEL = ModelIdentity(name="mine", sha256="cd" * 32)
 
 
+def with_columns(faces: pa.Table, **columns: np.ndarray) -> pa.Table:
+    """FACES with some columns replaced."""
+    for name, values in columns.items():
+        place = faces.column_names.index(name)
+        faces = faces.set_column(place, faces.schema.field(name), pa.array(values.astype(np.float32)))
+    return faces
+
+
 def never_at_rest(made: Made, person: int) -> tuple[pa.Table, pa.Table]:
     """A person whose face is read as angry, and neutral with a score as if at rest only a little."""
     frames, faces = made_tables(made)
     mine = faces.column("track_id").to_numpy() == person
-    rng = np.random.default_rng(0)
-    neutral = rng.uniform(0.06, 0.12, len(faces))
+    neutral = np.random.default_rng(0).uniform(0.06, 0.12, len(faces))
     scores = {f"prob_{label}": np.zeros(len(faces)) for label in LABELS}
     scores |= {"prob_neutral": neutral, "prob_angry": 1 - neutral}
-    for name, values in scores.items():
-        place, before = faces.column_names.index(name), faces.column(name).to_numpy()
-        column = pa.array(np.where(mine, values, before).astype(np.float32))
-        faces = faces.set_column(place, faces.schema.field(name), column)
-    return frames, faces
+    mixed = {name: np.where(mine, values, faces.column(name).to_numpy()) for name, values in scores.items()}
+    return frames, with_columns(faces, **mixed)
+
+
+def acted(made: Made, *acts: tuple[int, float, float, str]) -> tuple[pa.Table, pa.Table]:
+    """People who face the camera at rest, but for acts: person, from, to, and the expression."""
+    frames, faces = made_tables(made)
+    person, time_s = faces.column("track_id").to_numpy(), faces.column("time_s").to_numpy()
+    scores = {f"prob_{label}": np.full(len(faces), 0.94 if label == "neutral" else 0.01) for label in LABELS}
+    for who, start, end, label in acts:
+        here = (person == who) & (time_s >= start - 1e-9) & (time_s < end - 1e-9)
+        for name in scores:
+            scores[name] = np.where(here, 0.94 if name == f"prob_{label}" else 0.01, scores[name])
+    straight = {"yaw": np.zeros(len(faces)), "pitch": np.zeros(len(faces))}
+    return frames, with_columns(faces, **scores, **straight)
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,18 @@ SESSIONS: dict[str, Kind] = {
     "many markers": Kind(Made(seconds=150, fps=4, people=2, markers=MANY_MARKERS)),
     "a crowd": Kind(Made(seconds=1500, fps=1, people=45, markers=MARKERS)),
     "an hour": Kind(Made(seconds=3700, fps=0.4)),
-    "filmed": Kind(Made(seconds=20, people=2, first_pts=700, markers=MARKERS[:1]), is_filmed=True),
+    "filmed": Kind(
+        Made(
+            seconds=20,
+            people=2,
+            brief=1,
+            away=((7, 8.3),),
+            small=((12, 13),),
+            first_pts=700,
+            markers=MARKERS[:1],
+        ),
+        is_filmed=True,
+    ),
 }
 
 

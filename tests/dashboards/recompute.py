@@ -91,6 +91,11 @@ class Tables:
         return float(self.facts["duration_s"])
 
     @property
+    def is_there(self) -> bool:
+        """Whether the video is where it was analysed."""
+        return Path(self.facts["source"]["path"]).exists()
+
+    @property
     def analysed_s(self) -> float:
         return float(self.frames.seconds.sum())
 
@@ -216,6 +221,16 @@ class Tables:
             found[f"prob_{name}"] = faces[f"prob_{name}"].astype(float).where(faces.known)
             found[f"shown_{name}"] = (label == name).astype(float).where(faces.known)
         return found
+
+    def shown_label(self, person: int) -> pd.Series:
+        """Place of the shown label among the labels, of each of a person's faces; NaN where unknown."""
+        shown = self._measures(self.faces[self.faces.person == person], person)[self.shown]
+        return (
+            shown.fillna(0)
+            .set_axis(range(len(self.labels)), axis=1)
+            .idxmax(axis=1)
+            .where(shown.notna().all(axis=1))
+        )
 
     @cached_property
     def shares(self) -> np.ndarray:

@@ -5,6 +5,7 @@ A trace, title or shape that the test does not know fails it.
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +18,7 @@ import pytest
 from tests.dashboards.expect_session import MOST_LANES, bins_per_step, curves
 from tests.dashboards.made_sessions import SESSIONS, Session
 from tests.dashboards.read_page import text, values_in
-from tests.dashboards.recompute import MEASURES, STATES
+from tests.dashboards.recompute import MEASURES, STATES, Tables
 
 ROUNDING = 1.1e-3  # three digits; 0.9997 is no 1.000
 WORDS = dict(zip(STATES, (
@@ -172,10 +173,10 @@ def test_titles_thresholds_and_axes_of_the_timeline(chart):
     video, layout = chart.video, chart.figure["layout"]
     late = int((video.markers.time_s >= video.end_s).sum())
     crowd = len(video.people) > MOST_LANES
-    wanted = [
-        f"the {MOST_LANES} longest in view, of {len(video.people)}" if crowd else "",
-        f"{late}" if late else "",
-    ]
+    posed = video.people and video.whole.attention.notna().any()
+    wanted = [f"the {MOST_LANES} longest in view, of {len(video.people)}"] if crowd else []
+    wanted += ["fully up to 15°, not at all from 35° on"] if posed else []
+    wanted += [f"{late} not shown"] if late else []
     assert values_in(text(note["text"]) for note in layout["annotations"]) == values_in(wanted)
     for axis in ("xaxis", "xaxis2"):
         assert [seconds(end) for end in layout[axis]["range"]] == pytest.approx([0, video.end_s], abs=1e-3)
@@ -204,17 +205,51 @@ def test_lines_and_bands_are_where_markers_and_segments_are(chart):
 
 
 def test_what_the_scripts_of_the_page_get(chart):
-    video, facts = chart.video, chart.session.page.json["facts"]
-    assert {int(person): name for person, name in facts["names"].items()} == {
-        person: video.name_of(person) for person in video.people
-    }
-    assert facts["labels"] == video.labels
-    assert facts["measures"] == ["engagement", "attention", "expressiveness", "valence"]
+    video, facts = chart.video, dict(chart.session.page.json["facts"])
+    names = {str(person): video.name_of(person) for person in video.sightings.index}
     markers = [[round(row.time_s, 3), row.label] for row in video.instants.itertuples()]
-    assert facts["markers"] == markers
     segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in video.segments]
-    assert facts["segments"] == segments
-    assert facts["signals"] == []
+    steps = np.diff(video.frames.time_s)
+    colours, boxes = facts.pop("colours"), facts.pop("boxes")
+    assert facts == {
+        "frame_s": round(float(np.median(steps)), 4) if len(steps) else 0.04, "names": names, "labels": video.labels,
+        "measures": ["engagement", "attention", "expressiveness", "valence"], "signals": [], "markers": markers,
+        "segments": segments,
+    }  # fmt: skip
+    assert len(set(colours)) == len(video.labels)
+    assert (boxes is None) == (not video.is_there or not names)
+    if boxes:
+        check_boxes(video, boxes)
+
+
+def check_boxes(video: Tables, boxes: dict[str, Any]) -> None:
+    """A box per step of each person: place, shown label, and when each unbroken sequence starts and ends."""
+    assert boxes["step_s"] == 0.2
+    assert [track["id"] for track in boxes["tracks"]] == sorted(video.sightings.index)
+    size = [video.facts["source"][side] for side in ("width", "height")] * 2
+    for track in boxes["tracks"]:
+        mine = video.faces[video.faces.person == track["id"]]
+        label = (
+            video.shown_label(track["id"]) if track["id"] in video.people else pd.Series(np.nan, mine.index)
+        )
+        steps = mine.assign(label=label).groupby((mine.start / 0.2 + 1e-9).astype(int))
+        cells, first, last = list(steps.groups), steps.nth(0), steps.nth(-1)
+        cell_of, corners, letters, spans = unpack(track["runs"])
+        assert cell_of == cells
+        wanted = (first[["x1", "y1", "x2", "y2"]] / size).clip(0, 1) * 255
+        np.testing.assert_allclose(corners, wanted, atol=0.51)
+        assert letters == "".join("." if np.isnan(place) else "abcdefg"[int(place)] for place in first.label)
+        starts = [k for k, cell in enumerate(cells) if k == 0 or cells[k - 1] != cell - 1]
+        ends = [k - 1 for k in starts[1:]] + [len(cells) - 1]
+        wanted = [(first.start.iloc[a], last.start.iloc[b]) for a, b in zip(starts, ends, strict=True)]
+        np.testing.assert_allclose(spans, wanted, atol=1e-3)
+
+
+def unpack(runs: list[list[Any]]) -> tuple[list[int], np.ndarray, str, list[list[float]]]:
+    """Steps with a box, corners in 255ths of the picture, a letter per step, and first and last time of each run."""
+    places = [np.frombuffer(base64.b64decode(run[1]), np.uint8).reshape(-1, 4) for run in runs]
+    cells = [run[0] + k for run, place in zip(runs, places, strict=True) for k in range(len(place))]
+    return cells, np.concatenate(places), "".join(run[2] for run in runs), [run[3:] for run in runs]
 
 
 # --- Around markers -------------------------------------------------------------------------------------

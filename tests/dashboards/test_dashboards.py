@@ -19,6 +19,8 @@ from ferflow.dashboards.session_report.timeline_chart.figure import build_timeli
 from ferflow.dashboards.shared import number_format
 from ferflow.dashboards.shared.page import inline_json
 from ferflow.errors import RecordsError
+from tests.dashboards.read_page import clock, share, signed, table
+from tests.dashboards.recompute import Tables
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"\' </script><script>alert(2)</script> \u202egpj.exe'
@@ -82,24 +84,6 @@ def test_a_measure_is_written_with_its_unit():
     assert number_format.format_measure(width, None) == "–"
 
 
-def test_headlines_can_be_recomputed_from_the_tables_with_pandas(tmp_path):
-    made = Made(seconds=60, people=3, untracked=0.02, away=((20, 24),))
-    html = page(tmp_path, made)
-    frames = pd.read_parquet(tmp_path / f"frames/{made.video_id}.parquet")
-    bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
-    whole = bins[bins.person_id.isna()]
-    assert card(html, "Duration") == "01:00.0"
-    assert card(html, "People") == "3"
-    assert card(html, "Coverage") == f"{round(100 * (frames.n_faces > 0).mean())} %"
-    assert card(html, "Mean engagement") == f"{whole.engagement.mean():.2f}"
-    assert card(html, "Net positivity") == f"{whole.valence.mean():+.2f}".replace("-", "−")
-    reacting = (whole.reacting * whole.n_people).round()
-    most = whole[reacting == reacting.max()].sort_values("reacting", ascending=False, kind="stable").iloc[0]
-    assert card(html, "Most reacting at once") == f"{reacting.max():.0f} of {most.n_people:.0f}"
-    assert f"attention {whole.attention.mean():.2f}" in text_of(html)
-    assert f"positive {whole.positive.mean():.2f} − negative {whole.negative.mean():.2f}" in text_of(html)
-
-
 def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     made = Made(seconds=30, people=2, holes=((10, 12),))
     session = load_session(tmp_path, write_session(tmp_path, made))
@@ -107,7 +91,7 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
     whole = bins[bins.person_id.isna()]
     figure = build_timeline_figure(session)
     for name, column, extra in [
-        ("attention", "attention", 0), ("engagement", "engagement", 0), ("sad", "shown_sad", 1)
+        ("facing the camera", "attention", 0), ("engagement", "engagement", 0), ("sad", "shown_sad", 1)
     ]:  # fmt: skip
         trace = next(trace for trace in figure.data if trace.name == name)
         # An area has one more bin on each side, out of sight.
@@ -127,7 +111,7 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
 def test_the_page_of_a_video_without_faces_says_so_and_shows_the_coverage(tmp_path):
     html = page(tmp_path, Made(seconds=30, people=0))
     assert "No face was found in any of the 300 analysed frames" in text_of(html)
-    assert card(html, "Coverage") == "0 %"
+    assert card(html, "Face visible") == "0 %"
     figure = json.loads(re.search(r'id="timeline-figure">(.*?)</script>', html, re.S)[1])
     assert [trace["name"] for trace in figure["data"] if trace.get("stackgroup") == "coverage"] == ["no face"]
     assert {name for name in figure["layout"] if name.startswith("yaxis")} == {"yaxis", "yaxis9"}
@@ -141,13 +125,16 @@ def test_a_video_without_frames_is_distinguished_from_one_without_faces(tmp_path
 
 def test_faces_without_a_track_are_distinguished_from_no_faces(tmp_path):
     html = page(tmp_path, Made(seconds=10, untracked=1.0))
-    assert re.search(r"\d+ faces found, but no person could be tracked", text_of(html))
+    assert re.search(
+        r"\d+ faces found, but no person is in view for long enough to be counted", text_of(html)
+    )
 
 
-def test_without_pose_the_page_says_that_engagement_is_unknown(tmp_path):
+def test_without_pose_engagement_is_known_and_where_people_face_is_not(tmp_path):
     html = page(tmp_path, Made(seconds=40, pose=False))
-    assert "attention and engagement unknown: no head pose" in text_of(html)
-    assert "expressiveness is used instead of engagement" in text_of(html)
+    assert card(html, "Facing the camera") == "–"
+    assert "unknown: this detector gives no head pose" in text_of(html)
+    assert re.fullmatch(r"\d+ %", card(html, "Showing an expression"))
 
 
 @pytest.mark.parametrize("missing", ["disgust", "happy", "neutral"])
@@ -297,12 +284,12 @@ def test_the_index_lists_finished_failed_and_earlier_videos(tmp_path):
     rows = re.findall(
         r"<tr[^>]*>(.*?)</tr>", html.split('id="videos-title"')[1].split('id="participants')[0], re.S
     )
-    # The same engagement in all three: they keep their order. What failed has a table of its own below.
+    # By name. What failed has a table of its own below.
     assert [re.search(r'href="([^"]*)"', row)[1] for row in rows[1:4]] == [
-        "reports/b.html", "reports/a.html", "reports/old.html",
+        "reports/a.html", "reports/b.html", "reports/old.html",
     ]  # fmt: skip
     assert [row.count("<svg") for row in rows] == [0, 1, 1, 1, 0, 0]
-    assert "2 frames lost" in rows[1]
+    assert "2 frames lost" in rows[2]
     assert "no video" in rows[5]
     assert "1 input could not be analysed" in text_of(html)
     assert "<img" not in html
@@ -321,10 +308,10 @@ def test_a_broken_run_file_is_refused(tmp_path):
 def test_numbers_of_the_index_are_those_of_the_timeline(tmp_path):
     made = Made(seconds=60, people=2)
     page(tmp_path, made)
-    bins = pd.read_parquet(tmp_path / f"timeline/{made.video_id}.parquet")
-    whole = bins[bins.person_id.isna()]
-    text = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
-    assert f"{whole.engagement.mean():.2f} {whole.valence.mean():+.2f}".replace("-", "−") in text
+    video = Tables(tmp_path, made.video_id)
+    means = video.means(video.lanes)
+    (row,) = table(write_index(tmp_path).read_text(encoding="utf-8"), "videos")
+    assert {share(means["engagement"]), signed(means["valence"]), clock(60)} <= set(row)
 
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, on linear RGB.

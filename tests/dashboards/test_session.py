@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from ferflow.analytics.coverage import coverage_timeline
+from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.person_names import PersonFaces, PersonNames
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
@@ -30,58 +31,72 @@ from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo
 from tests.conftest import face_frames, write_video
+from tests.dashboards.made_sessions import with_columns
 from tests.dashboards.read_page import text
-from tests.made_records import Made, made_basis, made_tables, source_info, write_session
+from tests.dashboards.recompute import Tables
+from tests.made_records import Made, gaps_of, made_basis, made_tables, source_info, write_session
 
 
 def of(table, name: str) -> list[float]:
     return [round(value, 6) for value in table.column(name).to_pylist()]
 
 
-def test_the_coverage_timeline_distinguishes_faces_small_faces_no_face_and_no_frame():
-    made = Made(seconds=10, holes=((4, 6.5),), away=((7, 8),), small=((8, 9),), seed=3)
+def states_of(made: Made, *, gaps=None, ranged: bool = False):
+    """Seconds of each second by what is known of it."""
     frames, faces = made_tables(made)
-    table = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
-    assert of(table, "missing") == [0, 0, 0, 0, 1, 1, 0.5, 0, 0, 0]
-    assert of(table, "small")[8] + of(table, "no_face")[8] == pytest.approx(1)
-    assert of(table, "small")[8] > 0.7
+    times = FrameTimes.from_frames(frames, end_s=made.seconds, gaps=gaps_of(made) if gaps is None else gaps)
+    return coverage_timeline(times, frames, faces, bin_seconds=1.0, ranged=ranged)
+
+
+def test_the_coverage_timeline_distinguishes_what_faces_can_be_read_for_and_no_face_and_no_frame():
+    made = Made(seconds=12, holes=((4, 6.5),), away=((7, 8),), small=((8, 9),), turned=((9, 10),), blurred=((10, 11),),
+                seed=3)  # fmt: skip
+    table = states_of(made)
+    assert of(table, "missing") == [0, 0, 0, 0, 1, 1, 0.5, 0, 0, 0, 0, 0]
+    for second, state in ((8, "small"), (9, "turned"), (10, "blurred"), (11, "readable")):
+        # A head whose pose is unknown is not known to be turned.
+        unknown = of(table, "readable")[second] if state == "turned" else 0
+        assert of(table, state)[second] + of(table, "no_face")[second] + unknown == pytest.approx(1)
+        assert of(table, state)[second] > 0.7
     assert of(table, "no_face")[7] == 1
-    assert of(table, "face")[0] + of(table, "no_face")[0] == pytest.approx(1)
-    total = sum(np.array(of(table, name)) for name in ("face", "small", "no_face", "missing", "outside"))
+    assert of(table, "readable")[0] + of(table, "no_face")[0] == pytest.approx(1)
+    total = sum(np.array(of(table, name)) for name in table.column_names[1:])
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-def test_a_single_lost_frame_shows_only_where_frames_are_known_to_have_failed():
-    frames, faces = made_tables(Made(seconds=4, people=0, holes=((1.5, 1.6),)))
-    assert of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=True, ranged=False), "missing") == [
-        0,
-        0.1,
-        0,
-        0,
-    ]
-    assert of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "missing") == [
-        0,
-        0,
-        0,
-        0,
-    ]
+def test_of_several_faces_the_time_is_readable_if_one_is_and_else_what_the_largest_is():
+    made = Made(seconds=2, people=2)
+    frames, faces = made_tables(made)
+    person, second = faces.column("track_id").to_numpy(), faces.column("time_s").to_numpy() // 1
+    frame = faces.column("frame_index").to_numpy()
+    both = np.bincount(frame)[frame] == 2
+    yaw = np.where((person == 1) | (second == 1), 60.0, 0.0)
+    size = np.where((person == 2) & (second == 1), 20.0, 90.0)
+    faces = with_columns(faces, yaw=np.where(size < 28, 0.0, yaw), face_px=size).filter(both)
+    table = coverage_timeline(
+        FrameTimes.from_frames(frames, end_s=2.0), frames, faces, bin_seconds=1.0, ranged=False
+    )
+    assert of(table, "readable")[0] > 0.5
+    assert of(table, "turned")[1] > 0.5
+    assert of(table, "small") == [0, 0]
+
+
+def test_a_single_lost_frame_is_missing_and_one_that_never_was_is_held():
+    made = Made(seconds=4, people=0, holes=((1.5, 1.6),))
+    assert of(states_of(made), "missing") == [0, 0.1, 0, 0]
+    assert of(states_of(made, gaps=()), "missing") == [0, 0, 0, 0]
 
 
 def test_time_before_a_chosen_start_is_not_analysed_and_otherwise_unreadable():
-    frames, faces = made_tables(Made(seconds=4, people=0, holes=((0, 1.5),)))
-    ranged = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=True)
+    made = Made(seconds=4, people=0, holes=((0, 1.5),))
+    ranged, plain = states_of(made, ranged=True), states_of(made)
     assert (of(ranged, "outside"), of(ranged, "missing")) == ([1, 0.5, 0, 0], [0, 0, 0, 0])
-    plain = coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False)
     assert (of(plain, "outside"), of(plain, "missing")) == ([0, 0, 0, 0], [1, 0.5, 0, 0])
 
 
 def test_one_frame_and_none_have_a_coverage_timeline():
-    for seconds, expected in ((0.1, [1.0]), (0, [])):
-        frames, faces = made_tables(Made(seconds=seconds, people=0))
-        assert (
-            of(coverage_timeline(frames, faces, bin_seconds=1.0, failed=False, ranged=False), "no_face")
-            == expected
-        )
+    assert of(states_of(Made(seconds=0.1, people=0)), "no_face") == [0.1]
+    assert of(states_of(Made(seconds=0, people=0)), "no_face") == []
 
 
 # --- People -----------------------------------------------------------------------------------------------
@@ -101,9 +116,13 @@ def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     # A person is in a frame once: there track 1, which has more faces, stands for both.
     assert (both.track_id == 1).sum() > (both.track_id == 3).sum()
     both = both.sort_values(["frame_index", "track_id"]).drop_duplicates("frame_index")
-    assert {person.track_id for person in session.people} == {1, 2, 4}
-    ann = next(person for person in session.people if person.track_id == 1)
-    assert ann.means["prob_happy"] == pytest.approx(both.prob_happy.astype(float).mean(), abs=1e-6)
+    assert {person.person_id for person in session.people} == {1, 2, 4}
+    ann = next(person for person in session.people if person.person_id == 1)
+    assert ann.sighting.n_faces == len(both)
+    video = Tables(tmp_path, video_id, JOINED.by_track)
+    mine = video.lanes[video.lanes.person_id == 1]
+    for name, value in video.means(mine).items():
+        assert ann.means[name] == pytest.approx(value, abs=1e-6), name
     people = bins.dropna(subset="person_id").groupby("bin_start_s").person_id.nunique()
     whole = bins[bins.person_id.isna()].set_index("bin_start_s")
     assert (whole.n_people[people.index] == people).all()

@@ -11,8 +11,8 @@ from ferflow.dashboards.shared.elements import Terms
 
 _EXPRESSIONS = (
     "Expressions",
-    "describe how a face appears, not what the person feels. The expression that is shown is the most likely one over "
-    "half a second; neutral where rest is more likely than any expression. Talking and eating count in part.",
+    "describe how a face appears; they prove no feeling. The expression that is shown is the most likely one over half "
+    "a second; neutral where rest is more likely than any expression. Talking and eating count in part.",
 )
 _AUDIENCE = (
     "Audience",
