@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ferflow.analytics.person_names import read_people
 from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale
-from ferflow.dashboards.overview.cohort import group_looks
+from ferflow.dashboards.overview.cohort import group_looks, looks_in
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
 from ferflow.dashboards.overview.response_figure import build_response_figure
 from ferflow.dashboards.overview.sections.stimuli import is_worth_a_chart, title_of
@@ -123,7 +123,7 @@ def _cohort_figures(folder: Folder) -> Iterator[tuple[str, Figure]]:
         figure = build_clock_figure(clock, looks, scale)
         yield f"stimulus-{k}", _on_white(figure, title_of(folder, clock), names)
     for k, pool in enumerate((pool for pool in folder.pools if pool.cohort.participants), 1):
-        figure = build_response_figure(pool, [look for look in looks if pool.cohort.of(look.group)])
+        figure = build_response_figure(pool, looks_in(pool.cohort, looks))
         yield f"responses-{k}", _on_white(figure, "Around scenes and events", names)
 
 

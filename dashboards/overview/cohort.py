@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferflow import palette
@@ -45,6 +46,9 @@ class GroupLook:
     """In plotly's words, see `DASHES`."""
 
 
+_EVERYBODY_LOOK = GroupLook(None, EVERYBODY, MEASURES["engagement"].colour, "solid")
+
+
 @dataclass(frozen=True, slots=True)
 class GroupName:
     """A group as a table shows it."""
@@ -65,12 +69,17 @@ class GroupName:
 def group_looks(cohort: Cohort) -> list[GroupLook]:
     """The groups with a curve, the `MOST_GROUPS` largest, in their order; all participants if there are no groups."""
     if not cohort.groups:
-        return [GroupLook(None, EVERYBODY, MEASURES["engagement"].colour, "solid")]
+        return [_EVERYBODY_LOOK]
     largest = sorted(cohort.groups, key=lambda group: (-len(cohort.of(group)), group))[:MOST_GROUPS]
     return [
         GroupLook(group, sanitize(group), colour, dash)
         for group, colour, dash in zip(sorted(largest), palette.GROUPS, DASHES, strict=False)
     ]
+
+
+def looks_in(cohort: Cohort, looks: Sequence[GroupLook]) -> list[GroupLook]:
+    """The groups that have a participant in a part of the cohort; all participants if none has."""
+    return [look for look in looks if cohort.of(look.group)] or [_EVERYBODY_LOOK]
 
 
 def known_measures(cohort: Cohort) -> list[str]:

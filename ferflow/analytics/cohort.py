@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
@@ -109,13 +109,18 @@ class Part:
         """What a measure is weighted by, seconds (rows,): attention by time in view, all else by readable time."""
         return column(self.rows, "face_s" if name == "attention" else "readable_s")
 
-    def tally(self, cells: Int64Array, n_cells: int) -> Tally:
-        """Sums of all measures by cell; rows whose cell is not in [0, `n_cells`) do not count."""
+    @property
+    def measures(self) -> list[str]:
+        """Names of all measures, scores and shown labels."""
+        return [*MEASURES, *probability_columns(self.rows), *shown_columns(self.rows)]
+
+    def tally(self, cells: Int64Array, n_cells: int, names: Sequence[str]) -> Tally:
+        """Sums of measures by cell; rows whose cell is not in [0, `n_cells`) do not count, nor unknown names."""
         inside = (cells >= 0) & (cells < n_cells)
-        names = [*MEASURES, *probability_columns(self.rows), *shown_columns(self.rows)]
         parts = (
             tally({name: column(self.rows, name)[inside]}, cells[inside], n_cells, self.weights(name)[inside])
             for name in names
+            if name in self.rows.column_names
         )
         return sum(parts, start=Tally())
 
@@ -143,7 +148,7 @@ class Participant:
     @classmethod
     def of(cls, parts: Sequence[Part], group: str | None) -> Self:
         """The participant of parts of one key."""
-        total = sum((part.tally(np.zeros(len(part.rows), np.int64), 1) for part in parts), start=Tally())
+        sums = (part.tally(np.zeros(len(part.rows), np.int64), 1, part.measures) for part in parts)
         return cls(
             key=parts[0].key,
             name=parts[0].name,
@@ -153,7 +158,7 @@ class Participant:
             readable_s=sum(part.readable_s for part in parts),
             length_s=sum(part.video.length_s for part in parts),
             has_reacted=any((column(part.rows, "reacting") == 1).any() for part in parts),
-            total=total,
+            total=sum(sums, start=Tally()),
         )
 
     @property
@@ -185,6 +190,8 @@ class Cohort:
 
     participants: tuple[Participant, ...] = ()
     """Those who are counted, by group, then by name; one may be in several groups."""
+    everybody: tuple[Participant, ...] = ()
+    """The same without groups, each once."""
     left_out: tuple[LeftOut, ...] = ()
     """Everybody else, in the same order."""
     ambiguous: tuple[str, ...] = ()
@@ -197,18 +204,14 @@ class Cohort:
 
     def of(self, group: str | None) -> tuple[Participant, ...]:
         """The participants of a group; None: all of them, each once."""
-        if group is not None:
-            return tuple(one for one in self.participants if one.group == group)
-        return _merge(
-            [part for one in self.participants for part in one.parts],
-            identity=lambda part: part.key,
-            group_of=lambda _: None,
+        return (
+            self.everybody if group is None else tuple(one for one in self.participants if one.group == group)
         )
 
     @property
     def n_participants(self) -> int:
         """Distinct participants; one may be in several groups."""
-        return len({one.key for one in self.participants})
+        return len(self.everybody)
 
     @property
     def n_in_several(self) -> int:
@@ -234,16 +237,14 @@ def build_cohort(videos: Sequence[CohortVideo]) -> Cohort:
     A participant counts whose face is readable for `LEAST_SECONDS`, or for half of the longest session if that is
     shorter, in the sessions of one stimulus, or in those without one.
     """
-    found = _merge(
-        [part for video in videos for part in _parts(video)],
-        identity=lambda part: (part.video.group, part.key),
-        group_of=lambda part: part.video.group,
-    )
+    found = _merge([part for video in videos for part in _parts(video, is_alone=len(videos) == 1)])
     least_s = _least_seconds(videos)
     found = tuple(sorted(found, key=_by_group_and_name))
     reasons = [_why_left_out(one, least_s) for one in found]
+    counted = tuple(one for one, reason in zip(found, reasons, strict=True) if reason is None)
     return Cohort(
-        participants=tuple(one for one, reason in zip(found, reasons, strict=True) if reason is None),
+        participants=counted,
+        everybody=_join_groups(counted),
         left_out=tuple(LeftOut(one, reason) for one, reason in zip(found, reasons, strict=True) if reason),
         ambiguous=tuple(video.video_id for video in videos if _is_ambiguous(video)),
     )
@@ -290,7 +291,7 @@ def _mean_of(total: Tally, name: str) -> float:
 # --- Who is a participant --------------------------------------------------------------------------------
 
 
-def _parts(video: CohortVideo) -> list[Part]:
+def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
     ids = video.person_ids
     if not ids:
         name = video.session.participant or video.name or video.video_id
@@ -298,7 +299,7 @@ def _parts(video: CohortVideo) -> list[Part]:
         key = (video.session.participant,) if video.session.participant else (video.video_id, "")
         return [Part(key, name, video, video.timeline.slice(0, 0), is_expected=True)]
     if not video.session.participant:
-        return [_person_part(video, person, is_sole=len(ids) == 1) for person in ids]
+        return [_person_part(video, person, is_sole=len(ids) == 1, is_alone=is_alone) for person in ids]
     name = video.session.participant
     people = person_rows(video.timeline)
     if named := [person for person in ids if video.names.name_of(person) == name]:
@@ -309,12 +310,17 @@ def _parts(video: CohortVideo) -> list[Part]:
     return [Part((name,), name, video, _after_start(people, video), is_expected=True)]
 
 
-def _person_part(video: CohortVideo, person: int, *, is_sole: bool) -> Part:
+def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bool) -> Part:
+    """A person of a video; `is_sole`: no other is in it, `is_alone`: there is no other video."""
     rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), person))
     given = video.names.by_track.get(person)
     key = (given,) if given else (video.video_id, str(person))
+    name = video.names.name_of(person)
+    if given is None and not is_alone:
+        # `Person 1` alone could be of any video.
+        name = video.name if is_sole else f"{name}, {video.name}"
     is_expected = is_sole or given is not None
-    return Part(key, video.names.name_of(person), video, _after_start(rows, video), is_expected)
+    return Part(key, name, video, _after_start(rows, video), is_expected)
 
 
 def _after_start(rows: pa.Table, video: CohortVideo) -> pa.Table:
@@ -327,14 +333,25 @@ def _bins_after_start(rows: pa.Table, video: CohortVideo) -> Int64Array:
     return np.floor(starts + 0.5 + _TOLERANCE_SECONDS).astype(np.int64)
 
 
-def _merge(
-    parts: Iterable[Part], *, identity: Callable[[Part], Hashable], group_of: Callable[[Part], str | None]
-) -> tuple[Participant, ...]:
-    """Add up the parts of each participant, in the order of their first parts."""
-    by_participant: dict[Hashable, list[Part]] = {}
+def _merge(parts: Iterable[Part]) -> tuple[Participant, ...]:
+    """Add up the parts of each participant in each group, in the order of their first parts."""
+    by_participant: dict[tuple[str | None, tuple[str, ...]], list[Part]] = {}
     for part in parts:
-        by_participant.setdefault(identity(part), []).append(part)
-    return tuple(Participant.of(same, group_of(same[0])) for same in by_participant.values())
+        by_participant.setdefault((part.video.group, part.key), []).append(part)
+    return tuple(Participant.of(same, group) for (group, _), same in by_participant.items())
+
+
+def _join_groups(participants: Sequence[Participant]) -> tuple[Participant, ...]:
+    """The participants without groups, each once, in the order in which they are first named."""
+    by_key: dict[tuple[str, ...], list[Participant]] = {}
+    for one in participants:
+        by_key.setdefault(one.key, []).append(one)
+    return tuple(
+        replace(same[0], group=None)
+        if len(same) == 1
+        else Participant.of([part for one in same for part in one.parts], None)
+        for same in by_key.values()
+    )
 
 
 def _is_ambiguous(video: CohortVideo) -> bool:

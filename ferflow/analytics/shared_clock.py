@@ -52,11 +52,13 @@ class SharedClock:
 
     def curve(self, participant: Participant, name: str) -> Float64Array:
         """A measure at each point, float64 (points,); NaN where unknown."""
-        return self.total(participant).mean(name)
+        return self.total(participant, [name]).mean(name)
 
-    def total(self, participant: Participant) -> Tally:
-        """Sums of all measures at each point, over all sessions of a participant."""
-        parts = (part.tally(part.bins // self.bins_joined, self.n_points) for part in participant.parts)
+    def total(self, participant: Participant, names: Sequence[str]) -> Tally:
+        """Sums of measures at each point, over all sessions of a participant."""
+        parts = (
+            part.tally(part.bins // self.bins_joined, self.n_points, names) for part in participant.parts
+        )
         return sum(parts, start=Tally())
 
     def band(self, group: str | None, name: str) -> Band:

@@ -48,7 +48,8 @@ def report(
     sessions: Annotated[
         Path | None,
         typer.Option(
-            help="Session list: CSV with the columns video,participant,group and any others, a row per video.  "
+            help="Session list: CSV with the columns video,participant,group,stimulus and any others, a row per "
+            "video.  "
             "[default: as in the last report; else OUT/sessions.csv]",
             metavar="FILE.csv",
         ),

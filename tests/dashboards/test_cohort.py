@@ -505,7 +505,9 @@ def test_several_stimuli_have_a_chart_each_with_the_same_scale(tmp_path):
 def test_curves_over_fewer_than_three_participants_are_thin_and_transparent_and_have_no_band(tmp_path):
     trailer_test(tmp_path, n=5)  # three in one group, of whom one leaves, and two in the other
     (figure,) = figures(write_index(tmp_path).read_text(encoding="utf-8"))
-    lines = [trace for trace in figure["data"] if trace.get("yaxis") == "y" and trace["name"] != "band"]
+    lines = [
+        trace for trace in figure["data"] if trace.get("yaxis") == "y" and trace["name"] not in ("band", "")
+    ]
     faded = [trace for trace in lines if trace.get("opacity", 1) < 1]
     assert {trace["name"] for trace in faded} == {"first cut", "new cut"}
     assert all(trace["line"]["width"] == 1 for trace in faded)
@@ -514,8 +516,21 @@ def test_curves_over_fewer_than_three_participants_are_thin_and_transparent_and_
     assert solid["name"] == "first cut"
     assert max(known) < 32
     bands = [trace for trace in figure["data"] if trace["name"] == "band" and trace["yaxis"] == "y"]
-    assert len(bands) == 1
-    assert max(bands[0]["x"])[14:19] < "00:33"
+    assert {trace["meta"]["of"] for trace in bands} == {"first cut"}
+    assert all(value is None for trace in bands for value in trace["y"][34:])
+
+
+def test_a_stimulus_whose_participants_have_no_group_is_drawn_for_all_of_them(tmp_path):
+    for name in "abcd":
+        write_session(tmp_path, Made(seconds=20, video_id=name, markers=((5.0, 9.0, "joke", ""),)))
+    (tmp_path / "sessions.csv").write_text("video,group,stimulus\na,x,one\nb,y,one\nc,,two\nd,,two\n")
+    first, second = figures(write_index(tmp_path).read_text(encoding="utf-8"))
+    assert {trace["meta"]["group"] for trace in first["data"] if "group" in trace.get("meta", {})} == {
+        "x",
+        "y",
+    }
+    found = {trace["meta"]["group"] for trace in second["data"] if "group" in trace.get("meta", {})}
+    assert found == {"all participants"}
 
 
 def test_few_participants_are_too_few_to_compare(tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ferflow.analytics.intervals import Band
 from ferflow.analytics.shared_clock import SharedClock
@@ -24,6 +25,9 @@ from ferflow.types import Float64Array
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+RoundValues: TypeAlias = Callable[[Float64Array], list[float | None]]
+"""Rounds to what can be seen; for JSON."""
+
 TITLE_PX = 40
 BOTTOM_PX = 28
 LEAST_SOLID = 3
@@ -31,6 +35,11 @@ LEAST_SOLID = 3
 who happen to be known there than about the stimulus."""
 
 _FADED_OPACITY = 0.4
+_BAND_OPACITY, _BANDS_OPACITY = 0.16, 0.1
+"""Of the band of all participants, and of each of several groups, which cover one another."""
+
+MOST_RUNS = 200
+"""With more runs of known values than this, half a step is narrower than the curve."""
 
 
 class RowLayout:
@@ -98,7 +107,7 @@ class Canvas:
         words: str,
         number: str = ".0%",
         *,
-        round_values: Callable[[Float64Array], list[float | None]] = json_numbers,
+        round_values: RoundValues = json_numbers,
         after: str = "",
     ) -> None:
         """A mean with its band; faded, and without a band, where fewer than `LEAST_SOLID` participants are known.
@@ -120,46 +129,91 @@ class Canvas:
         shown = {**shown, "customdata": band.n.astype(int).tolist()} if after else shown
         if faded.any():
             # The whole curve lies below the solid parts: no break is seen where they end.
-            style = {"color": look.colour, "width": 1, "dash": look.dash}
-            self.add_line(row, look, round_values(band.mean), line=style, opacity=_FADED_OPACITY, **shown)
-        solid = {"color": look.colour, "width": 2, "dash": look.dash}
-        if not faded.any():
-            self.add_line(row, look, round_values(band.mean), line=solid, **shown)
-        elif is_solid.any():
-            known = round_values(np.where(is_solid, band.mean, np.nan))
-            self.add_line(row, look, known, line=solid, hoverinfo="skip", meta=None)
+            shown = {**shown, "opacity": _FADED_OPACITY}
+            self.add_line(row, look, band.mean, shown, width=1, round_values=round_values)
+            solid = np.where(is_solid, band.mean, np.nan)
+            unnamed: PlotlyAttributes = {"hoverinfo": "skip", "meta": None}
+            self.add_line(row, look, solid, unnamed, round_values=round_values)
+        else:
+            self.add_line(row, look, band.mean, shown, round_values=round_values)
 
-    def add_line(self, row: str, look: GroupLook, values: list[float | None], **style: object) -> None:
-        """A curve over the points of the clock, at their middles."""
+    def add_line(
+        self,
+        row: str,
+        look: GroupLook,
+        values: Float64Array,
+        style: PlotlyAttributes,
+        *,
+        width: float = 2,
+        round_values: RoundValues = json_numbers,
+    ) -> None:
+        """A curve over the points of the clock: a step per point, from its start to its end; nothing where unknown."""
+        if not np.isfinite(values).any():
+            return
+        # Steps, since a value is that of a whole point in time: the curve then ends where its band ends.
+        line = {"color": look.colour, "dash": look.dash, "width": width, "shape": "hvh"}
+        # The page's script finds a curve by `meta`.
+        facts = {
+            "name": escape_html(look.name),
+            "line": line,
+            "meta": {"row": row, "group": look.name},
+            **style,
+        }
+        self._add(row, self.clock.step_s / 2, round_values(values), **facts)
+        # Plotly draws from middle to middle. What it leaves out at both ends of a run of known values is a trace of its
+        # own, so that the cursor finds a point per value and no other.
+        x, y = self._half_steps(values, round_values)
         self.figure.add_scatter(
-            # The first point and the distance of points, in milliseconds, instead of a date per point: the page stays
-            # small. The page's script finds a curve by `meta`.
-            name=escape_html(look.name), x0=axis_time(self.clock.step_s / 2), dx=self.clock.step_s * 1000,
-            y=values, mode="lines", yaxis=self.rows.axes[row],
-            **({"meta": {"row": row, "group": look.name}} | style),
+            x=x, y=y, yaxis=self.rows.axes[row], mode="lines", line=line, opacity=style.get("opacity", 1.0),
+            hoverinfo="skip", name="",
         )  # fmt: skip
+
+    def _add(self, row: str, first_s: float, values: list[float | None], **style: object) -> None:
+        """A trace with a value per point, the first at a time in seconds."""
+        # The first point and the distance of points in milliseconds, not a date per point: the page stays small.
+        self.figure.add_scatter(
+            x0=axis_time(first_s), dx=self.clock.step_s * 1000, y=values, mode="lines", yaxis=self.rows.axes[row],
+            **style,
+        )  # fmt: skip
+
+    def _half_steps(
+        self, values: Float64Array, round_values: RoundValues
+    ) -> tuple[list[str | None], list[float | None]]:
+        """Times and values of the first and last half of a step of each run of known values."""
+        runs = find_runs(np.isfinite(values))
+        x: list[str | None] = []
+        y: list[float | None] = []
+        for run in runs if len(runs) <= MOST_RUNS else ():
+            for k, start in ((run.start, run.start), (run.stop - 1, run.stop - 0.5)):
+                x += [*(axis_time(half * self.clock.step_s) for half in (start, start + 0.5)), None]
+                y += [*round_values(values[[k, k]]), None]
+        return x, y
 
     def _add_band(
         self,
         row: str,
         look: GroupLook,
         band: Band,
-        is_solid: np.typing.NDArray[np.bool_],
-        round_values: Callable[[Float64Array], list[float | None]],
+        is_solid: npt.NDArray[np.bool_],
+        round_values: RoundValues,
     ) -> None:
-        """Polygons, one for each stretch in which the band is known: a fill between curves would bridge gaps."""
-        x: list[str | None] = []
-        y: list[float | None] = []
-        for run in find_runs(np.isfinite(band.low) & is_solid):
-            k = np.arange(run.start, run.stop)
-            # Along the lower edge, and back along the upper one; None ends the polygon.
-            x += [_short_time((place + 0.5) * self.clock.step_s) for place in (*k, *k[::-1])] + [None]
-            y += [*round_values(band.low[k]), *round_values(band.high[k][::-1]), None]
-        if x:
-            self.figure.add_scatter(
-                x=x[:-1], y=y[:-1], yaxis=self.rows.axes[row], mode="lines", fill="toself", line={"width": 0},
-                fillcolor=with_opacity(look.colour, 0.16 if len(self.looks) == 1 else 0.1), hoverinfo="skip",
-                name="band",
+        """An area from the lower to the upper end, with a step per point; nothing where there is no interval."""
+        known = np.isfinite(band.low) & is_solid
+        if not known.any():
+            return
+        low, high = (np.where(known, edge, np.nan) for edge in (band.low, band.high))
+        opacity = _BAND_OPACITY if len(self.looks) == 1 else _BANDS_OPACITY
+        # Two stacked areas, the lower one not seen, and not a fill between curves, which would bridge gaps: what is
+        # unknown has the height 0.
+        for edge, values, colour in (
+            ("low", low, "rgba(0,0,0,0)"),
+            ("width", high - low, with_opacity(look.colour, opacity)),
+        ):
+            self._add(
+                # One more point on each side, out of sight: an area starts and ends in the middle of a point.
+                row, -self.clock.step_s / 2, round_values(np.pad(values, 1, mode="edge")), name="band",
+                stackgroup=f"{row} {look.name}", line={"width": 0, "shape": "hvh"}, fillcolor=colour,
+                hoverinfo="skip", meta={"band": row, "of": look.name, "edge": edge},
             )  # fmt: skip
 
 
@@ -176,8 +230,3 @@ class ClockRow:
 def row_title(name: str, explanation: str) -> str:
     """A row's title, as HTML."""
     return f"<b>{name}</b>  <span style='font-size:11px'>{explanation}</span>"
-
-
-def _short_time(seconds: float) -> str:
-    """`axis_time` without zeros at its end: a band has thousands of times."""
-    return axis_time(seconds).removesuffix("00").removesuffix(".0")

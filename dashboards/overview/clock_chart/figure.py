@@ -22,7 +22,7 @@ from ferflow.dashboards.overview.clock_chart.mean_rows import (
 from ferflow.dashboards.overview.clock_chart.people_row import PEOPLE_ROW, drawn_participants, lane_name
 from ferflow.dashboards.overview.clock_chart.scenes_row import SCENES_ROW
 from ferflow.dashboards.overview.clock_chart.signal_rows import build_signal_rows
-from ferflow.dashboards.overview.cohort import GroupLook
+from ferflow.dashboards.overview.cohort import GroupLook, looks_in
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
     rows = {row: row.height_px(clock) for row in list_rows()}
     shown = {row: height for row, height in rows.items() if height}
     layout = RowLayout({row.id: height for row, height in shown.items()})
-    canvas = Canvas(Figure(), clock, looks_of(clock, looks), scale, layout, _left_px(clock))
+    canvas = Canvas(Figure(), clock, looks_in(clock.cohort, looks), scale, layout, _left_px(clock))
     # The cursor's label lists the last trace first.
     for row in reversed(shown):
         row.draw(canvas)
@@ -65,15 +65,10 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
     return canvas.figure
 
 
-def looks_of(clock: SharedClock, looks: Sequence[GroupLook]) -> list[GroupLook]:
-    """The groups that have a participant on a clock."""
-    return [look for look in looks if clock.cohort.of(look.group)]
-
-
 def common_scale(clocks: Sequence[SharedClock], looks: Sequence[GroupLook]) -> Scale:
     """Axes that use their height and are the same for all clocks: up to the highest value or end of a drawn band."""
     found = {
-        name: [clock.band(look.group, name) for clock in clocks for look in looks_of(clock, looks)]
+        name: [clock.band(look.group, name) for clock in clocks for look in looks_in(clock.cohort, looks)]
         for name in ("reacting", "expressiveness", "valence")
     }
     share, score, high = (max(map(_highest, found[name]), default=1.0) for name in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferflow.analytics.intervals import Band
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.dashboards.overview.clock_chart.canvas import Canvas, ClockRow, row_title
-from ferflow.dashboards.shared.figure_values import escape_html, json_numbers
+from ferflow.dashboards.shared.figure_values import escape_html
 from ferflow.palette import MARKER
 
 _BAND = "shaded: 95 % interval"
@@ -66,12 +66,12 @@ def _draw_reach(canvas: Canvas, row: str, title: str, words: str, bands: list[Ba
 
 def _draw_n(canvas: Canvas) -> None:
     title = row_title("Faces that can be read", "number of participants; curves over fewer than 3 are faded")
-    canvas.add_row("n", title, rangemode="tozero", nticks=3, tickformat="d")
-    for look in canvas.looks:
-        style = {"color": look.colour, "width": 1.4, "dash": look.dash, "shape": "hvh"}
+    found = {look: canvas.clock.n_readable(look.group) for look in canvas.looks}
+    most = max(int(n.max()) for n in found.values())
+    canvas.add_row("n", title, range=[0, 1.08 * most], tickvals=[0, most])
+    for look, n in found.items():
         template = f"{escape_html(look.name)}: %{{y:.0f}} can be read<extra></extra>"
-        n = json_numbers(canvas.clock.n_readable(look.group))
-        canvas.add_line("n", look, n, line=style, hovertemplate=template)
+        canvas.add_line("n", look, n, {"hovertemplate": template}, width=1.4)
 
 
 REACTING_ROW = ClockRow("reacting", lambda _: 170, _draw_reacting)

@@ -11,8 +11,10 @@ from ferflow.dashboards.overview.clock_chart.canvas import Canvas, ClockRow, row
 from ferflow.dashboards.shared.figure_values import axis_time, escape_html
 from ferflow.dashboards.shared.number_format import sanitize, shorten
 
-MOST_LANES = 24
-_LANE_PX = 18
+MOST_LANES = 40
+_LANE_PX, _LOW_LANE_PX = 18, 12
+_MANY_LANES = 20
+"""With more lanes than these, they are low."""
 _NAME_LETTERS = 14
 """Of a name next to the lane; the values at the cursor show the full one."""
 
@@ -45,7 +47,8 @@ def _draw(canvas: Canvas) -> None:
         name="people", x0=axis_time(canvas.clock.step_s / 2), dx=canvas.clock.step_s * 1000,
         yaxis=canvas.rows.axes["people"], z=[_shown(canvas.clock, one, labels) for one in people],
         # Half a step beyond the first and the last label: each label gets one step of the colour scale.
-        zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=3, hoverinfo="skip", colorscale=_scale(labels),
+        zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=_lane_px(canvas.clock) // 6, hoverinfo="skip",
+        colorscale=_scale(labels),
         meta={
             "row": "people",
             "labels": [sanitize(label) for label in labels],
@@ -64,9 +67,9 @@ def _title(clock: SharedClock) -> str:
 
 def _shown(clock: SharedClock, participant: Participant, labels: list[str]) -> list[int | None]:
     """Number of the label that is shown for the longest time in each point; None where no face can be read."""
-    total = clock.total(participant)
-    unknown = np.full(clock.n_points, np.nan)
     names = [f"shown_{label}" for label in labels]
+    total = clock.total(participant, names)
+    unknown = np.full(clock.n_points, np.nan)
     shares = np.stack([total.mean(name) if name in total.sums else unknown for name in names])
     leading = np.argmax(np.nan_to_num(shares, nan=-1.0), axis=0)
     known = np.isfinite(shares).any(axis=0)
@@ -81,4 +84,8 @@ def _scale(labels: list[str]) -> list[list[float | str]]:
     return [[share, colour] for low, high, colour in edges for share in (low, high)]
 
 
-PEOPLE_ROW = ClockRow("people", lambda clock: _LANE_PX * len(drawn_participants(clock)), _draw)
+def _lane_px(clock: SharedClock) -> int:
+    return _LANE_PX if len(drawn_participants(clock)) <= _MANY_LANES else _LOW_LANE_PX
+
+
+PEOPLE_ROW = ClockRow("people", lambda clock: _lane_px(clock) * len(drawn_participants(clock)), _draw)

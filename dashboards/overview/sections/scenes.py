@@ -16,6 +16,7 @@ from ferflow.dashboards.overview.cohort import (
     format_interval,
     format_value,
     group_looks,
+    looks_in,
 )
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.response_figure import MOST_LABELS, build_response_figure, shown_signals
@@ -75,7 +76,7 @@ def build_scenes(folder: Folder) -> tuple[SharedMarkers, ...] | None:
 
 def _build(folder: Folder, pool: PooledMarkers) -> SharedMarkers:
     scenes = pool.scenes[:MOST_SCENES]
-    looks = [look for look in group_looks(folder.cohort) if pool.cohort.of(look.group)]
+    looks = looks_in(pool.cohort, group_looks(folder.cohort))
     return SharedMarkers(
         title=_title(folder, pool),
         scene_hint=_scene_hint(pool) if scenes else "",

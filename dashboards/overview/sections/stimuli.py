@@ -17,8 +17,8 @@ from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.shared_clock import SharedClock
 from ferflow.analytics.signals import split_unit
 from ferflow.dashboards.overview.clock_chart.canvas import Scale
-from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale, looks_of
-from ferflow.dashboards.overview.clock_chart.people_row import drawn_participants, labels_of
+from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale
+from ferflow.dashboards.overview.clock_chart.people_row import labels_of
 from ferflow.dashboards.overview.clock_chart.scenes_row import scenes_of
 from ferflow.dashboards.overview.clock_chart.signal_rows import row_id, shown_signals, signal_scale
 from ferflow.dashboards.overview.cohort import (
@@ -30,6 +30,7 @@ from ferflow.dashboards.overview.cohort import (
     format_value,
     group_looks,
     list_left_out,
+    looks_in,
 )
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sections.headline import describe_share
@@ -108,7 +109,7 @@ def _build_chart(folder: Folder, clock: SharedClock, looks: list[GroupLook], sca
     video = _video_of(folder, clock)
     labels = labels_of(clock)
     colours = palette.colours(labels)
-    shown = looks_of(clock, looks)
+    shown = looks_in(clock.cohort, looks)
     return StimulusChart(
         title=title_of(folder, clock),
         lead=_lead(clock),
@@ -247,14 +248,9 @@ def _legend(clock: SharedClock, looks: list[GroupLook]) -> tuple[LegendEntry, ..
 
 
 def _facts(clock: SharedClock, looks: list[GroupLook]) -> Markup:
-    return inline_json(
-        json.dumps({
-            "scenes": [[scene.start_s, scene.end_s, sanitize(scene.label)] for scene in scenes_of(clock)],
-            "n": clock.cohort.n_participants,
-            "lanes": len(drawn_participants(clock)),
-            "signals": [_signal_facts(clock, looks, k, name) for k, name in enumerate(shown_signals(clock))],
-        })
-    )  # fmt: skip
+    scenes = [[scene.start_s, scene.end_s, sanitize(scene.label)] for scene in scenes_of(clock)]
+    signals = [_signal_facts(clock, looks, k, name) for k, name in enumerate(shown_signals(clock))]
+    return inline_json(json.dumps({"scenes": scenes, "signals": signals}))
 
 
 def _signal_facts(

@@ -108,13 +108,20 @@ def _hint(top: float) -> str:
 
 def _excluded(folder: Folder) -> dict[str, str]:
     """Why none of the people of a video is counted, by id of the video."""
+    names = {entry.video_id: entry.name for entry in folder.finished}
     counted = {video_id for one in folder.cohort.participants for video_id in one.video_ids}
     found: dict[str, list[str]] = {}
     for one in folder.cohort.left_out:
         for video_id in one.participant.video_ids:
             if video_id not in counted:
-                words = f"{sanitize(one.participant.name)}: {describe_reason(one)}, not counted"
-                found.setdefault(video_id, []).append(words)
+                name = one.participant.name
+                # A person without a name is called by that of the file, which stands above.
+                who = (
+                    ""
+                    if name == names[video_id]
+                    else f"{sanitize(name.removesuffix(f', {names[video_id]}'))}: "
+                )
+                found.setdefault(video_id, []).append(f"{who}{describe_reason(one)}, not counted")
     return {video_id: "; ".join(words[:2]) for video_id, words in found.items()}
 
 
