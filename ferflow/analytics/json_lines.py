@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,7 +21,8 @@ MOST_KEYS = 1000
 """Different keys; more are not names of columns."""
 
 _Record = dict[str, object]
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 512
+"""Objects that exist at once: with 65,536, Python's garbage collector took as long as all else."""
 
 
 def read_json_columns(path: Path, *, most_bytes: int, most_rows: int) -> LoggedColumns:
@@ -31,7 +33,7 @@ def read_json_columns(path: Path, *, most_bytes: int, most_rows: int) -> LoggedC
     """
     text, file = read_text(path, most_bytes), sanitize(path)
     check_n_rows(text, file, most_rows)
-    columns, lines = dict[str, list[pa.Array]](), list[int]()
+    columns, lines = dict[str, _Parts](), list[int]()
     records = _records(text, file)
     while some := list(islice(records, _ROWS_AT_ONCE)):
         _add_rows(columns, len(lines), [record for _, record in some])
@@ -42,16 +44,38 @@ def read_json_columns(path: Path, *, most_bytes: int, most_rows: int) -> LoggedC
             )
     names = {key: clean_cell(key) for key in columns}
     check_unique(file, [name.lower() for name in names.values()])
-    cells = {names[key]: _join(parts, len(lines)) for key, parts in columns.items() if names[key]}
+    cells = {names[key]: parts.join(len(lines)) for key, parts in columns.items() if names[key]}
     return LoggedColumns(file, cells, np.array(lines, dtype=np.int64))
 
 
-def _add_rows(columns: dict[str, list[pa.Array]], n_before: int, records: Sequence[_Record]) -> None:
+@dataclass(slots=True)
+class _Parts:
+    """A column while the file is read."""
+
+    arrays: list[pa.Array] = field(default_factory=list)
+    n_rows: int = 0
+
+    def add(self, array: pa.Array) -> None:
+        self.arrays.append(array)
+        self.n_rows += len(array)
+
+    def fill_up(self, n_rows: int) -> None:
+        """Add rows in which nothing is given."""
+        if n_rows > self.n_rows:
+            self.add(pa.nulls(n_rows - self.n_rows))
+
+    def join(self, n_rows: int) -> pa.ChunkedArray:
+        self.fill_up(n_rows)
+        is_text = any(pa.types.is_string(array.type) for array in self.arrays)
+        kind = pa.string() if is_text else pa.float64()
+        return pa.chunked_array([pa.concat_arrays([array.cast(kind) for array in self.arrays])], kind)
+
+
+def _add_rows(columns: dict[str, _Parts], n_before: int, records: Sequence[_Record]) -> None:
     for key in dict.fromkeys(chain.from_iterable(records)):
-        parts = columns.setdefault(key, [])
-        if missing := n_before - sum(map(len, parts)):
-            parts.append(pa.nulls(missing))
-        parts.append(_array([record.get(key) for record in records]))
+        parts = columns.setdefault(key, _Parts())
+        parts.fill_up(n_before)
+        parts.add(_array([record.get(key) for record in records]))
 
 
 def _array(values: Sequence[object]) -> pa.Array:
@@ -68,13 +92,6 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value)
-
-
-def _join(parts: Iterable[pa.Array], n_rows: int) -> pa.ChunkedArray:
-    parts = list(parts)
-    parts.append(pa.nulls(n_rows - sum(map(len, parts))))
-    kind = pa.string() if any(pa.types.is_string(part.type) for part in parts) else pa.float64()
-    return pa.chunked_array([part.cast(kind) for part in parts], kind)
 
 
 def _records(text: str, file: str) -> Iterator[tuple[int, _Record]]:
