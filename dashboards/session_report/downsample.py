@@ -41,7 +41,8 @@ class Downsampled:
     end_s: float
     """Where the time axis ends: at the end of the video, which may lie within the last bin."""
     leading: Float64Array
-    """(lanes, drawn bins): index into the labels of the one shown longest, NaN where none is known."""
+    """(lanes, drawn bins): index into the labels of the one shown longest, their number where the person is in view but
+    no face can be read, NaN where the person is not in view."""
     signals: dict[str, Float64Array]
     """By name, those that are shown."""
 
@@ -83,13 +84,17 @@ def _shares_of_coverage(session: Session, step: int) -> dict[str, Float64Array]:
 
 
 def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> Float64Array:
-    """Index of the label that a person shows longest by drawn bin, float64 (drawn bins,), NaN where none is known."""
+    """A lane of `Downsampled.leading`, float64 (drawn bins,)."""
     rows = session.timeline.filter(pc.equal(session.timeline.column("person_id"), track_id))
     bins = np.round(column(rows, "bin_start_s") / session.bin_seconds).astype(int)
     means, seconds = np.full((n_bins, len(session.labels)), np.nan), np.zeros(n_bins)
     for k, label in enumerate(session.labels):
         means[bins, k] = column(rows, f"shown_{label}")
     seconds[bins] = column(rows, "readable_s")
+    in_view_s = np.full(n_bins, np.nan)
+    in_view_s[bins] = column(rows, "face_s")
     joined = np.stack([join_bins(means[:, k], step, seconds) for k in range(len(session.labels))], axis=1)
-    seen = np.isfinite(joined).any(axis=1)
-    return np.where(seen, np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float), np.nan)
+    readable = np.isfinite(joined).any(axis=1)
+    in_view = np.isfinite(join_bins(in_view_s, step))
+    found = np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float)
+    return np.where(readable, found, np.where(in_view, float(len(session.labels)), np.nan))

@@ -41,8 +41,8 @@
       const value = signalValues(n)[k];
       pairs.push([name, value == null ? "unknown" : `${digits === null ? Number(value.toPrecision(4)) : Number(value.toFixed(digits))} ${unit}`.trim()]);
     }
-    const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], facts.labels[lane[k]]]).filter(([, label]) => label) : [];
-    if (lanes) pairs.push(["people in view", seen.map(([name, label]) => `${name} (${label})`).join(", ") || "no person"]);
+    const seen = lanes ? lanes.z.map((lane, n) => [facts.names[lanes.meta.ids[n]], lane[k]]).filter(([, label]) => label != null) : [];
+    if (lanes) pairs.push(["people in view", seen.map(([name, label]) => `${name} (${facts.labels[label] ?? "not readable"})`).join(", ") || "no person"]);
     // The coverage row has one more bin in front.
     const state = coverageTraces.filter((trace) => trace.y[k + 1]).sort((a, b) => b.y[k + 1] - a.y[k + 1])[0];
     pairs.push(["coverage", state ? state.name : "unknown"]);

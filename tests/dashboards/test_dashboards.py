@@ -101,9 +101,13 @@ def test_the_drawn_curves_are_the_tables_columns(tmp_path):
         assert (trace.x0, trace.dx) == (first, 1000)
     lanes = next(trace for trace in figure.data if trace.type == "heatmap")
     shown = bins[bins.person_id == 1].set_index("bin_start_s")[[f"shown_{label}" for label in LABELS]]
-    known = shown.dropna()
     for start, k in enumerate(lanes.z[0]):
-        assert k is None if start not in known.index else LABELS[k] == known.loc[start].idxmax()[6:]
+        if start not in shown.index:
+            assert k is None
+        elif shown.loc[start].isna().any():
+            assert lanes.meta["labels"][k] == "not readable"
+        else:
+            assert LABELS[k] == shown.loc[start].idxmax()[6:]
     missing = next(trace for trace in figure.data if trace.name == "no frame could be read")
     assert [k - 1 for k, share in enumerate(missing.y) if share] == [10, 11]
 

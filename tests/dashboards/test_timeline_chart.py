@@ -143,7 +143,7 @@ def test_shares_have_the_whole_axis_and_the_threshold_is_in_sight(tmp_path):
     axis = row_axis(figure, "Engagement")
     assert figure.layout["yaxis" + line.yref[1:]] == axis
     assert line.y0 == line.y1 == EXPRESSIVE_THRESHOLD
-    assert line.label.text == f"threshold {EXPRESSIVE_THRESHOLD:g}"
+    assert line.label.text == "threshold 50%"
     assert axis.range[0] == 0
     assert axis.range[1] >= 0.6
 

@@ -37,8 +37,8 @@ def _add_row(canvas: Canvas, title: str) -> None:
     curves = [canvas.data.audience[name] for name in ("engagement", "expressiveness")]
     # At least 0.6, so that the threshold and its label are in sight. A little more than 1 for the peaks' numbers.
     _, top = fit_range((0.0, 1.0), *curves, least=0.6)
-    canvas.add_row(_ID, title, range=[0, 1.05 * top], tickvals=[0, 0.5, 1])
-    canvas.add_threshold(_ID, EXPRESSIVE_THRESHOLD, f"threshold {EXPRESSIVE_THRESHOLD:g}")
+    canvas.add_row(_ID, title, range=[0, 1.05 * top], tickvals=[0, 0.5, 1], tickformat=".0%")
+    canvas.add_threshold(_ID, EXPRESSIVE_THRESHOLD, f"threshold {EXPRESSIVE_THRESHOLD:.0%}")
 
 
 def _height(canvas: Canvas, peak: Peak) -> float:

@@ -8,7 +8,7 @@ from ferflow import palette
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
-from ferflow.dashboards.shared.figure_values import axis_time, escape_html
+from ferflow.dashboards.shared.figure_values import axis_time, escape_html, with_opacity
 from ferflow.dashboards.shared.number_format import sanitize, shorten
 
 _ID = "lanes"
@@ -31,11 +31,11 @@ def _draw(canvas: Canvas, session: Session) -> None:
     canvas.figure.add_heatmap(
         name="people", x0=axis_time(data.step_s / 2), dx=data.step_s * 1000, yaxis=canvas.rows.axes[_ID],
         z=[[None if math.isnan(value) else int(value) for value in lane] for lane in data.leading],
-        # Half a step beyond the first and the last label: each label gets one step of the colour scale.
-        zmin=-0.5, zmax=len(labels) - 0.5, showscale=False, ygap=4, hoverinfo="skip", colorscale=_scale(labels),
+        # Half a step beyond the first and the last value: each gets one step of the colour scale.
+        zmin=-0.5, zmax=len(labels) + 0.5, showscale=False, ygap=4, hoverinfo="skip", colorscale=_scale(labels),
         # The page's script turns the numbers into words for the cursor.
         meta={
-            "labels": [escape_html(sanitize(label)) for label in labels],
+            "labels": [*(escape_html(sanitize(label)) for label in labels), "not readable"],
             "names": [escape_html(sanitize(session.name_of(person.person_id))) for person in data.lanes],
             "ids": [person.person_id for person in data.lanes],
         },
@@ -46,12 +46,13 @@ def _title(canvas: Canvas, session: Session) -> str:
     n_lanes, n_people = len(canvas.data.lanes), len(session.people)
     if n_people > n_lanes:
         return row_title("People", None, f"the {n_lanes} longest in view, of {n_people}")
-    return row_title("People", None, "coloured by the expression shown longest")
+    pale = "; pale: in view, not readable" if (canvas.data.leading == len(session.labels)).any() else ""
+    return row_title("People", None, f"coloured by the expression shown longest{pale}")
 
 
 def _scale(labels: list[str]) -> list[list[float | str]]:
-    """Plotly's colour scale with a step per label."""
-    colours = list(palette.colours(labels).values())
+    """Plotly's colour scale with a step per label, and one for faces that cannot be read."""
+    colours = [*palette.colours(labels).values(), with_opacity(palette.EXPRESSIONS["neutral"], 0.3)]
     # Each colour twice, at both edges of its step: otherwise plotly blends neighbouring colours.
     edges = [(k / len(colours), (k + 1) / len(colours), colour) for k, colour in enumerate(colours)]
     return [[share, colour] for low, high, colour in edges for share in (low, high)]
