@@ -70,7 +70,7 @@ def test_areas_start_and_end_where_the_curves_do(tmp_path):
     figure = build_timeline_figure(session_of(tmp_path, Made(seconds=30, holes=((10, 12),))))
     lines = [trace for trace in figure.data if trace.type == "scatter"]
     areas = [trace for trace in lines if trace.stackgroup and trace.stackgroup != "coverage"]
-    assert len(areas) > 8
+    assert len(areas) >= 7
     for trace in areas:
         # Plotly steps halfway between points: bin k is drawn from k to k + 1 if its point is at k + 0.5.
         assert (seconds(trace.x0), trace.dx, trace.line.shape) == (-0.5, 1000, "hvh")
@@ -138,12 +138,14 @@ def test_an_axis_follows_the_data_with_headroom_and_without_exaggeration(full, v
 def test_shares_have_the_whole_axis_and_the_threshold_is_in_sight(tmp_path):
     figure = build_timeline_figure(session_of(tmp_path, Made(seconds=60, people=4)))
     assert row_axis(figure, "Reacting").range == (0, 1.05)
-    assert row_axis(figure, "Expressions").range == (0, 1)
+    assert row_axis(figure, "Expressions").range == pytest.approx((0, 1), abs=0.005)
     (line,) = [shape for shape in figure.layout.shapes if shape.xref == "x domain"]
     axis = row_axis(figure, "Engagement")
     assert figure.layout["yaxis" + line.yref[1:]] == axis
     assert line.y0 == line.y1 == EXPRESSIVE_THRESHOLD
-    assert line.label.text == "threshold 50%"
+    assert ["threshold" in words for words in axis.ticktext] == [
+        value == EXPRESSIVE_THRESHOLD for value in axis.tickvals
+    ]
     assert axis.range[0] == 0
     assert axis.range[1] >= 0.6
 

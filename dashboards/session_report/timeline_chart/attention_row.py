@@ -13,7 +13,7 @@ _ID = "attention"
 
 def _draw(canvas: Canvas, _session: Session) -> None:
     measure = MEASURES[_ID]
-    title = row_title(measure.title, measure.colour, "by the turn of the head; 100 % up to 15°, 0 % from 35°")
+    title = row_title(measure.title, measure.colour, "by the turn of the head")
     canvas.add_row(_ID, title, range=[0, 1.05], tickvals=[0, 1], tickformat=".0%")
     values = canvas.data.audience[_ID]
     canvas.add_area(_ID, "", values, with_opacity(measure.colour, 0.2), hoverinfo="skip")

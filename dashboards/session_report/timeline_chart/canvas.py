@@ -40,6 +40,10 @@ TRANSPARENT = "rgba(0,0,0,0)"
 _HOVER = {"share": "%{y:.0%}", "signed": "%{y:+.2f}"}
 """How the cursor's label writes a measure, by its format: as the tables do."""
 
+THRESHOLD = "<br><span style='font-size:9px'>threshold</span>"
+"""Under the number of a tick. Within the row, curves would cover it."""
+STACK_RANGE = (0.003, 0.997)
+"""Axis of shares that add up to 1. In a PDF, an area without height is a thin line: at 0 and 1 it is out of sight."""
 MOST_RUNS = 200
 """With more runs of known bins than this, half a bin is narrower than the curve."""
 
@@ -144,14 +148,13 @@ class Canvas:
             row, -self.data.step_s / 2, padded, name=escape_html(name), fillcolor=colour, **(defaults | style)
         )
 
-    def add_threshold(self, row: str, value: float, words: str) -> None:
-        """A dashed line through a row, and what it means."""
-        colour = palette.MARKER
-        label = {"text": words, "textposition": "end", "yanchor": "bottom", "padding": 2,
-                 "font": {"size": 10, "color": colour}}  # fmt: skip
+    def add_threshold(self, row: str, value: float) -> None:
+        """A dashed line through a row; `THRESHOLD` is for its tick."""
         self.figure.add_shape(
             type="line", xref="x domain", yref=self.rows.axes[row], x0=0, x1=1, y0=value, y1=value,
-            line={"width": 1, "color": colour, "dash": "5px,3px"}, label=label,
+            line={"width": 1, "color": palette.MARKER, "dash": "5px,3px"},
+            # Below curves and the numbers of peaks. A line of the grid at the same place would hide it.
+            layer="below",
         )  # fmt: skip
 
     def _add(self, row: str, first_s: float, values: list[float | None], **style: object) -> None:

@@ -6,7 +6,12 @@ import numpy as np
 
 from ferflow import palette
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.session_report.timeline_chart.canvas import TRANSPARENT, Canvas, ChartRow, row_title
+from ferflow.dashboards.session_report.timeline_chart.canvas import (
+    TRANSPARENT,
+    Canvas,
+    ChartRow,
+    row_title,
+)
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, json_numbers
 
 _ID = "coverage"

@@ -8,6 +8,7 @@ from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.analytics.peaks import Peak
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import (
+    THRESHOLD,
     Canvas,
     ChartRow,
     fit_range,
@@ -21,9 +22,7 @@ _ID = "engagement"
 
 def _draw(canvas: Canvas, session: Session) -> None:
     lead = MEASURES["engagement"]
-    title = row_title(
-        lead.title, lead.colour, "share of time with an expression · ", measure_word("expressiveness")
-    )
+    title = row_title(lead.title, lead.colour, "time with an expression · ", measure_word("expressiveness"))
     _add_row(canvas, title)
     area = with_opacity(lead.colour, 0.2)
     canvas.add_area(_ID, "", canvas.data.audience[lead.name], area, hoverinfo="skip")
@@ -35,10 +34,18 @@ def _draw(canvas: Canvas, session: Session) -> None:
 
 def _add_row(canvas: Canvas, title: str) -> None:
     curves = [canvas.data.audience[name] for name in ("engagement", "expressiveness")]
-    # At least 0.6, so that the threshold and its label are in sight. A little more than 1 for the peaks' numbers.
+    # At least 0.6, so that the threshold is in sight. A little more than 1 for the peaks' numbers.
     _, top = fit_range((0.0, 1.0), *curves, least=0.6)
-    canvas.add_row(_ID, title, range=[0, 1.05 * top], tickvals=[0, 0.5, 1], tickformat=".0%")
-    canvas.add_threshold(_ID, EXPRESSIVE_THRESHOLD, f"threshold {EXPRESSIVE_THRESHOLD:.0%}")
+    words = ["0%", f"{EXPRESSIVE_THRESHOLD:.0%}{THRESHOLD}", "100%"]
+    canvas.add_row(
+        _ID,
+        title,
+        range=[0, 1.05 * top],
+        showgrid=False,
+        tickvals=[0, EXPRESSIVE_THRESHOLD, 1],
+        ticktext=words,
+    )
+    canvas.add_threshold(_ID, EXPRESSIVE_THRESHOLD)
 
 
 def _height(canvas: Canvas, peak: Peak) -> float:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 # Names of people are left of their lanes; a letter is as wide as the mean at a font size of 11 px (chart.js).
-_LEFT_PX, _LETTER_PX = 40, 6.2
+_LEFT_PX, _LETTER_PX = 58, 6.2
 
 
 def list_rows() -> tuple[ChartRow, ...]:

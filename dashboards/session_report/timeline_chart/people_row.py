@@ -46,8 +46,8 @@ def _title(canvas: Canvas, session: Session) -> str:
     n_lanes, n_people = len(canvas.data.lanes), len(session.people)
     if n_people > n_lanes:
         return row_title("People", None, f"the {n_lanes} longest in view, of {n_people}")
-    pale = "; pale: in view, not readable" if (canvas.data.leading == len(session.labels)).any() else ""
-    return row_title("People", None, f"coloured by the expression shown longest{pale}")
+    pale = "; pale: not readable" if (canvas.data.leading == len(session.labels)).any() else ""
+    return row_title("People", None, f"expression shown longest{pale}")
 
 
 def _scale(labels: list[str]) -> list[list[float | str]]:
