@@ -7,6 +7,7 @@ import numpy as np
 from ferflow import palette
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import (
+    STACK_RANGE,
     TRANSPARENT,
     Canvas,
     ChartRow,
@@ -24,7 +25,7 @@ def _draw(canvas: Canvas, session: Session) -> None:
     for state in states:
         parts += [" · "] if parts else []
         parts.append((palette.COVERAGE[state].brief, palette.COVERAGE[state].colour))
-    canvas.add_row(_ID, row_title("Coverage", None, *parts), range=[0, 1], tickvals=[], showgrid=False)
+    canvas.add_row(_ID, row_title("Coverage", None, *parts), range=STACK_RANGE, tickvals=[], showgrid=False)
     for state in states:
         _draw_state(canvas, state)
 

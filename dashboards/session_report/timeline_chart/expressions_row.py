@@ -27,7 +27,7 @@ def _draw(canvas: Canvas, session: Session) -> None:
         values = canvas.data.audience[f"shown_{label}"]
         # A label that is never shown would be a line around all others in a PDF, see `STACK_RANGE`.
         if np.nansum(values):
-            canvas.add_area(_ID, label, values, colours[label], stackgroup=_ID, line=line)
+            canvas.add_area(_ID, label, values, colours[label], stackgroup=_ID, line=line, yhoverformat=".0%")
 
 
 EXPRESSIONS_ROW = ChartRow(_ID, lambda session, _: 150 if session.people else 0, _draw)
