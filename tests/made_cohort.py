@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from ferflow.store.video_files import VideoFiles
 from tests.made_records import Made, write_session
 
 
@@ -39,8 +41,8 @@ def one_audience(out: Path, *, people: int = 40, seconds: float = 120.0, fps: fl
 
 def write_run(out: Path, videos: list[str]) -> None:
     """`run.json` as a run leaves it."""
-    listed = [{"video_id": video_id, "source": f"/films/{video_id}.mp4", "status": "done", "warnings": []}
-              for video_id in videos]  # fmt: skip
+    listed = [{"video_id": video_id, "source": f"/films/{video_id}.mp4", "status": "done", "warnings": [],
+               "n_people": _count_people(out, video_id)} for video_id in videos]  # fmt: skip
     run = {
         "schema_version": 1,
         "ferflow_version": "0.1.0",
@@ -49,6 +51,11 @@ def write_run(out: Path, videos: list[str]) -> None:
         "videos": listed,
     }
     (out / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def _count_people(out: Path, video_id: str) -> int:
+    path = VideoFiles(out, video_id).timeline
+    return len(pq.read_table(path, columns=["person_id"]).column(0).drop_null().unique()) if path.exists() else 0
 
 
 TRAILER = """time_s,label,end_s,kind

@@ -110,8 +110,18 @@ def test_a_theme_is_remembered(two):
     assert not refresh(two).written
 
 
+def test_a_broken_timeline_is_written_again_from_the_records(two):
+    path = VideoFiles(two, "a").timeline
+    before = pd.read_parquet(path), state(two)
+    path.write_bytes(b"no parquet")
+    done = refresh(two)
+    assert not done.failed
+    pd.testing.assert_frame_equal(pd.read_parquet(path), before[0])
+    assert state(two)["a.html"][0] == before[1]["a.html"][0]
+
+
 def test_a_broken_table_costs_its_own_page_only(two):
-    VideoFiles(two, "a").timeline.write_bytes(b"no parquet")
+    VideoFiles(two, "a").faces.write_bytes(b"no parquet")
     VideoFiles(two, "b").report.unlink()
     done = refresh(two)
     assert list(done.failed) == ["a"]

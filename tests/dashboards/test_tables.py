@@ -13,7 +13,8 @@ import pytest
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.store.video_files import VideoFiles
-from tests.dashboards.read_page import PROBS, clock, share, signed, table, two
+from tests.dashboards.read_page import PROBS, SHOWN, clock, share, signed, table, two
+from tests.dashboards.recompute import MEASURES, REASONS, STATES, Tables
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -104,29 +105,42 @@ def test_peaks_people_segments_and_markers_of_a_page_are_in_the_files(out):
         assert [row[1] for row in got] == (
             rows.seconds_in_view.map(clock) + " " + first + " – " + last
         ).tolist()
-        assert [row[4:] for row in got] == written(
-            *(rows[name].map(two) for name in ("engagement", "attention", "expressiveness")),
-            rows.valence.map(signed), rows.reacting.map(share), rows.pose_known.map(share),
-        )  # fmt: skip
-        then = rows.most_but_neutral.where(rows.most_but_neutral != rows.appears_most)
-        assert [row[3] for row in got] == [
+        assert [row[2] for row in got] == (rows.seconds_readable / rows.seconds_in_view).map(whole_share).tolist()
+        assert [row[5:] for row in got] == written(*measures(rows), rows.pose_known.map(share))
+        then = rows.shown_longest_but_neutral.where(rows.shown_longest_but_neutral != rows.shown_longest)
+        assert [row[4] for row in got] == [
             most if pd.isna(other) else f"{most} next: {other}"
-            for most, other in zip(rows.appears_most, then, strict=True)
+            for most, other in zip(rows.shown_longest, then, strict=True)
         ]
         rows = read(out, "peaks", video)
         assert len(rows)
-        assert [[row[1], *row[3:6]] for row in table(html, "peaks")] == written(
-            rows.time_s.map(clock), rows.height.map(two), rows.prominence.map(two), rows.appears
+        spans = rows.start_s.map(clock) + " – " + rows.end_s.map(clock)
+        assert [[row[1], row[2], row[4]] for row in table(html, "peaks")] == written(
+            rows.time_s.map(clock), spans, rows.appears.fillna("–")
         )
+        shares = rows.measure == "reacting"
+        what = [row[3].split(" %")[0] + " %" for row in table(html, "peaks")]
+        assert [words for words, is_share in zip(what, shares, strict=True) if is_share] == rows.height[shares].map(
+            share
+        ).tolist()
     html, rows = page(out, "a"), read(out, "segments", "a")
     assert [row[:2] + row[4:] for row in table(html, "segments")][:-1] == written(
-        (rows.label + " " + rows.kind), rows.start_s.map(clock),
-        *(rows[name].map(two) for name in ("engagement", "attention", "expressiveness")),
-        rows.valence.map(signed), rows.reacting.map(share), rows.n_people.map(str), rows.presence.map(share),
+        (rows.label + " " + rows.kind), rows.start_s.map(clock), *measures(rows), rows.n_people.map(str),
+        rows.presence.map(share),
     )  # fmt: skip
     marks = read(out, "markers", "a")
     seeks = re.findall(r'<li><button[^>]*data-seconds="([^"]*)"[^>]*>([^<]*)</button>', html)
     assert seeks == [(f"{at:g}", clock(at)) for at in marks.time_s]
+
+
+def measures(rows: pd.DataFrame) -> list[pd.Series]:
+    """The columns of measures of a page."""
+    words = {"engagement": share, "attention": share, "expressiveness": two, "valence": signed}
+    return [rows[name].map(write) for name, write in words.items()]
+
+
+def whole_share(value: float) -> str:
+    return share(1.0 if value > 1 - 1e-9 else value)
 
 
 def test_what_is_around_markers_is_in_the_files(out):
@@ -134,13 +148,13 @@ def test_what_is_around_markers_is_in_the_files(out):
     got = table(page(out, "a"), "around")
     at = ["the marker" if not lag else f"+{lag:.1f} s" for lag in rows.highest_offset_s]
     assert [[row[0], row[1], *row[2:4], *row[6:]] for row in got] == written(
-        rows.label, rows.n_markers.map(str), rows.before.map(two), rows.after.map(two),
+        rows.label, rows.n_markers.map(str), rows.before.map(share), rows.after.map(share),
         rows.valence_before.map(signed), rows.valence_after.map(signed),
     )  # fmt: skip
     assert [row[4] for row in got] == [
-        f"{two(top)} at {lag}" for top, lag in zip(rows.highest, at, strict=True)
+        f"{share(top)} at {lag}" for top, lag in zip(rows.highest, at, strict=True)
     ]
-    assert [row[5] for row in got] == ["–" if pd.isna(sd) else f"± {sd:.2f}" for sd in rows.spread_there]
+    assert [row[5] for row in got] == ["–" if pd.isna(sd) else f"± {share(sd)}" for sd in rows.spread_there]
 
 
 def test_the_overviews_tables_are_in_the_files(out):
@@ -174,68 +188,102 @@ def test_the_overviews_tables_are_in_the_files(out):
 # --- And what the Parquet says ----------------------------------------------------------------------------
 
 
-def test_the_table_of_segments_is_what_pandas_finds(out):
-    whole, rows = audience(out, "a"), read(out, "segments", "a")
-    assert rows.label.tolist() == ["level 1", "part 2"]
-    assert rows[["start_s", "end_s"]].to_numpy().tolist() == [[8.0, 19.5], [30.0, 60.0]]
-    for _, row in rows.iterrows():
-        weight = (whole.bin_end_s.clip(upper=row.end_s) - whole.bin_start_s.clip(lower=row.start_s)).clip(
-            lower=0
-        )
-        for name in ("engagement", "valence", "reacting", "presence", *PROBS):
-            known = whole[name].notna()
-            assert row[name] == pytest.approx(np.average(whole[name][known], weights=weight[known]), abs=1e-6)
+@pytest.fixture(params=[made.video_id for made in MADE])
+def video(request, out) -> Tables:
+    return Tables(out, request.param, {2: "Bo"} if request.param == "a" else {})
 
 
-def test_curves_around_markers_are_what_pandas_finds(out):
-    whole, rows = audience(out, "a").set_index("bin_start_s"), read(out, "marker_curves", "a")
-    assert set(rows.measure) == {
-        "attention",
-        "expressiveness",
-        "engagement",
-        "valence",
-        "positive",
-        "negative",
-        "reacting",
-        *PROBS,
-    }
-    assert set(rows.offset_s) == set(range(-5, 11))
-    for (label, measure, offset), found in rows.groupby(["label", "measure", "offset_s"]):
-        times = [time for time, _, name, _ in MARKERS if name == label]
-        values = whole[measure].reindex([np.floor(time + offset) for time in times])
-        (row,) = found.itertuples()
-        assert (row.n_markers, row.n) == (len(times), values.count())
-        assert [row.mean, row.spread] == pytest.approx([values.mean(), values.std()], abs=1e-6, nan_ok=True)
+def close(found: pd.DataFrame, wanted: list[dict[str, object]]) -> None:
+    """Every column but those that name the video, and every row."""
+    found = found.drop(columns=["video_id", "video"]).reset_index(drop=True)
+    wanted = pd.DataFrame(wanted, columns=found.columns)
+    for name in found:
+        if pd.api.types.is_numeric_dtype(found[name]):
+            np.testing.assert_allclose(found[name], wanted[name].astype(float), atol=2e-6, err_msg=name)
+        else:
+            assert found[name].fillna("").tolist() == wanted[name].fillna("").tolist(), name
 
 
-def test_people_and_quality_are_what_pandas_finds(out):
-    faces = pd.read_parquet(out / "faces" / "a.parquet")
-    people = read(out, "people", "a").set_index("track_id")
-    assert people.name.to_dict()[2] == "Bo"
-    means = faces[faces.track_id > 0].groupby("track_id")[PROBS].mean()
-    np.testing.assert_allclose(people.loc[means.index, PROBS], means, atol=1e-6)
-    (row,) = read(out, "quality", "a").itertuples()
-    assert (row.n_faces, row.n_untracked, row.n_pose_unknown, row.n_small, row.n_blurry) == (
-        len(faces), (faces.track_id == -1).sum(), faces.yaw.isna().sum(), (faces.face_px < 30).sum(),
-        (faces.sharpness < 80).sum(),
-    )  # fmt: skip
-    assert [row.face_px_25, row.face_px_50, row.face_px_75] == pytest.approx(
-        faces.face_px.quantile([0.25, 0.5, 0.75]).tolist()
-    )
-    assert row.sharpness_50 == pytest.approx(faces.sharpness.median())
-    assert row.seconds_face + row.seconds_small + row.seconds_no_face == pytest.approx(60, abs=1e-6)
+def test_people_are_what_pandas_finds(out, video):
+    close(read(out, "people", video.facts["video_id"]), [person(video, one) for one in video.people])
+
+
+def person(video: Tables, one: int) -> dict[str, object]:
+    mine, seen = video.lanes[video.lanes.person_id == one], video.sightings.loc[one]
+    means = video.means(mine)
+    return means | {
+        "person_id": one, "name": video.name_of(one), "first_s": seen.first_s, "last_s": seen.last_s,
+        "seconds_in_view": seen.seconds, "seconds_readable": mine.readable_s.sum(), "n_faces": seen.n_faces,
+        "shown_longest": video.leading(means, neutral=True), "shown_longest_but_neutral": video.leading(means),
+        "pose_known": mine.face_s[mine.attention.notna()].sum() / mine.face_s.sum(), "shift": np.nan,
+    }  # fmt: skip
+
+
+def test_peaks_are_what_pandas_finds(out, video):
+    wanted = [
+        peak | {"start_s": peak["span"][0], "end_s": peak["span"][1], "measure": peak["curve"],
+                "appears": peak["label"], "people": "; ".join(map(video.name_of, peak["people"]))}
+        for peak in video.peaks
+    ]  # fmt: skip
+    close(read(out, "peaks", video.facts["video_id"]), wanted)
+
+
+def test_segments_are_what_pandas_finds(out, video):
+    close(read(out, "segments", video.facts["video_id"]), video.segments)
+
+
+def test_curves_around_markers_are_what_pandas_finds(out, video):
+    rows = read(out, "marker_curves", video.facts["video_id"])
+    assert set(rows.measure) == ({*MEASURES, *PROBS, *SHOWN} if len(video.markers) else set())
+    for measure, found in rows.groupby("measure"):
+        wanted = [
+            {"label": label, "n_markers": len(values), "offset_s": lag, "measure": measure, "mean": values[lag].mean(),
+             "spread": values[lag].std(), "n": values[lag].count()}
+            for label, values in video.around(measure).items() for lag in values
+        ]  # fmt: skip
+        close(found, wanted)
+
+
+def test_quality_is_what_pandas_finds(out, video):
+    facts, faces, frames = video.facts, video.faces, video.frames
+    sizes = faces.face_px.astype(float).quantile([0.25, 0.5, 0.75])
+    wanted = dict(zip(["face_px_25", "face_px_50", "face_px_75"], sizes, strict=True))
+    wanted |= {f"n_{reason}": (faces.reason == reason).sum() for reason in REASONS}
+    wanted |= {f"seconds_{state}": video.coverage[state].sum() for state in STATES}
+    wanted |= {name: facts["counts"].get(name, 0) for name in ("n_decoded", "n_failed", "n_damaged", "n_cuts")}
+    wanted |= {
+        "n_frames": len(frames), "n_frames_with_face": (frames.n_faces > 0).sum(), "n_faces": len(faces),
+        "n_untracked": (faces.track_id == -1).sum(), "n_pose_unknown": faces.yaw.isna().sum(), "bin_s": video.bin_s,
+        "model": facts["model"]["name"], "model_sha256": facts["model"]["sha256"],
+        "detector": facts["detector"]["name"], "detector_sha256": facts["detector"]["sha256"],
+        "ferflow_version": facts["ferflow_version"],
+    }  # fmt: skip
+    found = read(out, "quality", facts["video_id"])
+    # Read as a number, its zeros would be lost.
+    close(found.drop(columns="options_digest"), [wanted])
+
+
+def test_videos_are_what_pandas_finds(out, video):
+    row = read(out, "videos").set_index("video_id").loc[video.facts["video_id"]]
+    top = video.strongest
+    wanted = video.means(video.lanes) | {
+        "duration_s": video.duration_s, "n_people": len(video.people), "analysed_s": video.analysed_s,
+        "coverage": video.presence, "most_reacting": top["n_reacting"], "most_reacting_of": top["n_readable"],
+        "most_reacting_at_s": top["time_s"],
+    }  # fmt: skip
+    assert {name: row[name] for name in wanted} == pytest.approx(wanted, abs=2e-6, nan_ok=True)
 
 
 def test_the_files_follow_the_names_of_people(out):
-    peaks = read(out, "peaks", "a")
-    assert peaks.people.str.contains("Bo").any()
-    assert not peaks.people.str.contains("Person 2").any()
+    people = read(out, "people", "a")
+    assert people.name[people.person_id == 2].tolist() == ["Bo"]
+    assert not read(out, "peaks", "a").people.str.contains("Person 2").any()
 
 
-def test_a_video_without_pose_has_expressiveness_instead_of_engagement(out):
+def test_without_a_pose_engagement_is_known_and_where_people_face_is_not(out):
     row = read(out, "videos").set_index("video_id").loc["c"]
-    assert np.isnan(row.engagement)
-    assert set(read(out, "peaks", "c").measure) == {"expressiveness"}
+    assert np.isnan(row.attention)
+    assert row.engagement >= 0
 
 
 # --- Foreign texts ----------------------------------------------------------------------------------------
