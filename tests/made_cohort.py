@@ -55,7 +55,9 @@ def write_run(out: Path, videos: list[str]) -> None:
 
 def _count_people(out: Path, video_id: str) -> int:
     path = VideoFiles(out, video_id).timeline
-    return len(pq.read_table(path, columns=["person_id"]).column(0).drop_null().unique()) if path.exists() else 0
+    return (
+        len(pq.read_table(path, columns=["person_id"]).column(0).drop_null().unique()) if path.exists() else 0
+    )
 
 
 TRAILER = """time_s,label,end_s,kind

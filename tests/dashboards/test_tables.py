@@ -105,7 +105,9 @@ def test_peaks_people_segments_and_markers_of_a_page_are_in_the_files(out):
         assert [row[1] for row in got] == (
             rows.seconds_in_view.map(clock) + " " + first + " – " + last
         ).tolist()
-        assert [row[2] for row in got] == (rows.seconds_readable / rows.seconds_in_view).map(whole_share).tolist()
+        assert [row[2] for row in got] == (rows.seconds_readable / rows.seconds_in_view).map(
+            whole_share
+        ).tolist()
         assert [row[5:] for row in got] == written(*measures(rows), rows.pose_known.map(share))
         then = rows.shown_longest_but_neutral.where(rows.shown_longest_but_neutral != rows.shown_longest)
         assert [row[4] for row in got] == [
@@ -120,9 +122,9 @@ def test_peaks_people_segments_and_markers_of_a_page_are_in_the_files(out):
         )
         shares = rows.measure == "reacting"
         what = [row[3].split(" %")[0] + " %" for row in table(html, "peaks")]
-        assert [words for words, is_share in zip(what, shares, strict=True) if is_share] == rows.height[shares].map(
-            share
-        ).tolist()
+        assert [words for words, is_share in zip(what, shares, strict=True) if is_share] == rows.height[
+            shares
+        ].map(share).tolist()
     html, rows = page(out, "a"), read(out, "segments", "a")
     assert [row[:2] + row[4:] for row in table(html, "segments")][:-1] == written(
         (rows.label + " " + rows.kind), rows.start_s.map(clock), *measures(rows), rows.n_people.map(str),
@@ -250,7 +252,9 @@ def test_quality_is_what_pandas_finds(out, video):
     wanted = dict(zip(["face_px_25", "face_px_50", "face_px_75"], sizes, strict=True))
     wanted |= {f"n_{reason}": (faces.reason == reason).sum() for reason in REASONS}
     wanted |= {f"seconds_{state}": video.coverage[state].sum() for state in STATES}
-    wanted |= {name: facts["counts"].get(name, 0) for name in ("n_decoded", "n_failed", "n_damaged", "n_cuts")}
+    wanted |= {
+        name: facts["counts"].get(name, 0) for name in ("n_decoded", "n_failed", "n_damaged", "n_cuts")
+    }
     wanted |= {
         "n_frames": len(frames), "n_frames_with_face": (frames.n_faces > 0).sum(), "n_faces": len(faces),
         "n_untracked": (faces.track_id == -1).sum(), "n_pose_unknown": faces.yaw.isna().sum(), "bin_s": video.bin_s,
