@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from statistics import median
 
 import numpy as np
@@ -18,9 +17,10 @@ import pyarrow.compute as pc
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, Part, Participant, is_same_length
 from ferflow.analytics.event_locked import Segment, instants_in, lags, segments_of
-from ferflow.analytics.intervals import Band, Interval, mean_band, mean_interval, share_band
+from ferflow.analytics.intervals import Band, Interval, mean_interval
 from ferflow.analytics.markers import MARKERS, REST_KIND, Marker, markers_in
 from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.shared_clock import band_at_points
 from ferflow.analytics.stimuli import Stimulus
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import bin_of
@@ -102,9 +102,9 @@ class PooledMarkers:
         At each lag, the bin that contains the time of the marker plus the lag counts.
         """
         curves = [self._response_of(one, label, name) for one in self.cohort.of(group)]
-        measure = MEASURES[name]
-        interval = share_band if measure.format == "share" else partial(mean_band, limits=measure.range)
-        return interval(np.array(curves, dtype=np.float64).reshape(len(curves), len(self.lags)))
+        return band_at_points(
+            MEASURES[name], np.array(curves, np.float64).reshape(len(curves), len(self.lags))
+        )
 
     def _scene_of(self, participant: Participant, label: str, name: str) -> float:
         total = np.zeros(2)

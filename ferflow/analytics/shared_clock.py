@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, Participant, build_cohort, is_same_length
 from ferflow.analytics.intervals import Band, mean_band, share_band
-from ferflow.analytics.measures import MEASURES
+from ferflow.analytics.measures import LEADING, MEASURES, Measure
 from ferflow.analytics.stimuli import Stimulus
 from ferflow.analytics.tally import Tally, column
 from ferflow.types import Float64Array, Int64Array
@@ -63,11 +62,10 @@ class SharedClock:
 
     def band(self, group: str | None, name: str) -> Band:
         """Mean of a measure over the participants of a group at each point, with its interval; None: over all."""
-        measure = MEASURES[name]
         curves = [self.curve(one, name) for one in self.cohort.of(group)]
-        # Within a bin, whether an expression is shown is nearly always yes or no.
-        interval = share_band if measure.format == "share" else partial(mean_band, limits=measure.range)
-        return interval(np.array(curves, dtype=np.float64).reshape(len(curves), self.n_points))
+        return band_at_points(
+            MEASURES[name], np.array(curves, np.float64).reshape(len(curves), self.n_points)
+        )
 
     def n_readable(self, group: str | None) -> Float64Array:
         """Number of participants of a group whose face is readable at each point; None: of all."""
@@ -104,6 +102,18 @@ class SharedClock:
 
     def _points(self, bins: Int64Array) -> Int64Array:
         return bins // self.bins_joined
+
+
+def band_at_points(measure: Measure, values: Float64Array) -> Band:
+    """Mean of a measure over participants at single points, with the interval that suits it.
+
+    Args:
+        measure: which.
+        values: float64 (participants, points), NaN where unknown.
+    """
+    # Within a bin, whether a participant shows an expression is nearly always yes or no.
+    is_share = measure.majority or measure.name == LEADING
+    return share_band(values) if is_share else mean_band(values, measure.range)
 
 
 def build_clocks(

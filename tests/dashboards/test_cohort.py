@@ -23,7 +23,8 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.errors import OptionsError
 from tests.cohort_by_hand import keep_counted, mean_interval, means, read_people, share_interval
-from tests.dashboards.read_page import text
+from tests.dashboards.read_page import share, signed, text
+from tests.dashboards.read_page import table as page_table
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,
@@ -292,6 +293,7 @@ def test_curves_and_their_intervals_are_what_pandas_finds(forty):
         for measure, want in (
             ("reacting", share_interval(at.reacting)),
             ("valence", mean_interval(at.valence, (-1, 1))),
+            ("attention", mean_interval(at.attention, (0, 1))),
         ):
             row = got.loc[measure, start]
             assert [row.n, row["mean"], row.low_95, row.high_95] == pytest.approx(want, abs=1e-4)
@@ -486,6 +488,42 @@ def test_scenes_of_the_stimulus_are_above_its_curves(trailer):
     (figure,) = figures(write_index(trailer).read_text(encoding="utf-8"))
     labels = [note["text"] for note in figure["layout"]["annotations"] if note["xref"] == "x"]
     assert labels == ["opening", "car chase", "crash", "dinner", "punchline", "reveal"]
+
+
+def test_the_table_of_scenes_has_the_numbers_of_the_file(trailer, play):
+    for out in (trailer, play):
+        html = write_index(out).read_text(encoding="utf-8")
+        rows = [row[-8:] for row in page_table(html, "scenes-1")]
+        found = table(out, "scenes").dropna(subset="group").set_index(["label", "group", "measure"])
+        order = list(dict.fromkeys((label, group) for label, group, _ in found.index))
+        want = []
+        for label, group in order:
+            shown, valence = (found.loc[label, group, name] for name in ("engagement", "valence"))
+            want.append([
+                group, f"{shown.n:.0f}", share(shown["mean"]), f"{share(shown.low_95)} to {share(shown.high_95)}", "",
+                signed(valence["mean"]), f"{signed(valence.low_95)} to {signed(valence.high_95)}", "",
+            ])  # fmt: skip
+        assert rows == want
+
+
+def test_the_table_of_stimuli_is_what_pandas_finds(tmp_path):
+    trailer_test(tmp_path, n=4)
+    trailer_test(tmp_path, n=4, stimulus="Concert", first=4, seconds=40)
+    rows = page_table(write_index(tmp_path).read_text(encoding="utf-8"), "stimulus-table")
+    people = keep_counted(read_people(tmp_path))
+    own = means(people, ["stimulus", "participant"])
+    want = []
+    for stimulus in ("Concert", "trailer.mp4"):
+        (n, shown, *ends), (_, valence, *edges) = (
+            mean_interval(own.loc[stimulus][name], limits)
+            for name, limits in (("engagement", (0, 1)), ("valence", (-1, 1)))
+        )
+        reacted = people[(people.stimulus == stimulus) & (people.reacting == 1) & (people.bin < 60)]
+        want.append([
+            stimulus, str(n), "", f"{share(shown)} ({share(ends[0])} to {share(ends[1])})",
+            f"{signed(valence)} ({signed(edges[0])} to {signed(edges[1])})", f"{reacted.participant.nunique()} of {n}",
+        ])  # fmt: skip
+    assert rows == want
 
 
 def test_several_stimuli_have_a_chart_each_with_the_same_scale(tmp_path):

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from ferflow.analytics.cohort import Cohort, LeftOut, Part, Participant
 from ferflow.analytics.measures import LEADING, MEASURES
-from ferflow.analytics.tally import column
 from ferflow.dashboards.overview.cohort import GroupName, describe_reason, describe_rule
 from ferflow.dashboards.overview.overview_data import Folder
 from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
@@ -107,10 +106,8 @@ def _curve(participant: Participant) -> Float64Array:
 
 
 def _curve_in(part: Part) -> Float64Array:
-    bins = part.bins
-    curve = np.full(int(bins.max(initial=-1)) + 1, np.nan)
-    curve[bins] = column(part.rows, LEADING)
-    return curve
+    n_bins = int(part.bins.max(initial=-1)) + 1
+    return part.tally(part.bins, n_bins, [LEADING]).mean(LEADING)
 
 
 def _build_row(folder: Folder, place: int, participant: Participant, top: float) -> ParticipantRow:
