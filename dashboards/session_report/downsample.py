@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
-from ferflow.analytics.measures import timeline_measures
+from ferflow.analytics.measures import NEUTRAL_LABEL, REACTING_THRESHOLD, timeline_measures
 from ferflow.analytics.persons import Person
 from ferflow.analytics.signals import bin_signals
 from ferflow.analytics.tally import column, ratio
@@ -96,5 +96,10 @@ def _leading_label(session: Session, track_id: int, step: int, n_bins: int) -> F
     joined = np.stack([join_bins(means[:, k], step, seconds) for k in range(len(session.labels))], axis=1)
     readable = np.isfinite(joined).any(axis=1)
     in_view = np.isfinite(join_bins(in_view_s, step))
-    found = np.argmax(np.nan_to_num(joined, nan=-1.0), axis=1).astype(float)
+    scores = np.nan_to_num(joined, nan=-1.0)
+    if NEUTRAL_LABEL in session.labels:
+        # As `reacting`: expressions that take half of the time together are not at rest, whichever leads.
+        neutral = session.labels.index(NEUTRAL_LABEL)
+        scores[:, neutral] = np.where(scores[:, neutral] > 1 - REACTING_THRESHOLD, 2.0, -0.5)
+    found = np.argmax(scores, axis=1).astype(float)
     return np.where(readable, found, np.where(in_view, float(len(session.labels)), np.nan))

@@ -9,6 +9,7 @@ for peak in peaks(table):
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -40,12 +41,17 @@ Curve: TypeAlias = Literal["reacting", "expressiveness", "valence"]
 """What rises at a peak; `valence`: net positivity changes."""
 
 
+Shown: TypeAlias = tuple[tuple[str, int], ...]
+"""What the people who react show, and how many of them, the most frequent label first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peak:
     """A moment at which one of the audience's curves rises above its surroundings."""
 
     time_s: float
-    """Middle of the bin near the peak in which the curve before smoothing is highest."""
+    """Middle of the bin within the peak in which the most people react, then faces are most expressive; of a turn the
+    bin in which it is largest."""
     start_s: float
     end_s: float
     """The smoothed curve is above half of the prominence from `start_s` to here."""
@@ -55,9 +61,10 @@ class Peak:
     """Topographic prominence on the smoothed curve; see `scipy.signal.peak_prominences`."""
     curve: Curve
     label: str | None
-    """The label apart from neutral that is shown for the longest time in that bin."""
+    """The label apart from neutral that most of them show; without any, that of the audience."""
     person_ids: tuple[int, ...]
     """The people who react in that bin."""
+    shown: Shown = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Moment:
     n_readable: int
     label: str | None
     person_ids: tuple[int, ...]
+    shown: Shown = ()
 
 
 def smooth(values: Float64Array, bin_seconds: float) -> Float64Array:
@@ -118,10 +126,10 @@ def strongest_moment(table: pa.Table) -> Moment | None:
     reacting = np.round(np.nan_to_num(share * readable))
     if not reacting.any():
         return None
-    expressive: Float64Array = np.nan_to_num(column(rows, "expressiveness"))
-    k = int(np.lexsort((expressive, reacting))[-1])
+    k = _strongest(rows, np.arange(len(rows)))
+    persons, shown = _reacting_in(table, rows, k)
     return Moment(
-        _middle(rows, k), int(reacting[k]), int(readable[k]), _label(rows, k), _reacting_in(table, rows, k)
+        _middle(rows, k), int(reacting[k]), int(readable[k]), _label(rows, k, shown), persons, shown
     )
 
 
@@ -139,25 +147,30 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
     enough = facts["prominences"] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)
     made = []
     for n in np.flatnonzero(enough):
-        # Less 1, since positions are those in the padded curve.
-        k = _highest(values, column(rows, "expressiveness"), int(found[n]) - 1, bin_seconds)
-        persons = _reacting_in(table, rows, k)
+        # Less 1, since positions are those in the padded curve; they count from the middle of bin 0.
+        start_s = max(0.0, (float(facts["left_ips"][n]) - 0.5) * bin_seconds)
+        end_s = min((float(facts["right_ips"][n]) - 0.5) * bin_seconds, _end(rows))
+        k = int(found[n]) - 1
+        if curve != "valence":
+            starts = column(rows, "bin_start_s")
+            k = _strongest(
+                rows, np.flatnonzero((starts + bin_seconds > start_s) & (starts < end_s)), default=k
+            )
+        persons, shown = _reacting_in(table, rows, k)
         if not persons and curve != "valence":
             continue
         made.append(
             Peak(
                 time_s=_middle(rows, k),
-                # Positions of a span count from the middle of bin 0, hence the half. The span contains the bin itself,
-                # which the unsmoothed curve may have a little beside it.
-                start_s=max(0.0, min((float(facts["left_ips"][n]) - 0.5) * bin_seconds, k * bin_seconds)),
-                end_s=min(
-                    max((float(facts["right_ips"][n]) - 0.5) * bin_seconds, (k + 1) * bin_seconds), _end(rows)
-                ),
+                # The span contains the bin itself, which the unsmoothed curve may have a little beside it.
+                start_s=min(start_s, k * bin_seconds),
+                end_s=min(max(end_s, (k + 1) * bin_seconds), _end(rows)),
                 height=float(values[k]),
                 prominence=float(facts["prominences"][n]),
                 curve=curve,
-                label=_label(rows, k),
+                label=_label(rows, k, shown),
                 person_ids=persons,
+                shown=shown,
             )
         )
     return made
@@ -193,15 +206,18 @@ def _change(values: Float64Array, bin_seconds: float) -> Float64Array:
     return np.where(np.isnan(before + after), np.nan, np.where(turns, after - before, 0.0))
 
 
-def _highest(values: Float64Array, expressiveness: Float64Array, k: int, bin_seconds: float) -> int:
-    """The highest bin of the unsmoothed curve near bin `k`, a peak of the smoothed one; of equals the most expressive.
+def _strongest(rows: pa.Table, bins: Int64Array, default: int = 0) -> int:
+    """Of some bins, the one in which the most people react, then the one with the most expressive faces.
 
-    The chart shows the unsmoothed curve: the time in the table must be that of a point on it.
+    A bin that the video only begins does not count, if there is another one.
     """
-    half = _half_window(bin_seconds)
-    near = np.arange(max(0, k - half), min(len(values), k + half + 1))
-    keys = (np.nan_to_num(expressiveness[near]), np.nan_to_num(values[near], nan=-np.inf))
-    return int(near[np.lexsort(keys)[-1]])
+    whole = bins[column(rows, "seconds")[bins] >= bin_length(rows) / 2]
+    bins = whole if len(whole) else bins
+    if not len(bins):
+        return default
+    reacting = np.round(np.nan_to_num(column(rows, "reacting") * column(rows, "n_readable")))
+    expressive: Float64Array = np.nan_to_num(column(rows, "expressiveness"))
+    return int(bins[np.lexsort((expressive[bins], reacting[bins]))[-1]])
 
 
 def _half_window(bin_seconds: float) -> int:
@@ -219,23 +235,38 @@ def _bridge_gaps(values: Float64Array, bin_seconds: float) -> Float64Array | Non
 
 
 def _middle(rows: pa.Table, k: int) -> float:
-    return (float(rows.column("bin_start_s")[k].as_py()) + float(rows.column("bin_end_s")[k].as_py())) / 2
+    """Of a bin, as far as the video reaches into it."""
+    start = float(rows.column("bin_start_s")[k].as_py())
+    return (start + min(float(rows.column("bin_end_s")[k].as_py()), _end(rows))) / 2
 
 
 def _end(rows: pa.Table) -> float:
-    return float(rows.column("bin_end_s")[-1].as_py())
+    """Where the video ends: in the last bin after its analysed time."""
+    last = rows.slice(len(rows) - 1)
+    bound, start, seconds = (
+        float(last.column(name)[0].as_py()) for name in ("bin_end_s", "bin_start_s", "seconds")
+    )
+    return min(bound, start + seconds)
 
 
-def _label(rows: pa.Table, k: int) -> str | None:
+def _label(rows: pa.Table, k: int, shown: Shown) -> str | None:
+    if shown:
+        return shown[0][0]
     values = {name: rows.column(name)[k].as_py() for name in shown_columns(rows)}
     return leading_label({name: value or 0.0 for name, value in values.items()})
 
 
-def _reacting_in(table: pa.Table, rows: pa.Table, k: int) -> tuple[int, ...]:
-    """The people who react in bin `k` of the audience's rows."""
+def _reacting_in(table: pa.Table, rows: pa.Table, k: int) -> tuple[tuple[int, ...], Shown]:
+    """The people who react in bin `k` of the audience's rows, and what they show."""
     here = pc.and_(
         pc.equal(table.column("bin_start_s"), rows.column("bin_start_s")[k]),
         pc.is_valid(table.column("person_id")),
     )
     people = table.filter(here)
-    return tuple(int(person) for person in column(people, "person_id")[column(people, "reacting") == 1])
+    people = people.filter(pa.array(column(people, "reacting") == 1))
+    labels = [
+        leading_label({name: row[name] or 0.0 for name in shown_columns(people)})
+        for row in people.to_pylist()
+    ]
+    counts = Counter(label for label in labels if label is not None)
+    return tuple(people.column("person_id").to_pylist()), tuple(counts.most_common())

@@ -12,7 +12,8 @@ from ferflow.dashboards.shared.elements import Terms
 _EXPRESSIONS = (
     "Expressions",
     "describe how a face appears; they prove no feeling. The expression that is shown is the most likely one over half "
-    "a second; neutral where rest is more likely than any expression. Talking and eating count in part.",
+    "a second; neutral where rest is more likely than any expression. Talking and eating count in part, and the same "
+    "scene in another size or compression may differ by several points.",
 )
 _AUDIENCE = (
     "Audience",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ferflow.analytics.peaks import Shown
 from ferflow.analytics.readability import REASONS
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.session_data import Session
@@ -181,6 +182,7 @@ def _expression_cards(session: Session) -> list[Card]:
     note = f"{percent(shown[f'shown_{label}'])} of readable time" + (
         f", then {join_words(rest)}" if rest else ""
     )
+    note += f"; at rest {percent(shown['shown_neutral'])}" if shown.get("shown_neutral") else ""
     return [*cards, Card("Which expression", sanitize(label), note)]
 
 
@@ -195,10 +197,9 @@ def _moment_card(session: Session) -> list[Card]:
     moment = session.moment
     if moment is None:
         return []
-    label = sanitize(moment.label or "an expression")
-    names = [sanitize(session.name_of(person)) for person in moment.person_ids]
-    who = join_words(names) if len(names) <= 2 else f"{moment.n_reacting} of {moment.n_readable} people"
-    note = f"{label} appears" if len(session.people) == 1 else f"{label}: {who}"
+    what = describe_shown(moment.shown)
+    note = f"of {pluralize(moment.n_readable, 'face')} that can be read"
+    note = what if len(session.people) == 1 else f"{what}, {note}"
     return [Card("Strongest moment", timecode(moment.time_s), note, time=TimeButton.at(moment.time_s))]
 
 
@@ -238,13 +239,20 @@ def _sum_up_moment(session: Session) -> str:
     moment = session.moment
     if moment is None:
         return "There is no strong moment."
-    label = sanitize(moment.label or "an expression")
-    who = (
-        ""
-        if len(session.people) == 1
-        else f" on {moment.n_reacting} of {pluralize(moment.n_readable, 'face')}"
+    what, when = describe_shown(moment.shown), timecode(moment.time_s)
+    if len(session.people) == 1:
+        return f"The strongest moment is at {when}: {what}."
+    return (
+        f"The strongest moment is at {when}: {moment.n_reacting} of {pluralize(moment.n_readable, 'face')} that can be "
+        f"read react ({what})."
     )
-    return f"The strongest moment is at {timecode(moment.time_s)}: {label} appears{who}."
+
+
+def describe_shown(shown: Shown) -> str:
+    """`happy`, or `3 happy, 1 surprise`."""
+    if len(shown) == 1 and shown[0][1] == 1:
+        return sanitize(shown[0][0])
+    return ", ".join(f"{n} {sanitize(label)}" for label, n in shown) or "an expression"
 
 
 def build_expressions(session: Session) -> ExpressionBar | None:

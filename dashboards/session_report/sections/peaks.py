@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ferflow import palette
 from ferflow.analytics.peaks import Peak
+from ferflow.dashboards.session_report.sections.headline import describe_shown
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import TimeButton
 from ferflow.dashboards.shared.number_format import UNKNOWN, join_words, percent, sanitize, score, timecode
@@ -80,7 +81,7 @@ def _build_row(session: Session, peak: Peak) -> PeakRow:
         time=TimeButton.at(peak.time_s),
         span=f"{timecode(peak.start_s)} – {timecode(peak.end_s)}",
         what=_describe(session, peak),
-        label=sanitize(peak.label or UNKNOWN),
+        label=describe_shown(peak.shown) if peak.shown else sanitize(peak.label or UNKNOWN),
         colour=palette.colours(session.labels).get(peak.label or "", "transparent"),
         people=_list_names(session, peak.person_ids),
     )
