@@ -181,7 +181,10 @@ def _still_card(still: Band, step_s: float) -> Card:
     here = _members(still)
     # Not the last point: recordings end some moments apart.
     late, half = 9 * len(here) // 10, len(here) // 2
-    note = f"whose face is seen after {timecode(late * step_s)}; half way through {here[half]}"
+    note = (
+        f"have their face seen after {timecode(late * step_s)}, {here[half]} after {timecode(half * step_s)}; a recording "
+        "that ends earlier counts as leaving"
+    )
     return Card("Still there", f"{here[late]}", note, unit=f"of {still.n[late]:.0f}")
 
 
