@@ -313,7 +313,7 @@ def test_the_headline_numbers_of_a_stimulus(shared):
     assert f"{clock(top.name + 0.5)} {reacting}" in text(section)
     seen = shared.everybody[shared.everybody.face_s > 0].groupby("participant").bin.max()
     late, half = ((seen >= second).sum() for second in (54, 30))
-    still = f"{late} of {len(seen)} whose face is seen after {clock(54)}; half way through {half}"
+    still = f"{late} of {len(seen)} have their face seen after {clock(54)}, {half} after {clock(30)}"
     assert still in text(section)
 
 

@@ -22,8 +22,8 @@ def build_glossary(folder: Folder) -> Terms | None:
         ("Reacting", f"is a participant who shows an expression for at least {REACTING_THRESHOLD:.0%} of the readable "
          "time of a point, or of a bin where a point joins several."),
         ("Still there", "are the participants whose face is seen at that time or later, as a share of all whose face "
-         "is seen at all. Those who leave too early to be counted elsewhere are in it. A recording that ends early counts "
-         "as leaving: the page cannot know why it ends."),
+         "is seen at all. Those who leave too early to be counted elsewhere are in it. A recording that ends early "
+         "counts as leaving: the page cannot know why it ends."),
         ("The shaded area", "shows how uncertain a mean is because the number of participants is limited. It does not "
          f"show whether the model reads these faces correctly. Curves over fewer than {LEAST_SOLID} participants are "
          "thin and have none."),

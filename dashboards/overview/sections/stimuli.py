@@ -182,8 +182,8 @@ def _still_card(still: Band, step_s: float) -> Card:
     # Not the last point: recordings end some moments apart.
     late, half = 9 * len(here) // 10, len(here) // 2
     note = (
-        f"have their face seen after {timecode(late * step_s)}, {here[half]} after {timecode(half * step_s)}; a recording "
-        "that ends earlier counts as leaving"
+        f"have their face seen after {timecode(late * step_s)}, {here[half]} after {timecode(half * step_s)}; a "
+        "recording that ends earlier counts as leaving"
     )
     return Card("Still there", f"{here[late]}", note, unit=f"of {still.n[late]:.0f}")
 
