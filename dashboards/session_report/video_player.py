@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import TypedDict
 from urllib.parse import quote
@@ -20,8 +21,8 @@ from ferflow.store.metadata import SourceInfo
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
-MOST_BOXES = 12_000
-"""Boxes in a page at most; each takes four bytes, all of them 64 kB as text."""
+MOST_BOXES = 10_000
+"""Boxes in a page at most; each takes four bytes, all of them 53 kB as text."""
 SHORTEST_BOX_STEP_S = 0.2
 
 # Formats that at least one browser plays.
@@ -36,7 +37,8 @@ class TrackBoxes(TypedDict):
     id: int
     runs: list[tuple[int, str, str, float, float]]
     """Unbroken sequences of steps: number of the first step; base64 of x1, y1, x2, y2 per step, in 255ths of the
-    picture; per step the shown label, `a` for the first, `.` where unknown; and the times of the first and last face,
+    picture; the shown label of each step, `a` for the first, `.` where unknown, with the number of steps that have it
+    (`a12.3b1`); and the times of the first and last face,
     seconds, since a step is longer than a frame: no box may outlast a cut."""
 
 
@@ -198,7 +200,7 @@ class _Steps:
             (
                 int(self.cell[run[0]]),
                 base64.b64encode(self.corners[run].tobytes()).decode(),
-                "".join(map(chr, self.letter[run])),
+                "".join(f"{chr(letter)}{len(list(steps))}" for letter, steps in groupby(self.letter[run])),
                 round(float(self.first_s[run[0]]), 3),
                 round(float(self.last_s[run[-1]]), 3),
             )

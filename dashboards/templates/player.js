@@ -118,7 +118,7 @@
   // --- Boxes ------------------------------------------------------------------------------------------
   const canvas = element("boxes"), boxesSwitch = element("show-boxes");
   const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
-    id, runs: runs.map(([first, text, labels, from, to]) => ({ first, labels, from, to, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
+    id, runs: runs.map(([first, text, labels, from, to]) => ({ first, labels: labels.replace(/(.)(\d+)/g, (_, letter, n) => letter.repeat(n)), from, to, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
   }));
   if (boxesSwitch && !tracks.length) boxesSwitch.closest("label").hidden = true;
   /** Corners of a track's box at a time, interpolated between the steps of a run, and the number of the label shown then; null between runs. */

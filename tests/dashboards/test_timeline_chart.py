@@ -70,7 +70,7 @@ def test_areas_start_and_end_where_the_curves_do(tmp_path):
     figure = build_timeline_figure(session_of(tmp_path, Made(seconds=30, holes=((10, 12),))))
     lines = [trace for trace in figure.data if trace.type == "scatter"]
     areas = [trace for trace in lines if trace.stackgroup and trace.stackgroup != "coverage"]
-    assert len(areas) >= 7
+    assert len(areas) >= 6
     for trace in areas:
         # Plotly steps halfway between points: bin k is drawn from k to k + 1 if its point is at k + 0.5.
         assert (seconds(trace.x0), trace.dx, trace.line.shape) == (-0.5, 1000, "hvh")

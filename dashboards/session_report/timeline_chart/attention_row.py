@@ -6,7 +6,6 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
-from ferflow.dashboards.shared.figure_values import with_opacity
 
 _ID = "attention"
 
@@ -15,8 +14,6 @@ def _draw(canvas: Canvas, _session: Session) -> None:
     measure = MEASURES[_ID]
     title = row_title(measure.title, measure.colour, "by the turn of the head")
     canvas.add_row(_ID, title, range=[0, 1.05], tickvals=[0, 1], tickformat=".0%")
-    values = canvas.data.audience[_ID]
-    canvas.add_area(_ID, "", values, with_opacity(measure.colour, 0.2), hoverinfo="skip")
     canvas.add_curve(_ID, measure, width=1.5)
 
 
