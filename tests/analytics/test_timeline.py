@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ferflow.analytics.coverage import coverage
@@ -207,6 +208,22 @@ def test_a_face_that_cannot_be_read_is_in_view_and_its_expression_is_unknown(val
     unknown = ["expressiveness", "engagement", "valence", "reacting", "prob_happy", "shown_happy"]
     assert got[unknown].isna().all(axis=None)
     assert got.attention.notna().all()
+
+
+def test_what_the_analysis_noted_about_a_face_counts_besides_its_pose_and_size():
+    made, (frames, faces) = one_face(prob_happy=0.9, prob_neutral=0.1, yaw=20.0)
+    t = faces.column("time_s").to_numpy()
+    noted = np.select([t < 5, t < 10], ["occluded", "turned"], "").astype(object)
+    noted[noted == ""] = None
+    field = faces.schema.field("unreadable")
+    column = pa.array(noted, pa.string()).dictionary_encode().cast(field.type)
+    got = bins_of(
+        made, tables=(frames, faces.set_column(faces.schema.get_field_index("unreadable"), field, column))
+    )
+    lane = got[got.person_id == 1].set_index("bin_start_s")
+    assert (lane.readable_s[:9.0] == 0).all()
+    np.testing.assert_allclose(lane.readable_s[10.0:], lane.face_s[10.0:])
+    assert (lane.face_s > 0.8).all()
 
 
 def test_without_a_pose_expressions_are_read_and_attention_is_unknown():
