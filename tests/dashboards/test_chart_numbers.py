@@ -103,6 +103,11 @@ class Chart:
         self.check_grid(trace, -self.step_s / 2)
 
     @property
+    def lane_axes(self) -> set[str]:
+        """Axes with the names of people."""
+        return {"yaxis" + trace["yaxis"][1:] for trace in self.traces if trace.get("name") == "people"}
+
+    @property
     def coverage(self) -> pd.DataFrame:
         """Share of each step's time by state."""
         found = self.video.coverage
@@ -119,14 +124,15 @@ class Chart:
         video = self.video
         people = sorted(video.people[:MOST_LANES])
         assert trace["meta"]["ids"] == people
-        assert trace["meta"]["labels"] == video.labels
+        assert trace["meta"]["labels"] == [*video.labels, "not readable"]
         assert [text(name) for name in trace["meta"]["names"]] == [video.name_of(person) for person in people]
         for person, lane in zip(people, trace["z"], strict=True):
             mine = video.lanes[video.lanes.person_id == person]
             step = (mine.bin_start_s / self.step_s + 1e-6).astype(int)
             sums = mine[video.shown].mul(mine.readable_s, axis=0).groupby(step).sum()
-            sums = sums[mine.readable_s.groupby(step).sum() > 0].reindex(range(self.n))
-            wanted = sums.dropna().idxmax(axis=1).map(video.shown.index).reindex(range(self.n))
+            wanted = sums.idxmax(axis=1).map(video.shown.index)
+            wanted[mine.readable_s.groupby(step).sum() == 0] = len(video.labels)
+            wanted = wanted.reindex(range(self.n))
             np.testing.assert_array_equal(known(lane), wanted.to_numpy(float))
         self.check_grid(trace, self.step_s / 2)
 
@@ -173,17 +179,21 @@ def test_titles_thresholds_and_axes_of_the_timeline(chart):
     video, layout = chart.video, chart.figure["layout"]
     late = int((video.markers.time_s >= video.end_s).sum())
     crowd = len(video.people) > MOST_LANES
-    posed = video.people and video.whole.attention.notna().any()
     wanted = [f"the {MOST_LANES} longest in view, of {len(video.people)}"] if crowd else []
-    wanted += ["fully up to 15°, not at all from 35° on"] if posed else []
     wanted += [f"{late} not shown"] if late else []
     assert values_in(text(note["text"]) for note in layout["annotations"]) == values_in(wanted)
     for axis in ("xaxis", "xaxis2"):
         assert [seconds(end) for end in layout[axis]["range"]] == pytest.approx([0, video.end_s], abs=1e-3)
     lines = [shape for shape in layout.get("shapes", []) if shape["xref"] == "x domain"]
-    assert [(line["y0"], line["y1"], line["label"]["text"]) for line in lines] == (
-        [(0.5, 0.5, "threshold 0.5")] if video.people else []
-    )
+    assert [(line["y0"], line["y1"]) for line in lines] == ([(0.5, 0.5)] if video.people else [])
+
+
+def test_ticks_say_where_they_are(chart):
+    for name, axis in chart.figure["layout"].items():
+        if name.startswith("yaxis") and name not in chart.lane_axes:
+            words = [text(word) for word in axis.get("ticktext", [])]
+            found = [float(word.split("%")[0]) / 100 if "%" in word else {"no": 0, "yes": 1}[word] for word in words]
+            np.testing.assert_allclose(found, axis.get("tickvals", [])[: len(found)], atol=0.005)
 
 
 def test_no_curve_leaves_its_axis(chart):
