@@ -1,11 +1,12 @@
-"""What several tests of pages need: made sessions, each written once."""
+"""What several tests of pages need: made sessions, each written once, and a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.dashboards.browse import ARGS, CHROMIUM
 from tests.dashboards.made_sessions import SESSIONS, Session, write_kind
 
 
@@ -26,3 +27,15 @@ def made_session(tmp_path_factory) -> Callable[[str], Session]:
 def session(request, made_session) -> Session:
     """A session of every kind."""
     return made_session(request.param)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """The one Chromium of all tests."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found; set FERFLOW_CHROMIUM to one")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()

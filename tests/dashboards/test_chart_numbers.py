@@ -192,7 +192,10 @@ def test_ticks_say_where_they_are(chart):
     for name, axis in chart.figure["layout"].items():
         if name.startswith("yaxis") and name not in chart.lane_axes:
             words = [text(word) for word in axis.get("ticktext", [])]
-            found = [float(word.split("%")[0]) / 100 if "%" in word else {"no": 0, "yes": 1}[word] for word in words]
+            found = [
+                float(word.split("%")[0]) / 100 if "%" in word else {"no": 0, "yes": 1}[word]
+                for word in words
+            ]
             np.testing.assert_allclose(found, axis.get("tickvals", [])[: len(found)], atol=0.005)
 
 

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, browser, playwright, until
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, until
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,
@@ -22,8 +22,7 @@ from tests.made_cohort import (
 )
 from tests.made_records import Made, write_session
 
-__all__ = ["browser", "playwright"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS
 from ferflow.store.output_folder import OutputFolder
+from tests.dashboards.browse import NEEDS_CHROMIUM
 from tests.dashboards.read_page import text
-from tests.dashboards.test_dashboards_browser import ARGS, CHROMIUM
 from tests.made_cohort import TRAILER, play_sessions, trailer_test, write_run
 from tests.made_records import Made, write_session
 
@@ -209,24 +209,19 @@ def test_other_signals_make_the_overview_stale(tmp_path):
     assert "index.html" in {path.name for path in refresh(tmp_path).kept}
 
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
-def test_a_browser_shows_the_values_of_each_group_at_the_cursor(trailer):
+@NEEDS_CHROMIUM
+def test_a_browser_shows_the_values_of_each_group_at_the_cursor(browser, trailer):
     errors = list[str]()
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        page = chromium.new_page(viewport={"width": 1200, "height": 900})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((trailer / "index.html").as_uri())
-        page.locator("[data-stimulus] .chart").scroll_into_view_if_needed()
-        page.wait_for_selector("[data-stimulus] .chart[data-drawn]")
-        page.fill("[data-stimulus] input[type=range]", "30")
-        shown = page.text_content("[data-stimulus] .current-values-list")
-        for group in ("first cut", "new cut"):
-            value = on_clock(trailer, NAMES[0], group).mean()[30]
-            found = re.search(rf"heart rate.*{group}: ([\d.]+) bpm \(n 4\)", shown)
-            assert float(found[1]) == pytest.approx(value, abs=0.051)
-        chromium.close()
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((trailer / "index.html").as_uri())
+    page.locator("[data-stimulus] .chart").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-stimulus] .chart[data-drawn]")
+    page.fill("[data-stimulus] input[type=range]", "30")
+    shown = page.text_content("[data-stimulus] .current-values-list")
+    for group in ("first cut", "new cut"):
+        value = on_clock(trailer, NAMES[0], group).mean()[30]
+        found = re.search(rf"heart rate.*{group}: ([\d.]+) bpm \(n 4\)", shown)
+        assert float(found[1]) == pytest.approx(value, abs=0.051)
+    page.close()
     assert errors == []

@@ -12,10 +12,10 @@ from ferflow.models.class_activation import NetworkInspector
 from ferflow.models.history import Epoch
 from ferflow.models.registry import resolve
 from ferflow.render.explain import Moment
-from tests.dashboards.test_dashboards_browser import CHROMIUM, HOSTILE, Opened, browser  # noqa: F401 - a fixture
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened
 from tests.models.test_evaluation import Faces, measured, reported
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def pages(tmp_path_factory, request):
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["evaluation", "curves", "explanation"])
-def test_a_page_opens_alone_without_errors_and_fits(browser, pages, name, width):  # noqa: F811 - the fixture
+def test_a_page_opens_alone_without_errors_and_fits(browser, pages, name, width):
     path = pages / f"{name}.html"
     with Opened(browser, path, viewport={"width": width, "height": 900}) as opened:
         assert opened.wrong == []

@@ -17,8 +17,8 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.session_report.session_data import MOST_SIGNALS
 from ferflow.store.metadata import RecordingStart
 from ferflow.store.video_files import VideoFiles
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM
 from tests.dashboards.read_page import table, text
-from tests.dashboards.test_dashboards_browser import ARGS, CHROMIUM, HOSTILE
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -286,42 +286,37 @@ def test_hostile_names_are_text_on_the_page_and_in_the_files(tmp_path):
     assert {*pd.read_csv(tmp_path / "csv" / "signals.csv").signal} >= {"'=cmd() [<b>]", "%{x} [%{y}]"}
 
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
-def test_a_browser_shows_the_values_at_the_cursor_and_hostile_names_as_text(out, tmp_path):
+@NEEDS_CHROMIUM
+def test_a_browser_shows_the_values_at_the_cursor_and_hostile_names_as_text(browser, out, tmp_path):
     write_session(tmp_path, Made(seconds=20, video_id="h", markers=((5.0, None, "x", ""),)))
     add_signals(tmp_path, "h", hostile_frame())
     hostile = write_session_report(tmp_path, "h")
     errors = list[str]()
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        page = chromium.new_page(viewport={"width": 1200, "height": 900})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((out / "reports" / "a.html").as_uri())
-        page.wait_for_selector("#timeline[data-drawn]")
-        page.fill("#time-slider", "30")
-        shown = dict(zip(
-            page.locator("#current-values-list > div span").all_text_contents(),
-            page.locator("#current-values-list > div b").all_text_contents(), strict=True,
-        ))  # fmt: skip
-        truth = binned().loc[30]
-        assert float(shown["health"].removesuffix(" %")) == pytest.approx(truth["health [%]"], abs=0.051)
-        assert shown["heart rate"] == f"{truth['heart rate [bpm]']:g} bpm"
-        assert float(shown["score"]) == pytest.approx(truth["score"], abs=0.51)
-        page.fill("#time-slider", "80")
-        assert "heart rateunknown" in page.text_content("#current-values-list")
-        page.evaluate("() => Plotly.Fx.hover(document.getElementById('timeline'), { xval: 30500 }, 'xy')")
-        page.wait_for_selector("#timeline .hoverlayer text")
-        assert f"heart rate : {truth['heart rate [bpm]']:g} bpm" in page.text_content("#timeline .hoverlayer")
-        page.goto(hostile.as_uri())
-        page.wait_for_selector("#timeline[data-drawn]")
-        page.evaluate("() => Plotly.Fx.hover(document.getElementById('timeline'), { xval: 5500 }, 'xy')")
-        page.wait_for_selector("#timeline .hoverlayer text")
-        # A unit that looks like a template of plotly stays what it is.
-        assert "%{x} : 7.5 %{y}" in page.text_content("#timeline .hoverlayer").replace("\u200b", "")
-        assert page.title() != "owned"
-        assert not page.query_selector("img[src=x]")
-        chromium.close()
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((out / "reports" / "a.html").as_uri())
+    page.wait_for_selector("#timeline[data-drawn]")
+    page.fill("#time-slider", "30")
+    shown = dict(zip(
+        page.locator("#current-values-list > div span").all_text_contents(),
+        page.locator("#current-values-list > div b").all_text_contents(), strict=True,
+    ))  # fmt: skip
+    truth = binned().loc[30]
+    assert float(shown["health"].removesuffix(" %")) == pytest.approx(truth["health [%]"], abs=0.051)
+    assert shown["heart rate"] == f"{truth['heart rate [bpm]']:g} bpm"
+    assert float(shown["score"]) == pytest.approx(truth["score"], abs=0.51)
+    page.fill("#time-slider", "80")
+    assert "heart rateunknown" in page.text_content("#current-values-list")
+    page.evaluate("() => Plotly.Fx.hover(document.getElementById('timeline'), { xval: 30500 }, 'xy')")
+    page.wait_for_selector("#timeline .hoverlayer text")
+    assert f"heart rate : {truth['heart rate [bpm]']:g} bpm" in page.text_content("#timeline .hoverlayer")
+    page.goto(hostile.as_uri())
+    page.wait_for_selector("#timeline[data-drawn]")
+    page.evaluate("() => Plotly.Fx.hover(document.getElementById('timeline'), { xval: 5500 }, 'xy')")
+    page.wait_for_selector("#timeline .hoverlayer text")
+    # A unit that looks like a template of plotly stays what it is.
+    assert "%{x} : 7.5 %{y}" in page.text_content("#timeline .hoverlayer").replace("\u200b", "")
+    assert page.title() != "owned"
+    assert not page.query_selector("img[src=x]")
+    page.close()
     assert errors == []
