@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from fractions import Fraction
 
@@ -470,7 +471,11 @@ def test_clips_of_peaks_play(browser, out):
         clip = opened.page.locator(".clips video").first
         clip.scroll_into_view_if_needed()
         opened.until("document.querySelector('.clips video').readyState > 0")
-        assert 3 < clip.evaluate("(video) => video.duration") < 7.6
+        # From three seconds before the first of its peaks to four after the last, within the video of 20 s.
+        caption = opened.page.locator(".clips figcaption").first.inner_text()
+        times = [float(seconds) for seconds in re.findall(r"00:(\d\d\.\d)", caption)]
+        wanted = min(20, times[-1] + 4) - max(0, times[0] - 3)
+        assert clip.evaluate("(video) => video.duration") == pytest.approx(wanted, abs=0.3)
         assert "Clips around the peaks" in opened.page.locator("footer").inner_text()
         assert opened.wrong == []
 
