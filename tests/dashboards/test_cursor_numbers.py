@@ -95,7 +95,7 @@ def test_the_label_at_the_cursor_has_the_values_of_its_step(chart, opened):
         )
         # A step may be narrower than a pixel.
         shown = int((60 * int(minutes) + float(seconds)) / chart.step_s + 1e-6)
-        assert abs(shown - k) <= (1 if chart.n > 600 else 0)
+        assert abs(shown - k) <= (3 if chart.n > 600 else 0)
         lines = opened.page.locator("#timeline .hoverlayer .legendtext").all_text_contents()
         seen = {check_line(chart, shown, *split(line)) for line in lines}
         assert {name for name, column in NAMES.items() if not np.isnan(chart.curves[column][shown])} <= seen
