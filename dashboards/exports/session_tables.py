@@ -21,6 +21,7 @@ from ferflow.analytics.signals import COLUMN_PREFIX, load_signals, signal_column
 from ferflow.analytics.tally import column
 from ferflow.analytics.timeline import audience, probability_columns, shown_columns
 from ferflow.dashboards.overview.overview_data import Folder
+from ferflow.dashboards.session_report.sections.headline import describe_shown
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
 from ferflow.store.output_folder import OutputFolder
@@ -92,7 +93,7 @@ def _peaks(folder: Folder) -> Iterator[Cells]:
         for peak in peaks(watched.timeline):
             names = "; ".join(watched.names.name_of(person) for person in peak.person_ids)
             yield [*video, peak.time_s, peak.start_s, peak.end_s, peak.curve, peak.height, peak.prominence,
-                   peak.label, names]  # fmt: skip
+                   describe_shown(peak.shown) if peak.shown else peak.label, names]  # fmt: skip
 
 
 _MARKERS = [name for name in MARKERS.names if name != "video_id"]

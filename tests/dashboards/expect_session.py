@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,13 +160,16 @@ def expression_cards(video: Tables) -> list[str]:
     is_posed = video.whole.attention.notna().any()
     texts.append(percent(means["attention"]) if is_posed else "–")
     if moment:
-        texts += [*button(moment["time_s"]), moment["label"] or ""]
-        names = [video.name_of(person) for person in moment["people"]]
-        if len(video.people) > 1:
-            texts += (
-                names if len(names) <= 2 else [f"{moment['n_reacting']} of {moment['n_readable']} people"]
-            )
+        texts += [*button(moment["time_s"]), who_shows_what(moment)]
+        texts += [f"of {moment['n_readable']}"] if len(video.people) > 1 else []
     return texts
+
+
+def who_shows_what(at: Mapping[str, Any]) -> str:
+    """`happy` of one person, else `3 happy, 1 surprise`."""
+    if len(at["what"]) == 1 and at["what"][0][1] == 1:
+        return str(at["what"][0][0])
+    return ", ".join(f"{n} {label}" for label, n in at["what"]) or at["label"] or "–"
 
 
 def which(means: Mapping[str, float]) -> list[str]:
@@ -176,7 +180,8 @@ def which(means: Mapping[str, float]) -> list[str]:
     others = [
         name for name in bar_order(means) if name not in ("neutral", label) and means[f"shown_{name}"] >= 0.01
     ]
-    return [shown(means, name) for name in (label, *others[:2])]
+    rest = [f"at rest {percent(means['shown_neutral'])}"] if means.get("shown_neutral") else []
+    return [shown(means, name) for name in (label, *others[:2])] + rest
 
 
 def summary(video: Tables) -> list[str]:
@@ -193,8 +198,8 @@ def summary(video: Tables) -> list[str]:
     if video.readable_s and label:
         texts += [f"in {percent(means['engagement'])} of the readable time, mostly {label}"]
     if moment:
-        texts += [f"at {clock(moment['time_s'])}: {moment['label'] or ''}"]
-        texts += [f"on {moment['n_reacting']} of {moment['n_readable']}"] if n > 1 else []
+        texts += [f"at {clock(moment['time_s'])}: " + ("" if n > 1 else who_shows_what(moment))]
+        texts += [f"{moment['n_reacting']} of {moment['n_readable']}", who_shows_what(moment)] if n > 1 else []
     return texts
 
 
@@ -254,7 +259,7 @@ def peaks(video: Tables) -> list[str]:
         names = [video.name_of(person) for person in peak["people"][:MOST_NAMED]]
         hidden = len(peak["people"]) - len(names)
         texts += [f"{number}", *button(peak["time_s"]), " – ".join(map(clock, peak["span"])), what_happens(video, peak),
-                  peak["label"] or "–", *(names or ["–"]), f"{hidden} more" if hidden else ""]  # fmt: skip
+                  who_shows_what(peak), *(names or ["–"]), f"{hidden} more" if hidden else ""]  # fmt: skip
     return texts
 
 

@@ -11,6 +11,7 @@ or in the window of a face, is the overlap of two intervals, for all pairs of th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -351,13 +352,30 @@ class Tables:
         whole = self.whole.assign(n=(self.whole.reacting * self.whole.n_readable).fillna(0).round())
         if not whole.n.any():
             return None
-        top = whole.sort_values(["n", "expressiveness"], kind="stable", na_position="first").iloc[-1]
+        top = self._strongest(whole)
         return self._at(top) | {"n_reacting": int(top.n), "n_readable": int(top.n_readable)}
+
+    def _strongest(self, bins: pd.DataFrame) -> pd.Series:
+        """Of these bins the one in which most people react, then faces are most expressive; one that the video only
+        begins does not count, if there is another."""
+        whole = bins[bins.seconds >= self.bin_s / 2]
+        return (whole if len(whole) else bins).sort_values(
+            ["n", "expressiveness"], kind="stable", na_position="first"
+        ).iloc[-1]
+
+    @property
+    def last_s(self) -> float:
+        """Where the analysed time of the last bin ends."""
+        last = self.whole.iloc[-1]
+        return min(last.bin_end_s, last.bin_start_s + last.seconds)
 
     def _at(self, row: pd.Series) -> dict[str, Any]:
         here = self.lanes[(self.lanes.bin_start_s == row.bin_start_s) & (self.lanes.reacting == 1)]
-        return {"time_s": (row.bin_start_s + row.bin_end_s) / 2, "label": self.leading(row[self.shown].astype(float)),
-                "people": [int(person) for person in here.person_id]}  # fmt: skip
+        shown = [self.leading(one[self.shown].astype(float)) for _, one in here.iterrows()]
+        counts = Counter(label for label in shown if label).most_common()
+        return {"time_s": (row.bin_start_s + min(row.bin_end_s, self.last_s)) / 2,
+                "label": counts[0][0] if counts else self.leading(row[self.shown].astype(float)),
+                "what": counts, "people": [int(person) for person in here.person_id]}  # fmt: skip
 
     @cached_property
     def peaks(self) -> list[dict[str, Any]]:
@@ -395,13 +413,14 @@ class Tables:
         tops, facts = find_peaks(held, prominence=least, distance=spacing, width=0, rel_height=0.5)
         rises, found = facts["prominences"], []
         for n, top in enumerate(tops - 1):
-            near = self.whole.assign(value=values).iloc[max(0, top - half) : top + half + 1]
-            k = near.sort_values(["value", "expressiveness"], kind="stable", na_position="first").index[-1]
+            left, right = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
+            left, right, end = max(0.0, left), min(right, self.last_s), self.last_s
+            whole = self.whole.assign(n=(self.whole.reacting * self.whole.n_readable).fillna(0).round())
+            inside = whole[(whole.bin_start_s + self.bin_s > left) & (whole.bin_start_s < right)]
+            k = top if curve == "valence" else self._strongest(inside).name
             at = self._at(self.whole.loc[k])
             if rises[n] < 0.2 * rises.max() or not (at["people"] or curve == "valence"):
                 continue
-            left, right = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
-            end = self.whole.bin_end_s.iloc[-1]
             span = max(0.0, min(left, k * self.bin_s)), min(max(right, (k + 1) * self.bin_s), end)
             found.append(
                 at | {"bin": k, "curve": curve, "height": values[k], "prominence": rises[n], "span": span}

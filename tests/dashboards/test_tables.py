@@ -13,6 +13,7 @@ import pytest
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.store.video_files import VideoFiles
+from tests.dashboards.expect_session import who_shows_what
 from tests.dashboards.read_page import PROBS, SHOWN, clock, share, signed, table, two
 from tests.dashboards.recompute import MEASURES, REASONS, STATES, Tables
 from tests.made_cohort import write_run
@@ -224,7 +225,8 @@ def person(video: Tables, one: int) -> dict[str, object]:
 def test_peaks_are_what_pandas_finds(out, video):
     wanted = [
         peak | {"start_s": peak["span"][0], "end_s": peak["span"][1], "measure": peak["curve"],
-                "appears": peak["label"], "people": "; ".join(map(video.name_of, peak["people"]))}
+                "appears": who_shows_what(peak) if peak["what"] else peak["label"],
+                "people": "; ".join(map(video.name_of, peak["people"]))}
         for peak in video.peaks
     ]  # fmt: skip
     close(read(out, "peaks", video.facts["video_id"]), wanted)
