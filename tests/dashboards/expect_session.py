@@ -199,7 +199,9 @@ def summary(video: Tables) -> list[str]:
         texts += [f"in {percent(means['engagement'])} of the readable time, mostly {label}"]
     if moment:
         texts += [f"at {clock(moment['time_s'])}: " + ("" if n > 1 else who_shows_what(moment))]
-        texts += [f"{moment['n_reacting']} of {moment['n_readable']}", who_shows_what(moment)] if n > 1 else []
+        texts += (
+            [f"{moment['n_reacting']} of {moment['n_readable']}", who_shows_what(moment)] if n > 1 else []
+        )
     return texts
 
 

@@ -359,9 +359,11 @@ class Tables:
         """Of these bins the one in which most people react, then faces are most expressive; one that the video only
         begins does not count, if there is another."""
         whole = bins[bins.seconds >= self.bin_s / 2]
-        return (whole if len(whole) else bins).sort_values(
-            ["n", "expressiveness"], kind="stable", na_position="first"
-        ).iloc[-1]
+        return (
+            (whole if len(whole) else bins)
+            .sort_values(["n", "expressiveness"], kind="stable", na_position="first")
+            .iloc[-1]
+        )
 
     @property
     def last_s(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -262,7 +263,9 @@ def unpack(runs: list[list[Any]]) -> tuple[list[int], np.ndarray, str, list[list
     """Steps with a box, corners in 255ths of the picture, a letter per step, and first and last time of each run."""
     places = [np.frombuffer(base64.b64decode(run[1]), np.uint8).reshape(-1, 4) for run in runs]
     cells = [run[0] + k for run, place in zip(runs, places, strict=True) for k in range(len(place))]
-    return cells, np.concatenate(places), "".join(run[2] for run in runs), [run[3:] for run in runs]
+    # A letter with a number stands for so many steps.
+    letters = (re.sub(r"(\D)(\d+)", lambda found: found[1] * int(found[2]), run[2]) for run in runs)
+    return cells, np.concatenate(places), "".join(letters), [run[3:] for run in runs]
 
 
 # --- Around markers -------------------------------------------------------------------------------------
