@@ -98,7 +98,7 @@ def test_lead_and_cards(page):
     audience = page.bins[page.bins.person_id.isna()]
     seen = (audience.presence * audience.seconds).sum() / audience.seconds.sum()
     readable = page.rows.readable_s.sum() / page.rows.face_s.sum()
-    assert card(page.html, "Face visible") == (
+    assert card(page.html, "Face in view") == (
         share(seen),
         f"of the analysed time shows a face; {share(readable)} of the time in view can be read",
     )

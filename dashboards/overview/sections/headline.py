@@ -77,7 +77,7 @@ def _visible_card(folder: Folder) -> Card:
     people = folder.cohort.participants
     face_s, readable_s = (sum(getattr(one, name) for one in people) for name in ("face_s", "readable_s"))
     readable = f"; {percent(_cap(readable_s / face_s))} of the time in view can be read" if face_s else ""
-    return Card("Face visible", percent(_cap(share)), f"of the analysed time shows a face{readable}")
+    return Card("Face in view", percent(_cap(share)), f"of the analysed time shows a face{readable}")
 
 
 def _participants_card(folder: Folder) -> Card:
