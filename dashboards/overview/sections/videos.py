@@ -101,8 +101,8 @@ def _hint(top: float) -> str:
         "In the order of the names; a click on a heading sorts by it. Showing an expression: the share of the time in "
         "which a face can be read that shows any expression, over all people in the video. Its curve has one scale in "
         f"all rows, up to {percent(top)}. Net positivity: the score of happy minus the highest score of angry, "
-        "disgust, fear and sad. Face in view: the share of the analysed time that shows a face, readable or not. Videos with different "
-        "content are not ranked: a high value here is not a better video."
+        "disgust, fear and sad. Face in view: the share of the analysed time that shows a face, readable or not. "
+        "Videos with different content are not ranked: a high value here is not a better video."
     )
 
 
