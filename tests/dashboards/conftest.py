@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.dashboards.browse import ARGS, CHROMIUM
-from tests.dashboards.made_sessions import SESSIONS, Session, write_kind
+from tests.dashboards.made_sessions import SESSIONS, Session, read_session, write_kind
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,13 @@ def made_session(tmp_path_factory) -> Callable[[str], Session]:
         return written[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def real_sessions(analysed_clips) -> list[Session]:
+    """Every real clip, with its page."""
+    _, out, report = analysed_clips
+    return [read_session(out, video.video_id) for video in report.videos]
 
 
 @pytest.fixture(params=SESSIONS)

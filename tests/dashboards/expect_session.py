@@ -160,16 +160,9 @@ def expression_cards(video: Tables) -> list[str]:
     is_posed = video.whole.attention.notna().any()
     texts.append(percent(means["attention"]) if is_posed else "–")
     if moment:
-        texts += [*button(moment["time_s"]), who_shows_what(moment)]
-        texts += [f"of {moment['n_readable']}"] if len(video.people) > 1 else []
+        of = f"of {moment['n_readable']} faces" if len(video.people) > 1 else ""
+        texts += [*button(moment["time_s"]), what_is_shown(moment), of]
     return texts
-
-
-def who_shows_what(at: Mapping[str, Any]) -> str:
-    """`happy` of one person, else `3 happy, 1 surprise`."""
-    if len(at["what"]) == 1 and at["what"][0][1] == 1:
-        return str(at["what"][0][0])
-    return ", ".join(f"{n} {label}" for label, n in at["what"]) or at["label"] or "–"
 
 
 def which(means: Mapping[str, float]) -> list[str]:
@@ -180,8 +173,16 @@ def which(means: Mapping[str, float]) -> list[str]:
     others = [
         name for name in bar_order(means) if name not in ("neutral", label) and means[f"shown_{name}"] >= 0.01
     ]
-    rest = [f"at rest {percent(means['shown_neutral'])}"] if means.get("shown_neutral") else []
-    return [shown(means, name) for name in (label, *others[:2])] + rest
+    at_rest = f"at rest {percent(means['shown_neutral'])}" if means.get("shown_neutral") else ""
+    return [*(shown(means, name) for name in (label, *others[:2])), at_rest]
+
+
+def what_is_shown(moment: Mapping[str, Any]) -> str:
+    """By the people who react: a label, or how many show each."""
+    shown = moment["shown"]
+    if len(shown) == 1 and shown[0][1] == 1:
+        return shown[0][0]
+    return ", ".join(f"{n} {label}" for label, n in shown)
 
 
 def summary(video: Tables) -> list[str]:
@@ -198,10 +199,9 @@ def summary(video: Tables) -> list[str]:
     if video.readable_s and label:
         texts += [f"in {percent(means['engagement'])} of the readable time, mostly {label}"]
     if moment:
-        texts += [f"at {clock(moment['time_s'])}: " + ("" if n > 1 else who_shows_what(moment))]
-        texts += (
-            [f"{moment['n_reacting']} of {moment['n_readable']}", who_shows_what(moment)] if n > 1 else []
-        )
+        texts.append(f"at {clock(moment['time_s'])}")
+        texts += [f"{moment['n_reacting']} of {moment['n_readable']} faces"] if n > 1 else []
+        texts.append(what_is_shown(moment))
     return texts
 
 
@@ -225,7 +225,7 @@ def player(video: Tables) -> list[str]:
 def first_picture(video: Tables) -> str:
     """When the video's first picture is shown by its file's own clock; empty if the page has no video."""
     source = video.facts["source"]
-    if not video.is_there:
+    if not video.is_playable:
         return ""
     first = video.frames.iloc[0]
     return f"{round(float(int(first.pts) * Fraction(source['time_base'])) - first.time_s, 6)}"
@@ -260,8 +260,9 @@ def peaks(video: Tables) -> list[str]:
     for number, peak in enumerate(video.peaks, 1):
         names = [video.name_of(person) for person in peak["people"][:MOST_NAMED]]
         hidden = len(peak["people"]) - len(names)
-        texts += [f"{number}", *button(peak["time_s"]), " – ".join(map(clock, peak["span"])), what_happens(video, peak),
-                  who_shows_what(peak), *(names or ["–"]), f"{hidden} more" if hidden else ""]  # fmt: skip
+        what = what_happens(video, peak), what_is_shown(peak) or peak["label"] or "–"
+        who = [*(names or ["–"]), f"{hidden} more" if hidden else ""]
+        texts += [f"{number}", *button(peak["time_s"]), " – ".join(map(clock, peak["span"])), *what, *who]
     return texts
 
 

@@ -165,8 +165,13 @@ def write_kind(out: Path, name: str) -> Session:
     made = kind.made if not kind.is_filmed else _filmed(out, kind.made)
     tables = kind.tables(made) if kind.tables else None
     video_id = write_session(out, made, tables=tables, **kind.metadata)
-    path = write_session_report(out, video_id, PersonNames(kind.names))
-    return Session(Tables(out, video_id, kind.names), Page(path.read_text(encoding="utf-8")), path)
+    return read_session(out, video_id, kind.names)
+
+
+def read_session(out: Path, video_id: str, names: Mapping[int, str] | None = None) -> Session:
+    """Write the page of a finished video and read it."""
+    path = write_session_report(out, video_id, PersonNames(names or {}))
+    return Session(Tables(out, video_id, names), Page(path.read_text(encoding="utf-8")), path)
 
 
 def _filmed(out: Path, made: Made) -> Made:

@@ -25,6 +25,7 @@ from scipy.signal import find_peaks
 MEASURES = ["attention", "expressiveness", "engagement", "valence", "positive", "negative", "reacting"]
 NEGATIVE = ["angry", "disgust", "fear", "sad"]
 REASONS = ["turned", "small", "blurred", "occluded"]
+PLAYABLE = ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d"]
 STATES = ["readable", *REASONS, "no_face", "missing", "outside"]
 NAN = float("nan")
 
@@ -92,9 +93,11 @@ class Tables:
         return float(self.facts["duration_s"])
 
     @property
-    def is_there(self) -> bool:
-        """Whether the video is where it was analysed."""
-        return Path(self.facts["source"]["path"]).exists()
+    def is_playable(self) -> bool:
+        """Whether the video is where it was analysed, and browsers play its format."""
+        source = self.facts["source"]
+        known = any(name in source["format"] for name in ("mp4", "webm", "matroska"))
+        return known and source["codec"] in PLAYABLE and Path(source["path"]).exists()
 
     @property
     def analysed_s(self) -> float:
@@ -349,35 +352,43 @@ class Tables:
     @property
     def strongest(self) -> dict[str, Any] | None:
         """The bin in which the most people react; of several, the most expressive one."""
-        whole = self.whole.assign(n=(self.whole.reacting * self.whole.n_readable).fillna(0).round())
-        if not whole.n.any():
+        if not self.reacting.any():
             return None
-        top = self._strongest(whole)
-        return self._at(top) | {"n_reacting": int(top.n), "n_readable": int(top.n_readable)}
+        top = self._strongest_of(self.whole)
+        row = self.whole.loc[top]
+        return self._at(top) | {"n_reacting": int(self.reacting[top]), "n_readable": int(row.n_readable)}
 
-    def _strongest(self, bins: pd.DataFrame) -> pd.Series:
-        """Of these bins the one in which most people react, then faces are most expressive; one that the video only
-        begins does not count, if there is another."""
-        whole = bins[bins.seconds >= self.bin_s / 2]
-        return (
-            (whole if len(whole) else bins)
-            .sort_values(["n", "expressiveness"], kind="stable", na_position="first")
-            .iloc[-1]
-        )
+    @cached_property
+    def reacting(self) -> pd.Series:
+        """Number of people who react in each bin."""
+        return (self.whole.reacting * self.whole.n_readable).fillna(0).round()
+
+    def _strongest_of(self, bins: pd.DataFrame) -> int:
+        """A bin of which the video has less than half does not count, if there is another one."""
+        bins = bins.assign(n=self.reacting, is_whole=bins.seconds >= self.bin_s / 2)
+        order = ["is_whole", "n", "expressiveness"]
+        return int(bins.fillna({"expressiveness": 0}).sort_values(order, kind="stable").index[-1])
 
     @property
     def last_s(self) -> float:
-        """Where the analysed time of the last bin ends."""
+        """Where the analysed time ends."""
         last = self.whole.iloc[-1]
         return min(last.bin_end_s, last.bin_start_s + last.seconds)
 
-    def _at(self, row: pd.Series) -> dict[str, Any]:
+    def _at(self, k: int) -> dict[str, Any]:
+        """Who reacts in a bin, and what they show."""
+        row = self.whole.loc[k]
         here = self.lanes[(self.lanes.bin_start_s == row.bin_start_s) & (self.lanes.reacting == 1)]
-        shown = [self.leading(one[self.shown].astype(float)) for _, one in here.iterrows()]
-        counts = Counter(label for label in shown if label).most_common()
-        return {"time_s": (row.bin_start_s + min(row.bin_end_s, self.last_s)) / 2,
-                "label": counts[0][0] if counts else self.leading(row[self.shown].astype(float)),
-                "what": counts, "people": [int(person) for person in here.person_id]}  # fmt: skip
+        labels = [self.leading(shown) for shown in here[self.shown].to_dict("records")]
+        shown = Counter(label for label in labels if label).most_common()
+        label = shown[0][0] if shown else self.leading(row[self.shown].astype(float))
+        time_s = (row.bin_start_s + min(row.bin_end_s, self.last_s)) / 2
+        return {
+            "time_s": time_s,
+            "label": label,
+            "shown": shown,
+            "people": [int(one) for one in here.person_id],
+        }
 
     @cached_property
     def peaks(self) -> list[dict[str, Any]]:
@@ -414,16 +425,16 @@ class Tables:
         spacing = max(1, round(5 / self.bin_s))
         tops, facts = find_peaks(held, prominence=least, distance=spacing, width=0, rel_height=0.5)
         rises, found = facts["prominences"], []
-        for n, top in enumerate(tops - 1):
-            left, right = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
-            left, right, end = max(0.0, left), min(right, self.last_s), self.last_s
-            whole = self.whole.assign(n=(self.whole.reacting * self.whole.n_readable).fillna(0).round())
-            inside = whole[(whole.bin_start_s + self.bin_s > left) & (whole.bin_start_s < right)]
-            k = top if curve == "valence" else self._strongest(inside).name
-            at = self._at(self.whole.loc[k])
+        for n, k in enumerate(tops - 1):
+            start, end = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
+            start, end = max(0.0, start), min(end, self.last_s)
+            if curve != "valence":
+                within = (self.whole.bin_start_s + self.bin_s > start) & (self.whole.bin_start_s < end)
+                k = self._strongest_of(self.whole[within]) if within.any() else k
+            at = self._at(k)
             if rises[n] < 0.2 * rises.max() or not (at["people"] or curve == "valence"):
                 continue
-            span = max(0.0, min(left, k * self.bin_s)), min(max(right, (k + 1) * self.bin_s), end)
+            span = min(start, k * self.bin_s), min(max(end, (k + 1) * self.bin_s), self.last_s)
             found.append(
                 at | {"bin": k, "curve": curve, "height": values[k], "prominence": rises[n], "span": span}
             )

@@ -56,7 +56,12 @@ def people_at(chart: Chart, k: int) -> dict[str, str]:
         mine = mine[(mine.bin_start_s / chart.step_s + 1e-6).astype(int) == k]
         if len(mine):
             sums = mine[video.shown].mul(mine.readable_s, axis=0).sum()
-            found[video.name_of(person)] = sums.idxmax()[6:] if mine.readable_s.sum() else "not readable"
+            label = (
+                "shown_neutral"
+                if sums.shown_neutral > 0.5 * sums.sum()
+                else sums.drop("shown_neutral").idxmax()
+            )
+            found[video.name_of(person)] = label[6:] if mine.readable_s.sum() else "not readable"
     return found
 
 

@@ -6,24 +6,46 @@ the test: a new number needs an expectation.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.dashboards import expect_session, read_page, recompute
 from tests.dashboards.expect_session import COLUMNS, expected_values
+from tests.dashboards.made_sessions import Session
 from tests.dashboards.read_page import headings, values_in
 from tests.dashboards.recompute import Tables
 
 
 def test_every_number_on_the_page_is_known_and_right(session):
+    check_page(session)
+
+
+@pytest.mark.clips
+def test_every_number_on_the_pages_of_real_clips_is_known_and_right(real_sessions):
+    assert {len(session.video.people) for session in real_sessions} >= {0, 1, 2}
+    for session in real_sessions:
+        check_page(session)
+        check_timeline(session.video)
+
+
+def check_page(session: Session) -> None:
+    """Every part of the page says what it should say, and nothing else."""
     wanted = {part: values_in(texts) for part, texts in expected_values(session.video).items()}
     found = {part: session.page.values(part) for part in session.page.parts}
     for part in {**wanted, **found}:
-        assert found.get(part, []) == wanted.get(part, []), part
+        assert found.get(part, []) == wanted.get(part, []), (session.video.facts["source"]["name"], part)
 
 
 def test_the_timeline_is_what_its_frames_and_faces_say(session):
     # Of joined tracks, the timeline on disk is that of each track.
-    video = Tables(session.path.parents[1], session.path.stem)
+    check_timeline(Tables(session.path.parents[1], session.path.stem))
+
+
+def check_timeline(video: Tables) -> None:
+    """Every column and row of TIMELINE."""
     wanted, found = video.timeline(), video.stored
     assert len(found) == len(wanted)
     for name in found.columns.drop("video_id"):
@@ -46,3 +68,11 @@ def test_columns_of_measures_are_those_that_the_test_knows(session, table):
         start = found.index(next(iter(COLUMNS)))
         assert found[start : start + len(COLUMNS)] == list(COLUMNS)
         assert found[start + len(COLUMNS)] in ("Pose known", "People")
+
+
+@pytest.mark.parametrize("module", [recompute, expect_session, read_page])
+def test_what_is_expected_comes_from_no_code_of_the_product(module):
+    imported = re.findall(
+        r"^(?:from|import) ([\w.]+)", Path(module.__file__).read_text(encoding="utf-8"), re.M
+    )
+    assert not [name for name in imported if name.startswith(("ferflow", "tests.made", "tests.conftest"))]
