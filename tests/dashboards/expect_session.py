@@ -7,7 +7,9 @@ the words themselves are not compared (`read_page.values_in`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -240,7 +242,7 @@ def timeline(video: Tables) -> list[str]:
         f"({step} bins)" if step > 1 else "",
         f"{MOST_LANES} people" if lanes else "",
     ]
-    texts += summary(video)
+    texts += [*signals(video), *(split_unit(name)[0] for name in video.shown_signals), *summary(video)]
     n = len(video.markers)
     if not n:
         return texts
@@ -248,6 +250,37 @@ def timeline(video: Tables) -> list[str]:
     for marker in video.markers[:MOST_LISTED].itertuples():
         texts += [*button(marker.time_s), marker.label, marker.kind]
     return texts
+
+
+def signals(video: Tables) -> list[str]:
+    """How many signals are shown, and where they come from."""
+    facts, n, shown = video.signal_footer, len(video.signal_names), len(video.shown_signals)
+    if facts is None or not n:
+        return []
+    texts = [f"{shown} of the {n} signals" if 0 < shown < n else "", facts["source"]["name"]]
+    if shown and facts["start"]:
+        texts.append(datetime.fromisoformat(facts["start"]["time"]).isoformat(sep=" "))
+    return texts
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """A signal's title, and the unit that it has in brackets."""
+    title, _, rest = name.partition(" [")
+    return title, rest.rstrip("]")
+
+
+def digits_of(values: Sequence[np.ndarray]) -> int:
+    """Decimals of a signal's values: about three significant digits of their range."""
+    known = np.concatenate(values)
+    known = known[~np.isnan(known)]
+    size = np.ptp(known) or abs(known.max())
+    return 0 if size == 0 or size >= 1000 else 1 if size >= 10 else 2 - int(np.floor(np.log10(size)))
+
+
+def write_signal(value: float, digits: int) -> str:
+    """Without zeros at the end."""
+    text = f"{value:.{digits}f}"
+    return "–" if np.isnan(value) else (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
 # --- Tables ---------------------------------------------------------------------------------------------
@@ -307,7 +340,7 @@ def around(video: Tables) -> list[str]:
     texts = ["from 5 s before to 10 s after", f"Of {n} labels the 6 with most markers" if n > 6 else ""]
     for label in labels:
         texts += [label, f"{len(engagement[label])}", *before_and_after(engagement[label], percent),
-                  *highest(engagement[label]), *before_and_after(valence[label], signed)]  # fmt: skip
+                  *highest(engagement[label], percent), *before_and_after(valence[label], signed)]  # fmt: skip
     return texts
 
 
@@ -317,7 +350,22 @@ def before_and_after(values, write) -> list[str]:
     return [write(curve[curve.index < 0].mean()), write(curve[curve.index >= 0].mean())]
 
 
-def highest(values) -> list[str]:
+def signals_around(video: Tables, labels: list[str]) -> list[str]:
+    """The signals around the markers of each label."""
+    texts: list[str] = []
+    curves = {name: video.around(name) for name in video.shown_signals}
+    for label in labels:
+        for name, found in curves.items():
+            spread = [(one.mean(), one.std().fillna(0)) for one in list(found.values())[:6]]
+            digits = digits_of([part for mean, sd in spread for part in (mean - sd, mean + sd)])
+            write = partial(write_signal, digits=digits)
+            top, *_ = highest(found[label], write)
+            n = f"{len(found[label])}"
+            texts += [label, n, split_unit(name)[0], *before_and_after(found[label], write), top]
+    return texts
+
+
+def highest(values, write) -> list[str]:
     """The highest value of a curve from its markers on, when, and the spread there."""
     curve, spread = values.mean(), values.std()
     after = curve[curve.index >= 0].dropna()
@@ -325,7 +373,7 @@ def highest(values) -> list[str]:
         return ["–", "–"]
     lag = after.idxmax()
     at = f"+{lag:.1f} s" if lag else "the marker"
-    return [f"{percent(after[lag])} at {at}", f"± {percent(spread[lag])}"]
+    return [f"{write(after[lag])} at {at}", f"± {write(spread[lag])}"]
 
 
 def people(video: Tables) -> list[str]:

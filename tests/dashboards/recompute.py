@@ -59,6 +59,9 @@ class Tables:
         given = out / f"markers/{video_id}.parquet"
         nothing = pd.DataFrame(columns=["time_s", "end_s", "label", "kind"])
         self.markers = pd.read_parquet(given) if given.exists() else nothing
+        stored = out / f"signals/{video_id}.parquet"
+        self.samples = pd.read_parquet(stored) if stored.exists() else pd.DataFrame(columns=["name", "time_s", "value"])
+        self.signal_footer = footer(stored) if stored.exists() else None
         self.labels = list(self.facts["labels"])
         self.bin_s = float(self.footer["bin_seconds"])
         self.is_joined = len(set(self.names.values())) < len(self.names)
@@ -498,13 +501,47 @@ class Tables:
 
     @cache  # noqa: B019 - a few tables in a test
     def around(self, measure: str) -> dict[str, pd.DataFrame]:
-        """By label, those with most markers first: values of the audience by marker (rows) and lag (columns)."""
+        """By label, those with most markers first: a measure or signal by marker (rows) and lag (columns)."""
         inside = self.markers[self.markers.time_s < self.whole.bin_end_s.iloc[-1]]
         order = sorted(inside.label.value_counts().items(), key=lambda item: (-item[1], item[0]))
-        values = self.whole[measure]
+        is_signal = measure in self.signal_names
+        values = pd.Series(self.signal_bins(measure)) if is_signal else self.whole[measure]
         found = {}
         for label, _ in order:
             times = inside.time_s[inside.label == label].to_numpy()
             bins = np.floor((times[:, None] + self.lags) / self.bin_s + 1e-9).astype(int)
             found[label] = pd.DataFrame([values.reindex(row).to_numpy() for row in bins], columns=self.lags)
         return found
+
+    # --- Signals --------------------------------------------------------------------------------------------
+
+    @property
+    def signal_names(self) -> list[str]:
+        """In the order of the file."""
+        return list(dict.fromkeys(self.samples.name.astype(str)))
+
+    @property
+    def shown_signals(self) -> list[str]:
+        """The first six with a value within the video."""
+        return [name for name in self.signal_names if not np.isnan(self.signal_bins(name)).all()][:6]
+
+    @cache  # noqa: B019
+    def signal_bins(self, name: str, step: int = 1) -> np.ndarray:
+        """Mean of a signal over each so many bins, weighted by time; a sample holds until the next one."""
+        mine = self.samples[self.samples.name.astype(str) == name]
+        known = mine.value.notna().to_numpy()
+        start, end = mine.time_s.to_numpy(), self._held_until(mine.time_s.to_numpy())
+        low = self.whole.bin_start_s.to_numpy()[::step]
+        high = np.append(low[1:], self.whole.bin_end_s.iloc[-1:])
+        shares = overlap(start[known], end[known], low, high)
+        with np.errstate(invalid="ignore"):
+            return (mine.value[known].to_numpy() @ shares) / shares.sum(axis=0)
+
+    @staticmethod
+    def _held_until(times: np.ndarray) -> np.ndarray:
+        """Of what is logged at a steady rate, a pause of more than ten usual steps and one second is a gap."""
+        steps = np.diff(times)
+        usual = np.median(steps) if len(steps) else NAN
+        if len(steps) < 10 or (steps <= 2 * usual).mean() < 0.9:
+            return np.append(times[1:], np.inf)
+        return times + np.append(np.where(steps > max(1, 10 * usual), usual, steps), usual)
