@@ -341,7 +341,7 @@ def around(video: Tables) -> list[str]:
     for label in labels:
         texts += [label, f"{len(engagement[label])}", *before_and_after(engagement[label], percent),
                   *highest(engagement[label], percent), *before_and_after(valence[label], signed)]  # fmt: skip
-    return texts
+    return [*texts, *signals_around(video, labels)]
 
 
 def before_and_after(values, write) -> list[str]:
@@ -474,6 +474,7 @@ def size(n_bytes: int) -> str:
 
 def glossary(video: Tables) -> list[str]:
     coverage = ["turned by more than 45°, smaller than 28 px"]
+    coverage += ["a pause of more than 10 usual steps"] if video.shown_signals else []
     if not video.people:
         return coverage
     terms = [

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ferflow.analytics.person_names import PersonNames
+from ferflow.analytics.signals import store_signals
 from ferflow.dashboards import write_session_report
 from ferflow.options import AnalyzeOptions, TimePoint
-from ferflow.store.metadata import FrameCounts, ModelIdentity
+from ferflow.store.metadata import FrameCounts, ModelIdentity, RecordingStart
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import numbered_image, write_video
 from tests.dashboards.read_page import Page
 from tests.dashboards.recompute import Tables
@@ -30,6 +34,7 @@ MANY_MARKERS = (
     (200.0, None, "late", ""),
 )  # fmt: skip
 LOST = FrameCounts(n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=310, n_people=1, n_cuts=0)
+NOON = RecordingStart(time=datetime(2024, 5, 12, 12, 0, 3, tzinfo=UTC), origin="session list")
 MODEL = ModelIdentity(name="mine", sha256="cd" * 32)
 
 
@@ -65,6 +70,27 @@ def acted(made: Made, *acts: tuple[int, float, float, str]) -> tuple[pa.Table, p
     return frames, with_columns(faces, **scores, **straight)
 
 
+def logged(seconds: int) -> pd.DataFrame:
+    """Health at 10 Hz, a heart rate each second with a gap, a small value with a sign, and scores when they change."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"time_s": np.arange(seconds * 10) / 10})
+    frame["health [%]"] = np.clip(100 + np.cumsum(rng.normal(size=len(frame))), 0, 100)
+    frame["heart rate [bpm]"] = np.where(frame.index % 10 == 0, rng.integers(60, 120, len(frame)), np.nan)
+    frame.loc[frame.time_s.between(20, 30), "heart rate [bpm]"] = np.nan
+    frame["drift 2"] = rng.normal(0, 0.03, len(frame))
+    frame["score"] = np.nan
+    frame.loc[rng.choice(len(frame), 9, replace=False), "score"] = np.arange(9) * 1000.0
+    return frame
+
+
+def clocked(seconds: int) -> pd.DataFrame:
+    """Eight signals by time of day."""
+    rng = np.random.default_rng(6)
+    times = pd.date_range("2024-05-12T12:00:00Z", periods=seconds, freq="s")
+    columns = {f"value {k}": 10.0**k * rng.random(seconds) for k in range(8)}
+    return pd.DataFrame({"timestamp": times.strftime("%Y-%m-%dT%H:%M:%SZ"), **columns})
+
+
 @dataclass(frozen=True)
 class Kind:
     """A made session."""
@@ -74,6 +100,7 @@ class Kind:
     names: Mapping[int, str] = field(default_factory=dict)
     tables: Callable[[Made], tuple[pa.Table, pa.Table]] | None = None
     is_filmed: bool = False
+    signals: Callable[[], pd.DataFrame] | None = None
 
 
 SESSIONS: dict[str, Kind] = {
@@ -135,6 +162,8 @@ SESSIONS: dict[str, Kind] = {
     "many markers": Kind(Made(seconds=150, fps=4, people=2, markers=MANY_MARKERS)),
     "a crowd": Kind(Made(seconds=1500, fps=1, people=45, markers=MARKERS)),
     "an hour": Kind(Made(seconds=3700, fps=0.4)),
+    "signals": Kind(Made(seconds=60.4, people=2, markers=MARKERS[:3]), signals=lambda: logged(60)),
+    "many signals": Kind(Made(seconds=1300, fps=2, markers=MARKERS[:2]), signals=lambda: clocked(1300)),
     "filmed": Kind(
         Made(
             seconds=20,
@@ -165,6 +194,10 @@ def write_kind(out: Path, name: str) -> Session:
     made = kind.made if not kind.is_filmed else _filmed(out, kind.made)
     tables = kind.tables(made) if kind.tables else None
     video_id = write_session(out, made, tables=tables, **kind.metadata)
+    if kind.signals:
+        source = out / "play 7.csv"
+        kind.signals().to_csv(source, index=False)
+        store_signals(VideoFiles(out, video_id), source, made.seconds, lambda: NOON)
     return read_session(out, video_id, kind.names)
 
 

@@ -16,7 +16,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dashboards.expect_session import MOST_LANES, bins_per_step, curves
+from tests.dashboards.expect_session import (
+    MOST_LANES,
+    bins_per_step,
+    curves,
+    digits_of,
+    split_unit,
+    write_signal,
+)
 from tests.dashboards.made_sessions import SESSIONS, Session
 from tests.dashboards.read_page import text, values_in
 from tests.dashboards.recompute import MEASURES, STATES, Tables
@@ -64,6 +71,7 @@ class Chart:
         )
         checks: list[tuple[bool, Callable[[dict[str, Any]], None]]] = [
             (is_curve, self.check_curve),
+            ("signal" in trace.get("meta", {}), self.check_signal),
             ("x" in trace and name == "", lambda trace: self.check_halves(trace, self.traces[k - 1])),
             (group == "coverage", self.check_coverage),
             (bool(group) and group != "coverage", self.check_area),
@@ -83,6 +91,16 @@ class Chart:
         check_close(trace["y"], self.curves[name], name)
         self.check_grid(trace, self.step_s / 2)
         assert trace["hovertemplate"] == FORMATS[name]
+
+    def check_signal(self, trace: dict[str, Any]) -> None:
+        name = self.video.shown_signals[trace["meta"]["signal"]]
+        values = self.video.signal_bins(name, bins_per_step(self.video))
+        title, unit = split_unit(name)
+        digits = digits_of([values])
+        assert (trace["name"], trace["meta"]["unit"]) == (title, unit)
+        assert trace["hovertemplate"] == f"%{{y:.{digits}~f}} %{{meta.unit}}"
+        np.testing.assert_allclose(known(trace["y"]), values, atol=10.0**-digits)
+        self.check_grid(trace, self.step_s / 2)
 
     def check_halves(self, trace: dict[str, Any], curve: dict[str, Any]) -> None:
         """The first and the last half of a bin of each run of known ones, at the curve's value there."""
@@ -195,6 +213,7 @@ def test_titles_thresholds_and_axes_of_the_timeline(chart):
     late = int((video.markers.time_s >= video.end_s).sum())
     crowd = len(video.people) > MOST_LANES
     wanted = [f"the {MOST_LANES} longest in view, of {len(video.people)}"] if crowd else []
+    wanted = [*(" ".join(split_unit(name)) for name in reversed(video.shown_signals)), *wanted]
     wanted += [f"{late} not shown"] if late else []
     assert values_in(text(note["text"]) for note in layout["annotations"]) == values_in(wanted)
     for axis in ("xaxis", "xaxis2"):
@@ -243,10 +262,12 @@ def check_facts(chart: Chart) -> None:
     markers = [[round(row.time_s, 3), row.label] for row in video.instants.itertuples()]
     segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in video.segments]
     steps = np.diff(video.frames.time_s)
+    joined = bins_per_step(video)
+    signals = [[*split_unit(name), digits_of([video.signal_bins(name, joined)])] for name in video.shown_signals]
     colours, boxes = facts.pop("colours"), facts.pop("boxes")
     assert facts == {
         "frame_s": round(float(np.median(steps)), 4) if len(steps) else 0.04, "names": names, "labels": video.labels,
-        "measures": ["engagement", "attention", "expressiveness", "valence"], "signals": [], "markers": markers,
+        "measures": ["engagement", "attention", "expressiveness", "valence"], "signals": signals, "markers": markers,
         "segments": segments,
     }  # fmt: skip
     assert len(set(colours)) == len(video.labels)
@@ -289,54 +310,77 @@ def unpack(runs: list[list[Any]]) -> tuple[list[int], np.ndarray, str, list[list
 # --- Around markers -------------------------------------------------------------------------------------
 
 
-MARKED = [name for name, kind in SESSIONS.items() if kind.made.markers]
+class Around:
+    """The curves around markers of a page, and what they should be."""
+
+    def __init__(self, session: Session) -> None:
+        self.video, self.figure = session.video, session.page.json["around-figure"]
+        measures = {"engagement": "engagement", "net positivity": "valence"}
+        self.signals = {split_unit(name)[0]: name for name in self.video.shown_signals}
+        self.columns = measures | {name[6:]: name for name in self.video.shown} | self.signals
+        self.values = {title: self.video.around(name) for title, name in self.columns.items()}
+        self.labels = list(self.values["engagement"])[:6]
+
+    def values_of(self, curve: dict[str, Any]) -> pd.DataFrame:
+        """By marker (rows) and lag (columns)."""
+        rows_per_label = 1 + -(-len(self.signals) // 3)
+        row = (int(curve["xaxis"][1:] or 1) - 1) // 3
+        return self.values[curve["name"]][self.labels[row // rows_per_label]]
+
+    def digits(self, title: str) -> int:
+        """Of a signal, in the curves of all labels and their bands."""
+        found = [self.values[title][label] for label in self.labels]
+        spread = [(one.mean(), one.std().fillna(0)) for one in found]
+        return digits_of([part.to_numpy() for mean, sd in spread for part in (mean - sd, mean + sd)])
+
+    def check_close(self, curve: dict[str, Any], found: Any, wanted: Any) -> None:
+        """With the digits that the page gives a curve."""
+        title = curve["name"]
+        accuracy = 10.0 ** -self.digits(title) if title in self.signals else ROUNDING
+        np.testing.assert_allclose(known(found), known(wanted), atol=accuracy, err_msg=title)
+
+    def writing(self, title: str) -> tuple[str, Callable[[float], str]]:
+        """Format of a curve's values at the cursor, and how its spread is written."""
+        if title in self.signals:
+            digits = self.digits(title)
+            return f".{digits}~f", lambda value: write_signal(value, digits)
+        return (".2f", "{:.2f}".format) if title == "net positivity" else (".0%", "{:.0%}".format)
 
 
-def label_of(figure: dict[str, Any], trace: dict[str, Any]) -> str:
-    """The label whose panels a trace is in: three a row."""
-    row = (int(trace["xaxis"][1:] or 1) - 1) // 3
-    return text(figure["layout"]["annotations"][3 * row]["text"]).split("  n =")[0].split(" n =")[0]
+@pytest.fixture(params=[name for name, kind in SESSIONS.items() if kind.made.markers])
+def around(request, made_session) -> Around:
+    """Of each kind of session that has markers."""
+    return Around(made_session(request.param))
 
 
-@pytest.mark.parametrize("session", MARKED, indirect=True)
-def test_curves_around_markers(session):
-    figure, video = session.page.json["around-figure"], session.video
-    columns = {"engagement": "engagement", "net positivity": "valence"} | {
-        name[6:]: name for name in video.shown
-    }
-    around = {name: video.around(column) for name, column in columns.items()}
-    curves = [trace for trace in figure["data"] if trace.get("name")]
-    assert len(curves) == len(columns) * min(6, len(around["engagement"]))
-    for trace in curves:
-        values = around[trace["name"]][label_of(figure, trace)]
-        assert trace["x"] == pytest.approx(values.columns.to_list())
-        check_close(trace["y"], values.mean(), trace["name"])
-        write = "{:.2f}" if trace["name"] == "net positivity" else "{:.0%}"
-        n, spread = values.count(), values.std()
-        words = [f"({k} marker{'s' if k != 1 else ''})" for k in n]
-        wanted = [
-            f"± {write.format(sd)} {word}" if sd == sd else word
-            for sd, word in zip(spread, words, strict=True)
-        ]
-        assert trace["customdata"] == wanted
-    notes = [text(note["text"]) for note in figure["layout"]["annotations"]]
-    wanted = [f"{label} n = {len(values)}" for label, values in list(around["engagement"].items())[:6]]
-    assert values_in(notes) == values_in(word for note in wanted for word in (note, *video.labels))
+def test_curves_around_markers(around):
+    drawn = [trace for trace in around.figure["data"] if trace.get("name")]
+    assert len(drawn) == len(around.columns) * len(around.labels)
+    for curve in drawn:
+        values = around.values_of(curve)
+        assert curve["x"] == pytest.approx(values.columns.to_list())
+        around.check_close(curve, curve["y"], values.mean())
+        d3_format, write = around.writing(curve["name"])
+        assert curve["hovertemplate"] == f"%{{y:{d3_format}}} %{{customdata}}"
+        words = [f"({k} marker{'s' if k != 1 else ''})" for k in values.count()]
+        spread = [f"± {write(sd)} " if sd == sd else "" for sd in values.std()]
+        assert curve["customdata"] == [a + b for a, b in zip(spread, words, strict=True)]
 
 
-@pytest.mark.parametrize("session", MARKED, indirect=True)
-def test_bands_around_markers_are_a_standard_deviation_to_both_sides(session):
-    figure, video = session.page.json["around-figure"], session.video
-    traces = figure["data"]
+def test_titles_of_curves_around_markers(around):
+    notes = [text(note["text"]) for note in around.figure["layout"]["annotations"]]
+    signals = [" ".join(split_unit(name)) for name in around.signals.values()]
+    wanted = [[f"{label} n = {len(around.values['engagement'][label])}", *around.video.labels, *signals]
+              for label in around.labels]  # fmt: skip
+    assert values_in(notes) == values_in(word for label in wanted for word in label)
+
+
+def test_bands_around_markers_are_a_standard_deviation_to_both_sides(around):
+    traces = around.figure["data"]
     for k, trace in enumerate(traces):
-        if trace.get("name"):
-            continue
-        curve = next(later for later in traces[k:] if later.get("name"))
-        column = {"engagement": "engagement", "net positivity": "valence"}.get(
-            curve["name"], f"shown_{curve['name']}"
-        )
-        values = video.around(column)[label_of(figure, curve)].rename(columns=lambda lag: round(lag, 3))
-        x, y = np.array(trace["x"]), np.array(trace["y"])
-        half = len(x) // 2
-        check_close(y[:half], (values.mean() + values.std())[np.round(x[:half], 3)], "upper")
-        check_close(y[half:], (values.mean() - values.std())[np.round(x[half:], 3)], "lower")
+        if not trace.get("name"):
+            curve = next(later for later in traces[k:] if later.get("name"))
+            values = around.values_of(curve).rename(columns=lambda lag: round(lag, 3))
+            x, y, half = np.round(trace["x"], 3), trace["y"], len(trace["x"]) // 2
+            around.check_close(curve, y[:half], (values.mean() + values.std())[x[:half]])
+            around.check_close(curve, y[half:], (values.mean() - values.std())[x[half:]])

@@ -13,7 +13,7 @@ import pytest
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.store.video_files import VideoFiles
-from tests.dashboards.expect_session import who_shows_what
+from tests.dashboards.expect_session import what_is_shown
 from tests.dashboards.read_page import PROBS, SHOWN, clock, share, signed, table, two
 from tests.dashboards.recompute import MEASURES, REASONS, STATES, Tables
 from tests.made_cohort import write_run
@@ -118,9 +118,9 @@ def test_peaks_people_segments_and_markers_of_a_page_are_in_the_files(out):
         rows = read(out, "peaks", video)
         assert len(rows)
         spans = rows.start_s.map(clock) + " – " + rows.end_s.map(clock)
-        assert [row[1:3] for row in table(html, "peaks")] == written(rows.time_s.map(clock), spans)
-        shown = [re.sub(r"^\d+ ", "", row[4].split(",")[0]) for row in table(html, "peaks")]
-        assert shown == rows.appears.fillna("–").tolist()
+        assert [[row[1], row[2], row[4]] for row in table(html, "peaks")] == written(
+            rows.time_s.map(clock), spans, rows.appears.fillna("–")
+        )
         shares = rows.measure == "reacting"
         what = [row[3].split(" %")[0] + " %" for row in table(html, "peaks")]
         assert [words for words, is_share in zip(what, shares, strict=True) if is_share] == rows.height[
@@ -225,7 +225,7 @@ def person(video: Tables, one: int) -> dict[str, object]:
 def test_peaks_are_what_pandas_finds(out, video):
     wanted = [
         peak | {"start_s": peak["span"][0], "end_s": peak["span"][1], "measure": peak["curve"],
-                "appears": who_shows_what(peak) if peak["what"] else peak["label"],
+                "appears": what_is_shown(peak) or peak["label"],
                 "people": "; ".join(map(video.name_of, peak["people"]))}
         for peak in video.peaks
     ]  # fmt: skip
