@@ -280,7 +280,9 @@ def digits_of(values: Sequence[np.ndarray]) -> int:
 def write_signal(value: float, digits: int) -> str:
     """Without zeros at the end."""
     text = f"{value:.{digits}f}"
-    return "–" if np.isnan(value) else (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    return (
+        "–" if np.isnan(value) else (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    )
 
 
 # --- Tables ---------------------------------------------------------------------------------------------

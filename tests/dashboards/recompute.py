@@ -60,7 +60,9 @@ class Tables:
         nothing = pd.DataFrame(columns=["time_s", "end_s", "label", "kind"])
         self.markers = pd.read_parquet(given) if given.exists() else nothing
         stored = out / f"signals/{video_id}.parquet"
-        self.samples = pd.read_parquet(stored) if stored.exists() else pd.DataFrame(columns=["name", "time_s", "value"])
+        self.samples = (
+            pd.read_parquet(stored) if stored.exists() else pd.DataFrame(columns=["name", "time_s", "value"])
+        )
         self.signal_footer = footer(stored) if stored.exists() else None
         self.labels = list(self.facts["labels"])
         self.bin_s = float(self.footer["bin_seconds"])

@@ -263,7 +263,9 @@ def check_facts(chart: Chart) -> None:
     segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in video.segments]
     steps = np.diff(video.frames.time_s)
     joined = bins_per_step(video)
-    signals = [[*split_unit(name), digits_of([video.signal_bins(name, joined)])] for name in video.shown_signals]
+    signals = [
+        [*split_unit(name), digits_of([video.signal_bins(name, joined)])] for name in video.shown_signals
+    ]
     colours, boxes = facts.pop("colours"), facts.pop("boxes")
     assert facts == {
         "frame_s": round(float(np.median(steps)), 4) if len(steps) else 0.04, "names": names, "labels": video.labels,
