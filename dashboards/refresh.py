@@ -23,7 +23,8 @@ from typing import Self
 import msgspec
 
 from ferflow import version
-from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
+from ferflow.analytics.people_list import PeopleList, PersonNames, read_people
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.dashboards.overview.index import write_folder
 from ferflow.dashboards.overview.overview_data import load_folder, stimulus_files
@@ -186,7 +187,7 @@ def remove_stale_page(out: Path, video_id: str) -> None:
 
 def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
-    basis = find_basis(files, names)
+    basis = find_basis(Persons.of(files, names))
     if not is_current(files, basis):
         files.remove_page()
         write_timeline(files, basis, usual_bins(files))
@@ -257,9 +258,8 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     link = url_between(files.report, video)
     header = options.theme, options.title, options.logo
     notes = load_notes(files.notes, page=files.report, out=files.out)
-    return _digest(
-        _stat_files(inputs), link, sorted(names.by_track.items()), header, notes.html, notes.problems
-    )
+    given = sorted(names.by_track.items()), sorted(names.by_person.items())
+    return _digest(_stat_files(inputs), link, given, header, notes.html, notes.problems)
 
 
 def _index_digest(folder: OutputFolder, options: PageOptions) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ferflow.analytics.markers import find_markers_file, parse_rest, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
-from ferflow.analytics.person_names import person_timeline
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
 from ferflow.analytics.signals import describe_start, store_signals, stored_metadata
+from ferflow.analytics.timeline import person_timeline
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import Additions
@@ -120,7 +121,7 @@ def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
 
 def _add_clips(files: VideoFiles) -> None:
     # The peaks that the page shows: those of persons, merged by name.
-    write_clips(files, peaks(person_timeline(files, read_names(files))))
+    write_clips(files, peaks(person_timeline(Persons.of(files, read_names(files)))))
 
 
 def _find_start(source: Path, files: VideoFiles, additions: Additions) -> RecordingStart:

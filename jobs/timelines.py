@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferflow.analytics.person_names import PeopleList, PersonNames, read_people
+from ferflow.analytics.people_list import PeopleList, PersonNames, read_people
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.models.timeline_basis import find_basis
@@ -23,7 +24,7 @@ def update_timeline(files: VideoFiles, bin_seconds: float | None = None) -> None
     Raises:
         RecordsError: the records cannot be read, or make no timeline.
     """
-    basis = find_basis(files, read_names(files))
+    basis = find_basis(Persons.of(files, read_names(files)))
     if not is_current(files, basis, bin_seconds):
         files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table
         write_timeline(files, basis, usual_bins(files) if bin_seconds is None else bin_seconds)
@@ -41,7 +42,7 @@ def stale_timelines(folder: OutputFolder, options: AnalyzeOptions) -> list[Video
 
 def _is_stale(files: VideoFiles, names: PersonNames, bin_seconds: float) -> bool:
     try:
-        basis = find_basis(files, names)
+        basis = find_basis(Persons.of(files, names))
     except RecordsError:  # no timeline can be made of it, and the page or `ferflow doctor` says why
         return False
     return not is_current(files, basis, bin_seconds)

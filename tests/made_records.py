@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from ferflow.analytics.face_scores import Basis
@@ -244,7 +245,9 @@ def _faces(made: Made, index: np.ndarray, time_s: np.ndarray, columns: dict[str,
     landmarks = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(len(row) * 10), pa.float32()), 10)
     label = pa.DictionaryArray.from_arrays(pa.array(probs.argmax(axis=1), pa.int8()), pa.array(made.labels))
     arrays = {"landmarks": landmarks, "label": label}
-    for name in ("person_id", "region", "not_face", "unreadable"):
+    person = pa.array(values["track_id"]).cast(pa.int32())
+    arrays["person_id"] = pc.if_else(pc.less(person, 0), None, person)
+    for name in ("region", "not_face", "unreadable"):
         arrays[name] = pa.nulls(len(row), schema.field(name).type)
     for name in schema.names:
         if name not in arrays:

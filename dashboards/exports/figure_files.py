@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferflow.analytics.person_names import read_people
+from ferflow.analytics.people_list import read_people
 from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale
 from ferflow.dashboards.overview.cohort import group_looks, looks_in
 from ferflow.dashboards.overview.overview_data import Folder, load_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ferflow.analytics.person_names import PeopleList, read_people
+from ferflow.analytics.people_list import PeopleList, read_people
 from ferflow.analytics.session_list import Sessions, read_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError

@@ -12,21 +12,21 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, natural_key
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
-from ferflow.analytics.person_names import PeopleList, person_timeline, unknown_tracks
+from ferflow.analytics.people_list import PeopleList, count_unknown
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers, with_stimulus_markers
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
 from ferflow.analytics.signals import load_signals, sum_timeline_bins
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.tally import column, ratio
-from ferflow.analytics.timeline import audience, person_rows, weighted_means
+from ferflow.analytics.timeline import audience, person_rows, person_timeline, weighted_means
 from ferflow.dashboards.overview.lists import Lists, load_lists
 from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import read_table
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float64Array
@@ -107,6 +107,7 @@ class Folder:
     stimulus_videos: Mapping[Stimulus, StimulusVideo]
     by: str | None
     """Column that makes the groups."""
+    people: PeopleList
     warnings: tuple[str, ...]
     """Problems in the lists."""
     left_out: bool = False
@@ -154,7 +155,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     entries, problems = _add_stimulus_markers(entries, forgiving=forgiving)
     videos = [entry.video for entry in entries if entry.video is not None]
     videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
-    unknown = unknown_tracks(lists.people, _track_ids(out, lists.people, videos))
+    unknown = count_unknown(lists.people, _known_ids(out, lists.people, videos))
     warnings = (*lists.problems, *problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
     stimulus_videos = {
         stimulus: find_stimulus_video(stimulus, OutputFolder(out).index)
@@ -170,6 +171,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         pools=_pool_all_markers(videos, clocks),
         stimulus_videos=stimulus_videos,
         by=lists.by,
+        people=lists.people,
         warnings=warnings,
         left_out=bool(lists.problems or problems),
     )
@@ -263,13 +265,13 @@ def _sources(out: Path) -> dict[str, str]:
     return found
 
 
-def _track_ids(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> dict[str, list[int]]:
-    """Ids of the tracks on disk, by video, of the videos in which people are named."""
-    named = [video.video_id for video in videos if people.of(video.video_id).by_track]
-    tables = {name: read_table(OutputFolder(out).video(name).timeline, ["person_id"]) for name in named}
-    return {
-        name: table.column("person_id").drop_null().unique().to_pylist() for name, table in tables.items()
-    }
+def _known_ids(
+    out: Path, people: PeopleList, videos: Sequence[CohortVideo]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Ids of the tracks and persons on disk, by video, of the videos in which people are named."""
+    named = [video.video_id for video in videos if people.of(video.video_id)]
+    stitched = {name: Persons.of(OutputFolder(out).video(name)) for name in named}
+    return {name: (list(persons.person_of), persons.ids) for name, persons in stitched.items()}
 
 
 def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: Mapping[str, Stimulus]) -> Entry:
@@ -285,8 +287,8 @@ def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: Mapping[s
 
 
 def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulus: Stimulus | None) -> Entry:
-    names, session = lists.people.of(paths.video_id), lists.sessions.of(paths.video_id)
-    table = person_timeline(paths, names)
+    persons, session = Persons.of(paths, lists.people.of(paths.video_id)), lists.sessions.of(paths.video_id)
+    table = person_timeline(persons)
     metadata, rows = read_metadata(paths.faces), audience(table)
     seconds = column(rows, "seconds")
     return Entry(
@@ -298,7 +300,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulu
             video_id=paths.video_id,
             timeline=table,
             name=metadata.source.name,
-            names=names,
+            names=persons.names,
             session=session,
             group=lists.sessions.group(paths.video_id, lists.by),
             stimulus=stimulus,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ferflow.analytics.person_names import NO_NAMES, PersonNames
+from ferflow.analytics.people_list import NO_NAMES, PersonNames
 from ferflow.dashboards.session_report.sections import SECTIONS
 from ferflow.dashboards.session_report.sections.quality import describe_sampling
 from ferflow.dashboards.session_report.session_data import Session, load_session

@@ -16,19 +16,21 @@ from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
-from ferflow.analytics.person_names import (
-    NO_NAMES,
-    PersonNames,
-    person_faces,
-    person_shifts,
-    person_timeline,
-)
+from ferflow.analytics.people_list import NO_NAMES, PersonNames
+from ferflow.analytics.person_faces import GivenNames, Persons
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
 from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
-from ferflow.analytics.tally import Faces, blocks, column
-from ferflow.analytics.timeline import audience, bin_length, person_rows, weighted_means
+from ferflow.analytics.tally import Faces, blocks, column, read_ids
+from ferflow.analytics.timeline import (
+    audience,
+    bin_length,
+    person_rows,
+    person_shifts,
+    person_timeline,
+    weighted_means,
+)
 from ferflow.dashboards.session_report.video_player import (
     FaceBoxes,
     PageVideo,
@@ -73,8 +75,8 @@ class Session:
     labels: list[str]
     timeline: pa.Table
     people: list[Person]
-    brief: dict[int, Sighting]
-    """People who are seen too briefly to be counted, by id."""
+    brief: list[Sighting]
+    """Tracks that are seen too briefly to be counted as a person, in order of time."""
     at_once: AtOnce
     moment: Moment | None
     """The strongest one."""
@@ -86,7 +88,7 @@ class Session:
     """Lower quartile, median and upper quartile of the sides of the crops, in pixels of the source; NaN without."""
     n_unreadable: dict[str, int]
     """Faces by what they are unreadable for, of `readability.REASONS`."""
-    names: PersonNames
+    names: GivenNames
     """Names that the user gave to people."""
     coverage_timeline: pa.Table
     """How much of each bin has a readable face, no face or no frame; see `coverage.coverage_timeline`."""
@@ -180,12 +182,12 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     """
     paths = OutputFolder(out).video(video_id)
     metadata, footer = read_metadata(paths.faces), read_metadata(paths.timeline)
-    frames, timeline = read_table(paths.frames), person_timeline(paths, names)
+    persons = Persons.of(paths, names)
+    frames, timeline, faces = read_table(paths.frames), person_timeline(persons), persons.faces
     times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
-    faces = person_faces(paths, names)
     basis = footer.basis or TimelineBasis(definition=DEFINITION, neutral_prior=None)
     sightings = find_sightings(faces("frame_index", "score"), times)
-    brief = {person: one for person, one in sightings.items() if is_brief(one, times.total_s)}
+    counted = {person for person, one in sightings.items() if not is_brief(one, times.total_s)}
     heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
     markers, tops = load_markers(paths), peaks(timeline)
     signals = load_signals(paths)
@@ -199,16 +201,16 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
         basis=basis,
         labels=list(metadata.labels),
         timeline=timeline,
-        people=people(timeline, sightings, person_shifts(paths, names)),
-        brief=brief,
-        at_once=_find_most_at_once(faces("frame_index"), times, sightings.keys() - brief.keys()),
+        people=people(timeline, sightings, person_shifts(persons)),
+        brief=_find_brief(persons, times, counted),
+        at_once=_find_most_at_once(faces("frame_index"), times, counted),
         moment=strongest_moment(timeline),
         peaks=tops,
         coverage=coverage(frames, faces("frame_index", "yaw")),
         frame_step_s=usual_step(times.time_s),
         face_px=_quartiles(heights),
         n_unreadable={reason: int((codes == k).sum()) for k, reason in enumerate(REASONS, 1)},
-        names=names,
+        names=persons.names,
         coverage_timeline=coverage_timeline(
             times,
             frames,
@@ -233,12 +235,23 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     )
 
 
+def _find_brief(persons: Persons, times: FrameTimes, counted: Set[int]) -> list[Sighting]:
+    """Tracks that are seen briefly and belong to nobody who is counted, in order of time."""
+    tracks = find_sightings(persons.faces("frame_index", "score"), times, by="track_id")
+    brief = [
+        one
+        for track, one in tracks.items()
+        if is_brief(one, times.total_s) and not counted & set(persons.person_of[track].values())
+    ]
+    return sorted(brief, key=lambda one: one.first_s)
+
+
 def _find_most_at_once(faces: Faces, times: FrameTimes, persons: Set[int]) -> AtOnce:
     """The first frame with the most of these people."""
     counts = np.zeros(len(times.time_s), dtype=np.int64)
     counted = np.array(sorted(persons), dtype=np.int64)
     for block in blocks(faces):
-        mine = np.isin(column(block, "track_id").astype(np.int64), counted)
+        mine = np.isin(read_ids(block), counted)
         counts += np.bincount(times.rows(block)[mine], minlength=len(counts))
     if not counts.any():
         return AtOnce(0, float("nan"))

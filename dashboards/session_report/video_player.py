@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.face_scores import Basis, Scorer
-from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
+from ferflow.analytics.tally import Faces, blocks, column, read_ids, rows_by_value
 from ferflow.store.metadata import SourceInfo
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
@@ -150,7 +150,7 @@ def pack_boxes(
     """Boxes of the people, one per step of time, with a step at which they fit into a page.
 
     Args:
-        faces: FACES, `time_s, track_id, x1, y1, x2, y2`, as a table or in blocks.
+        faces: FACES, `time_s, person_id, x1, y1, x2, y2`, as a table or in blocks.
         source: of the video; its picture size in pixels, upright.
         shown: what the faces show.
         frame_step_s: usual time between two analysed frames; NaN if unknown.
@@ -229,7 +229,7 @@ def _corners(
     """Of the N tracked faces: times, track ids, and x1, y1, x2, y2 in 255ths of the picture, uint8 (N, 4)."""
     times, tracks, corners = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.uint8)]
     for block in blocks(faces):
-        track = column(block, "track_id").astype(np.int64)
+        track = read_ids(block)
         box = np.stack([column(block, name) for name in ("x1", "y1", "x2", "y2")], axis=1)
         box = np.round(255 * np.clip(box / [width, height, width, height], 0, 1)).astype(np.uint8)
         tracked = track != UNTRACKED

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from ferflow.analytics.markers import MARKERS
 from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.person_names import NO_NAMES, PersonNames
+from ferflow.analytics.person_faces import GivenNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.stimuli import Stimulus
@@ -47,10 +47,10 @@ class CohortVideo:
 
     video_id: str
     timeline: pa.Table
-    """TIMELINE with persons in place of tracks; see `person_names.person_timeline`."""
+    """See `timeline.person_timeline`."""
     name: str = ""
     """Of the file."""
-    names: PersonNames = NO_NAMES
+    names: GivenNames = field(default_factory=GivenNames)
     session: SessionRow = UNLISTED
     group: str | None = None
     stimulus: Stimulus | None = None
@@ -313,7 +313,7 @@ def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
 def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bool) -> Part:
     """A person of a video; `is_sole`: no other is in it, `is_alone`: there is no other video."""
     rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), person))
-    given = video.names.by_track.get(person)
+    given = video.names.by_person.get(person)
     key = (given,) if given else (video.video_id, str(person))
     name = video.names.name_of(person)
     if given is None and not is_alone:

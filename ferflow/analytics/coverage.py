@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.readability import REASONS, read_codes
-from ferflow.analytics.tally import Faces, blocks, column
+from ferflow.analytics.tally import Faces, blocks, column, read_ids
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
@@ -30,7 +30,7 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
     """Count frames and faces of one video."""
     n_faces, n_untracked, n_pose_unknown = 0, 0, 0
     for block in blocks(faces):
-        ids = column(block, "track_id").astype(np.int64)
+        ids = read_ids(block)
         n_faces += len(ids)
         n_untracked += int((ids == UNTRACKED).sum())
         n_pose_unknown += int(np.isnan(column(block, "yaw")).sum())

@@ -27,7 +27,7 @@ from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.measures import NEUTRAL_LABEL, FaceValues, face_measures
 from ferflow.analytics.readability import READABILITY_COLUMNS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
-from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
+from ferflow.analytics.tally import Faces, blocks, column, read_ids, rows_by_value
 from ferflow.store.metadata import Gap, Rest, VideoMetadata
 from ferflow.types import Float64Array, Int64Array
 
@@ -39,11 +39,11 @@ smile."""
 LEAST_REST_SECONDS = 2.0
 """Readable time at rest below which a person is not calibrated."""
 
-_COLUMNS = ("frame_index", "track_id", "pitch", "score", *READABILITY_COLUMNS)
+_COLUMNS = ("frame_index", "person_id", "pitch", "score", *READABILITY_COLUMNS)
 
 
 def score_columns(labels: Sequence[str]) -> list[str]:
-    """Columns of FACES that a `Scorer` reads."""
+    """Columns of FACES that a `Scorer` reads, `person_id` as `person_faces` gives it."""
     return [*_COLUMNS, *(f"prob_{label}" for label in labels)]
 
 
@@ -129,7 +129,7 @@ class Scorer:
 
     def _score(self, faces: pa.Table, own: slice) -> FaceScores:
         """Measures of the rows `own` of `faces`; the other rows are what the smoothing needs around them."""
-        rows, person_id = self.times.rows(faces), column(faces, "track_id").astype(np.int64)
+        rows, person_id = self.times.rows(faces), read_ids(faces)
         readable, seconds = read_codes(faces) == 0, self.times.seconds[rows]
         scores = {label: column(faces, f"prob_{label}") for label in self.basis.labels}
         known = readable & ~np.isnan(np.sum(list(scores.values()), axis=0))
@@ -170,7 +170,7 @@ def _with_context(
     waiting: pa.Table | None = None
     n_done = 0
     for block in blocks(faces):
-        block = block.filter(pa.array(np.isin(column(block, "track_id"), people)))
+        block = block.filter(pa.array(np.isin(read_ids(block), people)))
         waiting = block if waiting is None else pa.concat_tables([waiting, block])
         time_s = times.time_s[times.rows(waiting)]
         if not len(time_s):
@@ -196,7 +196,7 @@ def _find_shifts(faces: Faces, times: FrameTimes, basis: Basis) -> dict[int, flo
     found: dict[int, list[tuple[Float64Array, Float64Array]]] = {}
     prior = NO_PRIOR if basis.neutral_prior is None else basis.neutral_prior
     for block in blocks(faces):
-        rows, persons = times.rows(block), column(block, "track_id").astype(np.int64)
+        rows, persons = times.rows(block), read_ids(block)
         odds = log_odds(column(block, f"prob_{NEUTRAL_LABEL}"), prior)
         usable = (
             (read_codes(block) == 0) & ~np.isnan(odds) & _is_at_rest(times.time_s[rows], persons, basis.rest)

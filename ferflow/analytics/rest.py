@@ -7,25 +7,22 @@ else about everybody in view. One that was given as `NAME=START-END` is about no
 from __future__ import annotations
 
 from ferflow.analytics.markers import REST_KIND, Marker, load_markers, markers_in, parse_rest
-from ferflow.analytics.person_names import PersonNames
+from ferflow.analytics.person_faces import Persons
 from ferflow.store.metadata import Rest, read_markers_metadata
-from ferflow.store.records import Blocks
-from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 
 
-def load_rest(paths: VideoFiles, names: PersonNames) -> tuple[Rest, ...]:
+def load_rest(persons: Persons) -> tuple[Rest, ...]:
     """The stretches at rest that are stored for a video, by start; empty without any.
 
     Raises:
         RecordsError: a table cannot be read.
     """
+    paths = persons.paths
     markers = [marker for marker in markers_in(load_markers(paths)) if marker.kind == REST_KIND]
     if not markers:
         return ()
-    tracks = {track for block in Blocks(paths.faces, ["track_id"])
-              for track in block.column("track_id").unique().to_pylist()} - {UNTRACKED}  # fmt: skip
-    by_name = {names.name_of(track): person for track, person in names.persons_of(tracks).items()}
+    by_name = {persons.name_of(person): person for person in persons.ids}
     of_others = {marker for marker in _named_by_option(paths) if marker.label not in by_name}
     return tuple(
         Rest(marker.time_s, marker.end_s, by_name.get(marker.label))

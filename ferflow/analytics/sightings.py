@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import Literal
 
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
+from ferflow.analytics.tally import Faces, blocks, column, read_ids, rows_by_value
 from ferflow.store.schemas import UNTRACKED
 
 BRIEF_SECONDS = 1.0
@@ -31,12 +30,15 @@ class Sighting:
     """Largest score of the detector, in [0, 1]."""
 
 
-def find_sightings(faces: Faces, times: FrameTimes) -> dict[int, Sighting]:
-    """Every person of a video, by id; untracked faces belong to nobody.
+def find_sightings(
+    faces: Faces, times: FrameTimes, by: Literal["person_id", "track_id"] = "person_id"
+) -> dict[int, Sighting]:
+    """Every person, or every track, of a video, by id; faces of nobody do not count.
 
     Args:
-        faces: FACES of the video: `frame_index`, `track_id`, `score`.
+        faces: FACES of the video: `frame_index`, `person_id`, `score`; see `person_faces`.
         times: of its frames.
+        by: what is looked for.
 
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
@@ -44,7 +46,7 @@ def find_sightings(faces: Faces, times: FrameTimes) -> dict[int, Sighting]:
     found: dict[int, Sighting] = {}
     for block in blocks(faces):
         rows, score = times.rows(block), column(block, "score")
-        for person, mine in rows_by_value(column(block, "track_id").astype(np.int64)).items():
+        for person, mine in rows_by_value(read_ids(block, by)).items():
             time_s = times.time_s[rows[mine]]
             part = Sighting(
                 first_s=float(time_s.min()),

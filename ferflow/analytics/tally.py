@@ -17,7 +17,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
 
@@ -121,6 +123,11 @@ def rows_by_value(values: Int64Array) -> dict[int, Int64Array]:
 def column(table: pa.Table, name: str) -> Float64Array:
     """A numeric column as float64 (N,), NaN for null."""
     return np.asarray(table.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def read_ids(faces: pa.Table, name: str = "person_id") -> Int64Array:
+    """The person or track of each face, int64 (N,); `UNTRACKED` for a face of none."""
+    return np.asarray(pc.fill_null(faces.column(name), UNTRACKED).to_numpy(), dtype=np.int64)
 
 
 def _add(a: Mapping[str, Float64Array], b: Mapping[str, Float64Array]) -> dict[str, Float64Array]:

@@ -29,11 +29,12 @@ from ferflow.analytics.measures import (
     face_measures,
     timeline_measures,
 )
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.tally import Faces, Tally, blocks, column, ratio, regroup, tally
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import Shift, TimelineBasis, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import Blocks, read_table, write_table
+from ferflow.store.records import read_table, write_table
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import release_memory
@@ -373,13 +374,44 @@ def write_timeline(paths: VideoFiles, basis: Basis, bin_seconds: float) -> None:
         )
     # Before, what the analysis left fragmented; after, what this function read: the page is made next.
     release_memory()
-    frames, faces = read_table(paths.frames), Blocks(paths.faces, score_columns(metadata.labels))
+    frames, faces = read_table(paths.frames), Persons.of(paths).faces(*score_columns(metadata.labels))
     scorer = Scorer.of(frames, faces, basis)
     table = _timeline(frames, faces, scorer, paths.video_id, bin_seconds)
     shifts = tuple(Shift(person, odds) for person, odds in sorted(scorer.shifts.items()))
     footer = replace(metadata, bin_seconds=bin_seconds, basis=replace(_footer_basis(basis), shifts=shifts))
     write_table(paths.timeline, table, footer)
     release_memory()
+
+
+def person_timeline(persons: Persons) -> pa.Table:
+    """TIMELINE of a finished video with the persons that the user's list makes of its tracks.
+
+    Where the list changes nothing it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block
+    by block, with bins of the same length.
+
+    Raises:
+        RecordsError: a table is missing or cannot be read, or the timeline is of an earlier version.
+    """
+    paths, metadata = persons.paths, read_metadata(persons.paths.timeline)
+    if not persons.is_changed:
+        return read_table(paths.timeline, timeline_schema(metadata.labels).names)
+    faces, basis = persons.faces(*score_columns(metadata.labels)), Basis.stored(metadata)
+    bin_seconds = metadata.bin_seconds or bin_length(read_table(paths.timeline))
+    return timeline(read_table(paths.frames), faces, basis, video_id=paths.video_id, bin_seconds=bin_seconds)
+
+
+def person_shifts(persons: Persons) -> Mapping[int, float]:
+    """Calibrations in log odds by person, as `person_timeline` applies them.
+
+    Raises:
+        RecordsError: a table is missing or cannot be read.
+    """
+    basis = Basis.stored(read_metadata(persons.paths.timeline))
+    if not basis.rest:
+        return {}
+    # Not those in the footer: a person whom names join of several may be at rest in any of their tracks.
+    faces = persons.faces(*score_columns(basis.labels))
+    return Scorer.of(read_table(persons.paths.frames), faces, basis).shifts
 
 
 def is_current(paths: VideoFiles, basis: Basis, bin_seconds: float | None = None) -> bool:

@@ -13,7 +13,7 @@ from ferflow.cli.report import Folder, check_is_output
 from ferflow.text import sanitize, timecode
 
 if TYPE_CHECKING:
-    from ferflow.analytics.person_names import Track
+    from ferflow.analytics.track_list import Track
 
 
 def people(
@@ -29,12 +29,15 @@ def people(
         ),
     ] = None,
 ) -> None:  # fmt: skip
-    """List the tracks of each video with times, positions and names.
+    """List the tracks of each video with times, positions, persons and names.
 
-    OUT/people.csv (video_id,track_id,name) names tracks: tracks of one video with the same name become one person,
-    and a name in several videos one participant. Then run ferflow report.
+    Tracks that look like one person are one person. OUT/people.csv (video_id,track_id,name or video_id,person_id,name)
+    names them: all tracks of one video with the same name become one person, two names divide one, and a name in
+    several videos is one participant. With a column from_s, a name of a track holds from that time on. Then run
+    ferflow report.
     """
-    from ferflow.analytics.person_names import list_tracks, read_people
+    from ferflow.analytics.people_list import read_people
+    from ferflow.analytics.track_list import list_tracks
     from ferflow.errors import OptionsError
     from ferflow.models.timeline_basis import find_basis
 
@@ -61,15 +64,16 @@ def _write(path: Path, tracks: list[Track]) -> None:
         "video_id",
         "track_id",
         "name",
+        "person",
         "first",
         "last",
         "seconds_in_view",
         "across",
         "face_px",
-        "appears_most",
+        "shown_longest",
     ]
     write_csv(path, columns, (
-        [track.video_id, track.track_id, track.name, timecode(track.first_s), timecode(track.last_s),
+        [track.video_id, track.track_id, track.name, track.person, timecode(track.first_s), timecode(track.last_s),
          round(track.seconds, 1), round(track.across, 2), round(track.face_px), track.label]
         for track in tracks
     ))  # fmt: skip
@@ -82,10 +86,10 @@ def _format_tracks(tracks: list[Track]) -> Iterator[str]:
     for track in tracks:
         if track.video_id != last:
             yield f"{sanitize(track.video_id)}  ({sanitize(track.source)})"
-            yield "  track  in view    first    -  last     across  face px  appears    name"
+            yield "  track  in view    first    -  last     across  face px  shown      person"
             last = track.video_id
         yield (
             f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
             f"{timecode(track.last_s):7}  {track.across:6.0%}  {track.face_px:7.0f}  "
-            f"{sanitize(track.label or ''):9}  {sanitize(track.name)}"
+            f"{sanitize(track.label or ''):9}  {sanitize(track.person or '(seen briefly)')}"
         ).rstrip()

@@ -60,12 +60,13 @@ def build_people(session: Session) -> People | None:
 
 def _hint(session: Session) -> str:
     hint = (
-        "Shares and means over the time in which the person's face can be read. A person is a face that is tracked "
-        "without a break: a person who leaves and returns may be counted twice."
+        "Shares and means over the time in which the person's face can be read. After a break, a person is recognised "
+        "by clothing and hair, within this video only: two who are dressed alike may count as one, and one whose "
+        "clothing looks different in other light as two."
     )
     if session.brief:
         n = len(session.brief)
-        times = sorted(one.first_s for one in session.brief.values())
+        times = [one.first_s for one in session.brief]
         hint += (
             f" {pluralize(n, 'person', 'people')} seen only briefly or unclearly {'is' if n == 1 else 'are'} not listed"
             f" and not counted (from {', '.join(map(timecode, times[:8]))}{', …' if n > 8 else ''} on)."

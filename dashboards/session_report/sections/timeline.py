@@ -149,8 +149,9 @@ class ScriptFacts(TypedDict):
 
 
 def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
-    # Boxes are also drawn of those who are seen too briefly to be counted.
-    ids = sorted({person.person_id for person in session.people} | session.brief.keys())
+    # In a folder of an earlier version, boxes are also drawn of those who are seen too briefly to be counted.
+    boxed = {track["id"] for track in session.boxes["tracks"]} if session.boxes else set()
+    ids = sorted({person.person_id for person in session.people} | boxed)
     names = {person_id: sanitize(session.name_of(person_id)) for person_id in ids}
     return {
         "boxes": session.boxes if session.video.url else None,

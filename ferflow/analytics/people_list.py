@@ -1,0 +1,153 @@
+"""`people.csv`: who the tracks and persons of the videos are.
+
+The file in the output folder has a row per name: `video_id,name` and either `track_id` or `person_id`. All tracks of a
+video with one name are one person; two names in one person divide it. With `from_s`, a name of a track holds from that
+time of the video on, so a track that passes from one person to another can be split. The tables on disk stay as the
+analysis wrote them; the list is applied when they are read (`person_faces`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ferflow.analytics.csv_input import Row, count_rows, read_csv
+from ferflow.analytics.markers import parse_seconds
+from ferflow.errors import OptionsError
+from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
+from ferflow.text import sanitize
+
+COLUMNS = ("video_id", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonNames:
+    """The names that were given in one video."""
+
+    by_track: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
+    """By track id: the names, by the time from which they hold; 0 is the track's beginning."""
+    by_person: Mapping[int, str] = field(default_factory=dict)
+    """By person id."""
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.by_track or self.by_person)
+
+
+NO_NAMES = PersonNames()
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleList:
+    """What `people.csv` says."""
+
+    videos: Mapping[str, PersonNames] = field(default_factory=dict)
+    """By video id."""
+    warnings: tuple[str, ...] = ()
+    """Rows without effect, counted."""
+
+    def of(self, video_id: str) -> PersonNames:
+        """The names in one video."""
+        return self.videos.get(video_id, NO_NAMES)
+
+
+def read_people(out: Path) -> PeopleList:
+    """Read the folder's `people.csv`; without one, nobody has a name.
+
+    Rows about unknown videos and repeated rows are counted in the warnings.
+
+    Raises:
+        OptionsError: it is no such table, or gives a track or a person two names.
+    """
+    path = OutputFolder(out).people_list
+    if not path.exists():
+        return PeopleList()
+    finished = set(OutputFolder(out).finished_ids())
+    named: dict[_Key, str] = {}
+    repeated, unknown = [], []
+    for row in read_csv(path, required=COLUMNS):
+        name = row.values["name"]
+        if not name:
+            continue
+        key = _key(path, row)
+        if key in named:
+            _refuse_second_name(path, row, key, named[key])
+            repeated.append(f"{key.video_id}, {key.kind} {key.number}")
+        elif key.video_id not in finished:
+            unknown.append(key.video_id)
+        else:
+            named[key] = name
+    return PeopleList(_by_video(named), (
+        *count_rows(PEOPLE_LIST, unknown, "names a video that is not in this folder",
+                    "name videos that are not in this folder"),
+        *count_rows(PEOPLE_LIST, repeated, "repeats another", "repeat others"),
+    ))  # fmt: skip
+
+
+def count_unknown(people: PeopleList, known: Mapping[str, tuple[Iterable[int], Iterable[int]]]) -> list[str]:
+    """A warning that counts the names of tracks and persons that do not exist; empty if all exist.
+
+    Args:
+        people: the list.
+        known: ids of the tracks and of the persons, by video id; names in other videos are not checked.
+    """
+    found = []
+    for video_id, (tracks, persons) in known.items():
+        names = people.of(video_id)
+        found += [f"{video_id}, track {track}" for track in sorted(set(names.by_track) - set(tracks))]
+        found += [f"{video_id}, person {person}" for person in sorted(set(names.by_person) - set(persons))]
+    return count_rows(PEOPLE_LIST, found, "names a track or person that its video does not have",
+                      "name tracks or persons that their videos do not have")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a row names."""
+
+    video_id: str
+    kind: str
+    """`track` or `person`."""
+    number: int
+    from_s: float
+
+
+def _key(path: Path, row: Row) -> _Key:
+    track, person = row.values.get("track_id", ""), row.values.get("person_id", "")
+    if bool(track) == bool(person):
+        raise OptionsError(
+            f"{path}: line {row.line}: a name needs a track_id or a person_id, one of the two."
+        )
+    kind, text = ("track", track) if track else ("person", person)
+    # int() alone would accept "1_0", and isdigit() alone "²", which int() refuses.
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise OptionsError(
+            f"{path}: line {row.line}: {kind}_id must be a whole number from 1, got {sanitize(text)!r}."
+        )
+    start = row.values.get("from_s", "")
+    if start and kind == "person":
+        raise OptionsError(f"{path}: line {row.line}: from_s splits a track: give its track_id.")
+    from_s = parse_seconds(start, f"{path}: line {row.line}: from_s") if start else 0.0
+    return _Key(row.values["video_id"], kind, int(text), from_s)
+
+
+def _refuse_second_name(path: Path, row: Row, key: _Key, name: str) -> None:
+    if row.values["name"] != name:
+        raise OptionsError(
+            f"{path}: line {row.line}: {key.kind} {key.number} of {sanitize(key.video_id)} is called "
+            f"{sanitize(row.values['name'])!r} here and {sanitize(name)!r} above. Keep one of the rows."
+        )
+
+
+def _by_video(named: Mapping[_Key, str]) -> dict[str, PersonNames]:
+    tracks: dict[str, dict[int, dict[float, str]]] = {}
+    persons: dict[str, dict[int, str]] = {}
+    for key, name in named.items():
+        if key.kind == "person":
+            persons.setdefault(key.video_id, {})[key.number] = name
+        else:
+            tracks.setdefault(key.video_id, {}).setdefault(key.number, {})[key.from_s] = name
+    return {
+        video_id: PersonNames(tracks.get(video_id, {}), persons.get(video_id, {}))
+        for video_id in (*tracks, *persons)
+    }

@@ -1,0 +1,106 @@
+"""A list of the tracks of a folder, to name people in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ferflow.analytics.face_scores import Basis, score_columns
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.people_list import PeopleList
+from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.persons import people as people_in
+from ferflow.analytics.sightings import find_sightings
+from ferflow.analytics.tally import column, rows_by_value
+from ferflow.analytics.timeline import is_current, person_timeline, timeline
+from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import read_table
+from ferflow.store.schemas import UNTRACKED
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track, with what helps to find it in the video."""
+
+    video_id: str
+    source: str
+    """Name of the video's file."""
+    track_id: int
+    person: str
+    """Of its person, the given name or `Person <id>`; empty for a person who is seen only briefly."""
+    name: str
+    """The given name; empty without one."""
+    first_s: float
+    last_s: float
+    seconds: float
+    """Time in view."""
+    across: float
+    """Median horizontal position of its faces: 0 is the left edge of the picture, 1 the right."""
+    face_px: float
+    """Median side of its faces, in source pixels."""
+    label: str | None
+    """The label that is shown for the longest time; None: seen too briefly, or never readable."""
+
+
+def list_tracks(out: Path, people: PeopleList, find_basis: Callable[[Persons], Basis]) -> list[Track]:
+    """List every track of every finished video, by video, then by id; nothing is written.
+
+    Args:
+        out: the output folder.
+        people: the given names.
+        find_basis: what the timeline of a video should be computed with.
+
+    Raises:
+        RecordsError: a table cannot be read.
+    """
+    found = list[Track]()
+    for paths in OutputFolder(out).finished_videos():
+        persons = Persons.of(paths, people.of(paths.video_id))
+        found += _list_tracks_of(persons, find_basis(persons))
+    return found
+
+
+def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
+    paths = persons.paths
+    metadata = read_metadata(paths.faces)
+    faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px"])
+    frames = read_table(paths.frames, ["frame_index", "time_s"])
+    times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
+    rows, time_s = times.rows(faces), times.time_s
+    seconds = times.seconds[rows]
+    middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
+    face_px = column(faces, "face_px")
+    sightings = find_sightings(persons.faces("frame_index", "score"), times)
+    people = {one.person_id: one for one in people_in(_read_current(persons, basis), sightings)}
+    return [
+        Track(
+            video_id=paths.video_id,
+            source=metadata.source.name,
+            track_id=track,
+            person=persons.name_of(person) if person in people else "",
+            name=persons.names.by_person.get(person, ""),
+            first_s=float(time_s[rows[mine]].min()),
+            last_s=float(time_s[rows[mine]].max()),
+            seconds=float(seconds[mine].sum()),
+            across=float(np.median(middle[mine])),
+            face_px=float(np.median(face_px[mine])),
+            label=people[person].label if person in people else None,
+        )
+        for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
+        if track != UNTRACKED
+        for person in [persons.person_of[track][0.0]]
+    ]
+
+
+def _read_current(persons: Persons, basis: Basis) -> pa.Table:
+    """The timeline of these persons; if there is none on disk, or one of an earlier version, it is computed."""
+    paths = persons.paths
+    if is_current(paths, basis):
+        return person_timeline(persons)
+    faces = persons.faces(*score_columns(basis.labels))
+    return timeline(read_table(paths.frames), faces, basis, video_id=paths.video_id, bin_seconds=1.0)
