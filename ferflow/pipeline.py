@@ -28,11 +28,10 @@ import pyarrow as pa
 
 from ferflow.analytics.readability import REASONS, unreadable_codes
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
-from ferflow.faces.detections import Detections
-from ferflow.faces.detector import Detector, make_detector
-from ferflow.faces.shot_detector import ShotCutDetector
-from ferflow.faces.track_interpolation import FrameSample, TrackedFrame, track_faces
-from ferflow.faces.tracker import Tracker
+from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
+from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.people import People
+from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
 from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
@@ -100,7 +99,10 @@ def analyze(
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on an open video, whose report and counts can be read afterwards."""
     threads = options.threads or available_cpus()
-    detect, classifier = _Detect(tools.detector, options.participants), tools.classifier
+    detect, classifier = KeyFrameDetector(tools.detector, options), tools.classifier
+    people = People(options)
+
+    samples = sample_frames(video.frames(Selection.of(options)), options.detect_stride)
 
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
@@ -114,42 +116,14 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
-        closing(prefetch(_sample_frames(video, options), PREFETCH_FRAMES)) as frames,
+        closing(prefetch(samples, PREFETCH_FRAMES)) as frames,
         closing(map_ahead(pool, detect, frames, threads + 2)) as detected,
     ):
-        tracked = track_faces(detected, Tracker(participants=options.participants))
-        parts = _frame_rows_and_crops(tracked, video_id, options, tools.crop_shape)
+        parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
         # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
         with closing(map_ahead(pool, to_rows, parts, 2 * threads + 2)) as batches:
             for _, rows in batches:
                 yield rows
-
-
-@dataclass(frozen=True, slots=True)
-class _Detect:
-    """Detects the faces of one frame, if it is a key frame of detection; called on any thread of the pool."""
-
-    detector: Detector
-    participants: int | None
-
-    def __call__(self, sample: FrameSample) -> Detections | None:
-        if not sample.is_key:
-            return None
-        (faces,) = self.detector.detect([sample.frame])
-        return faces if self.participants is None else faces.largest(self.participants)
-
-
-def _sample_frames(video: Video, options: AnalyzeOptions) -> Iterator[FrameSample]:
-    """Frames with cuts and brightness; runs in the decode thread."""
-    cuts = ShotCutDetector()
-    n_since_key = 0
-    for frame in video.frames(Selection.of(options)):
-        is_cut = cuts.update(frame.planes.y)
-        # Also at a cut: faces of the old shot must not be interpolated into the new one.
-        is_key = is_cut or n_since_key % options.detect_stride == 0
-        n_since_key = 1 if is_key else n_since_key + 1
-        yield FrameSample(frame, is_cut, frame.planes.luma_mean(), is_key)
-        del frame  # it would stay in memory while the next one is decoded
 
 
 def _frame_rows_and_crops(

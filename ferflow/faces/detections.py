@@ -79,13 +79,23 @@ def iou(a: Float32Array, b: Float32Array) -> Float32Array:
     Returns:
         float32 (N, M) in [0, 1]; 0 where a box has no area.
     """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.clip(high - low, 0, None)
-    shared = sides[..., 0] * sides[..., 1]
+    shared = _shared_areas(a, b)
     union = areas(a)[:, None] + areas(b)[None, :] - shared
     # The minimum only avoids a warning about divisions by zero; `where` replaces their results.
     return np.where(union > 0, shared / np.maximum(union, 1e-9), 0).astype(np.float32)
+
+
+def overlap_of_smaller(a: Float32Array, b: Float32Array) -> Float32Array:
+    """Area that two boxes share, as a share of the smaller one; shapes as of `iou`."""
+    smaller = np.minimum(areas(a)[:, None], areas(b)[None, :])
+    return np.where(smaller > 0, _shared_areas(a, b) / np.maximum(smaller, 1e-9), 0).astype(np.float32)
+
+
+def _shared_areas(a: Float32Array, b: Float32Array) -> Float32Array:
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides: Float32Array = np.clip(high - low, 0, None)
+    return sides[..., 0] * sides[..., 1]
 
 
 def min_face_height(options: AnalyzeOptions, width: int, height: int) -> int:

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ferflow.faces.detections import Detections
+from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.haar import Haar
+from ferflow.faces.tracker import WEAK_SCORE
 from ferflow.faces.yunet import make_yunet
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
@@ -25,10 +28,14 @@ class Detector(Protocol):
     crop_side: float
     """Side of the square that the classifier sees, in heights of this detector's boxes."""
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], score: float | None = None) -> list[Detections]:
         """Detect the faces of each frame, in order; a frame's result does not depend on the other frames.
 
         Works on the caller's thread only, and may be called by several threads at once.
+
+        Args:
+            frames: the frames.
+            score: faces of lower scores are left out; None: that of the options.
         """
 
 
@@ -41,3 +48,25 @@ def make_detector(options: AnalyzeOptions) -> Detector:
     if options.detector == "haar":
         return Haar(options)
     return make_yunet(options)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameDetector:
+    """Detects the faces of key frames, weak ones too, for a tracker; may be called by several threads at once."""
+
+    detector: Detector
+    options: AnalyzeOptions
+
+    def __call__(self, sample: FrameSample) -> Detections | None:
+        """The faces of a frame; None where it is no key frame."""
+        if not sample.is_key:
+            return None
+        (faces,) = self.detector.detect([sample.frame], min(self.options.score, WEAK_SCORE))
+        return faces if self.options.participants is None else self._largest(faces, self.options.participants)
+
+    def _largest(self, faces: Detections, count: int) -> Detections:
+        """The largest faces; weak ones only where there are fewer strong ones than participants."""
+        is_strong = faces.score >= self.options.score
+        strong = faces[is_strong].largest(count)
+        weak = faces[~is_strong].largest(count - len(strong))
+        return Detections.concatenate([strong, weak])

@@ -40,7 +40,7 @@ class Haar:
             )
         self.sha256 = hashlib.sha256(self._path.read_bytes()).hexdigest()
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], score: float | None = None) -> list[Detections]:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
 

@@ -7,29 +7,19 @@ or up to a cut. `python -m ferflow.jobs.benchmarks.stride` measures the loss of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from ferflow.faces.detections import Detections
+from ferflow.faces.frame_sample import FrameSample
+from ferflow.faces.links import LinkChecker
 from ferflow.faces.tracker import Tracker
-from ferflow.media.video import Frame
 from ferflow.store.schemas import UNTRACKED
-from ferflow.types import Float32Array, Int32Array
-
-
-@dataclass(frozen=True, slots=True)
-class FrameSample:
-    """A frame, and what was computed from it before detection."""
-
-    frame: Frame
-    is_cut: bool
-    luma_mean: float
-    """0-255."""
-    is_key: bool = True
-    """The detector runs on it."""
+from ferflow.types import BoolArray, Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +32,69 @@ class TrackedFrame:
 
 
 def track_faces(
-    detected: Iterable[tuple[FrameSample, Detections | None]], tracker: Tracker
+    detected: Iterable[tuple[FrameSample, Detections | None]],
+    tracker: Tracker,
+    links: LinkChecker | None = None,
 ) -> Iterator[TrackedFrame]:
     """Assign track ids through a video, and fill in the frames on which the detector did not run.
 
     Args:
         detected: frames in order, and the faces found; None where `is_key` is false. The first frame is a key frame.
         tracker: fresh, or reset.
+        links: fresh; None: links are not checked.
     """
-    last: TrackedFrame | None = None
+    last: _KeyFrame | None = None
     between: list[FrameSample] = []
     for sample, found in detected:
         if found is None:
             between.append(sample)
             continue
-        key = TrackedFrame(sample, found, tracker.update(found, sample.frame.time_s, is_cut=sample.is_cut))
-        # Ids are assigned at key frames only, and in order, before the frames between them are filled in.
-        if last is not None and between:
-            yield from _fill_between(last, key, between)
+        key = _KeyFrame.track(sample, found, tracker, links)
+        # A key frame waits for the next one, which may confirm the track of a face that was seen for the first time.
+        if last is not None:
+            before = last.tracked(tracker.late_ids)
+            yield before
+            yield from _fill_between(before, key.tracked(), between)
             between = []
-        yield key
         last = key
     # At the end of the video no next key frame exists: the faces stay where they were.
     if last is not None:
-        yield from (_repeat(last, sample) for sample in between)
+        yield last.tracked()
+        yield from (_repeat(last.tracked(), sample) for sample in between)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyFrame:
+    """A frame with its detections, and their ids, int32 (N,)."""
+
+    sample: FrameSample
+    found: Detections
+    track_id: Int32Array
+    is_face: BoolArray
+    """Bool (N,): all but weak detections that continue no track."""
+
+    @classmethod
+    def track(
+        cls, sample: FrameSample, found: Detections, tracker: Tracker, links: LinkChecker | None
+    ) -> _KeyFrame:
+        ids = tracker.update(found, sample.frame.time_s, is_cut=sample.is_cut, size=sample.size)
+        if links is not None:
+            ids = links.update(sample.frame, found, ids, tracker)
+        return cls(sample, found, ids, (ids != UNTRACKED) | tracker.is_strong(found))
+
+    def tracked(self, late_ids: Mapping[int, int] = MappingProxyType({})) -> TrackedFrame:
+        """Its faces, with the ids that are known by now; `late_ids` by row."""
+        ids = self.track_id.copy()
+        ids[list(late_ids)] = list(late_ids.values())
+        return TrackedFrame(self.sample, self.found[self.is_face], ids[self.is_face])
 
 
 def _fill_between(
     before: TrackedFrame, after: TrackedFrame, between: list[FrameSample]
 ) -> Iterator[TrackedFrame]:
-    # No track continues across a cut, so that faces before it stay where they were.
-    if after.sample.is_cut:
+    # No track continues across a cut, so that faces before it stay where they were. Where the size of the picture
+    # changes, pixels before and after are not comparable.
+    if after.sample.is_cut or after.sample.size != before.sample.size:
         yield from (_repeat(before, sample) for sample in between)
         return
     start_s, end_s = before.sample.frame.time_s, after.sample.frame.time_s

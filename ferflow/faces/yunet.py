@@ -119,17 +119,18 @@ class YuNet:
             full_range=False
         )  # most videos need it, and a broken file is reported before the first of them
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], score: float | None = None) -> list[Detections]:
         """See `Detector`."""
         # One by one: in batches of 16 a frame took 3.3 ms of one core, alone 2.5.
-        return [self._detect_one(frame) for frame in frames]
+        score = self._options.score if score is None else score
+        return [self._detect_one(frame, score) for frame in frames]
 
-    def _detect_one(self, frame: Frame) -> Detections:
+    def _detect_one(self, frame: Frame, least_score: float) -> Detections:
         planes, scale = make_planes_input(frame, decimation_factor(self._options, frame))
         network = self._session(full_range=frame.planes.full_range)
         score, faces = network.run(["score", "faces"], {"planes": planes})
         # Only cells above the threshold are decoded: a picture has thousands of cells and few faces.
-        cells = np.flatnonzero(score[0, :, 0] >= self._options.score)
+        cells = np.flatnonzero(score[0, :, 0] >= least_score)
         if not len(cells):
             return Detections.empty()
         corner, stride = _cell_corners(cells, *planes.shape[2:])
@@ -162,14 +163,16 @@ class YuNetOpenCV:
         )
         self._lock = threading.Lock()
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], score: float | None = None) -> list[Detections]:
         """See `Detector`."""
-        return [self._detect_one(frame) for frame in frames]
+        score = self._options.score if score is None else score
+        return [self._detect_one(frame, score) for frame in frames]
 
-    def _detect_one(self, frame: Frame) -> Detections:
+    def _detect_one(self, frame: Frame, least_score: float) -> Detections:
         image, scale = make_bgr_input(frame, decimation_factor(self._options, frame))
-        # Input size and result are state of the network, so that two threads must not run it at the same time.
+        # Score, input size and result are state of the network, so that two threads must not run it at the same time.
         with self._lock:
+            self._network.setScoreThreshold(least_score)
             self._network.setInputSize((image.shape[1], image.shape[0]))
             _, found = self._network.detect(image)
         if found is None:

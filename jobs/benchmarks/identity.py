@@ -1,47 +1,53 @@
-"""How well identities hold: IDF1, identity switches and MOTA against boxes that were checked by hand.
+"""How well identities hold, against boxes whose persons are known.
 
-python -m ferflow.jobs.benchmarks.identity clips/*.gif --truth clips/gt
+    python -m ferflow.jobs.benchmarks.identity clips/*.gif --truth clips/gt
+    python -m ferflow.jobs.benchmarks.identity --recordings RECORDINGS --clips FOLDER
 
-The truth of `walk.gif` is `walk.txt` in the MOT format: `frame (from 1), id, x, y, width, height, use`, more
-columns ignored. A row with `use` 0 is neither to be found nor wrong to be found.
+The truth of `walk.gif` is `walk.txt`, see `identity_truth`. With `--recordings`, clips are made in FOLDER first, see
+`identity_clips`. IDF1 and identity switches are those of persons; in brackets, IDF1 of tracks. A person who covers two
+people is a false merge, a further person of the same people a split. `--every` measures sparse sampling as well.
+`--bytetrack` adds the IDF1 of the tracks of ByteTrack on the same detections, and needs the package `supervision`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import importlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import motmetrics
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from ferflow.faces.detections import iou
-from ferflow.faces.detector import Detector, make_detector
-from ferflow.faces.shot_detector import ShotCutDetector
-from ferflow.faces.tracker import Tracker
+from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
+from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.people import People
+from ferflow.jobs.benchmarks.identity_clips import make_clips
+from ferflow.jobs.benchmarks.identity_truth import Boxes, Truth, read_truth
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.store.schemas import UNTRACKED
-from ferflow.types import Float32Array, Int32Array
 
 LEAST_IOU = 0.5
 """Overlap from which a predicted box is the true one (MOT Challenge)."""
+LEAST_SHARE = 0.1
+"""Share of the boxes of one of the people from which a person covers them."""
 
 _METRICS = ["idf1", "num_switches", "mota", "recall", "precision", "num_false_positives", "num_misses"]
 
 
 @dataclass(frozen=True, slots=True)
-class Boxes:
-    """Boxes of one frame and whose they are."""
+class Tracked:
+    """The faces of the frames of a clip, by frame index."""
 
-    xyxy: Float32Array
-    ids: Int32Array
-
-    def __getitem__(self, rows: npt.NDArray[np.bool_]) -> Boxes:
-        return Boxes(self.xyxy[rows], self.ids[rows])
+    tracks: dict[int, Boxes]
+    persons: dict[int, Boxes]
+    """Without those seen only briefly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +63,43 @@ class Identity:
     n_missed: int
 
 
-def track_faces(clip: Path, detector: Detector, tracker: Tracker) -> Iterator[Boxes]:
-    """Find and track the faces of every frame of a clip."""
-    cuts = ShotCutDetector()
+@dataclass(frozen=True, slots=True)
+class Merges:
+    """Who was taken for whom in one clip."""
+
+    n_people: int
+    """In the truth."""
+    n_persons: int
+    """Found."""
+    n_false_merges: int
+    n_splits: int
+
+
+def find_people(clip: Path, options: AnalyzeOptions, detector: Detector) -> Tracked:
+    """Find, track and stitch the faces of a clip, as an analysis does."""
+    people = People(options)
+    tracks: dict[int, Boxes] = {}
     with open_video(clip) as video:
-        for frame in video.frames(Selection()):
-            is_cut = cuts.update(frame.planes.y)
-            found = detector.detect([frame])[0]
-            ids = tracker.update(found, frame.time_s, is_cut=is_cut)
-            yield Boxes(found.xyxy, ids)[ids != UNTRACKED]
+        detect = KeyFrameDetector(detector, options)
+        samples = sample_frames(video.frames(Selection.of(options)), options.detect_stride)
+        for tracked in people.track((sample, detect(sample)) for sample in samples):
+            boxes = Boxes(tracked.faces.xyxy, tracked.track_id)
+            tracks[tracked.sample.frame.index] = boxes[tracked.track_id != UNTRACKED]
+        person_of = people.persons(end_s=video.end_s)
+    persons = {index: _rename(boxes, person_of) for index, boxes in tracks.items()}
+    return Tracked(tracks, persons)
 
 
-def read_truth(path: Path) -> dict[int, tuple[Boxes, Boxes]]:
-    """Boxes to be found, and boxes to be ignored, by 0-based frame."""
-    rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    xyxy = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1).astype(np.float32)
-    boxes, frame = Boxes(xyxy, rows[:, 1].astype(np.int32)), rows[:, 0].astype(np.int32) - 1
-    used = rows[:, 6] != 0
-    return {int(i): (boxes[(frame == i) & used], boxes[(frame == i) & ~used]) for i in np.unique(frame)}
+def _rename(boxes: Boxes, person_of: dict[int, int | None]) -> Boxes:
+    ids = np.array([person_of[track] or UNTRACKED for track in boxes.ids.tolist()], np.int32)
+    return replace(boxes, ids=ids)[ids != UNTRACKED]
 
 
-def score(found: Sequence[Boxes], truth: dict[int, tuple[Boxes, Boxes]]) -> Identity:
-    """Compare the boxes of all frames of a clip, in order, with the truth."""
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+def score(found: dict[int, Boxes], truth: Truth) -> Identity:
+    """Compare the boxes of the analysed frames of a clip, by frame index, with the truth."""
     events = motmetrics.MOTAccumulator()
-    for index, boxes in enumerate(found):
-        wanted, ignored = truth.get(index, (nothing, nothing))
+    for index, boxes in found.items():
+        wanted, ignored = truth.get(index, (Boxes.empty(), Boxes.empty()))
         boxes = _drop_ignored(boxes, wanted, ignored)
         # Its own overlap function calls what numpy 2 no longer has.
         distances = 1 - iou(wanted.xyxy, boxes.xyxy).astype(np.float64)
@@ -101,30 +118,102 @@ def score(found: Sequence[Boxes], truth: dict[int, tuple[Boxes, Boxes]]) -> Iden
     )
 
 
+def count_merges(found: dict[int, Boxes], truth: Truth) -> Merges:
+    """Count false merges and splits; arguments as of `score`."""
+    n_boxes: Counter[int] = Counter()
+    n_covered: Counter[tuple[int, int]] = Counter()
+    for index, boxes in found.items():
+        wanted = truth.get(index, (Boxes.empty(), Boxes.empty()))[0]
+        n_boxes.update(wanted.ids.tolist())
+        for one, person in _match(wanted, boxes):
+            n_covered[int(wanted.ids[one]), int(boxes.ids[person])] += 1
+    pairs = [(one, person) for (one, person), n in n_covered.items() if n >= LEAST_SHARE * n_boxes[one]]
+    of_person, of_one = Counter(person for _, person in pairs), Counter(one for one, _ in pairs)
+    return Merges(
+        n_people=len(n_boxes),
+        n_persons=len({int(i) for boxes in found.values() for i in boxes.ids}),
+        n_false_merges=sum(n - 1 for n in of_person.values()),
+        n_splits=sum(n - 1 for n in of_one.values()),
+    )
+
+
+def _match(wanted: Boxes, boxes: Boxes) -> list[tuple[int, int]]:
+    overlap = iou(wanted.xyxy, boxes.xyxy)
+    pairs = zip(*linear_sum_assignment(-overlap), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if overlap[i, j] >= LEAST_IOU]
+
+
 def _drop_ignored(boxes: Boxes, wanted: Boxes, ignored: Boxes) -> Boxes:
-    overlap = iou(boxes.xyxy, np.concatenate([wanted.xyxy, ignored.xyxy]))
-    rows, columns = linear_sum_assignment(np.where(overlap >= LEAST_IOU, -overlap, 0.0))
+    every = Boxes.concatenate([wanted, ignored])
     keep = np.ones(len(boxes.ids), np.bool_)
-    keep[rows] = (columns < len(wanted.ids)) | (overlap[rows, columns] < LEAST_IOU)
+    for row, one in _match(boxes, every):
+        keep[row] = one < len(wanted.ids)
     return boxes[keep]
+
+
+def track_with_bytetrack(clip: Path, options: AnalyzeOptions, detector: Detector) -> dict[int, Boxes]:
+    """Track the same detections with ByteTrack, at its defaults but for the score of certain detections."""
+    supervision: Any = importlib.import_module("supervision")
+    tracks: dict[int, Boxes] = {}
+    with open_video(clip) as video:
+        rate = (video.info.frame_rate or 25.0) / options.every
+        tracker = supervision.ByteTrack(track_activation_threshold=options.score, frame_rate=rate)
+        for frame in video.frames(Selection.of(options)):
+            (found,) = detector.detect([frame], 0.3)
+            named = tracker.update_with_detections(
+                supervision.Detections(xyxy=found.xyxy, confidence=found.score)
+            )
+            tracks[frame.index] = Boxes(named.xyxy.astype(np.float32), named.tracker_id.astype(np.int32))
+    return tracks
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line per clip."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    parser.add_argument("--truth", type=Path, required=True, metavar="FOLDER", help="<clip>.txt per clip")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP")
+    parser.add_argument("--truth", type=Path, metavar="FOLDER", help="<clip>.txt per clip")
+    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="make clips from these, too")
+    parser.add_argument("--made", type=Path, metavar="FOLDER", help="where the made clips are, or will be")
+    parser.add_argument("--every", type=int, nargs="+", default=[1], help="analyse every Nth frame")
     parser.add_argument("--min-face", type=int, help="as of `ferflow analyze`")
+    parser.add_argument("--bytetrack", action="store_true", help="compare with ByteTrack")
     chosen = parser.parse_args(arguments)
-    detector = make_detector(AnalyzeOptions().updated(min_face=chosen.min_face))
-    print(f"{'clip':40} {'IDF1':>6} {'switches':>8} {'MOTA':>6} {'recall':>6} {'precision':>9}")
-    for clip in chosen.clips:
-        found = list(track_faces(clip, detector, Tracker()))
-        result = score(found, read_truth(chosen.truth / f"{clip.stem}.txt"))
-        print(
-            f"{clip.stem[-40:]:40} {result.idf1:6.3f} {result.n_switches:8d} {result.mota:6.3f} "
-            f"{result.recall:6.3f} {result.precision:9.3f}"
-        )
+    clips = [(clip, chosen.truth / f"{clip.stem}.txt") for clip in chosen.clips]
+    if chosen.made is not None:
+        made = make_clips(chosen.recordings, chosen.made) if chosen.recordings else _list_made(chosen.made)
+        clips += [(clip, chosen.made / "gt" / f"{clip.stem}.txt") for clip in made]
+    options = AnalyzeOptions().updated(min_face=chosen.min_face)
+    detector = make_detector(options)
+    print(_HEADING + ("  ByteTrack" if chosen.bytetrack else ""))
+    for every in chosen.every:
+        for clip, truth in clips:
+            line = measure(clip, truth, options.updated(every=every), detector)
+            if chosen.bytetrack:
+                tracks = track_with_bytetrack(clip, options.updated(every=every), detector)
+                line += f"  {score(tracks, read_truth(truth)).idf1:9.3f}"
+            print(line, flush=True)
+
+
+_HEADING = (
+    f"{'clip':40} every people persons merges splits   IDF1  (tracks) switches   MOTA recall precision"
+)
+
+
+def _list_made(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name != "gt")
+
+
+def measure(clip: Path, truth: Path, options: AnalyzeOptions, detector: Detector) -> str:
+    """Measure one clip; a line of the table."""
+    known = read_truth(truth)
+    found = find_people(clip, options, detector)
+    persons, tracks = score(found.persons, known), score(found.tracks, known)
+    merges = count_merges(found.persons, known)
+    return (
+        f"{clip.stem[-40:]:40} {options.every:5d} {merges.n_people:6d} {merges.n_persons:7d} "
+        f"{merges.n_false_merges:6d} {merges.n_splits:6d}  {persons.idf1:5.3f}   ({tracks.idf1:5.3f}) "
+        f"{persons.n_switches:8d} {persons.mota:6.3f} {persons.recall:6.3f} {persons.precision:9.3f}"
+    )
 
 
 if __name__ == "__main__":

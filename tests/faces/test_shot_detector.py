@@ -82,9 +82,15 @@ def test_another_scene_after_black_is_one_cut(portrait, coffee):
     assert found([portrait, portrait, black, black, coffee, coffee]) == [4]
 
 
-def test_a_dissolve_is_no_cut(portrait, coffee):
-    mixed = [(portrait * (1 - s) + coffee * s).astype(np.uint8) for s in np.linspace(0, 1, 25)]
-    assert found(mixed) == []
+@pytest.mark.parametrize("n_mixed", [6, 12, 25, 40])
+def test_a_dissolve_is_one_cut_near_its_middle(portrait, coffee, n_mixed):
+    mixed = [(portrait * (1 - s) + coffee * s) for s in np.linspace(0, 1, n_mixed)]
+    (cut,) = found([noisy(p, i) for i, p in enumerate([portrait] * 40 + mixed + [coffee] * 60)])
+    assert 40 + 0.3 * n_mixed <= cut <= 40 + 0.8 * n_mixed
+
+
+def test_the_mirror_image_of_a_shot_is_a_cut(portrait):
+    assert found([portrait, portrait, np.ascontiguousarray(portrait[:, ::-1]), portrait]) == [2, 3]
 
 
 def test_somebody_walking_through_is_no_cut(portrait):

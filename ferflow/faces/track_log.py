@@ -1,0 +1,108 @@
+"""What is remembered of each track until the video has ended: when, for how long, where, and how certain.
+
+>>> log = TrackLog()
+>>> for tracked in frames:
+...     log.add(tracked)
+>>> log.tracks[1].seconds
+12.4
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+from ferflow.faces.track_interpolation import TrackedFrame
+from ferflow.media.planes import Planes
+from ferflow.store.schemas import UNTRACKED
+from ferflow.types import Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A face in the picture, whatever the size of the picture."""
+
+    x: float
+    y: float
+    """Centre, in heights of the picture."""
+    height: float
+    """In heights of the picture."""
+
+    @classmethod
+    def of(cls, box: Float32Array, planes: Planes) -> Place:
+        """From float32 (4,), xyxy in pixels."""
+        x1, y1, x2, y2 = (box / planes.height).tolist()
+        return cls((x1 + x2) / 2, (y1 + y2) / 2, max(y2 - y1, 1e-6))
+
+    def distance(self, other: Place) -> float:
+        """Distance of the centres, in mean face heights."""
+        return math.hypot(self.x - other.x, self.y - other.y) / ((self.height + other.height) / 2)
+
+
+@dataclass(slots=True)
+class TrackSummary:
+    """One track."""
+
+    track_id: int
+    shot: int
+    """Number of cuts before it; a track does not continue across a cut."""
+    first_s: float
+    last_s: float
+    first: Place
+    last: Place
+    seconds: float = 0.0
+    """Time in view: frames stand for the time until the next one."""
+    best_score: float = 0.0
+    """Largest score of the detector, in [0, 1]."""
+    n_faces: int = 0
+
+
+class TrackLog:
+    """Remembers the tracks of one video."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, TrackSummary] = {}
+        """By id."""
+        self.together: set[tuple[int, int]] = set()
+        """Pairs of tracks that share a frame, the smaller id first."""
+        self.total_s = 0.0
+        """Analysed time so far."""
+        self._shot = 0
+        self._present: tuple[int, ...] = ()
+        self._time_s: float | None = None
+
+    def add(self, tracked: TrackedFrame) -> None:
+        """Note who is where in the next frame."""
+        sample, faces = tracked.sample, tracked.faces
+        self._shot += sample.is_cut
+        self.pass_time(sample.frame.time_s)
+        ids = tracked.track_id.tolist()
+        self._note_present(tuple(sorted(set(ids) - {UNTRACKED})))
+        for track, box, score in zip(ids, faces.xyxy, faces.score.tolist(), strict=True):
+            if track != UNTRACKED:
+                self._note_face(track, Place.of(box, sample.frame.planes), score, sample.frame.time_s)
+
+    def pass_time(self, time_s: float) -> None:
+        """Count the time up to `time_s`, in which everybody in the last frame is still in view."""
+        if self._time_s is not None:
+            elapsed = max(time_s - self._time_s, 0.0)
+            self.total_s += elapsed
+            for track in self._present:
+                self.tracks[track].seconds += elapsed
+        self._time_s = time_s
+
+    def _note_present(self, present: tuple[int, ...]) -> None:
+        if present != self._present:
+            self.together |= set(combinations(present, 2))
+            self._present = present
+
+    def _note_face(self, track_id: int, place: Place, score: float, time_s: float) -> None:
+        track = self.tracks.get(track_id)
+        if track is None:
+            track = TrackSummary(track_id, self._shot, time_s, time_s, place, place)
+            self.tracks[track_id] = track
+        track.last_s, track.last = time_s, place
+        track.n_faces += 1
+        if score > track.best_score:  # false for NaN, the score of an interpolated face
+            track.best_score = score
