@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
     from ferflow.store.load import load_faces, load_frames, load_timeline
-    from ferflow.store.records import FaceRows, FrameRows
+    from ferflow.store.records import FaceRows, FrameRows, TrackRows
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
@@ -40,6 +40,7 @@ _HOMES = {
     "Job": "ferflow.jobs.job",
     "RunReport": "ferflow.jobs.run_events",
     "TimePoint": "ferflow.options",
+    "TrackRows": "ferflow.store.records",
     "analyze": "ferflow.pipeline",
     "load_faces": "ferflow.store.load",
     "load_frames": "ferflow.store.load",
@@ -55,6 +56,7 @@ __all__ = [
     "Job",
     "RunReport",
     "TimePoint",
+    "TrackRows",
     "__version__",
     "analyze",
     "load_faces",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DetectorName = Literal["yunet", "haar"]
 DeviceName = Literal["auto", "cpu", "gpu"]
 BackendName = Literal["auto", "onnx", "keras"]
+StitchName = Literal["colour", "face", "off"]
 
 # hh:mm:ss.fff or mm:ss.fff; only the last part may carry a fraction.
 _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
@@ -139,6 +140,9 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     """Name of an installed expression model (`default`, `fer2013`, `ferplus`), or the path of a folder or card."""
     participants: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     """Known number of people in each video; with 1, the largest face of a frame is that person."""
+    stitch: StitchName = "colour"
+    """How tracks of one person are recognised: by the colours of clothing and hair, by the face (with the extra
+    `face`; nothing of it is stored), or not at all."""
     sequence_fps: Annotated[float, Meta(gt=0, lt=1001)] = 25.0
     """Frames per second of numbered images, which carry no time of their own."""
     bin_seconds: Annotated[float, Meta(gt=0, lt=1e6)] = 1.0
@@ -211,6 +215,11 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         table = {name: value for name, value in self.as_dict().items() if name not in _NO_EFFECT_ON_RECORDS}
         # Under the name that schema 1 had for it, so that folders made then can be resumed.
         table["detect_every"] = self.detect_stride
+        # Options that schema 1 did not have count only if they are used, for the same reason.
+        defaults = AnalyzeOptions()
+        for name in _SINCE_SCHEMA_2:
+            if getattr(self, name) == getattr(defaults, name):
+                del table[name]
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -221,6 +230,9 @@ _TIMES = ("start", "end")
 _NO_EFFECT_ON_RECORDS = {
     "model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds", "detect",
 }  # fmt: skip
+
+
+_SINCE_SCHEMA_2 = ("stitch",)
 
 
 def read_toml(path: Path) -> JsonObject:

@@ -30,15 +30,15 @@ from ferflow.analytics.readability import REASONS, unreadable_codes
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.frame_sample import sample_frames
-from ferflow.faces.people import People
+from ferflow.faces.people import KnownTrack, People
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
 from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
-from ferflow.store.records import FaceRows, FrameRows, Rows
-from ferflow.store.schemas import FRAMES, faces_schema
+from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
+from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
 from ferflow.types import Float32Array
 
@@ -83,7 +83,8 @@ def analyze(
         tools: detector and classifier, to load them once for many videos; None: loaded here.
 
     Yields:
-        `FrameRows` and `FaceRows`, mixed, in order of time within each; `rows.batch` is an Arrow record batch.
+        `FrameRows` and `FaceRows`, mixed, in order of time within each, and last `TrackRows`; `rows.batch` is an Arrow
+        record batch.
 
     Raises:
         VideoError: the input cannot be analysed.
@@ -101,7 +102,6 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     threads = options.threads or available_cpus()
     detect, classifier = KeyFrameDetector(tools.detector, options), tools.classifier
     people = People(options)
-
     samples = sample_frames(video.frames(Selection.of(options)), options.detect_stride)
 
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
@@ -124,6 +124,8 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         with closing(map_ahead(pool, to_rows, parts, 2 * threads + 2)) as batches:
             for _, rows in batches:
                 yield rows
+    yield track_rows(people.finish(end_s=video.end_s))
+    video.report.warnings.extend(people.warnings)
 
 
 def _frame_rows_and_crops(
@@ -148,7 +150,7 @@ def _frame_rows_and_crops(
 
 
 _NOT_FILLED_YET = ("person_id", "region", "not_face")
-"""Columns of FACES that are always null here: the schema reserves them for later steps."""
+"""Columns of FACES that are null here: `TrackRows` have some of them, and the others are for later steps."""
 
 
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
@@ -210,6 +212,18 @@ def _unreadable_column(faces: FaceCrops) -> pa.Array:
     codes = unreadable_codes(yaw, size, sharpness)
     places = _column((codes - 1).astype(np.int8), _bitmap(codes > 0))
     return pa.DictionaryArray.from_arrays(places, _string_array(REASONS))
+
+
+def track_rows(tracks: Sequence[KnownTrack]) -> TrackRows:
+    """Rows of TRACKS."""
+    persons = np.array([track.person_id or 0 for track in tracks], np.int32)
+    kinds = np.array([NOT_FACE.index(track.not_face) if track.not_face else -1 for track in tracks], np.int8)
+    columns = [
+        _column(np.array([track.track_id for track in tracks], np.int32)),
+        _column(persons, _bitmap(persons > 0)),
+        pa.DictionaryArray.from_arrays(_column(kinds.clip(0), _bitmap(kinds >= 0)), _string_array(NOT_FACE)),
+    ]
+    return TrackRows(pa.RecordBatch.from_arrays(columns, schema=TRACKS))
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

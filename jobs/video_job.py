@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -25,9 +25,8 @@ from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FrameRows, RecordsWriter, Rows, count_people
+from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows, count_people
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
-from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
@@ -140,7 +139,7 @@ class _Counts:
     n_frames: int = 0
     n_faces: int = 0
     n_cuts: int = 0
-    track_ids: set[int] = field(default_factory=set)
+    n_people: int = 0
     last_time_s: float = 0.0
 
     def add(self, rows: Rows) -> None:
@@ -149,16 +148,17 @@ class _Counts:
             self.n_frames += batch.num_rows
             self.n_cuts += batch["is_cut"].true_count
             self.last_time_s = batch["time_s"][-1].as_py()
-        else:
+        elif isinstance(rows, FaceRows):
             self.n_faces += batch.num_rows
-            self.track_ids.update(batch["track_id"].unique().to_pylist())
+        else:
+            self.n_people = len(batch["person_id"].drop_null().unique())
 
     def of(self, video: Video) -> FrameCounts:
         """With what the decoder counted."""
-        report, n_people = video.report, len(self.track_ids - {UNTRACKED})
+        report = video.report
         return FrameCounts(
             n_decoded=report.n_decoded, n_analysed=self.n_frames, n_failed=report.n_failed,
-            n_damaged=report.n_damaged, n_faces=self.n_faces, n_people=n_people, n_cuts=self.n_cuts,
+            n_damaged=report.n_damaged, n_faces=self.n_faces, n_people=self.n_people, n_cuts=self.n_cuts,
         )  # fmt: skip
 
 

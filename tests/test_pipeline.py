@@ -11,8 +11,8 @@ from ferflow.faces.crops import CropShape, FaceCrops
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, chunks, face_rows
-from ferflow.store.records import FaceRows, FrameRows
-from ferflow.store.schemas import FRAMES, faces_schema
+from ferflow.store.records import FaceRows, FrameRows, TrackRows
+from ferflow.store.schemas import FRAMES, TRACKS, faces_schema
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
 
 
@@ -27,6 +27,12 @@ def tables(path, tools, **chosen) -> tuple[pa.Table, pa.Table | None]:
     return pa.Table.from_batches(frames), pa.Table.from_batches(faces) if faces else None
 
 
+def tracks_of(path, tools, **chosen) -> dict[int, int | None]:
+    """Persons by track."""
+    *_, last = analyze(path, AnalyzeOptions(**chosen), tools=tools)
+    return dict(zip(last.batch["track_id"].to_pylist(), last.batch["person_id"].to_pylist(), strict=True))
+
+
 def test_a_frame_without_faces_still_has_a_row(tmp_path, tools):
     images = [*face_frames(5), *[np.full((240, 320, 3), 120, np.uint8)] * 5, *face_frames(5)]
     frames, faces = tables(write_video(tmp_path / "a.mp4", images), tools)
@@ -36,10 +42,11 @@ def test_a_frame_without_faces_still_has_a_row(tmp_path, tools):
 
 
 def test_rows_are_tagged_with_the_table_they_belong_to(face_video, tools):
-    schemas = {FrameRows: FRAMES, FaceRows: faces_schema(LABELS)}
+    schemas = {FrameRows: FRAMES, FaceRows: faces_schema(LABELS), TrackRows: TRACKS}
     rows = list(analyze(face_video, AnalyzeOptions(batch_size=4), tools=tools))
     assert {type(each) for each in rows} == set(schemas)
     assert all(each.batch.schema == schemas[type(each)] for each in rows)
+    assert [isinstance(each, TrackRows) for each in rows] == [False] * (len(rows) - 1) + [True]
 
 
 def test_a_video_without_faces_has_frames_and_no_face(tmp_path, tools):
@@ -162,10 +169,10 @@ def test_a_failing_detector_is_heard_and_ends_all_threads(face_video, tools):
     class Broken:
         name, sha256, crop_side = "broken", "0" * 64, 1.0
 
-        def detect(self, frames):
+        def detect(self, frames, score=None):
             if frames[0].index == 9:
                 raise MemoryError("no room")
-            return tools.detector.detect(frames)
+            return tools.detector.detect(frames, score)
 
     with pytest.raises(MemoryError, match="no room"):
         tables(face_video, Tools(Broken(), tools.classifier))
@@ -182,7 +189,7 @@ def test_a_slow_consumer_slows_the_decoder(tmp_path, tools, monkeypatch):
             decoded += 1
             return super().update(*arguments, **more)
 
-    monkeypatch.setattr("ferflow.pipeline.Tracker", Watched)
+    monkeypatch.setattr("ferflow.faces.people.Tracker", Watched)
     batches = analyze(path, AnalyzeOptions(threads=1), tools=tools)
     next(batches)
     # Four batches of eight frames lie ready for one thread, and one is in hand.
@@ -212,7 +219,7 @@ def test_no_face_is_carried_over_a_cut(tmp_path, tools):
     assert frames["n_faces"].to_pylist() == [1] * 13 + [0] * 13
 
 
-def test_one_participant_is_one_id_across_cuts_and_bystanders(tmp_path, tools):
+def test_one_participant_is_one_person_across_cuts_and_bystanders(tmp_path, tools):
     lone = face_frames(10, size=(480, 240), step=0)
     beside = [image.copy() for image in lone]
     for image in beside:  # a smaller, second face on the right
@@ -222,9 +229,11 @@ def test_one_participant_is_one_id_across_cuts_and_bystanders(tmp_path, tools):
     _, everyone = tables(path, tools, min_face=24)
     _, one = tables(path, tools, min_face=24, participants=1)
     assert len(everyone) == 40
-    assert set(everyone["track_id"].to_pylist()) > {1}
     assert len(one) == 30
-    assert set(one["track_id"].to_pylist()) == {1}
+    tracks = tracks_of(path, tools, min_face=24, participants=1)
+    assert len(tracks) == 2
+    assert set(tracks.values()) == {1}
+    assert set(one["track_id"].to_pylist()) == set(tracks)
     assert min(one["face_px"].to_pylist()) > 1.2 * min(everyone["face_px"].to_pylist())
 
 

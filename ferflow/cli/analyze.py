@@ -31,7 +31,7 @@ from ferflow.cli.common import (
 )
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import EngineName, Job
-from ferflow.options import BackendName, DetectorName, DeviceName, TimePoint
+from ferflow.options import BackendName, DetectorName, DeviceName, StitchName, TimePoint
 
 
 def _time(text: str) -> TimePoint:
@@ -129,6 +129,13 @@ def analyze(
             metavar="N",
         ),
     ] = None,
+    stitch: Annotated[
+        StitchName | None,
+        typer.Option(
+            help="Recognise a person who returns by the colours of clothing and hair (colour), by the face (face; needs"
+            f" ferflow[face], nothing of it is stored), or not at all (off).  [default: {DEFAULTS.stitch}]"
+        ),
+    ] = None,
     bin_seconds: Annotated[
         float | None,
         typer.Option(
@@ -208,8 +215,8 @@ def analyze(
     # What was not given is None here, so that a default is written once, in `AnalyzeOptions`.
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
-        score=score, model=model, participants=participants, bin_seconds=bin_seconds, sequence_fps=sequence_fps,
-        batch_size=batch_size, threads=threads, device=device, backend=backend,
+        score=score, model=model, participants=participants, stitch=stitch, bin_seconds=bin_seconds,
+        sequence_fps=sequence_fps, batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,

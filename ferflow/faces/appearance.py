@@ -125,7 +125,8 @@ def _distances(histograms: Sequence[Float32Array], appearances: Sequence[Appeara
 
 
 def _count_luma(colour: Float32Array) -> Float32Array:
-    return colour.reshape(len(_PARTS), _LUMA_BINS, -1).sum(axis=2)
+    luma: Float32Array = colour.reshape(len(_PARTS), _LUMA_BINS, -1).sum(axis=2)
+    return luma
 
 
 def _blur(chromaticity: Float32Array) -> Float32Array:
@@ -138,7 +139,9 @@ def _place(box: tuple[float, float, float, float], face: Float32Array) -> Float6
     """A box in pixels, float64 (4,)."""
     x1, y1, x2, y2 = face.tolist()
     middle, width, height = (x1 + x2) / 2, x2 - x1, y2 - y1
-    return np.array([middle + box[0] * width, y1 + box[1] * height, middle + box[2] * width, y1 + box[3] * height])
+    return np.array(
+        [middle + box[0] * width, y1 + box[1] * height, middle + box[2] * width, y1 + box[3] * height]
+    )
 
 
 def _cut_colours(planes: Planes, box: Float64Array) -> UInt8Array | None:
@@ -179,7 +182,11 @@ def _thin(part: UInt8Array, n_per_cell: int) -> UInt8Array:
 
 def _count_colours(pixels: UInt8Array) -> Float32Array:
     y, u, v = pixels.reshape(-1, 3).astype(np.intp).T
-    cells = (y * _LUMA_BINS >> 8) * _CHROMA_BINS**2 + (v * _CHROMA_BINS >> 8) * _CHROMA_BINS + (u * _CHROMA_BINS >> 8)
+    cells = (
+        (y * _LUMA_BINS >> 8) * _CHROMA_BINS**2
+        + (v * _CHROMA_BINS >> 8) * _CHROMA_BINS
+        + (u * _CHROMA_BINS >> 8)
+    )
     return _shares(cells, _COLOUR_BINS)
 
 

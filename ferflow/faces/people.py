@@ -3,13 +3,14 @@
 >>> people = People(options)
 >>> for tracked in people.track(detected):
 ...     print(tracked.sample.frame.index, tracked.track_id)
->>> people.persons(end_s=video.end_s)
-{1: 1, 2: 2, 3: 1, 4: None}
+>>> [(track.track_id, track.person_id) for track in people.finish(end_s=video.end_s)]
+[(1, 1), (2, 2), (3, 1), (4, None)]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ferflow.analytics.sightings import Sighting, is_brief
 from ferflow.faces.detections import Detections
@@ -17,9 +18,21 @@ from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
 from ferflow.faces.stitching import stitch
 from ferflow.faces.track_interpolation import TrackedFrame, track_faces
-from ferflow.faces.track_log import TrackLog, TrackSummary
+from ferflow.faces.track_log import TrackLog
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
+from ferflow.text import timecode
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTrack:
+    """What is known of a track once the video has ended."""
+
+    track_id: int
+    person_id: int | None
+    """From 1 on, in order of appearance; None: a person who is seen only briefly."""
+    not_face: str | None = None
+    """One of `store.schemas.NOT_FACE`, None for a face."""
 
 
 class People:
@@ -30,6 +43,8 @@ class People:
         self._tracker = Tracker(score=options.score)
         self._links = LinkChecker()
         self._log = TrackLog()
+        self.warnings: list[str] = []
+        """One line each, known after `finish`."""
 
     def track(self, detected: Iterable[tuple[FrameSample, Detections | None]]) -> Iterator[TrackedFrame]:
         """See `track_faces`; once for a video."""
@@ -38,30 +53,56 @@ class People:
             yield tracked
             del tracked  # its frame would stay in memory while the next one is tracked
 
-    def persons(self, *, end_s: float) -> dict[int, int | None]:
-        """Person of each track, after the last frame.
+    def finish(self, *, end_s: float) -> list[KnownTrack]:
+        """Stitch the tracks, after the last frame, and add to `warnings`.
 
         Args:
             end_s: end of the video.
 
         Returns:
-            By track id: a number from 1 on, in order of appearance; None for tracks of persons seen only briefly.
+            All tracks, by id.
         """
         self._log.pass_time(end_s)
-        person_of: dict[int, int | None] = dict.fromkeys(self._log.tracks)
-        n_persons = 0
-        for group in stitch(list(self._log.tracks.values()), self._log.together, self._links.appearances):
-            if not is_brief(_join([self._log.tracks[track] for track in group]), self._log.total_s):
-                n_persons += 1
-                person_of |= dict.fromkeys(group, n_persons)
-        return person_of
+        groups = [group for group in self._stitch() if not self._is_brief(group)]
+        if self._options.participants is not None:
+            groups = self._longest(groups, self._options.participants)
+        person_of = {track: number for number, group in enumerate(groups, start=1) for track in group}
+        return [KnownTrack(track, person_of.get(track)) for track in sorted(self._log.tracks)]
 
+    def _stitch(self) -> list[list[int]]:
+        """Ids of the tracks of each person, persons in order of appearance."""
+        participants, looks = self._options.participants, self._links.appearances
+        if self._options.stitch == "off" and participants is None:
+            return [[track] for track in sorted(self._log.tracks)]
+        if participants != 1:
+            return stitch(self._log, looks, participants=participants)
+        self._warn_of_others([group for group in stitch(self._log, looks) if not self._is_brief(group)])
+        return [sorted(self._log.tracks)] if self._log.tracks else []
 
-def _join(tracks: Sequence[TrackSummary]) -> Sighting:
-    return Sighting(
-        first_s=min(track.first_s for track in tracks),
-        last_s=max(track.last_s for track in tracks),
-        seconds=sum(track.seconds for track in tracks),
-        n_faces=sum(track.n_faces for track in tracks),
-        best_score=max(track.best_score for track in tracks),
-    )
+    def _warn_of_others(self, groups: list[list[int]]) -> None:
+        """Warn if the only participant seems to be several people."""
+        usual = self._longest(groups, 1)
+        others = [self._log.tracks[group[0]].first_s for group in groups if group not in usual]
+        if others:
+            self.warnings.append(
+                f"one participant was announced, but at {timecode(min(others))} the largest face has other clothes and "
+                "hair: it may be another person's"
+            )
+
+    def _longest(self, groups: list[list[int]], count: int) -> list[list[int]]:
+        """The groups that are longest in view, in their order."""
+        by_time = sorted(groups, key=lambda group: -self._sighting(group).seconds)[:count]
+        return [group for group in groups if group in by_time]
+
+    def _is_brief(self, group: Sequence[int]) -> bool:
+        return is_brief(self._sighting(group), self._log.total_s)
+
+    def _sighting(self, group: Sequence[int]) -> Sighting:
+        tracks = [self._log.tracks[track] for track in group]
+        return Sighting(
+            first_s=min(track.first_s for track in tracks),
+            last_s=max(track.last_s for track in tracks),
+            seconds=sum(track.seconds for track in tracks),
+            n_faces=sum(track.n_faces for track in tracks),
+            best_score=max(track.best_score for track in tracks),
+        )

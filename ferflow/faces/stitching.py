@@ -4,13 +4,13 @@ Average linkage: the two groups of tracks of the smallest mean distance become o
 distance of 1 is the largest at which two tracks alone are taken for one person: small where a stranger is likely, and
 larger where one track ends and another begins at the same place within one shot.
 
-Tracks that share a frame are different persons. Two persons in the same clothes become one; the same person in another
-light, or in other clothes, becomes two.
+Tracks that share a frame are different persons. Two persons in the same clothes become one; the same person in other
+clothes becomes two. Where the number of participants is known, groups are joined until there are no more than that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ferflow.faces.appearance import (
     near_distances,
 )
 from ferflow.faces.links import MAX_DISTANCE
-from ferflow.faces.track_log import TrackSummary
+from ferflow.faces.track_log import TrackLog, TrackSummary
 from ferflow.types import BoolArray, Float64Array
 
 # Distances that count as 1 from shot to shot. In the trial clips both were below 1 for 92 of 100 pairs of shots of one
@@ -33,42 +33,49 @@ _NEAR_SECONDS = 10.0
 _NEAR_FACE_HEIGHTS = 1.0
 _NEAR_SIZE_RATIO = 1.6
 
+_INCOMPARABLE = 100.0
+"""Distance where no clothes can be compared, as in a gray video; there, the place decides among known participants."""
+
 
 def stitch(
-    tracks: Sequence[TrackSummary],
-    together: Collection[tuple[int, int]],
-    appearances: Mapping[int, Appearance],
+    log: TrackLog, appearances: Mapping[int, Appearance], *, participants: int | None = None
 ) -> list[list[int]]:
     """Join tracks into persons.
 
     Args:
-        tracks: of one video.
-        together: pairs of ids of tracks that share a frame.
+        log: of one video.
         appearances: by track id.
+        participants: known number of persons. There may be more groups in the end, since tracks that share a frame are
+            never joined.
 
     Returns:
         Ids of the tracks of each person, ascending; persons in order of their first track.
     """
+    tracks = list(log.tracks.values())
+    if not tracks:
+        return []
     looks = [appearances.get(track.track_id, Appearance()) for track in tracks]
     elsewhere = np.maximum(
         chromaticity_distances(looks) / _CHROMATICITY_SCALE, luma_distances(looks) / _LUMA_SCALE
     )
     distance = np.where(_are_near(tracks), near_distances(looks) / MAX_DISTANCE, elsewhere)
-    # NaN: nothing to compare, so that nothing speaks for one person.
-    distance[np.isnan(distance) | _share_frames(tracks, together)] = np.inf
+    distance = np.where(np.isnan(distance), _INCOMPARABLE + _place_distances(tracks), distance)
+    distance[_share_frames(log)] = np.inf
     # Tracks of a few samples say little about clothes.
     weights = np.array([max(float(look.n_samples.max()), 0.5) for look in looks])
-    return sorted(
-        sorted(tracks[row].track_id for row in rows) for rows in link_groups(distance, weights)
-    )
+    groups = link_groups(distance, weights, n_groups=participants)
+    return sorted(sorted(tracks[row].track_id for row in rows) for rows in groups)
 
 
-def link_groups(distance: Float64Array, weights: Float64Array) -> list[list[int]]:
-    """Average linkage up to a mean distance of 1.
+def link_groups(
+    distance: Float64Array, weights: Float64Array, *, n_groups: int | None = None
+) -> list[list[int]]:
+    """Average linkage up to a mean distance of 1, and on until there are `n_groups`.
 
     Args:
         distance: float64 (N, N), symmetric; infinite: never in one group.
         weights: float64 (N,), positive.
+        n_groups: None: no limit.
 
     Returns:
         Rows of each group.
@@ -76,7 +83,9 @@ def link_groups(distance: Float64Array, weights: Float64Array) -> list[list[int]
     distance, weights = distance.copy(), weights.copy()
     np.fill_diagonal(distance, np.inf)
     groups = {row: [row] for row in range(len(distance))}
-    while groups and distance.min() <= 1:
+    while (least := distance.min(initial=np.inf)) < np.inf:
+        if least > 1 and (n_groups is None or len(groups) <= n_groups):
+            break
         a, b = divmod(int(distance.argmin()), len(distance))
         share = weights[a] / (weights[a] + weights[b])
         # An infinite distance to either of them stays infinite.
@@ -87,10 +96,20 @@ def link_groups(distance: Float64Array, weights: Float64Array) -> list[list[int]
     return list(groups.values())
 
 
-def _share_frames(tracks: Sequence[TrackSummary], together: Collection[tuple[int, int]]) -> BoolArray:
-    row = {track.track_id: i for i, track in enumerate(tracks)}
-    shared = np.zeros((len(tracks), len(tracks)), np.bool_)
-    for a, b in together:
+def _place_distances(tracks: Sequence[TrackSummary]) -> Float64Array:
+    """Distances of the places where tracks end, float64 (N, N), in face heights and logarithms of size ratios."""
+    places = np.array([[track.last.x, track.last.y] for track in tracks])
+    heights = np.array([track.last.height for track in tracks])
+    away = np.linalg.norm(places[:, None] - places[None], axis=2)
+    growth = np.abs(np.log(heights[:, None] / heights[None]))
+    distance: Float64Array = away / ((heights[:, None] + heights[None]) / 2) + growth
+    return distance
+
+
+def _share_frames(log: TrackLog) -> BoolArray:
+    row = {track: i for i, track in enumerate(log.tracks)}
+    shared = np.zeros((len(row), len(row)), np.bool_)
+    for a, b in log.together:
         shared[row[a], row[b]] = shared[row[b], row[a]] = True
     return shared
 

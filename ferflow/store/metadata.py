@@ -91,7 +91,7 @@ class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
     n_faces: Count
     """Rows of FACES."""
     n_people: Count
-    """Tracks."""
+    """Persons who are seen for longer than briefly; tracks in schema 1."""
     n_cuts: Count
 
 

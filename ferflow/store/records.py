@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
@@ -38,7 +39,14 @@ class FaceRows:
     batch: pa.RecordBatch
 
 
-Rows = FrameRows | FaceRows
+@dataclass(frozen=True, slots=True)
+class TrackRows:
+    """Rows of TRACKS, a row per track; yielded once, after the last frame. FACES on disk have their columns."""
+
+    batch: pa.RecordBatch
+
+
+Rows = FrameRows | FaceRows | TrackRows
 """What an analysis yields, a few rows at a time."""
 
 
@@ -87,6 +95,14 @@ class TableWriter:
         """Give the finished file its name."""
         publish(self.path)
 
+    def reread(self) -> Iterator[pa.RecordBatch]:
+        """Close the file and yield its rows, a row group at a time."""
+        self._write_row_group()
+        self._writer.close()
+        with pq.ParquetFile(temporary_path(self.path)) as file:
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, use_threads=False).to_batches()
+
     def discard(self) -> None:
         """Remove an unfinished file; a published one stays."""
         # Closing writes a footer, and the disk may be full.
@@ -112,11 +128,17 @@ class RecordsWriter:
     def __init__(self, files: VideoFiles, labels: Sequence[str]) -> None:
         self._files = files
         self._frames = TableWriter(files.frames, FRAMES)
+        # Who is who is known at the end of a video. Until then its faces are on disk, so that memory stays flat.
+        self._spool = TableWriter(files.faces_spool, faces_schema(labels))
         self._faces = TableWriter(files.faces, faces_schema(labels))
+        self._tracks: pa.RecordBatch | None = None
 
     def write(self, rows: Rows) -> None:
-        """Add rows to their table."""
-        (self._frames if isinstance(rows, FrameRows) else self._faces).write(rows.batch)
+        """Add rows to their table; those of tracks to the faces written before them."""
+        if isinstance(rows, TrackRows):
+            self._tracks = rows.batch
+        else:
+            (self._frames if isinstance(rows, FrameRows) else self._spool).write(rows.batch)
 
     def finish(self, metadata: VideoMetadata, *, replaces: Sequence[VideoFiles] = ()) -> None:
         """Close both files and rename them, faces last; the results of `replaces` are removed.
@@ -124,6 +146,9 @@ class RecordsWriter:
         Nothing made from old results may lie next to new ones. The old are removed before the new get their names:
         a run interrupted in between leaves an unfinished video, never a mixed one.
         """
+        for batch in self._spool.reread():
+            self._faces.write(batch if self._tracks is None else _add_track_columns(batch, self._tracks))
+        self._spool.discard()
         # First, so that a disk that fills up here costs no earlier results.
         for table in (self._frames, self._faces):
             table.finish(metadata)
@@ -138,8 +163,16 @@ class RecordsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._frames.discard()
-        self._faces.discard()
+        for table in (self._frames, self._spool, self._faces):
+            table.discard()
+
+
+def _add_track_columns(faces: pa.RecordBatch, tracks: pa.RecordBatch) -> pa.RecordBatch:
+    """FACES with the columns of TRACKS; null where a face is not assigned to a track."""
+    row = pc.index_in(faces["track_id"], tracks["track_id"])
+    columns = dict(zip(faces.schema.names, faces.columns, strict=True))
+    columns |= {name: tracks[name].take(row) for name in tracks.schema.names if name != "track_id"}
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=faces.schema)
 
 
 def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:

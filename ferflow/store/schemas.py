@@ -18,6 +18,9 @@ UNTRACKED = -1
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
 
+NOT_FACE = ("still", "duplicate")
+"""Values of `not_face` in FACES: a picture of a face, and the same face shown a second time."""
+
 FRAMES = pa.schema(
     [
         ("video_id", pa.string()),
@@ -34,6 +37,11 @@ FRAMES = pa.schema(
 """A row per analysed frame. `width` and `height` are those of its picture, in pixels after rotation."""
 
 _FACES_OF_SCHEMA_2 = {"person_id": pa.int32(), "region": _WORD, "not_face": _WORD, "unreadable": _WORD}
+
+
+TRACKS = pa.schema([("track_id", pa.int32()), ("person_id", pa.int32()), ("not_face", _WORD)])
+"""A row per track, known when a video has ended: columns of FACES that are the same for all faces of a track. Not a
+table on disk."""
 
 
 def faces_schema(labels: Sequence[str]) -> pa.Schema:

@@ -40,6 +40,11 @@ class VideoFiles:
         return self._table("faces")
 
     @property
+    def faces_spool(self) -> Path:
+        """Faces of a video in progress; only its temporary path exists."""
+        return self._table("faces").with_suffix(".spool.parquet")
+
+    @property
     def timeline(self) -> Path:
         """Table of time bins."""
         return self._table("timeline")
@@ -94,7 +99,7 @@ class VideoFiles:
 
     def remove_unfinished(self) -> None:
         """Remove what an interrupted write left behind."""
-        for path in (self.frames, self.faces, self.timeline, self.markers, self.signals):
+        for path in (self.frames, self.faces, self.faces_spool, self.timeline, self.markers, self.signals):
             temporary_path(path).unlink(missing_ok=True)
 
     def _table(self, name: str) -> Path:

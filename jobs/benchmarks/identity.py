@@ -85,7 +85,7 @@ def find_people(clip: Path, options: AnalyzeOptions, detector: Detector) -> Trac
         for tracked in people.track((sample, detect(sample)) for sample in samples):
             boxes = Boxes(tracked.faces.xyxy, tracked.track_id)
             tracks[tracked.sample.frame.index] = boxes[tracked.track_id != UNTRACKED]
-        person_of = people.persons(end_s=video.end_s)
+        person_of = {track.track_id: track.person_id for track in people.finish(end_s=video.end_s)}
     persons = {index: _rename(boxes, person_of) for index, boxes in tracks.items()}
     return Tracked(tracks, persons)
 
@@ -194,9 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line, flush=True)
 
 
-_HEADING = (
-    f"{'clip':40} every people persons merges splits   IDF1  (tracks) switches   MOTA recall precision"
-)
+_HEADING = f"{'clip':40} every people persons merges splits   IDF1  (tracks) switches   MOTA recall precision"
 
 
 def _list_made(folder: Path) -> list[Path]:

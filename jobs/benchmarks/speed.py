@@ -24,8 +24,9 @@ import av
 
 from ferflow.errors import OptionsError
 from ferflow.faces.crops import FaceCrops, crop_frames
+from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.shot_detector import ShotCutDetector
-from ferflow.faces.track_interpolation import FrameSample, TrackedFrame
+from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.faces.tracker import Tracker
 from ferflow.faces.yunet import decimation_factor, make_planes_input
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
@@ -36,7 +37,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
 from ferflow.store.metadata import FrameCounts, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FrameRows, RecordsWriter
+from ferflow.store.records import FaceRows, FrameRows, RecordsWriter
 from ferflow.system.cpus import available_cpus
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
@@ -210,7 +211,7 @@ def time_pipeline(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
         for rows in analyze(video, options, tools=tools):
             if isinstance(rows, FrameRows):
                 frames += rows.batch.num_rows
-            else:
+            elif isinstance(rows, FaceRows):
                 faces += rows.batch.num_rows
     return Pace(frames, faces, *clock)
 

@@ -238,10 +238,10 @@ def test_an_unforeseen_error_in_one_video_spares_the_others(tmp_path, face_video
     bad = write_video(tmp_path / "bad.mp4", [numbered_image(i) for i in range(3)])
     real = tools.detector.detect
 
-    def detect(frames):
+    def detect(frames, score=None):
         if frames[0].planes.width == 64:
             raise RuntimeError("bug")
-        return real(frames)
+        return real(frames, score)
 
     monkeypatch.setattr("ferflow.pipeline.make_detector", lambda options: tools.detector)
     monkeypatch.setattr(tools.detector, "detect", detect)

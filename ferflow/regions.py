@@ -1,0 +1,114 @@
+"""Parts of the picture that are analysed, in place of all of it.
+
+>>> Region.parse("player=bottom-right")
+Region(name='player', spec='bottom-right')
+>>> Region.parse("player=bottom-right").pixels(1920, 1080)
+(960, 540, 960, 540)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from ferflow.errors import OptionsError, VideoError
+
+AUTO = "auto"
+"""In place of a region: a picture-in-picture frame, if there is one."""
+
+_PLACES = MappingProxyType(
+    {
+        "left": "0%,0%,50%,100%", "right": "50%,0%,50%,100%", "top": "0%,0%,100%,50%", "bottom": "0%,50%,100%,50%",
+        "top-left": "0%,0%,50%,50%", "top-right": "50%,0%,50%,50%",
+        "bottom-left": "0%,50%,50%,50%", "bottom-right": "50%,50%,50%,50%",
+    }
+)  # fmt: skip
+"""Halves and quarters of the picture."""
+
+_NAMED = re.compile(r"([^=,%]{1,60})=(.+)")
+_NUMBER = re.compile(r"\d{1,5}(?:\.\d{1,4})?%?", re.ASCII)
+_LEAST_PIXELS = 16
+"""A smaller region cannot show a face that is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle in the upright picture."""
+
+    name: str | None
+    """Of the participant whom it shows: there is one person in it. None: any number of people."""
+    spec: str
+    """`X,Y,W,H`, each in pixels or percent of the picture, or the name of a place."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `[NAME=]X,Y,W,H` or `[NAME=]PLACE`.
+
+        Raises:
+            OptionsError: anything else.
+        """
+        named = _NAMED.fullmatch(text.strip())
+        name, spec = (named[1].strip(), named[2].strip()) if named else (None, text.strip())
+        if name == "" or not (spec in _PLACES or cls._is_rectangle(spec)):
+            raise OptionsError(
+                f"region must be X,Y,W,H in pixels or percent (10%,0,320,25%) or one of {', '.join(_PLACES)}, with "
+                f"NAME= in front of it for a participant; got {text[:60]!r}"
+            )
+        return cls(name, spec)
+
+    @staticmethod
+    def _is_rectangle(spec: str) -> bool:
+        numbers = [number.strip() for number in spec.split(",")]
+        return (
+            len(numbers) == 4
+            and all(_NUMBER.fullmatch(number) for number in numbers)
+            and all(float(number.rstrip("%")) > 0 for number in numbers[2:])
+        )
+
+    @property
+    def label(self) -> str:
+        """How FACES name it."""
+        return self.name or self.spec
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """x, y, width, height in a picture of this size; what reaches past the picture is cut off.
+
+        Raises:
+            VideoError: hardly any of it is inside the picture.
+        """
+        numbers = [number.strip() for number in _PLACES.get(self.spec, self.spec).split(",")]
+        x, y, w, h = (
+            float(number.rstrip("%")) / 100 * side if number.endswith("%") else float(number)
+            for number, side in zip(numbers, (width, height) * 2, strict=True)
+        )
+        left, top = round(x), round(y)
+        right, bottom = min(round(x + w), width), min(round(y + h), height)
+        if right - left < _LEAST_PIXELS or bottom - top < _LEAST_PIXELS:
+            raise VideoError(
+                f"region {self.spec}: no part of at least {_LEAST_PIXELS} by {_LEAST_PIXELS} pixels of it is inside the "
+                f"picture of {width} by {height}. Check --region."
+            )
+        return left, top, right - left, bottom - top
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return self.spec if self.name is None else f"{self.name}={self.spec}"
+
+
+def parse_regions(texts: tuple[str, ...]) -> tuple[Region, ...]:
+    """Read regions of different names; `auto` alone gives none.
+
+    Raises:
+        OptionsError: one cannot be read, two have one name, or `auto` is among others.
+    """
+    if texts == (AUTO,):
+        return ()
+    if AUTO in texts:
+        raise OptionsError("region: auto cannot be combined with other regions")
+    regions = tuple(Region.parse(text) for text in texts)
+    labels = [region.label for region in regions]
+    if repeated := next((label for label in labels if labels.count(label) > 1), None):
+        raise OptionsError(f"region: two regions are called {repeated!r}")
+    return regions
