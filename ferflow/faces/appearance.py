@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -45,7 +45,11 @@ _COLOUR_BINS, _CHROMATICITY_BINS = _LUMA_BINS * _CHROMA_BINS**2, _RATIO_BINS**2
 _RATIO_BLUR = 1.0
 """Standard deviation in bins: a small change of light moves colours to the next bin."""
 
-_PATCH_COLUMNS, _PATCH_ROWS = 16, 24
+# (columns, rows). From frame to frame, the correlation of luma was below 0.75 for 3 in 100 faces of one person in a clip
+# filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000. Where the
+# person changed, the correlation was at most 0.61, and the change of chroma at least 3.2.
+_LUMA_PATCH, _CHROMA_PATCH = (16, 24), (4, 6)
+_MIN_CORRELATION, _MAX_CHROMA_CHANGE = 0.75, 2.5
 
 
 def _zeros(n_bins: int) -> Float32Array:
@@ -108,13 +112,36 @@ def near_distances(appearances: Sequence[Appearance]) -> Float64Array:
     return (colour + chromaticity_distances(appearances)) / 2
 
 
-def cut_patch(planes: Planes, face: Float32Array) -> Float32Array:
-    """Luma of head and torso, float32 (384,), of mean 0 and length 1 (0 where it has no contrast)."""
-    part = _thin(_inside(planes.y, _place(_PERSON, face)), 2)
-    patch = cv2.resize(part, (_PATCH_COLUMNS, _PATCH_ROWS), interpolation=cv2.INTER_LINEAR)
-    centred = patch.ravel() - patch.mean(dtype=np.float32)
-    unit: Float32Array = centred / np.float32(max(math.sqrt(float(centred @ centred)), 1e-6))
-    return unit
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A coarse picture of head and torso, to see whether they changed from one frame to the next.
+
+    luma: float32 (384,), of mean 0 and length 1. chroma: float32 (2, 6, 4), Cb and Cr; 0 in a gray picture.
+    """
+
+    luma: Float32Array
+    chroma: Float32Array
+
+    @classmethod
+    def cut(cls, planes: Planes, face: Float32Array) -> Self:
+        """Cut it out around a face, float32 (4,), xyxy in pixels."""
+        box = _place(_PERSON, face)
+        luma = cv2.resize(_thin(_inside(planes.y, box), 2), _LUMA_PATCH, interpolation=cv2.INTER_LINEAR)
+        centred = luma.ravel() - luma.mean(dtype=np.float32)
+        unit = centred / np.float32(max(math.sqrt(float(centred @ centred)), 1e-6))
+        chroma = np.zeros((2, _CHROMA_PATCH[1], _CHROMA_PATCH[0]), np.float32)
+        if planes.u is not None and planes.v is not None:
+            for i, plane in enumerate((planes.u, planes.v)):
+                part = _thin(_inside(plane, box.scaled_to(plane, planes)), 1)
+                chroma[i] = cv2.resize(part, _CHROMA_PATCH, interpolation=cv2.INTER_AREA)
+        return cls(unit, chroma)
+
+    def resembles(self, other: Patch) -> bool:
+        """Whether it may well show the same person a moment later."""
+        return (
+            float(self.luma @ other.luma) >= _MIN_CORRELATION
+            and float(np.abs(self.chroma - other.chroma).mean()) <= _MAX_CHROMA_CHANGE
+        )
 
 
 def _distances(histograms: Sequence[Float32Array], appearances: Sequence[Appearance]) -> Float64Array:
@@ -150,6 +177,11 @@ class _Box(NamedTuple):
     x2: float
     y2: float
 
+    def scaled_to(self, plane: UInt8Array, planes: Planes) -> _Box:
+        """The same box in a plane of another size: chroma may have half the rows or columns."""
+        x, y = plane.shape[1] / planes.width, plane.shape[0] / planes.height
+        return _Box(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y)
+
 
 def _place(box: tuple[float, float, float, float], face: Float32Array) -> _Box:
     """A box around a face; `box` as in `_PARTS`."""
@@ -164,9 +196,7 @@ def _cut_colours(planes: Planes, box: _Box) -> UInt8Array | None:
         return None
     parts = []
     for plane in (planes.y, planes.u, planes.v):
-        # Chroma may have half the rows or columns.
-        x, y = plane.shape[1] / planes.width, plane.shape[0] / planes.height
-        part = _thin(_inside(plane, _Box(box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y)), 1)
+        part = _thin(_inside(plane, box.scaled_to(plane, planes)), 1)
         parts.append(cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR))
     return np.asarray(cv2.merge(parts), np.uint8)
 
@@ -196,11 +226,9 @@ def _thin(part: UInt8Array, n_per_cell: int) -> UInt8Array:
 def _colour_cells(pixels: UInt8Array) -> IntpArray:
     """Bins of pixels Y, Cb, Cr, uint8 (..., 3)."""
     y, u, v = pixels.reshape(-1, 3).astype(np.intp).T
-    return (
-        (y * _LUMA_BINS >> 8) * _CHROMA_BINS**2
-        + (v * _CHROMA_BINS >> 8) * _CHROMA_BINS
-        + (u * _CHROMA_BINS >> 8)
-    )
+    chroma = (v * _CHROMA_BINS >> 8) * _CHROMA_BINS + (u * _CHROMA_BINS >> 8)
+    cells: IntpArray = (y * _LUMA_BINS >> 8) * _CHROMA_BINS**2 + chroma
+    return cells
 
 
 def _balance(skin: UInt8Array, to_bgr: Float64Array) -> Float64Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ferflow.faces.appearance import Appearance, cut_patch, near_distances, sample_appearance
+from ferflow.faces.appearance import Appearance, Patch, near_distances, sample_appearance
 from ferflow.faces.detections import Detections
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
@@ -20,9 +20,6 @@ from ferflow.types import Float32Array, Int32Array
 
 _SAMPLE_SECONDS, _MAX_SAMPLE_SECONDS = 0.2, 1.0
 """Time between samples of a track at its start, and later: a tenth of its age, since the mean hardly changes then."""
-_MIN_CORRELATION = 0.85
-"""Of head and torso from frame to frame; below it, the clothes are compared. In the trial clips it was below for 1 in
-100 frames of one person, and for each change of persons at one place."""
 MAX_DISTANCE = 0.12
 """Up to which a face may be the same person, see `appearance.near_distances`. In the trial clips 99 of 100 samples were
 closer than 0.1 to the mean of their shot, and different persons at least 0.15 apart."""
@@ -32,7 +29,7 @@ closer than 0.1 to the mean of their shot, and different persons at least 0.15 a
 class _Face:
     frame: Frame
     xyxy: Float32Array
-    patch: Float32Array
+    patch: Patch
     _sample: Appearance | None = field(default=None)
 
     def sample(self) -> Appearance:
@@ -48,8 +45,7 @@ class _LastSeen:
 
     frame: int
     """Number of the frame."""
-    patch: Float32Array
-    """See `appearance.cut_patch`."""
+    patch: Patch
     first_s: float
     sampled_s: float
 
@@ -78,7 +74,7 @@ class LinkChecker:
         self._n_frames += 1
         checked = track_id.copy()
         for row in np.flatnonzero(track_id != UNTRACKED).tolist():
-            face = _Face(frame, faces.xyxy[row], cut_patch(frame.planes, faces.xyxy[row]))
+            face = _Face(frame, faces.xyxy[row], Patch.cut(frame.planes, faces.xyxy[row]))
             if self._is_other_person(int(track_id[row]), face):
                 checked[row] = tracker.break_link(row, float(faces.score[row]))
             if checked[row] != UNTRACKED:
@@ -90,7 +86,7 @@ class LinkChecker:
         if seen is None:
             return False
         # A link over frames without the face is doubtful, too: somebody else may have come in between.
-        is_doubtful = seen.frame < self._n_frames - 1 or float(face.patch @ seen.patch) < _MIN_CORRELATION
+        is_doubtful = seen.frame < self._n_frames - 1 or not face.patch.resembles(seen.patch)
         # False for NaN: where nothing can be compared, the link stays.
         return is_doubtful and near_distances([self.appearances[track], face.sample()])[0, 1] > MAX_DISTANCE
 
