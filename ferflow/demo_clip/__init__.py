@@ -7,5 +7,6 @@ states what was drawn, not what a network recognises, and not what anyone feels.
 
 from ferflow.demo_clip.film import draw_sample
 from ferflow.demo_clip.portrait import face_image
+from ferflow.demo_clip.script import rest_stretches
 
-__all__ = ["draw_sample", "face_image"]
+__all__ = ["draw_sample", "face_image", "rest_stretches"]

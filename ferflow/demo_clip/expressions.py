@@ -53,9 +53,9 @@ class Expression:
 
 EXPRESSIONS: Mapping[str, Expression] = {
     "neutral": Expression("closed", {
-        "mouth_corner": (-4.5, 5), "lip_top": (-2.5, 2.6, -1, 1.2), "lip_top_mid": (0, 0.6), "cheek": (-0.5, 1.5),
-        "upper_inner": (-2.5, 4.2, -1, 3.3), "upper_inner_mid": (0, 2.6), "lower_inner": (-2.5, 1.2, -1, -2.2),
-        "lower_inner_mid": (0, -3.4), "lip_bottom": (-2.5, 1, -1, -0.6), "lip_bottom_mid": (0, -1)}),
+        "mouth_corner": (-4.1, 8.2), "lip_top": (-2.5, 4.5, -1, 2.2), "lip_top_mid": (0, 1.2), "cheek": (-0.5, 2.3),
+        "upper_inner": (-2.5, 5.3, -1, 3.4), "upper_inner_mid": (0, 2.6), "lower_inner": (-2.5, 2.2, -1, -2.2),
+        "lower_inner_mid": (0, -3.4), "lip_bottom": (-2.5, 2.3, -1, -0.8), "lip_bottom_mid": (0, -1.5)}),
     "smile": Expression("teeth", {
         "mouth_corner": (2.5, -2.5), "lip_top": (1.2, -0.8, 0.5, -0.2), "upper_inner": (1.2, -0.8, 0.5, -0.2),
         "lower_inner": (1.2, -0.2, 0.5, 1), "lower_inner_mid": (0, 1.4), "lip_bottom": (1.2, -0.2, 0.5, 1),

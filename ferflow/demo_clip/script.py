@@ -66,6 +66,16 @@ ROLES = (
 """B, then A: in the order of painting, the person in front last."""
 
 
+_AT_REST = (("Person 1", 1.7, 3.3), ("Person 1", 6.2, 7.1), ("Person 2", 9.4, 12.2))
+"""When a face is neutral, seconds of the script, by the name that the analysis gives: Person 1 is A, seen first."""
+
+
+def rest_stretches(seconds: float) -> tuple[str, ...]:
+    """Stretches of a sample of this length in which its people are at rest, as `Job.rest` takes them."""
+    scale = seconds / SCRIPT_SECONDS
+    return tuple(f"{name}={start * scale:.2f}-{end * scale:.2f}" for name, start, end in _AT_REST)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Map from frame to portrait: portrait = centre + (frame - (x, y)) / (scale_x, scale_y)."""
