@@ -98,7 +98,7 @@ def write_session(
 ) -> str:
     """Write both tables as the pipeline does (`tables`, or those of `made`), and the timeline; the video's id."""
     from ferflow.analytics import timeline as room
-    from ferflow.analytics.person_names import NO_NAMES
+    from ferflow.analytics.person_faces import Persons
     from ferflow.models.timeline_basis import find_basis
     from ferflow.store.records import write_table
 
@@ -116,7 +116,7 @@ def write_session(
         source = GivenFile(name="made.csv", sha256="cd" * 32)
         origin = MarkersMetadata(video_id=made.video_id, source=source)
         write_table(paths.markers, pa.Table.from_pylist(rows, schema=MARKERS), origin)
-    room.write_timeline(paths, find_basis(paths, NO_NAMES), facts.options.bin_seconds)
+    room.write_timeline(paths, find_basis(Persons.of(paths)), facts.options.bin_seconds)
     return made.video_id
 
 

@@ -61,7 +61,7 @@ class OutputFolder:
 
     @property
     def people_list(self) -> Path:
-        """Names of tracks, from the user; see `analytics.person_names`."""
+        """Names of tracks, from the user; see `analytics.people_list`."""
         return self.path / PEOPLE_LIST
 
     @property

@@ -143,10 +143,10 @@ def test_around_markers_each_participant_counts_once():
 
 
 def test_names_of_people_join_sessions_of_a_sole_person():
-    from ferflow.analytics.person_names import PersonNames
+    from ferflow.analytics.person_faces import GivenNames
 
     videos = [
-        replace(session(f"v{k}", pulse(*[10 * k] * 30)), names=PersonNames({1: name}))
+        replace(session(f"v{k}", pulse(*[10 * k] * 30)), names=GivenNames({1: name}))
         for k, name in enumerate(["Ada", "Bo", "Ada"])
     ]
     found = clock_band(clock_of(*videos), None, "pulse")

@@ -14,7 +14,7 @@ from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.group_comparison import compare
 from ferflow.analytics.measure_docs import BEGIN, END, TABLES, main, replace_table
 from ferflow.analytics.measures import MEASURES, FaceValues, Measure, page_measures
-from ferflow.analytics.person_names import NO_NAMES
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.persons import people
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.timeline import is_current, timeline, timeline_schema, usual_bins, write_timeline
@@ -127,12 +127,12 @@ def test_a_registered_measure_is_in_cohorts_csv_files_and_pages(with_smile, out)
 
 def test_a_timeline_from_before_a_measure_was_added_is_written_again_with_its_bins(out, monkeypatch):
     paths = VideoFiles(out, "first")
-    write_timeline(paths, find_basis(paths, NO_NAMES), 2.5)
+    write_timeline(paths, find_basis(Persons.of(paths)), 2.5)
     old = read_table(paths.timeline)
-    assert is_current(paths, find_basis(paths, NO_NAMES), 2.5)
-    assert not is_current(paths, find_basis(paths, NO_NAMES), 1.0)
+    assert is_current(paths, find_basis(Persons.of(paths)), 2.5)
+    assert not is_current(paths, find_basis(Persons.of(paths)), 1.0)
     monkeypatch.setitem(MEASURES, SMILE.name, SMILE)
-    assert not is_current(paths, find_basis(paths, NO_NAMES))
+    assert not is_current(paths, find_basis(Persons.of(paths)))
     refresh(out)
     new = read_table(paths.timeline)
     assert usual_bins(paths) == 2.5

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ferflow.analytics.person_names import PersonNames
+from ferflow.analytics.people_list import PersonNames
 from ferflow.analytics.signals import store_signals
 from ferflow.dashboards import write_session_report
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -203,7 +203,8 @@ def write_kind(out: Path, name: str) -> Session:
 
 def read_session(out: Path, video_id: str, names: Mapping[int, str] | None = None) -> Session:
     """Write the page of a finished video and read it."""
-    path = write_session_report(out, video_id, PersonNames(names or {}))
+    given = PersonNames({person: {0.0: name} for person, name in (names or {}).items()})
+    path = write_session_report(out, video_id, given)
     return Session(Tables(out, video_id, names), Page(path.read_text(encoding="utf-8")), path)
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from ferflow.analytics.coverage import coverage_timeline
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.person_names import PersonFaces, PersonNames
+from ferflow.analytics.people_list import PersonNames
+from ferflow.analytics.person_faces import Persons
 from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.video_player import (
@@ -101,15 +102,15 @@ def test_one_frame_and_none_have_a_coverage_timeline():
 
 # --- People -----------------------------------------------------------------------------------------------
 
-JOINED = PersonNames({1: "Ann <b>", 3: "Ann <b>", 2: "Bo"})
+JOINED = PersonNames({1: {0.0: "Ann <b>"}, 3: {0.0: "Ann <b>"}, 2: {0.0: "Bo"}})
 
 
 def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     made = Made(seconds=40, people=4)
     video_id = write_session(tmp_path, made)
     _, faces = made_tables(made)
-    joined = next(iter(PersonFaces.of(faces, {3: 1})))
-    assert set(joined.column("track_id").to_pylist()) == {-1, 1, 2, 4}
+    joined = next(iter(Persons.of(VideoFiles(tmp_path, video_id), JOINED).faces()))
+    assert set(joined.column("person_id").to_pylist()) == {-1, 1, 2, 4}
     session = load_session(tmp_path, video_id, JOINED)
     bins = session.timeline.to_pandas()
     both = faces.to_pandas().query("track_id in (1, 3)")
@@ -119,7 +120,7 @@ def test_tracks_of_one_person_are_one_person_in_every_number(tmp_path):
     assert {person.person_id for person in session.people} == {1, 2, 4}
     ann = next(person for person in session.people if person.person_id == 1)
     assert ann.sighting.n_faces == len(both)
-    video = Tables(tmp_path, video_id, JOINED.by_track)
+    video = Tables(tmp_path, video_id, {track: names[0.0] for track, names in JOINED.by_track.items()})
     mine = video.lanes[video.lanes.person_id == 1]
     for name, value in video.means(mine).items():
         assert ann.means[name] == pytest.approx(value, abs=1e-6), name

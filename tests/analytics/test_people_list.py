@@ -7,11 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from ferflow.analytics.person_names import PersonFaces, PersonNames, list_tracks, read_people
+from ferflow.analytics.people_list import NO_NAMES, PersonNames, read_people
+from ferflow.analytics.person_faces import GivenNames, PersonFaces, Persons
+from ferflow.analytics.track_list import list_tracks
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.session_report.session_data import load_session
@@ -117,17 +120,18 @@ def test_a_new_name_changes_the_page_and_the_tables_on_disk_stay(party):
     assert {path: path.read_bytes() for path in party.rglob("*.parquet")} == before
 
 
-def test_joined_faces_are_the_same_in_blocks_of_any_size():
+def test_joined_faces_are_the_same_in_blocks_of_any_size(party):
     _, faces = made_tables(MADE)
-    whole = next(iter(PersonFaces.of(faces, {3: 1})))
+    persons = Persons.of(VideoFiles(party, "party"), PersonNames({1: {0.0: "Ada"}, 3: {0.0: "Ada"}}))
+    whole = next(iter(PersonFaces(faces, persons)))
     frames = faces.column("frame_index").to_numpy()
     cuts = [0, *(int((frames < frame).sum()) for frame in (7, 100, 101)), len(faces)]
     blocks = [faces.slice(a, b - a) for a, b in pairwise(cuts)]
     in_blocks = [
-        track for block in PersonFaces.of(blocks, {3: 1}) for track in block.column("track_id").to_pylist()
+        person for block in PersonFaces(blocks, persons) for person in block.column("person_id").to_pylist()
     ]
-    assert in_blocks == whole.column("track_id").to_pylist()
-    rows = whole.to_pandas().query("track_id == 1")
+    assert in_blocks == whole.column("person_id").to_pylist()
+    rows = whole.to_pandas().query("person_id == 1")
     assert not rows.duplicated("frame_index").any()
     assert len(rows) == len(joined_by_hand())
 
@@ -149,6 +153,7 @@ def test_hostile_names_of_people_are_text(party):
         (["party,0,Ada"], "whole number"),
         (["party,1,Ada", "party,1,Bo"], "Keep one"),
         (["party,1,Ada,x"], "line 2"),
+        (["party,,Ada"], "track_id or a person_id"),
     ],
 )
 def test_a_broken_list_says_where_and_why_and_costs_no_page(party, rows, why):
@@ -169,8 +174,8 @@ def test_rows_that_change_nothing_are_counted(party):
 
 
 def test_who_is_named_like_somebody_else_is_told_apart():
-    names = PersonNames({1: "Person 2"})
-    assert [names.name_of(track) for track in (1, 2, 3)] == ["Person 2", "track 2", "Person 3"]
+    names = GivenNames({1: "Person 2"})
+    assert [names.name_of(person) for person in (1, 2, 3)] == ["Person 2", "person no. 2", "Person 3"]
 
 
 def test_the_list_of_tracks_is_what_pandas_finds(party):
@@ -181,3 +186,97 @@ def test_the_list_of_tracks_is_what_pandas_finds(party):
         assert track.across == pytest.approx(((mine.x1 + mine.x2) / 2 / 1280).median(), abs=1e-5)
         assert track.face_px == pytest.approx(mine.face_px.median(), abs=1e-3)
         assert track.seconds == pytest.approx(len(mine) / MADE.fps, abs=1e-6)
+
+
+STITCHED = {1: 1, 2: 2, 3: 1, 4: None}
+"""Person by track: two tracks of one person, another one, and one who is seen too briefly."""
+
+
+@pytest.fixture
+def stitched(tmp_path):
+    """A session whose tracks 1 and 3 were stitched; they share no frame."""
+    write_run(tmp_path, [write_session(tmp_path, MADE)])
+    path = VideoFiles(tmp_path, "party").faces
+    faces = pq.read_table(path)
+    t, track = faces.column("time_s").to_numpy(), faces.column("track_id").to_numpy()
+    faces = faces.filter(((track == 1) & (t < 20)) | ((track == 3) & (t >= 20)) | (track == 2) | ((track == 4) & (np.cumsum(track == 4) <= 5)))
+    person = [STITCHED[one] for one in faces.column("track_id").to_pylist()]
+    place = faces.column_names.index("person_id")
+    footer = {METADATA_KEY: pq.read_metadata(path).metadata[METADATA_KEY]}
+    faces = faces.set_column(place, faces.schema.field(place), pa.array(person, pa.int32()))
+    pq.write_table(faces.replace_schema_metadata(footer), path)
+    VideoFiles(tmp_path, "party").timeline.unlink()
+    refresh(tmp_path)
+    return tmp_path
+
+
+def persons_in(out, names: PersonNames = NO_NAMES) -> tuple[dict[int, set[int]], Persons]:
+    """Persons of the faces of each track, and what they are called."""
+    persons = Persons.of(VideoFiles(out, "party"), names)
+    faces = pd.concat([block.to_pandas() for block in persons.faces("time_s")])
+    return faces.groupby("track_id").person_id.agg(set).to_dict(), persons
+
+
+def test_without_names_persons_are_those_that_the_analysis_stitched(stitched):
+    found, persons = persons_in(stitched)
+    assert found == {1: {1}, 2: {2}, 3: {1}, 4: {-1}}
+    assert not persons.is_changed
+    rows = pd.read_parquet(VideoFiles(stitched, "party").timeline)
+    assert set(rows.person_id.dropna()) == {1, 2}
+
+
+def test_a_track_gives_its_name_to_its_person_and_a_person_is_named_as_well(stitched):
+    by_track, by_person = PersonNames({3: {0.0: "Ada"}}), PersonNames(by_person={1: "Ada"})
+    for names in (by_track, by_person):
+        found, persons = persons_in(stitched, names)
+        assert found == {1: {1}, 2: {2}, 3: {1}, 4: {-1}}
+        assert [persons.name_of(person) for person in (1, 2)] == ["Ada", "Person 2"]
+
+
+def test_two_names_divide_a_person_and_one_name_joins_two(stitched):
+    found, persons = persons_in(stitched, PersonNames({1: {0.0: "Ada"}, 3: {0.0: "Bo"}}))
+    assert found[1] == {1}
+    assert found[3].isdisjoint({1, 2, -1})
+    assert [persons.name_of(*found[track]) for track in (1, 3)] == ["Ada", "Bo"]
+    found, persons = persons_in(stitched, PersonNames({2: {0.0: "Ada"}}, {1: "Ada"}))
+    assert found[1] | found[2] | found[3] <= {1, -1}
+    assert persons.name_of(1) == "Ada"
+
+
+def test_a_named_track_is_a_person_even_if_it_is_seen_briefly(stitched):
+    found, persons = persons_in(stitched, PersonNames({4: {0.0: "Di"}}))
+    assert persons.name_of(*found[4]) == "Di"
+    assert found[4].isdisjoint({1, 2, -1})
+
+
+def test_a_track_is_split_at_a_time(stitched):
+    OutputFolder(stitched).people_list.write_text(
+        "video_id,track_id,from_s,name\nparty,1,0:08,Bo\nparty,2,,Cy\n", encoding="utf-8"
+    )
+    names = read_people(stitched).of("party")
+    persons = Persons.of(VideoFiles(stitched, "party"), names)
+    faces = pd.concat([block.to_pandas() for block in persons.faces("time_s")])
+    first = faces[faces.track_id == 1]
+    assert set(first[first.time_s < 8].person_id) == {1}
+    (later,) = set(first[first.time_s >= 8].person_id)
+    assert persons.name_of(later) == "Bo"
+    assert later not in {1, 2}
+    assert set(faces[faces.track_id == 3].person_id) == {1}
+    session = load_session(stitched, "party", names)
+    assert sorted(session.name_of(one.person_id) for one in session.people) == ["Bo", "Cy", "Person 1"]
+    (bo,) = [one for one in session.people if session.name_of(one.person_id) == "Bo"]
+    assert bo.sighting.first_s == pytest.approx(8, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "why"),
+    [
+        ("video_id,person_id,from_s,name", "party,1,3,Ada", "splits a track"),
+        ("video_id,track_id,from_s,name", "party,1,soon,Ada", "not a time"),
+        ("video_id,track_id,person_id,name", "party,1,1,Ada", "one of the two"),
+    ],
+)
+def test_what_a_row_cannot_say_is_refused(stitched, header, row, why):
+    OutputFolder(stitched).people_list.write_text(f"{header}\n{row}\n", encoding="utf-8")
+    with pytest.raises(OptionsError, match=why):
+        read_people(stitched)
