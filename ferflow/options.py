@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from ferflow.errors import OptionsError
+from ferflow.regions import Region, parse_regions
 from ferflow.types import JsonObject, JsonValue
 
 if TYPE_CHECKING:
@@ -143,6 +144,9 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     stitch: StitchName = "colour"
     """How tracks of one person are recognised: by the colours of clothing and hair, by the face (with the extra
     `face`; nothing of it is stored), or not at all."""
+    region: tuple[str, ...] = ()
+    """Parts of the picture to analyse: `[NAME=]X,Y,W,H` in pixels or percent, or `[NAME=]bottom-right` and the like;
+    NAME is a participant. `auto`: a picture-in-picture frame. Empty: all of the picture."""
     sequence_fps: Annotated[float, Meta(gt=0, lt=1001)] = 25.0
     """Frames per second of numbered images, which carry no time of their own."""
     bin_seconds: Annotated[float, Meta(gt=0, lt=1e6)] = 1.0
@@ -167,6 +171,11 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         """
         super().__post_init__()
         structs.force_setattr(self, "detect", _check_detect(self.detect))
+        regions = parse_regions(self.region)
+        if self.participants is not None and any(region.name for region in regions):
+            raise OptionsError(
+                "participants and regions with names cannot be combined: each name is a participant"
+            )
         if self._is_empty_range():
             raise OptionsError(f"end ({self.end}) must lie after start ({self.start})")
         if self.every > 1 and self.fps is not None:
@@ -176,6 +185,11 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     def detect_stride(self) -> int:
         """Faces are detected in every Nth analysed frame; 1: in all of them."""
         return 1 if self.detect == "full" else int(self.detect.removeprefix("every:"))
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions; none for `auto`, which is found in each video."""
+        return parse_regions(self.region)
 
     def _is_empty_range(self) -> bool:
         if self.start is None or self.end is None:
@@ -200,6 +214,8 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     @classmethod
     def _parse(cls, name: str, value: object) -> object:
         # A TOML file may hold a time as text, as a number of seconds or as a time of TOML.
+        if name == "region" and isinstance(value, str):  # a job file may give one
+            return (value,)
         is_time = name in _TIMES and not isinstance(value, TimePoint)
         return TimePoint.parse(str(value)) if is_time else value
 
@@ -232,7 +248,7 @@ _NO_EFFECT_ON_RECORDS = {
 }  # fmt: skip
 
 
-_SINCE_SCHEMA_2 = ("stitch",)
+_SINCE_SCHEMA_2 = ("stitch", "region")
 
 
 def read_toml(path: Path) -> JsonObject:

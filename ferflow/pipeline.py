@@ -31,12 +31,14 @@ from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.frame_sample import sample_frames
 from ferflow.faces.people import KnownTrack, People
+from ferflow.faces.picture_in_picture import find_picture_in_picture
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
 from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
+from ferflow.regions import AUTO, Region
 from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
 from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
@@ -100,13 +102,16 @@ def analyze(
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on an open video, whose report and counts can be read afterwards."""
     threads = options.threads or available_cpus()
-    detect, classifier = KeyFrameDetector(tools.detector, options), tools.classifier
-    people = People(options)
-    samples = sample_frames(video.frames(Selection.of(options)), options.detect_stride)
+    regions = _choose_regions(video, options, tools.detector)
+    detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
+    people = People(options, regions)
+    frames = video.frames(Selection.of(options))
+    samples = sample_frames(frames, regions=regions, detect_stride=options.detect_stride)
 
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
-            return face_rows(video_id, part, classifier(part.images), classifier.card.labels)
+            labels = classifier.card.labels
+            return face_rows(video_id, part, classifier(part.images), labels, regions=regions)
         return part
 
     # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
@@ -116,8 +121,8 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
-        closing(prefetch(samples, PREFETCH_FRAMES)) as frames,
-        closing(map_ahead(pool, detect, frames, threads + 2)) as detected,
+        closing(prefetch(samples, PREFETCH_FRAMES)) as sampled,
+        closing(map_ahead(pool, detect, sampled, threads + 2)) as detected,
     ):
         parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
         # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
@@ -126,6 +131,19 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
                 yield rows
     yield track_rows(people.finish(end_s=video.end_s))
     video.report.warnings.extend(people.warnings)
+
+
+def _choose_regions(video: Video, options: AnalyzeOptions, detector: Detector) -> Sequence[Region]:
+    """The regions of the options; for `auto`, what is found in the video, with a warning that says what that is."""
+    if options.region != (AUTO,):
+        return options.regions
+    found = find_picture_in_picture(video.info.path, options, detector)
+    video.report.warnings.append(
+        "region auto: no picture-in-picture frame was found; all of the picture is analysed"
+        if found is None
+        else f"region auto: the part {found.spec} of the picture was analysed"
+    )
+    return [] if found is None else [found]
 
 
 def _frame_rows_and_crops(
@@ -149,10 +167,6 @@ def _frame_rows_and_crops(
         yield waiting
 
 
-_NOT_FILLED_YET = ("person_id", "region", "not_face")
-"""Columns of FACES that are null here: `TrackRows` have some of them, and the others are for later steps."""
-
-
 def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
     """Rows of FRAMES, one per frame, also without a face."""
     samples = [item.sample for item in frames]
@@ -170,21 +184,31 @@ def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
     return FrameRows(pa.RecordBatch.from_arrays(columns, schema=FRAMES))
 
 
-def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tuple[str, ...]) -> FaceRows:
-    """Rows of FACES.
+def face_rows(
+    video_id: str,
+    faces: FaceCrops,
+    probs: Float32Array,
+    labels: tuple[str, ...],
+    *,
+    regions: Sequence[Region] = (),
+) -> FaceRows:
+    """Rows of FACES; columns of `TrackRows` are null.
 
     Args:
         video_id: of the video.
         faces: N crops.
         probs: float32 (N, K), rows sum to 1.
         labels: K names, in the order of the columns of `probs`.
+        regions: those that faces were looked for in; empty: all of the picture.
     """
     n, schema = len(faces), faces_schema(labels)
     points = np.ascontiguousarray(faces.landmarks.reshape(n, 10))
     columns = [
         _string_array([video_id] * n),
         *(_column(column) for column in (faces.frame_index, faces.pts, faces.time_s, faces.track_id)),
-        *(pa.nulls(n, schema.field(name).type) for name in _NOT_FILLED_YET),
+        pa.nulls(n, schema.field("person_id").type),
+        _region_column(faces, regions),
+        pa.nulls(n, schema.field("not_face").type),
         _unreadable_column(faces),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
@@ -202,6 +226,15 @@ def face_rows(video_id: str, faces: FaceCrops, probs: Float32Array, labels: tupl
         pa.DictionaryArray.from_arrays(_column(probs.argmax(axis=1).astype(np.int8)), _string_array(labels)),
     ]
     return FaceRows(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def _region_column(faces: FaceCrops, regions: Sequence[Region]) -> pa.Array:
+    """Name of the region of each face; null without regions."""
+    if not regions:
+        return pa.nulls(len(faces), faces_schema(()).field("region").type)
+    return pa.DictionaryArray.from_arrays(
+        _column(faces.region), _string_array([region.label for region in regions])
+    )
 
 
 def _unreadable_column(faces: FaceCrops) -> pa.Array:

@@ -87,8 +87,8 @@ class Region:
         right, bottom = min(round(x + w), width), min(round(y + h), height)
         if right - left < _LEAST_PIXELS or bottom - top < _LEAST_PIXELS:
             raise VideoError(
-                f"region {self.spec}: no part of at least {_LEAST_PIXELS} by {_LEAST_PIXELS} pixels of it is inside the "
-                f"picture of {width} by {height}. Check --region."
+                f"region {self.spec}: less than {_LEAST_PIXELS} by {_LEAST_PIXELS} pixels of it are inside the picture "
+                f"of {width} by {height}. Check --region."
             )
         return left, top, right - left, bottom - top
 

@@ -98,6 +98,7 @@ def test_reasons_are_none_turned_small_or_blurred_in_this_order():
         score=np.ones(n, np.float32), landmarks=np.zeros((n, 5, 2), np.float32),
         pose=np.array([[0, 0, 0], [-46, 0, 0], [45, 0, 0], [np.nan] * 3, [80, 0, 0]], np.float32),
         sharpness=np.array([900, 10, 49, 50, 900], np.float32), face_px=np.array([28, 10, 60, 27, 90], np.float32),
+        region=np.zeros(n, np.int8),
     )  # fmt: skip
     rows = face_rows("v", crops, np.full((n, 7), 1 / 7, np.float32), LABELS)
     assert rows.batch["unreadable"].to_pylist() == [None, "turned", "blurred", "small", "turned"]

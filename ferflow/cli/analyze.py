@@ -136,6 +136,15 @@ def analyze(
             f" ferflow[face], nothing of it is stored), or not at all (off).  [default: {DEFAULTS.stitch}]"
         ),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Analyse a part of the picture only: X,Y,W,H in pixels or percent, or left, bottom-right and the like."
+            " With NAME= in front of it, it shows one participant of this name. May be given several times. auto:"
+            " a picture-in-picture frame, as of a game capture.  [default: all of the picture]",
+            metavar="[NAME=]REGION",
+        ),
+    ] = None,
     bin_seconds: Annotated[
         float | None,
         typer.Option(
@@ -216,7 +225,8 @@ def analyze(
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
         score=score, model=model, participants=participants, stitch=stitch, bin_seconds=bin_seconds,
-        sequence_fps=sequence_fps, batch_size=batch_size, threads=threads, device=device, backend=backend,
+        region=tuple(region) if region else None, sequence_fps=sequence_fps,
+        batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,

@@ -45,9 +45,9 @@ _COLOUR_BINS, _CHROMATICITY_BINS = _LUMA_BINS * _CHROMA_BINS**2, _RATIO_BINS**2
 _RATIO_BLUR = 1.0
 """Standard deviation in bins: a small change of light moves colours to the next bin."""
 
-# (columns, rows). From frame to frame, the correlation of luma was below 0.75 for 3 in 100 faces of one person in a clip
-# filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000. Where the
-# person changed, the correlation was at most 0.61, and the change of chroma at least 3.2.
+# (columns, rows). From frame to frame, the correlation of luma was below 0.75 for 3 in 100 faces of one person in a
+# clip filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000.
+# Where the person changed, the correlation was at most 0.61, and the change of chroma at least 3.2.
 _LUMA_PATCH, _CHROMA_PATCH = (16, 24), (4, 6)
 _MIN_CORRELATION, _MAX_CHROMA_CHANGE = 0.75, 2.5
 

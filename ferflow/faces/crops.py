@@ -18,7 +18,7 @@ from ferflow.faces.detections import Detections
 from ferflow.faces.head_pose import estimate_head_pose
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
-from ferflow.types import Float32Array, UInt8Array
+from ferflow.types import Float32Array, Int8Array, UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class FaceCrops:
     pose: float32 (N, 3), yaw, pitch, roll in degrees, NaN where unknown.
     sharpness: float32 (N,), variance of the Laplacian of the crop (Pech-Pacheco et al., 2000).
     face_px: float32 (N,), side of the square in source pixels, before it was resized.
+    region: int8 (N,), number of the region.
     """
 
     images: UInt8Array
@@ -56,6 +57,7 @@ class FaceCrops:
     pose: Float32Array
     sharpness: Float32Array
     face_px: Float32Array
+    region: Int8Array
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,6 +83,7 @@ class FaceCrops:
             pose=np.zeros((0, 3), np.float32),
             sharpness=np.zeros(0, np.float32),
             face_px=np.zeros(0, np.float32),
+            region=np.zeros(0, np.int8),
         )
 
     @classmethod
@@ -128,6 +131,7 @@ def crop_frames(
         pose=estimate_head_pose(faces.landmarks, pixel_aspect=aspects),
         sharpness=sharpness,
         face_px=sides.astype(np.float32),
+        region=faces.region,
     )
 
 

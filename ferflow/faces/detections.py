@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from ferflow.options import AnalyzeOptions
-from ferflow.types import Float32Array
+from ferflow.types import Float32Array, Int8Array
 
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 """Order of the five points; the person's right, which is on the left in the picture."""
@@ -22,15 +22,19 @@ class Detections:
     xyxy: float32 (N, 4), source pixels, upright; x2 and y2 exclusive; a box may extend past the frame.
     score: float32 (N,) in [0, 1].
     landmarks: float32 (N, 5, 2), x and y in source pixels; NaN where the detector gives none.
+    region: int8 (N,), number of the region in which the face was looked for, see `faces.regions`.
     """
 
     xyxy: Float32Array
     score: Float32Array
     landmarks: Float32Array
+    region: Int8Array = field(default_factory=lambda: np.zeros(0, np.int8))
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
-        for name, expected in (("xyxy", (n, 4)), ("score", (n,)), ("landmarks", (n, 5, 2))):
+        if not len(self.region):
+            object.__setattr__(self, "region", np.zeros(n, np.int8))
+        for name, expected in (("xyxy", (n, 4)), ("score", (n,)), ("landmarks", (n, 5, 2)), ("region", (n,))):
             if (shape := getattr(self, name).shape) != expected:
                 raise ValueError(f"{name} must have shape {expected}, got {shape}")
 
@@ -38,7 +42,7 @@ class Detections:
         return len(self.xyxy)
 
     def __getitem__(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
-        return Detections(self.xyxy[rows], self.score[rows], self.landmarks[rows])
+        return Detections(self.xyxy[rows], self.score[rows], self.landmarks[rows], self.region[rows])
 
     @classmethod
     def empty(cls) -> Detections:
@@ -52,6 +56,17 @@ class Detections:
             np.concatenate([faces.xyxy for faces in several]),
             np.concatenate([faces.score for faces in several]),
             np.concatenate([faces.landmarks for faces in several]),
+            np.concatenate([faces.region for faces in several]),
+        )
+
+    def moved(self, x: float, y: float, *, region: int) -> Detections:
+        """The same faces in a picture whose part at (x, y) they were found in."""
+        shift = np.array([x, y], np.float32)
+        return Detections(
+            self.xyxy + np.tile(shift, 2),
+            self.score,
+            self.landmarks + shift,
+            np.full(len(self), region, np.int8),
         )
 
     def largest(self, count: int) -> Detections:

@@ -13,10 +13,12 @@ from typing import Protocol
 from ferflow.faces.detections import Detections
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.haar import Haar
+from ferflow.faces.regions import split_frame
 from ferflow.faces.tracker import WEAK_SCORE
 from ferflow.faces.yunet import make_yunet
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
+from ferflow.regions import Region
 
 
 class Detector(Protocol):
@@ -56,13 +58,25 @@ class KeyFrameDetector:
 
     detector: Detector
     options: AnalyzeOptions
+    regions: Sequence[Region] = ()
 
     def __call__(self, sample: FrameSample) -> Detections | None:
         """The faces of a frame; None where it is no key frame."""
         if not sample.is_key:
             return None
-        (faces,) = self.detector.detect([sample.frame], min(self.options.score, WEAK_SCORE))
-        return faces if self.options.participants is None else self._largest(faces, self.options.participants)
+        parts = split_frame(sample.frame, self.regions)
+        found = self.detector.detect([part.frame for part in parts], min(self.options.score, WEAK_SCORE))
+        return Detections.concatenate(
+            [
+                self._limit(faces, number).moved(part.x, part.y, region=number)
+                for number, (part, faces) in enumerate(zip(parts, found, strict=True))
+            ]
+        )
+
+    def _limit(self, faces: Detections, region: int) -> Detections:
+        is_named = bool(self.regions) and self.regions[region].name is not None
+        count = 1 if is_named else self.options.participants
+        return faces if count is None else self._largest(faces, count)
 
     def _largest(self, faces: Detections, count: int) -> Detections:
         """The largest faces; weak ones only where there are fewer strong ones than participants."""

@@ -7,14 +7,17 @@ the chair of a person who just left, the place stays and the person changes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ferflow.faces.appearance import Appearance, Patch, near_distances, sample_appearance
 from ferflow.faces.detections import Detections
+from ferflow.faces.regions import Part, split_frame
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
+from ferflow.regions import Region
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float32Array, Int32Array
 
@@ -31,6 +34,12 @@ class _Face:
     xyxy: Float32Array
     patch: Patch
     _sample: Appearance | None = field(default=None)
+
+    @classmethod
+    def cut(cls, part: Part, xyxy: Float32Array) -> _Face:
+        """From its region alone: what is next to it does not belong to the person."""
+        xyxy = xyxy - np.array([part.x, part.y] * 2, np.float32)
+        return cls(part.frame, xyxy, Patch.cut(part.frame.planes, xyxy))
 
     def sample(self) -> Appearance:
         """Its colours, counted once."""
@@ -53,7 +62,8 @@ class _LastSeen:
 class LinkChecker:
     """Gathers the appearance of each track of one video, and breaks links across which it changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, regions: Sequence[Region] = ()) -> None:
+        self._regions = regions
         self.appearances: dict[int, Appearance] = {}
         """By track id."""
         self._seen: dict[int, _LastSeen] = {}
@@ -73,8 +83,9 @@ class LinkChecker:
         """
         self._n_frames += 1
         checked = track_id.copy()
+        parts = split_frame(frame, self._regions)
         for row in np.flatnonzero(track_id != UNTRACKED).tolist():
-            face = _Face(frame, faces.xyxy[row], Patch.cut(frame.planes, faces.xyxy[row]))
+            face = _Face.cut(parts[faces.region[row]], faces.xyxy[row])
             if self._is_other_person(int(track_id[row]), face):
                 checked[row] = tracker.break_link(row, float(faces.score[row]))
             if checked[row] != UNTRACKED:

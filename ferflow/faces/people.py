@@ -18,9 +18,10 @@ from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
 from ferflow.faces.stitching import stitch
 from ferflow.faces.track_interpolation import TrackedFrame, track_faces
-from ferflow.faces.track_log import TrackLog
+from ferflow.faces.track_log import TrackLog, TrackSummary
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
+from ferflow.regions import Region
 from ferflow.text import timecode
 
 
@@ -38,10 +39,11 @@ class KnownTrack:
 class People:
     """Tracks and persons of one video."""
 
-    def __init__(self, options: AnalyzeOptions) -> None:
+    def __init__(self, options: AnalyzeOptions, regions: Sequence[Region] = ()) -> None:
         self._options = options
+        self._regions = regions
         self._tracker = Tracker(score=options.score)
-        self._links = LinkChecker()
+        self._links = LinkChecker(regions)
         self._log = TrackLog()
         self.warnings: list[str] = []
         """One line each, known after `finish`."""
@@ -71,23 +73,39 @@ class People:
 
     def _stitch(self) -> list[list[int]]:
         """Ids of the tracks of each person, persons in order of appearance."""
-        participants, looks = self._options.participants, self._links.appearances
-        if self._options.stitch == "off" and participants is None:
-            return [[track] for track in sorted(self._log.tracks)]
-        if participants != 1:
-            return stitch(self._log, looks, participants=participants)
-        self._warn_of_others([group for group in stitch(self._log, looks) if not self._is_brief(group)])
-        return [sorted(self._log.tracks)] if self._log.tracks else []
+        soles, rest = self._split_by_region()
+        groups = [self._join_all(tracks) for tracks in soles if tracks]
+        if self._options.stitch == "off" and self._options.participants is None:
+            groups += [[track.track_id] for track in rest]
+        else:
+            groups += self._stitch_tracks(rest, participants=self._options.participants)
+        return sorted(groups)
 
-    def _warn_of_others(self, groups: list[list[int]]) -> None:
-        """Warn if the only participant seems to be several people."""
+    def _split_by_region(self) -> tuple[list[list[TrackSummary]], list[TrackSummary]]:
+        """Tracks that belong to one person, per region, and all others."""
+        named = [number for number, region in enumerate(self._regions) if region.name is not None]
+        tracks = list(self._log.tracks.values())
+        soles = [[track for track in tracks if track.region == number] for number in named]
+        rest = [track for track in tracks if track.region not in named]
+        return ([*soles, rest], []) if self._options.participants == 1 else (soles, rest)
+
+    def _join_all(self, tracks: list[TrackSummary]) -> list[int]:
+        """The tracks of an only participant; with a warning if they seem to be several people."""
+        groups = [group for group in self._stitch_tracks(tracks) if not self._is_brief(group)]
         usual = self._longest(groups, 1)
         others = [self._log.tracks[group[0]].first_s for group in groups if group not in usual]
         if others:
+            who = self._regions[tracks[0].region].name if self._regions else None
             self.warnings.append(
-                f"one participant was announced, but at {timecode(min(others))} the largest face has other clothes and "
-                "hair: it may be another person's"
+                f"{who or 'the only participant'}: at {timecode(min(others))} the largest face has other clothes and "
+                "hair; it may be another person's"
             )
+        return sorted(track.track_id for track in tracks)
+
+    def _stitch_tracks(
+        self, tracks: list[TrackSummary], *, participants: int | None = None
+    ) -> list[list[int]]:
+        return stitch(tracks, self._log.together, self._links.appearances, participants=participants)
 
     def _longest(self, groups: list[list[int]], count: int) -> list[list[int]]:
         """The groups that are longest in view, in their order."""

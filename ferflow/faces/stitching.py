@@ -10,7 +10,7 @@ clothes becomes two. Where the number of participants is known, groups are joine
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ferflow.faces.appearance import (
     near_distances,
 )
 from ferflow.faces.links import MAX_DISTANCE
-from ferflow.faces.track_log import TrackLog, TrackSummary
+from ferflow.faces.track_log import TrackSummary
 from ferflow.types import BoolArray, Float64Array
 
 # Distances that count as 1 from shot to shot. In the trial clips both were below 1 for 92 of 100 pairs of shots of one
@@ -38,12 +38,17 @@ _INCOMPARABLE = 100.0
 
 
 def stitch(
-    log: TrackLog, appearances: Mapping[int, Appearance], *, participants: int | None = None
+    tracks: Sequence[TrackSummary],
+    together: Collection[tuple[int, int]],
+    appearances: Mapping[int, Appearance],
+    *,
+    participants: int | None = None,
 ) -> list[list[int]]:
     """Join tracks into persons.
 
     Args:
-        log: of one video.
+        tracks: of one video.
+        together: pairs of ids of tracks that share a frame.
         appearances: by track id.
         participants: known number of persons. There may be more groups in the end, since tracks that share a frame are
             never joined.
@@ -51,7 +56,6 @@ def stitch(
     Returns:
         Ids of the tracks of each person, ascending; persons in order of their first track.
     """
-    tracks = list(log.tracks.values())
     if not tracks:
         return []
     looks = [appearances.get(track.track_id, Appearance()) for track in tracks]
@@ -60,7 +64,7 @@ def stitch(
     )
     distance = np.where(_are_near(tracks), near_distances(looks) / MAX_DISTANCE, elsewhere)
     distance = np.where(np.isnan(distance), _INCOMPARABLE + _place_distances(tracks), distance)
-    distance[_share_frames(log)] = np.inf
+    distance[_share_frames(tracks, together) | _are_apart(tracks)] = np.inf
     # Tracks of a few samples say little about clothes.
     weights = np.array([max(float(look.n_samples.max()), 0.5) for look in looks])
     groups = link_groups(distance, weights, n_groups=participants)
@@ -106,12 +110,20 @@ def _place_distances(tracks: Sequence[TrackSummary]) -> Float64Array:
     return distance
 
 
-def _share_frames(log: TrackLog) -> BoolArray:
-    row = {track: i for i, track in enumerate(log.tracks)}
+def _share_frames(tracks: Sequence[TrackSummary], together: Collection[tuple[int, int]]) -> BoolArray:
+    row = {track.track_id: i for i, track in enumerate(tracks)}
     shared = np.zeros((len(row), len(row)), np.bool_)
-    for a, b in log.together:
-        shared[row[a], row[b]] = shared[row[b], row[a]] = True
+    for a, b in together:
+        if a in row and b in row:
+            shared[row[a], row[b]] = shared[row[b], row[a]] = True
     return shared
+
+
+def _are_apart(tracks: Sequence[TrackSummary]) -> BoolArray:
+    """Whether two tracks are in different regions, bool (N, N)."""
+    regions = np.array([track.region for track in tracks])
+    apart: BoolArray = regions[:, None] != regions[None]
+    return apart
 
 
 def _are_near(tracks: Sequence[TrackSummary]) -> BoolArray:
@@ -120,9 +132,10 @@ def _are_near(tracks: Sequence[TrackSummary]) -> BoolArray:
     ordered = sorted(range(len(tracks)), key=lambda i: tracks[i].first_s)
     for position, i in enumerate(ordered):
         for j in ordered[position + 1 :]:
-            if tracks[j].first_s - tracks[i].last_s > _NEAR_SECONDS or tracks[j].shot != tracks[i].shot:
+            if tracks[j].first_s - tracks[i].last_s > _NEAR_SECONDS:
                 break
-            near[i, j] = near[j, i] = _ends_near(tracks[i], tracks[j])
+            if tracks[i].shot == tracks[j].shot:
+                near[i, j] = near[j, i] = _ends_near(tracks[i], tracks[j])
     return near
 
 

@@ -77,7 +77,7 @@ class _KeyFrame:
     def track(
         cls, sample: FrameSample, found: Detections, tracker: Tracker, links: LinkChecker | None
     ) -> _KeyFrame:
-        ids = tracker.update(found, sample.frame.time_s, is_cut=sample.is_cut, size=sample.size)
+        ids = tracker.update(found, sample.frame.time_s, cuts=sample.cuts, size=sample.size)
         if links is not None:
             ids = links.update(sample.frame, found, ids, tracker)
         return cls(sample, found, ids, (ids != UNTRACKED) | tracker.is_strong(found))
@@ -129,7 +129,10 @@ def _interpolate(before: Detections, after: Detections, share: float) -> Detecti
         return (a + np.float32(share) * (b - a)).astype(np.float32)
 
     return Detections(
-        between(before.xyxy, after.xyxy), before.score, between(before.landmarks, after.landmarks)
+        between(before.xyxy, after.xyxy),
+        before.score,
+        between(before.landmarks, after.landmarks),
+        before.region,
     )
 
 

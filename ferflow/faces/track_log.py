@@ -45,8 +45,10 @@ class TrackSummary:
     """One track."""
 
     track_id: int
+    region: int
+    """Number of the region it is in."""
     shot: int
-    """Number of cuts before it; a track does not continue across a cut."""
+    """Number of cuts before it in its region; a track does not continue across a cut."""
     first_s: float
     last_s: float
     first: Place
@@ -68,20 +70,23 @@ class TrackLog:
         """Pairs of tracks that share a frame, the smaller id first."""
         self.total_s = 0.0
         """Analysed time so far."""
-        self._shot = 0
+        self._shots: list[int] = []
+        """Number of cuts so far, per region."""
         self._present: tuple[int, ...] = ()
         self._time_s: float | None = None
 
     def add(self, tracked: TrackedFrame) -> None:
         """Note who is where in the next frame."""
-        sample, faces = tracked.sample, tracked.faces
-        self._shot += sample.is_cut
+        sample = tracked.sample
+        self._shots = [
+            n + is_cut for n, is_cut in zip(self._shots or [0] * len(sample.cuts), sample.cuts, strict=True)
+        ]
         self.pass_time(sample.frame.time_s)
         ids = tracked.track_id.tolist()
         self._note_present(tuple(sorted(set(ids) - {UNTRACKED})))
-        for track, box, score in zip(ids, faces.xyxy, faces.score.tolist(), strict=True):
+        for row, track in enumerate(ids):
             if track != UNTRACKED:
-                self._note_face(track, Place.of(box, sample.frame.planes), score, sample.frame.time_s)
+                self._note_face(track, tracked, row)
 
     def pass_time(self, time_s: float) -> None:
         """Count the time up to `time_s`, in which everybody in the last frame is still in view."""
@@ -97,10 +102,13 @@ class TrackLog:
             self.together |= set(combinations(present, 2))
             self._present = present
 
-    def _note_face(self, track_id: int, place: Place, score: float, time_s: float) -> None:
-        track = self.tracks.get(track_id)
+    def _note_face(self, track_id: int, tracked: TrackedFrame, row: int) -> None:
+        frame, faces = tracked.sample.frame, tracked.faces
+        time_s, place = frame.time_s, Place.of(faces.xyxy[row], frame.planes)
+        score, track = float(faces.score[row]), self.tracks.get(track_id)
         if track is None:
-            track = TrackSummary(track_id, self._shot, time_s, time_s, place, place)
+            region = int(faces.region[row])
+            track = TrackSummary(track_id, region, self._shots[region], time_s, time_s, place, place)
             self.tracks[track_id] = track
         track.last_s, track.last = time_s, place
         track.n_faces += 1

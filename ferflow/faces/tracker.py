@@ -16,13 +16,14 @@ an id, and never starts one.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ferflow.faces.detections import Detections, overlap_of_smaller
 from ferflow.store.schemas import UNTRACKED
-from ferflow.types import BoolArray, Float64Array, Int32Array, Int64Array
+from ferflow.types import BoolArray, Float64Array, Int8Array, Int32Array, Int64Array
 
 CERTAIN_SCORE = 0.8
 """A detection of this score starts a track at once; a weaker one must be seen twice."""
@@ -68,15 +69,20 @@ _FORBIDDEN = 1e6
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Faces of one frame: centres, float64 (N, 2), and heights, float64 (N,), in pixels."""
+    """Faces of one frame: centres, float64 (N, 2), and heights, float64 (N,), in pixels; regions, int8 (N,)."""
 
     centres: Float64Array
     heights: Float64Array
+    regions: Int8Array
 
     @classmethod
     def of(cls, detections: Detections) -> _Places:
         xyxy = detections.xyxy.astype(np.float64)
-        return cls((xyxy[:, :2] + xyxy[:, 2:]) / 2, np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0))
+        centres, heights = (xyxy[:, :2] + xyxy[:, 2:]) / 2, np.maximum(xyxy[:, 3] - xyxy[:, 1], 1.0)
+        return cls(centres, heights, detections.region)
+
+    def __getitem__(self, rows: Int64Array) -> _Places:
+        return _Places(self.centres[rows], self.heights[rows], self.regions[rows])
 
 
 @dataclass(slots=True, eq=False)
@@ -90,12 +96,19 @@ class _Track:
     velocity: Float64Array
     last_seen: tuple[int, int]
     """Number of the frame, and row of its detections."""
+    region: int = 0
     track_id: int = UNTRACKED
 
     @classmethod
     def at(cls, faces: _Places, row: int, time_s: float, frame: int) -> _Track:
         return cls(
-            faces.centres[row], float(faces.heights[row]), time_s, time_s, np.zeros(2), last_seen=(frame, row)
+            faces.centres[row],
+            float(faces.heights[row]),
+            time_s,
+            time_s,
+            np.zeros(2),
+            last_seen=(frame, row),
+            region=int(faces.regions[row]),
         )
 
     def predict(self, time_s: float) -> Float64Array:
@@ -146,7 +159,7 @@ class Tracker:
         detections: Detections,
         time_s: float,
         *,
-        is_cut: bool = False,
+        cuts: Sequence[bool] = (False,),
         size: tuple[int, int] | None = None,
     ) -> Int32Array:
         """Link the faces of the next frame.
@@ -154,7 +167,7 @@ class Tracker:
         Args:
             detections: those of the frame. Frames without a face must be given too, since tracks end by them.
             time_s: seconds; never before the last frame.
-            is_cut: the frame starts a new shot, so that no track continues.
+            cuts: whether the frame starts a new shot, so that no track continues; per region.
             size: (width, height) of the picture; tracks keep their place in the picture when it changes.
 
         Returns:
@@ -164,8 +177,7 @@ class Tracker:
         self._n_frames += 1
         self._fit_to(size)
         # Tracks end at a cut even if a face is at the same place after it: mostly it is another person's.
-        if is_cut:
-            self._live = []
+        self._live = [track for track in self._live if not cuts[track.region]]
         faces = _Places.of(detections)
         links = self._link_all(faces, detections, time_s)
         self.late_ids = {}
@@ -251,11 +263,13 @@ def _link(
     tracks: list[_Track], faces: _Places, rows: Int64Array, time_s: float, limits: _Limits
 ) -> dict[int, _Track]:
     """Tracks by the rows, int64 (M,), of the faces that continue them."""
-    distance, growth = _distances(tracks, faces.centres[rows], faces.heights[rows], time_s)
+    faces = faces[rows]
+    distance, growth = _distances(tracks, faces.centres, faces.heights, time_s)
     unseen = np.array([max(time_s - track.last_s, 0.0) for track in tracks])[:, None]
     reach = np.minimum(limits.reach_at_once + limits.reach_per_second * unseen, limits.max_reach)
     cost = distance + growth + _UNSEEN_COST_PER_SECOND * unseen
-    allowed = (distance <= reach) & (growth <= math.log(limits.max_size_ratio))
+    same_region = np.array([track.region for track in tracks])[:, None] == faces.regions
+    allowed = (distance <= reach) & (growth <= math.log(limits.max_size_ratio)) & same_region
     pairs = _assign(np.where(allowed, cost, _FORBIDDEN))
     return {int(rows[column]): tracks[i] for i, column in pairs if allowed[i, column]}
 

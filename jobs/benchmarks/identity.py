@@ -81,7 +81,7 @@ def find_people(clip: Path, options: AnalyzeOptions, detector: Detector) -> Trac
     tracks: dict[int, Boxes] = {}
     with open_video(clip) as video:
         detect = KeyFrameDetector(detector, options)
-        samples = sample_frames(video.frames(Selection.of(options)), options.detect_stride)
+        samples = sample_frames(video.frames(Selection.of(options)))
         for tracked in people.track((sample, detect(sample)) for sample in samples):
             boxes = Boxes(tracked.faces.xyxy, tracked.track_id)
             tracks[tracked.sample.frame.index] = boxes[tracked.track_id != UNTRACKED]

@@ -238,9 +238,9 @@ def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[s
                 with _spending(spent, "detect"):
                     (found,) = tools.detector.detect([frame])
                 with _spending(spent, "cuts"):
-                    seen = FrameSample(frame, cuts.update(frame.planes.y), frame.planes.luma_mean())
+                    seen = FrameSample(frame, (cuts.update(frame.planes.y),), frame.planes.luma_mean())
                 with _spending(spent, "track"):
-                    ids = tracker.update(found, frame.time_s, is_cut=seen.is_cut)
+                    ids = tracker.update(found, frame.time_s, cuts=seen.cuts)
                 with _spending(spent, "crop"):
                     waiting += crop_frames([frame], [found], [ids], tools.crop_shape)
                 with _spending(spent, "write"):

@@ -85,6 +85,6 @@ def detected(
 ) -> list[tuple[FrameSample, Detections]]:
     """Frames with these people, a scene per frame, and their detections."""
     return [
-        (FrameSample(frame_of(people, index, fps), index in cuts, 120.0), faces_of(people))
+        (FrameSample(frame_of(people, index, fps), (index in cuts,), 120.0), faces_of(people))
         for index, people in enumerate(scenes)
     ]

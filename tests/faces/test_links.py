@@ -11,7 +11,7 @@ def ids_of(scenes: list[list[Person]], **more: object) -> list[list[int]]:
     tracker, links, found = Tracker(), LinkChecker(), []
     for sample, faces in detected(scenes, **more):
         frame = sample.frame
-        ids = tracker.update(faces, frame.time_s, is_cut=sample.is_cut)
+        ids = tracker.update(faces, frame.time_s, cuts=sample.cuts)
         found.append(links.update(frame, faces, ids, tracker).tolist())
     return found
 

@@ -125,7 +125,7 @@ def test_somebody_far_away_does_not_take_over_the_id_of_who_left():
 def test_a_cut_ends_all_tracks_and_ids_are_not_used_again():
     tracker = Tracker()
     tracker.update(faces((100, 100), (300, 100)), 0.0)
-    assert tracker.update(faces((100, 100)), 0.04, is_cut=True).tolist() == [3]
+    assert tracker.update(faces((100, 100)), 0.04, cuts=[True]).tolist() == [3]
 
 
 def test_a_jittering_face_is_one_track():
