@@ -75,6 +75,32 @@ class Appearance:
         self.n_samples += other.n_samples
 
 
+@dataclass(frozen=True, slots=True)
+class PackedAppearance:
+    """An appearance as its bins that are not empty: a few kilobytes in place of 37, for tracks that have ended."""
+
+    bins: npt.NDArray[np.uint16]
+    counts: Float32Array
+    n_samples: Float32Array
+
+    @classmethod
+    def pack(cls, appearance: Appearance) -> Self:
+        """Pack it."""
+        every = np.concatenate([appearance.colour.ravel(), appearance.chromaticity.ravel()])
+        bins = np.flatnonzero(every)
+        return cls(bins.astype(np.uint16), every[bins], appearance.n_samples)
+
+    def unpack(self) -> Appearance:
+        """The appearance that was packed."""
+        n_colours = len(_PARTS) * _COLOUR_BINS
+        every = np.zeros(n_colours + len(_PARTS) * _CHROMATICITY_BINS, np.float32)
+        every[self.bins] = self.counts
+        colour, chromaticity = every[:n_colours], every[n_colours:]
+        return Appearance(
+            colour.reshape(len(_PARTS), -1), chromaticity.reshape(len(_PARTS), -1), self.n_samples
+        )
+
+
 def sample_appearance(planes: Planes, face: Float32Array) -> Appearance:
     """Count the colours around a face, float32 (4,), xyxy in pixels.
 

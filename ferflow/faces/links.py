@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ferflow.faces.appearance import Appearance, Patch, near_distances, sample_appearance
+from ferflow.faces.appearance import Appearance, PackedAppearance, Patch, near_distances, sample_appearance
 from ferflow.faces.detections import Detections
 from ferflow.faces.regions import Part, split_frame
 from ferflow.faces.tracker import Tracker
@@ -23,6 +23,8 @@ from ferflow.types import Float32Array, Int32Array
 
 _SAMPLE_SECONDS, _MAX_SAMPLE_SECONDS = 0.2, 1.0
 """Time between samples of a track at its start, and later: a tenth of its age, since the mean hardly changes then."""
+_FRAMES_BETWEEN_PACKING = 250
+"""A track that was not seen for so many analysed frames has ended."""
 MAX_DISTANCE = 0.12
 """Up to which a face may be the same person, see `appearance.near_distances`. In the trial clips 99 of 100 samples were
 closer than 0.1 to the mean of their shot, and different persons at least 0.15 apart."""
@@ -48,7 +50,7 @@ class _Face:
         return self._sample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _LastSeen:
     """How the face of a track looked."""
 
@@ -56,7 +58,9 @@ class _LastSeen:
     """Number of the frame."""
     patch: Patch
     first_s: float
-    sampled_s: float
+    sampled_s: float = -math.inf
+    appearance: Appearance = field(default_factory=Appearance)
+    """Of all samples."""
 
 
 class LinkChecker:
@@ -64,9 +68,9 @@ class LinkChecker:
 
     def __init__(self, regions: Sequence[Region] = ()) -> None:
         self._regions = regions
-        self.appearances: dict[int, Appearance] = {}
-        """By track id."""
         self._seen: dict[int, _LastSeen] = {}
+        """By track id, as long as it may continue."""
+        self._ended: dict[int, PackedAppearance] = {}
         self._n_frames = 0
 
     def update(self, frame: Frame, faces: Detections, track_id: Int32Array, tracker: Tracker) -> Int32Array:
@@ -90,7 +94,20 @@ class LinkChecker:
                 checked[row] = tracker.break_link(row, float(faces.score[row]))
             if checked[row] != UNTRACKED:
                 self._remember(int(checked[row]), face)
+        self._pack_ended()
         return checked
+
+    def appearances(self) -> dict[int, Appearance]:
+        """Appearance of each track, by id."""
+        ended = {track: packed.unpack() for track, packed in self._ended.items()}
+        return ended | {track: seen.appearance for track, seen in self._seen.items()}
+
+    def _pack_ended(self) -> None:
+        if self._n_frames % _FRAMES_BETWEEN_PACKING:
+            return
+        last = self._n_frames - _FRAMES_BETWEEN_PACKING
+        for track in [track for track, seen in self._seen.items() if seen.frame < last]:
+            self._ended[track] = PackedAppearance.pack(self._seen.pop(track).appearance)
 
     def _is_other_person(self, track: int, face: _Face) -> bool:
         seen = self._seen.get(track)
@@ -99,17 +116,17 @@ class LinkChecker:
         # A link over frames without the face is doubtful, too: somebody else may have come in between.
         is_doubtful = seen.frame < self._n_frames - 1 or not face.patch.resembles(seen.patch)
         # False for NaN: where nothing can be compared, the link stays.
-        return is_doubtful and near_distances([self.appearances[track], face.sample()])[0, 1] > MAX_DISTANCE
+        return is_doubtful and near_distances([seen.appearance, face.sample()])[0, 1] > MAX_DISTANCE
 
     def _remember(self, track: int, face: _Face) -> None:
-        seen = self._seen.get(track)
         time_s = face.frame.time_s
+        seen = self._seen.get(track)
         if seen is None:
-            seen = _LastSeen(self._n_frames, face.patch, time_s, -math.inf)
+            seen = self._seen[track] = _LastSeen(self._n_frames, face.patch, time_s)
         if time_s - seen.sampled_s >= _sample_seconds(time_s - seen.first_s):
-            self.appearances.setdefault(track, Appearance()).add(face.sample())
-            seen = replace(seen, sampled_s=time_s)
-        self._seen[track] = replace(seen, frame=self._n_frames, patch=face.patch)
+            seen.appearance.add(face.sample())
+            seen.sampled_s = time_s
+        seen.frame, seen.patch = self._n_frames, face.patch
 
 
 def _sample_seconds(age_s: float) -> float:

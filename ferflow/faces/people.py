@@ -16,6 +16,7 @@ from ferflow.analytics.sightings import Sighting, is_brief
 from ferflow.faces.detections import Detections
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
+from ferflow.faces.not_face import FaceMotion
 from ferflow.faces.stitching import stitch
 from ferflow.faces.track_interpolation import TrackedFrame, track_faces
 from ferflow.faces.track_log import TrackLog, TrackSummary
@@ -31,7 +32,7 @@ class KnownTrack:
 
     track_id: int
     person_id: int | None
-    """From 1 on, in order of appearance; None: a person who is seen only briefly."""
+    """From 1 on, in order of appearance; None: a person who is seen only briefly, or no face."""
     not_face: str | None = None
     """One of `store.schemas.NOT_FACE`, None for a face."""
 
@@ -45,6 +46,8 @@ class People:
         self._tracker = Tracker(score=options.score)
         self._links = LinkChecker(regions)
         self._log = TrackLog()
+        self._motion = FaceMotion()
+        self._not_face: dict[int, str] = {}
         self.warnings: list[str] = []
         """One line each, known after `finish`."""
 
@@ -52,6 +55,7 @@ class People:
         """See `track_faces`; once for a video."""
         for tracked in track_faces(detected, self._tracker, self._links):
             self._log.add(tracked)
+            self._motion.add(tracked)
             yield tracked
             del tracked  # its frame would stay in memory while the next one is tracked
 
@@ -65,11 +69,14 @@ class People:
             All tracks, by id.
         """
         self._log.pass_time(end_s)
+        self._not_face = self._motion.find()
         groups = [group for group in self._stitch() if not self._is_brief(group)]
         if self._options.participants is not None:
             groups = self._longest(groups, self._options.participants)
         person_of = {track: number for number, group in enumerate(groups, start=1) for track in group}
-        return [KnownTrack(track, person_of.get(track)) for track in sorted(self._log.tracks)]
+        return [
+            KnownTrack(track, person_of.get(track), self._not_face.get(track)) for track in sorted(self._log.tracks)
+        ]
 
     def _stitch(self) -> list[list[int]]:
         """Ids of the tracks of each person, persons in order of appearance."""
@@ -84,7 +91,7 @@ class People:
     def _split_by_region(self) -> tuple[list[list[TrackSummary]], list[TrackSummary]]:
         """Tracks that belong to one person, per region, and all others."""
         named = [number for number, region in enumerate(self._regions) if region.name is not None]
-        tracks = list(self._log.tracks.values())
+        tracks = [track for track in self._log.tracks.values() if track.track_id not in self._not_face]
         soles = [[track for track in tracks if track.region == number] for number in named]
         rest = [track for track in tracks if track.region not in named]
         return ([*soles, rest], []) if self._options.participants == 1 else (soles, rest)
@@ -105,7 +112,7 @@ class People:
     def _stitch_tracks(
         self, tracks: list[TrackSummary], *, participants: int | None = None
     ) -> list[list[int]]:
-        return stitch(tracks, self._log.together, self._links.appearances, participants=participants)
+        return stitch(tracks, self._log.together, self._links.appearances(), participants=participants)
 
     def _longest(self, groups: list[list[int]], count: int) -> list[list[int]]:
         """The groups that are longest in view, in their order."""

@@ -63,6 +63,20 @@ def test_appearances_are_gathered_by_track():
     for sample, faces in detected([[RED_ONE]] * 50 + [[BLUE_ONE]] * 5):
         ids = tracker.update(faces, sample.frame.time_s)
         links.update(sample.frame, faces, ids, tracker)
-    assert sorted(links.appearances) == [1, 2]
+    assert sorted(links.appearances()) == [1, 2]
     # Two seconds: 0.2 s apart, and up to a tenth of the age later.
-    assert 9 <= links.appearances[1].n_samples[0] <= 11
+    assert 9 <= links.appearances()[1].n_samples[0] <= 11
+
+
+def test_appearances_of_ended_tracks_are_those_of_the_time_when_they_ended():
+    tracker, links = Tracker(), LinkChecker()
+    before = None
+    for sample, faces in detected([[RED_ONE]] * 20 + [[]] * 600):
+        ids = tracker.update(faces, sample.frame.time_s)
+        links.update(sample.frame, faces, ids, tracker)
+        if sample.frame.index == 19:
+            before = links.appearances()[1]
+    after = links.appearances()[1]
+    assert after.colour.tolist() == before.colour.tolist()
+    assert after.chromaticity.tolist() == before.chromaticity.tolist()
+    assert after.n_samples.tolist() == before.n_samples.tolist()
