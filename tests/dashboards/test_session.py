@@ -31,6 +31,7 @@ from ferflow.errors import OptionsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import face_frames, write_video
 from tests.dashboards.made_sessions import with_columns
 from tests.dashboards.read_page import text
