@@ -31,7 +31,7 @@ _STILL = 0.0032
 _MOVING = 0.006
 
 # Of a copy, over time: mean correlation of the pictures of both faces, and correlation of their paths. Of copies in the
-# trial clips at least 0.86 and 0.93. Of different people the pictures at most 0.77; of six with one drawn face, the paths
+# trial clips at least 0.86 and 0.93. Of different people the pictures at most 0.77; of six with a drawn face, the paths
 # at most 0.29. Everybody's path is alike where the camera moves.
 _MIN_PICTURE_CORRELATION = 0.82
 _MIN_PATH_CORRELATION = 0.85

@@ -199,7 +199,8 @@ def stitched(tmp_path):
     path = VideoFiles(tmp_path, "party").faces
     faces = pq.read_table(path)
     t, track = faces.column("time_s").to_numpy(), faces.column("track_id").to_numpy()
-    faces = faces.filter(((track == 1) & (t < 20)) | ((track == 3) & (t >= 20)) | (track == 2) | ((track == 4) & (np.cumsum(track == 4) <= 5)))
+    brief = (track == 4) & (np.cumsum(track == 4) <= 5)
+    faces = faces.filter(((track == 1) & (t < 20)) | ((track == 3) & (t >= 20)) | (track == 2) | brief)
     person = [STITCHED[one] for one in faces.column("track_id").to_pylist()]
     place = faces.column_names.index("person_id")
     footer = {METADATA_KEY: pq.read_metadata(path).metadata[METADATA_KEY]}
