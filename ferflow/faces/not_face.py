@@ -31,8 +31,8 @@ _STILL = 0.0032
 _MOVING = 0.006
 
 # Of a copy, over time: mean correlation of the pictures of both faces, and correlation of their paths. Of copies in the
-# trial clips at least 0.86 and 0.93. Of different people the pictures at most 0.77; of six with a drawn face, the paths
-# at most 0.29. Everybody's path is alike where the camera moves.
+# trial clips at least 0.86 and 0.93. Of different people, the pictures had at most 0.77; of six with one drawn face,
+# the paths had at most 0.29. Where the camera moves, everybody's path is alike.
 _MIN_PICTURE_CORRELATION = 0.82
 _MIN_PATH_CORRELATION = 0.85
 
@@ -113,10 +113,7 @@ class _Patch:
 def _find_still(tables: Mapping[int, Float64Array], together: Collection[tuple[int, int]]) -> list[int]:
     motion = {track: max(_motion(table)) for track, table in tables.items() if len(table) >= _MIN_SAMPLES}
     beside_moving = {
-        track
-        for pair in together
-        for track, other in (pair, pair[::-1])
-        if motion.get(other, 0.0) >= _MOVING
+        track for pair in together for track, other in (pair, pair[::-1]) if motion.get(other, 0.0) >= _MOVING
     }
     return [track for track, std in motion.items() if std < _STILL and track in beside_moving]
 

@@ -75,7 +75,8 @@ class People:
             groups = self._longest(groups, self._options.participants)
         person_of = {track: number for number, group in enumerate(groups, start=1) for track in group}
         return [
-            KnownTrack(track, person_of.get(track), self._not_face.get(track)) for track in sorted(self._log.tracks)
+            KnownTrack(track, person_of.get(track), self._not_face.get(track))
+            for track in sorted(self._log.tracks)
         ]
 
     def _stitch(self) -> list[list[int]]:

@@ -215,6 +215,23 @@ class Video:
         if shown is not None:
             yield self._frame(shown[0], index, shown[1])
 
+    def key_frames(self, count: int, length_s: float) -> Iterator[Frame]:
+        """At most `count` frames at which decoding can start, at about equal distances over `length_s` seconds.
+
+        Each takes the time of one frame to decode. Nothing is added to `report`.
+
+        Raises:
+            DecodeError: the stream has no frame that can be decoded.
+        """
+        origin_s, last_pts = self.origin_s(), None
+        for number in range(count):
+            time = Fraction(length_s).limit_denominator(1000) * number / count
+            events = self._source.decode(int((origin_s + time) / self.info.time_base))
+            picture = next(iter(_usable(events)), None)
+            if picture is not None and picture.pts != last_pts:
+                last_pts = picture.pts
+                yield self._frame(picture, number, self._own_time_s(picture) - origin_s)
+
     def origin_s(self) -> Fraction:
         """Time of the first frame on the file's own clock, in seconds; the file's sound uses the same clock.
 

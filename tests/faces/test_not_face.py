@@ -34,7 +34,9 @@ def still(seed: int, n: int, noise: float = 0.001) -> np.ndarray:
     return LANDMARKS / 120 + np.random.default_rng(seed).normal(0, noise, (n, 5, 2))
 
 
-def find(faces: list[tuple[np.ndarray, tuple[float, float], float]], pictures: list[np.ndarray] | None = None) -> dict:
+def find(
+    faces: list[tuple[np.ndarray, tuple[float, float], float]], pictures: list[np.ndarray] | None = None
+) -> dict:
     """What is found for faces of these landmarks (n, 5, 2), corners and heights; 5 frames a second."""
     motion, n = FaceMotion(), len(faces[0][0])
     luma = np.full((480, 640), 90, np.uint8)
@@ -100,6 +102,8 @@ def test_faces_without_landmarks_are_taken_for_faces():
     unknown = np.full((40, 5, 2), np.nan)
     motion = FaceMotion()
     frame = Frame(0, 0, Fraction(0), Planes(np.zeros((90, 160), np.uint8), None, None, full_range=True))
-    boxes = Detections(np.array([[10, 10, 40, 50]], np.float32), np.ones(1, np.float32), unknown[:1].astype(np.float32))
+    boxes = Detections(
+        np.array([[10, 10, 40, 50]], np.float32), np.ones(1, np.float32), unknown[:1].astype(np.float32)
+    )
     motion.add(TrackedFrame(FrameSample(frame, (False,), 0.0), boxes, np.array([1], np.int32)))
     assert motion.find() == {}
