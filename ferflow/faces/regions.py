@@ -36,20 +36,19 @@ def split_frame(frame: Frame, regions: Sequence[Region]) -> list[Part]:
     """
     if not regions:
         return [Part(frame, 0, 0)]
-    return [_cut(frame, region) for region in regions]
+    size = (frame.planes.width, frame.planes.height)
+    return [cut_part(frame, *region.pixels(*size)) for region in regions]
 
 
-def _cut(frame: Frame, region: Region) -> Part:
+def cut_part(frame: Frame, x: int, y: int, width: int, height: int) -> Part:
+    """A rectangle of a frame, in pixels, which must be inside of it; views of its planes."""
     planes = frame.planes
-    x, y, width, height = region.pixels(planes.width, planes.height)
     left, top = x // _STEP * _STEP, y // _STEP * _STEP
     right, bottom = x + width, y + height
 
     def cut(plane: UInt8Array) -> UInt8Array:
-        rows, columns = planes.height / plane.shape[0], planes.width / plane.shape[1]
-        return plane[
-            round(top / rows) : -(-bottom // round(rows)), round(left / columns) : -(-right // round(columns))
-        ]
+        rows, columns = round(planes.height / plane.shape[0]), round(planes.width / plane.shape[1])
+        return plane[top // rows : -(-bottom // rows), left // columns : -(-right // columns)]
 
     u, v = (None if plane is None else cut(plane) for plane in (planes.u, planes.v))
     part = Planes(planes.y[top:bottom, left:right], u, v, planes.full_range, planes.matrix)
