@@ -29,6 +29,7 @@ import pyarrow as pa
 from ferflow.analytics.readability import REASONS, unreadable_codes
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
+from ferflow.faces.embeddings import FaceDescriber
 from ferflow.faces.frame_sample import sample_frames
 from ferflow.faces.people import KnownTrack, People
 from ferflow.faces.picture_in_picture import find_picture_in_picture
@@ -56,6 +57,8 @@ class Tools:
 
     detector: Detector
     classifier: Classifier
+    describer: FaceDescriber | None = None
+    """Of faces, to recognise persons by; only where the options ask for it."""
 
     @classmethod
     def load(cls, options: AnalyzeOptions) -> Tools:
@@ -65,13 +68,27 @@ class Tools:
             ModelError: a file is missing or altered.
             OptionsError: the requested device is not available.
         """
-        return cls(make_detector(options), make_classifier(options))
+        return cls(make_detector(options), make_classifier(options), make_describer(options))
 
     @property
     def crop_shape(self) -> CropShape:
         """Crops as this classifier needs them from this detector's boxes."""
         card = self.classifier.card
         return CropShape(card.input_size, card.channels, self.detector.crop_side)
+
+
+def make_describer(options: AnalyzeOptions) -> FaceDescriber | None:
+    """Load the network that describes faces, if options ask for it.
+
+    Raises:
+        ModelError: its package is not installed, or altered.
+    """
+    if options.stitch != "face":
+        return None
+    # Imported here alone: no other run may even load the network, see `tests/test_no_biometrics.py`.
+    from ferflow.faces.sface import SFace
+
+    return SFace()
 
 
 def analyze(
@@ -104,7 +121,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     threads = options.threads or available_cpus()
     regions = _choose_regions(video, options, tools.detector)
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
-    people = People(options, regions)
+    people = People(options, regions, tools.describer)
     frames = video.frames(Selection.of(options))
     samples = sample_frames(frames, regions=regions, detect_stride=options.detect_stride)
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from ferflow.analytics.sightings import Sighting, is_brief
 from ferflow.faces.detections import Detections
+from ferflow.faces.embeddings import FaceDescriber, TrackEmbeddings
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
 from ferflow.faces.not_face import FaceMotion
-from ferflow.faces.stitching import stitch
+from ferflow.faces.stitching import Likeness, stitch
 from ferflow.faces.track_interpolation import TrackedFrame, track_faces
 from ferflow.faces.track_log import TrackLog, TrackSummary
 from ferflow.faces.tracker import Tracker
@@ -40,8 +41,21 @@ class KnownTrack:
 class People:
     """Tracks and persons of one video."""
 
-    def __init__(self, options: AnalyzeOptions, regions: Sequence[Region] = ()) -> None:
+    def __init__(
+        self,
+        options: AnalyzeOptions,
+        regions: Sequence[Region] = (),
+        describer: FaceDescriber | None = None,
+    ) -> None:
+        """Start with a video.
+
+        Args:
+            options: how it is analysed.
+            regions: the parts of it that are.
+            describer: to recognise persons by their faces; None: by their clothes.
+        """
         self._options = options
+        self._faces = None if describer is None else TrackEmbeddings(describer)
         self._regions = regions
         self._tracker = Tracker(score=options.score)
         self._links = LinkChecker(regions)
@@ -56,6 +70,8 @@ class People:
         for tracked in track_faces(detected, self._tracker, self._links):
             self._log.add(tracked)
             self._motion.add(tracked)
+            if self._faces is not None:
+                self._faces.add(tracked)
             yield tracked
             del tracked  # its frame would stay in memory while the next one is tracked
 
@@ -113,7 +129,14 @@ class People:
     def _stitch_tracks(
         self, tracks: list[TrackSummary], *, participants: int | None = None
     ) -> list[list[int]]:
-        return stitch(tracks, self._log.together, self._links.appearances(), participants=participants)
+        if not tracks:
+            return []
+        likeness = (
+            Likeness.of_clothes(tracks, self._links.appearances())
+            if self._faces is None
+            else Likeness.of_faces(tracks, self._faces.means())
+        )
+        return stitch(tracks, self._log.together, likeness, participants=participants)
 
     def _longest(self, groups: list[list[int]], count: int) -> list[list[int]]:
         """The groups that are longest in view, in their order."""

@@ -11,6 +11,8 @@ clothes becomes two. Where the number of participants is known, groups are joine
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -22,12 +24,14 @@ from ferflow.faces.appearance import (
 )
 from ferflow.faces.links import MAX_DISTANCE
 from ferflow.faces.track_log import TrackSummary
-from ferflow.types import BoolArray, Float64Array
+from ferflow.types import BoolArray, Float32Array, Float64Array
 
 # Distances that count as 1 from shot to shot. In the trial clips both were below 1 for 92 of 100 pairs of shots of one
 # person, and one of them was above 1.9 for each pair of different persons.
 _CHROMATICITY_SCALE = 0.05
 _LUMA_SCALE = 0.15
+_COSINE_SCALE = 0.6
+"""Distance of descriptions of faces that counts as 1."""
 
 _NEAR_SECONDS = 10.0
 _NEAR_FACE_HEIGHTS = 1.0
@@ -37,37 +41,57 @@ _INCOMPARABLE = 100.0
 """Distance where no clothes can be compared, as in a gray video; there, the place decides among known participants."""
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How little tracks resemble each other, and how much each of them counts."""
+
+    distance: Float64Array
+    """Float64 (N, N); up to 1, two tracks are taken for one person. NaN: nothing can be compared."""
+    weight: Float64Array
+    """Float64 (N,), positive."""
+
+    @classmethod
+    def of_clothes(cls, tracks: Sequence[TrackSummary], appearances: Mapping[int, Appearance]) -> Self:
+        """By clothing and hair; appearances by track id."""
+        looks = [appearances.get(track.track_id, Appearance()) for track in tracks]
+        elsewhere = np.maximum(
+            chromaticity_distances(looks) / _CHROMATICITY_SCALE, luma_distances(looks) / _LUMA_SCALE
+        )
+        distance = np.where(_are_near(tracks), near_distances(looks) / MAX_DISTANCE, elsewhere)
+        # Tracks of a few samples say little about clothes.
+        return cls(distance, np.array([max(float(look.n_samples.max()), 0.5) for look in looks]))
+
+    @classmethod
+    def of_faces(cls, tracks: Sequence[TrackSummary], embeddings: Mapping[int, Float32Array]) -> Self:
+        """By descriptions of faces, float32 (128,) of length 1, by track id."""
+        unknown = np.full(128, np.nan, np.float32)
+        rows = np.array([embeddings.get(track.track_id, unknown) for track in tracks], np.float64)
+        return cls((1 - rows @ rows.T) / _COSINE_SCALE, np.ones(len(tracks)))
+
+
 def stitch(
     tracks: Sequence[TrackSummary],
     together: Collection[tuple[int, int]],
-    appearances: Mapping[int, Appearance],
+    likeness: Likeness,
     *,
     participants: int | None = None,
 ) -> list[list[int]]:
     """Join tracks into persons.
 
     Args:
-        tracks: of one video.
+        tracks: N tracks of one video.
         together: pairs of ids of tracks that share a frame.
-        appearances: by track id.
+        likeness: of the tracks.
         participants: known number of persons. There may be more groups in the end, since tracks that share a frame are
             never joined.
 
     Returns:
         Ids of the tracks of each person, ascending; persons in order of their first track.
     """
-    if not tracks:
-        return []
-    looks = [appearances.get(track.track_id, Appearance()) for track in tracks]
-    elsewhere = np.maximum(
-        chromaticity_distances(looks) / _CHROMATICITY_SCALE, luma_distances(looks) / _LUMA_SCALE
-    )
-    distance = np.where(_are_near(tracks), near_distances(looks) / MAX_DISTANCE, elsewhere)
-    distance = np.where(np.isnan(distance), _INCOMPARABLE + _place_distances(tracks), distance)
+    unknown = np.isnan(likeness.distance)
+    distance = np.where(unknown, _INCOMPARABLE + _place_distances(tracks), likeness.distance)
     distance[_share_frames(tracks, together) | _are_apart(tracks)] = np.inf
-    # Tracks of a few samples say little about clothes.
-    weights = np.array([max(float(look.n_samples.max()), 0.5) for look in looks])
-    groups = link_groups(distance, weights, n_groups=participants)
+    groups = link_groups(distance, likeness.weight, n_groups=participants)
     return sorted(sorted(tracks[row].track_id for row in rows) for rows in groups)
 
 

@@ -25,12 +25,14 @@ from scipy.optimize import linear_sum_assignment
 
 from ferflow.faces.detections import iou
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
+from ferflow.faces.embeddings import FaceDescriber
 from ferflow.faces.frame_sample import sample_frames
 from ferflow.faces.people import People
 from ferflow.jobs.benchmarks.identity_clips import make_clips
 from ferflow.jobs.benchmarks.identity_truth import Boxes, Truth, read_truth
 from ferflow.media.video import Selection, open_video
 from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import make_describer
 from ferflow.store.schemas import UNTRACKED
 
 LEAST_IOU = 0.5
@@ -75,13 +77,15 @@ class Merges:
     n_splits: int
 
 
-def find_people(clip: Path, options: AnalyzeOptions, detector: Detector) -> Tracked:
+def find_people(
+    clip: Path, options: AnalyzeOptions, detector: Detector, describer: FaceDescriber | None = None
+) -> Tracked:
     """Find, track and stitch the faces of a clip, as an analysis does."""
-    people = People(options)
+    people = People(options, options.regions, describer)
     tracks: dict[int, Boxes] = {}
     with open_video(clip) as video:
-        detect = KeyFrameDetector(detector, options)
-        samples = sample_frames(video.frames(Selection.of(options)))
+        detect = KeyFrameDetector(detector, options, options.regions)
+        samples = sample_frames(video.frames(Selection.of(options)), regions=options.regions)
         for tracked in people.track((sample, detect(sample)) for sample in samples):
             boxes = Boxes(tracked.faces.xyxy, tracked.track_id)
             tracks[tracked.sample.frame.index] = boxes[tracked.track_id != UNTRACKED]
@@ -176,18 +180,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--made", type=Path, metavar="FOLDER", help="where the made clips are, or will be")
     parser.add_argument("--every", type=int, nargs="+", default=[1], help="analyse every Nth frame")
     parser.add_argument("--min-face", type=int, help="as of `ferflow analyze`")
+    parser.add_argument("--stitch", help="as of `ferflow analyze`")
+    parser.add_argument("--region", type=lambda text: (text,), help="as of `ferflow analyze`; one")
     parser.add_argument("--bytetrack", action="store_true", help="compare with ByteTrack")
     chosen = parser.parse_args(arguments)
     clips = [(clip, chosen.truth / f"{clip.stem}.txt") for clip in chosen.clips]
     if chosen.made is not None:
         made = make_clips(chosen.recordings, chosen.made) if chosen.recordings else _list_made(chosen.made)
         clips += [(clip, chosen.made / "gt" / f"{clip.stem}.txt") for clip in made]
-    options = AnalyzeOptions().updated(min_face=chosen.min_face)
+    options = AnalyzeOptions().updated(min_face=chosen.min_face, stitch=chosen.stitch, region=chosen.region)
     detector = make_detector(options)
+    describer = make_describer(options)
     print(_HEADING + ("  ByteTrack" if chosen.bytetrack else ""))
     for every in chosen.every:
         for clip, truth in clips:
-            line = measure(clip, truth, options.updated(every=every), detector)
+            found = find_people(clip, options.updated(every=every), detector, describer)
+            line = format_line(clip, every, found, read_truth(truth))
             if chosen.bytetrack:
                 tracks = track_with_bytetrack(clip, options.updated(every=every), detector)
                 line += f"  {score(tracks, read_truth(truth)).idf1:9.3f}"
@@ -201,14 +209,12 @@ def _list_made(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name != "gt")
 
 
-def measure(clip: Path, truth: Path, options: AnalyzeOptions, detector: Detector) -> str:
-    """Measure one clip; a line of the table."""
-    known = read_truth(truth)
-    found = find_people(clip, options, detector)
+def format_line(clip: Path, every: int, found: Tracked, known: Truth) -> str:
+    """A line of the table."""
     persons, tracks = score(found.persons, known), score(found.tracks, known)
     merges = count_merges(found.persons, known)
     return (
-        f"{clip.stem[-40:]:40} {options.every:5d} {merges.n_people:6d} {merges.n_persons:7d} "
+        f"{clip.stem[-40:]:40} {every:5d} {merges.n_people:6d} {merges.n_persons:7d} "
         f"{merges.n_false_merges:6d} {merges.n_splits:6d}  {persons.idf1:5.3f}   ({tracks.idf1:5.3f}) "
         f"{persons.n_switches:8d} {persons.mota:6.3f} {persons.recall:6.3f} {persons.precision:9.3f}"
     )
