@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ferflow.cli.common import parse_path
+from ferflow.cli.common import parse_path, print_message
 from ferflow.cli.report import Folder, check_is_output
-from ferflow.text import sanitize, timecode
+from ferflow.text import pluralize, sanitize, timecode
 
 if TYPE_CHECKING:
     from ferflow.analytics.track_list import Track
+    from ferflow.store.video_files import VideoFiles
 
 
 def people(
@@ -28,6 +29,22 @@ def people(
             help="Write the list to this file instead, to fill in names; an existing file is refused.",
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails",
+            help="Store a picture of each person in OUT/thumbnails, from the source video, to name people by.",
+        ),
+    ] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove the pictures of --thumbnails.")] = False,
+    match: Annotated[
+        bool,
+        typer.Option(
+            "--match",
+            help="Propose who is the same person in several videos, by their faces (needs ferflow[face]). Faces are "
+            "described in memory; nothing is stored, and names are yours to give.",
+        ),
+    ] = False,
 ) -> None:  # fmt: skip
     """List the tracks of each video with times, positions, persons and names.
 
@@ -42,6 +59,9 @@ def people(
     from ferflow.models.timeline_basis import find_basis
 
     check_is_output(out)
+    if thumbnails or forget or match:
+        _handle_pictures(out, video, thumbnails=thumbnails, forget=forget, match=match)
+        return
     if csv is not None and csv.exists():
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     found = read_people(out)
@@ -55,6 +75,61 @@ def people(
         return
     for line in _format_tracks(tracks):
         typer.echo(line)
+
+
+def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: bool, match: bool) -> None:
+    """What needs faces: from the sources, and only on request."""
+    from ferflow.errors import OptionsError
+    from ferflow.store.output_folder import OutputFolder
+
+    if thumbnails + forget + match > 1:
+        raise OptionsError("--thumbnails, --forget and --match: give one of them.")
+    folder = OutputFolder(out)
+    if forget:
+        from ferflow.render.thumbnails import remove_thumbnails
+
+        typer.echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
+        return
+    videos = [files for files in folder.finished_videos() if video is None or video in files.video_id]
+    if thumbnails:
+        with folder.lock():
+            _write_thumbnails(videos)
+    else:
+        _print_matches(videos)
+
+
+def _write_thumbnails(videos: list[VideoFiles]) -> None:
+    from ferflow.errors import FerflowError
+    from ferflow.render.thumbnails import write_thumbnails
+
+    for files in videos:
+        try:
+            written = write_thumbnails(files)
+        except FerflowError as error:
+            print_message(f"{files.video_id}: {error}")
+        else:
+            typer.echo(
+                f"{sanitize(files.video_id)}: {pluralize(len(written), 'thumbnail')} in {files.thumbnails}"
+            )
+
+
+def _print_matches(videos: list[VideoFiles]) -> None:
+    from ferflow.faces.sface import SFace
+    from ferflow.render.match_people import match_people
+
+    found = match_people(videos, SFace())
+    for problem in found.problems:
+        print_message(problem)
+    if not found.proposals:
+        typer.echo("Nobody looks like a person of another video.")
+    for proposal in found.proposals:
+        typer.echo(f"May be one person (least similarity {proposal.similarity:.2f} of 1):")
+        for person in proposal.persons:
+            typer.echo(f"  {sanitize(person.video_id)}  person {person.person_id}")
+    if found.proposals:
+        typer.echo(
+            "To confirm, give them the same name in OUT/people.csv. Different people are mostly below 0.3."
+        )
 
 
 def _write(path: Path, tracks: list[Track]) -> None:

@@ -30,7 +30,7 @@ from ferflow.types import BoolArray, Float32Array, Float64Array
 # person, and one of them was above 1.9 for each pair of different persons.
 _CHROMATICITY_SCALE = 0.05
 _LUMA_SCALE = 0.15
-_COSINE_SCALE = 0.6
+COSINE_SCALE = 0.6
 """Distance of descriptions of faces that counts as 1."""
 
 _NEAR_SECONDS = 10.0
@@ -66,7 +66,7 @@ class Likeness:
         """By descriptions of faces, float32 (128,) of length 1, by track id."""
         unknown = np.full(128, np.nan, np.float32)
         rows = np.array([embeddings.get(track.track_id, unknown) for track in tracks], np.float64)
-        return cls((1 - rows @ rows.T) / _COSINE_SCALE, np.ones(len(tracks)))
+        return cls((1 - rows @ rows.T) / COSINE_SCALE, np.ones(len(tracks)))
 
 
 def stitch(

@@ -21,7 +21,7 @@ from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import is_temporary, make_folder, remove
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
-from ferflow.store.video_files import PAGE_STATUSES, VideoFiles
+from ferflow.store.video_files import PAGE_STATUSES, THUMBNAILS, VideoFiles
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ PAGE_OPTIONS = "options"
 PEOPLE_LIST = "people.csv"
 
 _FOLDERS = (
-    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", PAGE_STATUSES,
+    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", THUMBNAILS,
+    PAGE_STATUSES,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -78,6 +79,11 @@ class OutputFolder:
     def session_notes(self) -> list[Path]:
         """All notes for pages of videos, sorted by name."""
         return sorted((self.path / "notes").glob("*.md"))
+
+    @property
+    def thumbnails(self) -> Path:
+        """Folder of pictures of persons, a folder per video; exists only if they were asked for."""
+        return self.path / THUMBNAILS
 
     @property
     def plotly(self) -> Path:

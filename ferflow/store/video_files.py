@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import remove, temporary_path
 
+THUMBNAILS = "thumbnails"
 PAGE_STATUSES = ".pages"
 """Folder of what each page was made from."""
 
@@ -80,6 +82,11 @@ class VideoFiles:
         return self.out / "reports" / f"{self.video_id}.clips"
 
     @property
+    def thumbnails(self) -> Path:
+        """Folder of a picture of each person; exists only if they were asked for."""
+        return self.out / THUMBNAILS / self.video_id
+
+    @property
     def is_finished(self) -> bool:
         """Whether the video has results."""
         return self.faces.exists()
@@ -90,6 +97,16 @@ class VideoFiles:
         clips = self.clips.glob("*.mp4")
         for path in (self.faces, self.report, self.page_status, self.timeline, self.frames, *clips):
             remove(path)
+        self.remove_thumbnails()
+
+    def remove_thumbnails(self) -> int:
+        """Remove the pictures of the persons; returns their number."""
+        pictures = list(self.thumbnails.glob("*.jpg"))
+        for path in pictures:
+            remove(path)
+        with suppress(OSError):  # there is none, or a user has put something into it
+            self.thumbnails.rmdir()
+        return len(pictures)
 
     def remove_page(self) -> None:
         """Remove the page, as before one of the tables that it shows is replaced."""
