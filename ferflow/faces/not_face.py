@@ -18,10 +18,10 @@ from ferflow.media.planes import Planes
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float32Array, Float64Array
 
-_SAMPLE_SECONDS = 0.2
-_MIN_SAMPLES = 25
+_SAMPLE_SECONDS = 0.4
+_MIN_SAMPLES = 13
 """Five seconds. Within three, people have been seen to sit as still as a picture."""
-_MAX_SAMPLES = 300
+_MAX_SAMPLES = 150
 """A minute; more would not change the answer, and crowds are recorded for hours."""
 
 # Standard deviations over a track, in face heights, of the middle of the landmarks and of the landmarks around it. Of a
@@ -40,7 +40,7 @@ _PATCH_PX = 24
 
 
 class FaceMotion:
-    """Landmarks of each track of one video, five times a second, and how much faces look alike at the same time."""
+    """Landmarks of the tracks of one video, every 0.4 s, and how much faces look alike at the same time."""
 
     def __init__(self) -> None:
         self._samples: dict[int, list[Float32Array]] = {}

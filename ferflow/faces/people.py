@@ -136,7 +136,7 @@ class People:
             if self._faces is None
             else Likeness.of_faces(tracks, self._faces.means())
         )
-        return stitch(tracks, self._log.together, likeness, participants=participants)
+        return stitch(tracks, self._log.together(), likeness, participants=participants)
 
     def _longest(self, groups: list[list[int]], count: int) -> list[list[int]]:
         """The groups that are longest in view, in their order."""

@@ -80,7 +80,7 @@ def stitch(
 
     Args:
         tracks: N tracks of one video.
-        together: pairs of ids of tracks that share a frame.
+        together: pairs of ids of tracks that are seen at the same time.
         likeness: of the tracks.
         participants: known number of persons. There may be more groups in the end, since tracks that share a frame are
             never joined.

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
+from ferflow.faces.links import CHECK_SECONDS
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.planes import Planes
 from ferflow.store.schemas import UNTRACKED
@@ -66,13 +67,15 @@ class TrackLog:
     def __init__(self) -> None:
         self.tracks: dict[int, TrackSummary] = {}
         """By id."""
-        self.together: set[tuple[int, int]] = set()
-        """Pairs of tracks that share a frame, the smaller id first."""
+        self._shared_s: dict[tuple[int, int], float] = {}
+        """Time that two tracks share, by pair of ids, the smaller one first."""
         self.total_s = 0.0
         """Analysed time so far."""
         self._shots: list[int] = []
         """Number of cuts so far, per region."""
         self._present: tuple[int, ...] = ()
+        self._present_s = 0.0
+        """Time since those who are present are."""
         self._time_s: float | None = None
 
     def add(self, tracked: TrackedFrame) -> None:
@@ -93,14 +96,27 @@ class TrackLog:
         if self._time_s is not None:
             elapsed = max(time_s - self._time_s, 0.0)
             self.total_s += elapsed
+            self._present_s += elapsed
             for track in self._present:
                 self.tracks[track].seconds += elapsed
         self._time_s = time_s
 
+    def together(self) -> set[tuple[int, int]]:
+        """Pairs of tracks that are seen at the same time, the smaller id first.
+
+        One frame of many does not count: where persons change places, links may be broken a frame late.
+        """
+        self._note_present(())
+        return {pair for pair, shared_s in self._shared_s.items() if shared_s >= self._least_shared_s(pair)}
+
+    def _least_shared_s(self, pair: tuple[int, int]) -> float:
+        return min(CHECK_SECONDS, *(self.tracks[track].seconds / 2 for track in pair))
+
     def _note_present(self, present: tuple[int, ...]) -> None:
         if present != self._present:
-            self.together |= set(combinations(present, 2))
-            self._present = present
+            for pair in combinations(self._present, 2):
+                self._shared_s[pair] = self._shared_s.get(pair, 0.0) + self._present_s
+            self._present, self._present_s = present, 0.0
 
     def _note_face(self, track_id: int, tracked: TrackedFrame, row: int) -> None:
         frame, faces = tracked.sample.frame, tracked.faces

@@ -44,6 +44,17 @@ def test_two_in_one_picture_are_two_even_in_the_same_clothes():
     assert persons([[Person(LEFT, RED), Person(RIGHT, RED)]] * 40) == {1: 1, 2: 2}
 
 
+def test_two_in_the_only_frame_of_a_video_are_two_even_in_the_same_clothes():
+    assert persons([[Person(LEFT, RED), Person(RIGHT, RED)]]) == {1: 1, 2: 2}
+
+
+def test_tiles_that_are_sorted_anew_show_the_same_persons():
+    before = [Person(LEFT, RED), Person(RIGHT, BLUE)]
+    after = [Person(LEFT, BLUE), Person(RIGHT, RED)]
+    for n in (30, 31):  # links are checked in every second frame
+        assert persons([before] * n + [after] * 30) == {1: 1, 2: 2, 3: 2, 4: 1}
+
+
 def test_a_person_seen_briefly_or_never_with_certainty_has_no_number():
     passer_by = Person(RIGHT, BLUE)
     unclear = Person(LEFT, GREEN, score=0.75)
