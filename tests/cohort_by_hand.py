@@ -20,8 +20,15 @@ MEASURES = {
 """Limits by name."""
 
 
-def read_people(out: Path) -> pd.DataFrame:
-    """A row per person and bin: TIMELINE with participant, group, stimulus, and the bin counted from the stimulus."""
+def read_people(out: Path, stimulus_s: float = np.inf) -> pd.DataFrame:
+    """A row per person and bin: TIMELINE with participant, group, stimulus, and the bin counted from the stimulus.
+
+    Of a bin in which the stimulus starts or ends, `readable_s` and `face_s` are those of the part within the stimulus.
+
+    Args:
+        out: the output folder.
+        stimulus_s: length of the stimulus; bins have one second, and so have the last ones of videos.
+    """
     bins = pd.concat([pd.read_parquet(path) for path in sorted((out / "timeline").glob("*.parquet"))])
     bins = bins[bins.person_id.notna()].astype({"person_id": int} | dict.fromkeys(MEASURES, float))
     listed = pd.DataFrame({"video_id": bins.video_id.unique()})
@@ -38,8 +45,12 @@ def read_people(out: Path) -> pd.DataFrame:
     for column in ("group", "stimulus"):
         rows[column] = rows.get(column)
     offset = rows.offset_s.fillna(0) if "offset_s" in rows else 0
-    rows["bin"] = np.floor(rows.bin_start_s - offset + 0.5 + 1e-6).astype(int)  # bins of one second
-    return rows[rows.bin >= 0]
+    start, end = rows.bin_start_s - offset, rows.bin_start_s + 1 - offset
+    part = np.minimum(end, stimulus_s) - np.maximum(start, 0)
+    rows["bin"] = np.floor(np.maximum(start, 0) + 0.5 + 1e-6).astype(int)
+    for column in ("readable_s", "face_s"):
+        rows[column] *= part.clip(0, 1)
+    return rows[part >= 0.05]
 
 
 def keep_counted(rows: pd.DataFrame, least_s: float = 10.0) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferflow import palette
-from ferflow.analytics.cohort import LEAST_SECONDS, Cohort, LeftOut
+from ferflow.analytics.cohort import LEAST_SECONDS, Cohort, LeftOut, explain_outside
 from ferflow.analytics.intervals import Interval
 from ferflow.analytics.measures import MEASURES, page_measures
 from ferflow.analytics.session_list import GROUP
@@ -126,6 +126,8 @@ def describe_reason(left_out: LeftOut) -> str:
     """Why somebody is not counted, as the end of a sentence: `seen for 4 s`."""
     one = left_out.participant
     match left_out.reason:
+        case "outside":
+            return explain_outside(one.parts[0].video)
         case "unseen":
             return "no face was seen for a second or longer"
         case "unreadable":

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, natural_key
+from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.people_list import PeopleList, count_unknown
 from ferflow.analytics.person_faces import Persons
@@ -29,6 +29,7 @@ from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
 from ferflow.types import Float64Array
 
 
@@ -135,6 +136,25 @@ class Folder:
         return [entry for entry in self.entries if entry.video is None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Stimuli:
+    """The stimuli of a folder."""
+
+    by_video: Mapping[str, Stimulus]
+    """By video id."""
+    videos: Mapping[Stimulus, StimulusVideo]
+
+    @classmethod
+    def find(cls, by_video: Mapping[str, Stimulus], page: Path) -> _Stimuli:
+        distinct = dict.fromkeys(by_video.values())
+        return cls(by_video, {stimulus: find_stimulus_video(stimulus, page) for stimulus in distinct})
+
+    def length_s(self, video_id: str) -> float | None:
+        """Length of the stimulus of a video; None: unknown, or there is none."""
+        stimulus = self.by_video.get(video_id)
+        return self.videos[stimulus].duration_s if stimulus is not None else None
+
+
 def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> Folder:
     """Load all that the overview shows.
 
@@ -151,25 +171,28 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
     lists = load_lists(out, options, sources, forgiving=forgiving)
     stimuli = find_stimuli(out, options, run, lists.sessions, sources)
-    entries = tuple(_build_entry(out, report, lists, stimuli) for report in _list_reports(run, sources))
+    shown = _Stimuli.find(stimuli, OutputFolder(out).index)
+    entries = tuple(_build_entry(out, report, lists, shown) for report in _list_reports(run, sources))
     entries, problems = _add_stimulus_markers(entries, forgiving=forgiving)
     videos = [entry.video for entry in entries if entry.video is not None]
     videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
     unknown = count_unknown(lists.people, _known_ids(out, lists.people, videos))
-    warnings = (*lists.problems, *problems, *lists.people.warnings, *unknown, *lists.sessions.warnings)
-    stimulus_videos = {
-        stimulus: find_stimulus_video(stimulus, OutputFolder(out).index)
-        for stimulus in dict.fromkeys(stimuli.values())
-    }
-    lengths_s = {stimulus: one.duration_s for stimulus, one in stimulus_videos.items() if one.duration_s}
-    clocks = build_clocks(videos, lengths_s)
+    outside = [
+        f"{sanitize(video.name)}: {explain_outside(video)}. Correct offset_s in the session list."
+        for video in videos
+        if video.is_outside
+    ]
+    warnings = (
+        *lists.problems, *problems, *lists.people.warnings, *unknown, *lists.sessions.warnings, *outside
+    )  # fmt: skip
+    clocks = build_clocks(videos)
     return Folder(
         run=run,
         entries=entries,
         cohort=build_cohort(videos),
         clocks=clocks,
         pools=_pool_all_markers(videos, clocks),
-        stimulus_videos=stimulus_videos,
+        stimulus_videos=shown.videos,
         by=lists.by,
         people=lists.people,
         warnings=warnings,
@@ -274,40 +297,42 @@ def _known_ids(
     return {name: (list(persons.person_of), persons.ids) for name, persons in stitched.items()}
 
 
-def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: Mapping[str, Stimulus]) -> Entry:
+def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
     video_id = report.video_id or ""
     name = Path(report.source).name or report.source or video_id
     paths = OutputFolder(out).video(video_id)
     if report.status == "failed" or not video_id or not paths.faces.exists():
         return Entry(video_id, name, report.status, report.error or "")
     try:
-        return _build_finished(paths, report, lists, stimuli.get(video_id))
+        return _build_finished(paths, report, lists, stimuli)
     except FerflowError as error:
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
-def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimulus: Stimulus | None) -> Entry:
+def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
     persons, session = Persons.of(paths, lists.people.of(paths.video_id)), lists.sessions.of(paths.video_id)
     table = person_timeline(persons)
     metadata, rows = read_metadata(paths.faces), audience(table)
     seconds = column(rows, "seconds")
+    video = CohortVideo(
+        video_id=paths.video_id,
+        timeline=table,
+        name=metadata.source.name,
+        names=persons.names,
+        session=session,
+        group=lists.sessions.group(paths.video_id, lists.by),
+        stimulus=stimuli.by_video.get(paths.video_id),
+        markers=load_markers(paths),
+        duration_s=metadata.duration_s,
+        stimulus_s=stimuli.length_s(paths.video_id),
+    )
+    signals = sum_timeline_bins(load_signals(paths).signals, table, video.start_s, video.end_s)
     return Entry(
         video_id=paths.video_id,
         name=metadata.source.name,
         status=report.status,
         reason="; ".join(report.warnings or metadata.warnings),
-        video=CohortVideo(
-            video_id=paths.video_id,
-            timeline=table,
-            name=metadata.source.name,
-            names=persons.names,
-            session=session,
-            group=lists.sessions.group(paths.video_id, lists.by),
-            stimulus=stimulus,
-            markers=load_markers(paths),
-            duration_s=metadata.duration_s,
-            signals=sum_timeline_bins(load_signals(paths).signals, table, metadata.duration_s),
-        ),
+        video=replace(video, signals=signals),
         duration_s=metadata.duration_s,
         n_people=len(table.column("person_id").drop_null().unique()),
         analysed_s=float(seconds.sum()),

@@ -25,7 +25,7 @@ from ferflow.analytics.person_faces import GivenNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.stimuli import Stimulus
-from ferflow.analytics.tally import Tally, column, tally
+from ferflow.analytics.tally import Tally, column, ratio, tally
 from ferflow.analytics.timeline import bin_length, person_rows, probability_columns, shown_columns
 from ferflow.types import Float64Array, Int64Array
 
@@ -33,9 +33,13 @@ LEAST_SECONDS = 10.0
 """A participant whose face is readable for less is not counted: people who pass through the picture would count as much
 as those who sit through the session. Half of the longest session is enough where that is shorter."""
 
-Reason: TypeAlias = Literal["unseen", "unreadable", "short", "brief", "little"]
-"""Why somebody is not counted: no face is seen for long enough to be a person; none is ever readable; the session is
-too short; in view too briefly; in view for longer, but readable too briefly."""
+Reason: TypeAlias = Literal["outside", "unseen", "unreadable", "short", "brief", "little"]
+"""Why somebody is not counted: nothing of the stimulus lies within the video; no face is seen for long enough to be a
+person; none is ever readable; the session is too short; in view too briefly; in view for longer, but readable too
+briefly."""
+
+LEAST_PART_OF_BIN = 0.05
+"""A bin of which less belongs to the stimulus does not: recordings end some frames apart."""
 
 _TOLERANCE_SECONDS = 1e-6
 """Tables store starts and ends of bins rounded to nanoseconds, and readable time is a sum over thousands of them."""
@@ -57,8 +61,10 @@ class CohortVideo:
     markers: pa.Table = field(default_factory=MARKERS.empty_table)
     duration_s: float | None = None
     """Length of the video as far as it was read; None: up to the end of its last bin."""
+    stimulus_s: float | None = None
+    """Length of the stimulus; None: unknown, so that everything after its start counts."""
     signals: Mapping[str, BinnedSignal] = field(default_factory=dict)
-    """By name, in the bins of the timeline; see `cohort_signals`."""
+    """By name, in the bins of the timeline, as far as they belong to the stimulus; see `cohort_signals`."""
 
     @property
     def bin_seconds(self) -> float:
@@ -66,12 +72,51 @@ class CohortVideo:
         return bin_length(self.timeline)
 
     @property
+    def video_end_s(self) -> float:
+        """Where the video ends."""
+        if self.duration_s is not None:
+            return self.duration_s
+        return float(column(self.timeline, "bin_end_s").max()) if len(self.timeline) else 0.0
+
+    @property
+    def start_s(self) -> float:
+        """From where on the video counts: the start of the stimulus, or 0 if that is earlier."""
+        return max(0.0, self.session.offset_s)
+
+    @property
+    def end_s(self) -> float:
+        """Up to where the video counts: the end of the stimulus, if that is known and not later than the video's."""
+        stimulus_s = math.inf if self.stimulus_s is None else self.stimulus_s
+        return min(self.video_end_s, self.session.offset_s + stimulus_s)
+
+    @property
     def length_s(self) -> float:
-        """From the start of the stimulus to the end of the video; what the camera recorded before does not count."""
-        end_s = self.duration_s
-        if end_s is None:
-            end_s = float(column(self.timeline, "bin_end_s").max()) if len(self.timeline) else 0.0
-        return max(0.0, end_s - self.session.offset_s)
+        """How much of the video counts: what the camera recorded before and after the stimulus does not."""
+        return max(0.0, self.end_s - self.start_s)
+
+    @property
+    def clock_end_s(self) -> float:
+        """Time of the stimulus at which the part that counts ends."""
+        return self.end_s - self.session.offset_s
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether nothing of the stimulus lies within the video."""
+        return self.video_end_s > 0 and not self.length_s
+
+    def clock_bins(self, starts: Float64Array) -> Int64Array:
+        """Numbers of bins on the time of the stimulus, int64 (N,).
+
+        Args:
+            starts: where they start in the video, float64 (N,), not before `start_s`.
+        """
+        # The start of the stimulus is moved to the nearest bound of two bins. Not np.round, which rounds 0.5 and 1.5
+        # apart.
+        bins = np.floor((starts - self.session.offset_s) / self.bin_seconds + 0.5 + _TOLERANCE_SECONDS)
+        if self.stimulus_s is not None:
+            # Moved to a later bound, the last bin would lie after the end of the stimulus.
+            bins = np.minimum(bins, max(1, count_bins(self.stimulus_s, self.bin_seconds)) - 1)
+        return bins.astype(np.int64)
 
     @property
     def person_ids(self) -> list[int]:
@@ -90,15 +135,15 @@ class Part:
     name: str
     video: CohortVideo
     rows: pa.Table
-    """The person's rows of TIMELINE from the start of the stimulus on; of several people, if the session list names one
-    participant and none of them is known to be that one."""
+    """The person's rows of TIMELINE as far as they belong to the stimulus, see `_cut_to_stimulus`; of several people,
+    if the session list names one participant and none of them is known to be that one."""
     is_expected: bool
     """Whether a participant was to be expected here: named, or the only person in the video."""
 
     @property
     def bins(self) -> Int64Array:
         """Number of the bin of each row, counted from the bin in which the stimulus starts, int64 (rows,)."""
-        return _bins_after_start(self.rows, self.video)
+        return self.video.clock_bins(column(self.rows, "bin_start_s"))
 
     @property
     def readable_s(self) -> float:
@@ -263,6 +308,8 @@ def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) ->
     readable: dict[Stimulus | None, float] = {}
     for part in one.parts:
         readable[part.video.stimulus] = readable.get(part.video.stimulus, 0.0) + part.readable_s
+    if all(part.video.is_outside for part in one.parts):
+        return "outside"
     if any(0 < seconds >= least_s[where] - _TOLERANCE_SECONDS for where, seconds in readable.items()):
         return None
     if not one.face_s or not one.readable_s:
@@ -271,6 +318,16 @@ def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) ->
     if one.length_s < least:
         return "short"
     return "brief" if one.face_s < least else "little"
+
+
+def explain_outside(video: CohortVideo) -> str:
+    """Why nothing of its stimulus lies within a video, as the end of a sentence."""
+    offset = f"offset_s is {video.session.offset_s:.10g} s"
+    if video.session.offset_s >= video.video_end_s:
+        return f"{offset}, but the recording is only {video.video_end_s:.1f} s long"
+    return (
+        f"{offset}, so the stimulus, {video.stimulus_s or 0.0:.1f} s long, ended before the recording began"
+    )
 
 
 def natural_key(text: str) -> list[tuple[float, str]]:
@@ -307,7 +364,7 @@ def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
         # none has the name, all count as the participant: one face may have several ids, as after a cut. `ambiguous`
         # reports it.
         people = people.filter(pc.equal(people.column("person_id"), named[0]))
-    return [Part((name,), name, video, _after_start(people, video), is_expected=True)]
+    return [Part((name,), name, video, _cut_to_stimulus(people, video), is_expected=True)]
 
 
 def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bool) -> Part:
@@ -320,17 +377,33 @@ def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bo
         # `Person 1` alone could be of any video.
         name = video.name if is_sole else f"{name}, {video.name}"
     is_expected = is_sole or given is not None
-    return Part(key, name, video, _after_start(rows, video), is_expected)
+    return Part(key, name, video, _cut_to_stimulus(rows, video), is_expected)
 
 
-def _after_start(rows: pa.Table, video: CohortVideo) -> pa.Table:
-    return rows.filter(pa.array(_bins_after_start(rows, video) >= 0))
+def _cut_to_stimulus(rows: pa.Table, video: CohortVideo) -> pa.Table:
+    """The rows that belong to the stimulus; of a bin that does in part, that part of its bounds and of its times.
+
+    A bin of which less than `LEAST_PART_OF_BIN` belongs to it is left out.
+    """
+    starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
+    # A video ends within its last bin.
+    lengths = np.minimum(ends, video.video_end_s) - starts
+    inside = np.minimum(ends, video.end_s) - np.maximum(starts, video.start_s)
+    share = np.clip(ratio(inside, lengths), 0.0, 1.0)
+    cut = {
+        "bin_start_s": np.maximum(starts, video.start_s),
+        "bin_end_s": ends if video.end_s >= video.video_end_s else np.minimum(ends, video.end_s),
+        "face_s": column(rows, "face_s") * share,
+        "readable_s": column(rows, "readable_s") * share,
+    }
+    for name, values in cut.items():
+        rows = rows.set_column(rows.column_names.index(name), name, pa.array(values, pa.float64()))
+    return rows.filter(pa.array(share >= LEAST_PART_OF_BIN))
 
 
-def _bins_after_start(rows: pa.Table, video: CohortVideo) -> Int64Array:
-    starts = (column(rows, "bin_start_s") - video.session.offset_s) / video.bin_seconds
-    # The start of the stimulus is moved to the nearest bound of two bins. Not np.round, which rounds 0.5 and 1.5 apart.
-    return np.floor(starts + 0.5 + _TOLERANCE_SECONDS).astype(np.int64)
+def count_bins(length_s: float, bin_seconds: float) -> int:
+    """How many bins a time spans; one of which less than `LEAST_PART_OF_BIN` belongs to it does not count."""
+    return math.ceil(length_s / bin_seconds - LEAST_PART_OF_BIN)
 
 
 def _merge(parts: Iterable[Part]) -> tuple[Participant, ...]:

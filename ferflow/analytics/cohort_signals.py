@@ -7,7 +7,6 @@ sessions count of which a participant is counted, so that signals and faces are 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -21,8 +20,6 @@ from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.tally import ratio
 from ferflow.analytics.timeline import bin_of
 from ferflow.types import Float64Array, Int64Array
-
-_TOLERANCE = 1e-6
 
 
 def signal_names(cohort: Cohort) -> list[str]:
@@ -41,7 +38,8 @@ def clock_band(clock: SharedClock, group: str | None, name: str) -> Band:
     """
 
     def add(video: CohortVideo, signal: BinnedSignal, total: Float64Array) -> None:
-        points = (np.arange(len(signal.sums)) - _first_bin(video)) // clock.bins_joined
+        starts = np.maximum(np.arange(len(signal.sums)) * video.bin_seconds, video.start_s)
+        points = video.clock_bins(starts) // clock.bins_joined
         _add_bins(signal, np.arange(len(signal.sums)), points, total)
 
     return _band(_videos_of(clock.cohort, group), name, clock.n_points, add)
@@ -102,8 +100,3 @@ def _participant_of(video: CohortVideo) -> tuple[str, ...]:
     sole = video.names.by_person.get(ids[0]) if len(ids) == 1 else None
     name = video.session.participant or sole
     return (name,) if name else (video.video_id, "")
-
-
-def _first_bin(video: CohortVideo) -> int:
-    """The bin in which the stimulus starts, rounded as for measures."""
-    return math.ceil(video.session.offset_s / video.bin_seconds - 0.5 - _TOLERANCE)

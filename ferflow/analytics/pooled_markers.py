@@ -39,12 +39,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _VideoMarkers:
-    """The markers of one video; times are those of the video."""
+    """The markers of one video as far as they lie within its stimulus; times are those of the video."""
 
     segments: Mapping[str, Sequence[Segment]] = field(default_factory=dict)
     """By label."""
     starts: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Times of all markers by label; of a segment its start."""
+    """Times of the markers by label; of a segment its start."""
 
     @classmethod
     def of(cls, video: CohortVideo) -> _VideoMarkers:
@@ -52,12 +52,27 @@ class _VideoMarkers:
         markers = video.markers.filter(pc.not_equal(video.markers.column("kind"), REST_KIND))
         segments: dict[str, list[Segment]] = {}
         starts: dict[str, list[float]] = {}
-        for segment in segments_of(markers, video.length_s + video.session.offset_s):
+        found = [one for one in segments_of(markers, video.end_s) if one.end_s > video.start_s]
+        for segment in found:
             segments.setdefault(segment.label, []).append(segment)
-            starts.setdefault(segment.label, []).append(segment.start_s)
-        for marker in instants_in(markers):
-            starts.setdefault(marker.label, []).append(marker.time_s)
+        for label, time_s in (
+            *((one.label, one.start_s) for one in found),
+            *((one.label, one.time_s) for one in instants_in(markers)),
+        ):
+            if video.start_s <= time_s < video.end_s:
+                starts.setdefault(label, []).append(time_s)
         return cls(segments, starts)
+
+    @property
+    def first_times(self) -> Mapping[str, Sequence[float]]:
+        """Starts of all markers by label, also of segments that start before the stimulus or the video."""
+        labels = dict.fromkeys([*self.segments, *self.starts])
+        return {
+            label: sorted(
+                {*self.starts.get(label, ()), *(one.start_s for one in self.segments.get(label, ()))}
+            )
+            for label in labels
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +163,7 @@ def pool_markers(
         for video in videos
         if is_same_length(video.bin_seconds, first)
     }
-    n_videos = Counter(label for found in markers.values() for label in found.starts)
+    n_videos = Counter(label for found in markers.values() for label in found.first_times)
     shared = [label for label, n in n_videos.items() if n > 1]
     if not shared:
         return None
@@ -231,7 +246,7 @@ def _starts_after_offset(
         start_s - video.session.offset_s
         for video in videos
         if video.video_id in markers
-        for start_s in markers[video.video_id].starts.get(label, ())
+        for start_s in markers[video.video_id].first_times.get(label, ())
     ]
 
 
@@ -246,7 +261,7 @@ def _by_bin(part: Part, name: str, bin_seconds: float) -> tuple[Float64Array, Fl
     """Sum of weighted values, and sum of weights, by bin of the video, float64 (bins,)."""
     values, weights = column(part.rows, name), part.weights(name)
     known = np.isfinite(values)
-    bins = np.round(column(part.rows, "bin_start_s") / bin_seconds).astype(np.int64)
+    bins = bin_of(column(part.rows, "bin_start_s"), bin_seconds)
     n = int(bins.max(initial=-1)) + 1
     sums, totals = (
         np.bincount(bins[known], parts[known], n).astype(np.float64) for parts in (values * weights, weights)

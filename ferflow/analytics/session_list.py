@@ -125,15 +125,17 @@ def _session(path: Path, row: Row) -> SessionRow:
 
 
 def _offset(path: Path, row: Row, text: str) -> float:
-    # Spreadsheets write 12,5 in countries where the comma is the decimal sign.
-    plain = re.sub(r"^(\d+),(\d+)$", r"\1.\2", text)
+    # Spreadsheets write 12,5 in countries where the comma is the decimal sign. A camera that was switched on late has a
+    # negative offset; some write the minus sign of a printed text.
+    plain = re.sub(r"(\d),(\d+)$", r"\1.\2", text)
+    is_negative = plain.startswith(("-", "\u2212"))
     try:
-        seconds = TimePoint.parse(plain).seconds
+        seconds = TimePoint.parse(plain[is_negative:]).seconds
     except OptionsError as error:
         raise OptionsError(f"{path}: line {row.line}: offset_s: {error}") from error
     if seconds is None:
         raise OptionsError(f"{path}: line {row.line}: offset_s: give seconds or a timecode, not a frame.")
-    return seconds
+    return -seconds if is_negative else seconds
 
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ferflow.analytics.cohort import Cohort, CohortVideo, Participant, build_cohort, is_same_length
+from ferflow.analytics.cohort import (
+    Cohort,
+    CohortVideo,
+    Participant,
+    build_cohort,
+    count_bins,
+    is_same_length,
+)
 from ferflow.analytics.intervals import Band, mean_band, share_band
 from ferflow.analytics.measures import LEADING, MEASURES, Measure
 from ferflow.analytics.stimuli import Stimulus
@@ -17,9 +24,6 @@ from ferflow.types import Float64Array, Int64Array
 
 MOST_POINTS = 1200
 """Largest number of points of a curve, about the width of a chart in pixels; neighbouring bins are joined beyond."""
-
-_LEAST_PART_OF_BIN = 0.05
-"""A bin of which less is on the clock is not: recordings end some frames apart."""
 
 NEVER = np.iinfo(np.int64).max
 
@@ -116,36 +120,23 @@ def band_at_points(measure: Measure, values: Float64Array) -> Band:
     return share_band(values) if is_share else mean_band(values, measure.range)
 
 
-def build_clocks(
-    videos: Sequence[CohortVideo], lengths_s: Mapping[Stimulus, float] | None = None
-) -> tuple[SharedClock, ...]:
+def build_clocks(videos: Sequence[CohortVideo]) -> tuple[SharedClock, ...]:
     """One clock for each stimulus, by name; for a single video without a stimulus, its own.
 
     Stimuli without a participant who is counted have none.
-
-    Args:
-        videos: of the folder.
-        lengths_s: of the stimuli, as far as they are known. What is recorded after the end of a stimulus is not on its
-            clock.
     """
-    lengths_s = lengths_s or {}
     by_stimulus: dict[Stimulus | None, list[CohortVideo]] = {}
     for video in videos:
         by_stimulus.setdefault(video.stimulus, []).append(video)
     if len(videos) > 1:
         # Sessions that are not known to share anything have no common time.
         by_stimulus.pop(None, None)
-    clocks = [
-        _build_clock(stimulus, same, lengths_s.get(stimulus, math.inf) if stimulus else math.inf)
-        for stimulus, same in by_stimulus.items()
-    ]
+    clocks = [_build_clock(stimulus, same) for stimulus, same in by_stimulus.items()]
     found = [clock for clock in clocks if clock is not None]
     return tuple(sorted(found, key=lambda clock: (clock.stimulus.name if clock.stimulus else "").casefold()))
 
 
-def _build_clock(
-    stimulus: Stimulus | None, videos: Sequence[CohortVideo], length_s: float
-) -> SharedClock | None:
+def _build_clock(stimulus: Stimulus | None, videos: Sequence[CohortVideo]) -> SharedClock | None:
     known = [video.bin_seconds for video in videos if not math.isnan(video.bin_seconds)]
     if not known:
         return None
@@ -156,8 +147,7 @@ def _build_clock(
     cohort = build_cohort(fitting)
     if not cohort.participants:
         return None
-    end_s = min(length_s, max(video.length_s for video in fitting))
-    n_bins = max(1, math.ceil(end_s / bin_seconds - _LEAST_PART_OF_BIN))
+    n_bins = max(1, count_bins(max(video.clock_end_s for video in fitting), bin_seconds))
     joined = max(1, math.ceil(n_bins / MOST_POINTS))
     return SharedClock(
         stimulus=stimulus,

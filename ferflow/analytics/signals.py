@@ -142,16 +142,18 @@ def sum_bins(signals: Sequence[Signal], edges: Float64Array) -> dict[str, Binned
 
 
 def sum_timeline_bins(
-    signals: Sequence[Signal], timeline: pa.Table, duration_s: float
+    signals: Sequence[Signal], timeline: pa.Table, start_s: float, end_s: float
 ) -> dict[str, BinnedSignal]:
-    """Signals in the bins of a timeline, by name.
+    """Signals in the bins of a timeline, by name, within a part of the video.
 
     Args:
         signals: of the video.
         timeline: TIMELINE of it.
-        duration_s: length of the video; a signal may go on, but is then about something else.
+        start_s: where the part starts.
+        end_s: where it ends, at the end of the video at the latest; a signal may go on, but is then about something
+            else.
     """
-    return sum_bins(signals, np.minimum(_edges(timeline), duration_s))
+    return sum_bins(signals, np.clip(_edges(timeline), start_s, max(start_s, end_s)))
 
 
 def signal_columns(signals: Sequence[Signal], timeline: pa.Table) -> dict[str, Float64Array]:

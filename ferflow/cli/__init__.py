@@ -24,6 +24,7 @@ from ferflow.cli.people import people
 from ferflow.cli.report import report
 from ferflow.cli.run import run
 from ferflow.cli.train import train
+from ferflow.cli.usage_errors import USAGE_ERRORS, describe_usage_error
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.version import __version__
 
@@ -66,7 +67,11 @@ def main() -> NoReturn:
     # Commands that write into an output folder nest another one, which also removes half-written files.
     with interruptible(show=print_message, clean_up=lambda: None):
         try:
-            app(standalone_mode=True)
+            # Not standalone: typer would print the usage on three lines above each error.
+            status = app(standalone_mode=False, prog_name="ferflow")
+        except USAGE_ERRORS as error:
+            _print_usage_error(error)
+            sys.exit(OptionsError.exit_code)
         except FerflowError as error:
             print_message(str(error))
             sys.exit(error.exit_code)
@@ -77,4 +82,12 @@ def main() -> NoReturn:
                 f"unexpected {type(error).__name__}: {error}. An error in ferflow: run again with -v, and report it."
             )
             sys.exit(FerflowError.exit_code)
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _print_usage_error(error: Exception) -> None:
+    message = describe_usage_error(error, sys.argv[1:])
+    if "\n" in message:
+        typer.echo(message, err=True)
+    else:
+        print_message(message)

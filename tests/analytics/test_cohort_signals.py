@@ -41,7 +41,7 @@ def session(
     made = video(name, {k + 1: [0.0] * seconds for k in range(people)}, stimulus=FILM, **facts)
     made = replace(made, session=SessionRow(participant=participant, offset_s=offset_s))
     made = replace(made, duration_s=duration_s or float(seconds))
-    return replace(made, signals=sum_timeline_bins(signals, made.timeline, made.duration_s))
+    return replace(made, signals=sum_timeline_bins(signals, made.timeline, made.start_s, made.end_s))
 
 
 def clock_of(*videos: CohortVideo) -> SharedClock:
@@ -74,15 +74,16 @@ def test_the_clock_starts_where_the_stimulus_starts_in_each_session():
 
 
 def test_an_offset_within_a_bin_moves_signals_as_it_moves_faces():
-    for offset_s, first in ((2.4, 2), (2.5, 2), (2.6, 3)):
+    # Of bin 2, 0.4 s lie after 2.6; the start of bin 3 is then nearest to that of the stimulus.
+    for offset_s, bins, first in ((2.4, [0, 1], 2), (2.5, [0, 1], 2), (2.6, [0, 0, 1], (0.4 * 2 + 3) / 1.4)):
         one = session("v", pulse(*range(30)), offset_s=offset_s)
         clock = clock_of(one, session("w", seconds=30))
         (part,) = (
             part for person in clock.cohort.of(None) for part in person.parts if part.video.video_id == "v"
         )
-        assert clock_band(clock, None, "pulse").mean[0] == first
-        assert part.bins[0] == 0
-        assert part.rows.column("bin_start_s")[0].as_py() == first
+        assert clock_band(clock, None, "pulse").mean[0] == pytest.approx(first)
+        assert part.bins[: len(bins)].tolist() == bins
+        assert part.rows.column("bin_start_s")[0].as_py() == offset_s
 
 
 def test_joined_bins_are_weighted_by_the_time_in_which_the_signal_is_known():

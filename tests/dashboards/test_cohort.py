@@ -144,10 +144,9 @@ def test_the_people_of_a_single_video_share_its_time():
 
 
 def test_a_clock_ends_with_its_stimulus():
-    videos = [video(name, {1: [0.0] * 30}, stimulus=SHOW) for name in "ab"]
-    assert build_clocks(videos)[0].end_s == 30
-    assert build_clocks(videos, {SHOW: 12.4})[0].end_s == 13
-    assert build_clocks(videos, {SHOW: 400.0})[0].end_s == 30
+    for stimulus_s, end_s in ((None, 30), (12.4, 13), (400.0, 30)):
+        videos = [video(name, {1: [0.0] * 30}, stimulus=SHOW, stimulus_s=stimulus_s) for name in "ab"]
+        assert build_clocks(videos)[0].end_s == end_s
 
 
 def test_who_ever_reacted_and_who_is_still_there():
