@@ -171,7 +171,14 @@ def _report_stored(source: Path, stored: SignalsMetadata) -> None:
     name = f"{sanitize(source.name)}: signals of {sanitize(stored.source.name)}"
     if stored.left_out:
         shown = ", ".join(sanitize(column) for column in stored.left_out[:5])
-        log.warning("%s: columns without numbers are left out (%s).", name, shown)
+        log.warning(
+            "%s: columns without numbers (or with infinite or huge ones only) are left out (%s).", name, shown
+        )
+    if stored.n_before or stored.n_after:
+        log.warning(
+            "%s: %d of %d samples lie outside of the video (%d before its start, %d after its end) and are not used.",
+            name, stored.n_before + stored.n_after, stored.n_samples, stored.n_before, stored.n_after,
+        )  # fmt: skip
     if stored.start is not None:
         # Only the file's own time is a guess.
         level = logging.WARNING if stored.start.origin == "video file" else logging.INFO

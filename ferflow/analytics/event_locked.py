@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ferflow.analytics.markers import Marker, markers_in, times_by_label
+from ferflow.analytics.markers import SEGMENT_KIND, Marker, markers_in, times_by_label
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import (
@@ -34,8 +34,6 @@ AFTER_SECONDS = 10.0
 """A marker-locked curve runs from this long before its markers to this long after."""
 LEAST_LAG_SECONDS = 0.1
 """Lags closer than this say nothing new: reactions take tenths of a second, and a curve has 151 points at most."""
-SEGMENT_KIND = "segment"
-"""A marker of this kind without an end lasts until the next such marker, or until the end of the video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +46,16 @@ class Segment:
     kind: str
 
 
-def segments_of(markers: pa.Table, end_s: float) -> list[Segment]:
-    """The segments that a table of MARKERS states, by start, clipped to [0, `end_s`)."""
+def segments_of(markers: pa.Table, end_s: float, start_s: float = 0.0) -> list[Segment]:
+    """The segments that a table of MARKERS states, by start, clipped to [`start_s`, `end_s`)."""
     rows = markers_in(markers)
     ends = _open_segment_ends([row.time_s for row in rows if _is_open_segment(row)], end_s)
     found = []
     for row in rows:
         end = ends[row.time_s] if _is_open_segment(row) else row.end_s
-        if end is not None and row.time_s < min(end, end_s):
-            found.append(Segment(row.time_s, min(end, end_s), row.label, row.kind))
+        part = max(row.time_s, start_s), min(row.time_s if end is None else end, end_s)
+        if part[0] < part[1]:
+            found.append(Segment(*part, row.label, row.kind))
     return sorted(found, key=lambda segment: (segment.start_s, segment.end_s))
 
 
@@ -153,7 +152,7 @@ def locked_curves(
 
     Args:
         timeline: TIMELINE of one video.
-        markers: MARKERS of it; a segment counts with its start, a marker past the end does not count.
+        markers: MARKERS of it; a segment counts with its start, a marker outside of the video does not count.
         extra: further columns by name, float64 (bins of the audience,), such as signals.
         most: largest number of labels, those with most markers; None: all.
 
@@ -165,7 +164,8 @@ def locked_curves(
     audience_rows = audience(timeline)
     names = [*MEASURES, *probability_columns(audience_rows), *shown_columns(audience_rows)]
     columns = {name: column(audience_rows, name) for name in names} | dict(extra or {})
-    inside = markers.filter(pa.array(column(markers, "time_s") < _end_of(audience_rows)))
+    times_s = column(markers, "time_s")
+    inside = markers.filter(pa.array((times_s >= 0) & (times_s < _end_of(audience_rows))))
     # Not `bin_length`: bounds are rounded to nanoseconds, and the error would add up over the bins of a long video.
     step = _end_of(audience_rows) / max(len(audience_rows), 1)
     parts = [

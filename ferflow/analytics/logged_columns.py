@@ -84,6 +84,14 @@ def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Flo
         return _usable(pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
 
 
+def is_huge(text: str) -> bool:
+    """Whether a text is a number that is infinite or beyond `LARGEST`."""
+    try:
+        return abs(float(text)) > LARGEST
+    except ValueError:
+        return False
+
+
 def check_n_rows(text: str, file: str, most_rows: int) -> None:
     """Refuse a text of more lines than `most_rows`, before they take the memory.
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from ferflow.analytics.csv_input import Row, read_csv
+from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
-from ferflow.options import TimePoint
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
@@ -29,14 +29,15 @@ from ferflow.text import sanitize
 COLUMNS = ("time_s", "label")
 REST_KIND = "rest"
 """Kind of a marker from which to which a person is at rest: the basis of a calibration, see `rest`."""
+SEGMENT_KIND = "segment"
+"""A marker of this kind without an end lasts until the next such marker, or until the end of the video."""
+_KINDS_WITH_A_MEANING = (REST_KIND, SEGMENT_KIND)
 SUFFIX = ".markers.csv"
 """`talk.markers.csv` in the folder of `talk.mp4` is found without being given."""
 MOST_BYTES = 8 * 2**20
 MOST_MARKERS = 20_000
 """A marker a second for five hours; a file with more is not a list of markers."""
 LONGEST_LABEL = 300
-LATEST_SECONDS = 1e7
-"""Four months: a larger number is a clock time or milliseconds, not seconds of a video."""
 
 _FIELDS = ["time_s", "end_s", "label", "kind"]
 
@@ -166,6 +167,12 @@ def markers_in(table: pa.Table) -> list[Marker]:
     return [Marker(**row) for row in table.select(_FIELDS).to_pylist()]
 
 
+def normalize_kind(text: str) -> str:
+    """A kind as it is stored: without spaces around it; `rest` and `segment` in lower case, whatever their spelling."""
+    plain = text.strip()
+    return plain.casefold() if plain.casefold() in _KINDS_WITH_A_MEANING else plain
+
+
 def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
     """Times of the markers of each label; labels with most markers first, then by name."""
     found: dict[str, list[float]] = {}
@@ -176,30 +183,13 @@ def times_by_label(markers: pa.Table) -> dict[str, list[float]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def parse_seconds(text: str, where: str) -> float:
-    """Seconds of a video from seconds or a timecode; the decimal sign may be a comma.
-
-    Args:
-        text: a cell.
-        where: what it is and where it stands, for messages.
-
-    Raises:
-        OptionsError: no such time, or too large a number.
-    """
-    try:
-        seconds = TimePoint.parse(text.replace(",", ".")).seconds
-    except OptionsError:
-        seconds = None
-    if seconds is None:
-        given = sanitize(text[:40])
-        raise OptionsError(f"{where}: {given!r} is not a time. Give seconds (12.5) or a timecode (1:30.5).")
-    if seconds > LATEST_SECONDS:
-        raise OptionsError(f"{where}: {seconds:g} s is no place in a video. Give seconds after its start.")
-    return seconds
-
-
 def _read_stored(paths: VideoFiles) -> pa.Table:
-    return read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
+    table = read_table(paths.markers, MARKERS.names).replace_schema_metadata(None)
+    # Tables of earlier versions have kinds as they were typed.
+    kinds = [normalize_kind(kind or "") for kind in table.column("kind").to_pylist()]
+    return table.set_column(
+        table.column_names.index("kind"), MARKERS.field("kind"), pa.array(kinds, pa.string())
+    )
 
 
 def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
@@ -210,7 +200,7 @@ def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
 
 
 def _marker(row: dict[str, str], where: str) -> Marker:
-    label, kind = row.get("label", ""), row.get("kind", "")
+    label, kind = row.get("label", ""), normalize_kind(row.get("kind", ""))
     if not label:
         raise OptionsError(f"{where}: a marker without a label. Name it, or delete the line.")
     if len(label) > LONGEST_LABEL or len(kind) > LONGEST_LABEL:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.markers import parse_seconds
+from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
 from ferflow.text import sanitize

@@ -6,6 +6,7 @@ markers, is added up, weighted by readable time; then participants are averaged.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,7 +53,8 @@ class _VideoMarkers:
         markers = video.markers.filter(pc.not_equal(video.markers.column("kind"), REST_KIND))
         segments: dict[str, list[Segment]] = {}
         starts: dict[str, list[float]] = {}
-        found = [one for one in segments_of(markers, video.end_s) if one.end_s > video.start_s]
+        # With their starts before the video, so that scenes of a stimulus start alike in all sessions.
+        found = [one for one in segments_of(markers, video.end_s, -math.inf) if one.end_s > video.start_s]
         for segment in found:
             segments.setdefault(segment.label, []).append(segment)
         for label, time_s in (

@@ -12,15 +12,14 @@ given, is when the recording started, for signals with times of day.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
+from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
-from ferflow.options import TimePoint
 from ferflow.text import sanitize
 
 GROUP = "group"
@@ -119,23 +118,9 @@ def _session(path: Path, row: Row) -> SessionRow:
     return SessionRow(
         participant=row.values.get("participant") or None,
         stimulus=row.values.get("stimulus") or None,
-        offset_s=_offset(path, row, offset) if offset else 0.0,
+        offset_s=parse_seconds(offset, f"{path}: line {row.line}: offset_s") if offset else 0.0,
         values=row.values,
     )
-
-
-def _offset(path: Path, row: Row, text: str) -> float:
-    # Spreadsheets write 12,5 in countries where the comma is the decimal sign. A camera that was switched on late has a
-    # negative offset; some write the minus sign of a printed text.
-    plain = re.sub(r"(\d),(\d+)$", r"\1.\2", text)
-    is_negative = plain.startswith(("-", "\u2212"))
-    try:
-        seconds = TimePoint.parse(plain[is_negative:]).seconds
-    except OptionsError as error:
-        raise OptionsError(f"{path}: line {row.line}: offset_s: {error}") from error
-    if seconds is None:
-        raise OptionsError(f"{path}: line {row.line}: offset_s: give seconds or a timecode, not a frame.")
-    return -seconds if is_negative else seconds
 
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:

@@ -22,8 +22,15 @@ from ferflow.analytics.clock_times import ClockTimes, parse_clock_times
 from ferflow.analytics.csv_columns import read_csv_columns
 from ferflow.analytics.csv_input import clean_cell
 from ferflow.analytics.json_lines import read_json_columns
-from ferflow.analytics.logged_columns import LoggedColumns, Numbers, find_given, parse_numbers
-from ferflow.analytics.markers import LATEST_SECONDS, parse_seconds
+from ferflow.analytics.logged_columns import (
+    LARGEST,
+    LoggedColumns,
+    Numbers,
+    find_given,
+    is_huge,
+    parse_numbers,
+)
+from ferflow.analytics.video_times import LATEST_SECONDS, parse_seconds
 from ferflow.errors import OptionsError
 from ferflow.text import sanitize
 from ferflow.types import Float64Array, Int64Array
@@ -107,9 +114,7 @@ def read_signal_file(path: Path) -> SignalFile:
     _check_names(columns.file, list(samples))
     known = {name: found for name, found in samples.items() if np.isfinite(found.values).any()}
     if len(rows) and not known:
-        raise OptionsError(
-            f"{columns.file}: no column of numbers. A signal is a column of numbers under its name."
-        )
+        raise OptionsError(f"{columns.file}: {_explain_no_numbers(columns, time)}")
     return SignalFile(
         file=columns.file,
         times=times,
@@ -184,6 +189,17 @@ def _split_by_name(columns: LoggedColumns, name_column: str, value_column: str) 
         for name, k in distinct.items()
         if name
     }
+
+
+def _explain_no_numbers(columns: LoggedColumns, time: str) -> str:
+    """Why no column has a number that can be used."""
+    others = [columns.texts(name) for name in columns.names if name != time]
+    if any(is_huge(text) for texts in others for text in texts.slice(0, 1000).to_pylist()):
+        return (
+            f"all its numbers are infinite or beyond {LARGEST:g}, which no instrument gives. Leave cells empty whose "
+            "value is not known."
+        )
+    return "no column of numbers. A signal is a column of numbers under its name."
 
 
 def _check_names(file: str, names: list[str]) -> None:

@@ -24,6 +24,7 @@ from ferflow.analytics.frame_time import usual_step
 from ferflow.analytics.signal_input import SignalFile, read_signal_file
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
+from ferflow.analytics.video_times import looks_like_milliseconds
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
 from ferflow.store.records import read_table, write_table
@@ -207,8 +208,8 @@ def store_signals(
         What was stored; None: it was stored before.
 
     Raises:
-        OptionsError: as `read_signal_file`; the start is not known; or all times of day lie outside of the video. What
-            was stored before stays.
+        OptionsError: as `read_signal_file`; the start is not known; or all times lie outside of the video. What was
+            stored before stays.
     """
     given = GivenFile(name=source.name, sha256=_sha256(source))
     stored = stored_metadata(paths)
@@ -221,7 +222,7 @@ def store_signals(
     file = read_signal_file(source)
     start = find_start() if file.needs_start else None
     signals = place_signals(file, start)
-    if start is not None:
+    if signals:
         _check_overlap(file, signals, start, duration_s)
     metadata = SignalsMetadata(
         video_id=paths.video_id,
@@ -229,6 +230,9 @@ def store_signals(
         start=start,
         assumed_zone=None if start is None else file.assumed_zone(start.time),
         left_out=file.left_out,
+        n_samples=sum(len(one.time_s) for one in signals),
+        n_before=sum(int((hold_until(one) <= 0).sum()) for one in signals),
+        n_after=sum(int((one.time_s >= duration_s).sum()) for one in signals),
     )
     write_table(paths.signals, _table(signals, paths.video_id), metadata)
     return metadata
@@ -296,10 +300,10 @@ def _table(signals: Sequence[Signal], video_id: str) -> pa.Table:
 
 
 def _check_overlap(
-    file: SignalFile, signals: Sequence[Signal], start: RecordingStart, duration_s: float
+    file: SignalFile, signals: Sequence[Signal], start: RecordingStart | None, duration_s: float
 ) -> None:
-    first = min((float(one.time_s[0]) for one in signals), default=0.0)
-    last = max((float(one.time_s[-1]) for one in signals), default=0.0)
+    first = min(float(one.time_s[0]) for one in signals)
+    last = max(float(one.time_s[-1]) for one in signals)
     if first < duration_s and last >= 0:
         return
     how_far = (
@@ -307,10 +311,15 @@ def _check_overlap(
         if last >= 0
         else f"{timecode(-last)} before its start"
     )
-    raise OptionsError(
-        f"{file.file}: no value lies within the video: the nearest is {how_far}, if the recording started at "
-        f"{describe_start(start, file.assumed_zone(start.time))}. Check --signals-start and time zones."
-    )
+    what = f"{file.file}: no value lies within the video, which lasts {timecode(duration_s)}: the nearest is {how_far}"
+    if start is not None:
+        raise OptionsError(
+            f"{what}, if the recording started at {describe_start(start, file.assumed_zone(start.time))}. Check "
+            "--signals-start and time zones."
+        )
+    if looks_like_milliseconds([first, last], duration_s):
+        raise OptionsError(f"{what}. These look like milliseconds: time_s must be in seconds.")
+    raise OptionsError(f"{what}. time_s must be in seconds after the first frame of this video.")
 
 
 def describe_start(start: RecordingStart, assumed_zone: str | None = None) -> str:

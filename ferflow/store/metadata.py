@@ -210,6 +210,11 @@ class SignalsMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Time zone of the computer, such as "UTC+02:00", where the times or the start had none; None: none assumed."""
     left_out: tuple[str, ...] = ()
     """Columns of the file without any number."""
+    n_samples: int = 0
+    n_before: int = 0
+    """Samples whose value no longer holds when the video starts."""
+    n_after: int = 0
+    """Samples after its end."""
 
 
 Metadata = VideoMetadata | MarkersMetadata | SignalsMetadata

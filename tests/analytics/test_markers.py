@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ferflow.analytics.csv_input import parse_csv
-from ferflow.analytics.event_locked import lags, locked_curves, segments
+from ferflow.analytics.event_locked import lags, locked_curves, segments, segments_of
 from ferflow.analytics.markers import (
     COLUMNS,
     LONGEST_LABEL,
@@ -25,6 +25,8 @@ from ferflow.analytics.markers import (
 )
 from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import OptionsError
+from ferflow.store.metadata import MarkersMetadata
+from ferflow.store.records import write_table
 from ferflow.store.video_files import VideoFiles
 from tests.made_records import LABELS, Made, write_session
 
@@ -97,9 +99,9 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
         ("time,label\n1,a\n", "it has: time, label"),
         ("time_s,label,label\n1,a,b\n", "once each"),
         ("time_s,label\nsoon,a\n", "line 2: time_s: 'soon' is not a time"),
-        ("time_s,label\n1,a\n-1,b\n", "line 3: time_s: '-1' is not a time"),
         ("time_s,label\nnan,a\n", "is not a time"),
-        ("time_s,label\ninf,a\n", "is not a time"),
+        ("time_s,label\ninf,a\n", "no place in a video"),
+        ("time_s,label\n1,a\n--1,b\n", "line 3: time_s: '--1' is not a time"),
         ("time_s,label\n300f,a\n", "is not a time"),
         ("time_s,label\n1760000000000,a\n", "no place in a video"),
         ("time_s,label\n,a\n", "'' is not a time"),
@@ -243,6 +245,47 @@ def test_stretches_at_rest_are_stored_with_the_markers_of_a_file_and_outlive_eac
     assert store_markers(paths, None, [])
     # What the file says stays, a stretch at rest too.
     assert stored() == [(2.0, "clap", ""), (5.0, "Bo", "rest")]
+
+
+@pytest.mark.parametrize("kind", ["rest", "REST", " Rest ", "rEsT\t"])
+def test_the_case_of_a_kind_and_spaces_around_it_do_not_matter(kind):
+    (one,) = parse_markers(f'time_s,label,end_s,kind\n0,Ada,10,"{kind}"\n', "m.csv")
+    assert one.kind == "rest"
+    with pytest.raises(OptionsError, match="needs end_s"):
+        parse_markers(f'time_s,label,kind\n0,Ada,"{kind}"\n', "m.csv")
+
+
+def test_chapters_in_capitals_last_until_the_next_one(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("time_s,label,kind\n0,one,SEGMENT\n10,two, Segment\n")
+    found = segments_of(read_markers(path), 30.0)
+    assert [(part.start_s, part.end_s) for part in found] == [(0, 10), (10, 30)]
+
+
+def test_other_kinds_stay_as_they_are_written():
+    (one,) = parse_markers("time_s,label,kind\n0,a, Boss Fight \n", "m.csv")
+    assert one.kind == "Boss Fight"
+
+
+def test_kinds_stored_by_an_earlier_version_are_read_alike(tmp_path):
+    files = VideoFiles(tmp_path, "talk-1")
+    write_table(files.markers, marker_table((0.0, 10.0, "Ada", "REST")), MarkersMetadata(video_id="talk-1"))
+    assert load_markers(files).column("kind").to_pylist() == ["rest"]
+
+
+def test_times_before_the_video_are_allowed_and_count_as_far_as_they_lie_in_it():
+    """A baseline from -10 to -5 s, a segment from -5 to 5 s, an instant at -1 s; the video has 10 s."""
+    found = parse_markers("time_s,label,end_s\n-10,baseline,-0:05\n-5,opening,5\n-1,go,\n", "m.csv")
+    assert found == [
+        Marker(-10.0, -5.0, "baseline"), Marker(-5.0, 5.0, "opening"), Marker(-1.0, None, "go"),
+    ]  # fmt: skip
+    markers = marker_table(*((one.time_s, one.end_s, one.label, one.kind) for one in found))
+    timeline = audience_of([1.0] * 5 + [0.0] * 5)
+    rows = segments(timeline, markers).to_pylist()
+    assert [(row["label"], row["start_s"], row["end_s"], row["engagement"]) for row in rows] == [
+        ("opening", 0.0, 5.0, 1.0)
+    ]
+    assert len(locked_curves(timeline, markers)) == 0
 
 
 def test_without_any_marker_no_table_is_written(tmp_path):

@@ -30,6 +30,7 @@ from ferflow.analytics.signals import (
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import RecordingStart
 from ferflow.store.video_files import VideoFiles
+from tests.made_records import Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\u202egnp.exe שלום =1+1'
 NOON = datetime(2024, 5, 12, 12, 0, 0, tzinfo=UTC)
@@ -149,7 +150,11 @@ def test_a_file_of_nothing_but_a_header_has_no_signals(tmp_path):
         ("time_s,a\n0,1\n\n\nsoon,2\n", "line 5: time_s: 'soon' is not a time"),
         ('time_s,a\n0,"1\n1"\nsoon,2\n', "line 4: time_s: 'soon' is not a time"),
         ("time_s,a\nnan,1\n", "line 2: time_s: 'nan' is not a time"),
-        ("time_s,a\ninf,1\n", "is not a time"),
+        ("time_s,a\ninf,1\n", "line 2: time_s: inf s is no place in a video"),
+        ("time_s,a\n1e308,1\n", "line 2: time_s: 1e308 s is no place in a video"),
+        ("time_s,a\n0,1\n1e400,1\n", "line 3: time_s: 1e400 s is no place in a video"),
+        ("time_s,a\n-1e400,1\n", "line 2: time_s: -1e400 s is no place in a video"),
+        ("time_s,a\n0,1e308\n1,inf\n", "all its numbers are infinite or beyond 1e+100"),
         ("time_s,a\n1715508000,1\n", "call the column timestamp"),
         ("time_s,a\n0,1\n,2\n", "line 3: a value without a time"),
         ("time_s,a\n,2\n", "line 2: a value without a time"),
@@ -481,6 +486,56 @@ def test_times_of_day_that_all_miss_the_video_are_refused_and_nothing_is_lost(tm
             store_signals(files, write(tmp_path, f"timestamp,a\n{rows}"), 60.0, lambda: given(NOON))
         assert "2024-05-12 12:00:00+00:00 (as given)" in str(refused.value)
     assert load_signals(files).signals[0].time_s.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("times", "reported"),
+    [
+        ("60 61", "the nearest is 00:00.0 after its end. time_s must be in seconds after the first frame"),
+        ("-9 -2.5", "the nearest is 00:02.5 before its start. time_s must be in seconds"),
+        ("5000 10000 59000", "These look like milliseconds: time_s must be in seconds"),
+        ("5000 10000 99000", "time_s must be in seconds after the first frame"),
+    ],
+)
+def test_seconds_that_all_miss_the_video_are_refused_and_nothing_is_lost(tmp_path, times, reported):
+    files = VideoFiles(tmp_path, "play-1")
+    store_signals(files, write(tmp_path, "time_s,a\n0,1\n"), 60.0, lambda: pytest.fail("no start"))
+    path = write(tmp_path, "time_s,a\n" + "".join(f"{time},1\n" for time in times.split()))
+    with pytest.raises(OptionsError) as refused:
+        store_signals(files, path, 60.0, lambda: pytest.fail("no start"))
+    message = str(refused.value)
+    assert message.startswith(f"{path}: no value lies within the video, which lasts 01:00.0: ")
+    assert reported in message
+    assert "\n" not in message
+    assert load_signals(files).signals[0].time_s.tolist() == [0.0]
+
+
+def test_samples_outside_of_the_video_are_counted(tmp_path):
+    """Of 1 Hz from -10 to 29: 10 before the start no longer hold at 0, and 10 lie after the end at 20 s."""
+    files = VideoFiles(tmp_path, "play-1")
+    rows = "".join(f"{k},{k},\n" for k in range(-10, 30))
+    stored = store_signals(
+        files, write(tmp_path, f"time_s,a,b\n{rows}"), 20.0, lambda: pytest.fail("no start")
+    )
+    assert (stored.n_samples, stored.n_before, stored.n_after) == (40, 10, 10)
+    # Logged when it changed: the value from 3 s before the start holds until 5.
+    path = write(tmp_path, "time_s,a\n-9,1\n-3,2\n5,3\n20,4\n")
+    stored = store_signals(files, path, 20.0, lambda: pytest.fail("no start"))
+    assert (stored.n_samples, stored.n_before, stored.n_after) == (4, 1, 1)
+
+
+def test_one_warning_counts_the_samples_that_are_not_used(tmp_path, caplog):
+    from ferflow.jobs.additions import add_to_all
+    from ferflow.jobs.job import Additions
+
+    write_session(tmp_path, Made(seconds=20, video_id="play"))
+    path = write(tmp_path, "time_s,a\n-9,1\n-3,2\n5,3\n20.5,4\n")
+    assert add_to_all(tmp_path, Additions(signals=path)) == {}
+    (warning,) = (record.getMessage() for record in caplog.records if "samples" in record.getMessage())
+    assert "2 of 4 samples lie outside of the video (1 before its start, 1 after its end)" in warning
+    caplog.clear()
+    add_to_all(tmp_path, Additions(signals=path))
+    assert not caplog.records  # nothing new
 
 
 def test_a_video_without_signals_has_none(tmp_path):
