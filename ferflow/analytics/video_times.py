@@ -63,7 +63,7 @@ def _parse_huge(text: str) -> float | None:
 def looks_like_milliseconds(times: Sequence[float], duration_s: float) -> bool:
     """Whether times are hardly seconds of a video, but may be milliseconds of it.
 
-    All of them but 0 lie after its end; as milliseconds they would lie within it, and most of them are a second or more.
+    All of them but 0 lie after its end; as milliseconds they would lie within it, and most are a second or more.
     """
     later = [time for time in times if time]
     if not later or min(later) < duration_s:
