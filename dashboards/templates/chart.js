@@ -74,6 +74,50 @@ globalThis.charts = (() => {
 
   const repaint = (chart) => Plotly.relayout(chart, themeOf(chart.layout));
   const onThemeChange = (listener) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
+  // An A4 sheet between its margins, in pixels, less what rounding may add.
+  const SHEET = { width: 703, height: 1026 };
+  /** What `read` returns while the page is laid out as on paper: browsers lay it out so only after `beforeprint`. */
+  const onPaper = (read) => {
+    const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule.media?.mediaText === "print");
+    const { width } = document.body.style;
+    for (const rule of rules) rule.media.mediaText = "all";
+    document.body.style.width = `${SHEET.width}px`;
+    try {
+      return read();
+    } finally {
+      for (const rule of rules) rule.media.mediaText = "print";
+      document.body.style.width = width;
+    }
+  };
+  /** Of the layouts of a chart, the tallest that fits below what comes before it on the first sheet, else on a sheet of its own. */
+  const chooseLayout = (chart, layouts) => onPaper(() => {
+    const section = chart.closest("section"), top = section.getBoundingClientRect().top - document.body.getBoundingClientRect().top;
+    const around = section.offsetHeight - chart.offsetHeight, fits = (room) => layouts.find(({ height }) => height + around <= room);
+    const onFirst = fits(SHEET.height - top), layout = onFirst ?? fits(SHEET.height) ?? layouts.at(-1);
+    return { layout, room: onFirst || top > SHEET.height ? 0 : SHEET.height - top };
+  });
+  /** Where a chart needs a sheet of its own, put sections that fit on the rest of the first one before it; returns what undoes it. */
+  const fillSheet = (section, room, ids) => {
+    const moved = [];
+    for (const id of room ? ids : []) {
+      const other = document.querySelector(`[data-section=${id}]`), height = other ? onPaper(() => other.offsetHeight) + 10 : Infinity;
+      if (height > room) continue;
+      moved.push([other, other.nextElementSibling]);
+      section.before(other);
+      room -= height;
+    }
+    return () => { for (const [other, next] of moved.reverse()) next.before(other); };
+  };
+  /** Height on paper of a chart of many small ones: on one sheet, as long as titles have room between them. */
+  const paperHeight = (height) => Math.min(height, Math.max(0.9 * SHEET.height, 0.6 * height));
+  /** Place the rows as on screen or on paper, as a change of the layout; titles and thresholds follow their axes. */
+  const placeRows = (chart, { domains }) => {
+    const change = {};
+    for (const [axis, domain] of Object.entries(domains)) change[`${axis.replace("y", "yaxis")}.domain`] = domain;
+    // Lines and bands of markers reach from the top of their row, the first one, to the bottom of all.
+    (chart.layout.shapes || []).forEach((shape, k) => { if (shape.yref === "paper") change[`shapes[${k}].y1`] = domains.y[1]; });
+    return change;
+  };
   /** For paper: its colours, and the width of the sheet. */
   const fitToPaper = (chart, height, more = {}) => {
     chart.screenSize = { height: chart.layout.height, autosize: true };
@@ -82,5 +126,5 @@ globalThis.charts = (() => {
   const fitToScreen = (chart, more = {}) => Plotly.relayout(chart, { ...themeOf(chart.layout), ...chart.screenSize, width: null, ...more })
     .then(() => Plotly.Plots.resize(chart));
 
-  return { axesOf, isNarrow, draw, canDraw, toMilliseconds, toDate, zoom, limitHover, repaint, onThemeChange, fitToPaper, fitToScreen };
+  return { axesOf, isNarrow, draw, canDraw, toMilliseconds, toDate, zoom, limitHover, repaint, onThemeChange, SHEET, onPaper, chooseLayout, fillSheet, paperHeight, placeRows, fitToPaper, fitToScreen };
 })();

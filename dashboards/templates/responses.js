@@ -31,7 +31,7 @@
   charts.onThemeChange(() => drawnAreas().forEach(charts.repaint));
   addEventListener("beforeprint", () => {
     areas.forEach((area, k) => drawOnce(area, sections[k]));
-    drawnAreas().forEach((area) => charts.fitToPaper(area, area.layout.height * 0.8));
+    drawnAreas().forEach((area) => charts.fitToPaper(area, charts.paperHeight(0.8 * area.layout.height)));
   });
   addEventListener("afterprint", () => drawnAreas().forEach((area) => charts.fitToScreen(area)));
 })();

@@ -126,25 +126,19 @@ globalThis.ferflow = (() => {
     charts.repaint(chart);
     if (around && around.layout) charts.repaint(around);
   });
-  /** Place the rows as on screen or on paper, as a change of the layout; titles and thresholds follow their axes. */
   const { screen, paper } = figure.layout.meta;
-  const placeRows = ({ domains }) => {
-    const change = {};
-    for (const [axis, domain] of Object.entries(domains)) change[`${axis.replace("y", "yaxis")}.domain`] = domain;
-    // Lines and bands of markers reach from the top of their row to the bottom of all.
-    if (markersTrace) {
-      (chart.layout.shapes || []).forEach((shape, k) => { if (shape.yref === "paper") change[`shapes[${k}].y1`] = domains[markersTrace.yaxis][1]; });
-    }
-    return change;
-  };
-  // On paper there is no slider.
+  let restore = null;
   addEventListener("beforeprint", () => {
-    charts.fitToPaper(chart, paper.height, { "xaxis2.rangeslider.visible": false, ...placeRows(paper) });
+    const { layout, room } = charts.chooseLayout(chart, paper);
+    restore = charts.fillSheet(chart.closest("section"), room, ["peaks", "people", "segments"]);
+    // On paper there is no slider.
+    charts.fitToPaper(chart, layout.height, { "xaxis2.rangeslider.visible": false, ...charts.placeRows(chart, layout) });
     if (around) drawAround();
-    if (around && around.layout) charts.fitToPaper(around, around.layout.height);
+    if (around && around.layout) charts.fitToPaper(around, charts.paperHeight(around.layout.height));
   });
   addEventListener("afterprint", () => {
-    charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true, ...placeRows(screen) });
+    restore?.();
+    charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true, ...charts.placeRows(chart, screen) });
     if (around && around.layout) charts.fitToScreen(around);
   });
 

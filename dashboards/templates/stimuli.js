@@ -134,6 +134,7 @@
     const showVideoError = () => {
       const note = find(".video-error");
       video.closest(".video-frame").hidden = true;
+      find(".video-controls").hidden = true;
       note.hidden = false;
       note.textContent = "This browser cannot show the video of the stimulus: the file is not where the page expects it, or the browser does not support its format. The curves are complete. Convert the video to MP4 (H.264) or WebM.";
     };
@@ -164,7 +165,7 @@
       video.addEventListener("play", () => requestAnimationFrame(followPlayback));
       for (const name of ["seeked", "timeupdate", "ended"]) video.addEventListener(name, () => { if (video.readyState > 1) syncToVideo(); });
     }
-    return { chart, draw };
+    return { chart, draw, screen: figure.layout.meta.screen, paper: figure.layout.meta.paper };
   };
 
   const all = sections.map(setUp);
@@ -172,11 +173,20 @@
     for (const { isIntersecting, target } of entries) if (isIntersecting) all[sections.indexOf(target)].draw();
   }, { rootMargin: "600px" });
   sections.forEach((section) => observer.observe(section));
+  let restore = null;
   const drawnCharts = () => areas.filter((chart) => chart.layout);
   charts.onThemeChange(() => drawnCharts().forEach(charts.repaint));
   addEventListener("beforeprint", () => {
     all.forEach(({ draw }) => draw());
-    drawnCharts().forEach((chart) => charts.fitToPaper(chart, Math.min(chart.layout.height * 0.75, 760)));
+    for (const [k, { chart, paper }] of all.entries()) {
+      if (!chart.layout) continue;
+      const { layout, room } = charts.chooseLayout(chart, paper);
+      if (k === 0) restore = charts.fillSheet(sections[0], room, ["groups", "comparisons", "participants", "videos"]);
+      charts.fitToPaper(chart, layout.height, charts.placeRows(chart, layout));
+    }
   });
-  addEventListener("afterprint", () => drawnCharts().forEach((chart) => charts.fitToScreen(chart)));
+  addEventListener("afterprint", () => {
+    restore?.();
+    for (const { chart, screen } of all) if (chart.layout) charts.fitToScreen(chart, charts.placeRows(chart, screen));
+  });
 })();

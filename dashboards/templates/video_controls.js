@@ -1,5 +1,5 @@
 "use strict";
-// Controls below a video: the browser's own lie over the picture and hide faces at its lower edge.
+// Controls below each video: the browser's own lie over the picture and hide faces at its lower edge.
 for (const bar of document.querySelectorAll("[data-video]")) {
   const video = document.getElementById(bar.dataset.video), area = bar.parentElement;
   const buttonFor = (action) => bar.querySelector(`[data-action=${action}]`);
@@ -12,6 +12,13 @@ for (const bar of document.querySelectorAll("[data-video]")) {
   video.addEventListener("click", toggle);
   buttonFor("play").addEventListener("click", toggle);
   buttonFor("mute").addEventListener("click", () => { video.muted = !video.muted; });
+  const position = buttonFor("seek");
+  if (position) {
+    Object.assign(position, { min: 0, max: 1, value: 0 });
+    const showPosition = () => { if (video.duration) position.value = video.currentTime / video.duration; };
+    for (const event of ["timeupdate", "seeked", "ended"]) video.addEventListener(event, showPosition);
+    position.addEventListener("input", () => { if (video.duration) video.currentTime = position.value * video.duration; });
+  }
   // With all that lies over and below the picture, except on phones that show nothing but a video in full.
   const canFill = Boolean(area.requestFullscreen), fill = buttonFor("fullscreen");
   fill.hidden = !canFill && !video.webkitEnterFullscreen;

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
+import unicodedata
+import zlib
 
 import pytest
 
@@ -94,3 +97,58 @@ class Opened:
 
     def span(self) -> list[str]:
         return self.page.evaluate("document.getElementById('timeline').layout.xaxis.range")
+
+
+CUT_OFF = """() => {
+  const inside = (box, around) => box.left >= around.left - 1 && box.right <= around.right + 1;
+  const found = [];
+  for (const area of document.querySelectorAll("main .wide")) {
+    const around = area.closest("section").getBoundingClientRect();
+    if (area.scrollWidth > area.clientWidth + 1) found.push("scrolls: " + area.getAttribute("aria-labelledby"));
+    for (const cell of area.querySelectorAll("th, td")) {
+      if (!cell.getClientRects().length) continue;
+      if (!inside(cell.getBoundingClientRect(), around)) found.push("outside: " + cell.textContent);
+      if (cell.scrollWidth > cell.clientWidth + 1) found.push("too narrow: " + cell.textContent);
+    }
+  }
+  return found;
+}"""
+"""Cells of tables that a reader sees in part only, or has to scroll to the side for."""
+
+
+def pages_of_pdf(pdf: bytes) -> list[str]:
+    """The text of each page of a PDF that Chromium wrote, without spaces, in the order in which it is drawn."""
+    objects = {int(number): body for number, body in re.findall(rb"(\d+) 0 obj\n(.*?)\nendobj", pdf, re.S)}
+
+    def stream(number: int) -> str:
+        head, _, rest = objects[number].partition(b"stream\n")
+        length = int(re.search(rb"/Length (\d+)", head)[1])
+        data = rest[:length]
+        return (zlib.decompress(data) if b"FlateDecode" in head else data).decode("latin-1")
+
+    def letters(font: int) -> dict[int, str]:
+        table = re.search(rb"/ToUnicode (\d+) 0 R", objects[font])
+        codes: dict[int, str] = {}
+        for block in re.findall(
+            r"beginbf(?:char|range)\n(.*?)endbf", stream(int(table[1])) if table else "", re.S
+        ):
+            for line in block.splitlines():
+                first, *more = [int(value, 16) for value in re.findall(r"<(\w+)>", line)]
+                last, start = (more[0], more[1]) if len(more) == 2 else (first, more[0])
+                codes |= {first + k: chr(start + k) for k in range(last - first + 1)}
+        return codes
+
+    pages = []
+    for body in objects.values():
+        if not re.search(rb"/Type /Page\b", body):
+            continue
+        fonts = dict(re.findall(rb"/(F\d+) (\d+) 0 R", body))
+        tables = {name.decode(): letters(int(number)) for name, number in fonts.items()}
+        text, font = "", {}
+        drawn = stream(int(re.search(rb"/Contents (\d+) 0 R", body)[1]))
+        for name, run in re.findall(r"/(F\d+) [\d.]+ Tf|<([0-9A-Fa-f]+)> Tj", drawn):
+            font = tables.get(name, {}) if name else font
+            text += "".join(font.get(int(run[k : k + 4], 16), "") for k in range(0, len(run), 4))
+        # Fonts have ligatures.
+        pages.append("".join(unicodedata.normalize("NFKC", text).split()))
+    return pages

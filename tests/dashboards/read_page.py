@@ -19,7 +19,7 @@ SHOWN = [f"shown_{label}" for label in LABELS]
 _VOID = {"meta", "input", "br", "img", "link", "hr", "source", "col", "wbr"}
 _SILENT = set(
     "class id href src for type role lang dir tabindex name content charset xmlns viewbox d rowspan preload stroke "
-    "stroke-width stroke-dasharray aria-labelledby data-section data-chart data-zoom data-peak".split()
+    "stroke-width stroke-dasharray aria-labelledby data-video data-section data-chart data-zoom data-peak".split()
 )
 """Attributes that tell a reader no number, or (`d`) are checked by themselves."""
 

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, until
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, until
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,
@@ -209,6 +209,45 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page.wait_for_timeout(300)
     after = page.locator("#stimulus-1").bounding_box()
     assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
+    assert wrong == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["many", "trailer", "play", "two", "hostile"])
+def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, name):
+    page, wrong = opened(browser, out / name / "index.html", viewport={"width": 390, "height": 844})
+    assert page.evaluate(CUT_OFF) == []
+    groups = page.locator("[data-section=groups] tbody tr").first
+    if groups.count():
+        said = groups.locator("td").evaluate_all("(cells) => cells.map((cell) => cell.dataset.label)")
+        assert said == ["Group", "Participants (n)", "Mean", "95 % interval", ""]
+        assert groups.locator("td").nth(3).is_visible()
+    # The table of videos can still be sorted.
+    page.locator("[data-section=videos] button", has_text="Net positivity").click()
+    assert wrong == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["many", "trailer", "play"])
+def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, name):
+    page, wrong = opened(browser, out / name / "index.html")
+    sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
+    starts = ("Sessionsbesideeachother", "isthestartofthestimulus", "GroupsMeans", "VideosIn")
+    assert any(word in sheets[0] for word in starts)
+    for text in sheets:
+        assert ("Reactingshare" in text) == ("Facesthatcanbereadnumber" in text)
+    assert wrong == []
+    page.context.close()
+
+
+def test_the_controls_of_the_stimulus_lie_below_its_picture(browser, out):
+    page, wrong = opened(browser, out / "trailer" / "index.html")
+    frame, bar = (
+        page.locator(f"[data-stimulus] {name}").bounding_box() for name in ("video", ".video-controls")
+    )
+    assert bar["y"] >= frame["y"] + frame["height"]
+    page.locator("[data-stimulus]").get_by_role("button", name="Mute").click()
+    assert page.locator("[data-stimulus] video").evaluate("(video) => video.muted && !video.controls")
     assert wrong == []
     page.context.close()
 

@@ -15,7 +15,7 @@ from ferflow.render.clips import write_clips
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
 from tests.conftest import numbered_image, write_video
-from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf
 from tests.made_records import Made, write_session
 
 pytestmark = NEEDS_CHROMIUM
@@ -271,6 +271,43 @@ def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(
         assert opened.wrong == []
 
 
+@pytest.mark.parametrize("video", ["one", "eight", "sixteen", "h264"])
+def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(browser, out, video):
+    with Opened(browser, out / f"reports/{video}.html") as opened:
+        order = "[...document.querySelectorAll('[data-section]')].map((section) => section.dataset.section)"
+        before = opened.page.evaluate(order)
+        rows = opened.page.locator("[data-section=people] tbody tr b").all_inner_texts()
+        sheets = pages_of_pdf(opened.page.pdf(prefer_css_page_size=True))
+        opened.page.wait_for_timeout(300)
+        assert opened.page.evaluate(order) == before
+        assert opened.wrong == []
+    assert "TimelineEachstep" in sheets[0] or "PeaksMoments" in sheets[0]
+    (chart,) = [text for text in sheets if "TimelineEachstep" in text]
+    # The title of the last row, and the last tick.
+    assert "Coveragereadable" in chart
+    assert "100%" in chart
+    (people,) = [text for text in sheets if "PeopleSharesandmeans" in text]
+    assert "PersonInview" in people
+    # A table of more rows may go on on the next sheet.
+    together = rows if len(rows) <= 12 else rows[:1]
+    assert all("".join(name.split()) in people.split("PersonInview")[1] for name in together)
+    (quality,) = [text for text in sheets if "Dataquality" in text]
+    assert "Durationintheheader" in quality
+
+
+@pytest.mark.parametrize("video", ["one", "eight", "hour", "h264", "hostile"])
+def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, video):
+    with Opened(browser, out / f"reports/{video}.html", viewport={"width": 390, "height": 844}) as opened:
+        assert opened.page.evaluate(CUT_OFF) == []
+        # Each value stands below the heading of its column.
+        cells = opened.page.locator("[data-section=people] tbody tr").first.locator("td")
+        labels = cells.evaluate_all("(cells) => cells.map((cell) => cell.dataset.label)")
+        headings = opened.page.locator("[data-section=people] thead th").evaluate_all(
+            "(cells) => cells.map((cell) => cell.textContent.replaceAll('\u00ad', ''))"
+        )
+        assert labels == headings
+
+
 def test_a_page_without_the_shared_script_says_what_is_missing(browser, out, tmp_path):
     alone = tmp_path / "reports" / "one.html"
     alone.parent.mkdir()
@@ -418,17 +455,17 @@ def test_a_label_names_the_person_and_what_the_face_shows(browser, out):
 def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, width):
     with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
         opened.ready()
-        page = opened.page
-        frame, bar = (page.locator(name).bounding_box() for name in (".video-frame", ".video-controls"))
+        page, player = opened.page, opened.page.locator("[data-section=player]")
+        frame, bar = (player.locator(name).bounding_box() for name in (".video-frame", ".video-controls"))
         assert bar["y"] >= frame["y"] + frame["height"]
         assert bar["x"] + bar["width"] <= width
         assert page.evaluate("document.getElementById('video').controls") is False
-        page.get_by_role("button", name="Mute").click()
+        player.get_by_role("button", name="Mute", exact=True).click()
         assert page.evaluate("document.getElementById('video').muted") is True
-        page.get_by_role("button", name="Unmute").wait_for()
-        page.get_by_role("button", name="Play").click()
+        player.get_by_role("button", name="Unmute", exact=True).wait_for()
+        player.get_by_role("button", name="Play", exact=True).click()
         opened.until("document.getElementById('video').currentTime > 0.3")
-        page.get_by_role("button", name="Pause").click()
+        player.get_by_role("button", name="Pause", exact=True).click()
         opened.until("document.getElementById('video').paused")
         page.locator("#video").click()
         opened.until("!document.getElementById('video').paused")
@@ -438,11 +475,12 @@ def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, 
 def test_a_full_screen_has_the_picture_its_boxes_and_the_controls(browser, out):
     with Opened(browser, out / "reports/h264.html") as opened:
         opened.ready()
-        page = opened.page
-        page.get_by_role("button", name="Full screen").click()
+        page, player = opened.page, opened.page.locator("[data-section=player]")
+        player.get_by_role("button", name="Full screen").click()
         opened.until("document.fullscreenElement !== null")
         opened.page.wait_for_timeout(300)
-        places = [page.locator(name).bounding_box() for name in (".video-frame", ".video-controls", "#boxes")]
+        names = (".video-frame", ".video-controls", "#boxes")
+        places = [player.locator(name).bounding_box() for name in names]
         frame, bar, boxes = places
         height = page.evaluate("innerHeight")
         assert frame["height"] > 0.7 * height
@@ -450,7 +488,7 @@ def test_a_full_screen_has_the_picture_its_boxes_and_the_controls(browser, out):
         assert bar["y"] >= frame["y"] + frame["height"]
         assert bar["y"] + bar["height"] <= height
         assert boxes["width"] == pytest.approx(frame["width"], abs=1)
-        page.get_by_role("button", name="Close full screen").click()
+        player.get_by_role("button", name="Close full screen").click()
         opened.until("document.fullscreenElement === null")
         assert opened.wrong == []
 
@@ -460,7 +498,7 @@ def test_a_video_that_the_browser_cannot_play_leaves_a_message_and_the_data(brow
         opened.page.wait_for_selector("#video-error:visible")
         assert "This browser cannot show the video" in opened.page.locator("#video-error").inner_text()
         assert not opened.page.locator("#video").is_visible()
-        assert not opened.page.locator(".video-controls").is_visible()
+        assert not opened.page.locator("[data-video=video]").is_visible()
         opened.go_to(5)
         assert opened.page.locator("#clock").inner_text() == "00:05.0"
         assert opened.wrong == []
@@ -477,6 +515,27 @@ def test_clips_of_peaks_play(browser, out):
         wanted = min(20, times[-1] + 4) - max(0, times[0] - 3)
         assert clip.evaluate("(video) => video.duration") == pytest.approx(wanted, abs=0.3)
         assert "Clips around the peaks" in opened.page.locator("footer").inner_text()
+        assert opened.wrong == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_controls_of_a_clip_lie_below_its_picture_and_lead_to_a_place_in_it(browser, out, width):
+    with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
+        clip = opened.page.locator(".clip").first
+        clip.scroll_into_view_if_needed()
+        opened.until("document.getElementById('clip-1').readyState > 0")
+        picture, bar = (clip.locator(name).bounding_box() for name in ("video", ".video-controls"))
+        assert bar["y"] >= picture["y"] + picture["height"]
+        assert bar["x"] + bar["width"] <= picture["x"] + picture["width"] + 1
+        assert opened.page.evaluate("document.getElementById('clip-1').controls") is False
+        clip.get_by_role("slider").evaluate(
+            "(slider) => { slider.value = 0.5; slider.dispatchEvent(new Event('input')); }"
+        )
+        half = "(() => { const clip = document.getElementById('clip-1'); return clip.currentTime / clip.duration; })()"
+        opened.until(f"Math.abs({half} - 0.5) < 0.01")
+        clip.get_by_role("button", name="Play", exact=True).click()
+        opened.until(f"{half} > 0.52")
+        assert opened.page.evaluate("document.getElementById('video').paused")
         assert opened.wrong == []
 
 

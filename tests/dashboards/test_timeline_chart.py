@@ -179,7 +179,7 @@ def test_without_people_nobody_is_said_not_to_react(tmp_path):
 def test_on_paper_the_chart_fits_a_sheet_and_rows_stay_legible(tmp_path, people):
     session = session_of(tmp_path, Made(seconds=60, fps=5, people=people, markers=((5, None, "boo", ""),)))
     figure = build_timeline_figure(session)
-    paper = figure.layout.meta["paper"]
+    paper = figure.layout.meta["paper"][0]
     assert paper["height"] <= 940  # an A4 sheet has 1032 px between its margins, and the section a heading
     rows = sorted((bottom, top) for bottom, top in paper["domains"].values())
     assert all(top <= bottom for (_, top), (bottom, _) in itertools.pairwise(rows))

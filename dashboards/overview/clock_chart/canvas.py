@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +20,7 @@ from ferflow.dashboards.shared.figure_values import (
     json_numbers,
     with_opacity,
 )
+from ferflow.dashboards.shared.row_layout import RowLayout
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
@@ -40,24 +41,6 @@ _BAND_OPACITY, _BANDS_OPACITY = 0.16, 0.1
 
 MOST_RUNS = 200
 """With more runs of known values than this, half a step is narrower than the curve."""
-
-
-class RowLayout:
-    """Where each row lies: a title, then its plot, from the top down."""
-
-    def __init__(self, heights_px: Mapping[str, int]) -> None:
-        self.plot_px = sum(heights_px.values()) + TITLE_PX * len(heights_px)
-        self.height_px = self.plot_px + BOTTOM_PX
-        self.domains: dict[str, tuple[float, float]] = {}
-        """Bottom and top of each row, as shares of the plot."""
-        top = 0
-        for row, height in heights_px.items():
-            top += TITLE_PX
-            # Domains are shares of the plot from the bottom; rounding may lead to just below 0, which plotly refuses.
-            self.domains[row] = (max(0.0, 1 - (top + height) / self.plot_px), 1 - top / self.plot_px)
-            top += height
-        # plotly calls its first axis `y`, without a number.
-        self.axes = {row: "y" if k == 0 else f"y{k + 1}" for k, row in enumerate(heights_px)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +68,8 @@ class Canvas:
 
     def add_row(self, row: str, title: str, **axis: object) -> None:
         """Title and y axis of a row."""
-        bottom, top = self.rows.domains[row]
         fixed = {
-            "domain": [bottom, top],
+            "domain": list(self.rows.domains[row]),
             "anchor": "x",
             "fixedrange": True,
             "zeroline": False,
@@ -95,8 +77,8 @@ class Canvas:
         }
         self.figure.update_layout({f"yaxis{self.rows.axes[row][1:]}": fixed | axis})
         self.figure.add_annotation(
-            text=title, x=0, xref="paper", y=top, yref="paper", xanchor="left", yanchor="bottom",
-            xshift=-self.left_px, yshift=5, showarrow=False, align="left", font={"size": 13},
+            text=title, x=0, xref="paper", y=1, yref=f"{self.rows.axes[row]} domain", xanchor="left",
+            yanchor="bottom", xshift=-self.left_px, yshift=5, showarrow=False, align="left", font={"size": 13},
         )  # fmt: skip
 
     def add_mean(
@@ -225,6 +207,8 @@ class ClockRow:
     height_px: Callable[[SharedClock], int]
     """0: this clock has no such row."""
     draw: Callable[[Canvas], None]
+    is_curve: bool = True
+    """Whether it may become lower than others where a sheet of paper is too short for all."""
 
 
 def row_title(name: str, explanation: str) -> str:

@@ -10,7 +10,14 @@ import numpy as np
 from ferflow.analytics.intervals import Band
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.analytics.shared_clock import SharedClock
-from ferflow.dashboards.overview.clock_chart.canvas import LEAST_SOLID, Canvas, ClockRow, RowLayout, Scale
+from ferflow.dashboards.overview.clock_chart.canvas import (
+    BOTTOM_PX,
+    LEAST_SOLID,
+    TITLE_PX,
+    Canvas,
+    ClockRow,
+    Scale,
+)
 from ferflow.dashboards.overview.clock_chart.mean_rows import (
     EVER_ROW,
     EXPRESSIVENESS_ROW,
@@ -24,6 +31,7 @@ from ferflow.dashboards.overview.clock_chart.scenes_row import SCENES_ROW
 from ferflow.dashboards.overview.clock_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.overview.cohort import GroupLook, looks_in
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time
+from ferflow.dashboards.shared.row_layout import RowLayout, lay_out_on_paper
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,16 +59,20 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
 
     rows = {row: row.height_px(clock) for row in list_rows()}
     shown = {row: height for row, height in rows.items() if height}
-    layout = RowLayout({row.id: height for row, height in shown.items()})
+    heights_px = {row.id: height for row, height in shown.items()}
+    layout = RowLayout(heights_px, title_px=TITLE_PX, bottom_px=BOTTOM_PX)
+    paper = lay_out_on_paper(heights_px, {row.id for row in shown if not row.is_curve}, bottom_px=BOTTOM_PX)
     canvas = Canvas(Figure(), clock, looks_in(clock.cohort, looks), scale, layout, _left_px(clock))
     # The cursor's label lists the last trace first.
     for row in reversed(shown):
         row.draw(canvas)
     canvas.figure.update_layout(
         # Without a template: plotly's own adds 6.5 kB, and the page's script sets colours and fonts (chart.js).
-        template={}, height=layout.height_px, margin={"l": canvas.left_px, "r": 10, "t": 0, "b": 28},
+        template={}, height=layout.height_px, margin={"l": canvas.left_px, "r": 10, "t": 0, "b": BOTTOM_PX},
         hovermode="x unified", hoversubplots="axis", showlegend=False, dragmode="zoom", paper_bgcolor=_TRANSPARENT,
         plot_bgcolor=_TRANSPARENT, xaxis=_time_axis(clock.end_s, layout.axes[list(shown)[-1].id]),
+        # For the page's script: where the rows lie on screen and on paper.
+        meta={"screen": layout.as_meta(), "paper": [one.as_meta() for one in paper]},
     )  # fmt: skip
     return canvas.figure
 

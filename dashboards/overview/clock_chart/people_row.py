@@ -88,4 +88,6 @@ def _lane_px(clock: SharedClock) -> int:
     return _LANE_PX if len(drawn_participants(clock)) <= _MANY_LANES else _LOW_LANE_PX
 
 
-PEOPLE_ROW = ClockRow("people", lambda clock: _lane_px(clock) * len(drawn_participants(clock)), _draw)
+PEOPLE_ROW = ClockRow(
+    "people", lambda clock: _lane_px(clock) * len(drawn_participants(clock)), _draw, is_curve=False
+)

@@ -24,7 +24,17 @@ def scenes_of(clock: SharedClock) -> list[Scene]:
 def _draw(canvas: Canvas) -> None:
     scenes, end_s = scenes_of(canvas.clock), canvas.clock.end_s
     canvas.add_row("scenes", row_title("Scenes and events", "as marked"), range=[0, 1], visible=False)
-    bottom, top = canvas.rows.domains["scenes"]
+    row = f"{canvas.rows.axes['scenes']} domain"
+    _, top = canvas.rows.domains["scenes"]
+    # Plotly leaves out an axis that has no trace.
+    canvas.figure.add_scatter(
+        x=[axis_time(0.0)],
+        y=[0.5],
+        yaxis=canvas.rows.axes["scenes"],
+        mode="markers",
+        opacity=0,
+        hoverinfo="skip",
+    )
     shades = {
         id(scene): (0.22, 0.1)[k % 2]
         for k, scene in enumerate(one for one in scenes if one.end_s is not None)
@@ -34,15 +44,17 @@ def _draw(canvas: Canvas) -> None:
         start, end = axis_time(scene.start_s), axis_time(min(scene.end_s or scene.start_s, end_s))
         is_event = scene.end_s is None
         canvas.figure.add_shape(
-            type="line" if is_event else "rect", x0=start, x1=end, xref="x", y0=0 if is_event else bottom, y1=top,
-            yref="paper", layer="below", fillcolor=with_opacity(palette.MARKER, shades.get(id(scene), 0.0)),
+            # The line of an event goes through all rows.
+            type="line" if is_event else "rect", x0=start, x1=end, xref="x", y0=0, y1=top if is_event else 1,
+            yref="paper" if is_event else row, layer="below",
+            fillcolor=with_opacity(palette.MARKER, shades.get(id(scene), 0.0)),
             line={"color": palette.MARKER, "width": 1, "dash": "dot" if is_event else "solid"},
         )  # fmt: skip
         width_s = (following if is_event else min(following, scene.end_s or end_s)) - scene.start_s
         label = _fitting(sanitize(scene.label), width_s / end_s * _CHART_PX - 8)
         canvas.figure.add_annotation(
-            text=escape_html(label), x=start, xref="x", y=(top + bottom) / 2, yref="paper", xanchor="left",
-            yanchor="middle", xshift=3, showarrow=False, font={"size": 11},
+            text=escape_html(label), x=start, xref="x", y=0.5, yref=row, xanchor="left", yanchor="middle",
+            xshift=3, showarrow=False, font={"size": 11},
         )  # fmt: skip
 
 
@@ -52,4 +64,4 @@ def _fitting(text: str, width_px: float) -> str:
     return shorten(text, letters) if letters >= 3 else ""
 
 
-SCENES_ROW = ClockRow("scenes", lambda clock: _ROW_PX if scenes_of(clock) else 0, _draw)
+SCENES_ROW = ClockRow("scenes", lambda clock: _ROW_PX if scenes_of(clock) else 0, _draw, is_curve=False)

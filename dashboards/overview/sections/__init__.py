@@ -27,13 +27,17 @@ SECTIONS: tuple[Section[Folder], ...] = (
     Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("left-out", build_left_out, "sections/notice.html.j2"),
-    Section("stimuli", build_stimuli, "sections/stimuli.html.j2", ("chart.js", "stimuli.js")),
-    Section("stimulus-table", build_stimulus_table, "sections/stimulus_table.html.j2", ("sort.js",)),
+    Section(
+        "stimuli", build_stimuli, "sections/stimuli.html.j2", ("chart.js", "video_controls.js", "stimuli.js")
+    ),
+    Section(
+        "stimulus-table", build_stimulus_table, "sections/stimulus_table.html.j2", ("tables.js", "sort.js")
+    ),
     Section("sessions", build_sessions, "sections/sessions.html.j2"),
-    Section("scenes", build_scenes, "sections/scenes.html.j2", ("chart.js", "responses.js")),
-    Section("groups", build_groups, "sections/groups.html.j2"),
-    Section("comparisons", build_comparisons, "sections/comparisons.html.j2"),
-    Section("videos", build_videos, "sections/videos.html.j2", ("sort.js",)),
-    Section("participants", build_participants, "sections/participants.html.j2", ("sort.js",)),
+    Section("scenes", build_scenes, "sections/scenes.html.j2", ("tables.js", "chart.js", "responses.js")),
+    Section("groups", build_groups, "sections/groups.html.j2", ("tables.js",)),
+    Section("comparisons", build_comparisons, "sections/comparisons.html.j2", ("tables.js",)),
+    Section("videos", build_videos, "sections/videos.html.j2", ("tables.js", "sort.js")),
+    Section("participants", build_participants, "sections/participants.html.j2", ("tables.js", "sort.js")),
     Section("glossary", build_glossary, "sections/glossary.html.j2"),
 )

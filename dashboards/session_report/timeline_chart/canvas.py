@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,18 +19,14 @@ from ferflow.dashboards.shared.figure_values import (
     escape_html,
     json_numbers,
 )
+from ferflow.dashboards.shared.row_layout import RowLayout
 from ferflow.types import Float64Array
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-TITLE_PX, PAPER_TITLE_PX = 44, 32
+TITLE_PX = 44
 """Space above each row, for its title."""
-PAPER_PX = 880
-"""Rows and titles on paper at most: with the heading of the section, an A4 sheet."""
-PAPER_SCALE = 0.73
-"""Of rows on paper, unless curves must be lower for the sheet."""
-LOWEST_PAPER_SCALE = 0.3
 SLIDER_PX = 40
 BOTTOM_PX = 24
 """Tick labels; plotly makes room for the slider by itself."""
@@ -48,31 +44,6 @@ MOST_RUNS = 200
 """With more runs of known bins than this, half a bin is narrower than the curve."""
 
 
-class RowLayout:
-    """Where each row lies: a title, then its plot, from the top down."""
-
-    def __init__(self, heights_px: Mapping[str, int], title_px: int = TITLE_PX) -> None:
-        self.plot_px = sum(heights_px.values()) + title_px * len(heights_px)
-        self.height_px = self.plot_px + BOTTOM_PX + SLIDER_PX
-        self.domains: dict[str, tuple[float, float]] = {}
-        """Bottom and top of each row, as shares of the plot."""
-        top = 0
-        for row, height in heights_px.items():
-            top += title_px
-            # Domains are shares of the plot from the bottom; rounding may lead to just below 0, which plotly refuses.
-            self.domains[row] = (max(0.0, 1 - (top + height) / self.plot_px), 1 - top / self.plot_px)
-            top += height
-        # plotly calls its first axis `y`, without a number.
-        self.axes = {row: "y" if k == 0 else f"y{k + 1}" for k, row in enumerate(heights_px)}
-        self.base_axis = f"y{max(9, len(heights_px) + 1)}"
-        """Of the row without height at the bottom, which the time axes are anchored to."""
-
-    def as_meta(self) -> dict[str, object]:
-        """For the page's script: height in pixels without the slider, and bottom and top of each row by its axis."""
-        domains = {self.axes[row]: [round(end, 4) for end in ends] for row, ends in self.domains.items()}
-        return {"height": self.plot_px + BOTTOM_PX, "domains": domains}
-
-
 @dataclass(frozen=True, slots=True)
 class Canvas:
     """A figure with its rows laid out, ready to be drawn on."""
@@ -81,6 +52,11 @@ class Canvas:
     data: Downsampled
     rows: RowLayout
     left_px: int
+
+    @property
+    def base_axis(self) -> str:
+        """Of the row without height at the bottom, which the time axes are anchored to."""
+        return f"y{max(9, len(self.rows.axes) + 1)}"
 
     def add_row(self, row: str, title: str, **axis: object) -> None:
         """Title and y axis of a row."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +12,11 @@ from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.attention_row import ATTENTION_ROW
 from ferflow.dashboards.session_report.timeline_chart.canvas import (
     BOTTOM_PX,
-    LOWEST_PAPER_SCALE,
-    PAPER_PX,
-    PAPER_SCALE,
-    PAPER_TITLE_PX,
     SLIDER_PX,
+    TITLE_PX,
     TRANSPARENT,
     Canvas,
     ChartRow,
-    RowLayout,
 )
 from ferflow.dashboards.session_report.timeline_chart.coverage_row import COVERAGE_ROW
 from ferflow.dashboards.session_report.timeline_chart.engagement_row import ENGAGEMENT_ROW
@@ -33,6 +28,7 @@ from ferflow.dashboards.session_report.timeline_chart.reacting_row import REACTI
 from ferflow.dashboards.session_report.timeline_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.session_report.timeline_chart.valence_row import VALENCE_ROW
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, with_opacity
+from ferflow.dashboards.shared.row_layout import RowLayout, lay_out_on_paper
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -64,8 +60,9 @@ def build_timeline_figure(session: Session) -> Figure:
     data = downsample(session)
     heights = {row: row.height_px(session, data) for row in list_rows()}
     shown = {row: height for row, height in heights.items() if height}
-    layout = RowLayout({row.id: height for row, height in shown.items()})
-    paper = _lay_out_on_paper(shown)
+    heights_px = {row.id: height for row, height in shown.items()}
+    layout = RowLayout(heights_px, title_px=TITLE_PX, bottom_px=BOTTOM_PX, slider_px=SLIDER_PX)
+    paper = lay_out_on_paper(heights_px, {row.id for row in shown if not row.is_curve}, bottom_px=BOTTOM_PX)
     canvas = Canvas(Figure(), data, layout, _left_px(session, data))
     _draw_base(canvas)
     # The cursor's label lists the last trace first.
@@ -83,24 +80,12 @@ def build_timeline_figure(session: Session) -> Figure:
         dragmode="zoom",
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
-        xaxis=_time_axis(data, layout),
-        xaxis2=_slider_axis(data, layout),
+        xaxis=_time_axis(data, canvas.base_axis),
+        xaxis2=_slider_axis(data, canvas),
         # For the page's script: where the rows lie on screen and on paper.
-        meta={"screen": layout.as_meta(), "paper": paper.as_meta()},
+        meta={"screen": layout.as_meta(), "paper": [one.as_meta() for one in paper]},
     )
     return canvas.figure
-
-
-def _lay_out_on_paper(heights_px: Mapping[ChartRow, int]) -> RowLayout:
-    """The rows on a sheet of paper: if it is too short, curves become lower, and lanes stay legible."""
-    fixed = {row: round(PAPER_SCALE * height) for row, height in heights_px.items() if not row.is_curve}
-    curves = sum(height for row, height in heights_px.items() if row.is_curve)
-    left = PAPER_PX - PAPER_TITLE_PX * len(heights_px) - sum(fixed.values())
-    scale = max(LOWEST_PAPER_SCALE, min(PAPER_SCALE, left / curves)) if curves else 1.0
-    return RowLayout(
-        {row.id: fixed.get(row) or round(scale * height) for row, height in heights_px.items()},
-        PAPER_TITLE_PX,
-    )
 
 
 def _left_px(session: Session, data: Downsampled) -> int:
@@ -110,7 +95,7 @@ def _left_px(session: Session, data: Downsampled) -> int:
 
 def _draw_base(canvas: Canvas) -> None:
     """The row without height at the bottom, and the curve that the slider shows."""
-    audience, base = canvas.data.audience, canvas.rows.base_axis
+    audience, base = canvas.data.audience, canvas.base_axis
     lead = MEASURES["engagement"]
     values = audience["engagement"]
     style = {"xaxis": "x2", "yaxis": base, "hoverinfo": "skip"}
@@ -119,7 +104,7 @@ def _draw_base(canvas: Canvas) -> None:
     canvas.figure.update_layout({f"yaxis{base[1:]}": axis})
 
 
-def _time_axis(data: Downsampled, rows: RowLayout) -> PlotlyAttributes:
+def _time_axis(data: Downsampled, anchor: str) -> PlotlyAttributes:
     clock = "%-H:%M:%S.%1f" if data.end_s >= 3600 else "%M:%S.%1f"
     start, end = axis_time(0.0), axis_time(data.end_s)
     return {
@@ -132,7 +117,7 @@ def _time_axis(data: Downsampled, rows: RowLayout) -> PlotlyAttributes:
         # By default plotly takes the title from a row that may have no value there.
         "unifiedhovertitle": {"text": f"%{{x|{clock}}}"},
         "nticks": 8,
-        "anchor": rows.base_axis,
+        "anchor": anchor,
         "showticklabels": False,
         "showspikes": True,
         "spikemode": "across",
@@ -142,9 +127,9 @@ def _time_axis(data: Downsampled, rows: RowLayout) -> PlotlyAttributes:
     }
 
 
-def _slider_axis(data: Downsampled, rows: RowLayout) -> PlotlyAttributes:
+def _slider_axis(data: Downsampled, canvas: Canvas) -> PlotlyAttributes:
     """A second axis of the same range, with the slider: a slider draws every row of its own axis again."""
-    axis = _time_axis(data, rows)
+    axis = _time_axis(data, canvas.base_axis)
     # The slider shows a small curve of the engagement, scaled to its highest value.
     top = max(0.1, float(np.nanmax(np.append(data.audience["expressiveness"], 0.0))))
     return {
@@ -155,7 +140,7 @@ def _slider_axis(data: Downsampled, rows: RowLayout) -> PlotlyAttributes:
         "showspikes": False,
         "rangeslider": {
             "visible": True,
-            "thickness": SLIDER_PX / rows.plot_px,
+            "thickness": SLIDER_PX / canvas.rows.plot_px,
             "range": axis["range"],
             "yaxis": {"rangemode": "fixed", "range": [0, 1.1 * top]},
         },
