@@ -133,7 +133,7 @@ def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     people = read_people(out)
     for video_id in OutputFolder(out).finished_ids():
         try:
-            session = load_session(out, video_id, people.of(video_id))
+            session = load_session(out, video_id, people.of(video_id), options)
         except RecordsError:
             continue  # `refresh` reports it
         if session.people:

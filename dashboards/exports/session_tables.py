@@ -7,12 +7,11 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import CurveSummary, locked_curves, segments, summarize_curves
-from ferflow.analytics.markers import MARKERS, load_markers
+from ferflow.analytics.markers import MARKERS
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.persons import Person
@@ -42,8 +41,8 @@ def session_tables(out: Path, folder: Folder) -> dict[str, Table]:
     return {
         "people": ([*_VIDEO, *_PEOPLE, *MEASURES, *probs], people),
         "peaks": ([*_VIDEO, *_PEAKS], _peaks(folder)),
-        "markers": ([*_VIDEO, *_MARKERS], _markers(out, folder)),
-        "segments": ([*_VIDEO, *of_segments], _segments(out, folder, of_segments)),
+        "markers": ([*_VIDEO, *_MARKERS], _markers(folder)),
+        "segments": ([*_VIDEO, *of_segments], _segments(folder, of_segments)),
         "around_markers": ([*_VIDEO, *_AROUND], _around(out, folder)),
         "marker_curves": ([*_VIDEO, *_LOCKED.values()], _locked(out, folder)),
         "signals": ([*_VIDEO, *_SIGNALS], _signals(out, folder)),
@@ -63,14 +62,6 @@ def _iterate_videos(folder: Folder) -> Iterator[tuple[Cells, CohortVideo]]:
     for entry in folder.finished:
         assert entry.video is not None
         yield [entry.video_id, entry.name], entry.video
-
-
-def _load_markers(out: Path, video: CohortVideo) -> pa.Table:
-    """Its markers; none if they cannot be read, which `refresh` reports."""
-    try:
-        return load_markers(OutputFolder(out).video(video.video_id))
-    except RecordsError:
-        return MARKERS.empty_table()
 
 
 def _signals_of(out: Path, video: CohortVideo) -> dict[str, Float64Array]:
@@ -96,21 +87,22 @@ def _peaks(folder: Folder) -> Iterator[Cells]:
                    describe_shown(peak.shown) if peak.shown else peak.label, names]  # fmt: skip
 
 
-_MARKERS = [name for name in MARKERS.names if name != "video_id"]
+_MARKERS = [*(name for name in MARKERS.names if name != "video_id"), "stimulus"]
 
 
-def _markers(out: Path, folder: Folder) -> Iterator[Cells]:
+def _markers(folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        for row in _load_markers(out, watched).select(_MARKERS).to_pylist():
-            yield [*video, *row.values()]
+        name = watched.stimulus.name if watched.stimulus else ""
+        for row in watched.markers.select(_MARKERS[:-1]).to_pylist():
+            yield [*video, *row.values(), name if row["label"] in watched.stimulus_labels else ""]
 
 
 _SEGMENTS = ["label", "kind", "start_s", "end_s", "n_people", "presence"]
 
 
-def _segments(out: Path, folder: Folder, names: list[str]) -> Iterator[Cells]:
+def _segments(folder: Folder, names: list[str]) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        found = segments(watched.timeline, _load_markers(out, watched))
+        found = segments(watched.timeline, watched.markers)
         for row in found.to_pylist():
             yield [*video, *map(row.get, names)]
 
@@ -122,7 +114,7 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, _load_markers(out, watched), extra=signals)
+        curves = locked_curves(watched.timeline, watched.markers, extra=signals)
         for measure in (LEADING, *signals):
             for found in summarize_curves(curves, measure):
                 yield [*video, *_around_cells(found, measure)]
@@ -141,7 +133,7 @@ _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "mea
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, _load_markers(out, watched), extra=signals)
+        curves = locked_curves(watched.timeline, watched.markers, extra=signals)
         for batch in curves.select(list(_LOCKED)).to_batches():
             for row in batch.to_pylist():
                 yield [*video, *row.values()]

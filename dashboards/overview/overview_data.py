@@ -14,15 +14,17 @@ from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.people_list import PeopleList, count_unknown
 from ferflow.analytics.person_faces import Persons
-from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers, with_stimulus_markers
+from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
 from ferflow.analytics.signals import load_signals, sum_timeline_bins
-from ferflow.analytics.stimuli import Stimulus, find_stimulus
+from ferflow.analytics.stimuli import Stimulus
+from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, person_timeline, weighted_means
 from ferflow.dashboards.overview.lists import Lists, load_lists
 from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
+from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
@@ -235,7 +237,9 @@ def _with_markers(entry: Entry, found: Mapping[Path, pa.Table]) -> Entry:
     path = entry.stimulus.path if entry.stimulus else None
     if entry.video is None or path is None or path not in found:
         return entry
-    return replace(entry, video=with_stimulus_markers(entry.video, found[path]))
+    added = StimulusMarkers(found[path], entry.video.session.offset_s)
+    merged = added.merge_into(entry.video.markers)
+    return replace(entry, video=replace(entry.video, markers=merged, stimulus_labels=added.labels))
 
 
 def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
@@ -255,13 +259,10 @@ def find_stimuli(
     out: Path, options: PageOptions, run: RunManifest | None, sessions: Sessions, sources: Mapping[str, str]
 ) -> dict[str, Stimulus]:
     """The stimulus of each video that has one, by id: as the session list says, else as the job said."""
-    listed = (options.sessions or OutputFolder(out).session_list).parent
     stored = run.stimuli if run is not None else {}
     named = {video_id: sessions.of(video_id).stimulus or stored.get(video_id) for video_id in sources}
     return {
-        video_id: find_stimulus(text, [listed, out, Path(sources[video_id]).parent])
-        for video_id, text in named.items()
-        if text
+        video_id: locate(text, out, options, sources[video_id]) for video_id, text in named.items() if text
     }
 
 

@@ -29,14 +29,14 @@ def write_session_report(
         out: the output folder.
         video_id: of a finished video.
         names: of people; tracks of one name are one person.
-        options: theme, title and logo; None: the defaults.
+        options: theme, title, logo and session list; None: the defaults.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
     files = OutputFolder(out).video(video_id)
     notes = load_notes(files.notes, page=files.report, out=out)
-    write_text(files.report, render_session(load_session(out, video_id, names), options, notes))
+    write_text(files.report, render_session(load_session(out, video_id, names, options), options, notes))
     ensure_assets(out)
     return files.report
 

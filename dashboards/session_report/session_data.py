@@ -22,6 +22,7 @@ from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
 from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
+from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.analytics.tally import Faces, blocks, column, read_ids
 from ferflow.analytics.timeline import (
     audience,
@@ -39,6 +40,8 @@ from ferflow.dashboards.session_report.video_player import (
     pack_boxes,
     url_between,
 )
+from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
+from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.render.clips import existing_clips
 from ferflow.store.metadata import TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -93,6 +96,9 @@ class Session:
     coverage_timeline: pa.Table
     """How much of each bin has a readable face, no face or no frame; see `coverage.coverage_timeline`."""
     markers: pa.Table
+    """With those of the stimulus, at the time of this video."""
+    stimulus: StimulusMarkers
+    """Those of them that are the stimulus'."""
     segments: pa.Table
     curves: pa.Table
     """Marker-locked, of the `MOST_CURVES` labels with most markers; see `event_locked.locked_curves`."""
@@ -111,9 +117,26 @@ class Session:
         """The file's name, as it was found."""
         return self.metadata.source.name
 
+    def describe_kind(self, label: str, kind: str) -> str:
+        """The kind of a marker, and whether it is the stimulus'."""
+        return ", ".join(
+            [*([kind] if kind else []), *(["of the stimulus"] if self.is_stimulus(label) else [])]
+        )
+
+    def is_stimulus(self, label: str) -> bool:
+        """Whether the markers of a label are the stimulus'."""
+        return label in self.stimulus.labels
+
     def name_of(self, person_id: int) -> str:
         """What a person is called on the page."""
         return self.names.name_of(person_id)
+
+    @property
+    def shown_markers(self) -> pa.Table:
+        """The markers that do not end before the video starts."""
+        times = self.markers.column("time_s").to_numpy()
+        ends = np.fmax(times, self.markers.column("end_s").to_numpy())
+        return self.markers.filter(pa.array((times >= 0) | (ends > 0)))
 
     @property
     def audience(self) -> pa.Table:
@@ -169,13 +192,16 @@ class Session:
         return float(column(self.coverage_timeline, state).sum())
 
 
-def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Session:
+def load_session(
+    out: Path, video_id: str, names: PersonNames = NO_NAMES, options: PageOptions | None = None
+) -> Session:
     """Load all that the page of one video shows.
 
     Args:
         out: the output folder.
         video_id: of a finished video.
         names: of people; tracks of one name are one person.
+        options: of the pages, which may name the session list; None: the defaults.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
@@ -189,7 +215,8 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
     sightings = find_sightings(faces("frame_index", "score"), times)
     counted = {person for person, one in sightings.items() if not is_brief(one, times.total_s)}
     heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
-    markers, tops = load_markers(paths), peaks(timeline)
+    stimulus = find_session_stimulus(paths, options or PageOptions()).load_markers()
+    markers, tops = stimulus.merge_into(load_markers(paths)), peaks(timeline)
     signals = load_signals(paths)
     columns = signal_columns(signals.signals, timeline)
     shown = tuple(one for one in signals.signals if np.isfinite(columns[one.column]).any())[:MOST_SIGNALS]
@@ -220,6 +247,7 @@ def load_session(out: Path, video_id: str, names: PersonNames = NO_NAMES) -> Ses
             ranged=metadata.options.start is not None,
         ),
         markers=markers,
+        stimulus=stimulus,
         segments=segments(timeline, markers),
         curves=locked_curves(timeline, markers, extra=extra, most=MOST_CURVES),
         signals=signals,

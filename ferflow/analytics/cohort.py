@@ -59,6 +59,9 @@ class CohortVideo:
     group: str | None = None
     stimulus: Stimulus | None = None
     markers: pa.Table = field(default_factory=MARKERS.empty_table)
+    """With those of the stimulus."""
+    stimulus_labels: frozenset[str] = frozenset()
+    """Labels of the markers that are the stimulus'."""
     duration_s: float | None = None
     """Length of the video as far as it was read; None: up to the end of its last bin."""
     stimulus_s: float | None = None

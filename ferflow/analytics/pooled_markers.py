@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, Part, Participant, is_same_length
 from ferflow.analytics.event_locked import Segment, instants_in, lags, segments_of
 from ferflow.analytics.intervals import Band, Interval, mean_interval
-from ferflow.analytics.markers import MARKERS, REST_KIND, Marker, markers_in
+from ferflow.analytics.markers import REST_KIND
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.shared_clock import band_at_points
 from ferflow.analytics.stimuli import Stimulus
@@ -206,27 +205,6 @@ def common_scenes(videos: Sequence[CohortVideo], bin_seconds: float) -> list[Sce
         if max(scene.start_s for scene in scenes) - min(scene.start_s for scene in scenes) < bin_seconds
     ]
     return sorted((scenes[0] for scenes in same), key=lambda scene: (scene.start_s, scene.label))
-
-
-def with_stimulus_markers(video: CohortVideo, markers: pa.Table) -> CohortVideo:
-    """A video with the markers of its stimulus, moved to its own time; they replace its own ones of the same labels."""
-    if not len(markers):
-        return video
-    labels, offset_s = set(markers.column("label").to_pylist()), video.session.offset_s
-    moved = [
-        replace(one, time_s=one.time_s + offset_s, end_s=None if one.end_s is None else one.end_s + offset_s)
-        for one in markers_in(markers)
-    ]
-    own = [one for one in markers_in(video.markers) if one.label not in labels]
-    return replace(video, markers=_to_table([*own, *moved], video.video_id))
-
-
-def _to_table(markers: Sequence[Marker], video_id: str) -> pa.Table:
-    rows = [
-        {"video_id": video_id, "time_s": one.time_s, "end_s": one.end_s, "label": one.label, "kind": one.kind}
-        for one in sorted(markers, key=lambda one: one.time_s)
-    ]
-    return pa.Table.from_pylist(rows, schema=MARKERS)
 
 
 def _scenes_of(video: CohortVideo) -> Iterator[Scene]:

@@ -146,7 +146,8 @@ def test_six_signals_are_shown_and_the_rest_is_said(tmp_path):
 
 def test_signals_without_a_value_in_the_video_have_no_lane(tmp_path):
     write_session(tmp_path, Made(seconds=SECONDS, video_id="late"))
-    add_signals(tmp_path, "late", pd.DataFrame({"time_s": [500.0, 501.0], "a": [1, 2]}))
+    frame = pd.DataFrame({"time_s": [5.0, 500.0, 501.0], "a": ["unknown", 1, 2]})
+    add_signals(tmp_path, "late", frame)
     html = write_session_report(tmp_path, "late").read_text("utf-8")
     assert not lanes_of(html)
     assert "No value of late.csv lies within the video." in text(html)

@@ -59,7 +59,7 @@ class AroundMarkers:
 
 def build_around_markers(session: Session) -> AroundMarkers | None:
     """None without markers, or without people."""
-    rows = tuple(_build_row(found) for found in summarize_curves(session.curves, LEADING))
+    rows = tuple(_build_row(session, found) for found in summarize_curves(session.curves, LEADING))
     if not rows or not session.people:
         return None
     figure = inline_json(build_marker_curves_figure(session).to_json())
@@ -102,11 +102,15 @@ def _hint(session: Session) -> str:
     )
 
 
-def _build_row(found: CurveSummary) -> AroundRow:
+def _label(session: Session, label: str) -> str:
+    return shorten(sanitize(label), 80) + (" (of the stimulus)" if session.is_stimulus(label) else "")
+
+
+def _build_row(session: Session, found: CurveSummary) -> AroundRow:
     known, has_spread = math.isfinite(found.highest), math.isfinite(found.spread)
     write = partial(format_measure, MEASURES[LEADING])
     return AroundRow(
-        label=shorten(sanitize(found.label), 80),
+        label=_label(session, found.label),
         n=count(found.n_markers),
         before=write(found.before),
         after=write(found.after),

@@ -58,7 +58,8 @@ def build_segments(session: Session) -> Segments | None:
 
 def _build_row(session: Session, row: Mapping[str, JsonValue]) -> SegmentRow:
     values = {name: _number(value) for name, value in row.items()}
-    return _row(session, str(row["label"]), str(row["kind"]), values)
+    label = str(row["label"])
+    return _row(session, label, session.describe_kind(label, str(row["kind"])), values)
 
 
 def _build_whole_video(session: Session) -> SegmentRow:

@@ -58,7 +58,8 @@ def build_timeline(session: Session) -> Timeline | None:
     if not len(session.timeline):
         return None
     drawn = downsample(session)
-    markers = markers_in(session.markers.slice(0, MOST_LISTED_MARKERS))
+    inside = session.shown_markers
+    markers = markers_in(inside.slice(0, MOST_LISTED_MARKERS))
     return Timeline(
         hint=_hint(session, drawn),
         description=_describe(session),
@@ -66,14 +67,15 @@ def build_timeline(session: Session) -> Timeline | None:
         facts=inline_json(
             json.dumps(_script_facts(session, drawn), ensure_ascii=False, separators=(",", ":"))
         ),
-        markers=tuple(_build_listed_marker(marker) for marker in markers),
-        markers_title=pluralize(len(session.markers), "marker")
-        + (f", the first {len(markers)} listed" if len(session.markers) > len(markers) else ""),
+        markers=tuple(_build_listed_marker(session, marker) for marker in markers),
+        markers_title=pluralize(len(inside), "marker")
+        + (f", the first {len(markers)} listed" if len(inside) > len(markers) else ""),
     )
 
 
-def _build_listed_marker(marker: Marker) -> ListedMarker:
-    label, kind = shorten(sanitize(marker.label), 80), shorten(sanitize(marker.kind), 40)
+def _build_listed_marker(session: Session, marker: Marker) -> ListedMarker:
+    label = shorten(sanitize(marker.label), 80)
+    kind = shorten(sanitize(session.describe_kind(marker.label, marker.kind)), 40)
     return ListedMarker(TimeButton.at(marker.time_s), label, kind)
 
 
@@ -167,7 +169,7 @@ def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
         # Labels are clipped, so that the page stays small whatever a file of markers contains.
         "markers": [
             (round(marker.time_s, 3), shorten(sanitize(marker.label), 40))
-            for marker in instants_in(session.markers.slice(0, MOST_LABELS))
+            for marker in instants_in(session.shown_markers.slice(0, MOST_LABELS))
         ],
         "segments": [
             (round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40))

@@ -61,7 +61,7 @@ def _draw_lines(canvas: Canvas, times: list[float]) -> None:
 
 def _instants(session: Session, end_s: float) -> list[float]:
     """Times of the markers that are instants, not segments."""
-    return [marker.time_s for marker in instants_in(session.markers) if marker.time_s < end_s]
+    return [marker.time_s for marker in instants_in(session.markers) if 0 <= marker.time_s < end_s]
 
 
 def _first_per_bin(times: list[float], step_s: float) -> list[float]:
@@ -72,9 +72,16 @@ def _first_per_bin(times: list[float], step_s: float) -> list[float]:
 
 def _describe_late_markers(session: Session) -> str:
     late = int((column(session.markers, "time_s") >= session.end_s).sum())
-    return (
-        f"{late} not shown: after the end of the video" if late else "and segments, from the file of markers"
-    )
+    early = len(session.markers) - len(session.shown_markers)
+    if late or early:
+        where = [*(["before the start"] if early else []), *(["after the end"] if late else [])]
+        return f"{late + early} not shown: {' or '.join(where)} of the video"
+    labels = set(session.markers.column("label").to_pylist())
+    files = [
+        *(["from the file of markers"] if labels - session.stimulus.labels else []),
+        *(["of the stimulus"] if labels & session.stimulus.labels else []),
+    ]
+    return f"and segments, {' and '.join(files)}"
 
 
 MARKERS_ROW = ChartRow(_ID, lambda session, _: 38 if len(session.markers) else 0, _draw, is_curve=False)
