@@ -43,23 +43,28 @@ def every_millisecond(
         use = readable[row]
         known[at[use], :7], known[at[use], 7] = values[row[use]], 1
         total = np.concatenate([np.zeros((1, 8)), known.cumsum(axis=0)])
-        middle = start + step // 2
-        low, high = np.clip(middle - 250, 0, None), middle + 250
-        sums = total[high] - total[low]
-        with np.errstate(invalid="ignore"):
-            smoothed = np.where(readable[:, None], sums[:, :7] / sums[:, 7:], np.nan)
+
+        def running_mean(middle: np.ndarray, total: np.ndarray = total) -> np.ndarray:
+            sums = total[middle + 250] - total[np.clip(middle - 250, 0, None)]
+            with np.errstate(invalid="ignore"):
+                return np.asarray(sums[:, :7] / sums[:, 7:])
+
+        smoothed = np.where(readable[:, None], running_mean(start + step // 2), np.nan)
         table = pd.DataFrame(smoothed[row], columns=list(LABELS))
         table["at"], table["person"] = at, person
+        neutral_now = running_mean(np.concatenate([at, at + 1])).reshape(2, len(at), 7)[:, :, -1].mean(axis=0)
+        table["expressive"] = (neutral_now <= 0.5).reshape(-1, step).mean(axis=1)[row]
         for name in ("attention", "readable", *(f"prob_{label}" for label in LABELS)):
             table[name] = mine[name].to_numpy()[row]
         parts.append(table)
     ms = pd.concat(parts)
     ms["expressiveness"] = 1 - ms.neutral
-    ms["engagement"] = (ms.expressiveness >= 0.5).where(ms.readable).astype(float)
+    ms["engagement"] = ms.expressive.where(ms.readable)
     others = ms[list(LABELS[:-1])]
-    shown = others.fillna(0).idxmax(axis=1).where(ms.expressiveness >= 0.5, "neutral")
+    leading = others.fillna(0).idxmax(axis=1)
     for label in LABELS:
-        ms[f"shown_{label}"] = (shown == label).where(ms.readable).astype(float)
+        share = 1 - ms.expressive if label == "neutral" else ms.expressive * (leading == label)
+        ms[f"shown_{label}"] = share.where(ms.readable)
         ms[f"prob_{label}"] = ms[f"prob_{label}"].where(ms.readable)
     ms["positive"] = ms.happy
     ms["negative"] = ms[["angry", "disgust", "fear", "sad"]].max(axis=1).where(ms.readable)

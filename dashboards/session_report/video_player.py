@@ -133,14 +133,11 @@ def find_shown_labels(frames: pa.Table, faces: Faces, basis: Basis) -> ShownLabe
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
     scorer = Scorer.of(frames, faces, basis)
-    names = [f"shown_{label}" for label in basis.labels]
     times, tracks, found = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for scores in scorer(faces):
-        shown = np.stack([scores.columns[name] for name in names])
         times.append(scorer.times.time_s[scores.frame_row])
         tracks.append(scores.person_id)
-        # One of the columns is 1; all are NaN where the label is unknown.
-        found.append(np.where(np.isnan(shown[0]), -1, np.nan_to_num(shown).argmax(axis=0)))
+        found.append(scores.label)
     return ShownLabels(np.concatenate(times), np.concatenate(tracks), np.concatenate(found))
 
 

@@ -10,7 +10,8 @@ averages over half a second, so that the shown label does not flicker. Formulas 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,6 +69,7 @@ def smooth_in_time(
     start_s: Float64Array,
     seconds: Float64Array,
     known: np.typing.NDArray[np.bool_],
+    at: float = 0.5,
 ) -> dict[str, Float64Array]:
     """Mean of each person's scores over `SMOOTHING_SECONDS`, centred on each face; NaN where a face is not known.
 
@@ -80,19 +82,20 @@ def smooth_in_time(
         start_s: time of each face's frame, (N,).
         seconds: time that the frame stands for, (N,).
         known: bool (N,), whether the face counts.
+        at: the middle of the window within the time of the face's frame: 0 its beginning, 1 its end.
     """
     smoothed = {label: np.full(len(persons), np.nan) for label in scores}
     for rows in rows_by_value(np.where(known, persons, -1)).values():
         if not known[rows[0]]:
             continue
-        window = _Window.around(start_s[rows], seconds[rows])
+        window = _Window.around(start_s[rows], seconds[rows], at)
         for label, values in scores.items():
             smoothed[label][rows] = window.mean(values[rows])
     return smoothed
 
 
 class _Window:
-    """Integrals of one person's values over a window around the middle of each of N frames."""
+    """Integrals of one person's values over a window around a time within each of N frames."""
 
     def __init__(
         self, knots: Float64Array, seconds: Float64Array, low: Float64Array, high: Float64Array
@@ -100,8 +103,8 @@ class _Window:
         self.knots, self.seconds, self.low, self.high = knots, seconds, low, high
 
     @classmethod
-    def around(cls, start_s: Float64Array, seconds: Float64Array) -> _Window:
-        middle, half = start_s + seconds / 2, SMOOTHING_SECONDS / 2
+    def around(cls, start_s: Float64Array, seconds: Float64Array, at: float) -> _Window:
+        middle, half = start_s + seconds * at, SMOOTHING_SECONDS / 2
         # Rounding may put an end just after the next start, and np.interp needs ascending knots.
         knots = np.maximum.accumulate(np.stack([start_s, start_s + seconds], axis=1).ravel())
         return cls(knots, seconds, middle - half, middle + half)
@@ -118,17 +121,53 @@ class _Window:
         return np.asarray(upper - lower, dtype=np.float64)
 
 
+def share_shown(
+    scores: Mapping[str, Float64Array], neutral: Sequence[Float64Array]
+) -> dict[str, Float64Array]:
+    """Share of the time of each face's frame in which each label is shown, by label, float64 (N,); NaN where unknown.
+
+    Neutral while its score is above one half, else the label with the highest other score in the middle of the frame.
+
+    Args:
+        scores: smoothed, by label, (N,), in the middle of the frame.
+        neutral: the smoothed score of neutral, (N,), at equally spaced times from the beginning of the frame to its
+            end, between which it changes in straight lines; empty for a model without neutral.
+    """
+    others = [label for label in scores if label != NEUTRAL_LABEL]
+    leading = _leading(scores, others)
+    lines = [_share_above(first, last, 0.5) for first, last in pairwise(neutral)]
+    at_rest = np.mean(lines, axis=0) if lines else np.zeros(len(leading))
+    shares = {label: (1 - at_rest) * (leading == place) for place, label in enumerate(others)}
+    shares[NEUTRAL_LABEL] = at_rest
+    return {label: np.where(leading < 0, np.nan, shares[label]) for label in scores}
+
+
+def _share_above(first: Float64Array, last: Float64Array, threshold: float) -> Float64Array:
+    """Share of a straight line between two values that is above a threshold, (N,)."""
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    crossing = ratio(high - threshold, high - low)
+    return np.where(low > threshold, 1.0, np.where(high <= threshold, 0.0, crossing))
+
+
 def shown_labels(scores: Mapping[str, Float64Array]) -> Int64Array:
     """Place of the shown label of each face among the labels, int64 (N,); -1 where unknown.
 
     Neutral where its score is above one half, so exactly where the face is not expressive; else the highest other.
     """
     labels = list(scores)
+    others = [label for label in labels if label != NEUTRAL_LABEL]
+    leading = _leading(scores, others)
+    place = np.where(leading < 0, -1, np.array([labels.index(label) for label in others])[leading])
+    if NEUTRAL_LABEL not in scores:
+        return place.astype(np.int64)
+    return np.where(
+        (leading >= 0) & (scores[NEUTRAL_LABEL] > 0.5), labels.index(NEUTRAL_LABEL), place
+    ).astype(np.int64)
+
+
+def _leading(scores: Mapping[str, Float64Array], labels: Sequence[str]) -> Int64Array:
+    """Place of the highest score among `labels`, int64 (N,); -1 where unknown."""
     table = np.stack([scores[label] for label in labels])
     unknown = np.isnan(table).any(axis=0)
-    if NEUTRAL_LABEL in labels:
-        place = labels.index(NEUTRAL_LABEL)
-        # Above every other score, or below every other one.
-        table[place] = np.where(table[place] > 0.5, np.inf, -np.inf)
     # Of NaN, argmax would return the place.
     return np.where(unknown, -1, np.where(unknown, 0.0, table).argmax(axis=0)).astype(np.int64)

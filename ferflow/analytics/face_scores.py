@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from ferflow.analytics.expressions import (
     SMOOTHING_SECONDS,
     log_odds,
     reweight,
+    share_shown,
     shown_labels,
     smooth_in_time,
 )
@@ -39,6 +41,8 @@ smile."""
 LEAST_REST_SECONDS = 2.0
 """Readable time at rest below which a person is not calibrated."""
 
+# Frames of 200 ms are usual in video calls, and within one the smoothed scores bend.
+_TIMES_IN_FRAME = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLUMNS = ("frame_index", "person_id", "pitch", "score", *READABILITY_COLUMNS)
 
 
@@ -82,6 +86,8 @@ class FaceScores:
     seconds: Float64Array
     """Seconds that the face's frame stands for."""
     readable: npt.NDArray[np.bool_]
+    label: Int64Array
+    """Place of the shown label in the middle of the frame among the model's; -1 where unknown."""
     columns: dict[str, Float64Array]
     """Of every measure, by name; see `measures.face_measures`."""
 
@@ -134,20 +140,27 @@ class Scorer:
         scores = {label: column(faces, f"prob_{label}") for label in self.basis.labels}
         known = readable & ~np.isnan(np.sum(list(scores.values()), axis=0))
         weighted = reweight(scores, self._prior, self._shift_of(person_id))
-        smoothed = smooth_in_time(weighted, person_id, self.times.time_s[rows], seconds, known)
+        smooth = partial(
+            smooth_in_time, persons=person_id, start_s=self.times.time_s[rows], seconds=seconds, known=known
+        )
+        smoothed = smooth(weighted)
+        neutral = {NEUTRAL_LABEL: weighted[NEUTRAL_LABEL]} if NEUTRAL_LABEL in weighted else {}
+        curve = [smooth(neutral, at=at) for at in _TIMES_IN_FRAME]
+        shown = share_shown(smoothed, [one[NEUTRAL_LABEL] for one in curve if one])
         values = FaceValues(
             yaw=column(faces, "yaw")[own],
             pitch=column(faces, "pitch")[own],
             probabilities={label: np.where(known, score, np.nan)[own] for label, score in scores.items()},
             expressions={label: score[own] for label, score in smoothed.items()},
-            shown=shown_labels(smoothed)[own],
+            shown={label: share[own] for label, share in shown.items()},
         )
         columns = {
             name: measure.compute(values)
             for name, measure in face_measures(self.basis.labels).items()
             if measure.compute is not None
         }
-        return FaceScores(rows[own], person_id[own], seconds[own], known[own], columns)
+        label = shown_labels(smoothed)[own]
+        return FaceScores(rows[own], person_id[own], seconds[own], known[own], label, columns)
 
     @property
     def _prior(self) -> float:

@@ -19,11 +19,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ferflow import palette
-from ferflow.types import Float64Array, Int64Array
+from ferflow.types import Float64Array
 
-DEFINITION = 2
+DEFINITION = 3
 """Raised with each change of a definition below or of what goes into it: timelines of another one are written again.
-1 was that of ferflow's first output folders: a baseline per person, and attention as a factor."""
+1 was that of the first output folders (a baseline per person, attention as a factor); 2 gave each frame one label."""
 
 FRONTAL_DEGREES = 15.0
 """Up to this yaw and pitch a face counts as turned to the camera."""
@@ -56,8 +56,8 @@ class FaceValues:
     expressions: Mapping[str, Float64Array]
     """The scores with rest and expression equally likely beforehand, smoothed, by label; see `expressions.reweight`.
     Their sum is 1."""
-    shown: Int64Array
-    """Place of the shown label among the labels, int64 (N,); -1 where unknown."""
+    shown: Mapping[str, Float64Array]
+    """Share of the time of each face's frame in which a label is shown, in [0, 1], by label."""
 
     def expression(self, label: str) -> Float64Array:
         """Smoothed scores of a label; NaN for a label that the model lacks."""
@@ -122,10 +122,9 @@ def expressiveness(faces: FaceValues) -> Float64Array:
 
 
 def engagement(faces: FaceValues) -> Float64Array:
-    """1 where expressiveness reaches `EXPRESSIVE_THRESHOLD`, else 0; NaN where it is unknown."""
-    value = expressiveness(faces)
-    # NaN >= 0.5 is False, which would count an unknown face as being at rest.
-    return np.where(np.isnan(value), np.nan, value >= EXPRESSIVE_THRESHOLD)
+    """Share of the frame's time in which expressiveness is `EXPRESSIVE_THRESHOLD` or more; NaN without neutral."""
+    shown = faces.shown.get(NEUTRAL_LABEL)
+    return np.full(len(faces.yaw), np.nan) if shown is None else 1 - shown
 
 
 def positive(faces: FaceValues) -> Float64Array:
@@ -193,7 +192,7 @@ MEASURES: dict[str, Measure] = {
             name="engagement",
             title="Engagement",
             heading="Engage\u00adment",
-            formula=f"1 while E ≥ {EXPRESSIVE_THRESHOLD:g}, else 0",
+            formula=f"share of the frame's time with E ≥ {EXPRESSIVE_THRESHOLD:g}",
             description="is the share of readable time in which a face shows an expression. It measures faces, not "
             "interest: a person who is interested but keeps a still face has a low value.",
             range=(0, 1),
@@ -270,7 +269,7 @@ def probability_measures(labels: Sequence[str]) -> dict[str, Measure]:
 def shown_measures(labels: Sequence[str]) -> dict[str, Measure]:
     """`shown_<label>` of a model's labels, in its order, by name: the share of readable time with that shown label."""
     colours = palette.colours(list(labels))
-    return {f"shown_{label}": _shown(label, place, colours[label]) for place, label in enumerate(labels)}
+    return {f"shown_{label}": _shown(label, colours[label]) for label in labels}
 
 
 def face_measures(labels: Sequence[str]) -> dict[str, Measure]:
@@ -301,14 +300,14 @@ def _probability(label: str, colour: str) -> Measure:
     )
 
 
-def _shown(label: str, place: int, colour: str) -> Measure:
+def _shown(label: str, colour: str) -> Measure:
     return Measure(
         name=f"shown_{label}",
         title=label,
-        formula="1 while it is the shown label: neutral while E < 0.5, else the label with the largest p′",
+        formula="share of the frame's time with this label: neutral while E < 0.5, else the label with the largest p′",
         description=f"is the share of readable time in which {label} is the shown label.",
         range=(0, 1),
         format="share",
         colour=colour,
-        compute=lambda faces: np.where(faces.shown < 0, np.nan, faces.shown == place),
+        compute=lambda faces: faces.shown[label],
     )

@@ -146,8 +146,7 @@ def test_values_stay_within_the_range_that_a_measure_states():
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.ones(len(LABELS)), 500).T
     by_label = dict(zip(LABELS, scores, strict=True))
-    shown = scores.argmax(axis=0)
-    faces = FaceValues(rng.uniform(-90, 90, 500), rng.uniform(-90, 90, 500), by_label, by_label, shown)
+    faces = FaceValues(rng.uniform(-90, 90, 500), rng.uniform(-90, 90, 500), by_label, by_label, by_label)
     for measure in MEASURES.values():
         values = measure.compute(faces)
         assert measure.range[0] <= values.min() <= values.max() <= measure.range[1], measure.name

@@ -83,6 +83,11 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     return persons.reset_index(), whole
 
 
+def tolerance(name: str, bin_seconds: float) -> float:
+    """The time at which the threshold is crossed is known to the millisecond, everything else exactly."""
+    return 2e-3 / bin_seconds if name == "engagement" or name.startswith("shown_") else 2e-5
+
+
 @pytest.mark.parametrize(("bin_seconds", "fps"), [(0.3, 10), (1.0, 12.5), (7.0, 10)])
 def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, fps):
     made = Made(seconds=90, fps=fps, people=4, untracked=0.05, holes=((20, 24.8),), away=((50, 55),), seed=3,
@@ -95,12 +100,18 @@ def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, 
     np.testing.assert_allclose(audience.bin_end_s - audience.bin_start_s, bin_seconds)
     for name in whole.columns:
         np.testing.assert_allclose(
-            audience[name].to_numpy(float), whole[name].to_numpy(float), atol=2e-5, err_msg=name
+            audience[name].to_numpy(float),
+            whole[name].to_numpy(float),
+            atol=tolerance(name, bin_seconds),
+            err_msg=name,
         )
     assert lanes.person_id.tolist() == persons.person.tolist()
     for name in persons.columns.drop(["bin", "person"]):
         np.testing.assert_allclose(
-            lanes[name].to_numpy(float), persons[name].to_numpy(float), atol=2e-5, err_msg=name
+            lanes[name].to_numpy(float),
+            persons[name].to_numpy(float),
+            atol=tolerance(name, bin_seconds),
+            err_msg=name,
         )
     assert (lanes.n_people == 1).all()
 
@@ -321,7 +332,7 @@ def score_faces(made: Made, tables=None) -> FaceScores:
 
 def _joined(made: Made, frames, faces) -> list[FaceScores]:
     parts = list(Scorer.of(frames, faces, made_basis(made))(faces))
-    names = ("frame_row", "person_id", "seconds", "readable")
+    names = ("frame_row", "person_id", "seconds", "readable", "label")
     columns = {k: np.concatenate([part.columns[k] for part in parts]) for k in parts[0].columns}
     return [FaceScores(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), columns)]
 
@@ -458,7 +469,7 @@ def test_people_are_summed_up_as_pandas_would():
         assert person.seconds == pytest.approx(len(rows) / made.fps)
         assert (person.sighting.first_s, person.sighting.last_s) == (rows.time_s.min(), rows.time_s.max())
         assert person.readable_s == pytest.approx(mine.readable.mean() * person.seconds)
-        assert person.means["engagement"] == pytest.approx(mine.engagement.mean(), abs=1e-5)
+        assert person.means["engagement"] == pytest.approx(mine.engagement.mean(), abs=5e-4)
         assert person.means["positive"] == pytest.approx(mine.positive.mean(), abs=1e-5)
         shares = mine[[f"shown_{label}" for label in LABELS]].mean()
         assert f"shown_{person.label}" == shares.idxmax()

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,50 +211,63 @@ class Tables:
                 found[person] = float(np.clip(odds[below >= below.iloc[-1] / 2].iloc[0] + 2.0, -1.5, 1.5))
         return found
 
-    def _scores(self, faces: pd.DataFrame, person: int) -> pd.DataFrame:
-        """Of one person's faces: scores with rest and expression equally likely, smoothed over half a second."""
+    def _scores(self, faces: pd.DataFrame, person: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Of one person's faces: scores with rest and expression equally likely, and these smoothed."""
         raw = faces[self.probs].astype(float).set_axis(self.labels, axis=1)
         if "neutral" in self.labels:
             expressive = 1 / (1 + np.exp(self.shifts.get(person, 0.0) - self._log_odds(faces)))
             raw = raw.mul(expressive / (1 - raw.neutral.clip(1e-7, 1 - 1e-7)), axis=0).assign(
                 neutral=1 - expressive
             )
+        return raw, self._smooth(raw, faces, 0.5)
+
+    def _share_at_rest(self, raw: pd.DataFrame, faces: pd.DataFrame) -> np.ndarray:
+        """Share of each frame's time in which smoothed neutral, drawn through five of its times, is above one half."""
+        if "neutral" not in raw:
+            return np.where(faces.known, 0.0, NAN)
+        ends = [
+            self._smooth(raw[["neutral"]], faces, place).neutral.to_numpy() for place in np.linspace(0, 1, 5)
+        ]
+        fine = np.linspace(0, 1, 2001)[1::2]
+        shares = [np.mean([(a + (b - a) * t) > 0.5 for t in fine], axis=0) for a, b in pairwise(ends)]
+        return np.where(faces.known, np.mean(shares, axis=0), NAN)
+
+    @staticmethod
+    def _smooth(raw: pd.DataFrame, faces: pd.DataFrame, place: float) -> pd.DataFrame:
+        """Means over half a second around a time of each face's frame: 0 is its beginning, 1 its end."""
         known, start = faces.known.to_numpy(), faces.start.to_numpy()
-        end, middle = start + faces.seconds.to_numpy(), start + faces.seconds.to_numpy() / 2
+        end, middle = start + faces.seconds.to_numpy(), start + faces.seconds.to_numpy() * place
         smoothed = np.full(raw.shape, NAN)
         for rows in np.array_split(np.flatnonzero(known), len(known) // 500 + 1):
             weights = overlap(middle[rows] - 0.25, middle[rows] + 0.25, start[known], end[known])
             smoothed[rows] = weights @ raw[known].to_numpy() / weights.sum(axis=1, keepdims=True)
-        return pd.DataFrame(smoothed, columns=self.labels, index=faces.index)
+        return pd.DataFrame(smoothed, columns=raw.columns, index=faces.index)
 
     def _measures(self, faces: pd.DataFrame, person: int) -> pd.DataFrame:
         """Of one person's faces: everything that TIMELINE has the means of."""
-        scores = self._scores(faces, person)
+        raw, scores = self._scores(faces, person)
+        at_rest = self._share_at_rest(raw, faces)
         unknown = pd.Series(NAN, index=faces.index)
         found = pd.DataFrame({"attention": faces.attention})
         found["expressiveness"] = 1 - scores.neutral if "neutral" in scores else unknown
-        found["engagement"] = (found.expressiveness >= 0.5).astype(float).where(found.expressiveness.notna())
+        found["engagement"] = 1 - at_rest if "neutral" in scores else unknown
         found["positive"] = scores.happy if "happy" in scores else unknown
         found["negative"] = scores[[label for label in NEGATIVE if label in scores]].max(axis=1)
         found["valence"] = found.positive - found.negative
         others = scores.drop(columns="neutral", errors="ignore")
         label = others.fillna(-1).idxmax(axis=1)
-        if "neutral" in scores:
-            label = label.mask(scores.neutral > 0.5, "neutral")
         for name in self.labels:
             found[f"prob_{name}"] = faces[f"prob_{name}"].astype(float).where(faces.known)
-            found[f"shown_{name}"] = (label == name).astype(float).where(faces.known)
+            found[f"shown_{name}"] = at_rest if name == "neutral" else (1 - at_rest) * (label == name)
         return found
 
     def shown_label(self, person: int) -> pd.Series:
         """Place of the shown label among the labels, of each of a person's faces; NaN where unknown."""
-        shown = self._measures(self.faces[self.faces.person == person], person)[self.shown]
-        return (
-            shown.fillna(0)
-            .set_axis(range(len(self.labels)), axis=1)
-            .idxmax(axis=1)
-            .where(shown.notna().all(axis=1))
-        )
+        _, scores = self._scores(self.faces[self.faces.person == person], person)
+        label = scores.drop(columns="neutral", errors="ignore").fillna(-1).idxmax(axis=1)
+        if "neutral" in scores:
+            label = label.mask(scores.neutral > 0.5, "neutral")
+        return label.map(self.labels.index).where(scores.notna().all(axis=1))
 
     @cached_property
     def shares(self) -> np.ndarray:
