@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.analytics.face_scores import Basis, Scorer, score_columns
-from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, NEUTRAL_LABEL
+from ferflow.analytics.measures import NEUTRAL_LABEL
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.tally import column, read_ids, rows_by_value
 from ferflow.jobs.benchmarks.ratings import FacePlaces
@@ -21,9 +21,10 @@ from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float64Array, Int64Array
 
-DEFINITIONS = {"now": EXPRESSIVE_THRESHOLD, "lower-quartile baseline": 0.3, "1 - p_neutral": 0.5}
-"""Value from which a face counts as expressive, by name of the definition."""
+DEFINITIONS = ("now", "lower-quartile baseline", "1 - p_neutral")
 
+_BASELINE_EXPRESSIVE, _PLAIN_EXPRESSIVE = 0.3, 0.5
+"""Values from which a face counted as expressive."""
 _BASELINE_SECONDS, _BASELINE_QUANTILE = 10.0, 0.25
 
 
@@ -38,6 +39,8 @@ class Answers:
     """What each face's frame stands for."""
     scores: Mapping[str, Float64Array]
     """Expressiveness by definition, in [0, 1]; NaN: no answer."""
+    expressive: Mapping[str, Float64Array]
+    """Share of the time of the face's frame in which it is expressive, by definition; NaN: no answer."""
     labels: Mapping[str, Int64Array]
     """Place of a label: `shown` on pages, -1 where there is none; `raw`, that of the highest score."""
 
@@ -64,21 +67,30 @@ def read_answers(video: VideoFiles, *, end_s: float | None = None) -> Answers:
         return np.concatenate([np.zeros(0), *(part.columns[name] for part in scored)])
 
     plain = 1 - probs[NEUTRAL_LABEL]
-    shown = np.stack([joined(f"shown_{label}") for label in metadata.labels])
+    above_baseline = _above_baseline(plain, person_id, seconds)
     return Answers(
         clip=Path(metadata.source.name).stem,
         places=_places(frames, faces, person_id),
         seconds=seconds,
         scores={
             "now": joined("expressiveness"),
-            "lower-quartile baseline": _above_baseline(plain, person_id, seconds),
+            "lower-quartile baseline": above_baseline,
             "1 - p_neutral": plain,
         },
+        expressive={
+            "now": joined("engagement"),
+            "lower-quartile baseline": _reach(above_baseline, _BASELINE_EXPRESSIVE),
+            "1 - p_neutral": _reach(plain, _PLAIN_EXPRESSIVE),
+        },
         labels={
-            "shown": np.where(np.isnan(shown).any(axis=0), -1, np.nan_to_num(shown).argmax(axis=0)),
+            "shown": np.concatenate([np.zeros(0, np.int64), *(part.label for part in scored)]),
             "raw": np.stack(list(probs.values())).argmax(axis=0),
         },
     )
+
+
+def _reach(scores: Float64Array, threshold: float) -> Float64Array:
+    return np.where(np.isnan(scores), np.nan, scores >= threshold)
 
 
 def _until(table: pa.Table, end_s: float | None) -> pa.Table:

@@ -66,10 +66,10 @@ def _window(answers: Answers, rows: npt.NDArray[np.bool_], definition: str) -> t
     rows = rows & np.isfinite(answers.scores[definition])
     if not rows.any():
         return float("nan"), float("nan")
-    score, seconds = answers.scores[definition][rows], answers.seconds[rows]
+    seconds = answers.seconds[rows]
     return (
-        float(np.average(score, weights=seconds)),
-        float(np.average(score >= DEFINITIONS[definition], weights=seconds)),
+        float(np.average(answers.scores[definition][rows], weights=seconds)),
+        float(np.average(answers.expressive[definition][rows], weights=seconds)),
     )
 
 

@@ -228,8 +228,11 @@ class Tables:
         ends = [
             self._smooth(raw[["neutral"]], faces, place).neutral.to_numpy() for place in np.linspace(0, 1, 5)
         ]
-        fine = np.linspace(0, 1, 2001)[1::2]
-        shares = [np.mean([(a + (b - a) * t) > 0.5 for t in fine], axis=0) for a, b in pairwise(ends)]
+        shares = []
+        for a, b in pairwise(ends):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                crossing = np.clip((0.5 - a) / (b - a), 0, 1)
+            shares.append(np.where(a == b, a > 0.5, np.where(b > a, 1 - crossing, crossing)))
         return np.where(faces.known, np.mean(shares, axis=0), NAN)
 
     @staticmethod
