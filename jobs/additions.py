@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +108,9 @@ def _update_manifest(folder: OutputFolder) -> None:
 
 
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
-    store_markers(files, additions.markers or find_markers_file(source), additions.rest)
+    file = additions.markers or find_markers_file(source)
+    duration_s = read_metadata(files.faces).duration_s if file is not None else math.inf
+    store_markers(files, file, additions.rest, duration_s=duration_s)
 
 
 def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:

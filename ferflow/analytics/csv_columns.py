@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from ferflow.analytics.csv_input import check_unique, clean_cell, find_delimiter, pad_cells, read_text
+from ferflow.analytics.csv_input import Dialect, check_unique, clean_cell, find_dialect, pad_cells, read_text
 from ferflow.analytics.logged_columns import LoggedColumns, check_n_rows
 from ferflow.errors import OptionsError
 from ferflow.text import sanitize
@@ -36,20 +36,21 @@ def read_csv_columns(path: Path, *, most_bytes: int, most_rows: int) -> LoggedCo
     """
     text, file = read_text(path, most_bytes), sanitize(path)
     check_n_rows(text, file, most_rows)
-    delimiter = find_delimiter(text)
-    header = _read_header(text[:_LONGEST_HEADER], delimiter, file)
-    table = _read_fast(text, delimiter, len(header))
+    dialect = find_dialect(text)
+    header = _read_header(text[:_LONGEST_HEADER], dialect, file)
+    table = _read_fast(text, dialect, len(header))
     if table is not None:
-        lines = np.arange(2, len(table) + 2)
+        lines = np.arange(2, len(table) + 2) + dialect.n_before
     else:
-        table, lines = _read_exactly(text, delimiter, len(header), file)
+        table, lines = _read_exactly(text, dialect, len(header), file)
     cells = {name: table.column(k) for k, name in enumerate(header) if name}
-    return LoggedColumns(file, cells, lines, decimal_comma=delimiter != ",")
+    return LoggedColumns(file, cells, lines, decimal_comma=dialect.delimiter != ",")
 
 
-def _read_header(text: str, delimiter: str, file: str) -> list[str]:
+def _read_header(text: str, dialect: Dialect, file: str) -> list[str]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
     try:
-        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+        cells = next(islice(reader, dialect.n_before, None), [])
     except csv.Error as error:
         raise _not_csv(file, 1, error) from error
     header = [clean_cell(cell) for cell in cells]
@@ -57,24 +58,24 @@ def _read_header(text: str, delimiter: str, file: str) -> list[str]:
     return header
 
 
-def _read_fast(text: str, delimiter: str, n_columns: int) -> pa.Table | None:
+def _read_fast(text: str, dialect: Dialect, n_columns: int) -> pa.Table | None:
     """All cells as text, by Arrow, ten times as fast as the csv module; None unless each line is a row."""
     names = [str(k) for k in range(n_columns)]
     try:
         table = arrow_csv.read_csv(
             pa.py_buffer(text.encode()),
-            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1 + dialect.n_before),
+            parse_options=arrow_csv.ParseOptions(delimiter=dialect.delimiter),
             convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowInvalid:  # such as a row of another length
         return None
     # Behind an unclosed quote, Arrow takes the rest of the file as one cell.
     n_lines = text.count("\n") + (not text.endswith("\n"))
-    return table if len(table) == n_lines - 1 else None
+    return table if len(table) == n_lines - 1 - dialect.n_before else None
 
 
-def _read_exactly(text: str, delimiter: str, n_columns: int, file: str) -> tuple[pa.Table, Int64Array]:
+def _read_exactly(text: str, dialect: Dialect, n_columns: int, file: str) -> tuple[pa.Table, Int64Array]:
     """All cells as text, and the line of each row.
 
     Raises:
@@ -82,7 +83,7 @@ def _read_exactly(text: str, delimiter: str, n_columns: int, file: str) -> tuple
     """
     names = [str(k) for k in range(n_columns)]
     parts, lines = [pa.schema([(name, pa.string()) for name in names]).empty_table()], list[int]()
-    rows = _rows(text, delimiter, n_columns, file)
+    rows = _rows(text, dialect, n_columns, file)
     while some := list(islice(rows, _ROWS_AT_ONCE)):
         lines += [line for line, _ in some]
         columns = zip(*(cells for _, cells in some), strict=True)
@@ -90,11 +91,10 @@ def _read_exactly(text: str, delimiter: str, n_columns: int, file: str) -> tuple
     return pa.concat_tables(parts), np.array(lines, dtype=np.int64)
 
 
-def _rows(text: str, delimiter: str, n_columns: int, file: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _rows(text: str, dialect: Dialect, n_columns: int, file: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
     try:
-        next(reader, None)
-        for cells in reader:
+        for cells in islice(reader, 1 + dialect.n_before, None):
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, pad_cells(f"{file}: line {reader.line_num}", n_columns, cells)
     except csv.Error as error:

@@ -1,8 +1,8 @@
 """CSV files: reading those that people write, and writing tables that spreadsheets open.
 
-One reader serves lists of people, lists of sessions and markers: UTF-8 with or without a byte order mark; comma,
-semicolon or tab as delimiter, whichever the header line has most of; names of columns in any case and order. Empty
-lines are skipped.
+One reader serves lists of people, lists of sessions and markers: UTF-8, or UTF-16 with a byte order mark; comma,
+semicolon or tab as delimiter, whichever the header line has most of, or another one after a first line `sep=|`; names
+of columns in any case and order. Empty lines are skipped.
 
 >>> rows = read_csv(Path("people.csv"), required=("video_id", "track_id", "name"))
 >>> rows[0].line, rows[0].values["name"]
@@ -11,6 +11,7 @@ lines are skipped.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -18,14 +19,21 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+from ferflow.analytics.foreign_tables import describe_foreign_table
 from ferflow.errors import OptionsError
 from ferflow.store.atomic_files import atomic_write
 from ferflow.text import sanitize
 
 DELIMITERS = (",", ";", "\t")
 """Spreadsheets write semicolons in countries where the comma is the decimal sign."""
+
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
+"""Written for spreadsheets, which do not show it."""
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
+_DIGITS = re.compile(r"[-+]?\d+", re.ASCII)
 
 MOST_BYTES = 64 * 2**20
 """A list of a million rows; a larger file is no list that a person wrote, and must not fill the memory."""
@@ -72,14 +80,16 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
     """
     if not text.strip():
         raise OptionsError(f"{name}: empty. {_naming(required)}.")
-    delimiter = find_delimiter(text)
+    dialect = find_dialect(text)
     # Not strict, the csv module would read everything after an unclosed quote as one cell.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
     try:
-        header = [clean_cell(cell).lower() for cell in next(reader)]
+        for _ in range(dialect.n_before):
+            next(reader)
+        header = [clean_cell(cell).lower() for cell in next(reader, [])]
         _check_header(name, header, required)
         return [
-            Row(reader.line_num, _values(f"{name}: line {reader.line_num}", header, cells))
+            Row(reader.line_num, _values(f"{name}: line {reader.line_num}", header, cells, dialect.delimiter))
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
@@ -93,7 +103,7 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """The text of a file, without a byte order mark.
 
     Raises:
-        OptionsError: the file is unreadable, larger than `most_bytes`, or not UTF-8.
+        OptionsError: the file is unreadable, larger than `most_bytes`, or neither UTF-8 nor UTF-16.
     """
     try:
         if path.stat().st_size > most_bytes:
@@ -101,7 +111,9 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
                 f"{sanitize(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
             )
         content = path.read_bytes()
-        return content.decode("utf-8-sig")
+        # What spreadsheets call "Unicode text".
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except OSError as error:
         raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
     except UnicodeDecodeError as error:
@@ -111,10 +123,27 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
         ) from error
 
 
-def find_delimiter(text: str) -> str:
-    """The delimiter that the header line has most of."""
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    delimiter: str
+    n_before: int = 0
+    """Lines before the header."""
+
+
+def find_dialect(text: str) -> Dialect:
+    """The dialect of a file; the delimiter is what a first line such as `sep=;` says, else what the header line has most of."""
+    first = text.partition("\n")[0]
+    if stated := _SEPARATOR_LINE.fullmatch(first):
+        return Dialect(stated[1], 1)
     # From the header alone: cells of later rows may contain commas, and names of columns hardly do.
-    return max(DELIMITERS, key=text.partition("\n")[0].count)
+    return Dialect(max(DELIMITERS, key=first.count))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no value: it is empty, or what R, pandas or BIDS write in its place."""
+    return cell.casefold() in _MISSING
 
 
 def clean_cell(cell: str) -> str:
@@ -135,6 +164,11 @@ def check_unique(name: str, header: Sequence[str]) -> None:
         )
 
 
+def has_decimal_comma(cells: Sequence[str]) -> bool:
+    """Whether the cells of a row between commas may be halves of numbers with decimal commas."""
+    return any(_DIGITS.fullmatch(a.strip()) and b.strip().isdigit() for a, b in pairwise(cells))
+
+
 def pad_cells(where: str, n_columns: int, cells: Sequence[str]) -> list[str]:
     """The cells of a row, as many as there are columns: spreadsheets leave out empty cells at the end of a row.
 
@@ -142,10 +176,12 @@ def pad_cells(where: str, n_columns: int, cells: Sequence[str]) -> list[str]:
         OptionsError: there are more cells than columns, and not only empty ones.
     """
     if len(cells) > n_columns and any(cell.strip() for cell in cells[n_columns:]):
-        raise OptionsError(
-            f"{where} has {len(cells)} cells under {n_columns} columns. "
-            'Put a text with a comma into quotes: "Lovelace, Ada".'
+        remedy = (
+            "Numbers with decimal commas need semicolons between the columns, or quotes."
+            if has_decimal_comma(cells)
+            else 'Put a text with a comma into quotes: "Lovelace, Ada".'
         )
+        raise OptionsError(f"{where} has {len(cells)} cells under {n_columns} columns. {remedy}")
     return [*cells[:n_columns], *[""] * (n_columns - len(cells))]
 
 
@@ -183,12 +219,20 @@ def _naming(required: Sequence[str]) -> str:
 
 def _check_header(name: str, header: list[str], required: Sequence[str]) -> None:
     if missing := [column for column in required if column not in header]:
+        if "time_s" in required and (foreign := describe_foreign_table(header)):
+            raise OptionsError(f"{name}: this is {foreign}")
         found = sanitize(", ".join(header)[:80]) or "nothing"
         raise OptionsError(f"{name}: no column {missing[0]!r}. {_naming(required)}; it has: {found}.")
     check_unique(name, header)
 
 
-def _values(where: str, header: list[str], cells: list[str]) -> dict[str, str]:
+def _values(where: str, header: list[str], cells: list[str], delimiter: str) -> dict[str, str]:
+    # With an empty cell at its end, such a row has a cell too many, of which `pad_cells` would think nothing.
+    if delimiter == "," and len(cells) > len(header) and has_decimal_comma(cells):
+        raise OptionsError(
+            f"{where} has {len(cells)} cells under {len(header)} columns. Numbers with decimal commas need semicolons "
+            "between the columns, or quotes."
+        )
     padded = pad_cells(where, len(header), cells)
     return {name: clean_cell(cell) for name, cell in zip(header, padded, strict=True) if name}
 

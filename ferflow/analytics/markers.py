@@ -11,6 +11,7 @@ can be made again when the file is gone. Means over segments and curves around m
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ferflow.analytics.csv_input import Row, read_csv
-from ferflow.analytics.video_times import parse_seconds
+from ferflow.analytics.csv_input import Row, is_missing, read_csv
+from ferflow.analytics.video_times import looks_like_milliseconds, parse_seconds
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import sanitize
+from ferflow.text import sanitize, timecode
 
 COLUMNS = ("time_s", "label")
 REST_KIND = "rest"
@@ -104,16 +105,24 @@ def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
     return [_marker(row.values, f"{name}, line {row.line}") for row in rows]
 
 
-def store_markers(paths: VideoFiles, source: Path | None, rest: Sequence[str] | None = None) -> bool:
+def store_markers(
+    paths: VideoFiles,
+    source: Path | None,
+    rest: Sequence[str] | None = None,
+    *,
+    duration_s: float = math.inf,
+) -> bool:
     """Store the markers of a video in the output folder, and return whether they differ from those stored before.
 
     Args:
         paths: of the video.
         source: file of markers; None: those stored before stay.
         rest: stretches at rest, as `parse_rest` reads them; None: those given before stay.
+        duration_s: length of the video.
 
     Raises:
-        OptionsError: as `read_markers` and `parse_rest`; what was stored before stays.
+        OptionsError: as `read_markers` and `parse_rest`, or all times look like milliseconds; what was stored before
+            stays.
     """
     before = load_markers(paths)
     known = MarkersMetadata(video_id=paths.video_id)
@@ -124,6 +133,7 @@ def store_markers(paths: VideoFiles, source: Path | None, rest: Sequence[str] | 
         markers, origin = [one for one in markers_in(before) if one not in earlier], footer.source
     else:
         markers = markers_in(read_markers(source))
+        _check_unit(source, markers, duration_s)
         origin = GivenFile(name=source.name, sha256=_sha256(source))
     table = _table([*markers, *map(parse_rest, given)], paths.video_id)
     # An equal table is not written again: its new time would make the page stale.
@@ -131,6 +141,15 @@ def store_markers(paths: VideoFiles, source: Path | None, rest: Sequence[str] | 
         return False
     write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin, rest=given))
     return True
+
+
+def _check_unit(source: Path, markers: Sequence[Marker], duration_s: float) -> None:
+    times = [marker.time_s for marker in markers]
+    if looks_like_milliseconds(times, duration_s):
+        raise OptionsError(
+            f"{sanitize(source)}: no marker lies within the video, which lasts {timecode(duration_s)}: the first is at "
+            f"{min(filter(None, times)):g} s. These look like milliseconds: time_s must be in seconds."
+        )
 
 
 def parse_rest(text: str) -> Marker:
@@ -200,18 +219,24 @@ def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
 
 
 def _marker(row: dict[str, str], where: str) -> Marker:
-    label, kind = row.get("label", ""), normalize_kind(row.get("kind", ""))
+    label, kind = row.get("label", ""), normalize_kind(_given(row, "kind"))
     if not label:
         raise OptionsError(f"{where}: a marker without a label. Name it, or delete the line.")
     if len(label) > LONGEST_LABEL or len(kind) > LONGEST_LABEL:
         raise OptionsError(f"{where}: a label of more than {LONGEST_LABEL} characters. Shorten it.")
     start = parse_seconds(row.get("time_s", ""), f"{where}: time_s")
-    end = parse_seconds(row["end_s"], f"{where}: end_s") if row.get("end_s") else None
+    end = parse_seconds(given_end, f"{where}: end_s") if (given_end := _given(row, "end_s")) else None
     if kind == REST_KIND and end is None:
         raise OptionsError(f"{where}: a marker of kind rest needs end_s, the time at which the rest ends.")
     if end is not None and end <= start:
         raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
     return Marker(start, end, label, kind)
+
+
+def _given(row: dict[str, str], name: str) -> str:
+    """A cell that may be missing."""
+    text = row.get(name, "")
+    return "" if is_missing(text) else text
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,36 @@
+"""Tables that other programs write, recognised by their header: what they are, and how to turn them into markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def describe_foreign_table(header: Sequence[str]) -> str:
+    """Which program writes tables with such a header, and what to do with one; empty for an unknown header.
+
+    Args:
+        header: names of columns, in lower case.
+    """
+    names = set(header)
+    first = header[0] if header else ""
+    if first.startswith("observation id") or ("behavior" in names and names & {"time", "start (s)"}):
+        return (
+            "an export of BORIS. Keep the table of events and rename its columns: Behavior to label, Time or Start (s) "
+            "to time_s, Stop (s) to end_s."
+        )
+    if any(name.startswith(("begin time", "end time")) for name in header):
+        return (
+            "an export of ELAN. Export with column headers and times as ss.msec, and rename the columns: Begin Time to "
+            "time_s, End Time to end_s, the annotation (or the tier's name) to label."
+        )
+    if "psychopyversion" in names or any(name.endswith((".thisn", ".thisrepn")) for name in header):
+        return (
+            "a data file of PsychoPy. Make a table of one row per event: its column *.started, less that of the "
+            "recording's start, as time_s, *.stopped as end_s, and the condition as label."
+        )
+    if {"onset", "duration"} <= names:
+        return (
+            "a table of BIDS events. Rename onset to time_s and trial_type to label, and write onset + duration as "
+            "end_s; onset must count from the start of the video."
+        )
+    return ""
