@@ -133,7 +133,7 @@ class Dialect:
 
 
 def find_dialect(text: str) -> Dialect:
-    """The dialect of a file; the delimiter is what a first line such as `sep=;` says, else what the header line has most of."""
+    """How a file is written: the delimiter is what a first line `sep=;` says, else what the header line has most of."""
     first = text.partition("\n")[0]
     if stated := _SEPARATOR_LINE.fullmatch(first):
         return Dialect(stated[1], 1)

@@ -205,7 +205,9 @@ def test_a_session_list_comes_in_any_dialect(tmp_path, content):
 def test_a_session_list_with_decimal_commas_between_commas_is_refused(tmp_path):
     path = tmp_path / "sessions.csv"
     path.write_text("video,participant,offset_s\na.mp4,Ada,2,5\n")
-    with pytest.raises(OptionsError, match=r"line 2 has 4 cells under 3 columns\. Numbers with decimal commas"):
+    with pytest.raises(
+        OptionsError, match=r"line 2 has 4 cells under 3 columns\. Numbers with decimal commas"
+    ):
         read_sessions(path, {"a-1": "/films/a.mp4"})
 
 
