@@ -180,7 +180,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
     unknown = count_unknown(lists.people, _known_ids(out, lists.people, videos))
     outside = [
-        f"{sanitize(video.name)}: {explain_outside(video)}. Correct offset_s in the session list."
+        f"{sanitize(video.name)}: {explain_outside(video)}. Correct the session list."
         for video in videos
         if video.is_outside
     ]

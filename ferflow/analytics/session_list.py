@@ -2,8 +2,9 @@
 
 A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
 the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
-`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. `start`, where
-given, is when the recording started, for signals with times of day.
+`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. Only what lies
+from `start` to `end` of the video counts. `markers` is a file of markers for the video, `part` tells which of several
+files of a participant it is, and `recording_start` is when the recording started, for signals with times of day.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
 >>> listed.rows["talk-1a2b3c4d"].values["group"]
@@ -12,20 +13,21 @@ given, is when the recording started, for signals with times of day.
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.video_times import parse_seconds
+from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.text import sanitize
 
 GROUP = "group"
 """Column that defines the groups by default."""
 
-_OWN_COLUMNS = {"video", "offset_s", "start"}
+_OWN_COLUMNS = {"video", "offset_s", "start", "end", "part", "markers", "recording_start"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,13 @@ class SessionRow:
     """As written in the list."""
     offset_s: float = 0.0
     """Time in the video at which its stimulus starts."""
+    start_s: float = 0.0
+    end_s: float = math.inf
+    """The part of the video that counts."""
+    part: int | None = None
+    """Which of several files of the participant this video is, from 1."""
+    markers: str | None = None
+    """A file of markers for the video, as written in the list."""
     values: Mapping[str, str] = field(default_factory=dict)
     """All columns, by name."""
 
@@ -91,13 +100,14 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     rows = read_csv(path, required=("video",))
     found: dict[str, SessionRow] = {}
     unknown, repeated = [], []
-    for row in rows:
+    for row in map(without_missing, rows):
         video_id = _video_of(path, row, sources)
         if video_id is None:
             unknown.append(row.values["video"])
             continue
         session = _session(path, row)
         if video_id not in found:
+            _check_part(path, row, session, found.values())
             found[video_id] = session
         elif _values_of(found[video_id]) == _values_of(session):
             repeated.append(row.values["video"])
@@ -114,13 +124,30 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
 
 
 def _session(path: Path, row: Row) -> SessionRow:
-    offset = row.values.get("offset_s", "")
+    where = f"{path}: line {row.line}"
+    start_s, end_s = parse_stretch(row.values, where)
     return SessionRow(
         participant=row.values.get("participant") or None,
         stimulus=row.values.get("stimulus") or None,
-        offset_s=parse_seconds(offset, f"{path}: line {row.line}: offset_s") if offset else 0.0,
+        offset_s=parse_offset(row.values, where),
+        start_s=start_s,
+        end_s=end_s,
+        part=parse_part(row.values, where),
+        markers=row.values.get("markers") or None,
         values=row.values,
     )
+
+
+def _check_part(path: Path, row: Row, session: SessionRow, others: Iterable[SessionRow]) -> None:
+    """Refuse one part of a participant for two videos."""
+    key = session.participant, session.stimulus, session.part
+    if session.part is not None and any(
+        (other.participant, other.stimulus, other.part) == key for other in others
+    ):
+        raise OptionsError(
+            f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed for two videos. "
+            "Number the files in their order."
+        )
 
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
