@@ -43,7 +43,7 @@ def parse_stretch(values: Mapping[str, str], where: str) -> tuple[float, float]:
     start, end = values.get("start", ""), values.get("end", "")
     if _is_clock(start):
         raise OptionsError(
-            f"{where}: start: {sanitize(start[:40])!r} is a time of day. Write when the recording started into a column "
+            f"{where}: start: {sanitize(start[:40])!r} is a time of day. Write when the recording started into column "
             "recording_start; start is the time of the video from which on it counts."
         )
     start_s = parse_seconds(start, f"{where}: start") if start else 0.0

@@ -145,7 +145,7 @@ def _check_part(path: Path, row: Row, session: SessionRow, others: Iterable[Sess
         (other.participant, other.stimulus, other.part) == key for other in others
     ):
         raise OptionsError(
-            f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed for two videos. "
+            f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed twice. "
             "Number the files in their order."
         )
 

@@ -155,7 +155,10 @@ def test_columns_without_numbers_are_named(filmed, caplog):
     folder, videos = filmed
     (videos / "a.signals.csv").write_text("time_s,level,health\n0,cave,1\n")
     add_to_all(folder.path, Additions())
-    assert "a.mp4: signals of a.signals.csv: columns without usable numbers are left out (level)." in caplog.messages
+    assert (
+        "a.mp4: signals of a.signals.csv: columns without usable numbers are left out (level)."
+        in caplog.messages
+    )
 
 
 def test_what_is_wrong_with_signals_or_markers_does_not_prevent_the_other(filmed):
