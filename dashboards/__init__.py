@@ -8,7 +8,14 @@ All may be called at any time; the same inputs give the same bytes.
 """
 
 from ferflow.dashboards.overview.index import write_index
-from ferflow.dashboards.refresh import last_options, refresh, refresh_session, remove_stale_page, save_header
+from ferflow.dashboards.refresh import (
+    last_options,
+    load_names,
+    refresh,
+    refresh_session,
+    remove_stale_page,
+    save_options,
+)
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.shared.page import ensure_assets
 from ferflow.dashboards.shared.settings import PageOptions
@@ -17,10 +24,11 @@ __all__ = [
     "PageOptions",
     "ensure_assets",
     "last_options",
+    "load_names",
     "refresh",
     "refresh_session",
     "remove_stale_page",
-    "save_header",
+    "save_options",
     "write_index",
     "write_session_report",
 ]

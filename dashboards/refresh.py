@@ -23,10 +23,12 @@ from typing import Self
 import msgspec
 
 from ferflow import version
-from ferflow.analytics.people_list import PeopleList, PersonNames, read_people
+from ferflow.analytics.people_list import PersonNames
 from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.dashboards.overview.index import write_folder
+from ferflow.dashboards.overview.lists import load_lists
 from ferflow.dashboards.overview.overview_data import load_folder, stimulus_files
 from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
@@ -34,7 +36,7 @@ from ferflow.dashboards.shared.notes import load_notes
 from ferflow.dashboards.shared.page import ensure_assets, write_text
 from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
-from ferflow.errors import FerflowError, OptionsError
+from ferflow.errors import FerflowError
 from ferflow.models.timeline_basis import find_basis
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
@@ -125,11 +127,11 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     folder = OutputFolder(out)
     status = PageStatus.load(folder)
     status = replace(status, options=options or status.options)
-    people = _people(out, forgiving)
+    names = load_lists(out, status.options, folder.find_sources(), forgiving=forgiving).names
     written, kept, failed = list[Path](), list[Path](), dict[str, str]()
     for files in folder.finished_videos():
         try:
-            made = _update_session(files, people.of(files.video_id), status)
+            made = _update_session(files, names.of(files.video_id), status)
         except FerflowError as error:
             failed[files.video_id] = str(error)
         else:
@@ -143,20 +145,30 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     )
 
 
-def save_header(out: Path, *, title: str | None, logo: Path | None) -> None:
-    """Remember title and logo for all pages of a folder that are written from now on; None: as before.
+def save_options(out: Path, *, title: str | None, logo: Path | None, sessions: Path | None) -> None:
+    """Remember options for all pages of a folder that are written from now on; None: as before.
 
     Raises:
         OptionsError: the title is empty or too long, or the logo cannot be used.
     """
     status = PageStatus.load(OutputFolder(out))
-    options = status.options.updated(title=title, logo=logo)
+    options = status.options.updated(title=title, logo=logo, sessions=sessions)
     replace(status, options=options).save()
 
 
 def last_options(out: Path) -> PageOptions:
     """The options that the pages of a folder were last made with; the defaults if these are unknown."""
     return PageStatus.load(OutputFolder(out)).options
+
+
+def load_names(out: Path) -> NameLists:
+    """The lists in which the people of a folder are named, as its pages were last made with.
+
+    Raises:
+        OptionsError: one cannot be read.
+    """
+    folder = OutputFolder(out)
+    return load_lists(out, last_options(out), folder.find_sources()).names
 
 
 def refresh_session(out: Path, video_id: str) -> Path:
@@ -167,7 +179,7 @@ def refresh_session(out: Path, video_id: str) -> Path:
     """
     folder = OutputFolder(out)
     files, status = folder.video(video_id), PageStatus.load(folder)
-    _update_session(files, _people(out, forgiving=True).of(video_id), status)
+    _update_session(files, _names_in(files, status), status)
     return files.report
 
 
@@ -181,8 +193,7 @@ def remove_stale_page(out: Path, video_id: str) -> None:
     files, status = folder.video(video_id), PageStatus.load(folder)
     if not files.report.exists():
         return
-    names = _people(out, forgiving=True).of(video_id)
-    if not status.is_fresh(files.report, _session_digest(files, names, status.options)):
+    if not status.is_fresh(files.report, _session_digest(files, _names_in(files, status), status.options)):
         files.remove_page()
 
 
@@ -232,13 +243,11 @@ def _find_problems_of_notes(folder: OutputFolder) -> list[str]:
     return found
 
 
-def _people(out: Path, forgiving: bool) -> PeopleList:
-    try:
-        return read_people(out)
-    except OptionsError:
-        if not forgiving:
-            raise
-        return PeopleList()
+def _names_in(files: VideoFiles, status: PageStatus) -> PersonNames:
+    """The names that the lists give in one video; a list that cannot be read gives none."""
+    # Only this video: a worker must not read the footers of all others for each of its own.
+    sources = {files.video_id: read_metadata(files.faces).source.path}
+    return load_lists(files.out, status.options, sources, forgiving=True).names.of(files.video_id)
 
 
 # --- Digests of what a page is made from ----------------------------------------------------------------
@@ -259,7 +268,7 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     link = url_between(files.report, video)
     header = options.theme, options.title, options.logo
     notes = load_notes(files.notes, page=files.report, out=files.out)
-    given = sorted(names.by_track.items()), sorted(names.by_person.items())
+    given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant
     stimulus = find_session_stimulus(files, options)
     scenes = (stimulus.offset_s, _stat_files([stimulus.markers_file])) if stimulus.markers_file else None
     return _digest(_stat_files(inputs), link, given, header, notes.html, notes.problems, scenes)

@@ -27,7 +27,7 @@ _PLACES = MappingProxyType(
 )  # fmt: skip
 """Halves and quarters of the picture."""
 
-_NAMED = re.compile(r"([^=,%]{1,60})=(.+)")
+_NAMED = re.compile(r"([^=]{1,60})=(.+)")
 _NUMBER = re.compile(r"\d{1,5}(?:\.\d{1,4})?%?", re.ASCII)
 _LEAST_PIXELS = 16
 """A smaller region cannot show a face that is found."""
@@ -95,6 +95,33 @@ class Region:
     def __str__(self) -> str:
         """As `parse` reads it."""
         return self.spec if self.name is None else f"{self.name}={self.spec}"
+
+
+def split_regions(text: str) -> tuple[str, ...]:
+    """The regions of a cell of a list, separated by semicolons or spaces; a region may itself contain spaces.
+
+    >>> split_regions("Ann Lee=left; 50%, 0, 50%, 100%"), split_regions("left bottom-right")
+    (('Ann Lee=left', '50%, 0, 50%, 100%'), ('left', 'bottom-right'))
+
+    Raises:
+        OptionsError: one cannot be read.
+    """
+    found: list[str] = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        words = part.split()
+        if _is_region(part) or not all(map(_is_region, words)):
+            words = [part]
+        found += words
+    parse_regions(tuple(found))
+    return tuple(found)
+
+
+def _is_region(text: str) -> bool:
+    try:
+        Region.parse(text)
+    except OptionsError:
+        return False
+    return True
 
 
 def parse_regions(texts: tuple[str, ...]) -> tuple[Region, ...]:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from contextlib import ExitStack
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
 from ferflow.analytics.markers import find_markers_file, parse_rest, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.person_faces import Persons
-from ferflow.analytics.session_list import read_sessions
+from ferflow.analytics.rest import describe_unknown_names, find_rest_problems
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
 from ferflow.analytics.signals import describe_start, store_signals, stored_metadata
 from ferflow.analytics.timeline import person_timeline
 from ferflow.analytics.wall_clock import parse_clock
-from ferflow.errors import OptionsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Additions
-from ferflow.jobs.timelines import read_names, update_timeline
+from ferflow.jobs.lists import read_name_lists, read_names, read_session
+from ferflow.jobs.timelines import update_timeline
 from ferflow.media.creation_time import read_creation_time
 from ferflow.render.clips import write_clips
 from ferflow.store.failure_kinds import describe_failure
@@ -68,9 +69,9 @@ def add_to_video(
     """
     with ExitStack() as steps:  # each runs, even after one has raised; the last one to raise is reported
         if additions.embed_clips:
-            steps.callback(_add_clips, files)
+            steps.callback(_add_clips, files, additions)
         # Before the clips, which are of its peaks, and after the markers, of which some are a calibration.
-        steps.callback(update_timeline, files, bin_seconds)
+        steps.callback(update_timeline, files, bin_seconds, sessions=additions.sessions)
         steps.callback(_add_signals, source, files, additions)
         steps.callback(_add_markers, source, files, additions)
 
@@ -96,6 +97,25 @@ def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
     return failed
 
 
+def warn_of_rest(folder: OutputFolder, video_ids: Collection[str], sessions: Path | None = None) -> None:
+    """Warn of stretches at rest that calibrate nobody, a line each.
+
+    Args:
+        folder: the output folder.
+        video_ids: finished videos of this run.
+        sessions: the session list; None: that of the folder.
+    """
+    lists = read_name_lists(folder.path, folder.find_sources(), sessions)
+    found = []
+    for files in folder.finished_videos():
+        if files.video_id in video_ids and files.markers.exists():
+            # A table that cannot be read is reported with the video.
+            with suppress(RecordsError):
+                found.append(find_rest_problems(Persons.of(files, lists.of(files.video_id))))
+    for line in (*(line for one in found for line in one.lines), *describe_unknown_names(found)):
+        log.warning("%s", line)
+
+
 def _update_manifest(folder: OutputFolder) -> None:
     """Let `run.json` count the people of the timelines as they are now."""
     manifest = RunManifest.load(folder.manifest)
@@ -109,39 +129,9 @@ def _update_manifest(folder: OutputFolder) -> None:
 
 
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
-    file = (
-        additions.markers
-        or _find_listed_markers(source, files, additions.sessions)
-        or find_markers_file(source)
-    )
+    file = additions.markers or find_markers_file(source)
     duration_s = read_metadata(files.faces).duration_s if file is not None else math.inf
     store_markers(files, file, additions.rest, duration_s=duration_s)
-
-
-def _find_listed_markers(source: Path, files: VideoFiles, sessions: Path | None) -> Path | None:
-    """The file of markers that the session list names for a video; None: none, or no list that can be used.
-
-    Raises:
-        OptionsError: there is no such file.
-    """
-    path = sessions or _list_of_pages(files.out)
-    if not path.exists():
-        return None
-    try:
-        named = read_sessions(path, {files.video_id: str(source)}).of(files.video_id).markers
-    except OptionsError:
-        return None  # what reads the list for the pages reports it
-    if named is None:
-        return None
-    # Lists come from Windows, too.
-    found = [folder / named.replace("\\", "/") for folder in (path.parent, source.parent)]
-    for file in found:
-        if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            return file
-    raise OptionsError(
-        f"{sanitize(path)}: markers of {sanitize(source.name)}: no file {sanitize(named)}. Give its path from the "
-        "folder of the list, or in full."
-    )
 
 
 def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
@@ -153,9 +143,10 @@ def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
             _report_stored(source, stored)
 
 
-def _add_clips(files: VideoFiles) -> None:
+def _add_clips(files: VideoFiles, additions: Additions) -> None:
     # The peaks that the page shows: those of persons, merged by name.
-    write_clips(files, peaks(person_timeline(Persons.of(files, read_names(files)))))
+    persons = Persons.of(files, read_names(files, additions.sessions))
+    write_clips(files, peaks(person_timeline(persons)))
 
 
 def _find_start(source: Path, files: VideoFiles, additions: Additions) -> RecordingStart:
@@ -176,30 +167,18 @@ def _find_start(source: Path, files: VideoFiles, additions: Additions) -> Record
         return RecordingStart(time=created, origin="video file")
     raise OptionsError(
         f"{sanitize(source.name)}: its signals have times of day, but when its recording started is not known. Give "
-        "--signals-start TIME, or a column recording_start in the session list, or the signals with a column time_s."
+        "--signals-start TIME, or a column start in the session list, or the signals with a column time_s."
     )
 
 
 def _start_in_list(source: Path, files: VideoFiles, sessions: Path | None) -> datetime | None:
-    path = sessions or _list_of_pages(files.out)
-    if not path.exists():
-        return None
-    text = read_sessions(path, {files.video_id: str(source)}).of(files.video_id).values.get("recording_start")
+    text = read_session(files, source, sessions).values.get("start")
     if not text:
         return None
     try:
         return parse_clock(text)
     except OptionsError as error:
-        raise OptionsError(
-            f"{sanitize(path)}: recording_start of {sanitize(source.name)}: {error}"
-        ) from error
-
-
-def _list_of_pages(out: Path) -> Path:
-    # Only here: what draws pages takes a quarter of a second to import, in each worker.
-    from ferflow.dashboards import last_options
-
-    return last_options(out).sessions or OutputFolder(out).session_list
+        raise OptionsError(f"session list: start of {sanitize(source.name)}: {error}") from error
 
 
 def _report_stored(source: Path, stored: SignalsMetadata) -> None:
@@ -207,7 +186,9 @@ def _report_stored(source: Path, stored: SignalsMetadata) -> None:
     name = f"{sanitize(source.name)}: signals of {sanitize(stored.source.name)}"
     if stored.left_out:
         shown = ", ".join(sanitize(column) for column in stored.left_out[:5])
-        log.warning("%s: columns without usable numbers are left out (%s).", name, shown)
+        log.warning(
+            "%s: columns without numbers (or with infinite or huge ones only) are left out (%s).", name, shown
+        )
     if stored.n_before or stored.n_after:
         log.warning(
             "%s: %d of %d samples lie outside of the video (%d before its start, %d after its end) and are not used.",

@@ -68,6 +68,8 @@ class Job(Checked, frozen=True, kw_only=True):
     signals_start: datetime | None = None
     """When the first frame of the videos was recorded, for signals with times of day; None: as the session list or the
     video files say."""
+    sessions: Path | None = None
+    """The session list; None: that of the last report, else `sessions.csv` in the output folder."""
     title: str | None = None
     """Title of the report; None: as in the last one."""
     logo: Path | None = None
@@ -106,6 +108,7 @@ class Job(Checked, frozen=True, kw_only=True):
             markers=self.markers,
             signals=self.signals,
             signals_start=self.signals_start,
+            sessions=self.sessions,
             rest=self.rest,
             embed_clips=self.embed_clips,
         )
@@ -137,7 +140,7 @@ class Job(Checked, frozen=True, kw_only=True):
     def _parse(cls, name: str, value: object) -> object:
         if name == "signals_start" and isinstance(value, str):
             return parse_clock(value)
-        if name in ("out", "markers", "signals", "logo") and isinstance(value, str):
+        if name in ("out", "markers", "signals", "sessions", "logo") and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)

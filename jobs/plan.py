@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ferflow.errors import RecordsError, VideoError
+from msgspec import structs
+
+from ferflow.analytics.csv_input import read_csv
+from ferflow.analytics.session_list import read_regions
+from ferflow.errors import OptionsError, RecordsError, VideoError
+from ferflow.jobs.lists import find_session_list
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
@@ -29,14 +34,27 @@ Footers = dict[str, VideoMetadata]
 
 
 def plan(
-    inputs: Sequence[str | Path], out: Path, options: AnalyzeOptions, *, overwrite: bool = False
+    inputs: Sequence[str | Path],
+    out: Path,
+    options: AnalyzeOptions,
+    *,
+    overwrite: bool = False,
+    sessions: Path | None = None,
 ) -> list[VideoTask]:
     """What `run` would do, in order; nothing is written.
 
     A source whose content changed since it was analysed is a problem of that input alone; with `overwrite` its
-    earlier results are replaced.
+    earlier results are replaced. A video whose region in the session list has changed is pending again.
+
+    Args:
+        inputs: files, folders and globs.
+        out: the output folder.
+        options: how videos are analysed; the session list may give other regions for some.
+        overwrite: analyse finished videos again.
+        sessions: the session list; None: that of the output folder.
 
     Raises:
+        OptionsError: the session list that is given cannot be read, or one has regions and cannot be used.
         RecordsError: the output folder holds results made with other options or another model; with `overwrite`,
             results of other inputs than these.
         ModelError: the model that options name is missing or altered.
@@ -47,14 +65,17 @@ def plan(
     # Results that are about to be replaced need not match the options of this run.
     finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
     footers = {video.video_id: read_metadata(video.faces) for video in finished}
+    regions = _read_regions(out, sessions, options, tasks, footers)
+    tasks = [replace(task, region=regions.get(task.video_id or "")) for task in tasks]
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
     replaced = {id_ for task in tasks for id_ in _find_earlier_ids(task, earlier)} if overwrite else set()
     # All tables of a folder are read as one, so all must be made with the same options, also those of other inputs.
-    _refuse_other_results(out, {id_: f for id_, f in footers.items() if id_ not in replaced}, options)
+    kept = {id_: footer for id_, footer in footers.items() if id_ not in replaced}
+    _refuse_other_results(out, kept, options, regions)
     if overwrite:
         return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
-    return [_determine_state(task, footers, _find_earlier_ids(task, earlier)) for task in tasks]
+    return [_determine_state(task, options, footers, _find_earlier_ids(task, earlier)) for task in tasks]
 
 
 def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
@@ -65,9 +86,9 @@ def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:
     # With `overwrite`, these may still be the tables of the earlier analysis.
     is_of_this_run = (
         footer.ferflow_version == __version__
-        and _find_difference(footer, options, model_sha256(options)) is None
+        and _find_difference(footer, task.options(options), model_sha256(options)) is None
     )
-    return _determine_state(task, {task.files.video_id: footer}, ()) if is_of_this_run else task
+    return _determine_state(task, options, {task.files.video_id: footer}, ()) if is_of_this_run else task
 
 
 def model_sha256(options: AnalyzeOptions) -> str:
@@ -112,14 +133,41 @@ def _find_earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[s
     return tuple(earlier.get(os.path.realpath(task.source), ())) if task.files else ()
 
 
-def _determine_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) -> VideoTask:
+def _read_regions(
+    out: Path, sessions: Path | None, options: AnalyzeOptions, tasks: Sequence[VideoTask], footers: Footers
+) -> dict[str, tuple[str, ...]]:
+    """Parts of the picture to analyse, by video id, of the videos for which the session list decides it.
+
+    Raises:
+        OptionsError: the list has regions and cannot be used.
+    """
+    if sessions is not None:
+        read_csv(sessions, required=("video",))
+    path = find_session_list(out, sessions)
+    if path is None:
+        return {}
+    sources = {id_: footer.source.path for id_, footer in footers.items()}
+    sources |= {task.video_id: str(task.source) for task in tasks if task.video_id is not None}
+    found = {id_: region or options.region for id_, region in read_regions(path, sources).items()}
+    for video_id, region in found.items():
+        try:
+            structs.replace(options, region=region)
+        except OptionsError as error:
+            raise OptionsError(f"{path}: {video_id}: {error}") from error
+    return found
+
+
+def _determine_state(
+    task: VideoTask, options: AnalyzeOptions, footers: Footers, earlier: Sequence[str]
+) -> VideoTask:
     """The task with its state: finished, pending, or with a problem because its source has changed."""
     if task.files is None:
         return task
     footer = footers.get(task.files.video_id)
     try:
         if footer is not None and not has_changed(task.source, footer.source):
-            return replace(task, is_finished=True)
+            # Other differences than that of a region in the session list have been refused.
+            return replace(task, is_finished=footer.options.region == task.options(options).region)
     except OSError as error:
         return replace(task, problem=f"{task.source.name}: cannot be read ({error.strerror}).")
     known = [task.files.video_id] if footer is not None else list(earlier)
@@ -132,10 +180,14 @@ def _determine_state(task: VideoTask, footers: Footers, earlier: Sequence[str]) 
     )
 
 
-def _refuse_other_results(out: Path, footers: Footers, options: AnalyzeOptions) -> None:
+def _refuse_other_results(
+    out: Path, footers: Footers, options: AnalyzeOptions, regions: Mapping[str, tuple[str, ...]]
+) -> None:
     model = model_sha256(options)
     for video_id, found in footers.items():
-        if (other := _find_difference(found, options, model)) is not None:
+        # Where the session list decides the region, another one only means that this video is analysed again.
+        wanted = structs.replace(options, region=found.options.region) if video_id in regions else options
+        if (other := _find_difference(found, wanted, model)) is not None:
             raise RecordsError(
                 f"{out}: holds results of {video_id} made with {other}. "
                 "Use another -o, or --overwrite together with all videos of this folder."

@@ -22,7 +22,7 @@ from msgspec import structs
 
 from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import RecordsError
-from ferflow.jobs.additions import check_additions
+from ferflow.jobs.additions import check_additions, warn_of_rest
 from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
@@ -54,6 +54,9 @@ def run(
     markers: Path | None = None,
     signals: Path | None = None,
     signals_start: datetime | None = None,
+    sessions: Path | None = None,
+    title: str | None = None,
+    logo: Path | None = None,
     rest: Sequence[str] | None = None,
     embed_clips: bool = False,
     stimulus: str | None = None,
@@ -75,6 +78,9 @@ def run(
         signals: one file of continuous signals for all videos; None: the file next to each video, if there is one.
         signals_start: when the first frame of the videos was recorded, for signals with times of day; None: as the
             session list or the video files say.
+        sessions: the session list; None: that of the last report, else `sessions.csv` in the output folder.
+        title: of the report; None: as in the last one.
+        logo: of the report, a picture; None: as in the last one.
         rest: stretches in which people are at rest, for calibration; see `Job.rest`.
         embed_clips: cut short clips around the peaks, for the reports.
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
@@ -92,8 +98,9 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, signals=signals, signals_start=signals_start,
-        rest=None if rest is None else tuple(rest), embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        pages=pages, markers=markers, signals=signals, signals_start=signals_start, sessions=sessions,
+        title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
+        stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
@@ -119,13 +126,13 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     """
     check_additions(job.additions)
     folder = OutputFolder(job.out)
-    _check_header(job)
+    _check_page_options(job)
     if job.options.model in POOR_IN_VIDEO:
         log.warning("%s", POOR_IN_VIDEO[job.options.model])
     with folder.lock():
         folder.remove_leftovers()
-        _save_header(job, folder)
-        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
+        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
+        _save_page_options(job, folder)
         yield Planned(tuple(tasks))
         manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
         manifest.save(folder.manifest)
@@ -134,12 +141,13 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         manifest.finished = _now()
         manifest.arrange([str(task.source) for task in tasks])
         manifest.save(folder.manifest)
+        warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
         if job.pages:
             _write_pages(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
-def _check_header(job: Job) -> None:
+def _check_page_options(job: Job) -> None:
     """Refuse a title or logo that cannot be used, before any work is done.
 
     Raises:
@@ -151,12 +159,12 @@ def _check_header(job: Job) -> None:
         PageOptions().updated(title=job.title, logo=job.logo)
 
 
-def _save_header(job: Job, folder: OutputFolder) -> None:
-    """Remember title and logo before the first page is written, which may happen on another machine."""
-    if job.title is not None or job.logo is not None:
-        from ferflow.dashboards import save_header
+def _save_page_options(job: Job, folder: OutputFolder) -> None:
+    """Remember what is given for all pages before the first one is written, which may happen on another machine."""
+    if any(given is not None for given in (job.title, job.logo, job.sessions)):
+        from ferflow.dashboards import save_options
 
-        save_header(folder.path, title=job.title, logo=job.logo)
+        save_options(folder.path, title=job.title, logo=job.logo, sessions=job.sessions)
 
 
 def _process(

@@ -46,7 +46,7 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         job: how videos are analysed, and what is derived.
         tools: detector and classifier, loaded once for many videos.
     """
-    report = yield from _analyze(task, job.options, tools)
+    report = yield from _analyze(task, task.options(job.options), tools)
     yield Ended(task, bring_up_to_date(task, job, report))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from ferflow.analytics.cohort import Cohort, Participant
+from ferflow.analytics.cohort import Cohort, CohortVideo, Participant
 from ferflow.analytics.cohort_signals import clock_band, response_band, signal_names
 from ferflow.analytics.csv_input import write_csv
 from ferflow.analytics.group_comparison import compare
@@ -57,7 +57,7 @@ _VIDEOS = ["video_id", "name", "participant", "group", "stimulus", "status", "re
 
 def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
     for entry in (*folder.finished, *folder.broken):
-        participant = entry.video.session.participant if entry.video else None
+        participant = _name_participants(entry.video) if entry.video else None
         stimulus = _name_stimulus(folder, entry.stimulus)
         facts: Cells = [
             entry.video_id, entry.name, participant, entry.group, stimulus, entry.status, entry.reason,
@@ -68,6 +68,11 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
         else:
             counts: Cells = [entry.duration_s, entry.n_people, entry.analysed_s, entry.coverage]
             yield facts + counts + _most_reacting(entry) + [entry.mean(name) for name in names]
+
+
+def _name_participants(video: CohortVideo) -> str | None:
+    """Whom the session list names, or who shares the video."""
+    return "; ".join(video.session.participants) if video.session.shared else video.participant
 
 
 def _most_reacting(entry: Entry) -> Cells:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferflow.analytics.people_list import read_people
 from ferflow.dashboards.overview.clock_chart.figure import build_clock_figure, common_scale
 from ferflow.dashboards.overview.cohort import group_looks, looks_in
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
@@ -130,10 +129,9 @@ def _cohort_figures(folder: Folder) -> Iterator[tuple[str, Figure]]:
 def _figures(out: Path, options: PageOptions) -> Iterator[tuple[str, Figure]]:
     folder = load_folder(out, options)
     yield from _cohort_figures(folder)
-    people = read_people(out)
     for video_id in OutputFolder(out).finished_ids():
         try:
-            session = load_session(out, video_id, people.of(video_id), options)
+            session = load_session(out, video_id, folder.names.of(video_id), options)
         except RecordsError:
             continue  # `refresh` reports it
         if session.people:

@@ -160,7 +160,7 @@ def _from_faces(out: Path, folder: Folder, names: list[str]) -> tuple[list[Cells
     quality: list[Cells] = []
     for video, watched in _iterate_videos(folder):
         try:
-            session = load_session(out, watched.video_id, folder.people.of(watched.video_id))
+            session = load_session(out, watched.video_id, folder.names.of(watched.video_id))
         except RecordsError:
             continue  # `refresh` reports it
         people += [[*video, *_person(session, person, names)] for person in session.people]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ferflow.analytics.people_list import PeopleList, read_people
+from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.session_list import Sessions, read_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError
@@ -27,6 +28,11 @@ class Lists:
     """Column of the session list that makes the groups."""
     problems: tuple[str, ...]
     """Why a list or a column is not used."""
+
+    @property
+    def names(self) -> NameLists:
+        """What they say of the names of people."""
+        return NameLists(self.people, self.sessions)
 
 
 def load_lists(

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
-from ferflow.analytics.people_list import PeopleList, count_unknown
-from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.people_list import NO_NAMES, PeopleList, count_unknown
+from ferflow.analytics.person_faces import Overlap, Persons, find_overlaps
+from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
@@ -24,11 +25,12 @@ from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, person_timeline, weighted_means
 from ferflow.dashboards.overview.lists import Lists, load_lists
 from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
+from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
-from ferflow.errors import FerflowError, OptionsError, RecordsError
+from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import OutputFolder
+from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
@@ -69,8 +71,8 @@ class Entry:
         """Names of the people in the video, or of the participant that the session list names."""
         if self.video is None:
             return []
-        if self.video.session.participant:
-            return [self.video.session.participant]
+        if self.video.participant:
+            return [self.video.participant]
         return [self.video.names.name_of(person) for person in self.video.person_ids]
 
     @property
@@ -110,7 +112,7 @@ class Folder:
     stimulus_videos: Mapping[Stimulus, StimulusVideo]
     by: str | None
     """Column that makes the groups."""
-    people: PeopleList
+    names: NameLists
     warnings: tuple[str, ...]
     """Problems in the lists."""
     left_out: bool = False
@@ -170,7 +172,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         OptionsError: `people.csv` or the list of sessions cannot be read, or has no such column; see also
             `PageOptions.remembered`.
     """
-    run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
+    run, sources = RunManifest.load(OutputFolder(out).manifest), OutputFolder(out).find_sources()
     lists = load_lists(out, options, sources, forgiving=forgiving)
     stimuli = find_stimuli(out, options, run, lists.sessions, sources)
     shown = _Stimuli.find(stimuli, OutputFolder(out).index)
@@ -178,15 +180,20 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     entries, problems = _add_stimulus_markers(entries, forgiving=forgiving)
     videos = [entry.video for entry in entries if entry.video is not None]
     videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
-    unknown = count_unknown(lists.people, _known_ids(out, lists.people, videos))
     outside = [
-        f"{sanitize(video.name)}: {explain_outside(video)}. Correct the session list."
+        f"{sanitize(video.name)}: {explain_outside(video)}. Correct offset_s in the session list."
         for video in videos
         if video.is_outside
     ]
     warnings = (
-        *lists.problems, *problems, *lists.people.warnings, *unknown, *lists.sessions.warnings, *outside
-    )  # fmt: skip
+        *lists.problems,
+        *problems,
+        *lists.people.warnings,
+        *_find_problems_of_names(out, lists.people, videos),
+        *lists.sessions.warnings,
+        *_find_renamed_participants(videos),
+        *outside,
+    )
     clocks = build_clocks(videos)
     return Folder(
         run=run,
@@ -196,7 +203,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         pools=_pool_all_markers(videos, clocks),
         stimulus_videos=shown.videos,
         by=lists.by,
-        people=lists.people,
+        names=lists.names,
         warnings=warnings,
         left_out=bool(lists.problems or problems),
     )
@@ -248,7 +255,7 @@ def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
     Raises:
         RecordsError: `run.json` is there but cannot be read.
     """
-    run, sources = RunManifest.load(OutputFolder(out).manifest), _sources(out)
+    run, sources = RunManifest.load(OutputFolder(out).manifest), OutputFolder(out).find_sources()
     lists = load_lists(out, options, sources, forgiving=True)
     found = find_stimuli(out, options, run, lists.sessions, sources)
     paths = sorted({stimulus.path for stimulus in found.values() if stimulus.path is not None})
@@ -277,25 +284,37 @@ def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[T
     ]
 
 
-def _sources(out: Path) -> dict[str, str]:
-    """Path of each finished video, by id; empty if its tables cannot be read."""
-    found = {}
-    for paths in OutputFolder(out).finished_videos():
-        try:
-            found[paths.video_id] = read_metadata(paths.faces).source.path
-        except RecordsError:
-            # The table of videos gives the reason; the session list cannot find a video without its path.
-            found[paths.video_id] = ""
-    return found
+def _find_problems_of_names(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> list[str]:
+    """Names of tracks and persons that do not exist, and names of tracks that cannot be one person."""
+    known, problems = dict[str, tuple[list[int], list[int]]](), list[str]()
+    for video in videos:
+        if (names := people.of(video.video_id)) != NO_NAMES:
+            files = OutputFolder(out).video(video.video_id)
+            stored = Persons.of(files)
+            known[video.video_id] = list(stored.person_of), stored.ids
+            problems += [
+                _describe_overlap(video.video_id, one) for one in find_overlaps(Persons.of(files, names))
+            ]
+    return [*count_unknown(people, known), *problems]
 
 
-def _known_ids(
-    out: Path, people: PeopleList, videos: Sequence[CohortVideo]
-) -> dict[str, tuple[list[int], list[int]]]:
-    """Ids of the tracks and persons on disk, by video, of the videos in which people are named."""
-    named = [video.video_id for video in videos if people.of(video.video_id)]
-    stitched = {name: Persons.of(OutputFolder(out).video(name)) for name in named}
-    return {name: (list(persons.person_of), persons.ids) for name, persons in stitched.items()}
+def _describe_overlap(video_id: str, overlap: Overlap) -> str:
+    return (
+        f"{PEOPLE_LIST}: {sanitize(video_id)}: tracks {join_words([*map(str, overlap.tracks)])} are all "
+        f"{sanitize(overlap.name)}, but in view at the same time for {overlap.seconds:.1f} s; the face of only one "
+        "of them counts then. Give different people different names."
+    )
+
+
+def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
+    """Where the session list names another participant than a stronger source."""
+    return [
+        f"session list: {sanitize(video.name)}: the only person is not {sanitize(video.session.participant)} but "
+        f"{sanitize(name)}, by people.csv or a region."
+        for video in videos
+        if video.session.participant and video.participant is None
+        for name in map(video.names.name_of, video.person_ids)
+    ]
 
 
 def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
@@ -311,7 +330,7 @@ def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: _Stimuli)
 
 
 def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
-    persons, session = Persons.of(paths, lists.people.of(paths.video_id)), lists.sessions.of(paths.video_id)
+    persons, session = Persons.of(paths, lists.names.of(paths.video_id)), lists.sessions.of(paths.video_id)
     table = person_timeline(persons)
     metadata, rows = read_metadata(paths.faces), audience(table)
     seconds = column(rows, "seconds")
@@ -322,6 +341,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli
         names=persons.names,
         session=session,
         group=lists.sessions.group(paths.video_id, lists.by),
+        own_groups=lists.sessions.groups_of_sharers(paths.video_id, lists.by),
         stimulus=stimuli.by_video.get(paths.video_id),
         markers=load_markers(paths),
         duration_s=metadata.duration_s,

@@ -17,7 +17,8 @@ from ferflow.analytics.markers import load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
-from ferflow.analytics.person_faces import GivenNames, Persons
+from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
@@ -92,7 +93,7 @@ class Session:
     n_unreadable: dict[str, int]
     """Faces by what they are unreadable for, of `readability.REASONS`."""
     names: GivenNames
-    """Names that the user gave to people."""
+    """What people are called."""
     coverage_timeline: pa.Table
     """How much of each bin has a readable face, no face or no frame; see `coverage.coverage_timeline`."""
     markers: pa.Table
@@ -200,7 +201,7 @@ def load_session(
     Args:
         out: the output folder.
         video_id: of a finished video.
-        names: of people; tracks of one name are one person.
+        names: of people, as the lists give them; tracks of one name are one person.
         options: of the pages, which may name the session list; None: the defaults.
 
     Raises:

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Literal, Self, TypeAlias
 
 import numpy as np
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 
 from ferflow.analytics.markers import MARKERS
 from ferflow.analytics.measures import MEASURES
-from ferflow.analytics.person_faces import GivenNames
+from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.session_list import UNLISTED, SessionRow
 from ferflow.analytics.signals import BinnedSignal
 from ferflow.analytics.stimuli import Stimulus
@@ -57,6 +58,8 @@ class CohortVideo:
     names: GivenNames = field(default_factory=GivenNames)
     session: SessionRow = UNLISTED
     group: str | None = None
+    own_groups: Mapping[str, str | None] = field(default_factory=dict)
+    """By participant, where several share the video; see `Sessions.groups_of_sharers`."""
     stimulus: Stimulus | None = None
     markers: pa.Table = field(default_factory=MARKERS.empty_table)
     """With those of the stimulus."""
@@ -83,14 +86,14 @@ class CohortVideo:
 
     @property
     def start_s(self) -> float:
-        """From where on the video counts: the start of the stimulus, or of what the session list counts, if later."""
-        return max(0.0, self.session.offset_s, self.session.start_s)
+        """From where on the video counts: the start of the stimulus, or 0 if that is earlier."""
+        return max(0.0, self.session.offset_s)
 
     @property
     def end_s(self) -> float:
-        """Up to where the video counts: its end, that of the stimulus if it is known, or as the session list says."""
+        """Up to where the video counts: the end of the stimulus, if that is known and not later than the video's."""
         stimulus_s = math.inf if self.stimulus_s is None else self.stimulus_s
-        return min(self.video_end_s, self.session.offset_s + stimulus_s, self.session.end_s)
+        return min(self.video_end_s, self.session.offset_s + stimulus_s)
 
     @property
     def length_s(self) -> float:
@@ -104,7 +107,7 @@ class CohortVideo:
 
     @property
     def is_outside(self) -> bool:
-        """Whether nothing of the stimulus lies within the part of the video that counts."""
+        """Whether nothing of the stimulus lies within the video."""
         return self.video_end_s > 0 and not self.length_s
 
     def clock_bins(self, starts: Float64Array) -> Int64Array:
@@ -127,6 +130,12 @@ class CohortVideo:
         ids: list[int] = self.timeline.column("person_id").drop_null().unique().to_pylist()
         return sorted(ids)
 
+    @property
+    def participant(self) -> str | None:
+        """The participant of the session list; None also where a stronger source gives the only person another name."""
+        ids, name = self.person_ids, self.session.participant
+        return None if len(ids) == 1 and self.names.by_person.get(ids[0], name) != name else name
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -142,6 +151,11 @@ class Part:
     if the session list names one participant and none of them is known to be that one."""
     is_expected: bool
     """Whether a participant was to be expected here: named, or the only person in the video."""
+
+    @property
+    def group(self) -> str | None:
+        """Of the participant in this video."""
+        return self.video.own_groups.get(self.name, self.video.group)
 
     @property
     def bins(self) -> Int64Array:
@@ -325,19 +339,12 @@ def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) ->
 
 def explain_outside(video: CohortVideo) -> str:
     """Why nothing of its stimulus lies within a video, as the end of a sentence."""
-    if _is_outside_list(video):
-        return "start and end in the session list leave nothing of the stimulus, or of the recording"
     offset = f"offset_s is {video.session.offset_s:.10g} s"
     if video.session.offset_s >= video.video_end_s:
         return f"{offset}, but the recording is only {video.video_end_s:.1f} s long"
     return (
         f"{offset}, so the stimulus, {video.stimulus_s or 0.0:.1f} s long, ended before the recording began"
     )
-
-
-def _is_outside_list(video: CohortVideo) -> bool:
-    """Whether something of the stimulus would lie within the video, if the list did not give `start` and `end`."""
-    return not replace(video, session=replace(video.session, start_s=0.0, end_s=math.inf)).is_outside
 
 
 def natural_key(text: str) -> list[tuple[float, str]]:
@@ -359,15 +366,14 @@ def _mean_of(total: Tally, name: str) -> float:
 
 
 def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
-    ids = video.person_ids
+    ids, name = video.person_ids, video.participant
+    if not name:
+        found = [_person_part(video, person, is_sole=len(ids) == 1, is_alone=is_alone) for person in ids]
+        expected = video.session.participants if video.session.shared else ()
+        found += [_absent_part(video, one) for one in expected if one not in {part.name for part in found}]
+        return found or [_absent_part(video, None)]
     if not ids:
-        name = video.session.participant or video.name or video.video_id
-        # One without a row, so that the page can say who is missing.
-        key = (video.session.participant,) if video.session.participant else (video.video_id, "")
-        return [Part(key, name, video, video.timeline.slice(0, 0), is_expected=True)]
-    if not video.session.participant:
-        return [_person_part(video, person, is_sole=len(ids) == 1, is_alone=is_alone) for person in ids]
-    name = video.session.participant
+        return [_absent_part(video, name)]
     people = person_rows(video.timeline)
     if named := [person for person in ids if video.names.name_of(person) == name]:
         # Tracks of one name are one person in `timeline` already, so there is one id at most. Of several people of whom
@@ -377,15 +383,22 @@ def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
     return [Part((name,), name, video, _cut_to_stimulus(people, video), is_expected=True)]
 
 
+def _absent_part(video: CohortVideo, participant: str | None) -> Part:
+    """One without a row, so that the page can say who is missing."""
+    key = (participant,) if participant else (video.video_id, "")
+    name = participant or PurePath(video.name).stem or video.video_id
+    return Part(key, name, video, video.timeline.slice(0, 0), is_expected=True)
+
+
 def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bool) -> Part:
     """A person of a video; `is_sole`: no other is in it, `is_alone`: there is no other video."""
     rows = video.timeline.filter(pc.equal(video.timeline.column("person_id"), person))
     given = video.names.by_person.get(person)
     key = (given,) if given else (video.video_id, str(person))
     name = video.names.name_of(person)
-    if given is None and not is_alone:
+    if not is_alone and given is None and person not in video.names.of_file:
         # `Person 1` alone could be of any video.
-        name = video.name if is_sole else f"{name}, {video.name}"
+        name = f"{name}, {video.name}"
     is_expected = is_sole or given is not None
     return Part(key, name, video, _cut_to_stimulus(rows, video), is_expected)
 
@@ -420,7 +433,7 @@ def _merge(parts: Iterable[Part]) -> tuple[Participant, ...]:
     """Add up the parts of each participant in each group, in the order of their first parts."""
     by_participant: dict[tuple[str | None, tuple[str, ...]], list[Part]] = {}
     for part in parts:
-        by_participant.setdefault((part.video.group, part.key), []).append(part)
+        by_participant.setdefault((part.group, part.key), []).append(part)
     return tuple(Participant.of(same, group) for (group, _), same in by_participant.items())
 
 
@@ -438,10 +451,8 @@ def _join_groups(participants: Sequence[Participant]) -> tuple[Participant, ...]
 
 
 def _is_ambiguous(video: CohortVideo) -> bool:
-    if not video.session.participant:
-        return False
-    ids = video.person_ids
-    return len(ids) > 1 and video.session.participant not in map(video.names.name_of, ids)
+    ids, name = video.person_ids, video.participant
+    return name is not None and len(ids) > 1 and name not in map(video.names.name_of, ids)
 
 
 def is_same_length(first_s: float, second_s: float) -> bool:

@@ -98,5 +98,5 @@ def _participant_of(video: CohortVideo) -> tuple[str, ...]:
     """Whom the signals of a video are about; two videos of one participant have the same."""
     ids = video.person_ids
     sole = video.names.by_person.get(ids[0]) if len(ids) == 1 else None
-    name = video.session.participant or sole
+    name = video.participant or sole
     return (name,) if name else (video.video_id, "")

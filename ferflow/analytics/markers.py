@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -163,9 +164,8 @@ def parse_rest(text: str) -> Marker:
     where = f"rest {sanitize(text[:60])!r}"
     if not separator:
         raise OptionsError(f"{where}: give start and end, such as 0:00-0:10, or NAME=0:00-0:10.")
-    return _marker(
-        {"time_s": start, "end_s": end, "label": name.strip() or REST_KIND, "kind": REST_KIND}, where
-    )
+    label = unicodedata.normalize("NFC", name.strip())  # as names in lists are read
+    return _marker({"time_s": start, "end_s": end, "label": label, "kind": REST_KIND}, where)
 
 
 def load_markers(paths: VideoFiles) -> pa.Table:
@@ -220,6 +220,8 @@ def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
 
 def _marker(row: dict[str, str], where: str) -> Marker:
     label, kind = row.get("label", ""), normalize_kind(_given(row, "kind"))
+    if kind == REST_KIND:
+        label = label or REST_KIND
     if not label:
         raise OptionsError(f"{where}: a marker without a label. Name it, or delete the line.")
     if len(label) > LONGEST_LABEL or len(kind) > LONGEST_LABEL:

@@ -23,16 +23,14 @@ COLUMNS = ("video_id", "name")
 
 @dataclass(frozen=True, slots=True)
 class PersonNames:
-    """The names that were given in one video."""
+    """The names that the lists give in one video."""
 
     by_track: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
     """By track id: the names, by the time from which they hold; 0 is the track's beginning."""
     by_person: Mapping[int, str] = field(default_factory=dict)
     """By person id."""
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self.by_track or self.by_person)
+    participant: str | None = None
+    """Whom the session list names."""
 
 
 NO_NAMES = PersonNames()

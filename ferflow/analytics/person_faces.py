@@ -1,4 +1,4 @@
-"""FACES of a video with the person of each face: as the analysis stitched them, changed by the names that were given.
+"""FACES of a video with the person of each face: as the analysis stitched them, changed by the names in `people.csv`.
 
     persons = Persons.of(paths, names)
     for block in persons.faces("frame_index", "score"):
@@ -10,34 +10,24 @@ Everything that is computed of people reads FACES through this. `person_id` is `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
-from ferflow.analytics.tally import Faces, blocks, column
-from ferflow.store.records import Blocks
+from ferflow.analytics.person_names import GivenNames, name_sole_person
+from ferflow.analytics.sightings import find_counted
+from ferflow.analytics.tally import Faces, blocks, column, rows_by_value
+from ferflow.regions import Region
+from ferflow.store.metadata import read_metadata
+from ferflow.store.records import Blocks, read_table
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import Int64Array
-
-
-@dataclass(frozen=True, slots=True)
-class GivenNames:
-    """What the persons of a video are called."""
-
-    by_person: Mapping[int, str] = field(default_factory=dict)
-    """Names that the user gave."""
-
-    def name_of(self, person_id: int) -> str:
-        """The given name, or `Person <id>`; `person no. <id>` if another person was given that name."""
-        if person_id in self.by_person:
-            return self.by_person[person_id]
-        default = f"Person {person_id}"
-        return f"person no. {person_id}" if default in self.by_person.values() else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +45,22 @@ class Persons:
 
     @classmethod
     def of(cls, paths: VideoFiles, names: PersonNames = NO_NAMES) -> Self:
-        """Apply names to what the analysis stitched: one pass over FACES, of two columns.
+        """Apply names to what the analysis stitched: a pass over FACES, of few columns, and a part of another.
 
         In a folder of an earlier version no face has a person; each track is then a person.
 
         Raises:
-            RecordsError: FACES cannot be read.
+            RecordsError: FRAMES or FACES cannot be read.
         """
-        stitched, lengths = _read_tracks(Blocks(paths.faces, ["track_id", "person_id"]))
-        plain = {track: {0.0: person} for track, person in stitched.items()}
-        if not names:
-            return cls(paths, plain)
-        person_of, given = _apply(names, stitched)
+        metadata = read_metadata(paths.faces)
+        tracks = _Tracks.read(paths, metadata.options.regions)
+        plain = {track: {0.0: person} for track, person in tracks.stitched.items()}
+        person_of, given = _apply(names, tracks)
         is_changed = person_of != plain
-        return cls(paths, person_of, GivenNames(given), is_changed, lengths if is_changed else {})
+        found = cls(paths, person_of, GivenNames(given), is_changed, tracks.lengths if is_changed else {})
+        file_name = metadata.source.name
+        named = name_sole_person(given, _find_sole(found), participant=names.participant, file_name=file_name)
+        return replace(found, names=named)
 
     def name_of(self, person_id: int) -> str:
         """See `GivenNames.name_of`."""
@@ -84,6 +76,16 @@ class Persons:
         """Columns of FACES, and `track_id` and `person_id`, block by block: memory stays flat."""
         own = ["track_id", "person_id"] + (["time_s", "frame_index"] if self.is_changed else [])
         return PersonFaces(Blocks(self.paths.faces, list(dict.fromkeys([*own, *columns]))), self)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Tracks that names make one person of, although they are in view at the same time."""
+
+    name: str
+    tracks: tuple[int, ...]
+    seconds: float
+    """Time in which only one of their faces counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,43 @@ class PersonFaces:
             person = self._persons_in(block).astype(np.int32)
             yield block.set_column(place, block.schema.field(place), pa.array(person))
 
+    def overlaps(self, times: FrameTimes) -> list[Overlap]:
+        """Where names make one person of tracks that are in view at the same time, by person.
+
+        Args:
+            times: of the frames; FACES must have been opened with `frame_index`.
+
+        Raises:
+            RecordsError: FACES cannot be read.
+        """
+        found: dict[int, tuple[set[int], set[int]]] = {}
+        for block in blocks(self.stored):
+            tracks, rows = column(block, "track_id").astype(np.int64), times.rows(block)
+            before, after = self._assign(block), self._persons_in(block)
+            for person, dropped in rows_by_value(np.where(before == after, UNTRACKED, before)).items():
+                if person != UNTRACKED:
+                    mine = (before == person) & np.isin(rows, rows[dropped])
+                    of_person = found.setdefault(person, (set(), set()))
+                    of_person[0].update(tracks[mine].tolist())
+                    of_person[1].update(rows[dropped].tolist())
+        return [
+            Overlap(
+                self.persons.name_of(person), tuple(sorted(tracks)), float(times.seconds[sorted(rows)].sum())
+            )
+            for person, (tracks, rows) in sorted(found.items())
+        ]
+
     def _persons_in(self, block: pa.Table) -> Int64Array:
+        person = self._assign(block)
+        if self.persons.is_changed:
+            track = column(block, "track_id").astype(np.int64)
+            tracks, index = np.unique(track, return_inverse=True)
+            lengths = np.array([self.persons.lengths.get(int(one), 0) for one in tracks], dtype=np.int64)
+            person[_second_faces(block, person, track, lengths[index])] = UNTRACKED
+        return person
+
+    def _assign(self, block: pa.Table) -> Int64Array:
+        """The person of each face, also of those that are a person's second one in a frame."""
         tracks, index = np.unique(column(block, "track_id").astype(np.int64), return_inverse=True)
         pieces = [self.persons.person_of.get(int(track), {0.0: UNTRACKED}) for track in tracks]
         person = np.array([piece[min(piece)] for piece in pieces], dtype=np.int64)[index]
@@ -115,36 +153,98 @@ class PersonFaces:
         for row, piece in enumerate(pieces):
             for from_s in sorted(piece)[1:]:
                 person[(index == row) & (time_s >= from_s)] = piece[from_s]
-        lengths = np.array([self.persons.lengths.get(int(track), 0) for track in tracks], dtype=np.int64)
-        person[_second_faces(block, person, tracks[index], lengths[index])] = UNTRACKED
         return person
 
 
-def _read_tracks(faces: Faces) -> tuple[dict[int, int], dict[int, int]]:
-    """The person of each track, and the number of its faces; the track itself, if no face has a person."""
-    person_of: dict[int, int] = {}
-    lengths: Counter[int] = Counter()
+@dataclass(frozen=True, slots=True)
+class _Tracks:
+    """The tracks of a video, as the analysis wrote them."""
+
+    stitched: Mapping[int, int]
+    """Persons; the track itself, if no face has a person."""
+    lengths: Mapping[int, int]
+    """Numbers of faces."""
+    region_names: Mapping[int, str]
+    """Names of the regions of those that are in one with a name."""
+
+    @classmethod
+    def read(cls, paths: VideoFiles, regions: Sequence[Region]) -> Self:
+        named = {region.label: region.name for region in regions if region.name is not None}
+        keys = ["track_id", "person_id", *(["region"] if named else [])]
+        person_of: dict[int, int] = {}
+        region_names: dict[int, str] = {}
+        lengths: Counter[int] = Counter()
+        for row in _count_faces(Blocks(paths.faces, keys), keys):
+            if row.track_id == UNTRACKED:
+                continue
+            person_of[row.track_id] = UNTRACKED if row.person_id is None else row.person_id
+            lengths[row.track_id] += row.n
+            if row.region in named:
+                region_names[row.track_id] = named[row.region]
+        if all(person == UNTRACKED for person in person_of.values()):
+            person_of = {track: track for track in person_of}
+        return cls(person_of, lengths, region_names)
+
+
+class _Counted(NamedTuple):
+    """Faces of a block that share track, person and region."""
+
+    track_id: int
+    person_id: int | None
+    region: str | None
+    n: int
+
+
+def _count_faces(faces: Faces, keys: Sequence[str]) -> Iterator[_Counted]:
     for block in blocks(faces):
-        found = block.group_by(["track_id", "person_id"]).aggregate([([], "count_all")])
-        for track, person, n in zip(*(found.column(k).to_pylist() for k in found.column_names), strict=True):
-            if track != UNTRACKED:
-                person_of[track] = UNTRACKED if person is None else person
-                lengths[track] += n
-    if all(person == UNTRACKED for person in person_of.values()):
-        person_of = {track: track for track in person_of}
-    return person_of, dict(lengths)
+        # Texts: each block has a dictionary of its own.
+        columns = [
+            block.column(key).cast(pa.string()) if key == "region" else block.column(key) for key in keys
+        ]
+        found = pa.table(columns, names=list(keys)).group_by(list(keys)).aggregate([([], "count_all")])
+        for row in found.to_pylist():
+            yield _Counted(row["track_id"], row["person_id"], row.get("region"), row["count_all"])
 
 
-def _apply(
-    names: PersonNames, stitched: Mapping[int, int]
-) -> tuple[dict[int, dict[float, int]], dict[int, str]]:
+def find_overlaps(persons: Persons) -> list[Overlap]:
+    """See `PersonFaces.overlaps`.
+
+    Raises:
+        RecordsError: FRAMES or FACES cannot be read.
+    """
+    if not persons.is_changed:
+        return []
+    return persons.faces("frame_index").overlaps(read_times(persons.paths))
+
+
+def read_times(paths: VideoFiles) -> FrameTimes:
+    """Times of the frames of a video.
+
+    Raises:
+        RecordsError: FRAMES or FACES cannot be read.
+    """
+    metadata = read_metadata(paths.faces)
+    frames = read_table(paths.frames, ["frame_index", "time_s"])
+    return FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
+
+
+def _find_sole(persons: Persons) -> int | None:
+    """The only person of a video who is not seen only briefly."""
+    ids = persons.ids
+    if len(ids) > 1:
+        ids = find_counted(persons.faces("frame_index", "score"), read_times(persons.paths), enough=2)
+    return ids[0] if len(ids) == 1 else None
+
+
+def _apply(names: PersonNames, tracks: _Tracks) -> tuple[dict[int, dict[float, int]], dict[int, str]]:
     """Persons by track and time, and the names of persons.
 
     Pieces of tracks with one name are one person. An unnamed piece has the name of its person: the one given to the
-    person, else that of the first named track of it. A named person keeps the id of its first piece, unless that is
-    taken; then it gets a new one.
+    person, else that of the first named track of it, else that of its region. A named person keeps the id of its first
+    piece, unless that is taken; then it gets a new one.
     """
-    of_person = _names_of_persons(names, stitched)
+    stitched = tracks.stitched
+    of_person = _names_of_persons(names, tracks)
     pieces: dict[tuple[int, float], str | int] = {}
     for track, person in sorted(stitched.items()):
         given = names.by_track.get(track, {})
@@ -167,12 +267,14 @@ def _apply(
     return person_of, {person: name for name, person in by_name.items()}
 
 
-def _names_of_persons(names: PersonNames, stitched: Mapping[int, int]) -> dict[int, str]:
+def _names_of_persons(names: PersonNames, tracks: _Tracks) -> dict[int, str]:
     found = dict(names.by_person)
-    for track in sorted(names.by_track):
-        person = stitched.get(track, UNTRACKED)
-        if person != UNTRACKED and 0.0 in names.by_track[track]:
-            found.setdefault(person, names.by_track[track][0.0])
+    whole = {track: pieces[0.0] for track, pieces in names.by_track.items() if 0.0 in pieces}
+    for given in (whole, tracks.region_names):
+        for track in sorted(given):
+            person = tracks.stitched.get(track, UNTRACKED)
+            if person != UNTRACKED:
+                found.setdefault(person, given[track])
     return found
 
 

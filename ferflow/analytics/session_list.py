@@ -2,9 +2,9 @@
 
 A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
 the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
-`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. Only what lies
-from `start` to `end` of the video counts. `markers` is a file of markers for the video, `part` tells which of several
-files of a participant it is, and `recording_start` is when the recording started, for signals with times of day.
+`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. `start`, where
+given, is when the recording started, for signals with times of day. `region`, where given, is the part of the picture
+to analyse, as `--region` has it; participants who share a video have a row each, with a region of their own.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
 >>> listed.rows["talk-1a2b3c4d"].values["group"]
@@ -13,21 +13,23 @@ files of a participant it is, and `recording_start` is when the recording starte
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
+from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
+from ferflow.regions import AUTO, Region, parse_regions, split_regions
 from ferflow.text import sanitize
 
 GROUP = "group"
 """Column that defines the groups by default."""
 
-_OWN_COLUMNS = {"video", "offset_s", "start", "end", "part", "markers", "recording_start"}
+REGION = "region"
+
+_OWN_COLUMNS = {"video", "offset_s", "start", REGION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,22 @@ class SessionRow:
     """The row of one video."""
 
     participant: str | None = None
+    """None also where several share the video."""
     stimulus: str | None = None
     """As written in the list."""
     offset_s: float = 0.0
     """Time in the video at which its stimulus starts."""
-    start_s: float = 0.0
-    end_s: float = math.inf
-    """The part of the video that counts."""
-    part: int | None = None
-    """Which of several files of the participant this video is, from 1."""
-    markers: str | None = None
-    """A file of markers for the video, as written in the list."""
     values: Mapping[str, str] = field(default_factory=dict)
     """All columns, by name."""
+    region: tuple[str, ...] = ()
+    """Parts of the picture to analyse, as in `AnalyzeOptions.region`; empty: as the options say."""
+    shared: tuple[SessionRow, ...] = ()
+    """The rows of all participants, where several share the video, each in a region."""
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Everybody whom the list names in the video."""
+        return tuple(row.participant for row in self.shared or (self,) if row.participant)
 
 
 UNLISTED = SessionRow()
@@ -68,8 +73,15 @@ class Sessions:
         return self.rows.get(video_id, UNLISTED)
 
     def group(self, video_id: str, by: str | None) -> str | None:
-        """A video's value in the column `by`; None: no group."""
-        return self.of(video_id).values.get(by, "") or None if by else None
+        """A video's value in the column `by`; None: no group, or participants in several."""
+        row = self.of(video_id)
+        found = {one.values.get(by, "") for one in row.shared or (row,)} if by else set()
+        return found.pop() or None if len(found) == 1 else None
+
+    def groups_of_sharers(self, video_id: str, by: str | None) -> dict[str, str | None]:
+        """The same for each participant, where several share the video; empty where they do not."""
+        rows = self.of(video_id).shared
+        return {row.participant: row.values.get(by or "") or None for row in rows if row.participant}
 
     def grouping(self, by: str | None) -> str | None:
         """The column to group by: the requested one, else `group` if there is such a column.
@@ -95,59 +107,106 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
         sources: path of the source file of every finished video, by video id.
 
     Raises:
-        OptionsError: no such table, a name that matches several videos, or two rows that contradict each other.
+        OptionsError: no such table, a name that matches several videos, or rows that contradict each other.
     """
     rows = read_csv(path, required=("video",))
-    found: dict[str, SessionRow] = {}
+    found: dict[str, list[SessionRow]] = {}
     unknown, repeated = [], []
-    for row in map(without_missing, rows):
+    for row in rows:
         video_id = _video_of(path, row, sources)
         if video_id is None:
             unknown.append(row.values["video"])
             continue
-        session = _session(path, row)
-        if video_id not in found:
-            _check_part(path, row, session, found.values())
-            found[video_id] = session
-        elif _values_of(found[video_id]) == _values_of(session):
+        session, others = _session(path, row), found.setdefault(video_id, [])
+        if any(_values_of(session) == _values_of(other) for other in others):
             repeated.append(row.values["video"])
         else:
-            raise OptionsError(
-                f"{path}: line {row.line}: {sanitize(row.values['video'])} is listed twice, with different values. "
-                "Keep one of the rows."
-            )
+            _check_sharing(path, row, [*others, session])
+            others.append(session)
     columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
-    return Sessions(found, columns, (
+    joined = {video_id: _join(listed) for video_id, listed in found.items()}
+    return Sessions(joined, columns, (
         *count_rows(sanitize(path.name), unknown, "names no video of this folder", "name no video of this folder"),
         *count_rows(sanitize(path.name), repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 
 
 def _session(path: Path, row: Row) -> SessionRow:
-    where = f"{path}: line {row.line}"
-    start_s, end_s = parse_stretch(row.values, where)
+    offset, participant = row.values.get("offset_s", ""), row.values.get("participant") or None
+    try:
+        region = _name_region(split_regions(row.values.get(REGION, "")), participant)
+    except OptionsError as error:
+        raise OptionsError(f"{path}: line {row.line}: {error}") from error
     return SessionRow(
-        participant=row.values.get("participant") or None,
+        participant=participant,
         stimulus=row.values.get("stimulus") or None,
-        offset_s=parse_offset(row.values, where),
-        start_s=start_s,
-        end_s=end_s,
-        part=parse_part(row.values, where),
-        markers=row.values.get("markers") or None,
+        offset_s=parse_seconds(offset, f"{path}: line {row.line}: offset_s") if offset else 0.0,
         values=row.values,
+        region=region,
     )
 
 
-def _check_part(path: Path, row: Row, session: SessionRow, others: Iterable[SessionRow]) -> None:
-    """Refuse one part of a participant for two videos."""
-    key = session.participant, session.stimulus, session.part
-    if session.part is not None and any(
-        (other.participant, other.stimulus, other.part) == key for other in others
-    ):
+def _name_region(region: tuple[str, ...], participant: str | None) -> tuple[str, ...]:
+    """A row's only region shows its participant, unless the region has a name of its own."""
+    if participant is None or len(region) != 1 or region == (AUTO,) or Region.parse(region[0]).name:
+        return region
+    named = Region.parse(f"{participant}={region[0]}")
+    return (str(named),)
+
+
+def _check_sharing(path: Path, row: Row, sessions: Sequence[SessionRow]) -> None:
+    """Refuse rows of one video that contradict each other.
+
+    Raises:
+        OptionsError: they do.
+    """
+    if len(sessions) == 1:
+        return
+    where, video = f"{path}: line {row.line}", sanitize(row.values["video"])
+    if not all(session.participant and session.region for session in sessions):
         raise OptionsError(
-            f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed twice. "
-            "Number the files in their order."
+            f"{where}: {video} is listed twice, with different values. Keep one of the rows; participants who share a "
+            "video need a participant and a region in each row."
         )
+    if len({(one.stimulus, one.offset_s, one.values.get("start")) for one in sessions}) > 1:
+        raise OptionsError(
+            f"{where}: {video} has rows of several participants, and their stimulus, offset_s or start differ. Give "
+            "the same in each."
+        )
+    try:
+        parse_regions(tuple(text for session in sessions for text in session.region))
+    except OptionsError as error:
+        raise OptionsError(f"{where}: {error}") from error
+
+
+def _join(sessions: Sequence[SessionRow]) -> SessionRow:
+    if len(sessions) == 1:
+        return sessions[0]
+    region = tuple(text for session in sessions for text in session.region)
+    return replace(sessions[0], participant=None, region=region, shared=tuple(sessions))
+
+
+def read_regions(path: Path, sources: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Parts of the picture to analyse of the videos that a list names.
+
+    Args:
+        path: the list.
+        sources: as of `read_sessions`.
+
+    Returns:
+        By video id; an empty tuple where the cell is empty. Nothing of a list without that column, or of one that is
+        no table.
+
+    Raises:
+        OptionsError: as `read_sessions`, if the list has that column.
+    """
+    try:
+        rows = read_csv(path, required=("video",))
+    except OptionsError:
+        return {}
+    if not rows or REGION not in rows[0].values:
+        return {}
+    return {video_id: row.region for video_id, row in read_sessions(path, sources).rows.items()}
 
 
 def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:

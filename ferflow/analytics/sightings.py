@@ -60,6 +60,23 @@ def find_sightings(
     return dict(sorted(found.items()))
 
 
+def find_counted(faces: Faces, times: FrameTimes, *, enough: int) -> list[int]:
+    """Ids of people who are not seen only briefly; reads no further once there are `enough`.
+
+    Raises:
+        RecordsError: as `find_sightings`.
+    """
+    found: dict[int, Sighting] = {}
+    counted: list[int] = []
+    for block in blocks(faces):
+        for person, part in find_sightings(block, times).items():
+            found[person] = _join(found[person], part) if person in found else part
+        counted = [person for person, one in sorted(found.items()) if not is_brief(one, times.total_s)]
+        if len(counted) >= enough:
+            break
+    return counted
+
+
 def is_brief(sighting: Sighting, analysed_s: float) -> bool:
     """Whether a person is seen too briefly to be counted.
 

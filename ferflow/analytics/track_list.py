@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.people_list import PeopleList
 from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.persons import people as people_in
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import column, rows_by_value
@@ -32,9 +32,9 @@ class Track:
     """Name of the video's file."""
     track_id: int
     person: str
-    """Of its person, the given name or `Person <id>`; empty for a person who is seen only briefly."""
+    """What its person is called; empty for a person who is seen only briefly."""
     name: str
-    """The given name; empty without one."""
+    """The name that the user gave; empty without one."""
     first_s: float
     last_s: float
     seconds: float
@@ -47,12 +47,12 @@ class Track:
     """The label that is shown for the longest time; None: seen too briefly, or never readable."""
 
 
-def list_tracks(out: Path, people: PeopleList, find_basis: Callable[[Persons], Basis]) -> list[Track]:
+def list_tracks(out: Path, names: NameLists, find_basis: Callable[[Persons], Basis]) -> list[Track]:
     """List every track of every finished video, by video, then by id; nothing is written.
 
     Args:
         out: the output folder.
-        people: the given names.
+        names: the given ones.
         find_basis: what the timeline of a video should be computed with.
 
     Raises:
@@ -60,7 +60,7 @@ def list_tracks(out: Path, people: PeopleList, find_basis: Callable[[Persons], B
     """
     found = list[Track]()
     for paths in OutputFolder(out).finished_videos():
-        persons = Persons.of(paths, people.of(paths.video_id))
+        persons = Persons.of(paths, names.of(paths.video_id))
         found += _list_tracks_of(persons, find_basis(persons))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from ferflow.cli.common import (
     Verbose,
     Workers,
     parse_not_empty,
+    parse_path,
     parse_rest_stretches,
     run_or_print_plan,
 )
@@ -195,6 +197,15 @@ def analyze(
     signals_start: SignalsStart = None,
     rest: RestStretches = None,
     embed_clips: EmbedClips = False,
+    sessions: Annotated[
+        Path | None,
+        typer.Option(
+            parser=parse_path,
+            help="Session list: CSV with the columns video,participant,group,stimulus,region and any others, a row per "
+            "video (or per participant, each in a region).  [default: as in the last report; else OUT/sessions.csv]",
+            metavar="FILE.csv",
+        ),
+    ] = None,
     stimulus: Annotated[
         str | None,
         typer.Option(
@@ -231,7 +242,8 @@ def analyze(
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
         rest=parse_rest_stretches(rest),
-        signals=signals, signals_start=signals_start, embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        signals=signals, signals_start=signals_start, sessions=sessions, embed_clips=embed_clips,
+        stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)

@@ -96,8 +96,8 @@ SignalsStart = Annotated[
     typer.Option(
         parser=parse_moment,
         help="When the first frame of the videos was recorded, for signals with times of day: ISO 8601, such as "
-        "2024-05-12T10:00:01+02:00; without a zone, local time.  [default: the column recording_start of the session "
-        "list, else the creation time in the video file]",
+        "2024-05-12T10:00:01+02:00; without a zone, local time.  [default: the column start of the session list, "
+        "else the creation time in the video file]",
         metavar="TIME",
     ),
 ]
@@ -182,7 +182,7 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
     from ferflow.jobs.plan import plan
     from ferflow.jobs.progress import format_failure
 
-    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite)
+    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
     for task in tasks:
         if task.files is None or task.problem is not None:
             typer.echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")

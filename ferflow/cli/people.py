@@ -53,8 +53,8 @@ def people(
     several videos is one participant. With a column from_s, a name of a track holds from that time on. Then run
     ferflow report.
     """
-    from ferflow.analytics.people_list import read_people
     from ferflow.analytics.track_list import list_tracks
+    from ferflow.dashboards import load_names
     from ferflow.errors import OptionsError
     from ferflow.models.timeline_basis import find_basis
 
@@ -64,10 +64,10 @@ def people(
         return
     if csv is not None and csv.exists():
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
-    found = read_people(out)
-    for warning in found.warnings:
+    names = load_names(out)
+    for warning in names.people.warnings:
         typer.echo(f"ferflow: {sanitize(warning)}", err=True)
-    listed = list_tracks(out, found, find_basis)
+    listed = list_tracks(out, names, find_basis)
     tracks = [track for track in listed if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)

@@ -110,7 +110,7 @@ def report(
     video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
-    from ferflow.jobs.additions import add_to_all, check_additions
+    from ferflow.jobs.additions import add_to_all, check_additions, warn_of_rest
     from ferflow.jobs.job import Additions
     from ferflow.store.output_folder import OutputFolder
 
@@ -135,6 +135,7 @@ def report(
         # Before the pages, which show them.
         failed = add_to_all(out, additions)
         done = refresh(out, options)
+        warn_of_rest(OutputFolder(out), OutputFolder(out).finished_ids(), additions.sessions)
         _warn(done, failed)
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
         extras = _write_extras(out, options, csv, pictures)

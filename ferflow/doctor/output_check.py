@@ -104,7 +104,13 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
         try:
             footer = read_metadata(files.faces)
             read_metadata(files.frames)
-            made.add((footer.options_digest, footer.model.sha256))
+            # A session list may give each video a region of its own.
+            digest = (
+                replace(footer.options, region=()).digest()
+                if footer.options.region
+                else footer.options_digest
+            )
+            made.add((digest, footer.model.sha256))
             _check_rows(files, footer)
         except RecordsError as error:
             yield Finding("problem", str(error), f"Remove {files.faces}, and run the same command again.")

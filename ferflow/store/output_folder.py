@@ -100,6 +100,16 @@ class OutputFolder:
         """Folder of the figures of all pages as pictures."""
         return self.path / "figures"
 
+    def find_sources(self) -> dict[str, str]:
+        """Path of the source of each finished video, by id; empty if its tables cannot be read."""
+        found = {}
+        for files in self.finished_videos():
+            try:
+                found[files.video_id] = read_metadata(files.faces).source.path
+            except RecordsError:  # a list of sessions cannot find a video without its path
+                found[files.video_id] = ""
+        return found
+
     def page_status(self, name: str) -> Path:
         """What a page of this name was made from; `PAGE_OPTIONS`: the options of all pages."""
         return self.path / PAGE_STATUSES / f"{name}.json"

@@ -58,6 +58,12 @@ class VideoTask:
     """Why it is not analysed; one line."""
     replaces: tuple[str, ...] = ()
     """Ids of results of an earlier content of this source, which go when the new ones come."""
+    region: tuple[str, ...] | None = None
+    """Parts of the picture to analyse, as the session list says; None: as the options of the run say."""
+
+    def options(self, of_run: AnalyzeOptions) -> AnalyzeOptions:
+        """How this input is analysed, given the options of the run."""
+        return of_run if self.region is None else replace(of_run, region=self.region)
 
     @property
     def is_pending(self) -> bool:

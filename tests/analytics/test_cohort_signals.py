@@ -144,7 +144,7 @@ def test_around_markers_each_participant_counts_once():
 
 
 def test_names_of_people_join_sessions_of_a_sole_person():
-    from ferflow.analytics.person_faces import GivenNames
+    from ferflow.analytics.person_names import GivenNames
 
     videos = [
         replace(session(f"v{k}", pulse(*[10 * k] * 30)), names=GivenNames({1: name}))

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferflow.analytics.people_list import NO_NAMES, PersonNames, read_people
-from ferflow.analytics.person_faces import GivenNames, PersonFaces, Persons
+from ferflow.analytics.person_faces import PersonFaces, Persons
+from ferflow.analytics.person_names import GivenNames, NameLists
 from ferflow.analytics.track_list import list_tracks
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
@@ -180,7 +181,7 @@ def test_who_is_named_like_somebody_else_is_told_apart():
 
 def test_the_list_of_tracks_is_what_pandas_finds(party):
     faces = made_tables(MADE)[1].to_pandas()
-    for track in list_tracks(party, read_people(party), find_basis):
+    for track in list_tracks(party, NameLists(read_people(party)), find_basis):
         mine = faces[faces.track_id == track.track_id]
         assert (track.first_s, track.last_s) == (mine.time_s.min(), mine.time_s.max())
         assert track.across == pytest.approx(((mine.x1 + mine.x2) / 2 / 1280).median(), abs=1e-5)

@@ -218,7 +218,7 @@ def test_stretches_at_rest_are_given_remembered_and_forgotten_on_the_command_lin
     analyze = ("analyze", video, "-o", out)
     assert rest_of(*analyze, "--rest", "0:00-0:02.5") == [(0.0, 2.5, "rest")]
     (page,) = (out / "reports").glob("*.html")
-    assert "Calibrated by a stretch at rest: Person 1." in page.read_text(encoding="utf-8")
+    assert "Calibrated by a stretch at rest: long." in page.read_text(encoding="utf-8")
     assert rest_of(*analyze) == [(0.0, 2.5, "rest")]
     both = ("--rest", "Ada=0:00-0:02", "--rest", "0:01-0:03")
     assert rest_of("report", out, *both) == [(0.0, 2.0, "Ada"), (1.0, 3.0, "rest")]

@@ -173,7 +173,9 @@ class Tables:
         return tracks[tracks.brief & ~tracks.index.isin(counted)]
 
     def name_of(self, person: int) -> str:
-        return self.names.get(person, f"Person {person}")
+        """The name given; else of the only person that of the file, without its ending."""
+        usual = f"Person {person}" if len(self.people) > 1 else Path(self.facts["source"]["name"]).stem
+        return self.names.get(person, usual)
 
     @cached_property
     def most_at_once(self) -> tuple[int, float]:

@@ -191,7 +191,7 @@ def test_a_stretch_of_somebody_else_calibrates_nobody(talk):
 def test_a_marker_of_kind_rest_in_a_file_is_about_the_person_whom_it_names_or_everybody(talk, tmp_path):
     name_people(talk, "talk,2,Ada")
     markers = tmp_path / "m.csv"
-    markers.write_text("time_s,label,end_s,kind\n2,Ada,8,rest\n9,before the game,15,rest\n20,clap,,\n")
+    markers.write_text("time_s,label,end_s,kind\n2,Ada,8,rest\n9,Everybody,15,rest\n20,clap,,\n")
     assert add_to_all(talk.out, Additions(markers=markers)) == {}
     assert read_metadata(talk.timeline).basis.rest == (Rest(2.0, 8.0, 2), Rest(9.0, 15.0, None))
     assert set(shifts_on_disk(talk)) == {1, 2}

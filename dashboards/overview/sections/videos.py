@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 from markupsafe import Markup
@@ -118,7 +119,7 @@ def _excluded(folder: Folder) -> dict[str, str]:
                 # A person without a name is called by that of the file, which stands above.
                 who = (
                     ""
-                    if name == names[video_id]
+                    if name == PurePath(names[video_id]).stem
                     else f"{sanitize(name.removesuffix(f', {names[video_id]}'))}: "
                 )
                 found.setdefault(video_id, []).append(f"{who}{describe_reason(one)}, not counted")

@@ -1,0 +1,72 @@
+"""What the persons of a video are called. Nothing else decides it.
+
+Sources, the strongest first:
+
+1. `people.csv`, by track or by person;
+2. the name of the region in which the person is, as of `--region player=bottom-right`;
+3. the participant of the session list, for a video in which one person counts;
+4. the name of the file without its ending, for the only person of a video;
+5. `Person 1` and so on.
+
+>>> names = NameLists(read_people(out), read_sessions(path, sources))
+>>> Persons.of(files, names.of(files.video_id)).name_of(1)
+'Ada'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+from ferflow.analytics.people_list import PeopleList, PersonNames
+from ferflow.analytics.session_list import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class NameLists:
+    """The lists in which users name people."""
+
+    people: PeopleList = field(default_factory=PeopleList)
+    sessions: Sessions = field(default_factory=Sessions)
+
+    def of(self, video_id: str) -> PersonNames:
+        """What they say of one video."""
+        return replace(self.people.of(video_id), participant=self.sessions.of(video_id).participant)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenNames:
+    """What the persons of a video are called."""
+
+    by_person: Mapping[int, str] = field(default_factory=dict)
+    """Names that the user gave: in a list, or to a region. A name in several videos is one participant."""
+    of_file: Mapping[int, str] = field(default_factory=dict)
+    """The only person of a video, if nobody gave a name: called like the file, which tells nothing of other videos."""
+
+    def name_of(self, person_id: int) -> str:
+        """The name, or `Person <id>`; `person no. <id>` if another person was given that name."""
+        found = self.by_person.get(person_id) or self.of_file.get(person_id)
+        if found:
+            return found
+        default = f"Person {person_id}"
+        return f"person no. {person_id}" if default in self.by_person.values() else default
+
+
+def name_sole_person(
+    given: Mapping[int, str], sole: int | None, *, participant: str | None, file_name: str
+) -> GivenNames:
+    """Names of a video with those of its only person.
+
+    Args:
+        given: names by `people.csv` and by regions.
+        sole: the only person who counts; None: there is none, or there are several.
+        participant: of the session list.
+        file_name: of the video.
+    """
+    if sole is None or sole in given:
+        return GivenNames(given)
+    # Somebody who is seen too briefly to count may have the participant's name already.
+    if participant and participant not in given.values():
+        return GivenNames({**given, sole: participant})
+    return GivenNames(given, {sole: PurePath(file_name).stem})
