@@ -28,6 +28,8 @@ EXPRESSIVENESS = "#B5549C"
 POSITIVE = EXPRESSIONS["happy"]
 NEGATIVE = "#7E78B8"
 VALENCE = "#7A8699"
+REST = "#0E7490"
+"""Stretches at rest, by which people are calibrated."""
 MARKER = "#6B7280"
 SIGNAL = "#A17C63"
 

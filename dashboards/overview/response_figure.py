@@ -18,6 +18,7 @@ from ferflow.dashboards.overview.clock_chart.canvas import LEAST_SOLID
 from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS, signal_scale, signal_words
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.overview.sparkline import find_runs
+from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     escape_html,
@@ -38,7 +39,7 @@ _ROW_PX, _TITLE_PX, _BOTTOM_PX = 150, 48, 30
 _COLUMNS = 2
 _GAP = 0.07
 """Between the panels of a row, as a share of the width."""
-_WORDS = {LEADING: "showing an expression", "valence": "net positivity"}
+_WORDS = {LEADING: "engagement", "valence": "net positivity, above zero positive"}
 _NUMBERS = {LEADING: ".0%", "valence": "+.2f"}
 
 
@@ -96,18 +97,28 @@ def shown_signals(pool: PooledMarkers) -> list[str]:
 
 
 def _measure_content(pool: PooledMarkers, looks: Sequence[GroupLook], name: str) -> _Content:
-    low, high = MEASURES[name].range
-    is_share = MEASURES[name].format == "share"
+    bands = [
+        [pool.response(label, look.group, name) for look in looks] for label in pool.labels[:MOST_LABELS]
+    ]
+    limits, ticks = _axis(name, [band for row in bands for band in row])
     return _Content(
         measure=name,
         words=_WORDS[name],
         number=f"%{{y:{_NUMBERS[name]}}}",
-        limits=(low - 0.02, high + 0.02),
-        ticks={"tickvals": [low, (low + high) / 2, high], "tickformat": ".0%" if is_share else ""},
-        bands=[
-            [pool.response(label, look.group, name) for look in looks] for label in pool.labels[:MOST_LABELS]
-        ],
+        limits=limits,
+        ticks=ticks,
+        bands=bands,
     )
+
+
+def _axis(name: str, bands: Sequence[Band]) -> tuple[tuple[float, float], PlotlyAttributes]:
+    """Limits and ticks: of a share all of it, of a signed measure what the curves of all labels need."""
+    low, high = MEASURES[name].range
+    if MEASURES[name].format == "share":
+        return (low - 0.02, high + 0.02), {"tickvals": [low, (low + high) / 2, high], "tickformat": ".0%"}
+    edges = [edge for band in bands for edge in (band.mean, band.low, band.high)]
+    limits = fit_range((low, high), *edges, least=0.25)
+    return limits, signed_ticks(*limits)
 
 
 def _signal_content(pool: PooledMarkers, looks: Sequence[GroupLook], name: str) -> _Content:

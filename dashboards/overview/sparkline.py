@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ferflow.dashboards.shared.bins import join_bins
+from ferflow.dashboards.shared.number_format import percent
 from ferflow.types import Float64Array
 
 MOST_POINTS = 120
@@ -68,6 +69,13 @@ def draw_interval(
 def highest_value(curves: Iterable[Float64Array]) -> float:
     """Upper end of a scale for curves in [0, 1], NaN where unknown; 1 if nothing is known."""
     return max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
+
+
+def describe_scale(top: float) -> str:
+    """The scale of the small curves of a table, in a sentence."""
+    if top <= 0:
+        return "All curves are flat: nobody shows an expression."
+    return f"All curves have the same scale, up to {percent(top)}."
 
 
 def find_runs(flags: np.ndarray) -> list[range]:

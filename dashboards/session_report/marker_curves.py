@@ -16,6 +16,7 @@ from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.signals import Signal
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     coloured,
@@ -44,7 +45,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
     """
     from plotly.graph_objects import Figure
 
-    figure = Figure()
+    figure, limits = Figure(), _valence_limits(session)
     labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
     scales = {signal.column: signal_scale(session, signal) for signal in session.shown_signals}
     per_label = 1 + math.ceil(len(scales) / _COLUMNS)
@@ -54,7 +55,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
     )  # fmt: skip
     for k, label in enumerate(labels):
         rows = session.curves.filter(pc.equal(session.curves.column("label"), label))
-        _draw_row(figure, [grid.panel(k * per_label, n) for n in range(_COLUMNS)], rows, session)
+        _draw_row(figure, [grid.panel(k * per_label, n) for n in range(_COLUMNS)], rows, session, limits)
         for n, signal in enumerate(session.shown_signals):
             panel = grid.panel(k * per_label + 1 + n // _COLUMNS, n % _COLUMNS)
             _draw_signal(figure, panel, rows, signal, scales[signal.column])
@@ -100,12 +101,23 @@ class _Curve:
         return self.scale.d3_format if self.scale else ".0%" if self.is_share else ".2f"
 
 
-def _draw_row(figure: Figure, panels: Sequence[Panel], rows: pa.Table, session: Session) -> None:
+def _valence_limits(session: Session) -> tuple[float, float]:
+    """Of the curves of all labels, with their bands."""
+    rows = session.curves.filter(pc.equal(session.curves.column("measure"), "valence"))
+    mean, sd = column(rows, "mean"), np.nan_to_num(column(rows, "sd"))
+    return fit_range(MEASURES["valence"].range, mean - sd, mean + sd, least=0.25)
+
+
+def _draw_row(
+    figure: Figure, panels: Sequence[Panel], rows: pa.Table, session: Session, limits: tuple[float, float]
+) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[LEADING], MEASURES["valence"]
     whose = f"<b>{escape_html(shorten(sanitize(label), 40))}</b>  n = {n}<br>"
     _draw_panel(figure, panels[0], whose + coloured(lead.title, lead.colour), lead.range)
-    _draw_panel(figure, panels[1], "<br>" + coloured(valence.title, valence.colour), valence.range)
+    sides = "<span style='font-size:10px'>above zero positive</span>"
+    _draw_panel(figure, panels[1], f"<br>{coloured(valence.title, valence.colour)}  {sides}", limits)
+    figure.update_layout({f"yaxis{panels[1].axis}": signed_ticks(*limits)})
     colours = palette.colours(session.labels)
     names = [coloured(escape_html(shorten(sanitize(one), 14)), colours[one]) for one in session.labels]
     # On two lines: a panel is a third of the page wide.

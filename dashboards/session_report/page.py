@@ -59,6 +59,7 @@ def render_session(
         sections=rendered.html,
         scripts={name: template_text(name) for name in rendered.scripts},
         clips_kept=bool(session.clips),
+        faces_compared=session.metadata.options.stitch == "face",
         version=session.metadata.ferflow_version,
         report=options,
         theme=options.theme,

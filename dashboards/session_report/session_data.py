@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes, usual_step
-from ferflow.analytics.markers import load_markers
+from ferflow.analytics.left_out import LeftOut, find_left_out
+from ferflow.analytics.markers import REST_KIND, load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
@@ -21,7 +23,7 @@ from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
-from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
+from ferflow.analytics.sightings import find_sightings, is_brief
 from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
 from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.analytics.tally import Faces, blocks, column, read_ids
@@ -43,8 +45,10 @@ from ferflow.dashboards.session_report.video_player import (
 )
 from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.options import AnalyzeOptions
+from ferflow.regions import AUTO
 from ferflow.render.clips import existing_clips
-from ferflow.store.metadata import TimelineBasis, VideoMetadata, read_metadata
+from ferflow.store.metadata import Rest, TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table
 from ferflow.types import Float64Array, Int64Array
@@ -68,6 +72,16 @@ class AtOnce:
 
 
 @dataclass(frozen=True, slots=True)
+class RestStretch:
+    """A stretch in which people are at rest, as the user says; for calibration."""
+
+    start_s: float
+    end_s: float
+    words: str
+    """`at rest`, of everybody in view, or `at rest: <name>`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One analysed video."""
 
@@ -79,8 +93,10 @@ class Session:
     labels: list[str]
     timeline: pa.Table
     people: list[Person]
-    brief: list[Sighting]
-    """Tracks that are seen too briefly to be counted as a person, in order of time."""
+    left_out: LeftOut
+    """Faces that count in no headline."""
+    regions: tuple[str, ...]
+    """Names of the parts of the picture that were analysed, as FACES have them; none: all of it."""
     at_once: AtOnce
     moment: Moment | None
     """The strongest one."""
@@ -184,6 +200,19 @@ class Session:
         """Means of all people, weighted by time; see `timeline.weighted_means`."""
         return weighted_means(person_rows(self.timeline))
 
+    @property
+    def rest(self) -> tuple[RestStretch, ...]:
+        """The stretches at rest, by start."""
+        found = [
+            RestStretch(rest.start_s, min(rest.end_s, self.end_s), self._name_rest(rest))
+            for rest in self.basis.rest
+            if rest.start_s < self.end_s
+        ]
+        return tuple(sorted(found, key=lambda one: one.start_s))
+
+    def _name_rest(self, rest: Rest) -> str:
+        return "at rest" if rest.person_id is None else f"at rest: {self.name_of(rest.person_id)}"
+
     def values(self, name: str) -> Float64Array:
         """A column of the audience, float64 (bins,), NaN where unknown."""
         return column(self.audience, name)
@@ -230,7 +259,8 @@ def load_session(
         labels=list(metadata.labels),
         timeline=timeline,
         people=people(timeline, sightings, person_shifts(persons)),
-        brief=_find_brief(persons, times, counted),
+        left_out=find_left_out(persons, times, counted),
+        regions=_find_regions(metadata.options, faces("region")),
         at_once=_find_most_at_once(faces("frame_index"), times, counted),
         moment=strongest_moment(timeline),
         peaks=tops,
@@ -250,7 +280,7 @@ def load_session(
         markers=markers,
         stimulus=stimulus,
         segments=segments(timeline, markers),
-        curves=locked_curves(timeline, markers, extra=extra, most=MOST_CURVES),
+        curves=locked_curves(timeline, event_markers(markers), extra=extra, most=MOST_CURVES),
         signals=signals,
         shown_signals=shown,
         video=find_video(metadata.source, paths.report, frames),
@@ -264,15 +294,19 @@ def load_session(
     )
 
 
-def _find_brief(persons: Persons, times: FrameTimes, counted: Set[int]) -> list[Sighting]:
-    """Tracks that are seen briefly and belong to nobody who is counted, in order of time."""
-    tracks = find_sightings(persons.faces("frame_index", "score"), times, by="track_id")
-    brief = [
-        one
-        for track, one in tracks.items()
-        if is_brief(one, times.total_s) and not counted & set(persons.person_of[track].values())
-    ]
-    return sorted(brief, key=lambda one: one.first_s)
+def event_markers(markers: pa.Table) -> pa.Table:
+    """The markers of what happens: without the stretches at rest, which say something about the person."""
+    return markers.filter(pc.not_equal(markers.column("kind"), REST_KIND))
+
+
+def _find_regions(options: AnalyzeOptions, faces: Faces) -> tuple[str, ...]:
+    """Those that were given, by their options; of `auto`, those that it found faces in."""
+    if AUTO not in options.region:
+        return tuple(
+            f"{region.name} ({region.spec})" if region.name else region.spec for region in options.regions
+        )
+    found = {name for block in blocks(faces) for name in block.column("region").unique().to_pylist() if name}
+    return tuple(sorted(found))
 
 
 def _find_most_at_once(faces: Faces, times: FrameTimes, persons: Set[int]) -> AtOnce:

@@ -11,7 +11,7 @@ globalThis.charts = (() => {
     const change = {
       "font.color": ink, "font.family": getComputedStyle(document.body).fontFamily, "font.size": 12,
       "hoverlabel.bgcolor": card, "hoverlabel.bordercolor": colour("--line"), "hoverlabel.font.color": ink,
-      "hoverlabel.font.size": 12,
+      "hoverlabel.font.size": 10.5,
     };
     for (const axis of axesOf(layout)) {
       change[axis + ".gridcolor"] = grid;

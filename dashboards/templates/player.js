@@ -10,6 +10,10 @@
   // it has been shown; until then, requests to seek wait.
   let offset = null;
 
+  const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
+    id, runs: runs.map(([first, text, labels, from, to]) => ({ first, labels: labels.replace(/(.)(\d+)/g, (_, letter, n) => letter.repeat(n)), from, to, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
+  }));
+
   // Numbers and times as ferflow/text.py and shared/number_format.py write them.
   const timecode = (seconds) => {
     const tenths = Math.floor(Math.max(seconds, 0) * 10 + 0.5 + 1e-6), two = (n) => String(n).padStart(2, "0");
@@ -51,6 +55,8 @@
   const showValues = () => {
     const pairs = describe(Math.min(currentTime, span[1] - 1e-6));
     element("clock").textContent = timecode(currentTime);
+    const from = Math.floor(Math.min(currentTime, span[1] - 1e-6) / step + 1e-9) * step;
+    element("step-note").textContent = `Means of ${timecode(from)} to ${timecode(Math.min(from + step, span[1]))}.${tracks.length ? " The label of a face box says what that face shows at the moment." : ""}`;
     valueList.replaceChildren(...pairs.map(([term, text]) => {
       const item = document.createElement("div"), name = document.createElement("span"), value = document.createElement("b");
       name.textContent = term;
@@ -117,9 +123,6 @@
 
   // --- Boxes ------------------------------------------------------------------------------------------
   const canvas = element("boxes"), boxesSwitch = element("show-boxes");
-  const tracks = (facts.boxes?.tracks || []).map(({ id, runs }) => ({
-    id, runs: runs.map(([first, text, labels, from, to]) => ({ first, labels: labels.replace(/(.)(\d+)/g, (_, letter, n) => letter.repeat(n)), from, to, bytes: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)) })),
-  }));
   if (boxesSwitch && !tracks.length) boxesSwitch.closest("label").hidden = true;
   /** Corners of a track's box at a time, interpolated between the steps of a run, and the number of the label shown then; null between runs. */
   const boxAt = (track, time) => {

@@ -9,29 +9,44 @@ globalThis.ferflow = (() => {
   const fullRange = figure.layout.xaxis.range.slice();
 
   // The data holds numbers of labels; the texts for the cursor are made here, so that the page stays small.
-  const escaped = (text) => (text === undefined ? null : text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"));
-  // A line without width: of markers without size, a browser would still make an element each.
-  const addHoverText = ({ x0, dx, yaxis }, text, height, place) => figure.data.splice(place, 0, {
-    type: "scatter", mode: "lines", x0, dx, xaxis: "x", yaxis, y: text.map((words) => (words === null ? null : height)), text,
-    line: { width: 0, color: "rgba(0,0,0,0)" }, connectgaps: false, hovertemplate: "%{text}<extra></extra>",
+  const escaped = (text) => (text === undefined ? "" : text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"));
+  // Every curve has the same bins; `dx` is in milliseconds, since the axis has dates.
+  const step = figure.data.find((trace) => trace.dx).dx / 1000, fullEnd = charts.toMilliseconds(fullRange[1]) / 1000;
+  // The video may end within its last bin.
+  const nBins = Math.ceil(fullEnd / step - 1e-6), bins = Array.from({ length: nBins }, (_, k) => k);
+  // A line of the cursor's label, in the place of a trace. A line without width: of markers without size, a browser would
+  // still make an element each.
+  const addHoverLine = (name, yaxis, text, height, place) => figure.data.splice(place, 0, {
+    type: "scatter", mode: "lines", x0: charts.toDate(step * 500), dx: step * 1000, xaxis: "x", yaxis, name,
+    y: text.map((words) => (words ? height : null)), text, line: { width: 0, color: "rgba(0,0,0,0)" }, connectgaps: false,
+    hovertemplate: name ? "%{text}" : "%{text}<extra></extra>",
   });
+  const percent = (share) => (share > 0 && share < 0.01 ? "<1" : share > 0.99 && share < 1 ? ">99" : Math.round(100 * share)) + "%";
+  /** One line for the parts of a stack, without those that are zero; areas have one more bin in front. */
+  const joinStack = (group, name) => {
+    const parts = figure.data.filter((trace) => trace.stackgroup === group);
+    if (!parts.length) return;
+    const text = bins.map((k) => parts.filter(({ y }) => y[k + 1] > 0).sort((a, b) => b.y[k + 1] - a.y[k + 1])
+      .map(({ name: part, y }) => `${part} ${percent(y[k + 1])}`).join(", "));
+    const place = figure.data.indexOf(parts[0]);
+    for (const part of parts) Object.assign(part, { hoverinfo: "skip", hovertemplate: null });
+    addHoverLine(name, parts[0].yaxis, text, 0.5, place);
+  };
   const lanes = figure.data.find((trace) => trace.type === "heatmap") || null;
   if (lanes) {
     const { labels, names } = lanes.meta;
+    // Of more than three people, how many: their names are among the values at the current time.
     const describeLanes = (k) => labels.map((label, n) => [label, names.filter((_, lane) => lanes.z[lane][k] === n)])
-      .filter(([, people]) => people.length).map(([label, people]) => `${people.join(", ")}: ${label}`).join(" · ");
-    const text = lanes.z[0].map((_, k) => describeLanes(k) || null);
+      .filter(([, people]) => people.length).map(([label, people]) => (names.length > 3 ? `${people.length} ${label}` : `${people.join(", ")}: ${label}`)).join(" · ");
     // In front: the cursor's label lists the last trace first, and the people come last.
-    addHoverText(lanes, text, (names.length - 1) / 2, 0);
+    addHoverLine(names.length > 3 ? "people" : "", lanes.yaxis, bins.map(describeLanes), (names.length - 1) / 2, 0);
   }
-  // A stack draws unknown values as zero; the cursor must not show them as zero. (Shares of coverage are known.)
-  for (const trace of figure.data) {
-    if (trace.stackgroup && !trace.hovertemplate && !trace.hoverinfo) trace.hoverinfo = trace.y.map((value) => (value === null ? "none" : "all"));
-  }
+  joinStack("shares", "shown");
+  joinStack("coverage", "coverage");
+  // The two areas that net positivity is the difference of are read off their axis.
+  for (const trace of figure.data) if (trace.stackgroup && !trace.hovertemplate && !trace.hoverinfo) trace.hoverinfo = "skip";
   // Labels of the markers by bin: instants in one bin, segments in all of theirs.
   const markersTrace = figure.data.find((trace) => trace.name === "markers");
-  // Every trace with `dx` has the same bins; it is in milliseconds, since the axis has dates.
-  const step = figure.data.find((trace) => trace.dx).dx / 1000;
   const markersByBin = new Map();
   const addMarker = (k, label) => {
     const labels = markersByBin.get(k) || markersByBin.set(k, []).get(k);
@@ -42,11 +57,7 @@ globalThis.ferflow = (() => {
     for (let k = Math.floor(start / step + 1e-9); k < end / step - 1e-9; k++) addMarker(k, label);
   }
   for (const [k, labels] of markersByBin) markersByBin.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
-  if (markersTrace) {
-    // The video may end within its last bin.
-    const n = Math.ceil(charts.toMilliseconds(fullRange[1]) / 1000 / step - 1e-6);
-    addHoverText({ x0: charts.toDate(step * 500), dx: step * 1000, yaxis: markersTrace.yaxis }, Array.from({ length: n }, (_, k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
-  }
+  if (markersTrace) addHoverLine("", markersTrace.yaxis, bins.map((k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
 
   // A finger must be able to scroll past the chart.
   const narrow = charts.isNarrow(chart);
@@ -62,7 +73,7 @@ globalThis.ferflow = (() => {
     if (!markersTrace) return;
     const layout = chart._fullLayout, axis = layout.xaxis, row = layout[markersTrace.yaxis.replace("y", "yaxis")], [start, end] = range();
     // Instants above, segments below, as markers_row.py draws them.
-    for (const [labelled, height] of [[facts.markers, 0.75], [facts.segments.map(([start, , text]) => [start, text]), 0.25]]) {
+    for (const [labelled, height] of [[facts.markers, 0.75], [facts.segments.map(([start, , text]) => [start, text]).sort((a, b) => a[0] - b[0]), 0.25]]) {
       let freeFrom = -Infinity;
       const gap = height > 0.5 ? 14 : 0, places = labelled.map(([time]) => axis.d2p(charts.toDate(time * 1000)));
       for (const [k, [time, text]] of labelled.entries()) {
@@ -130,7 +141,7 @@ globalThis.ferflow = (() => {
   let restore = null;
   addEventListener("beforeprint", () => {
     const { layout, room } = charts.chooseLayout(chart, paper);
-    restore = charts.fillSheet(chart.closest("section"), room, ["peaks", "people", "segments"]);
+    restore = charts.fillSheet(chart.closest("section"), room, ["peaks", "people", "segments", "glossary"]);
     // On paper there is no slider.
     charts.fitToPaper(chart, layout.height, { "xaxis2.rangeslider.visible": false, ...charts.placeRows(chart, layout) });
     if (around) drawAround();

@@ -243,7 +243,7 @@ MEASURES: dict[str, Measure] = {
             title="Reacting",
             formula=f"1 for a person whose engagement in the bin is {REACTING_THRESHOLD:g} or more, else 0",
             description="is the share of the people in view who show an expression for at least half of the readable "
-            "time of a bin.",
+            "time of a step.",
             range=(0, 1),
             format="share",
             colour=palette.EXPRESSIVENESS,

@@ -49,6 +49,7 @@ def expected_values(video: Tables) -> dict[str, list[str]]:
         "no-people": nobody(video),
         "cards": cards(video),
         "summary": summary(video),
+        "left-out": left_out(video),
         "expressions": [] if not video.people or not video.readable_s else [*bar(video.means(video.lanes)),
                                                                           *legend(video.means(video.lanes))],
         "player": player(video),
@@ -207,6 +208,20 @@ def summary(video: Tables) -> list[str]:
     return texts
 
 
+def left_out(video: Tables) -> list[str]:
+    """How many tracks of each kind, for how long; faces of nobody, and in how much of the video; regions."""
+    texts = []
+    for name, rows in video.left_out.items():
+        texts += [f"{len(rows)} {name} {clock(rows.seconds.sum())}"] if len(rows) else []
+    rest = video.of_nobody
+    if len(rest):
+        texts.append(f"{count(len(rest))} faces {clock(video.frames.seconds[rest.row.unique()].sum())}")
+    regions = video.facts["options"].get("region") or []
+    if "auto" in regions:
+        regions = sorted(video.faces.region.dropna().astype(str).unique())
+    return [*texts, *(text for region in regions for text in region.split("="))]
+
+
 # --- The timeline ---------------------------------------------------------------------------------------
 
 
@@ -338,7 +353,7 @@ def around(video: Tables) -> list[str]:
     labels = list(engagement)[:6]
     if not labels:
         return []
-    n = video.markers.label.nunique()
+    n = video.markers[video.markers.kind != "rest"].label.nunique()
     texts = ["from 5 s before to 10 s after", f"Of {n} labels the 6 with most markers" if n > 6 else ""]
     for label in labels:
         texts += [label, f"{len(engagement[label])}", *before_and_after(engagement[label], percent),
@@ -453,7 +468,7 @@ def model_facts(video: Tables) -> list[str]:
     identities = [text for part in ("model", "detector") for text in
                   (facts[part]["name"], f"sha256 {facts[part]['sha256'][:12]}…")]  # fmt: skip
     return [facts["ferflow_version"], *identities, f"{facts['options']['score']:g}",
-            str(facts["options"].get("participants") or ""), "Prior of neutral",
+            str(facts["options"].get("participants") or ""),
             "unknown" if prior is None else f"{prior:.3f}, replaced by 0.5", facts["options_digest"][:12]]  # fmt: skip
 
 

@@ -91,6 +91,25 @@ def clocked(seconds: int) -> pd.DataFrame:
     return pd.DataFrame({"timestamp": times.strftime("%Y-%m-%dT%H:%M:%SZ"), **columns})
 
 
+def with_faces_that_are_none(made: Made) -> tuple[pa.Table, pa.Table]:
+    """A poster (track 3) and a copy (track 4); both belong to nobody. All faces are in one of two regions."""
+    frames, faces = made_tables(made)
+    track = faces.column("track_id").to_numpy()
+    words = {3: "still", 4: "duplicate"}
+    person = [None if one in (*words, -1) else one for one in track.tolist()]
+    columns = {
+        "not_face": [words.get(one) for one in track.tolist()],
+        "region": ["player" if one == 1 else "top-left" for one in track.tolist()],
+        "person_id": person,
+    }
+    for name, values in columns.items():
+        place = faces.schema.get_field_index(name)
+        field = faces.schema.field(place)
+        array = pa.array(values, pa.string()).dictionary_encode() if name != "person_id" else pa.array(values)
+        faces = faces.set_column(place, field, array.cast(field.type))
+    return frames, faces
+
+
 @dataclass(frozen=True)
 class Kind:
     """A made session."""
@@ -121,6 +140,14 @@ SESSIONS: dict[str, Kind] = {
             markers=MARKERS,
             seed=5,
         )
+    ),
+    "faces that are none": Kind(
+        Made(seconds=40, people=4, brief=2, untracked=0.03),
+        {"options": AnalyzeOptions(region=("player=bottom-right", "top-left"))},
+        tables=with_faces_that_are_none,
+    ),
+    "faces compared": Kind(
+        Made(seconds=30, people=2), {"options": AnalyzeOptions(stitch="face", region=("auto",))}
     ),
     "nobody": Kind(Made(seconds=30.4, people=0)),
     "nobody ever": Kind(Made(seconds=0.1, people=0)),

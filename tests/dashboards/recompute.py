@@ -128,18 +128,20 @@ class Tables:
     def _persons(self) -> pd.Series:
         """Of each face; -1: of nobody. A person has one face in a frame: that of the track with the most faces.
 
-        Persons are those of the analysis, else tracks. Names are of tracks, in tables without persons.
+        Tracks are of the persons that FACES name; names join them. A person has the lowest id of the first track.
         """
         tracks = self.faces.track_id
-        is_stitched = self.faces.person_id.notna().any()
-        base = self.faces.person_id.fillna(-1).astype(int) if is_stitched else tracks
-        named = {
-            base[tracks == track].iloc[0]: self.names[track] for track in sorted(self.names, reverse=True)
-        }
+        stitched = self.faces.person_id.astype(float).fillna(-1).astype(int)
+        if not len(stitched) or stitched.max() < 0:
+            stitched = tracks
+        person_of = dict(zip(tracks, stitched, strict=True))
+        name_of = {person_of[track]: name for track, name in sorted(self.names.items()) if track in person_of}
         lowest: dict[str, int] = {}
-        for track in sorted(self.names):
-            lowest.setdefault(self.names[track], base[tracks == track].iloc[0])
-        person = tracks.map(self.names).fillna(base.map(named)).map(lowest).fillna(base).astype(int)
+        found = {-1: -1}
+        for track in sorted(set(tracks) - {-1}):
+            name = self.names.get(track) or name_of.get(person_of[track]) or f"person {person_of[track]}"
+            found[track] = lowest.setdefault(name, person_of[track])
+        person = tracks.map(found)
         if self.is_joined:
             order = self.faces.assign(person=person, length=tracks.map(tracks.value_counts()))
             order = order[order.person != -1]
@@ -147,17 +149,17 @@ class Tables:
             person[order.index[order.duplicated(["frame_index", "person"])]] = -1
         return person
 
-    @cached_property
-    def sightings(self) -> pd.DataFrame:
-        """When each person is in view, by id."""
-        return self._sightings_by("person")
-
-    def _sightings_by(self, column: str) -> pd.DataFrame:
-        mine = self.faces[self.faces[column] != -1].groupby(column)
+    def _sight(self, by: str) -> pd.DataFrame:
+        """When each person, or track, is in view, by id."""
+        mine = self.faces[self.faces[by] != -1].groupby(by)
         found = mine.agg(first_s=("start", "min"), last_s=("start", "max"), seconds=("seconds", "sum"),
                          n_faces=("start", "size"), score=("score", "max"))  # fmt: skip
         least = min(1.0, self.analysed_s / 2) - 1e-6
         return found.assign(brief=(found.seconds < least) | (found.score < np.float32(0.8)))
+
+    @cached_property
+    def sightings(self) -> pd.DataFrame:
+        return self._sight("person")
 
     @property
     def people(self) -> list[int]:
@@ -165,12 +167,26 @@ class Tables:
         rows = self.sightings[~self.sightings.brief]
         return sorted(rows.index, key=lambda person: (-rows.seconds[person], person))
 
+    @cached_property
+    def left_out(self) -> dict[str, pd.DataFrame]:
+        """Tracks that count in no headline: still pictures, duplicates, and those seen briefly."""
+        tracks, kind = self._sight("track_id"), self.faces.groupby("track_id").not_face.first().astype(object)
+        counted = set(self.faces.track_id[self.faces.person.isin(self.people)])
+        is_brief = tracks.brief & kind.reindex(tracks.index).isna() & ~tracks.index.isin(counted)
+        return {"brief": tracks[is_brief]} | {
+            name: tracks[(kind.reindex(tracks.index) == name).to_numpy(bool)]
+            for name in ("still", "duplicate")
+        }
+
     @property
     def brief(self) -> pd.DataFrame:
-        """Tracks that are seen briefly and belong to nobody who counts."""
-        tracks = self._sightings_by("track_id")
-        counted = self.faces[self.faces.person.isin(self.people)].track_id.unique()
-        return tracks[tracks.brief & ~tracks.index.isin(counted)]
+        return self.left_out["brief"]
+
+    @property
+    def of_nobody(self) -> pd.DataFrame:
+        """All other faces that belong to no person who counts."""
+        explained = [track for rows in self.left_out.values() for track in rows.index]
+        return self.faces[~self.faces.person.isin(self.people) & ~self.faces.track_id.isin(explained)]
 
     def name_of(self, person: int) -> str:
         """The name given; else of the only person that of the file, without its ending."""
@@ -537,7 +553,9 @@ class Tables:
     @cache  # noqa: B019 - a few tables in a test
     def around(self, measure: str) -> dict[str, pd.DataFrame]:
         """By label, those with most markers first: a measure or signal by marker (rows) and lag (columns)."""
-        inside = self.markers[self.markers.time_s < self.whole.bin_end_s.iloc[-1]]
+        inside = self.markers[
+            (self.markers.time_s < self.whole.bin_end_s.iloc[-1]) & (self.markers.kind != "rest")
+        ]
         order = sorted(inside.label.value_counts().items(), key=lambda item: (-item[1], item[0]))
         is_signal = measure in self.signal_names
         values = pd.Series(self.signal_bins(measure)) if is_signal else self.whole[measure]

@@ -226,9 +226,10 @@ def test_ticks_say_where_they_are(chart):
     for name, axis in chart.figure["layout"].items():
         if name.startswith("yaxis") and name not in chart.lane_axes:
             words = [text(word) for word in axis.get("ticktext", [])]
+            signed = [word.replace("−", "-") for word in words]
             found = [
-                float(word.split("%")[0]) / 100 if "%" in word else {"no": 0, "yes": 1}[word]
-                for word in words
+                float(word.split("%")[0]) / 100 if "%" in word else float({"no": 0, "yes": 1}.get(word, word))
+                for word in signed
             ]
             np.testing.assert_allclose(found, axis.get("tickvals", [])[: len(found)], atol=0.005)
 
@@ -260,7 +261,11 @@ def check_facts(chart: Chart) -> None:
     video, facts = chart.video, dict(chart.session.page.json["facts"])
     names = {str(person): video.name_of(person) for person in video.sightings.index}
     markers = [[round(row.time_s, 3), row.label] for row in video.instants.itertuples()]
-    segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in video.segments]
+    events = [row for row in video.segments if row["kind"] != "rest"]
+    segments = [[round(row["start_s"], 3), round(row["end_s"], 3), row["label"]] for row in events]
+    for rest in video.footer["basis"].get("rest", []):
+        whose = "" if rest["person_id"] is None else f": {video.name_of(rest['person_id'])}"
+        segments.append([rest["start_s"], min(rest["end_s"], video.end_s), f"at rest{whose}"])
     steps = np.diff(video.frames.time_s)
     joined = bins_per_step(video)
     signals = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.dashboards.browse import NEEDS_CHROMIUM, Opened
@@ -14,7 +16,7 @@ from tests.dashboards.test_chart_numbers import WORDS, Chart
 pytestmark = NEEDS_CHROMIUM
 
 NAMES = {"engagement": "engagement", "facing the camera": "attention", "expressiveness": "expressiveness",
-         "net positivity": "valence", "reacting": "reacting", "positive": "positive"}  # fmt: skip
+         "net positivity": "valence", "reacting": "reacting"}  # fmt: skip
 ACCURACY = 0.0051 + 0.0011
 """Half of the last digit, and the rounding of the chart's own numbers."""
 SESSIONS = ["six", "no pose", "variable frame rate", "bins of half a second", "a crowd"]
@@ -103,6 +105,9 @@ def test_the_label_at_the_cursor_has_the_values_of_its_step(chart, opened):
         assert abs(shown - k) <= (3 if chart.n > 600 else 0)
         lines = opened.page.locator("#timeline .hoverlayer .legendtext").all_text_contents()
         seen = {check_line(chart, shown, *split(line)) for line in lines}
+        assert "coverage" in seen
+        # Few lines: the label must not cover the curves.
+        assert len(lines) <= 9
         assert {name for name, column in NAMES.items() if not np.isnan(chart.curves[column][shown])} <= seen
 
 
@@ -114,18 +119,20 @@ def split(line: str) -> tuple[str, str]:
 
 def check_line(chart: Chart, k: int, name: str, words: str) -> str:
     """Check a line of the cursor's label by its name, which is returned."""
-    states = {words: state for state, words in WORDS.items()}
     if not name:  # of people, or of markers
         people = re.findall(r"([^,·]+?): (\w+|not readable)(?: · |$)", words)
         assert people or chart.video.markers.label.map(lambda label: label in words).any(), words
         return words
-    if name in states:
-        wanted = chart.coverage[states[name]].get(k, np.nan)
-    elif name == "−negative":
-        wanted = -chart.curves["negative"][k]
-    elif name in chart.video.labels:
-        wanted = chart.curves[f"shown_{name}"][k]
+    if name == "people":
+        counts = Counter(people_at(chart, k).values())
+        assert {label: int(n) for n, label in re.findall(r"(\d+) ([^·]+?)(?: · |$)", words)} == counts
+    elif name in ("shown", "coverage"):
+        found = dict(re.findall(r"([^,]+?) ([<>]?\d+%)(?:, |$)", words))
+        columns = {words: chart.coverage[state] for state, words in WORDS.items()}
+        columns |= {label: pd.Series(chart.curves[f"shown_{label}"]) for label in chart.video.labels}
+        assert sum(map(number, found.values())) == pytest.approx(1, abs=0.03)
+        for part, share in found.items():
+            assert number(share) == pytest.approx(columns[part].get(k, np.nan), abs=ACCURACY), part
     else:
-        wanted = chart.curves[NAMES[name]][k]
-    assert number(words) == pytest.approx(wanted, abs=ACCURACY), name
+        assert number(words) == pytest.approx(chart.curves[NAMES[name]][k], abs=ACCURACY), name
     return name

@@ -46,7 +46,7 @@ def test_a_registered_section_is_on_the_session_page_in_its_place(tmp_path, temp
     assert f'<p data-section="greeting">{session.name} &lt;b&gt;</p>' in html
     shown = ids(html)
     assert shown == [section.id for section in order if section.id in shown]
-    assert shown[shown.index("greeting") - 1 :][:3] == ["summary", "greeting", "expressions"]
+    assert shown[shown.index("greeting") - 1 :][:3] == ["summary", "greeting", "words"]
 
 
 def test_a_registered_section_is_on_the_overview_in_its_place(tmp_path, template):
@@ -55,7 +55,7 @@ def test_a_registered_section_is_on_the_overview_in_its_place(tmp_path, template
     mine = Section("greeting", lambda folder: Greeting(f"{len(folder.finished)} video"), template)
     html = render_index(folder, PageOptions(), sections=insert(overview_sections.SECTIONS, 3, mine))
     assert '<p data-section="greeting">1 video</p>' in html
-    assert ids(html)[:3] == ["cards", "greeting", "videos"]
+    assert ids(html)[:3] == ["cards", "greeting", "words"]
 
 
 def test_a_section_with_nothing_to_show_leaves_nothing(tmp_path, template):

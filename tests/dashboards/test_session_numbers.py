@@ -67,7 +67,7 @@ def test_columns_of_measures_are_those_that_the_test_knows(session, table):
         found = headings(session.page.html, table)
         start = found.index(next(iter(COLUMNS)))
         assert found[start : start + len(COLUMNS)] == list(COLUMNS)
-        assert found[start + len(COLUMNS)] in ("Pose known", "People")
+        assert found[start + len(COLUMNS)] in ("Turn of head known", "People")
 
 
 @pytest.mark.parametrize("module", [recompute, expect_session, read_page])

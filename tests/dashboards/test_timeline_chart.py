@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from datetime import datetime
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD
 from ferflow.dashboards.session_report.downsample import downsample
+from ferflow.dashboards.session_report.sections.timeline import build_timeline
 from ferflow.dashboards.session_report.session_data import Session, load_session
-from ferflow.dashboards.session_report.timeline_chart.canvas import MOST_RUNS, find_runs, fit_range
+from ferflow.dashboards.session_report.timeline_chart.canvas import MOST_RUNS, find_runs
 from ferflow.dashboards.session_report.timeline_chart.figure import build_timeline_figure
+from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
 from tests.made_records import Made, write_session
 
 START = datetime(1970, 1, 1)
@@ -125,14 +129,61 @@ def test_without_a_duration_the_chart_ends_with_the_last_bin(tmp_path):
         ((0, 1), [1.0], 0.5, (0, 1)),
         ((0, 1), [np.nan], 0.5, (0, 0.5)),
         ((0, 200), [130, 150], 0.5, (0, 165)),
-        ((-1, 1), [-0.01, 0.02], 0.5, (-0.5, 0.5)),
-        ((-1, 1), [-0.7, 0.1], 0.5, (-0.77, 0.77)),
-        ((-1, 1), [-1.0], 0.5, (-1, 1)),
-        ((-10, 20), [15.0], 0.5, (-10, 16.5)),
+        ((-1, 1), [-0.01, 0.02], 0.5, (-0.1, 0.5)),
+        (
+            (-1, 1),
+            [-0.7, 0.1],
+            0.5,
+            (-0.77, 0.154),
+        ),  # each side as high as its curve needs, zero always in sight
+        ((-1, 1), [-0.3, 0.6], 0.25, (-0.33, 0.66)),
+        ((-1, 1), [-1.0], 0.5, (-1, 0.22)),
+        ((-10, 20), [15.0], 0.5, (-3.3, 16.5)),
     ],
 )
 def test_an_axis_follows_the_data_with_headroom_and_without_exaggeration(full, values, least, wanted):
     assert fit_range(full, np.array(values), least=least) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ((-0.15, 0.77), ["0", "+0.5"]),
+        ((-1, 1), ["−1", "−0.5", "0", "+0.5", "+1"]),
+        ((-0.33, 0.3), ["−0.2", "0", "+0.2"]),
+    ],
+)
+def test_ticks_of_a_signed_axis_have_signs_and_zero(limits, words):
+    assert signed_ticks(*limits)["ticktext"] == words
+
+
+def test_net_positivity_uses_its_height_shows_zero_and_names_its_sides(tmp_path):
+    figure = build_timeline_figure(session_of(tmp_path, Made(seconds=60, people=2)))
+    axis = row_axis(figure, "Net positivity")
+    drawn = [trace for trace in figure.data if (trace.meta or {}).get("measure") == "valence"]
+    values = np.array(drawn[0].y, float)
+    low, high = axis.range
+    assert low < 0 < high
+    assert 0 in axis.tickvals
+    assert high - low < 1.6
+    assert np.nanmax(values) > 0.4 * high
+    (title,) = [note.text for note in figure.layout.annotations if "Net positivity" in note.text]
+    assert re.search("above zero .*positive.*below zero .*negative", title)
+
+
+def test_a_stretch_at_rest_is_labelled_and_differs_from_other_markers(tmp_path):
+    marks = ((2.0, 12.0, "Person 1", "rest"), (20.0, 30.0, "level 1", "level"))
+    session = session_of(tmp_path, Made(seconds=40, people=2, markers=marks))
+    figure = build_timeline_figure(session)
+    level, rest = [shape for shape in figure.layout.shapes if shape.xref == "x"]
+    assert [seconds(end) for end in (rest.x0, rest.x1)] == [2, 12]
+    assert rest.line.dash == "dash"
+    assert level.line.width == 0
+    assert rest.fillcolor != level.fillcolor
+    facts = json.loads(build_timeline(session).facts)
+    assert facts["segments"] == [[20, 30, "level 1"], [2, 12, "at rest: Person 1"]]
+    # A calibration is no event with a response.
+    assert set(session.curves.column("label").to_pylist()) == {"level 1"}
 
 
 def test_shares_have_the_whole_axis_and_the_threshold_is_in_sight(tmp_path):

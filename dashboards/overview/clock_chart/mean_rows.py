@@ -5,6 +5,7 @@ from __future__ import annotations
 from ferflow.analytics.intervals import Band
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.dashboards.overview.clock_chart.canvas import Canvas, ClockRow, row_title
+from ferflow.dashboards.shared.axis_range import signed_ticks
 from ferflow.dashboards.shared.figure_values import escape_html
 from ferflow.palette import MARKER
 
@@ -32,9 +33,12 @@ def _draw_expressiveness(canvas: Canvas) -> None:
 
 
 def _draw_valence(canvas: Canvas) -> None:
-    title = row_title(MEASURES["valence"].title, f"happy minus the strongest negative expression; {_BAND}")
-    axis = {"range": list(canvas.scale.valence), "zeroline": True, "zerolinewidth": 1, "nticks": 5}
-    canvas.add_row("valence", title, **axis)
+    title = row_title(
+        MEASURES["valence"].title, f"above zero more positive, below zero more negative; {_BAND}"
+    )
+    low, high = canvas.scale.valence
+    ticks = signed_ticks(low, high)
+    canvas.add_row("valence", title, range=[low, high], zeroline=True, zerolinewidth=1.5, **ticks)
     _draw_means(canvas, "valence", "valence", "net positivity", "+.2f")
 
 

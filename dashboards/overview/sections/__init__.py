@@ -7,7 +7,7 @@ value if it has one part), a template in `templates/sections`, and a line below.
 from __future__ import annotations
 
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.overview.sections.glossary import build_glossary
+from ferflow.dashboards.overview.sections.glossary import build_glossary, build_words
 from ferflow.dashboards.overview.sections.groups import build_comparisons, build_groups
 from ferflow.dashboards.overview.sections.headline import (
     build_cards,
@@ -27,6 +27,7 @@ SECTIONS: tuple[Section[Folder], ...] = (
     Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("left-out", build_left_out, "sections/notice.html.j2"),
+    Section("words", build_words, "sections/words.html.j2"),
     Section(
         "stimuli", build_stimuli, "sections/stimuli.html.j2", ("chart.js", "video_controls.js", "stimuli.js")
     ),

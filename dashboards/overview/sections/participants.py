@@ -11,7 +11,7 @@ from ferflow.analytics.cohort import Cohort, LeftOut, Part, Participant
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.overview.cohort import GroupName, describe_reason, describe_rule
 from ferflow.dashboards.overview.overview_data import Folder
-from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
+from ferflow.dashboards.overview.sparkline import describe_scale, draw_sparkline, highest_value
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
     percent,
@@ -84,8 +84,8 @@ def build_participants(folder: Folder) -> Participants | None:
 
 def _hint(cohort: Cohort, n_hidden: int, top: float) -> str:
     hint = (
-        "In the order of the names; a click on a heading sorts by it. Showing an expression: the share of the time in "
-        f"which the face can be read that shows any expression. All curves have the same scale, up to {percent(top)}."
+        "In the order of the names; a click on a heading sorts by it. Engagement: the share of the time in which the "
+        f"face can be read that shows any expression. {describe_scale(top)}"
     )
     if cohort.left_out:
         hint += f" Those in grey are not counted. {describe_rule()}"
@@ -114,7 +114,7 @@ def _build_row(folder: Folder, place: int, participant: Participant, top: float)
     look = GroupName.of(folder.cohort, participant.group)
     colour = look.colour if look.colour.startswith("#") else MEASURES[LEADING].colour
     mean = participant.mean(LEADING)
-    words = f"Showing an expression over time, {percent(mean)} on the whole"
+    words = f"Engagement over time, {percent(mean)} on the whole"
     values = {
         "value": mean, "valence": participant.mean("valence"), "attention": participant.mean("attention"),
         "seconds": participant.readable_s,

@@ -44,7 +44,7 @@ class SceneRow:
     group: GroupName
     n: int
     cells: tuple[SceneCell, ...]
-    """Showing an expression, net positivity."""
+    """Engagement, net positivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _scene_hint(pool: PooledMarkers) -> str:
         else ""
     )
     return (
-        "How the faces appear in each scene: the share of readable time that shows an expression, and net positivity. "
+        "How the faces appear in each scene: engagement and net positivity. "
         "A participant who is in a scene several times counts once, with all of that time; then participants are "
         f"averaged. n is their number, with the 95 % interval of the mean.{apart}{more}"
     )
@@ -113,11 +113,7 @@ def _scene_hint(pool: PooledMarkers) -> str:
 
 def _response_hint(pool: PooledMarkers) -> str:
     n = len(pool.labels)
-    signals = (
-        " Signals come from files, ferflow did not measure them; their interval is Student's t."
-        if shown_signals(pool)
-        else ""
-    )
+    signals = " Signals come from files; ferflow did not measure them." if shown_signals(pool) else ""
     hidden = f" Of {n} labels, the {MOST_LABELS} with most markers are shown." if n > MOST_LABELS else ""
     totals = ", ".join(
         f"{shorten(sanitize(label), 40)} {pluralize(pool.n_markers(label), 'marker')}"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.overview.overview_data import Entry, Folder
 from ferflow.dashboards.overview.sections.videos import name_people
-from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
+from ferflow.dashboards.overview.sparkline import describe_scale, draw_sparkline, highest_value
 from ferflow.dashboards.shared.number_format import percent, pluralize, sanitize, timecode
 
 MOST_SESSIONS = 24
@@ -60,15 +60,14 @@ def _hint(n_hidden: int, top: float) -> str:
     hidden = f" {pluralize(n_hidden, 'more is', 'more are')} in the table of videos." if n_hidden else ""
     return (
         "There is no common curve: nothing says that these people watched or did the same thing, so a mean at a point "
-        "of time would mean nothing. Each curve is the share of the people with a readable face who show an "
-        f"expression, from 0 to {percent(top)}, over the length of its own session. The number is the share of "
-        f"readable time.{hidden}"
+        "of time would mean nothing. Each curve is the engagement, over the length of its own session. "
+        f"{describe_scale(top)} The number is the engagement of the whole session.{hidden}"
     )
 
 
 def _build_curve(entry: Entry, top: float) -> SessionCurve:
     curve = entry.curve(LEADING)
-    words = "Showing an expression over time"
+    words = "Engagement over time"
     if np.isfinite(curve).any():
         words += f", from {percent(float(np.nanmin(curve)))} to {percent(float(np.nanmax(curve)))}"
     return SessionCurve(

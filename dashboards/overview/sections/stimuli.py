@@ -145,7 +145,10 @@ def _lead(clock: SharedClock) -> str:
     if clock.stimulus is None:
         return f"{count_people(n)}{groups}, on the time of the video."
     sessions = pluralize(len(clock.videos), "session")
-    return f"{sessions} with {count_people(n)}{groups}, over one another: 00:00 is the start of the stimulus in each."
+    return (
+        f"{sessions} with {count_people(n)}{groups}, over one another: 00:00 is the start of the stimulus, which they "
+        "watched or did, in each."
+    )
 
 
 # --- Numbers --------------------------------------------------------------------------------------------
@@ -203,11 +206,11 @@ def _share_at(band: Band, k: int) -> str:
 
 
 def _explain(clock: SharedClock) -> list[str]:
-    joined = f" ({clock.bins_joined} bins of the tables)" if clock.bins_joined > 1 else ""
+    joined = f" ({clock.bins_joined} rows of the tables)" if clock.bins_joined > 1 else ""
     return [
         f"Each participant counts once; each point is {clock.step_s:g} s{joined}. The shaded area is the 95 % interval "
-        "at each single point: how far the value could be from that of many more such participants (Wilson, 1927, for "
-        "shares; Student's t on the logit scale for expressiveness and net positivity).",
+        "at each single point: how far the value could be from that of many more such participants; docs/numbers.md of "
+        "ferflow has the formulas.",
         *_explain_signals(clock),
     ]
 
@@ -223,7 +226,7 @@ def _explain_signals(clock: SharedClock) -> list[str]:
     )
     return [
         "Signals come from files; ferflow did not measure them. Their curves are means over the participants whose "
-        f"sessions have the signal at that time, n at the cursor, with Student's t interval.{rest}"
+        f"sessions have the signal at that time, n at the cursor, with their 95 % interval.{rest}"
     ]
 
 

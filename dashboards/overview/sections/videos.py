@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.dashboards.overview.cohort import GroupName, describe_reason
 from ferflow.dashboards.overview.overview_data import Entry, Folder
-from ferflow.dashboards.overview.sparkline import draw_sparkline, highest_value
+from ferflow.dashboards.overview.sparkline import describe_scale, draw_sparkline, highest_value
 from ferflow.dashboards.shared.number_format import (
     UNKNOWN,
     join_words,
@@ -99,10 +99,10 @@ def build_videos(folder: Folder) -> Videos:
 
 def _hint(top: float) -> str:
     return (
-        "In the order of the names; a click on a heading sorts by it. Showing an expression: the share of the time in "
-        "which a face can be read that shows any expression, over all people in the video. Its curve has one scale in "
-        f"all rows, up to {percent(top)}. Net positivity: the score of happy minus the highest score of angry, "
-        "disgust, fear and sad. Face in view: the share of the analysed time that shows a face, readable or not. "
+        "In the order of the names; a click on a heading sorts by it. Engagement: the share of the time in which a "
+        f"face can be read that shows any expression, over all people in the video. {describe_scale(top)} Net "
+        "positivity: the score of happy minus the highest score of angry, disgust, fear and sad. Face in view: the "
+        "share of the analysed time that shows a face, readable or not. "
         "Videos with different content are not ranked: a high value here is not a better video."
     )
 
@@ -169,7 +169,7 @@ def _draw_spark(entry: Entry, top: float) -> Markup | None:
     if not np.isfinite(curve).any():
         return None
     lowest, highest = (percent(float(edge(curve))) for edge in (np.nanmin, np.nanmax))
-    words = f"Showing an expression over time, from {lowest} to {highest}"
+    words = f"Engagement over time, from {lowest} to {highest}"
     return draw_sparkline(curve, top, MEASURES[LEADING].colour, words)
 
 

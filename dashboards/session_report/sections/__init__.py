@@ -7,7 +7,7 @@ value if it has one part), a template in `templates/sections`, and a line below.
 from __future__ import annotations
 
 from ferflow.dashboards.session_report.sections.around_markers import build_around_markers
-from ferflow.dashboards.session_report.sections.glossary import build_glossary
+from ferflow.dashboards.session_report.sections.glossary import build_glossary, build_words
 from ferflow.dashboards.session_report.sections.headline import (
     build_cards,
     build_expressions,
@@ -15,6 +15,7 @@ from ferflow.dashboards.session_report.sections.headline import (
     build_summary,
     build_warnings,
 )
+from ferflow.dashboards.session_report.sections.left_out import build_left_out
 from ferflow.dashboards.session_report.sections.peaks import build_peaks
 from ferflow.dashboards.session_report.sections.people import build_people
 from ferflow.dashboards.session_report.sections.player import build_player
@@ -31,6 +32,8 @@ SECTIONS: tuple[Section[Session], ...] = (
     Section("no-people", build_no_people, "sections/no_people.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("summary", build_summary, "sections/summary.html.j2"),
+    Section("left-out", build_left_out, "sections/hint.html.j2"),
+    Section("words", build_words, "sections/words.html.j2"),
     Section("expressions", build_expressions, "sections/expressions.html.j2"),
     Section("player", build_player, "sections/player.html.j2", (*_CHARTS, "video_controls.js", "player.js")),
     Section("timeline", build_timeline, "sections/timeline.html.j2", _CHARTS),

@@ -13,7 +13,7 @@ from ferflow.analytics.markers import times_by_label
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.signals import Signal
 from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure, signal_scale
-from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
+from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session, event_markers
 from ferflow.dashboards.shared.number_format import UNKNOWN, count, format_measure, sanitize, shorten, signed
 from ferflow.dashboards.shared.page import inline_json
 from ferflow.dashboards.shared.signal_values import SignalScale
@@ -92,12 +92,12 @@ def _build_signal_row(found: CurveSummary, signal: Signal, scale: SignalScale) -
 
 def _hint(session: Session) -> str:
     signals = " Signals have axes of their own." if session.shown_signals else ""
-    n = len(times_by_label(session.markers))
+    n = len(times_by_label(event_markers(session.markers)))
     hidden = f" Of {n} labels, the {MOST_CURVES} with most markers are shown." if n > MOST_CURVES else ""
     return (
-        f"Values of the audience from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after the markers with the "
-        "same label: the line is the mean over these markers, the band one standard deviation above and below it. A "
-        "single marker has no band, and the band of few markers is uncertain. A change after a marker is not "
+        f"Means over the people in view from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after the markers "
+        "with the same label: the line is the mean over these markers, the band one standard deviation above and below "
+        "it. A single marker has no band, and the band of few markers is uncertain. A change after a marker is not "
         f"necessarily caused by it.{signals}{hidden}"
     )
 

@@ -29,6 +29,19 @@ _COVERAGE = (
 _TIMES = ("Times", "are minutes and seconds after the first frame, from the timestamps of the file.")
 
 
+def build_words(session: Session) -> Terms | None:
+    """The words of the page that are no everyday words, where they first appear; None without people."""
+    if not session.people:
+        return None
+    return (
+        ("Engagement", "is the share of the time in which a face can be read that it shows an expression. It is not "
+         "interest: a still face may be interested."),
+        ("Reacting", "is a person who shows an expression for at least half of a step of the timeline."),
+        ("Expressiveness", "is how likely it is that a face shows an expression rather than rest: the curve from which "
+         "both follow."),
+    )  # fmt: skip
+
+
 def build_glossary(session: Session) -> Terms:
     """Explanations of what is on the page."""
     if not session.people:
@@ -59,8 +72,8 @@ def _markers(session: Session) -> Terms:
     return (
         (
             "Around markers",
-            "curves take the value of the bin that contains the marker's time, from "
+            "curves take the value of the step that contains the marker's time, from "
             f"{BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after it, so they are accurate to "
-            f"{session.bin_seconds:g} s. No baseline is subtracted.",
+            f"{session.bin_seconds:g} s. Values are as they are, not differences from before the marker.",
         ),
     )

@@ -142,7 +142,7 @@ def _share(session: Session, seconds: float) -> str:
 
 
 def _people_card(session: Session) -> Card:
-    n, brief = len(session.people), len(session.brief)
+    n, brief = len(session.people), len(session.left_out.brief)
     seen = (
         f"; {pluralize(brief, 'more', 'more')} seen only briefly or unclearly, not counted" if brief else ""
     )

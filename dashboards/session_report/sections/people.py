@@ -23,6 +23,16 @@ MOST_PEOPLE_ROWS = 40
 """People with a row of their own, the longest in view first."""
 
 
+_RECOGNITION = {
+    "colour": "After a break, a person is recognised by clothing and hair, within this video only: two who are dressed "
+    "alike may count as one, and one whose clothing looks different in other light as two.",
+    "face": "After a break, a person is recognised by the face, within this video only: two who look alike may count "
+    "as one, and one who is seen from another side as two.",
+    "off": "Nobody is recognised after a break: who leaves the picture and returns counts as another person.",
+}
+"""How tracks become persons, by the option `--stitch`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PersonRow:
     """One person over the whole video."""
@@ -60,13 +70,12 @@ def build_people(session: Session) -> People | None:
 
 def _hint(session: Session) -> str:
     hint = (
-        "Shares and means over the time in which the person's face can be read. After a break, a person is recognised "
-        "by clothing and hair, within this video only: two who are dressed alike may count as one, and one whose "
-        "clothing looks different in other light as two."
+        "Shares and means over the time in which the person's face can be read. "
+        f"{_RECOGNITION[session.metadata.options.stitch]}"
     )
-    if session.brief:
-        n = len(session.brief)
-        times = [one.first_s for one in session.brief]
+    if session.left_out.brief:
+        n = len(session.left_out.brief)
+        times = [one.first_s for one in session.left_out.brief]
         hint += (
             f" {pluralize(n, 'person', 'people')} seen only briefly or unclearly {'is' if n == 1 else 'are'} not listed"
             f" and not counted (from {', '.join(map(timecode, times[:8]))}{', …' if n > 8 else ''} on)."

@@ -50,7 +50,7 @@ def _limits(session: Session) -> list[str]:
     n_failed = session.metadata.counts.n_failed
     if n_failed:
         have = "has" if n_failed == 1 else "have"
-        limits.append(f"{pluralize(n_failed, 'frame')} could not be decoded and {have} no row.")
+        limits.append(f"{pluralize(n_failed, 'frame')} could not be read and {have} no row.")
     if cover.n_pose_unknown:
         share = percent(cover.n_pose_unknown / cover.n_faces)
         limits.append(
@@ -88,15 +88,15 @@ def _frame_facts(session: Session) -> FactGroup:
     counts, cover = session.metadata.counts, session.coverage
     return _group("Frames", [
         ("Sampling", describe_sampling(session)),
-        ("Decoded", count(counts.n_decoded)),
-        ("Not decodable", count(counts.n_failed)),
+        ("Read", count(counts.n_decoded)),
+        ("Could not be read", count(counts.n_failed)),
         ("Damaged, not analysed", count(counts.n_damaged)),
         ("Analysed", count(cover.n_frames)),
         ("With a face", count(cover.n_frames_with_face)),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
         *_coverage_times(session),
         ("Shot cuts", count(counts.n_cuts)),
-        ("Bin length", f"{session.bin_seconds:g} s"),
+        ("Length of a step", f"{session.bin_seconds:g} s"),
     ])  # fmt: skip
 
 
@@ -135,8 +135,8 @@ def _model_facts(session: Session) -> FactGroup:
         *facts,
         ("Minimum detector score", f"{metadata.options.score:g}"),
         ("Participants", str(metadata.options.participants or "not given")),
-        ("Prior of neutral", _prior(session)),
-        ("Options digest", metadata.options_digest[:12]),
+        ("Neutral faces that the model expects", _prior(session)),
+        ("Fingerprint of the options", metadata.options_digest[:12]),
     ])  # fmt: skip
 
 

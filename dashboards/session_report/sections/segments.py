@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ferflow.analytics.markers import REST_KIND
 from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
 from ferflow.dashboards.session_report.session_data import Session
@@ -58,8 +59,10 @@ def build_segments(session: Session) -> Segments | None:
 
 def _build_row(session: Session, row: Mapping[str, JsonValue]) -> SegmentRow:
     values = {name: _number(value) for name, value in row.items()}
-    label = str(row["label"])
-    return _row(session, label, session.describe_kind(label, str(row["kind"])), values)
+    label, kind = str(row["label"]), str(row["kind"])
+    if kind == REST_KIND:
+        return _row(session, "At rest", label, values)
+    return _row(session, label, session.describe_kind(label, kind), values)
 
 
 def _build_whole_video(session: Session) -> SegmentRow:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from ferflow import palette
 from ferflow.analytics.event_locked import instants_in
-from ferflow.analytics.markers import Marker, markers_in
+from ferflow.analytics.markers import REST_KIND, Marker, markers_in
 from ferflow.analytics.measures import page_measures
 from ferflow.analytics.signals import describe_start
 from ferflow.dashboards.session_report.downsample import MOST_LANES, Downsampled, downsample
@@ -75,12 +75,13 @@ def build_timeline(session: Session) -> Timeline | None:
 
 def _build_listed_marker(session: Session, marker: Marker) -> ListedMarker:
     label = shorten(sanitize(marker.label), 80)
-    kind = shorten(sanitize(session.describe_kind(marker.label, marker.kind)), 40)
+    kind = "at rest" if marker.kind == REST_KIND else session.describe_kind(marker.label, marker.kind)
+    kind = shorten(sanitize(kind), 40)
     return ListedMarker(TimeButton.at(marker.time_s), label, kind)
 
 
 def _hint(session: Session, drawn: Downsampled) -> str:
-    joined = f" ({drawn.step} bins of the table)" if drawn.step > 1 else ""
+    joined = f" ({drawn.step} rows of the table)" if drawn.step > 1 else ""
     meaning = f"Coverage of the video; each step is {drawn.step_s:g} s{joined}."
     if session.people:
         meaning = (
@@ -172,7 +173,14 @@ def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
             for marker in instants_in(session.shown_markers.slice(0, MOST_LABELS))
         ],
         "segments": [
-            (round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40))
-            for row in session.segments.slice(0, MOST_BANDS).to_pylist()
+            *(
+                (round(row["start_s"], 3), round(row["end_s"], 3), shorten(sanitize(row["label"]), 40))
+                for row in session.segments.slice(0, MOST_BANDS).to_pylist()
+                if row["kind"] != REST_KIND
+            ),
+            *(
+                (round(one.start_s, 3), round(one.end_s, 3), shorten(sanitize(one.words), 40))
+                for one in session.rest
+            ),
         ],
     }

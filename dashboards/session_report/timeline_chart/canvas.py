@@ -165,24 +165,6 @@ def find_runs(values: Float64Array) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
 
 
-def fit_range(full: tuple[float, float], *curves: Float64Array, least: float = 0.5) -> tuple[float, float]:
-    """The part of a measure's range that an axis shows: as much as its curves need, with a tenth of headroom.
-
-    Args:
-        full: smallest and largest possible value. Around zero, the axis shows as much on both sides.
-        curves: values on the axis, NaN where unknown.
-        least: share of `full` that is shown at least, so that small changes look small.
-    """
-    low, high = full
-    values = np.concatenate(curves)
-    known = values[np.isfinite(values)]
-    if low < 0 < high:
-        reach = 1.1 * float(np.abs(known).max(initial=0.0))
-        return max(low, -max(reach, -least * low)), min(high, max(reach, least * high))
-    reach = 1.1 * (float(known.max(initial=low)) - low)
-    return low, low + min(high - low, max(reach, least * (high - low)))
-
-
 @dataclass(frozen=True, slots=True)
 class ChartRow:
     """One row of the chart."""

@@ -11,10 +11,10 @@ from ferflow.dashboards.session_report.timeline_chart.canvas import (
     THRESHOLD,
     Canvas,
     ChartRow,
-    fit_range,
     measure_word,
     row_title,
 )
+from ferflow.dashboards.shared.axis_range import fit_range
 from ferflow.dashboards.shared.figure_values import axis_time, with_opacity
 
 _ID = "engagement"

@@ -7,9 +7,9 @@ import math
 from ferflow import palette
 from ferflow.analytics.event_locked import instants_in, segments_of
 from ferflow.analytics.tally import column
-from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.session_report.session_data import Session, event_markers
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
-from ferflow.dashboards.shared.figure_values import axis_time, with_opacity
+from ferflow.dashboards.shared.figure_values import axis_time, coloured, with_opacity
 
 MOST_LINES = 120
 """Markers with a line through all rows; more than these are shown in their own row only."""
@@ -27,6 +27,7 @@ def _draw(canvas: Canvas, session: Session) -> None:
     title = row_title("Markers", None, _describe_late_markers(session))
     canvas.add_row(_ID, title, range=[0, 1], tickvals=[], showgrid=False)
     _draw_bands(canvas, session)
+    _draw_rest(canvas, session)
     times = _instants(session, canvas.data.end_s)
     if len(times) <= MOST_LINES:
         _draw_lines(canvas, times)
@@ -41,13 +42,23 @@ def _draw(canvas: Canvas, session: Session) -> None:
 
 
 def _draw_bands(canvas: Canvas, session: Session) -> None:
-    found = segments_of(session.markers, canvas.data.end_s)
+    found = segments_of(event_markers(session.markers), canvas.data.end_s)
     for k, segment in enumerate(found[:MOST_BANDS]):
         canvas.figure.add_shape(
             type="rect", xref="x", yref="paper", y0=0, y1=canvas.rows.domains[_ID][1], x0=axis_time(segment.start_s),
             x1=axis_time(segment.end_s), layer="below", line={"width": 0},
             # Alternating, so that adjacent segments are distinguishable.
             fillcolor=with_opacity(palette.MARKER, 0.16 if k % 2 else 0.1),
+        )  # fmt: skip
+
+
+def _draw_rest(canvas: Canvas, session: Session) -> None:
+    """Bands with a dashed edge in a colour of their own: they are no events, but the basis of a calibration."""
+    for stretch in session.rest:
+        canvas.figure.add_shape(
+            type="rect", xref="x", yref="paper", y0=0, y1=canvas.rows.domains[_ID][1], x0=axis_time(stretch.start_s),
+            x1=axis_time(stretch.end_s), layer="below", line={"width": 1.5, "color": palette.REST, "dash": "dash"},
+            fillcolor=with_opacity(palette.REST, 0.14),
         )  # fmt: skip
 
 
@@ -76,6 +87,8 @@ def _describe_late_markers(session: Session) -> str:
     if late or early:
         where = [*(["before the start"] if early else []), *(["after the end"] if late else [])]
         return f"{late + early} not shown: {' or '.join(where)} of the video"
+    if session.rest:
+        return coloured("dashed: at rest", palette.REST) + ", for calibration"
     labels = set(session.markers.column("label").to_pylist())
     files = [
         *(["from the file of markers"] if labels - session.stimulus.labels else []),
@@ -84,4 +97,6 @@ def _describe_late_markers(session: Session) -> str:
     return f"and segments, {' and '.join(files)}"
 
 
-MARKERS_ROW = ChartRow(_ID, lambda session, _: 38 if len(session.markers) else 0, _draw, is_curve=False)
+MARKERS_ROW = ChartRow(
+    _ID, lambda session, _: 38 if len(session.markers) or session.rest else 0, _draw, is_curve=False
+)

@@ -9,7 +9,8 @@ import numpy as np
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
-from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, fit_range, row_title
+from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
+from ferflow.dashboards.shared.axis_range import fit_range
 
 
 def _height_px(measure: Measure, session: Session, data: Downsampled) -> int:

@@ -7,10 +7,10 @@ from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import (
     Canvas,
     ChartRow,
-    fit_range,
     measure_word,
     row_title,
 )
+from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
 from ferflow.dashboards.shared.figure_values import with_opacity
 
 _ID = "valence"
@@ -19,10 +19,10 @@ _ID = "valence"
 def _draw(canvas: Canvas, session: Session) -> None:
     audience, net = canvas.data.audience, MEASURES["valence"]
     (positive, up), (negative, down) = measure_word("positive"), measure_word("negative")
-    title = row_title(net.title, net.colour, "= ", (positive, up), " − ", (negative, down))
-    low, high = fit_range(net.range, *(audience[name] for name in ("valence", "positive", "negative")))
-    ticks = [-1, 0, 1] if high == net.range[1] else [-0.5, 0, 0.5]
-    canvas.add_row(_ID, title, range=[low, high], tickvals=ticks, zeroline=True, zerolinewidth=1)
+    title = row_title(net.title, net.colour, "above zero ", (positive, up), ", below zero ", (negative, down))
+    curves = audience["valence"], audience["positive"], -audience["negative"]
+    low, high = fit_range(net.range, *curves, least=0.25)
+    canvas.add_row(_ID, title, range=[low, high], zeroline=True, zerolinewidth=1.5, **signed_ticks(low, high))
     canvas.add_area(_ID, positive, audience["positive"], with_opacity(up, 0.55))
     # Downwards: of two areas over one another, one would hide the other.
     canvas.add_area(_ID, f"−{negative}", -audience["negative"], with_opacity(down, 0.5))

@@ -1,0 +1,50 @@
+"""Which faces the headlines leave out, and why; and which parts of the picture were analysed."""
+
+from __future__ import annotations
+
+from ferflow.analytics.sightings import Sighting
+from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize, timecode
+
+
+def build_left_out(session: Session) -> str | None:
+    """A sentence for each; None if every face counts and the whole picture was analysed."""
+    sentences = [*_describe_faces(session), *_describe_regions(session)]
+    return " ".join(sentences) or None
+
+
+def _describe_faces(session: Session) -> list[str]:
+    found = session.left_out
+    parts = [
+        _part(found.brief, ("person", "people"), "seen only briefly or unclearly"),
+        _part(found.still, ("still picture", "still pictures"), "of a face, such as a poster or a slide"),
+        _part(found.duplicate, ("copy", "copies"), "of a face that is shown a second time"),
+    ]
+    if found.n_of_nobody:
+        one = found.n_of_nobody == 1
+        parts.append(
+            f"{pluralize(found.n_of_nobody, 'face')} that {'belongs' if one else 'belong'} to nobody: not found "
+            f"again in the next pictures ({timecode(found.of_nobody_s)})"
+        )
+    named = [part for part in parts if part]
+    return [f"Left out of these numbers: {join_words(named)}."] if named else []
+
+
+def _part(tracks: tuple[Sighting, ...], noun: tuple[str, str], why: str) -> str:
+    """`2 people seen only briefly or unclearly (00:01.3 together)`; empty without any."""
+    if not tracks:
+        return ""
+    seconds = timecode(sum(one.seconds for one in tracks))
+    return f"{pluralize(len(tracks), *noun)} {why} ({seconds}{' together' if len(tracks) > 1 else ''})"
+
+
+def _describe_regions(session: Session) -> list[str]:
+    if not session.metadata.options.region:
+        return []
+    if not session.regions:
+        return ["No part of the picture was set apart in it, so all of it was analysed."]
+    parts = "this part" if len(session.regions) == 1 else "these parts"
+    names = join_words([sanitize(name) for name in session.regions])
+    return [
+        f"Only {parts} of the picture {'was' if len(session.regions) == 1 else 'were'} analysed: {names}."
+    ]

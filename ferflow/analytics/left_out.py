@@ -1,0 +1,86 @@
+"""Faces of a video that count in no headline, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
+from ferflow.analytics.tally import column, read_ids
+from ferflow.types import Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is left out of the headlines; each face is in one part at most."""
+
+    brief: tuple[Sighting, ...]
+    """Tracks that are seen briefly or unclearly and belong to nobody who is counted, in order of time."""
+    still: tuple[Sighting, ...]
+    """Tracks that are still pictures of a face."""
+    duplicate: tuple[Sighting, ...]
+    """Tracks that show a face of another track a second time."""
+    n_of_nobody: int
+    """All other faces that belong to no person."""
+    of_nobody_s: float
+    """Time with at least one of them, seconds."""
+
+
+def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> LeftOut:
+    """Sort the faces of a video that do not belong to the counted persons.
+
+    Args:
+        persons: of the video.
+        times: of its frames.
+        counted: ids of the persons who are not seen only briefly.
+
+    Raises:
+        RecordsError: FACES cannot be read.
+    """
+    kinds = _read_kinds(persons)
+    tracks = find_sightings(persons.faces("frame_index", "score"), times, by="track_id")
+    brief = {
+        track
+        for track, one in tracks.items()
+        if track not in kinds
+        and is_brief(one, times.total_s)
+        and not counted & set(persons.person_of[track].values())
+    }
+    rows = list(_rows_of_nobody(persons, times, counted, brief | set(kinds)))
+    found = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+
+    def sightings(chosen: Set[int]) -> tuple[Sighting, ...]:
+        return tuple(sorted((tracks[track] for track in chosen), key=lambda one: one.first_s))
+
+    return LeftOut(
+        brief=sightings(brief),
+        still=sightings({track for track, kind in kinds.items() if kind == "still"}),
+        duplicate=sightings({track for track, kind in kinds.items() if kind == "duplicate"}),
+        n_of_nobody=len(found),
+        of_nobody_s=float(times.seconds[np.unique(found)].sum()),
+    )
+
+
+def _read_kinds(persons: Persons) -> dict[int, str]:
+    """What the tracks that are no faces are, of `schemas.NOT_FACE`."""
+    kinds: dict[int, str] = {}
+    for block in persons.faces("not_face"):
+        flagged = block.filter(block.column("not_face").is_valid())
+        kinds |= zip(
+            flagged.column("track_id").to_pylist(), flagged.column("not_face").to_pylist(), strict=True
+        )
+    return kinds
+
+
+def _rows_of_nobody(
+    persons: Persons, times: FrameTimes, counted: Set[int], explained: Set[int]
+) -> Iterator[Int64Array]:
+    """The frame of each face that belongs neither to a counted person nor to a track that is explained otherwise."""
+    for block in persons.faces("frame_index"):
+        mine = np.isin(read_ids(block), sorted(counted))
+        other = np.isin(column(block, "track_id").astype(np.int64), sorted(explained))
+        yield times.rows(block)[~mine & ~other]
