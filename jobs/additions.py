@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -19,7 +20,7 @@ from ferflow.analytics.timeline import person_timeline
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Additions
-from ferflow.jobs.lists import read_name_lists, read_names, read_session
+from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, read_session
 from ferflow.jobs.timelines import update_timeline
 from ferflow.media.creation_time import read_creation_time
 from ferflow.render.clips import write_clips
@@ -129,9 +130,39 @@ def _update_manifest(folder: OutputFolder) -> None:
 
 
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
-    file = additions.markers or find_markers_file(source)
+    file = (
+        additions.markers
+        or _find_listed_markers(source, files, additions.sessions)
+        or find_markers_file(source)
+    )
     duration_s = read_metadata(files.faces).duration_s if file is not None else math.inf
     store_markers(files, file, additions.rest, duration_s=duration_s)
+
+
+def _find_listed_markers(source: Path, files: VideoFiles, sessions: Path | None) -> Path | None:
+    """The file of markers that the session list names for a video; None: none, or no list that can be used.
+
+    Raises:
+        OptionsError: there is no such file.
+    """
+    path = find_session_list(files.out, sessions)
+    if path is None:
+        return None
+    try:
+        named = read_session(files, source, path).markers
+    except OptionsError:
+        return None  # what reads the list for the pages reports it
+    if named is None:
+        return None
+    # Lists come from Windows, too.
+    found = [folder / named.replace("\\", "/") for folder in (path.parent, source.parent)]
+    for file in found:
+        if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            return file
+    raise OptionsError(
+        f"{sanitize(path)}: markers of {sanitize(source.name)}: no file {sanitize(named)}. Give its path from the "
+        "folder of the list, or in full."
+    )
 
 
 def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
@@ -167,18 +198,18 @@ def _find_start(source: Path, files: VideoFiles, additions: Additions) -> Record
         return RecordingStart(time=created, origin="video file")
     raise OptionsError(
         f"{sanitize(source.name)}: its signals have times of day, but when its recording started is not known. Give "
-        "--signals-start TIME, or a column start in the session list, or the signals with a column time_s."
+        "--signals-start TIME, or a column recording_start in the session list, or the signals with a column time_s."
     )
 
 
 def _start_in_list(source: Path, files: VideoFiles, sessions: Path | None) -> datetime | None:
-    text = read_session(files, source, sessions).values.get("start")
+    text = read_session(files, source, sessions).values.get("recording_start")
     if not text:
         return None
     try:
         return parse_clock(text)
     except OptionsError as error:
-        raise OptionsError(f"session list: start of {sanitize(source.name)}: {error}") from error
+        raise OptionsError(f"session list: recording_start of {sanitize(source.name)}: {error}") from error
 
 
 def _report_stored(source: Path, stored: SignalsMetadata) -> None:
@@ -186,9 +217,7 @@ def _report_stored(source: Path, stored: SignalsMetadata) -> None:
     name = f"{sanitize(source.name)}: signals of {sanitize(stored.source.name)}"
     if stored.left_out:
         shown = ", ".join(sanitize(column) for column in stored.left_out[:5])
-        log.warning(
-            "%s: columns without numbers (or with infinite or huge ones only) are left out (%s).", name, shown
-        )
+        log.warning("%s: columns without usable numbers are left out (%s).", name, shown)
     if stored.n_before or stored.n_after:
         log.warning(
             "%s: %d of %d samples lie outside of the video (%d before its start, %d after its end) and are not used.",

@@ -181,7 +181,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
     videos = [entry.video for entry in entries if entry.video is not None]
     videos.sort(key=lambda video: (natural_key(video.name), video.video_id))
     outside = [
-        f"{sanitize(video.name)}: {explain_outside(video)}. Correct offset_s in the session list."
+        f"{sanitize(video.name)}: {explain_outside(video)}. Correct the session list."
         for video in videos
         if video.is_outside
     ]

@@ -86,14 +86,14 @@ class CohortVideo:
 
     @property
     def start_s(self) -> float:
-        """From where on the video counts: the start of the stimulus, or 0 if that is earlier."""
-        return max(0.0, self.session.offset_s)
+        """From where on the video counts: the start of the stimulus, or of what the session list counts, if later."""
+        return max(0.0, self.session.offset_s, self.session.start_s)
 
     @property
     def end_s(self) -> float:
-        """Up to where the video counts: the end of the stimulus, if that is known and not later than the video's."""
+        """Up to where the video counts: its end, that of the stimulus if it is known, or as the session list says."""
         stimulus_s = math.inf if self.stimulus_s is None else self.stimulus_s
-        return min(self.video_end_s, self.session.offset_s + stimulus_s)
+        return min(self.video_end_s, self.session.offset_s + stimulus_s, self.session.end_s)
 
     @property
     def length_s(self) -> float:
@@ -107,7 +107,7 @@ class CohortVideo:
 
     @property
     def is_outside(self) -> bool:
-        """Whether nothing of the stimulus lies within the video."""
+        """Whether nothing of the stimulus lies within the part of the video that counts."""
         return self.video_end_s > 0 and not self.length_s
 
     def clock_bins(self, starts: Float64Array) -> Int64Array:
@@ -339,12 +339,19 @@ def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) ->
 
 def explain_outside(video: CohortVideo) -> str:
     """Why nothing of its stimulus lies within a video, as the end of a sentence."""
+    if _is_outside_list(video):
+        return "start and end in the session list leave nothing of the stimulus, or of the recording"
     offset = f"offset_s is {video.session.offset_s:.10g} s"
     if video.session.offset_s >= video.video_end_s:
         return f"{offset}, but the recording is only {video.video_end_s:.1f} s long"
     return (
         f"{offset}, so the stimulus, {video.stimulus_s or 0.0:.1f} s long, ended before the recording began"
     )
+
+
+def _is_outside_list(video: CohortVideo) -> bool:
+    """Whether something of the stimulus would lie within the video, if the list did not give `start` and `end`."""
+    return not replace(video, session=replace(video.session, start_s=0.0, end_s=math.inf)).is_outside
 
 
 def natural_key(text: str) -> list[tuple[float, str]]:

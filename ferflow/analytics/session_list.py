@@ -2,9 +2,11 @@
 
 A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
 the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
-`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. `start`, where
-given, is when the recording started, for signals with times of day. `region`, where given, is the part of the picture
-to analyse, as `--region` has it; participants who share a video have a row each, with a region of their own.
+`offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. Only what lies
+from `start` to `end` of the video counts. `markers` is a file of markers for the video, `part` tells which of several
+files of a participant it is, and `recording_start` is when the recording started, for signals with times of day.
+`region`, where given, is the part of the picture to analyse, as `--region` has it; participants who share a video have
+a row each, with a region of their own.
 
 >>> listed = read_sessions(Path("sessions.csv"), sources)
 >>> listed.rows["talk-1a2b3c4d"].values["group"]
@@ -13,13 +15,14 @@ to analyse, as `--region` has it; participants who share a video have a row each
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.video_times import parse_seconds
+from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.regions import AUTO, Region, parse_regions, split_regions
 from ferflow.text import sanitize
@@ -29,7 +32,7 @@ GROUP = "group"
 
 REGION = "region"
 
-_OWN_COLUMNS = {"video", "offset_s", "start", REGION}
+_OWN_COLUMNS = {"video", "offset_s", "start", "end", "part", "markers", "recording_start", REGION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class SessionRow:
     """As written in the list."""
     offset_s: float = 0.0
     """Time in the video at which its stimulus starts."""
+    start_s: float = 0.0
+    end_s: float = math.inf
+    """The part of the video that counts."""
+    part: int | None = None
+    """Which of several files of the participant this video is, from 1."""
+    markers: str | None = None
+    """A file of markers for the video, as written in the list."""
     values: Mapping[str, str] = field(default_factory=dict)
     """All columns, by name."""
     region: tuple[str, ...] = ()
@@ -112,7 +122,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     rows = read_csv(path, required=("video",))
     found: dict[str, list[SessionRow]] = {}
     unknown, repeated = [], []
-    for row in rows:
+    for row in map(without_missing, rows):
         video_id = _video_of(path, row, sources)
         if video_id is None:
             unknown.append(row.values["video"])
@@ -122,6 +132,8 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
             repeated.append(row.values["video"])
         else:
             _check_sharing(path, row, [*others, session])
+            elsewhere = (other for name, listed in found.items() if name != video_id for other in listed)
+            _check_part(path, row, session, elsewhere)
             others.append(session)
     columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
     joined = {video_id: _join(listed) for video_id, listed in found.items()}
@@ -132,18 +144,35 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
 
 
 def _session(path: Path, row: Row) -> SessionRow:
-    offset, participant = row.values.get("offset_s", ""), row.values.get("participant") or None
+    where, participant = f"{path}: line {row.line}", row.values.get("participant") or None
     try:
         region = _name_region(split_regions(row.values.get(REGION, "")), participant)
     except OptionsError as error:
-        raise OptionsError(f"{path}: line {row.line}: {error}") from error
+        raise OptionsError(f"{where}: {error}") from error
+    start_s, end_s = parse_stretch(row.values, where)
     return SessionRow(
         participant=participant,
         stimulus=row.values.get("stimulus") or None,
-        offset_s=parse_seconds(offset, f"{path}: line {row.line}: offset_s") if offset else 0.0,
+        offset_s=parse_offset(row.values, where),
+        start_s=start_s,
+        end_s=end_s,
+        part=parse_part(row.values, where),
+        markers=row.values.get("markers") or None,
         values=row.values,
         region=region,
     )
+
+
+def _check_part(path: Path, row: Row, session: SessionRow, others: Iterable[SessionRow]) -> None:
+    """Refuse one part of a participant for two videos."""
+    key = session.participant, session.stimulus, session.part
+    if session.part is not None and any(
+        (other.participant, other.stimulus, other.part) == key for other in others
+    ):
+        raise OptionsError(
+            f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed twice. "
+            "Number the files in their order."
+        )
 
 
 def _name_region(region: tuple[str, ...], participant: str | None) -> tuple[str, ...]:
@@ -168,10 +197,11 @@ def _check_sharing(path: Path, row: Row, sessions: Sequence[SessionRow]) -> None
             f"{where}: {video} is listed twice, with different values. Keep one of the rows; participants who share a "
             "video need a participant and a region in each row."
         )
-    if len({(one.stimulus, one.offset_s, one.values.get("start")) for one in sessions}) > 1:
+    same = ("stimulus", "offset_s", "start", "end", "markers", "recording_start")
+    if differing := [name for name in same if len({one.values.get(name, "") for one in sessions}) > 1]:
         raise OptionsError(
-            f"{where}: {video} has rows of several participants, and their stimulus, offset_s or start differ. Give "
-            "the same in each."
+            f"{where}: {video} has rows of several participants, and their {differing[0]} differs. Give the same in "
+            "each."
         )
     try:
         parse_regions(tuple(text for session in sessions for text in session.region))

@@ -326,7 +326,7 @@ def describe_start(start: RecordingStart, assumed_zone: str | None = None) -> st
     """When a recording started, who says so, and what was assumed about time zones."""
     origin = {
         "option": "as given",
-        "session list": "column start of the session list",
+        "session list": "column recording_start of the session list",
         "video file": "creation time in the video file",
     }[start.origin]
     zone = f"; times without a zone are taken as {assumed_zone}" if assumed_zone else ""

@@ -96,8 +96,8 @@ SignalsStart = Annotated[
     typer.Option(
         parser=parse_moment,
         help="When the first frame of the videos was recorded, for signals with times of day: ISO 8601, such as "
-        "2024-05-12T10:00:01+02:00; without a zone, local time.  [default: the column start of the session list, "
-        "else the creation time in the video file]",
+        "2024-05-12T10:00:01+02:00; without a zone, local time.  [default: the column recording_start of the session "
+        "list, else the creation time in the video file]",
         metavar="TIME",
     ),
 ]

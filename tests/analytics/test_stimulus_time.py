@@ -214,9 +214,9 @@ def test_page_and_warning_name_the_offset_and_both_lengths(tmp_path):
     draw_stimulus(tmp_path / "film.mp4", seconds=20)
     folder = load_folder(tmp_path, PageOptions())
     assert list(folder.warnings) == [
-        "b.mp4: offset_s is 75 s, but the recording is only 40.0 s long. Correct offset_s in the session list.",
-        "c.mp4: offset_s is -20 s, so the stimulus, 19.8 s long, ended before the recording began. Correct offset_s in "
-        "the session list.",
+        "b.mp4: offset_s is 75 s, but the recording is only 40.0 s long. Correct the session list.",
+        "c.mp4: offset_s is -20 s, so the stimulus, 19.8 s long, ended before the recording began. Correct the "
+        "session list.",
     ]
     html = write_index(tmp_path).read_text(encoding="utf-8")
     assert "Bo (offset_s is 75 s, but the recording is only 40.0 s long)" in html

@@ -130,7 +130,7 @@ def test_the_page_says_where_signals_come_from_and_that_ferflow_did_not_measure_
     html = text(write_session_report(tmp_path, "clocked").read_text("utf-8"))
     assert (
         "The signal comes from clocked.csv, whose times of day count from the start of the recording, "
-        "2024-05-12 12:00:00+00:00 (column start of the session list)"
+        "2024-05-12 12:00:00+00:00 (column recording_start of the session list)"
     ) in html
 
 

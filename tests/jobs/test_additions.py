@@ -86,7 +86,7 @@ def test_the_start_is_the_one_given_then_that_of_the_list_then_that_of_the_file(
     (said,) = [record for record in caplog.records if "recording started" in record.message]
     assert said.levelno == logging.WARNING
     assert "2024-05-12 12:00:04+00:00 (creation time in the video file)" in said.message
-    folder.session_list.write_text("video,start\na,2024-05-12T12:00:03Z\nb,\n")
+    folder.session_list.write_text("video,recording_start\na,2024-05-12T12:00:03Z\nb,\n")
     assert add_to_all(folder.path, Additions()) == {}
     assert start_of(folder, "a") == (NOON + timedelta(seconds=3), "session list")
     assert add_to_all(folder.path, Additions(signals_start=NOON)) == {}
@@ -104,7 +104,7 @@ def test_a_start_that_was_given_once_holds_until_another_is_given(filmed):
     (videos / "a.signals.csv").write_text(CLOCKED + "2024-05-12T12:00:07Z,70\n")
     add_to_all(folder.path, Additions())
     assert stored(folder, "a")[-1] == ("health", 7.0, 70.0)
-    folder.session_list.write_text("video,start\na,2024-05-12T12:00:03Z\n")
+    folder.session_list.write_text("video,recording_start\na,2024-05-12T12:00:03Z\n")
     add_to_all(folder.path, Additions())
     assert start_of(folder, "a") == (NOON + timedelta(seconds=3), "session list")
 
@@ -140,22 +140,25 @@ def test_an_unknown_start_is_an_error_that_says_what_to_give(filmed):
     (videos / "b.signals.csv").write_text("time_s,health\n0,1\n")
     failed = add_to_all(folder.path, Additions())
     assert list(failed) == ["a"]
-    assert "--signals-start TIME, or a column start in the session list" in failed["a"]
+    assert "--signals-start TIME, or a column recording_start in the session list" in failed["a"]
     assert stored(folder, "b") == [("health", 0.0, 1.0)]
 
 
 def test_a_start_in_the_list_that_is_no_time_is_an_error(filmed):
     folder, videos = filmed
     (videos / "a.signals.csv").write_text(CLOCKED)
-    folder.session_list.write_text("video,start\na,noon\n")
-    assert "start of a.mp4: 'noon' is no date" in add_to_all(folder.path, Additions())["a"]
+    folder.session_list.write_text("video,recording_start\na,noon\n")
+    assert "recording_start of a.mp4: 'noon' is no date" in add_to_all(folder.path, Additions())["a"]
 
 
 def test_columns_without_numbers_are_named(filmed, caplog):
     folder, videos = filmed
     (videos / "a.signals.csv").write_text("time_s,level,health\n0,cave,1\n")
     add_to_all(folder.path, Additions())
-    assert "a.mp4: signals of a.signals.csv: columns without numbers are left out (level)." in caplog.messages
+    assert (
+        "a.mp4: signals of a.signals.csv: columns without usable numbers are left out (level)."
+        in caplog.messages
+    )
 
 
 def test_what_is_wrong_with_signals_or_markers_does_not_prevent_the_other(filmed):

@@ -80,7 +80,7 @@ def test_participants_who_share_a_video_have_a_row_each(tmp_path):
         (
             "video,participant,region,stimulus",
             ("a,Ada,left,x", "a,Ben,right,y"),
-            "stimulus, offset_s or start differ",
+            "their stimulus differs",
         ),
         ("video,participant,region", ("a,Ada,nowhere",), "line 2: region must be"),
     ],
