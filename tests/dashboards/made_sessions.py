@@ -99,7 +99,7 @@ def with_faces_that_are_none(made: Made) -> tuple[pa.Table, pa.Table]:
     person = [None if one in (*words, -1) else one for one in track.tolist()]
     columns = {
         "not_face": [words.get(one) for one in track.tolist()],
-        "region": ["player" if one == 1 else "top-left" for one in track.tolist()],
+        "region": ["bottom-right" if one == 1 else "top-left" for one in track.tolist()],
         "person_id": person,
     }
     for name, values in columns.items():
@@ -143,7 +143,7 @@ SESSIONS: dict[str, Kind] = {
     ),
     "faces that are none": Kind(
         Made(seconds=40, people=4, brief=2, untracked=0.03),
-        {"options": AnalyzeOptions(region=("player=bottom-right", "top-left"))},
+        {"options": AnalyzeOptions(region=("bottom-right", "top-left"))},
         tables=with_faces_that_are_none,
     ),
     "faces compared": Kind(

@@ -190,7 +190,7 @@ class Tables:
 
     def name_of(self, person: int) -> str:
         """The name given; else of the only person that of the file, without its ending."""
-        usual = f"Person {person}" if len(self.people) > 1 else Path(self.facts["source"]["name"]).stem
+        usual = f"Person {person}" if len(self.people) != 1 else Path(self.facts["source"]["name"]).stem
         return self.names.get(person, usual)
 
     @cached_property

@@ -354,7 +354,12 @@ class Around:
         return (".2f", "{:.2f}".format) if title == "net positivity" else (".0%", "{:.0%}".format)
 
 
-@pytest.fixture(params=[name for name, kind in SESSIONS.items() if kind.made.markers])
+WITH_EVENTS = [
+    name for name, kind in SESSIONS.items() if any(kind_of != "rest" for *_, kind_of in kind.made.markers)
+]
+
+
+@pytest.fixture(params=WITH_EVENTS)
 def around(request, made_session) -> Around:
     """Of each kind of session that has markers."""
     return Around(made_session(request.param))

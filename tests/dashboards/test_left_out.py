@@ -26,7 +26,7 @@ def test_the_page_says_in_one_sentence_what_is_left_out_and_why(made_session):
     nobody = session.video.faces.track_id == -1
     assert f"{nobody.sum()} faces that belong to nobody" in found
     assert found.split(". ")[1:] == [
-        "Only these parts of the picture were analysed: player (bottom-right) and top-left."
+        "Only these parts of the picture were analysed: bottom-right and top-left."
     ]
 
 
