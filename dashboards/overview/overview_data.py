@@ -310,7 +310,7 @@ def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
     """Where the session list names another participant than a stronger source."""
     return [
         f"session list: {sanitize(video.name)}: the only person is not {sanitize(video.session.participant)} but "
-        f"{sanitize(name)}, by people.csv or a region."
+        f"{sanitize(name)}, by people.csv."
         for video in videos
         if video.session.participant and video.participant is None
         for name in map(video.names.name_of, video.person_ids)

@@ -41,7 +41,7 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
     Raises:
         RecordsError: FACES cannot be read.
     """
-    kinds = _read_kinds(persons)
+    kinds = read_not_faces(persons)
     tracks = find_sightings(persons.faces("frame_index", "score"), times, by="track_id")
     brief = {
         track
@@ -65,7 +65,7 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
     )
 
 
-def _read_kinds(persons: Persons) -> dict[int, str]:
+def read_not_faces(persons: Persons) -> dict[int, str]:
     """What the tracks that are no faces are, of `schemas.NOT_FACE`."""
     kinds: dict[int, str] = {}
     for block in persons.faces("not_face"):

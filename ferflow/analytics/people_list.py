@@ -32,6 +32,13 @@ class PersonNames:
     participant: str | None = None
     """Whom the session list names."""
 
+    @property
+    def in_people_list(self) -> set[str]:
+        """All names but that of the session list."""
+        return {name for pieces in self.by_track.values() for name in pieces.values()} | {
+            *self.by_person.values()
+        }
+
 
 NO_NAMES = PersonNames()
 

@@ -58,8 +58,14 @@ class Persons:
         person_of, given = _apply(names, tracks)
         is_changed = person_of != plain
         found = cls(paths, person_of, GivenNames(given), is_changed, tracks.lengths if is_changed else {})
-        file_name = metadata.source.name
-        named = name_sole_person(given, _find_sole(found), participant=names.participant, file_name=file_name)
+        of_regions = set(tracks.region_names.values()) - names.in_people_list
+        named = name_sole_person(
+            given,
+            _find_sole(found),
+            of_regions=of_regions,
+            participant=names.participant,
+            file_name=metadata.source.name,
+        )
         return replace(found, names=named)
 
     def name_of(self, person_id: int) -> str:

@@ -3,8 +3,9 @@
 Sources, the strongest first:
 
 1. `people.csv`, by track or by person;
-2. the name of the region in which the person is, as of `--region player=bottom-right`;
-3. the participant of the session list, for a video in which one person counts;
+2. the participant of the session list, for a video in which one person counts;
+3. the name of the region in which the person is, as of `--region player=bottom-right`, which may be the same for all
+   videos;
 4. the name of the file without its ending, for the only person of a video;
 5. `Person 1` and so on.
 
@@ -15,7 +16,7 @@ Sources, the strongest first:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -54,19 +55,25 @@ class GivenNames:
 
 
 def name_sole_person(
-    given: Mapping[int, str], sole: int | None, *, participant: str | None, file_name: str
+    given: Mapping[int, str],
+    sole: int | None,
+    *,
+    of_regions: Collection[str] = (),
+    participant: str | None,
+    file_name: str,
 ) -> GivenNames:
     """Names of a video with those of its only person.
 
     Args:
         given: names by `people.csv` and by regions.
         sole: the only person who counts; None: there is none, or there are several.
+        of_regions: the names that regions have and `people.csv` does not give.
         participant: of the session list.
         file_name: of the video.
     """
-    if sole is None or sole in given:
+    if sole is None or (sole in given and given[sole] not in of_regions):
         return GivenNames(given)
     # Somebody who is seen too briefly to count may have the participant's name already.
     if participant and participant not in given.values():
         return GivenNames({**given, sole: participant})
-    return GivenNames(given, {sole: PurePath(file_name).stem})
+    return GivenNames(given, {} if sole in given else {sole: PurePath(file_name).stem})

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.left_out import read_not_faces
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.persons import people as people_in
@@ -43,6 +44,8 @@ class Track:
     """Median horizontal position of its faces: 0 is the left edge of the picture, 1 the right."""
     face_px: float
     """Median side of its faces, in source pixels."""
+    not_face: str | None
+    """`still` or `duplicate`; None: a face."""
     label: str | None
     """The label that is shown for the longest time; None: seen too briefly, or never readable."""
 
@@ -76,6 +79,7 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
     middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
     face_px = column(faces, "face_px")
     sightings = find_sightings(persons.faces("frame_index", "score"), times)
+    not_faces = read_not_faces(persons)
     people = {one.person_id: one for one in people_in(_read_current(persons, basis), sightings)}
     return [
         Track(
@@ -89,6 +93,7 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
             seconds=float(seconds[mine].sum()),
             across=float(np.median(middle[mine])),
             face_px=float(np.median(face_px[mine])),
+            not_face=not_faces.get(track),
             label=people[person].label if person in people else None,
         )
         for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()

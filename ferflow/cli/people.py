@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ferflow.store.video_files import VideoFiles
 
 
+_LEFT_OUT = {None: "(seen briefly)", "still": "(still picture)", "duplicate": "(shown twice)"}
+
+
 def people(
     out: Folder,
     video: Annotated[
@@ -166,5 +169,5 @@ def _format_tracks(tracks: list[Track]) -> Iterator[str]:
         yield (
             f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
             f"{timecode(track.last_s):7}  {track.across:6.0%}  {track.face_px:7.0f}  "
-            f"{sanitize(track.label or ''):9}  {sanitize(track.person or '(seen briefly)')}"
+            f"{sanitize(track.label or ''):9}  {sanitize(track.person) or _LEFT_OUT[track.not_face]}"
         ).rstrip()

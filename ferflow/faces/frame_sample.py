@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ferflow.faces.regions import split_frame
-from ferflow.faces.shot_detector import ShotCutDetector
+from ferflow.faces.shot_detector import Change, ShotCutDetector
 from ferflow.media.video import Frame
 from ferflow.regions import Region
 
@@ -16,7 +16,7 @@ class FrameSample:
     """A frame, and what was computed from it before detection."""
 
     frame: Frame
-    cuts: tuple[bool, ...]
+    cuts: tuple[Change, ...]
     """Whether the frame starts a new shot, per region."""
     luma_mean: float
     """0-255."""

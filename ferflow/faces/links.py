@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ferflow.faces.appearance import Appearance, PackedAppearance, Patch, near_distances, sample_appearance
-from ferflow.faces.detections import Detections
+from ferflow.faces.detections import Detections, overlap_of_smaller
 from ferflow.faces.regions import Part, split_frame
+from ferflow.faces.shot_detector import Change
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
 from ferflow.regions import Region
@@ -27,6 +28,8 @@ CHECK_SECONDS = 0.06
 """Time between checks, every second frame at 25 and 30 per second: half of the cost, and at most a frame later."""
 _FRAMES_BETWEEN_PACKING = 250
 """A track that was not seen for so many analysed frames has ended."""
+_UNCUT_OVERLAP = 0.8
+"""Of two boxes, as a share of the smaller one; a face moves less from one frame to the next."""
 MAX_DISTANCE = 0.12
 """Up to which a face may be the same person, see `appearance.near_distances`. In the trial clips 99 of 100 samples were
 closer than 0.1 to the mean of their shot, and different persons at least 0.15 apart."""
@@ -35,15 +38,19 @@ closer than 0.1 to the mean of their shot, and different persons at least 0.15 a
 @dataclass(slots=True)
 class _Face:
     frame: Frame
+    """The region's part of it."""
     xyxy: Float32Array
+    """Float32 (4,), pixels of that part."""
+    place: Float32Array
+    """The same in pixels of the picture."""
     patch: Patch
     _sample: Appearance | None = field(default=None)
 
     @classmethod
     def cut(cls, part: Part, xyxy: Float32Array) -> _Face:
         """From its region alone: what is next to it does not belong to the person."""
-        xyxy = xyxy - np.array([part.x, part.y] * 2, np.float32)
-        return cls(part.frame, xyxy, Patch.cut(part.frame.planes, xyxy))
+        inside = xyxy - np.array([part.x, part.y] * 2, np.float32)
+        return cls(part.frame, inside, xyxy, Patch.cut(part.frame.planes, inside))
 
     def sample(self) -> Appearance:
         """Its colours, counted once."""
@@ -58,11 +65,18 @@ class _LastSeen:
 
     frame: int
     """Number of the frame."""
+    place: Float32Array
+    """Float32 (4,), xyxy in pixels of the picture, up to `CHECK_SECONDS` ago."""
     patch: Patch
     first_s: float
     sampled_s: float = -math.inf
     appearance: Appearance = field(default_factory=Appearance)
     """Of all samples."""
+
+    def is_unchanged(self, face: _Face) -> bool:
+        """Whether a face is at the same place, and the same picture."""
+        overlap = overlap_of_smaller(self.place[None], face.place[None])[0, 0]
+        return bool(overlap >= _UNCUT_OVERLAP) and face.patch.has_same_head(self.patch)
 
 
 class LinkChecker:
@@ -75,6 +89,24 @@ class LinkChecker:
         self._ended: dict[int, PackedAppearance] = {}
         self._n_frames = 0
         self._checked_s = -math.inf
+
+    def find_uncut(self, frame: Frame, faces: Detections, cuts: Sequence[Change]) -> set[int]:
+        """Tracks whose part of the picture stays as it is at a cut, as the player's in a game capture; before `update`.
+
+        Args:
+            frame: the next frame.
+            faces: N detections.
+            cuts: how a new shot starts with it, per region. At a dissolve, everything looks as it did a moment ago.
+        """
+        if Change.CUT not in cuts:
+            return set()
+        parts, found = split_frame(frame, self._regions), set[int]()
+        live = {track: seen for track, seen in self._seen.items() if seen.frame == self._n_frames}
+        for row in range(len(faces)):
+            if cuts[faces.region[row]] is Change.CUT:
+                face = _Face.cut(parts[faces.region[row]], faces.xyxy[row])
+                found |= {track for track, seen in live.items() if seen.is_unchanged(face)}
+        return found
 
     def update(self, frame: Frame, faces: Detections, track_id: Int32Array, tracker: Tracker) -> Int32Array:
         """Check the links to a frame that a tracker was just updated with.
@@ -132,7 +164,9 @@ class LinkChecker:
         if seen is None:
             return False
         # A link over frames without the face is doubtful, too: somebody else may have come in between.
-        is_doubtful = seen.frame < self._n_frames - 1 or not face.patch.resembles(seen.patch)
+        is_doubtful = seen.frame < self._n_frames - 1 or not (
+            face.patch.resembles(seen.patch) or face.patch.has_same_head(seen.patch)
+        )
         # False for NaN: where nothing can be compared, the link stays.
         return is_doubtful and near_distances([seen.appearance, face.sample()])[0, 1] > MAX_DISTANCE
 
@@ -140,11 +174,11 @@ class LinkChecker:
         time_s = face.frame.time_s
         seen = self._seen.get(track)
         if seen is None:
-            seen = self._seen[track] = _LastSeen(self._n_frames, face.patch, time_s)
+            seen = self._seen[track] = _LastSeen(self._n_frames, face.place, face.patch, time_s)
         if time_s - seen.sampled_s >= _sample_seconds(time_s - seen.first_s):
             seen.appearance.add(face.sample())
             seen.sampled_s = time_s
-        seen.frame, seen.patch = self._n_frames, face.patch
+        seen.frame, seen.place, seen.patch = self._n_frames, face.place, face.patch
 
 
 def _sample_seconds(age_s: float) -> float:

@@ -6,8 +6,9 @@ wide picture over an enlarged, blurred copy of themselves; a face in the copy mo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import cv2
@@ -35,6 +36,13 @@ _MOVING = 0.006
 # the paths had at most 0.29. Where the camera moves, everybody's path is alike.
 _MIN_PICTURE_CORRELATION = 0.82
 _MIN_PATH_CORRELATION = 0.85
+
+# A picture that is moved, as a poster in a game, stays at places for two seconds or longer. Such stays were 10 to 20 of
+# 19 to 30 samples of the posters in drawn games, and none of any person in the trial clips.
+_MIN_STAY, _STAY_STEP = 5, 0.02
+"""Samples, and face heights from one to the next."""
+_MIN_STILL, _MIN_STILL_SHARE = 10, 1 / 3
+"""Samples in such stays, and their share of all."""
 
 _PATCH_PX = 24
 
@@ -67,10 +75,24 @@ class FaceMotion:
         for one, other in combinations(sorted(patches), 2):
             self._alike.setdefault((one, other), _Mean()).add(float(patches[one].unit @ patches[other].unit))
 
+    def is_still(self, tracks: Collection[int]) -> bool:
+        """Whether the tracks of one person show a still picture, which may be moved, hidden and shown again.
+
+        Args:
+            tracks: of one person. Somebody must move at the same time as one of them.
+        """
+        tables = [self._tables[track] for track in tracks if track in self._tables]
+        n_still = sum(len(stay) for table in tables for stay in _split_into_stays(table) if _is_still(stay))
+        return (
+            n_still >= _MIN_STILL
+            and n_still >= _MIN_STILL_SHARE * sum(map(len, tables))
+            and not self._beside_moving.isdisjoint(tracks)
+        )
+
     def find(self) -> dict[int, str]:
         """Tracks that show no face: one of `store.schemas.NOT_FACE` by track id."""
-        tables = {track: np.array(rows, np.float64) for track, rows in self._samples.items()}
-        found = dict.fromkeys(_find_still(tables, self._alike), "still")
+        tables = self._tables
+        found: dict[int, str] = dict.fromkeys(self._find_still(), "still")
         for pair, likeness in self._alike.items():
             if likeness.n >= _MIN_SAMPLES and likeness.total >= _MIN_PICTURE_CORRELATION * likeness.n:
                 one, other = (tables[track] for track in pair)
@@ -78,6 +100,30 @@ class FaceMotion:
                     blurred = np.median(one[:, -1]) < np.median(other[:, -1])
                     found[pair[0] if blurred else pair[1]] = "duplicate"
         return found
+
+    # Cached: these are asked for after the last frame only.
+
+    @cached_property
+    def _tables(self) -> dict[int, Float64Array]:
+        """Samples by track, float64 (N, 12)."""
+        return {track: np.array(rows, np.float64) for track, rows in self._samples.items()}
+
+    @cached_property
+    def _moves(self) -> dict[int, float]:
+        """How much each track moves that is long enough, by its id."""
+        return {
+            track: max(_motion(table)) for track, table in self._tables.items() if len(table) >= _MIN_SAMPLES
+        }
+
+    @cached_property
+    def _beside_moving(self) -> set[int]:
+        """Tracks that are seen at the same time as one that moves."""
+        moving = {track for track, moves in self._moves.items() if moves >= _MOVING}
+        return {track for pair in self._alike for track, other in (pair, pair[::-1]) if other in moving}
+
+    def _find_still(self) -> list[int]:
+        beside = self._beside_moving
+        return [track for track, moves in self._moves.items() if moves < _STILL and track in beside]
 
 
 @dataclass(slots=True)
@@ -110,12 +156,16 @@ class _Patch:
         return cls(centred / np.float32(max(float(np.linalg.norm(centred)), 1e-6)), sharpness)
 
 
-def _find_still(tables: Mapping[int, Float64Array], together: Collection[tuple[int, int]]) -> list[int]:
-    motion = {track: max(_motion(table)) for track, table in tables.items() if len(table) >= _MIN_SAMPLES}
-    beside_moving = {
-        track for pair in together for track, other in (pair, pair[::-1]) if motion.get(other, 0.0) >= _MOVING
-    }
-    return [track for track, std in motion.items() if std < _STILL and track in beside_moving]
+def _split_into_stays(table: Float64Array) -> list[Float64Array]:
+    """Runs of samples in which the middle of the landmarks stays where it is."""
+    path, _, height = _split(table)
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1) / height
+    runs = np.split(table, np.flatnonzero(steps > _STAY_STEP) + 1)
+    return [run for run in runs if len(run) >= _MIN_STAY]
+
+
+def _is_still(table: Float64Array) -> bool:
+    return max(_motion(table)) < _STILL
 
 
 def _motion(table: Float64Array) -> tuple[float, float]:

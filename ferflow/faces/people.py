@@ -86,7 +86,12 @@ class People:
         """
         self._log.pass_time(end_s)
         self._not_face = self._motion.find()
-        groups = [group for group in self._stitch() if not self._is_brief(group)]
+        groups = []
+        for group in self._stitch():
+            if self._motion.is_still(group):
+                self._not_face |= dict.fromkeys(group, "still")
+            elif not self._is_brief(group):
+                groups.append(group)
         if self._options.participants is not None:
             groups = self._longest(groups, self._options.participants)
         person_of = {track: number for number, group in enumerate(groups, start=1) for track in group}
@@ -122,7 +127,7 @@ class People:
             who = self._regions[tracks[0].region].name if self._regions else None
             self.warnings.append(
                 f"{who or 'the only participant'}: at {timecode(min(others))} the largest face has other clothes and "
-                "hair; it may be another person's"
+                "hair; it may be another person's. A smaller --region keeps others out"
             )
         return sorted(track.track_id for track in tracks)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from enum import IntEnum
 
 import cv2
 import numpy as np
@@ -50,6 +51,16 @@ _MIN_DISSOLVE_SHARE = 0.25
 _MAX_DISSOLVE_RESIDUAL = 0.05
 
 
+class Change(IntEnum):
+    """How a new shot starts; `NONE` is false."""
+
+    NONE = 0
+    CUT = 1
+    """From one frame to the next."""
+    DISSOLVE = 2
+    """Gradually; it is half over."""
+
+
 class ShotCutDetector:
     """Compares each frame with the last one that was not blank, and with earlier ones of its shot."""
 
@@ -62,8 +73,8 @@ class ShotCutDetector:
         self._level = 0.0
         self._dissolves = _DissolveDetector()
 
-    def update(self, luma: UInt8Array) -> bool:
-        """Whether this frame starts a new shot.
+    def update(self, luma: UInt8Array) -> Change:
+        """Whether this frame starts a new shot, and how.
 
         A blank frame (black, white) never does. The first frame after it does if it differs from the last frame before
         it that was not blank. In a dissolve, the new shot starts where about half of it is seen.
@@ -73,10 +84,10 @@ class ShotCutDetector:
         """
         picture = _Picture.of(_downscale(luma))
         if picture is None:
-            return False
+            return Change.NONE
         last, self._last = self._last, picture
         if last is None:
-            return False
+            return Change.NONE
         structure = 1.0 - min(max(picture.correlate(last), 0.0), 1.0)
         if structure > _NEGLIGIBLE_DISTANCE:
             structure = structure_distance(last.small, picture.small)
@@ -90,7 +101,9 @@ class ShotCutDetector:
         # The distance of a cut says nothing about motion within shots, and would hide a second cut soon after.
         if not is_cut:
             self._level = _LEVEL_MEMORY * self._level + (1 - _LEVEL_MEMORY) * structure
-        return is_cut or is_dissolved
+        if is_cut:
+            return Change.CUT
+        return Change.DISSOLVE if is_dissolved else Change.NONE
 
 
 @dataclass(frozen=True, slots=True)

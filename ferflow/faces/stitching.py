@@ -158,7 +158,7 @@ def _are_near(tracks: Sequence[TrackSummary]) -> BoolArray:
         for j in ordered[position + 1 :]:
             if tracks[j].first_s - tracks[i].last_s > _NEAR_SECONDS:
                 break
-            if tracks[i].shot == tracks[j].shot:
+            if tracks[i].last_shot == tracks[j].first_shot:
                 near[i, j] = near[j, i] = _ends_near(tracks[i], tracks[j])
     return near
 

@@ -77,7 +77,8 @@ class _KeyFrame:
     def track(
         cls, sample: FrameSample, found: Detections, tracker: Tracker, links: LinkChecker | None
     ) -> _KeyFrame:
-        ids = tracker.update(found, sample.frame.time_s, cuts=sample.cuts, size=sample.size)
+        uncut = links.find_uncut(sample.frame, found, sample.cuts) if links is not None else ()
+        ids = tracker.update(found, sample.frame.time_s, cuts=sample.cuts, uncut=uncut, size=sample.size)
         if links is not None:
             ids = links.update(sample.frame, found, ids, tracker)
         return cls(sample, found, ids, (ids != UNTRACKED) | tracker.is_strong(found))
@@ -92,8 +93,8 @@ class _KeyFrame:
 def _fill_between(
     before: TrackedFrame, after: TrackedFrame, between: list[FrameSample]
 ) -> Iterator[TrackedFrame]:
-    # No track continues across a cut, so that faces before it stay where they were. Where the size of the picture
-    # changes, pixels before and after are not comparable.
+    # A track that continues across a cut hardly moves there, and all others end; so faces before it stay where they
+    # were. Where the size of the picture changes, pixels before and after are not comparable.
     if after.sample.is_cut or after.sample.size != before.sample.size:
         yield from (_repeat(before, sample) for sample in between)
         return

@@ -48,8 +48,10 @@ class TrackSummary:
     track_id: int
     region: int
     """Number of the region it is in."""
-    shot: int
-    """Number of cuts before it in its region; a track does not continue across a cut."""
+    first_shot: int
+    """Number of cuts in its region before its first face."""
+    last_shot: int
+    """As `first_shot`, before its last face: in a picture in a picture, a track continues across a cut."""
     first_s: float
     last_s: float
     first: Place
@@ -82,7 +84,7 @@ class TrackLog:
         """Note who is where in the next frame."""
         sample = tracked.sample
         self._shots = [
-            n + is_cut for n, is_cut in zip(self._shots or [0] * len(sample.cuts), sample.cuts, strict=True)
+            n + bool(cut) for n, cut in zip(self._shots or [0] * len(sample.cuts), sample.cuts, strict=True)
         ]
         self.pass_time(sample.frame.time_s)
         ids = tracked.track_id.tolist()
@@ -124,9 +126,10 @@ class TrackLog:
         score, track = float(faces.score[row]), self.tracks.get(track_id)
         if track is None:
             region = int(faces.region[row])
-            track = TrackSummary(track_id, region, self._shots[region], time_s, time_s, place, place)
+            shot = self._shots[region]
+            track = TrackSummary(track_id, region, shot, shot, time_s, time_s, place, place)
             self.tracks[track_id] = track
-        track.last_s, track.last = time_s, place
+        track.last_s, track.last, track.last_shot = time_s, place, self._shots[track.region]
         track.n_faces += 1
         if score > track.best_score:  # false for NaN, the score of an interpolated face
             track.best_score = score

@@ -16,7 +16,7 @@ an id, and never starts one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -159,7 +159,8 @@ class Tracker:
         detections: Detections,
         time_s: float,
         *,
-        cuts: Sequence[bool] = (False,),
+        cuts: Sequence[bool | int] = (False,),
+        uncut: Collection[int] = (),
         size: tuple[int, int] | None = None,
     ) -> Int32Array:
         """Link the faces of the next frame.
@@ -168,6 +169,7 @@ class Tracker:
             detections: those of the frame. Frames without a face must be given too, since tracks end by them.
             time_s: seconds; never before the last frame.
             cuts: whether the frame starts a new shot, so that no track continues; per region.
+            uncut: ids of tracks that continue nevertheless: their part of the picture was not cut.
             size: (width, height) of the picture; tracks keep their place in the picture when it changes.
 
         Returns:
@@ -177,7 +179,7 @@ class Tracker:
         self._n_frames += 1
         self._fit_to(size)
         # Tracks end at a cut even if a face is at the same place after it: mostly it is another person's.
-        self._live = [track for track in self._live if not cuts[track.region]]
+        self._live = [track for track in self._live if not cuts[track.region] or track.track_id in uncut]
         faces = _Places.of(detections)
         links = self._link_all(faces, detections, time_s)
         self.late_ids = {}

@@ -2,7 +2,7 @@
 
     python -m ferflow.jobs.benchmarks.game_clips RECORDINGS OUT [--sessions 3] [--seconds 20]
 
-In the gameplay hang posters with a photograph of another face, and a cutscene shows a third person. Each session has
+In the gameplay stand posters with a photograph of another face, and a cutscene shows a third person. Each session has
 another player, `<session>.markers.csv` with its fights against a boss, and `gt/<session>.txt` with the player's boxes.
 RECORDINGS are those of `identity_clips`.
 """
@@ -98,7 +98,7 @@ def _draw_arena(poster: UInt8Array) -> UInt8Array:
 
 
 def _draw_play(arena: UInt8Array, number: int) -> UInt8Array:
-    """A frame of gameplay: the player walks and stops, sprites fly about, more of them in a fight."""
+    """A frame of gameplay: the player walks and stops, sprites fly behind the posters, more of them in a fight."""
     time_s = number / FPS
     # Six seconds of standing still, two of walking.
     walked = int(WIDTH / 4 * (time_s // 8 + max(time_s % 8 - 6, 0) / 2)) % WIDTH
@@ -110,6 +110,12 @@ def _draw_play(arena: UInt8Array, number: int) -> UInt8Array:
         y = int(HEIGHT * (0.5 + 0.45 * np.sin(time_s * (0.7 + 0.11 * sprite) + sprite)))
         colour = (60 + sprite * 37 % 190, 60 + sprite * 71 % 190, 60 + sprite * 113 % 190)
         cv2.circle(image, (x, y), 18 + sprite % 5 * 9, colour, -1)
+    x, y, height = _POSTER
+    for left in (x, x + WIDTH):
+        shown = slice(max(left, walked), min(left + height, walked + WIDTH))
+        if shown.start < shown.stop:
+            columns = slice(shown.start - walked, shown.stop - walked)
+            image[y : y + height, columns] = arena[y : y + height, shown]
     return image
 
 

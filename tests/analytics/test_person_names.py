@@ -62,7 +62,8 @@ def test_the_strongest_source_of_a_name_counts(tmp_path):
     write_in_regions(tmp_path, ONE, "player=left")
     listed = PersonNames({1: {0.0: "Ada"}}, participant="Bea")
     assert names_in(tmp_path, listed) == ["Ada"]
-    assert names_in(tmp_path, replace(listed, by_track={})) == ["player"]
+    assert names_in(tmp_path, replace(listed, by_track={})) == ["Bea"]
+    assert names_in(tmp_path) == ["player"]
     write_session(tmp_path, ONE)
     assert names_in(tmp_path, replace(listed, by_track={})) == ["Bea"]
     assert names_in(tmp_path) == ["talk"]
@@ -168,7 +169,7 @@ def test_one_participant_in_several_videos_has_the_stronger_name_and_the_other_i
     folder = load_folder(tmp_path, PageOptions())
     assert {one.name: one.video_ids for one in folder.cohort.everybody} == {"Ada": ("a",), "Bea": ("b",)}
     (warning,) = folder.warnings
-    assert warning == "session list: a.mp4: the only person is not Bea but Ada, by people.csv or a region."
+    assert warning == "session list: a.mp4: the only person is not Bea but Ada, by people.csv."
 
 
 def test_tracks_of_one_name_that_are_in_view_together_are_reported_with_the_seconds(tmp_path):

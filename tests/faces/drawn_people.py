@@ -11,6 +11,7 @@ import numpy as np
 
 from ferflow.faces.detections import Detections
 from ferflow.faces.frame_sample import FrameSample
+from ferflow.faces.shot_detector import Change
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 
@@ -81,10 +82,11 @@ def faces_of(people: list[Person]) -> Detections:
 
 
 def detected(
-    scenes: list[list[Person]], *, cuts: tuple[int, ...] = (), fps: int = 25
+    scenes: list[list[Person]], *, cuts: tuple[int, ...] = (), cut: Change = Change.CUT, fps: int = 25
 ) -> list[tuple[FrameSample, Detections]]:
-    """Frames with these people, a scene per frame, and their detections."""
+    """Frames with these people, a scene per frame, and their detections; new shots start at the frames `cuts`."""
+    changes = [cut if index in cuts else Change.NONE for index in range(len(scenes))]
     return [
-        (FrameSample(frame_of(people, index, fps), (index in cuts,), 120.0), faces_of(people))
+        (FrameSample(frame_of(people, index, fps), (changes[index],), 120.0), faces_of(people))
         for index, people in enumerate(scenes)
     ]

@@ -103,7 +103,7 @@ def test_faces_are_cut_out_upright_whatever_their_place_size_and_slope():
 def summary(track: int) -> TrackSummary:
     place = Place(0.5, 0.5, 0.2)
     return TrackSummary(
-        track, 0, track, float(track), float(track), place, place, seconds=2.0, best_score=0.9
+        track, 0, track, track, float(track), float(track), place, place, seconds=2.0, best_score=0.9
     )
 
 

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ferflow.faces.links import LinkChecker
+from ferflow.faces.shot_detector import Change
+from ferflow.faces.track_interpolation import track_faces
 from ferflow.faces.tracker import Tracker
-from ferflow.store.schemas import UNTRACKED
-from tests.faces.drawn_people import BLUE, GREEN, RED, WHITE, Person, detected
+from tests.faces.drawn_people import BLACK, BLUE, GREEN, RED, WHITE, Person, detected
 
 
 def ids_of(scenes: list[list[Person]], **more: object) -> list[list[int]]:
     """Ids of the faces of each frame, after the check of links."""
-    tracker, links, found = Tracker(), LinkChecker(), []
-    for sample, faces in detected(scenes, **more):
-        frame = sample.frame
-        ids = tracker.update(faces, frame.time_s, cuts=sample.cuts)
-        found.append(links.update(frame, faces, ids, tracker).tolist())
-    return found
+    found = track_faces(detected(scenes, **more), Tracker(), LinkChecker())
+    return [tracked.track_id.tolist() for tracked in found]
 
 
 HERE = (320, 120)
@@ -39,14 +38,35 @@ def test_another_person_who_takes_the_chair_within_a_second_is_another_track():
     assert ids_of(scenes) == [[1]] * 10 + [[]] * 10 + [[2]] * 10
 
 
+def test_what_passes_behind_the_shoulders_of_a_person_breaks_no_link():
+    scenes = [[Person(HERE, RED if i // 3 % 2 else GREEN)] for i in range(40)]
+    assert ids_of(scenes) == [[1]] * 40
+
+
+def test_a_picture_in_a_picture_keeps_its_track_at_a_cut_around_it():
+    elsewhere = Person((100, 250), BLUE, hair=WHITE)
+    scenes = [[RED_ONE]] * 20 + [[RED_ONE, elsewhere]] * 20
+    assert ids_of(scenes, cuts=(20,)) == [[1]] * 20 + [[1, 2]] * 20
+
+
+def test_another_person_in_a_picture_in_a_picture_is_another_track_after_a_cut():
+    assert ids_of([[RED_ONE]] * 20 + [[BLUE_ONE]] * 20, cuts=(20,)) == [[1]] * 20 + [[2]] * 20
+
+
+def test_no_track_continues_through_a_dissolve():
+    # Half way, each picture looks like the one before.
+    assert ids_of([[RED_ONE]] * 40, cuts=(20,), cut=Change.DISSOLVE) == [[1]] * 20 + [[2]] * 20
+
+
 def test_a_person_hidden_for_half_a_second_stays_one_track():
     assert ids_of([[RED_ONE]] * 10 + [[]] * 12 + [[RED_ONE]] * 5) == [[1]] * 10 + [[]] * 12 + [[1]] * 5
 
 
 def test_tiles_that_are_sorted_anew_are_other_tracks():
     places = ((100, 80), (320, 80), (540, 80))
-    before = [Person(place, clothes) for place, clothes in zip(places, (RED, BLUE, GREEN), strict=True)]
-    after = [Person(place, clothes) for place, clothes in zip(places, (GREEN, RED, BLUE), strict=True)]
+    people = [Person(HERE, RED), Person(HERE, BLUE, hair=WHITE), Person(HERE, GREEN, hair=BLACK)]
+    before = [replace(person, centre=place) for place, person in zip(places, people, strict=True)]
+    after = [replace(people[i], centre=place) for place, i in zip(places, (2, 0, 1), strict=True)]
     found = ids_of([before] * 10 + [after] * 10)
     assert found[9] == [1, 2, 3]
     assert not set(found[10]) & {1, 2, 3}
@@ -55,7 +75,7 @@ def test_tiles_that_are_sorted_anew_are_other_tracks():
 
 def test_a_weak_face_of_another_person_gets_no_id():
     weak = Person(HERE, BLUE, hair=WHITE, score=0.5)
-    assert ids_of([[RED_ONE]] * 10 + [[weak]] * 3) == [[1]] * 10 + [[UNTRACKED]] * 3
+    assert ids_of([[RED_ONE]] * 10 + [[weak]] * 3) == [[1]] * 10 + [[]] * 3
 
 
 def test_appearances_are_gathered_by_track():

@@ -38,6 +38,13 @@ def find(
     faces: list[tuple[np.ndarray, tuple[float, float], float]], pictures: list[np.ndarray] | None = None
 ) -> dict:
     """What is found for faces of these landmarks (n, 5, 2), corners and heights; 5 frames a second."""
+    return watch(faces, pictures).find()
+
+
+def watch(
+    faces: list[tuple[np.ndarray, tuple[float, float], float]], pictures: list[np.ndarray] | None = None
+) -> FaceMotion:
+    """See `find`."""
     motion, n = FaceMotion(), len(faces[0][0])
     luma = np.full((480, 640), 90, np.uint8)
     for (_, (x, y), height), picture in zip(faces, pictures or [], strict=bool(pictures)):
@@ -50,7 +57,7 @@ def find(
         frame = Frame(i, i, Fraction(i, 5), Planes(luma, None, None, full_range=True))
         ids = np.arange(1, len(faces) + 1, dtype=np.int32)
         motion.add(TrackedFrame(FrameSample(frame, (False,), 90.0), found, ids))
-    return motion.find()
+    return motion
 
 
 def test_a_picture_of_a_face_beside_a_person_who_moves_is_still():
@@ -65,6 +72,25 @@ def test_a_person_who_sits_quietly_is_not_still():
 def test_where_nobody_moves_nobody_is_still():
     assert find([(still(1, 40), (50, 100), 120), (still(2, 40), (350, 100), 100)]) == {}
     assert find([(still(1, 40), (50, 100), 120)]) == {}
+
+
+def test_a_picture_that_is_moved_now_and_then_is_still():
+    # Every six seconds, two seconds of walking past it.
+    walked = np.cumsum(np.tile(np.repeat([0, 0.1], [30, 10]), 3))
+    poster = still(2, 120) + walked[:, None, None] * [1, 0]
+    motion = watch([(moving(1, 120), (50, 100), 120), (poster, (100, 300), 60)])
+    assert motion.find() == {}
+    assert motion.is_still([2])
+    assert not motion.is_still([1])
+
+
+def test_a_person_who_pauses_now_and_then_is_not_still():
+    # A third of the time, for a second and a half.
+    paused = moving(3, 120, path=0.3, shape=0.05)
+    for start in range(0, 120, 24):
+        paused[start : start + 8] = paused[start]
+    motion = watch([(moving(1, 120), (50, 100), 120), (paused, (350, 100), 100)])
+    assert not motion.is_still([2])
 
 
 def test_a_few_seconds_are_too_short_to_tell():

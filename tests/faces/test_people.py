@@ -49,8 +49,8 @@ def test_two_in_the_only_frame_of_a_video_are_two_even_in_the_same_clothes():
 
 
 def test_tiles_that_are_sorted_anew_show_the_same_persons():
-    before = [Person(LEFT, RED), Person(RIGHT, BLUE)]
-    after = [Person(LEFT, BLUE), Person(RIGHT, RED)]
+    before = [Person(LEFT, RED), Person(RIGHT, BLUE, hair=WHITE)]
+    after = [Person(LEFT, BLUE, hair=WHITE), Person(RIGHT, RED)]
     for n in (30, 31):  # links are checked in every second frame
         assert persons([before] * n + [after] * 30) == {1: 1, 2: 2, 3: 2, 4: 1}
 
@@ -87,9 +87,9 @@ def test_a_known_number_of_participants_is_never_exceeded():
 
 
 def test_participants_are_told_apart_by_their_clothes():
-    first = [Person(LEFT, RED), Person(RIGHT, BLUE)]
+    first = [Person(LEFT, RED), Person(RIGHT, BLUE, hair=WHITE)]
     # After the cut they have changed places, and one has put on a scarf that changes the hue.
-    second = [Person(LEFT, (40, 70, 150)), Person(RIGHT, RED)]
+    second = [Person(LEFT, (40, 70, 150), hair=WHITE), Person(RIGHT, RED)]
     assert persons([first] * 30 + [second] * 30, cuts=(30,), participants=2) == {1: 1, 2: 2, 3: 2, 4: 1}
 
 
