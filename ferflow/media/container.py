@@ -25,6 +25,7 @@ from av.stream import Disposition
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
+from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -289,7 +290,7 @@ class Container:
         self._container = open_container(self._path)
         self._is_at_start = True
         try:
-            self._stream = _video_stream(self._container, self._path.name)
+            self._stream = _video_stream(self._container, self._path)
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.options |= _DECODER_OPTIONS.get(context.name, {})
@@ -428,13 +429,16 @@ def _is_jpeg(path: Path) -> bool:
         return file.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
 
 
-def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    name = path.name
     # Cover art of music files is stored as a video stream of one picture.
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         others = [s.type for s in container.streams]
         found = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others))) or "nothing"
         raise VideoError(f"{name}: no video stream (found: {found}). Nothing to analyse.")
+    if (reason := why_unreadable(path, container.format.name, streams)) is not None:
+        raise VideoError(f"{name}: {reason}.")
     context = streams[0].codec_context
     if context is None:
         raise VideoError(f"{name}: no decoder for its video stream. Convert it to H.264 first.")

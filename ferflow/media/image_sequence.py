@@ -14,20 +14,28 @@ from ferflow.errors import VideoError
 from ferflow.media.container import Container, VideoInfo
 from ferflow.media.decode_report import Lost
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
 
 
 def list_images(folder: Path) -> list[Path]:
     """Numbered images directly in a folder, sorted by the numbers in their names (2 before 10)."""
-    found = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and any(character.isdecimal() for character in path.stem)
-        and path.is_file()
-    ]
+    found = [path for path in folder.iterdir() if _is_image(path) and _is_numbered(path)]
     return sorted(found, key=lambda path: _natural_key(path.name))
+
+
+def count_images(folder: Path) -> int:
+    """Images directly in a folder, numbered or not."""
+    return sum(map(_is_image, folder.iterdir()))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _is_numbered(path: Path) -> bool:
+    return any(character.isdecimal() for character in path.stem)
 
 
 class ImageSequence:
@@ -42,6 +50,8 @@ class ImageSequence:
             ) from error
         if not self._images:
             raise VideoError(f"{folder.name}: the folder has no numbered images. Nothing to analyse.")
+        self.n_unnumbered = count_images(folder) - len(self._images)
+        """Images that are no part of the sequence."""
         # The float 23.976 is a fraction with a denominator of 2**43; FFmpeg's time bases have 32 bits.
         self._time_base = 1 / Fraction(fps).limit_denominator(1_000_000)
         header = _first_header(self._images)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.media.container import check_is_file
-from ferflow.media.image_sequence import IMAGE_SUFFIXES, list_images
+from ferflow.media.image_sequence import IMAGE_SUFFIXES, count_images, list_images
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
@@ -127,10 +127,17 @@ def _list_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
     found = list(_walk_folder(folder, out))
     yield from found
     if not found:
-        known = " ".join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))
-        yield DiscoveredInput(
-            folder, f"{folder}: no videos in this folder or below. Known suffixes: {known}."
+        yield DiscoveredInput(folder, f"{folder}: no videos in this folder or below. {_advice(folder)}")
+
+
+def _advice(folder: Path) -> str:
+    """What to do with a folder without videos; it may hold photographs."""
+    if n_images := sum(count_images(Path(where)) for where, _, _ in os.walk(folder)):
+        return (
+            f"It holds {n_images} image{'s' * (n_images != 1)}: two or more with numbers in their names are the "
+            "frames of one video; photographs are given one by one, as FOLDER/*.jpg, or to `ferflow explain`."
         )
+    return f"Known suffixes: {' '.join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))}."
 
 
 def _walk_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:

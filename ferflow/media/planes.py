@@ -174,7 +174,9 @@ def shrink(plane: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     return plane
 
 
-def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = False) -> Planes:
+def planes_from_frame(
+    frame: av.VideoFrame, rotation: int, *, mirrored: bool = False, has_fields: bool = True
+) -> Planes:
     """Views of a decoded frame's planes, turned upright.
 
     Args:
@@ -182,8 +184,10 @@ def planes_from_frame(frame: av.VideoFrame, rotation: int, *, mirrored: bool = F
             frame the upper field is used: both fields in one picture would show a moving face as a comb.
         rotation: degrees counter-clockwise by which the picture must be turned, a multiple of 90.
         mirrored: rows must be reversed before that.
+        has_fields: false where "interlaced" says in which order the pixels of one moment are stored, as in a PNG.
     """
-    name, interlaced, transfer = frame.format.name, frame.interlaced_frame, frame.color_trc
+    name, transfer = frame.format.name, frame.color_trc
+    interlaced = frame.interlaced_frame and has_fields
     matrix = int(frame.colorspace)
     if name not in _PLANAR_YUV and name not in _GRAY:
         # To limited range, that of nearly all videos, whatever the range of the source is.

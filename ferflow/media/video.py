@@ -25,7 +25,7 @@ import numpy as np
 from av.buffer import Buffer
 
 from ferflow.errors import DecodeError
-from ferflow.media.container import Container, Source, SourceEvent
+from ferflow.media.container import MAX_PIXELS, Container, Source, SourceEvent
 from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
 from ferflow.media.frame_skipping import SkippedFrame, cell_index
 from ferflow.media.image_sequence import ImageSequence
@@ -38,6 +38,8 @@ from ferflow.types import UInt8Array
 # that 64 values also cover kinds of later versions.
 _DISPLAY_MATRIX = 6
 _OTHER_SIDE_DATA = [kind for kind in range(64) if kind != _DISPLAY_MATRIX]
+
+_CODECS_WITHOUT_FIELDS = frozenset({"png", "apng"})
 
 MAX_FRAMES_AT_ONE_TIME = 1000
 """The stream ends after this many frames in a row with the same timestamp: no real video has so many, but a broken or
@@ -128,6 +130,7 @@ class Video:
         self._size_now: tuple[int, int] | None = None
         self._pose_now: tuple[int, int, int] | None = None
         self._is_mirrored = False
+        self._has_fields = self.info.format != "images" and self.info.codec not in _CODECS_WITHOUT_FIELDS
         self._n_size_changes = 0
 
     @property
@@ -253,14 +256,18 @@ class Video:
         return (picture.pts or 0) * (picture.time_base or self.info.time_base)
 
     def _no_frame(self) -> DecodeError:
+        # The header of a picture over the limit is not read either.
+        large = f", or its picture has more than {MAX_PIXELS // 10**6} megapixels" * (not self.info.width)
         return DecodeError(
             f"{self.info.path.name}: no frame could be decoded. "
-            "The file is damaged or not a video; export it again."
+            f"The file is damaged or not a video{large}; export it again."
         )
 
     def _frame(self, picture: av.VideoFrame, index: int, time: Fraction) -> Frame:
         rotation = _quarter_turn(picture.rotation)
-        planes = planes_from_frame(picture, rotation, mirrored=self._mirrored(picture))
+        planes = planes_from_frame(
+            picture, rotation, mirrored=self._mirrored(picture), has_fields=self._has_fields
+        )
         self._note_size(planes, rotation, float(time))
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
         return Frame(index, picture.pts or 0, time, planes, aspect)
@@ -347,6 +354,8 @@ def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = 
         else Container(path, threads=threads)
     )
     with contextlib.closing(Video(source)) as video:
+        if isinstance(source, ImageSequence) and (n := source.n_unnumbered):
+            video.report.warnings.append(f"images without a number in their names are left out: {n}")
         yield video
 
 

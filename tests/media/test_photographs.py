@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from ferflow.errors import FerflowError
+from ferflow.media.image_sequence import IMAGE_SUFFIXES
+from ferflow.media.inputs import VIDEO_SUFFIXES, discover
 from ferflow.media.video import Selection, open_video
 from tests.conftest import portrait
 
@@ -71,6 +74,15 @@ WAYS = {
     "plain.bmp": {},
     "plain.tif": {},
     "packed.tif": {"compression": "tiff_lzw", "icc_profile": SRGB},
+    "cmyk.jpg": {"mode": "CMYK", "quality": 95},
+    "cmyk.tif": {"mode": "CMYK"},
+    "gray.jpg": {"mode": "L", "quality": 90},
+    "gray.png": {"mode": "L"},
+    "palette.png": {"mode": "P"},
+    "alpha.png": {"mode": "RGBA"},
+    "alpha.webp": {"mode": "RGBA", "quality": 90},
+    "modern.avif": {"quality": 80},
+    "modern and turned.avif": {"quality": 80, "camera": True},
     "a photograph without an ending": {"format": "JPEG", "quality": 90},
     "really a jpeg.png": {"format": "JPEG", "quality": 90},
     "really a png.jpg": {"format": "PNG", "icc_profile": SRGB},
@@ -82,7 +94,7 @@ def test_a_photograph_is_read_as_pillow_reads_it(photo, tmp_path, name):
     options = dict(WAYS[name])
     if options.pop("camera", False):
         options["exif"] = exif(6, photo)
-    photo.save(path := tmp_path / name, **options)
+    photo.convert(options.pop("mode", "RGB")).save(path := tmp_path / name, **options)
     assert path.stat().st_size > 50_000
     (found,) = luma(path)
     wanted = luma_by_pillow(path)
@@ -122,6 +134,87 @@ def test_of_a_photograph_with_others_behind_it_the_first_is_read(photo, tmp_path
     assert np.abs(found.astype(int) - luma_by_pillow(path)).mean() < 3
 
 
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+@pytest.mark.parametrize("is_gray", [False, True], ids=["colour", "gray"])
+def test_sixteen_bits_are_read_as_their_upper_eight(photo, tmp_path, name, is_gray):
+    deep = np.asarray(photo.convert("L") if is_gray else photo).astype(np.uint16) * 257
+    cv2.imwrite(str(path := tmp_path / name), deep if is_gray else deep[..., ::-1])
+    (found,) = luma(path)
+    assert np.abs(found.astype(int) - np.asarray(photo.convert("L"))).mean() < 2
+
+
+def test_an_interlaced_png_is_one_moment_and_no_field_of_it(tmp_path):
+    """The flag "interlaced" of a PNG is the order of its pixels. Rows of two brightnesses would become one."""
+    rows = np.tile(np.array([[60], [200]], np.uint8), (100, 200))
+    Image.fromarray(rows).save(plain := tmp_path / "plain.png")
+    if shutil.which("convert") is None:
+        pytest.skip("convert is not installed")
+    path = tmp_path / "interlaced.png"
+    subprocess.run(["convert", plain, "-interlace", "PNG", path], check=False)
+    if not path.exists():
+        pytest.skip("this `convert` is not ImageMagick's")
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    (found,) = luma(path)
+    assert np.abs(found.astype(int) - rows).max() <= 2
+
+
+def animated_webp(path: Path, photo: Image.Image) -> None:
+    photo.save(path, "WEBP", save_all=True, append_images=[photo.rotate(5)], duration=200)
+
+
+def jpeg_in_tiff(path: Path, photo: Image.Image) -> None:
+    photo.save(path, "TIFF", compression="jpeg")
+
+
+def huge(path: Path, photo: Image.Image) -> None:
+    photo.resize((9000, 8000)).save(path, "JPEG", quality=10)
+
+
+def tiles(path: Path, photo: Image.Image) -> None:
+    if shutil.which("avifenc") is None:
+        pytest.skip("avifenc is not installed")
+    parts = [path.with_name(f"tile {n}.png") for n in range(4)]
+    for n, part in enumerate(parts):
+        x, y = n % 2 * 256, n // 2 * 256
+        photo.resize((512, 512)).crop((x, y, x + 256, y + 256)).save(part)
+    subprocess.run(["avifenc", "--grid", "2x2", *parts, path], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        ("moving.webp", animated_webp, "an animated WebP"),
+        ("scan.tif", jpeg_in_tiff, "a TIFF with JPEG inside"),
+        ("72 megapixels.jpg", huge, "more than 67 megapixels"),
+        ("phone.avif", tiles, "stored in tiles"),
+    ],
+)
+def test_a_photograph_that_cannot_be_read_says_why_and_is_no_black_picture(
+    photo, tmp_path, name, write, reason
+):
+    write(tmp_path / name, photo)
+    with pytest.raises(FerflowError, match=reason):
+        luma(tmp_path / name)
+
+
+def test_photographs_without_numbers_are_no_video_and_the_message_says_what_to_do(photo, tmp_path):
+    for name in ("alice.jpg", "bob.jpg", "carol.avif"):
+        photo.resize((200, 200)).save(tmp_path / name)
+    (found,) = discover([tmp_path], out=tmp_path / "out")
+    assert found.problem is not None
+    assert "3 images" in found.problem
+    assert "ferflow explain" in found.problem
+
+
+def test_a_folder_of_numbered_images_says_how_many_others_it_holds(photo, tmp_path):
+    for name in ("frame 1.jpg", "frame 2.jpg", "poster.jpg", "cover.png"):
+        photo.resize((200, 200)).save(tmp_path / name)
+    with open_video(tmp_path) as video:
+        assert len(list(video.frames(Selection()))) == 2
+        assert video.report.warnings == ["images without a number in their names are left out: 2"]
+
+
 @pytest.mark.parametrize("program", ["opencv", "ffmpeg", "convert", "convert-progressive"])
 def test_photographs_of_other_writers_are_read(photo, tmp_path, program):
     photo.save(master := tmp_path / "master.png")
@@ -142,6 +235,70 @@ def test_photographs_of_other_writers_are_read(photo, tmp_path, program):
 
 
 # --- In a process of their own: what crashes natively is a failed test and not a lost run -----------------
+
+
+OPEN_EACH = """
+import sys
+from pathlib import Path
+from ferflow.media.video import Selection, open_video
+for name in sys.argv[1:]:
+    with open_video(Path(name)) as video:
+        print(Path(name).name, len(list(video.frames(Selection()))), flush=True)
+"""
+
+WRITTEN_BY_FFMPEG = {
+    ".asf": "wmv2", ".wmv": "wmv2", ".dv": "dvvideo", ".flv": "flv", ".ivf": "libvpx", ".mxf": "mpeg2video",
+    ".ogv": "libtheora", ".3gp": "libx264", ".3g2": "libx264", ".mjpg": "mjpeg", ".mjpeg": "mjpeg",
+    ".webm": "libvpx", ".y4m": "wrapped_avframe", ".vob": "mpeg2video", ".mpg": "mpeg2video",
+    ".mpeg": "mpeg2video", ".gif": "gif", ".apng": "apng", ".nut": "ffv1", ".avi": "mpeg4", ".ts": "libx264",
+    ".mts": "libx264", ".m2ts": "libx264", ".mp4": "libx264", ".m4v": "libx264", ".mov": "prores",
+    ".mkv": "libx265",
+}  # fmt: skip
+"""Suffix to encoder; between them each container of the list, and most decoders."""
+
+
+def write_by_ffmpeg(folder: Path, photo: Image.Image, suffix: str) -> Path:
+    photo.resize((720, 576)).save(master := folder / "master.bmp")
+    options = ["-c:v", WRITTEN_BY_FFMPEG[suffix], "-r", "25", "-frames:v", "3", "-strict", "-1"]
+    kinds = {
+        ".mjpg": ("-f", "mjpeg"),
+        ".y4m": ("-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p"),
+        ".dv": ("-pix_fmt", "yuv420p"),
+    }
+    path = folder / f"film{suffix}"
+    command = [
+        "ffmpeg",
+        "-y",
+        "-loglevel",
+        "error",
+        "-loop",
+        "1",
+        "-i",
+        master,
+        *options,
+        *kinds.get(suffix, ()),
+        path,
+    ]
+    subprocess.run(command, check=True)
+    return path
+
+
+def test_every_format_is_opened_in_a_process_that_survives_it(photo, tmp_path):
+    """All in one process, which says of each that it is done: the first one missing is the one that crashed."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    assert WRITTEN_BY_FFMPEG.keys() == VIDEO_SUFFIXES
+    (pictures := tmp_path / "pictures").mkdir()
+    films = [write_by_ffmpeg(tmp_path, photo, suffix) for suffix in sorted(VIDEO_SUFFIXES)]
+    for suffix in sorted(IMAGE_SUFFIXES - {".heic", ".heif"}):  # which Pillow does not write
+        options = {} if suffix == ".bmp" else {"icc_profile": SRGB, "exif": exif(6)}
+        photo.resize((640, 480)).save(pictures / f"1{suffix}", **options)
+    images = sorted(pictures.iterdir())
+    command = [sys.executable, "-c", OPEN_EACH, *films, *images]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    wanted = [f"{path.name} {3 if path in films else 1}" for path in [*films, *images]]
+    assert done.stdout.splitlines() == wanted, done.stderr
+    assert done.returncode == 0
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
