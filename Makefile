@@ -16,7 +16,7 @@ $(VENV)/pip:
 	touch $@
 
 $(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt

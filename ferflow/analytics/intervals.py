@@ -22,8 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
 
+from ferflow.analytics.quantiles import normal_quantile, student_quantiles
 from ferflow.types import Float64Array
 
 CONFIDENCE = 0.95
@@ -81,9 +81,10 @@ def mean_band(values: Float64Array, limits: tuple[float, float]) -> Band:
     """
     bottom, top = limits
     n, mean, spread = _moments_of_shares((values - bottom) / (top - bottom))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        half = stats.t.ppf(_QUANTILE, n - 1) * spread / (np.sqrt(n) * mean * (1 - mean))
-        low, high = (special.expit(special.logit(mean) + sign * half) for sign in (-1, 1))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        half = student_quantiles(_QUANTILE, n - 1) * spread / (np.sqrt(n) * mean * (1 - mean))
+        logit = np.log(mean) - np.log1p(-mean)
+        low, high = (1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1))
     varies = spread > _ROUNDING
     low, high = (np.where(varies, *pair) for pair in zip((low, high), _wilson(mean, n), strict=True))
     low, high = (np.where(n >= 2, edge, np.nan) for edge in (low, high))
@@ -99,7 +100,7 @@ def open_band(values: Float64Array) -> Band:
     """
     n, mean, spread = _moments(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = np.where(n >= 2, stats.t.ppf(_QUANTILE, n - 1) * spread / np.sqrt(n), np.nan)
+        half = np.where(n >= 2, student_quantiles(_QUANTILE, n - 1) * spread / np.sqrt(n), np.nan)
     return Band(mean, mean - half, mean + half, n)
 
 
@@ -152,7 +153,7 @@ def _moments_of_shares(values: Float64Array) -> tuple[Float64Array, Float64Array
 
 
 def _wilson(mean: Float64Array, n: Float64Array) -> tuple[Float64Array, Float64Array]:
-    z = float(stats.norm.ppf(_QUANTILE))
+    z = normal_quantile(_QUANTILE)
     with np.errstate(invalid="ignore", divide="ignore"):
         shrink = 1 / (1 + z * z / n)
         middle = (mean + z * z / (2 * n)) * shrink

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +13,10 @@ from ferflow.types import Float64Array, Int64Array
 
 LARGEST = 1e100
 """A larger number is no measurement, and sums of such numbers would leave the range of floats."""
+
+
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+"""What Arrow and Python both read as a finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Flo
     try:
         return _usable(plain.cast(pa.float64()).to_numpy())
     except pa.ArrowInvalid:
-        return _usable(pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy(dtype=np.float64))
+        is_number = pc.match_substring_regex(plain, _NUMBER)
+        numbers = pc.if_else(is_number, plain, pa.scalar(None, pa.string())).cast(pa.float64())
+        return _usable(numbers.to_numpy())
 
 
 def is_huge(text: str) -> bool:

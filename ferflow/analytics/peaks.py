@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.signal import find_peaks
 
+from ferflow.analytics.local_peaks import find_peaks
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, bin_length, leading_label, shown_columns
 from ferflow.types import Float64Array, Int64Array
@@ -58,7 +58,7 @@ class Peak:
     height: float
     """Value of the curve in that bin; of `valence` the change, in [-2, 2]."""
     prominence: float
-    """Topographic prominence on the smoothed curve; see `scipy.signal.peak_prominences`."""
+    """Topographic prominence on the smoothed curve, as SciPy defines it."""
     curve: Curve
     label: str | None
     """The label apart from neutral that most of them show; without any, that of the audience."""
@@ -142,15 +142,16 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
     # Padded with the minimum at both ends, so that a reaction that opens or closes the video is a peak, too.
     padded = np.pad(smoothed, 1, constant_values=smoothed.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
-    # width=0 excludes no peak: only with a width does SciPy also return where a peak starts and ends.
-    found, facts = find_peaks(padded, prominence=least, distance=spacing, width=0, rel_height=0.5)
-    enough = facts["prominences"] >= PEAK_SHARE * facts["prominences"].max(initial=0.0)
+    found = find_peaks(padded, prominence=least, distance=spacing)
+    enough = PEAK_SHARE * max((peak.prominence for peak in found), default=0.0)
     made = []
-    for n in np.flatnonzero(enough):
+    for peak in found:
+        if peak.prominence < enough:
+            continue
         # Less 1, since positions are those in the padded curve; they count from the middle of bin 0.
-        start_s = max(0.0, (float(facts["left_ips"][n]) - 0.5) * bin_seconds)
-        end_s = min((float(facts["right_ips"][n]) - 0.5) * bin_seconds, _end(rows))
-        k = int(found[n]) - 1
+        start_s = max(0.0, (peak.start - 0.5) * bin_seconds)
+        end_s = min((peak.end - 0.5) * bin_seconds, _end(rows))
+        k = peak.index - 1
         if curve != "valence":
             starts = column(rows, "bin_start_s")
             k = _strongest(
@@ -166,7 +167,7 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
                 start_s=min(start_s, k * bin_seconds),
                 end_s=min(max(end_s, (k + 1) * bin_seconds), _end(rows)),
                 height=float(values[k]),
-                prominence=float(facts["prominences"][n]),
+                prominence=peak.prominence,
                 curve=curve,
                 label=_label(rows, k, shown),
                 person_ids=persons,

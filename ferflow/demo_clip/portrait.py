@@ -70,7 +70,7 @@ def read_portrait() -> UInt8Array:
         image: UInt8Array = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
     except (ImportError, OSError) as error:
         raise VideoError(
-            f"the portrait for the sample cannot be read ({error}). Reinstall scikit-image, which brings it."
+            f"the portrait for the sample cannot be read ({error}). Run: pip install 'ferflow[demo]'"
         ) from error
     return image
 

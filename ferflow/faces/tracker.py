@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ferflow.faces.assignment import assign
 from ferflow.faces.detections import Detections, overlap_of_smaller
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import BoolArray, Float64Array, Int8Array, Int32Array, Int64Array
@@ -272,7 +273,7 @@ def _link(
     cost = distance + growth + _UNSEEN_COST_PER_SECOND * unseen
     same_region = np.array([track.region for track in tracks])[:, None] == faces.regions
     allowed = (distance <= reach) & (growth <= math.log(limits.max_size_ratio)) & same_region
-    pairs = _assign(np.where(allowed, cost, _FORBIDDEN))
+    pairs = assign(np.where(allowed, cost, _FORBIDDEN))
     return {int(rows[column]): tracks[i] for i, column in pairs if allowed[i, column]}
 
 
@@ -282,22 +283,6 @@ def _separate_weak_rows(detections: Detections, is_strong: BoolArray) -> Int64Ar
         return np.zeros(0, np.int64)
     overlap = overlap_of_smaller(detections.xyxy, detections.xyxy[is_strong])
     return np.flatnonzero(~is_strong & (overlap <= _MAX_WEAK_OVERLAP).all(axis=1))
-
-
-def _assign(cost: Float64Array) -> list[tuple[int, int]]:
-    """Pair rows and columns so that the sum of their costs, float64 (R, C), is minimal."""
-    rows, columns = cost.shape
-    if not rows or not columns:
-        return []
-    # Where no two rows share their cheapest column (or, with more rows than columns, no two columns their cheapest
-    # row), that pairing is the optimum, and SciPy need not be loaded.
-    if rows <= columns and len(set(best := cost.argmin(axis=1).tolist())) == rows:
-        return list(enumerate(best))
-    if columns <= rows and len(set(best := cost.argmin(axis=0).tolist())) == columns:
-        return [(row, column) for column, row in enumerate(best)]
-    from scipy.optimize import linear_sum_assignment
-
-    return [(int(i), int(j)) for i, j in zip(*linear_sum_assignment(cost), strict=True)]
 
 
 def _distances(

@@ -5,6 +5,7 @@ The files are plain Parquet; `pandas.read_parquet`, DuckDB and polars read them 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,10 @@ def _load(out: Path, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
         raise RecordsError(f"{out}: no finished video here. Run: ferflow analyze VIDEO -o {out}")
     wanted = None if columns is None else list(columns)
     parts = [read_table(getattr(video, table), wanted) for video in videos]
+    if importlib.util.find_spec("pandas") is None:
+        raise RecordsError(
+            "pandas is not installed. Run: pip install 'ferflow[pandas]', or read the Parquet files otherwise."
+        )
     # Files of models with other labels have other `prob_` columns; those that a file lacks become null.
     frame: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
     return frame

@@ -264,12 +264,12 @@ def test_repeated_timestamps_do_no_harm():
 def test_the_shortcut_of_the_assignment_is_its_optimum():
     from scipy.optimize import linear_sum_assignment
 
-    from ferflow.faces.tracker import _assign
+    from ferflow.faces.assignment import assign
 
     rng = np.random.default_rng(5)
     for _ in range(300):
         cost = rng.random(rng.integers(1, 6, 2))
         rows, columns = linear_sum_assignment(cost)
-        assert sum(cost[i, j] for i, j in _assign(cost)) == pytest.approx(cost[rows, columns].sum())
-        assert len(_assign(cost)) == min(cost.shape)
-    assert _assign(np.zeros((0, 3))) == []
+        assert sum(cost[i, j] for i, j in assign(cost)) == pytest.approx(cost[rows, columns].sum())
+        assert len(assign(cost)) == min(cost.shape)
+    assert assign(np.zeros((0, 3))) == []
