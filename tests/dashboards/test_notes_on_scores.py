@@ -36,13 +36,13 @@ def test_a_usual_model_needs_no_note(tmp_path):
     assert AS_THEY_ARE not in text
     assert POOR not in text
     assert "Calibrated" not in text
-    assert "Prior of neutral 0.200, replaced by 0.5" in text
+    assert "Neutral faces that the model expects 0.200, replaced by 0.5" in text
 
 
 def test_scores_with_an_unknown_prior_are_named_as_such(tmp_path):
     text = text_of_page(tmp_path, Made(seconds=20), name="mine", neutral_prior=None)
     assert f"It is unknown how often model mine expects a neutral face, so {AS_THEY_ARE}." in text
-    assert "Prior of neutral unknown" in text
+    assert "Neutral faces that the model expects unknown" in text
 
 
 def test_a_model_that_is_poor_in_video_comes_with_a_warning(tmp_path):

@@ -325,7 +325,7 @@ def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Pages written: 2")
     html = state(out)["a.html"][0].decode()
-    clips = re.findall(r'<figure><video[^>]* src="([^"]+)"', html)
+    clips = re.findall(r'<video id="clip-[^>]* src="([^"]+)"', html)
     assert clips
     assert sorted(clips) == sorted(f"a.clips/{path.name}" for path in (out / "reports/a.clips").iterdir())
     assert report(out, "--embed-clips").stdout.startswith("Pages written: 0")

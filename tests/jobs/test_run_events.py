@@ -93,7 +93,10 @@ def test_closing_the_events_ends_the_run_and_leaves_nothing_half_done(tmp_path, 
     events.close()
     assert not multiprocessing.active_children()
     assert not list(out.rglob("*.tmp"))
-    assert not list(out.rglob("*.parquet"))
+    # The other worker may have finished its video by then.
+    frames, faces = ({path.name for path in (out / table).glob("*")} for table in ("frames", "faces"))
+    assert frames == faces
+    assert len(frames) < 2
     *_, last = run_events(job)  # the folder is not locked
     assert [video.status for video in last.report.videos] == ["done", "done"]
 
