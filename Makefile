@@ -26,10 +26,12 @@ $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
 demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
 	$(BIN)/ferflow demo -o $(OUT)
 
-test: $(VENV)/installed-dev    ## Set up and run the tests
+test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on two cores
+	@echo "Running the tests; on two cores this takes about ten minutes."
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-test-all: $(VENV)/installed-dev ## The slow ones too
+test-all: $(VENV)/installed-dev ## The slow ones too: about an hour
+	@echo "Running all tests; on two cores this takes about an hour."
 	$(BIN)/python -m pytest -n 2
 
 build/layout:   # the three rooms as they are installed, for tools that read a package from its folder
