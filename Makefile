@@ -30,8 +30,8 @@ test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on
 	@echo "Running the tests; on two cores this takes about ten minutes."
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-test-all: $(VENV)/installed-dev ## The slow ones too: about an hour
-	@echo "Running all tests; on two cores this takes about an hour."
+test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
+	@echo "Running all tests; this takes several times as long as make test."
 	$(BIN)/python -m pytest -n 2
 
 build/layout:   # the three rooms as they are installed, for tools that read a package from its folder

@@ -45,3 +45,42 @@ def test_the_wheel_holds_every_room_and_no_top_level_jobs(tmp_path):
         "ferflow/models/weights/resnet-broad.int8.onnx", "ferflow/models/weights/ferplus.json", "ferflow/py.typed",
     ):  # fmt: skip
         assert name in names
+
+
+WITHOUT_EXTRAS = """
+import sys
+for name in ("scipy", "skimage", "pandas", "tensorflow", "keras", "ray", "kaleido", "motmetrics"):
+    sys.modules[name] = None  # importing it raises ImportError
+from ferflow.cli import main
+sys.argv[0] = "ferflow"
+main()
+"""
+
+
+def test_the_plain_install_analyses_and_reports(tmp_path):
+    """What the plain commands need is installed without extras."""
+    from ferflow.demo_clip import draw_sample
+
+    draw_sample(clip := tmp_path / "clip.mp4", seconds=6, size=(480, 270))
+    (tmp_path / "clip.signals.csv").write_text("time_s,health\n0,1\n1,unknown\n2,3\n")
+    out = tmp_path / "out"
+    for command in (
+        ["analyze", clip, "-o", out],
+        ["report", out, "--csv"],
+        ["explain", clip, "-o", tmp_path / "page.html"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_EXTRAS, *command], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert next((out / "signals").iterdir())
+
+
+def test_without_pandas_loading_says_what_to_install(tmp_path, monkeypatch):
+    import ferflow
+    from ferflow.errors import RecordsError
+    from ferflow.store import load
+
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(RecordsError, match=r"ferflow\[pandas\]"):
+        ferflow.load_faces(tmp_path)

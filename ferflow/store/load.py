@@ -24,7 +24,7 @@ def load_faces(out: str | Path, columns: Sequence[str] | None = None) -> pd.Data
     """FACES of every finished video: a row per face.
 
     Raises:
-        RecordsError: the folder holds no finished video, or a table cannot be read.
+        RecordsError: the folder holds no finished video, a table cannot be read, or pandas is not installed.
     """
     return _load(Path(out), "faces", columns)
 
@@ -40,15 +40,15 @@ def load_timeline(out: str | Path, columns: Sequence[str] | None = None) -> pd.D
 
 
 def _load(out: Path, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
+    if importlib.util.find_spec("pandas") is None:
+        raise RecordsError(
+            "pandas is not installed. Run: pip install 'ferflow[pandas]', or read the Parquet files otherwise."
+        )
     videos = OutputFolder(out).finished_videos()
     if not videos:
         raise RecordsError(f"{out}: no finished video here. Run: ferflow analyze VIDEO -o {out}")
     wanted = None if columns is None else list(columns)
     parts = [read_table(getattr(video, table), wanted) for video in videos]
-    if importlib.util.find_spec("pandas") is None:
-        raise RecordsError(
-            "pandas is not installed. Run: pip install 'ferflow[pandas]', or read the Parquet files otherwise."
-        )
     # Files of models with other labels have other `prob_` columns; those that a file lacks become null.
     frame: pd.DataFrame = pa.concat_tables(parts, promote_options="permissive").to_pandas()
     return frame
