@@ -238,6 +238,21 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
                 del table[name]
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
+    def list_differences(self, other: AnalyzeOptions) -> list[str]:
+        """The options by which FRAMES and FACES of both may differ, each with both values: `fps: 5.0, now 10.0`."""
+        mine, others = self.as_dict(), other.as_dict()
+        return [
+            f"{name}: {_write_value(value)}, now {_write_value(others[name])}"
+            for name, value in mine.items()
+            if (name == "detect" or name not in _NO_EFFECT_ON_RECORDS) and value != others[name]
+        ]
+
+
+def _write_value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        value = " ".join(map(str, value))
+    return "not given" if value in (None, "") else str(value)
+
 
 _TIMES = ("start", "end")
 

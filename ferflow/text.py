@@ -7,6 +7,7 @@ r"""Times as timecodes, and text from outside made safe to print.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -14,6 +15,14 @@ UNKNOWN = "–"
 
 # A file name with one of these would rearrange the text around it ("Trojan Source", CVE-2021-42574).
 _DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+# Two letters at least: one is a drive of Windows. One slash is what a path keeps of two.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE | re.ASCII)
+
+
+def is_address(text: object) -> bool:
+    """Whether a text is an address, such as `s3://bucket/a` or `https://host/a`, also after it was made a path."""
+    return _ADDRESS.match(str(text)) is not None
 
 
 def timecode(seconds: float | None) -> str:

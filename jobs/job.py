@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from ferflow.analytics.stimuli import check_stimulus
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.options import AnalyzeOptions, Checked, read_toml
+from ferflow.text import is_address, sanitize
 
 EngineName = Literal["local", "ray"]
 ENGINES: dict[EngineName, str] = {
@@ -98,6 +100,7 @@ class Job(Checked, frozen=True, kw_only=True):
             OptionsError: naming the option, the bound and the value.
         """
         super().__post_init__()
+        check_output_path(self.out)
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
@@ -147,6 +150,19 @@ class Job(Checked, frozen=True, kw_only=True):
         if name == "rest" and isinstance(value, (str, list)):
             return parse_rest_values([value] if isinstance(value, str) else value)
         return (value,) if name == "inputs" and isinstance(value, str) else value
+
+
+def check_output_path(out: Path) -> None:
+    """Refuse an address: as a path, `s3://bucket` would become a folder `s3:` here.
+
+    Raises:
+        OptionsError: it is one.
+    """
+    if is_address(out) and not os.path.lexists(out):
+        raise OptionsError(
+            f"out must be a folder, got the address {sanitize(out)}. Write to a folder and copy it, or mount the "
+            "storage."
+        )
 
 
 def parse_rest_values(values: Sequence[str]) -> tuple[str, ...]:

@@ -22,9 +22,11 @@ from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
-from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import VideoTask
+from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,9 @@ def plan(
     # Results that are about to be replaced need not match the options of this run.
     finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
     footers = {video.video_id: read_metadata(video.faces) for video in finished}
+    tasks = [_recognize_renamed(task, folder, footers, taken) for task in tasks]
+    if overwrite:
+        footers = {id_: footer for id_, footer in footers.items() if id_ not in taken}
     regions = _read_regions(out, sessions, options, tasks, footers)
     tasks = [replace(task, region=regions.get(task.video_id or "")) for task in tasks]
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
@@ -104,20 +109,67 @@ def _make_task(found: DiscoveredInput, folder: OutputFolder, taken: set[str]) ->
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(found.path, folder.video(_choose_unique_id(video_id_of(found.path), taken)))
+        return VideoTask(found.path, folder.video(_choose_id(found.path, folder, taken)))
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:
         return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
 
 
-def _choose_unique_id(video_id: str, taken: set[str]) -> str:
-    """The same file in two folders has one id; the second copy gets a number."""
-    name, number = video_id, 2
-    while name in taken:
-        name, number = f"{video_id}-{number}", number + 1
+def _choose_id(source: Path, folder: OutputFolder, taken: set[str]) -> str:
+    """The first id that neither another input nor the results of another file have.
+
+    Ids do not see the middle of a file: raw recordings may share one, and a copy in another folder always does.
+    """
+    base = video_id_of(source)
+    name, number = base, 2
+    while name in taken or _is_of_another_file(folder.video(name), source):
+        name, number = f"{base}-{number}", number + 1
     taken.add(name)
     return name
+
+
+def _is_of_another_file(files: VideoFiles, source: Path) -> bool:
+    """Whether a finished video lies at another path and has another content, by its sha256."""
+    if not files.is_finished:
+        return False
+    try:
+        stored = read_metadata(files.faces).source
+    except RecordsError:  # reported, or replaced, with the video
+        return False
+    return os.path.realpath(stored.path) != os.path.realpath(source) and has_changed(source, stored)
+
+
+def _recognize_renamed(
+    task: VideoTask, folder: OutputFolder, footers: Footers, taken: set[str]
+) -> VideoTask:
+    """A task of a file that was analysed under another name has the results of that name."""
+    if task.files is None or task.files.is_finished:
+        return task
+    for video_id, footer in footers.items():
+        if video_id not in taken and _is_renamed(task.source, footer.source):
+            taken.add(video_id)
+            if task.source.name != footer.source.name:
+                log.warning(
+                    "%s: has the content of %s, which is no longer there. Its results are kept, as %s.",
+                    sanitize(task.source), sanitize(footer.source.name), video_id,
+                )  # fmt: skip
+            return replace(task, files=folder.video(video_id))
+    return task
+
+
+def _is_renamed(source: Path, stored: SourceInfo) -> bool:
+    """Whether a source has the content of a stored one that is no longer there, or is at its path."""
+    if stored.sha256 is None:  # of schema 1
+        return False
+    is_there = os.path.realpath(stored.path) == os.path.realpath(source)
+    if not is_there and os.path.lexists(stored.path):
+        return False
+    try:
+        # The size first: it costs nothing. That of a folder says nothing.
+        return (source.is_dir() or source.stat().st_size == stored.size) and not has_changed(source, stored)
+    except OSError:
+        return False
 
 
 def _group_by_source(footers: Footers) -> dict[str, list[str]]:
@@ -201,5 +253,8 @@ def _refuse_other_results(
 def _find_difference(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:
     """What makes earlier results incompatible with new ones; None: nothing."""
     if footer.options_digest != options.digest():
-        return "other options"
-    return "another model" if footer.model.sha256 != model else None
+        found = footer.options.list_differences(options)
+        return f"other options ({'; '.join(found)})" if found else "other options"
+    if footer.model.sha256 != model:
+        return f"another model ({footer.model.name} {footer.model.sha256[:8]}, now {options.model} {model[:8]})"
+    return None

@@ -28,7 +28,7 @@ from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.timelines import stale_timelines
-from ferflow.jobs.video_job import bring_up_to_date
+from ferflow.jobs.video_job import bring_up_to_date, update_finished
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
@@ -129,6 +129,11 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
     _check_page_options(job)
     if job.options.model in POOR_IN_VIDEO:
         log.warning("%s", POOR_IN_VIDEO[job.options.model])
+    if not folder.path.exists():
+        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
+        if not any(task.is_pending for task in tasks):  # mistyped: nothing is made
+            yield from _refuse(tasks, job)
+            return
     with folder.lock():
         folder.remove_leftovers()
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
@@ -145,6 +150,15 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         if job.pages:
             _write_pages(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
+
+
+def _refuse(tasks: Sequence[VideoTask], job: Job) -> Generator[RunEvent, None, None]:
+    """How a run ends of which no input can be analysed."""
+    yield Planned(tuple(tasks))
+    reports = [report_without_work(task) for task in tasks]
+    for task, report in zip(tasks, reports, strict=True):
+        yield Ended(task, report)
+    yield Finished(RunReport(job.out, tuple(reports)))
 
 
 def _check_page_options(job: Job) -> None:
@@ -217,7 +231,7 @@ def _process_with_retries(
     """First the inputs that need no analysis, then the others, then retries."""
     for task in tasks:
         if not task.is_pending:
-            yield Ended(task, bring_up_to_date(task, job, report_without_work(task)))
+            yield Ended(task, update_finished(task, job))
     pending = [task for task in tasks if task.is_pending]
     n_workers = _choose_n_workers(len(pending), job)
     for attempt in range(1, job.retries + 2):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ from ferflow.media.video import Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
-from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
+from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows, count_people
+from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows, count_people, store_source
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
@@ -70,6 +71,29 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
         files.remove_unfinished()
     page = files.report.relative_to(files.out).as_posix() if job.pages else None
     return replace(report, report=page, n_people=count_people(files))
+
+
+def update_finished(task: VideoTask, job: Job) -> TaskReport:
+    """Bring an input up to date that needs no analysis, or cannot have one; how it ended."""
+    try:
+        _note_moved_source(task)
+    except Exception as error:  # one video must not end the run
+        return TaskReport.failed(task, describe_failure(task.source, error), failure=failure_of(error))
+    return bring_up_to_date(task, job, report_without_work(task))
+
+
+def _note_moved_source(task: VideoTask) -> None:
+    """Store in the tables of a finished video where its source is, if it was moved or renamed."""
+    if task.files is None or not task.is_finished:
+        return
+    stored, path = read_metadata(task.files.faces).source, task.source.absolute()
+    if stored.sha256 is None or os.path.lexists(stored.path) or str(path) == stored.path:
+        return
+    task.files.remove_page()  # first: it names the file, and has a player of it
+    now = replace(
+        stored, path=str(path), name=path.name, mtime=path.stat().st_mtime, signature=signature(path)
+    )
+    store_source(task.files, now)
 
 
 def report_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:

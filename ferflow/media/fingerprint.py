@@ -7,6 +7,7 @@ detected here: first by size and modification time, which is cheap, then, where 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +56,15 @@ def has_changed(path: Path, stored: SourceInfo | Fingerprint) -> bool:
         path: the source.
         stored: `source` of the footer; one without a fingerprint counts as unchanged.
     """
-    if stored.signature in (None, signature(path)):
+    if stored.signature in (None, now := signature(path)):
         return False
-    return content_sha256(path) != stored.sha256
+    return _sha256_as_of(path, now) != stored.sha256
+
+
+@lru_cache(maxsize=4096)
+def _sha256_as_of(path: Path, signature: str) -> str:
+    # A file may be compared with several, and reading an hour of video takes seconds.
+    return content_sha256(path)
 
 
 def _files(path: Path) -> list[Path]:

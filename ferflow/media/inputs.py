@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ferflow.media.container import check_is_file
 from ferflow.media.image_sequence import IMAGE_SUFFIXES, count_images, list_images
+from ferflow.text import is_address
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
@@ -90,7 +91,7 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
         yield from _list_folder(path, out)
     elif os.path.lexists(path):
         yield DiscoveredInput(path)
-    elif glob.has_magic(text):
+    elif glob.has_magic(text) and not is_address(text):
         matches = _match_pattern(path)
         if not matches:
             yield DiscoveredInput(
@@ -98,6 +99,10 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
             )
         for match in matches:
             yield from _expand(str(match), out)
+    elif is_address(text):
+        yield DiscoveredInput(
+            path, f"{path}: an address. ferflow reads files only: download it, or mount the storage as a folder."
+        )
     else:
         yield DiscoveredInput(
             path, f"{path}: no such file or folder, or no permission to read it. Check the path."

@@ -17,10 +17,18 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import flush, make_folder, publish, temporary_path
-from ferflow.store.metadata import METADATA_KEY, Metadata, VideoMetadata, encode_metadata
+from ferflow.store.metadata import (
+    METADATA_KEY,
+    Metadata,
+    SourceInfo,
+    VideoMetadata,
+    encode_metadata,
+    read_metadata,
+)
 from ferflow.store.schemas import FRAMES, current_columns, faces_schema, to_current
 from ferflow.store.video_files import VideoFiles
 
@@ -185,6 +193,18 @@ def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:
         writer.publish()
     finally:
         writer.discard()
+
+
+def store_source(files: VideoFiles, source: SourceInfo) -> None:
+    """Write into the tables of a finished video where its source is now, and what it is called.
+
+    Raises:
+        RecordsError: a table cannot be read.
+    """
+    # FACES last: their footer is what counts, and a run that is interrupted before it is followed by another.
+    for path in (files.frames, files.timeline, files.faces):
+        if path.exists():
+            write_table(path, read_table(path), replace(read_metadata(path), source=source))
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -245,8 +245,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
     ) -> bool:
         """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
 
-        A skipped video keeps the entry of the run that analysed it, except for the number of people, or gets one if
-        that run was interrupted before it could write it.
+        A skipped video keeps the entry of the run that analysed it, except for the number of people and the path of a
+        source that was moved, or gets one if that run was interrupted before it could write it.
 
         Args:
             entry: how it ended.
@@ -259,13 +259,25 @@ class RunManifest(msgspec.Struct, kw_only=True):
         known = [old for old in self.videos if old.has_same_input_as(entry)]
         if entry.status == "skipped":
             if any(old.status in _FINISHED for old in known):
-                return self.note_people(entry.video_id, entry.n_people)
+                has_moved = self._note_source(entry)
+                return self.note_people(entry.video_id, entry.n_people) or has_moved
             entry = replace(entry, status="done_with_gaps" if entry.has_gaps else "done")
         elif entry.status == "not_started" and known:
             return False  # the entry of an earlier run is still true
         others = [old for old in self.videos if old not in known and old.video_id not in replaces]
         self.videos = [*others, entry]
         return True
+
+    def _note_source(self, entry: TaskReport) -> bool:
+        """Store where the source of a finished video is now, if it is no longer where it was; whether it moved."""
+        before = self.videos
+        self.videos = [
+            replace(old, source=entry.source)
+            if old.has_same_input_as(entry) and not os.path.lexists(old.source)
+            else old
+            for old in before
+        ]
+        return self.videos != before
 
     def note_people(self, video_id: str | None, n_people: int) -> bool:
         """Store how many people the timeline of a finished video has, which may have been written again since; whether

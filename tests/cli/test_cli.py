@@ -175,12 +175,35 @@ def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video):
 
 
 def test_when_every_input_fails_no_folder_is_named_that_does_not_exist(tmp_path):
-    done = ferflow("analyze", tmp_path / "gone.mp4", "-o", tmp_path / "out")
+    notes = tmp_path / "notes.mp4"
+    notes.write_text("Dear diary")
+    done = ferflow("analyze", notes, "-o", tmp_path / "out")
     assert done.returncode == 3
     for line in done.stdout.splitlines():
         if line.startswith(("Data: ", "Report: ")):
             assert all(Path(text).exists() for text in line.split()[1:])
     assert f"Data: {tmp_path / 'out' / 'run.json'}\n" in done.stdout
+
+
+def test_mistyped_inputs_alone_are_refused_before_anything_is_made(tmp_path):
+    gone = tmp_path / "gone.mp4"
+    done = ferflow("analyze", gone, tmp_path / "*.nope", "-o", tmp_path / "out")
+    assert done.returncode == 3
+    assert f"failed: {gone}: no such file" in done.stderr
+    assert "Data: " not in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out in ("s3://bucket/out", "gs://bucket", "https://host/out"):
+        done = ferflow("analyze", face_video, "-o", out)
+        assert done.returncode == 2
+        assert "out must be a folder, got the address" in done.stderr
+    done = ferflow("analyze", "https://host/a.mp4?id=1", "-o", "out")
+    assert done.returncode == 3
+    assert "an address. ferflow reads files only" in done.stderr
+    assert list(tmp_path.iterdir()) == [path for path in tmp_path.iterdir() if path == face_video]
 
 
 def test_the_notice_says_whether_faces_are_stored():

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import ferflow
 from ferflow.errors import RecordsError, VideoError
@@ -121,6 +122,79 @@ def test_a_moved_file_makes_room_for_another_of_its_name(tmp_path, two):
     shutil.move(a, moved)
     write_video(a, face_frames(9, size=(128, 96)))
     assert statuses(run([moved, a], out, pages=False)) == ["skipped", "done"]
+
+
+def test_a_renamed_file_is_recognised_by_its_content_and_counted_once(tmp_path, two, caplog):
+    a, b = two
+    out = tmp_path / "out"
+    done = run(two, out)
+    renamed = a.rename(tmp_path / "ada.mp4")
+    for inputs in ([renamed, b], [renamed]):
+        again = run(inputs, out)
+        assert statuses(again) == ["skipped"] * len(inputs)
+        assert again.videos[0].video_id == done.videos[0].video_id
+    assert "ada.mp4: has the content of a.mp4, which is no longer there" in caplog.text
+    assert len(ferflow.load_frames(out)) == 5 + 7
+    files = VideoFiles(out, done.videos[0].video_id)
+    assert {read_metadata(path).source.name for path in (files.frames, files.faces, files.timeline)} == {
+        "ada.mp4"
+    }
+    assert "ada.mp4" in files.report.read_text()
+    assert [Path(entry["source"]).name for entry in run_file(out)["videos"]] == ["ada.mp4", "b.mp4"]
+    assert statuses(run([renamed], out, overwrite=True)) == ["done"]
+    assert len(ferflow.load_frames(out)) == 5 + 7
+
+
+def test_a_renamed_folder_of_images_is_recognised(tmp_path):
+    images = tmp_path / "shots"
+    images.mkdir()
+    for number, image in enumerate(face_frames(3, size=(128, 96))):
+        Image.fromarray(image).save(images / f"{number}.png")
+    out = tmp_path / "out"
+    run([images], out, pages=False)
+    assert statuses(run([images.rename(tmp_path / "ada")], out, pages=False)) == ["skipped"]
+
+
+def test_a_copy_of_another_name_counts_for_itself(tmp_path, two):
+    a, _ = two
+    out = tmp_path / "out"
+    run([a], out, pages=False)
+    copy = Path(shutil.copy(a, tmp_path / "copy.mp4"))
+    assert statuses(run([copy], out, pages=False)) == ["done"]
+
+
+def test_raw_files_that_share_name_size_and_both_ends_are_two_videos(tmp_path):
+    """Which of them an id belongs to, the sha256 decides; no advice to overwrite."""
+    images = [numbered_image(i % 50, (320, 240)) for i in range(20)]
+    cameras = [tmp_path / name / "long.avi" for name in ("left", "right")]
+    for camera in cameras:
+        camera.parent.mkdir()
+    left, right = cameras
+    write_video(left, images, codec="rawvideo", pix_fmt="yuv420p")
+    content = bytearray(left.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    right.write_bytes(content)
+    out = tmp_path / "out"
+    for inputs, ends in ((left, ["done"]), (right, ["done"]), (left, ["skipped"]), (right, ["skipped"])):
+        assert statuses(run([inputs], out, pages=False)) == ends
+    both = run(cameras, out, pages=False)
+    assert statuses(both) == ["skipped", "skipped"]
+    assert both.videos[1].video_id == f"{both.videos[0].video_id}-2"
+    assert len(ferflow.load_frames(out)) == 40
+
+
+def test_other_options_are_named_with_both_values(tmp_path, two):
+    out = tmp_path / "out"
+    run(two, out, AnalyzeOptions(every=2, region=("left",)), pages=False)
+    with pytest.raises(RecordsError) as error:
+        plan(two, out, AnalyzeOptions(fps=5.0, stitch="off", threads=1))
+    message = str(error.value)
+    for one in (
+        "every: 2, now 1", "fps: not given, now 5.0", "stitch: colour, now off", "region: left, now not given"
+    ):  # fmt: skip
+        assert one in message
+    assert "threads" not in message  # no effect on results
+    assert "\n" not in message
 
 
 def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
