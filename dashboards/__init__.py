@@ -8,11 +8,13 @@ All may be called at any time; the same inputs give the same bytes.
 """
 
 from ferflow.dashboards.overview.index import write_index
+from ferflow.dashboards.overview.lists import find_problems_of_names
 from ferflow.dashboards.refresh import (
     last_options,
     load_names,
     refresh,
     refresh_session,
+    remove_stale_overview,
     remove_stale_page,
     save_options,
 )
@@ -23,10 +25,12 @@ from ferflow.dashboards.shared.settings import PageOptions
 __all__ = [
     "PageOptions",
     "ensure_assets",
+    "find_problems_of_names",
     "last_options",
     "load_names",
     "refresh",
     "refresh_session",
+    "remove_stale_overview",
     "remove_stale_page",
     "save_options",
     "write_index",

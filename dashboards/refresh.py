@@ -34,12 +34,14 @@ from ferflow.dashboards.session_report.page import write_session_report
 from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.dashboards.shared.notes import load_notes
 from ferflow.dashboards.shared.page import ensure_assets, write_text
+from ferflow.dashboards.shared.page_digests import read_status
 from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError
 from ferflow.models.timeline_basis import find_basis
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
+from ferflow.store.output_folder import OVERVIEW_CONTENT, PAGE_OPTIONS, OutputFolder
+from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
@@ -95,9 +97,8 @@ class PageStatus:
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
         try:
-            return page.exists() and self.folder.page_status(page.name).read_text(encoding="utf-8") == digest
-        # ValueError: the file of the digest is damaged and no valid text.
-        except (OSError, ValueError):
+            return page.exists() and read_status(self.folder, page.name) == digest
+        except OSError:
             return False
 
     def discard(self, page: Path) -> None:
@@ -197,6 +198,20 @@ def remove_stale_page(out: Path, video_id: str) -> None:
         files.remove_page()
 
 
+def remove_stale_overview(out: Path) -> None:
+    """Remove the overview unless it is up to date: for a run that writes no pages.
+
+    Raises:
+        RecordsError: `run.json` cannot be read.
+    """
+    status = PageStatus.load(OutputFolder(out))
+    page, content = status.folder.index, _index_content_digest(status.folder, status.options)
+    if page.exists() and read_status(status.folder, OVERVIEW_CONTENT) != content:
+        status.discard(page)
+        status.folder.page_status(OVERVIEW_CONTENT).unlink(missing_ok=True)
+        page.unlink()
+
+
 def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
     basis = find_basis(Persons.of(files, names))
@@ -227,6 +242,8 @@ def _update_index(status: PageStatus, forgiving: bool) -> tuple[str, ...] | None
     write_folder(out, folder, status.options)
     if not folder.left_out:  # a strict call must raise, not find the page up to date
         status.record(page, digest)
+        content = _index_content_digest(status.folder, status.options)
+        write_text(status.folder.page_status(OVERVIEW_CONTENT), content)
     return folder.warnings
 
 
@@ -271,12 +288,19 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant
     stimulus = find_session_stimulus(files, options)
     scenes = (stimulus.offset_s, _stat_files([stimulus.markers_file])) if stimulus.markers_file else None
-    return _digest(_stat_files(inputs), link, given, header, notes.html, notes.problems, scenes)
+    shown = notes.html, notes.problems, scenes, stimulus.counted_s, files.has_thumbnails
+    return _digest(_stat_files(inputs), link, given, header, *shown)
 
 
 def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
-    videos = folder.finished_videos()
-    lists = [folder.manifest, folder.people_list, options.sessions or folder.session_list]
+    # The overview says when the last run started.
+    return _digest(_index_content_digest(folder, options), _hash_content(folder.manifest))
+
+
+def _index_content_digest(folder: OutputFolder, options: PageOptions) -> str:
+    """Digest of what the overview shows, but for when the last run started."""
+    run, videos = RunManifest.load(folder.manifest), folder.finished_videos()
+    lists = [folder.people_list, options.sessions or folder.session_list]
     notes = load_notes(folder.notes, page=folder.index, out=folder.path)
     return _digest(
         _stat_files(
@@ -286,6 +310,9 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
             (url_between(folder.index, path), _stat_files([path]))
             for path in stimulus_files(folder.path, options)
         ],
+        run and [msgspec.to_builtins(run.videos), run.stimuli],
+        folder.has_clips,
+        folder.has_thumbnails,
         # The overview links to the pages that exist.
         [files.report.exists() for files in videos],
         [_hash_content(path) for path in lists],

@@ -140,9 +140,7 @@ def _is_of_another_file(files: VideoFiles, source: Path) -> bool:
     return os.path.realpath(stored.path) != os.path.realpath(source) and has_changed(source, stored)
 
 
-def _recognize_renamed(
-    task: VideoTask, folder: OutputFolder, footers: Footers, taken: set[str]
-) -> VideoTask:
+def _recognize_renamed(task: VideoTask, folder: OutputFolder, footers: Footers, taken: set[str]) -> VideoTask:
     """A task of a file that was analysed under another name has the results of that name."""
     if task.files is None or task.files.is_finished:
         return task
@@ -256,5 +254,7 @@ def _find_difference(footer: VideoMetadata, options: AnalyzeOptions, model: str)
         found = footer.options.list_differences(options)
         return f"other options ({'; '.join(found)})" if found else "other options"
     if footer.model.sha256 != model:
-        return f"another model ({footer.model.name} {footer.model.sha256[:8]}, now {options.model} {model[:8]})"
+        return (
+            f"another model ({footer.model.name} {footer.model.sha256[:8]}, now {options.model} {model[:8]})"
+        )
     return None

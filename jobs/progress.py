@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 """Raised when an event changes its meaning or loses a field, not for new events and fields."""
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Between two lines about where a run stands, if stderr is no terminal."""
+
 _STATUS_WORDS = {
     "done": "done",
     "done_with_gaps": "done with gaps",
@@ -55,16 +59,20 @@ _run_log = logging.getLogger("ferflow.run")
 class Bars:
     """One bar for the videos, one for the seconds of each video in progress; on stderr.
 
-    Quiet when stderr is no terminal, except for one line about each failure or gap.
+    When stderr is no terminal, a line every `SECONDS_BETWEEN_LINES` says where the run stands. One line about each
+    failure or gap in both cases.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
         self._videos = tqdm(desc="videos", unit="video", disable=self._disable, position=0)
         self._current: dict[VideoTask, tqdm[NoReturn]] = {}
+        self._lines = _Lines() if self._videos.disable and not quiet else None
 
     def show(self, event: RunEvent) -> None:
         """Move the bars."""
+        if self._lines is not None:
+            self._lines.show(event)
         match event:
             case Planned():
                 self._videos.reset(total=len(event.tasks))
@@ -106,6 +114,44 @@ class Bars:
         for task in list(self._current):
             self._close(task)
         self._videos.close()
+
+
+class _Lines:
+    """Where a run stands, for logs and terminals without bars."""
+
+    def __init__(self) -> None:
+        self._n_videos = self._n_done = 0
+        self._current: dict[VideoTask, Progressed | None] = {}
+        self._last = time.monotonic()
+
+    def show(self, event: RunEvent) -> None:
+        match event:
+            case Planned():
+                self._n_videos = len(event.tasks)
+            case Started():
+                self._current[event.task] = None
+            case Progressed():
+                self._current[event.task] = event
+            case Retried():
+                self._current.pop(event.task, None)
+            case Ended():
+                self._current.pop(event.task, None)
+                self._n_done += 1
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES and self._n_done < self._n_videos:
+            self._last = time.monotonic()
+            print(f"ferflow: {self._describe()}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def _describe(self) -> str:
+        videos = [_describe_progress(task, event) for task, event in self._current.items()]
+        return "; ".join([f"{self._n_done} of {pluralize(self._n_videos, 'input')} done", *videos])
+
+
+def _describe_progress(task: VideoTask, event: Progressed | None) -> str:
+    name = sanitize(task.source.name)
+    if event is None:
+        return f"{name} started"
+    of = f" of {timecode(event.of_seconds)}" if event.of_seconds else ""
+    return f"{name} at {timecode(event.seconds)}{of}"
 
 
 class JsonLines(logging.Handler):

@@ -13,7 +13,7 @@ import importlib
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from typing import cast
 from msgspec import structs
 
 from ferflow.analytics.stimuli import locate_stimulus
-from ferflow.errors import RecordsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import check_additions, warn_of_rest
 from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
@@ -149,6 +149,8 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
         if job.pages:
             _write_pages(folder)
+        else:
+            _remove_outdated(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
@@ -290,14 +292,30 @@ def _derive_others(
 
 def _write_pages(folder: OutputFolder) -> None:
     """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
-    from ferflow.dashboards import refresh
+    from ferflow.dashboards import last_options, refresh
+    from ferflow.dashboards.exports.export_status import update_exports
 
     try:
         done = refresh(folder.path, forgiving=True)
         for warning in (*done.warnings, *done.failed.values()):
             log.warning("%s", sanitize(warning))
+        with suppress(OptionsError):  # a broken list, which is warned of
+            for warning in update_exports(folder.path, last_options(folder.path)):
+                log.warning("%s", sanitize(warning))
     except OSError as error:
         raise RecordsError(f"{folder.index}: cannot be written ({error.strerror}).") from error
+
+
+def _remove_outdated(folder: OutputFolder) -> None:
+    """Remove the overview if it is outdated, and warn of what was exported of an earlier state."""
+    if not folder.index.exists() and not folder.csv_tables.exists() and not folder.figures.exists():
+        return
+    from ferflow.dashboards import remove_stale_overview
+    from ferflow.dashboards.exports.export_status import describe_outdated
+
+    remove_stale_overview(folder.path)
+    for warning in describe_outdated(folder):
+        log.warning("%s", sanitize(warning))
 
 
 def _now() -> str:

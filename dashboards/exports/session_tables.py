@@ -11,7 +11,7 @@ import numpy as np
 from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import CurveSummary, locked_curves, segments, summarize_curves
-from ferflow.analytics.markers import MARKERS
+from ferflow.analytics.markers import MARKERS, event_markers
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.persons import Person
@@ -114,7 +114,7 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, watched.markers, extra=signals)
+        curves = locked_curves(watched.timeline, event_markers(watched.markers), extra=signals)
         for measure in (LEADING, *signals):
             for found in summarize_curves(curves, measure):
                 yield [*video, *_around_cells(found, measure)]
@@ -133,7 +133,7 @@ _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "mea
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, watched.markers, extra=signals)
+        curves = locked_curves(watched.timeline, event_markers(watched.markers), extra=signals)
         for batch in curves.select(list(_LOCKED)).to_batches():
             for row in batch.to_pylist():
                 yield [*video, *row.values()]

@@ -54,6 +54,9 @@ def render_index(
         version=folder.run.ferflow_version if folder.run else "",
         report=options,
         notes=notes,
+        is_overview=True,
+        clips_kept=folder.has_clips,
+        thumbnails_kept=folder.has_thumbnails,
         theme=options.theme,
     )
 

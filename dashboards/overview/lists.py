@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ferflow.analytics.people_list import PeopleList, read_people
+from ferflow.analytics.people_list import NO_NAMES, PeopleList, count_unknown, read_people
+from ferflow.analytics.person_faces import Overlap, Persons, find_overlaps
 from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.session_list import Sessions, read_sessions
+from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.settings import PageOptions
-from ferflow.errors import OptionsError
-from ferflow.store.output_folder import OutputFolder
+from ferflow.errors import OptionsError, RecordsError
+from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
+from ferflow.text import sanitize
 
 _Value = TypeVar("_Value")
 
@@ -62,6 +66,28 @@ def load_lists(
     forgiving_column = forgiving or "by" in options.remembered
     by, last = _attempt(lambda: sessions.grouping(options.by), sessions.grouping(None), forgiving_column, "")
     return Lists(people, sessions, by, (*problems, *more, *last))
+
+
+def find_problems_of_names(out: Path, people: PeopleList) -> list[str]:
+    """What is wrong with the names of `people.csv`: tracks and persons that do not exist, tracks that cannot be one."""
+    known, problems = dict[str, tuple[list[int], list[int]]](), list[str]()
+    for files in OutputFolder(out).finished_videos():
+        if (names := people.of(files.video_id)) != NO_NAMES:
+            with suppress(RecordsError):  # a video without readable tables is reported as such
+                stored = Persons.of(files)
+                known[files.video_id] = list(stored.person_of), stored.ids
+                problems += [
+                    _describe_overlap(files.video_id, one) for one in find_overlaps(Persons.of(files, names))
+                ]
+    return [*count_unknown(people, known), *problems]
+
+
+def _describe_overlap(video_id: str, overlap: Overlap) -> str:
+    return (
+        f"{PEOPLE_LIST}: {sanitize(video_id)}: tracks {join_words([*map(str, overlap.tracks)])} are all "
+        f"{sanitize(overlap.name)}, but in view at the same time for {overlap.seconds:.1f} s; the face of only one "
+        "of them counts then. Give different people different names."
+    )
 
 
 def _attempt(

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
-from ferflow.analytics.people_list import NO_NAMES, PeopleList, count_unknown
-from ferflow.analytics.person_faces import Overlap, Persons, find_overlaps
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
+from ferflow.analytics.rest import drop_rest_of_others
 from ferflow.analytics.session_list import Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
 from ferflow.analytics.signals import load_signals, sum_timeline_bins
@@ -23,14 +23,13 @@ from ferflow.analytics.stimuli import Stimulus
 from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, person_timeline, weighted_means
-from ferflow.dashboards.overview.lists import Lists, load_lists
+from ferflow.dashboards.overview.lists import Lists, find_problems_of_names, load_lists
 from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
-from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
@@ -117,6 +116,9 @@ class Folder:
     """Problems in the lists."""
     left_out: bool = False
     """Whether a list, or the column of the groups, is not used."""
+    has_clips: bool = False
+    has_thumbnails: bool = False
+    """Whether pictures of faces are stored next to the pages."""
 
     @property
     def finished(self) -> list[Entry]:
@@ -189,7 +191,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         *lists.problems,
         *problems,
         *lists.people.warnings,
-        *_find_problems_of_names(out, lists.people, videos),
+        *find_problems_of_names(out, lists.people),
         *lists.sessions.warnings,
         *_find_renamed_participants(videos),
         *outside,
@@ -206,6 +208,8 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         names=lists.names,
         warnings=warnings,
         left_out=bool(lists.problems or problems),
+        has_clips=OutputFolder(out).has_clips,
+        has_thumbnails=OutputFolder(out).has_thumbnails,
     )
 
 
@@ -284,28 +288,6 @@ def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[T
     ]
 
 
-def _find_problems_of_names(out: Path, people: PeopleList, videos: Sequence[CohortVideo]) -> list[str]:
-    """Names of tracks and persons that do not exist, and names of tracks that cannot be one person."""
-    known, problems = dict[str, tuple[list[int], list[int]]](), list[str]()
-    for video in videos:
-        if (names := people.of(video.video_id)) != NO_NAMES:
-            files = OutputFolder(out).video(video.video_id)
-            stored = Persons.of(files)
-            known[video.video_id] = list(stored.person_of), stored.ids
-            problems += [
-                _describe_overlap(video.video_id, one) for one in find_overlaps(Persons.of(files, names))
-            ]
-    return [*count_unknown(people, known), *problems]
-
-
-def _describe_overlap(video_id: str, overlap: Overlap) -> str:
-    return (
-        f"{PEOPLE_LIST}: {sanitize(video_id)}: tracks {join_words([*map(str, overlap.tracks)])} are all "
-        f"{sanitize(overlap.name)}, but in view at the same time for {overlap.seconds:.1f} s; the face of only one "
-        "of them counts then. Give different people different names."
-    )
-
-
 def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
     """Where the session list names another participant than a stronger source."""
     return [
@@ -343,7 +325,7 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli
         group=lists.sessions.group(paths.video_id, lists.by),
         own_groups=lists.sessions.groups_of_sharers(paths.video_id, lists.by),
         stimulus=stimuli.by_video.get(paths.video_id),
-        markers=load_markers(paths),
+        markers=drop_rest_of_others(persons, load_markers(paths)),
         duration_s=metadata.duration_s,
         stimulus_s=stimuli.length_s(paths.video_id),
     )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.left_out import LeftOut, find_left_out
-from ferflow.analytics.markers import REST_KIND, load_markers
+from ferflow.analytics.markers import event_markers, load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
@@ -23,6 +23,7 @@ from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
+from ferflow.analytics.rest import drop_rest_of_others
 from ferflow.analytics.sightings import find_sightings, is_brief
 from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
 from ferflow.analytics.stimulus_markers import StimulusMarkers
@@ -128,6 +129,11 @@ class Session:
     """See `video_player.pack_boxes`."""
     clips: dict[str, tuple[int, ...]]
     """The peaks that each clip shows, as places in their list, by the clip's URL."""
+    counted_s: tuple[float, float] = (0.0, math.inf)
+    """The part of the video that counts on the overview, as the session list says."""
+    has_clips: bool = False
+    has_thumbnails: bool = False
+    """Whether clips, or pictures of its persons, are stored."""
 
     @property
     def name(self) -> str:
@@ -245,8 +251,10 @@ def load_session(
     sightings = find_sightings(faces("frame_index", "score"), times)
     counted = {person for person, one in sightings.items() if not is_brief(one, times.total_s)}
     heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
-    stimulus = find_session_stimulus(paths, options or PageOptions()).load_markers()
-    markers, tops = stimulus.merge_into(load_markers(paths)), peaks(timeline)
+    listed = find_session_stimulus(paths, options or PageOptions())
+    stimulus = listed.load_markers()
+    own = drop_rest_of_others(persons, load_markers(paths))
+    markers, tops = stimulus.merge_into(own), peaks(timeline)
     signals = load_signals(paths)
     columns = signal_columns(signals.signals, timeline)
     shown = tuple(one for one in signals.signals if np.isfinite(columns[one.column]).any())[:MOST_SIGNALS]
@@ -291,12 +299,10 @@ def load_session(
             frame_step_s=usual_step(times.time_s),
         ),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
+        counted_s=listed.counted_s,
+        has_clips=paths.has_clips,
+        has_thumbnails=paths.has_thumbnails,
     )
-
-
-def event_markers(markers: pa.Table) -> pa.Table:
-    """The markers of what happens: without the stretches at rest, which say something about the person."""
-    return markers.filter(pc.not_equal(markers.column("kind"), REST_KIND))
 
 
 def _find_regions(options: AnalyzeOptions, faces: Faces) -> tuple[str, ...]:

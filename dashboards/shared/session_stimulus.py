@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ferflow.analytics.markers import find_markers_file, read_markers
@@ -26,6 +29,8 @@ class SessionStimulus:
     offset_s: float = 0.0
     markers_file: Path | None = None
     """Next to the stimulus; None: none."""
+    counted_s: tuple[float, float] = (0.0, math.inf)
+    """The part of the video that counts on the overview, as the session list says."""
 
     def load_markers(self) -> StimulusMarkers:
         """Its markers; none if the file cannot be used, which the overview reports."""
@@ -52,12 +57,12 @@ def find_session_stimulus(files: VideoFiles, options: PageOptions) -> SessionSti
         row, stored = _listed(files, options, source), _stored(files)
     except (OptionsError, RecordsError):
         return SessionStimulus()
-    text = row.stimulus or stored
+    text, counted_s = row.stimulus or stored, (row.start_s, row.end_s)
     if not text:
-        return SessionStimulus()
+        return SessionStimulus(counted_s=counted_s)
     stimulus = locate(text, files.out, options, source)
     markers = find_markers_file(stimulus.path) if stimulus.path is not None else None
-    return SessionStimulus(stimulus.name, row.offset_s, markers)
+    return SessionStimulus(stimulus.name, row.offset_s, markers, counted_s)
 
 
 def locate(text: str, out: Path, options: PageOptions, source: str) -> Stimulus:
@@ -74,5 +79,16 @@ def _listed(files: VideoFiles, options: PageOptions, source: str) -> SessionRow:
 
 
 def _stored(files: VideoFiles) -> str | None:
-    run = RunManifest.load(OutputFolder(files.out).manifest)
-    return run.stimuli.get(files.video_id) if run is not None else None
+    path = OutputFolder(files.out).manifest
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return _stimuli_as_of(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns)).get(files.video_id)
+
+
+# Asked for each page, and a manifest of two thousand videos is a megabyte.
+@lru_cache(maxsize=2)
+def _stimuli_as_of(path: Path, _stamp: tuple[int, ...]) -> Mapping[str, str]:
+    run = RunManifest.load(path)
+    return run.stimuli if run is not None else {}

@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -64,7 +65,21 @@ def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTE
     Raises:
         OptionsError: the file is unreadable, too large or not UTF-8; or as `parse_csv`.
     """
-    return parse_csv(read_text(path, most_bytes), sanitize(path), required=required)
+    try:
+        stat = path.stat()
+    except OSError:
+        stamp = None
+    else:
+        stamp = stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return list(_read_csv_as_of(path, stamp, tuple(required), most_bytes))
+
+
+# A list of sessions is asked about each video: parsing two thousand rows takes longer than drawing some pages.
+@lru_cache(maxsize=4)
+def _read_csv_as_of(
+    path: Path, _stamp: tuple[int, ...] | None, required: Sequence[str], most_bytes: int
+) -> tuple[Row, ...]:
+    return tuple(parse_csv(read_text(path, most_bytes), sanitize(path), required=required))
 
 
 def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:

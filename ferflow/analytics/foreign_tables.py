@@ -15,13 +15,16 @@ def describe_foreign_table(header: Sequence[str]) -> str:
     first = header[0] if header else ""
     if first.startswith("observation id") or ("behavior" in names and names & {"time", "start (s)"}):
         return (
-            "an export of BORIS. Keep the table of events and rename its columns: Behavior to label, Time or Start (s) "
-            "to time_s, Stop (s) to end_s."
+            "an export of BORIS. Take Observations, Export aggregated events, which has starts with their stops, in "
+            "seconds, and rename its columns: Behavior to label, Start (s) to time_s, Stop (s) to end_s."
         )
-    if any(name.startswith(("begin time", "end time")) for name in header):
+    # Exports of several files name the first one in a line of its own.
+    if first.strip('"').startswith("#file:") or any(
+        name.startswith(("begin time -", "end time -")) for name in header
+    ):
         return (
-            "an export of ELAN. Export with column headers and times as ss.msec, and rename the columns: Begin Time to "
-            "time_s, End Time to end_s, the annotation (or the tier's name) to label."
+            "an export of ELAN. Export one file as tab-delimited text, with column labels and times as ss.msec, and "
+            "rename: Begin Time - ss.msec to time_s, End Time - ss.msec to end_s, the tier's column to label."
         )
     if "psychopyversion" in names or any(name.endswith((".thisn", ".thisrepn")) for name in header):
         return (

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ferflow.analytics.csv_input import Row, is_missing, read_csv
 from ferflow.analytics.video_times import looks_like_milliseconds, parse_seconds
@@ -181,6 +182,11 @@ def load_markers(paths: VideoFiles) -> pa.Table:
     return _read_stored(paths)
 
 
+def event_markers(markers: pa.Table) -> pa.Table:
+    """The markers of what happens: without the stretches at rest, which say something about the person."""
+    return markers.filter(pc.not_equal(markers.column("kind"), REST_KIND))
+
+
 def markers_in(table: pa.Table) -> list[Marker]:
     """The rows of a table of MARKERS, in their order."""
     return [Marker(**row) for row in table.select(_FIELDS).to_pylist()]
@@ -230,6 +236,8 @@ def _marker(row: dict[str, str], where: str) -> Marker:
     end = parse_seconds(given_end, f"{where}: end_s") if (given_end := _given(row, "end_s")) else None
     if kind == REST_KIND and end is None:
         raise OptionsError(f"{where}: a marker of kind rest needs end_s, the time at which the rest ends.")
+    if end == start and kind != REST_KIND:
+        end = None  # how BORIS and BIDS write an instant
     if end is not None and end <= start:
         raise OptionsError(f"{where}: end_s ({end:g}) must lie after time_s ({start:g}).")
     return Marker(start, end, label, kind)

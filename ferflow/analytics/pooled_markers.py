@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, Part, Participant, is_same_length
 from ferflow.analytics.event_locked import Segment, instants_in, lags, segments_of
 from ferflow.analytics.intervals import Band, Interval, mean_interval
-from ferflow.analytics.markers import REST_KIND
+from ferflow.analytics.markers import event_markers
 from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.shared_clock import band_at_points
 from ferflow.analytics.stimuli import Stimulus
@@ -48,8 +47,7 @@ class _VideoMarkers:
 
     @classmethod
     def of(cls, video: CohortVideo) -> _VideoMarkers:
-        # A stretch at rest serves the calibration and is no scene.
-        markers = video.markers.filter(pc.not_equal(video.markers.column("kind"), REST_KIND))
+        markers = event_markers(video.markers)
         segments: dict[str, list[Segment]] = {}
         starts: dict[str, list[float]] = {}
         # With their starts before the video, so that scenes of a stimulus start alike in all sessions.

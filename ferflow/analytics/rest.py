@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from ferflow.analytics.face_scores import LEAST_REST_SECONDS
 from ferflow.analytics.markers import REST_KIND, Marker, load_markers, markers_in, parse_rest
@@ -35,6 +36,18 @@ def load_rest(persons: Persons) -> tuple[Rest, ...]:
         RecordsError: a table cannot be read.
     """
     return tuple(stretch.rest for stretch in _load_stretches(persons) if stretch.is_about_anybody)
+
+
+def drop_rest_of_others(persons: Persons, markers: pa.Table) -> pa.Table:
+    """MARKERS of a video without the stretches of `--rest NAME=` whose NAME nobody in it has.
+
+    Such an option is about all videos of a run, and stored with each.
+
+    Raises:
+        RecordsError: a table cannot be read.
+    """
+    others = [one.marker for one in _load_stretches(persons) if one.is_by_option and not one.is_about_anybody]
+    return markers.filter(pa.array([one not in others for one in markers_in(markers)], pa.bool_()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -119,14 +119,15 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     Raises:
         OptionsError: no such table, a name that matches several videos, or rows that contradict each other.
     """
-    rows = read_csv(path, required=("video",))
+    rows, known = read_csv(path, required=("video",)), _Sources.of(sources)
     found: dict[str, list[SessionRow]] = {}
     unknown, repeated = [], []
-    for row in map(without_missing, rows):
-        video_id = _video_of(path, row, sources)
+    for written in rows:
+        video_id = known.find(written.values["video"], f"{path}: line {written.line}")
         if video_id is None:
-            unknown.append(row.values["video"])
+            unknown.append(written.values["video"])
             continue
+        row = without_missing(written)
         session, others = _session(path, row), found.setdefault(video_id, [])
         if any(_values_of(session) == _values_of(other) for other in others):
             repeated.append(row.values["video"])
@@ -239,34 +240,56 @@ def read_regions(path: Path, sources: Mapping[str, str]) -> dict[str, tuple[str,
     return {video_id: row.region for video_id, row in read_sessions(path, sources).rows.items()}
 
 
-def _video_of(path: Path, row: Row, sources: Mapping[str, str]) -> str | None:
-    """Id of the video that a row names; None if there is no such video."""
-    # Lists come from Windows, too.
-    wanted = row.values["video"].replace("\\", "/")
-    if wanted in sources:
-        return wanted
-    # The path first: `talk.mp4` names one of `talk.mp4` and `talk.mp4.mkv`, although it is the stem of the other.
-    for matches in (_has_path_suffix, _has_stem):
-        fitting = [video_id for video_id, source in sources.items() if wanted and matches(wanted, source)]
-        if len(fitting) > 1:
-            raise OptionsError(
-                f"{path}: line {row.line}: {sanitize(wanted)} matches {len(fitting)} videos "
-                f"({', '.join(fitting[:3])}{', ...' if len(fitting) > 3 else ''}). Give the video id."
-            )
-        if fitting:
-            return fitting[0]
-    return None
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The videos of a folder, by what a row may call them; a list has thousands of rows, and a folder of videos."""
 
+    ids: Set[str]
+    by_name: Mapping[str, list[tuple[list[str], str]]]
+    """Parts of the path, and id, by file name."""
+    by_stem: Mapping[str, list[str]]
 
-def _has_path_suffix(wanted: str, source: str) -> bool:
-    """Whether the path of a source ends in the given path; names of folders and files are compared as a whole."""
-    parts, suffix = _parts(source), _parts(wanted)
-    # Not `parts[-len(suffix):]`: a suffix of no parts would then be compared with all of them.
-    return len(suffix) <= len(parts) and parts[len(parts) - len(suffix) :] == suffix
+    @classmethod
+    def of(cls, sources: Mapping[str, str]) -> _Sources:
+        by_name: dict[str, list[tuple[list[str], str]]] = {}
+        by_stem: dict[str, list[str]] = {}
+        for video_id, source in sources.items():
+            parts = _parts(source)
+            by_name.setdefault(parts[-1] if parts else "", []).append((parts, video_id))
+            by_stem.setdefault(PurePosixPath(_normalize(source)).stem, []).append(video_id)
+        return cls(sources.keys(), by_name, by_stem)
 
+    def find(self, name: str, where: str) -> str | None:
+        """Id of the video that a row names; None if there is no such video.
 
-def _has_stem(wanted: str, source: str) -> bool:
-    return PurePosixPath(_normalize(source)).stem == wanted
+        Raises:
+            OptionsError: it names several.
+        """
+        # Lists come from Windows, too.
+        wanted = name.replace("\\", "/")
+        if wanted in self.ids:
+            return wanted
+        # The path first: `talk.mp4` names one of `talk.mp4` and `talk.mp4.mkv`, although it is the stem of the other.
+        for fitting in (self._with_path(wanted), self.by_stem.get(wanted, []) if wanted else []):
+            if len(fitting) > 1:
+                raise OptionsError(
+                    f"{where}: {sanitize(wanted)} matches {len(fitting)} videos "
+                    f"({', '.join(fitting[:3])}{', ...' if len(fitting) > 3 else ''}). Give the video id."
+                )
+            if fitting:
+                return fitting[0]
+        return None
+
+    def _with_path(self, wanted: str) -> list[str]:
+        """Ids of the videos whose path ends in the given path; names of folders and files are compared as a whole."""
+        suffix = _parts(wanted)
+        if not suffix:
+            return []
+        return [
+            video_id
+            for parts, video_id in self.by_name.get(suffix[-1], [])
+            if parts[-len(suffix) :] == suffix
+        ]
 
 
 def _parts(path: str) -> list[str]:

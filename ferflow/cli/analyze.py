@@ -13,6 +13,7 @@ from ferflow.cli.common import (
     EmbedClips,
     FailFast,
     LogFile,
+    Logo,
     Markers,
     NoReport,
     Out,
@@ -24,6 +25,7 @@ from ferflow.cli.common import (
     Retries,
     Signals,
     SignalsStart,
+    Title,
     Verbose,
     Workers,
     parse_not_empty,
@@ -214,6 +216,8 @@ def analyze(
             metavar="FILE|TEXT",
         ),
     ] = None,
+    title: Title = None,
+    logo: Logo = None,
     no_report: NoReport = False,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -243,7 +247,7 @@ def analyze(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
         rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, sessions=sessions, embed_clips=embed_clips,
-        stimulus=stimulus, engine=engine,
+        stimulus=stimulus, title=title, logo=logo, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)

@@ -15,7 +15,7 @@ import typer
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
-from ferflow.jobs.job import Job, parse_rest_values
+from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions
 from ferflow.text import pluralize, sanitize
 
@@ -28,17 +28,24 @@ education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."
 DEFAULTS = AnalyzeOptions()
 
 
-def format_notice(job: Job) -> str:
-    """What a user must know before the first run: where data stay, what is stored, and the limits of its use."""
-    faces = (
-        "Clips around the peaks are stored; they show faces." if job.embed_clips else "No face image is kept."
-    )
+def format_notice(*, clips: bool, thumbnails: bool = False, engine: EngineName = "local") -> str:
+    """What a user must know before the first run: where data stay, what is stored, and the limits of its use.
+
+    Args:
+        clips: whether clips are stored, or were by an earlier command.
+        thumbnails: whether pictures of persons are stored.
+        engine: of the run.
+    """
+    stored = [
+        *(["Clips around the peaks are stored; they show faces."] if clips else []),
+        *(["Pictures of people are stored (ferflow people --forget removes them)."] if thumbnails else []),
+    ]
     place = (
         "ferflow works on this machine only: nothing leaves it."
-        if job.engine == "local"
+        if engine == "local"
         else "ferflow works on the machines of your cluster only: nothing leaves them."
     )
-    return _NOTICE.format(place=place, faces=faces)
+    return _NOTICE.format(place=place, faces=" ".join(stored) or "No face image is kept.")
 
 
 def parse_not_empty(text: str) -> str:
@@ -108,6 +115,20 @@ RestStretches = Annotated[
         help="Stretch in which people are at rest, for calibration: 0:00-0:10 for everybody in view, NAME=0:00-0:10 "
         "for one person; may be repeated; none forgets those given before.  [default: as given before; else none]",
         metavar="START-END",
+    ),
+]
+Title = Annotated[
+    str | None,
+    typer.Option(
+        help="Title of the report, on every page.  [default: as in the last report]", metavar="TEXT"
+    ),
+]
+Logo = Annotated[
+    Path | None,
+    typer.Option(
+        help="Logo, on every page: PNG, JPEG or SVG, at most 512 KiB. Pages contain a copy.  [default: as in the "
+        "last report]",
+        metavar="FILE",
     ),
 ]
 EmbedClips = Annotated[
@@ -207,9 +228,11 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
 
     log_to_stderr(output)
     folder = OutputFolder(job.out)
-    # Once per output folder: a user who continues a run has read it.
-    if not output.quiet and not folder.manifest.exists():
-        typer.echo(format_notice(job), err=True)
+    # Once per output folder: a user who continues a run has read it, except for faces that are stored from now on.
+    shows_faces_now = job.embed_clips and not folder.has_clips
+    if not output.quiet and (shows_faces_now or not folder.manifest.exists()):
+        clips, thumbnails = job.embed_clips or folder.has_clips, folder.has_thumbnails
+        typer.echo(format_notice(clips=clips, thumbnails=thumbnails, engine=job.engine), err=True)
     with (
         interruptible(show=print_message, clean_up=folder.remove_leftovers),
         Bars(quiet=output.quiet) as bars,

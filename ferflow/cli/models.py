@@ -51,7 +51,7 @@ def list_models(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print complete cards and all recipes as JSON.")
+        bool, typer.Option("--json", help="Print complete cards as JSON; without MODEL, all recipes, too.")
     ] = False,
 ) -> None:
     """List models with their cards, and training recipes.
@@ -64,8 +64,10 @@ def list_models(
 
     cards = [resolve(name) for name in names or list_models()]
     if as_json:
-        recipes = {name: _recipe_table(recipe) for name, recipe in RECIPES.items()}
-        typer.echo(json.dumps({"models": [_table(card) for card in cards], "recipes": recipes}, indent=1))
+        listed: JsonObject = {"models": [_table(card) for card in cards]}
+        if not names:
+            listed["recipes"] = {name: _recipe_table(recipe) for name, recipe in RECIPES.items()}
+        typer.echo(json.dumps(listed, indent=1))
         return
     typer.echo("Models (--model NAME)\n")
     for card in cards:

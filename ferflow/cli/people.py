@@ -14,6 +14,7 @@ from ferflow.text import pluralize, sanitize, timecode
 
 if TYPE_CHECKING:
     from ferflow.analytics.track_list import Track
+    from ferflow.store.output_folder import OutputFolder
     from ferflow.store.video_files import VideoFiles
 
 
@@ -57,7 +58,7 @@ def people(
     ferflow report.
     """
     from ferflow.analytics.track_list import list_tracks
-    from ferflow.dashboards import load_names
+    from ferflow.dashboards import find_problems_of_names, load_names
     from ferflow.errors import OptionsError
     from ferflow.models.timeline_basis import find_basis
 
@@ -68,7 +69,7 @@ def people(
     if csv is not None and csv.exists():
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     names = load_names(out)
-    for warning in names.people.warnings:
+    for warning in (*names.people.warnings, *find_problems_of_names(out, names.people)):
         typer.echo(f"ferflow: {sanitize(warning)}", err=True)
     listed = list_tracks(out, names, find_basis)
     tracks = [track for track in listed if video is None or video in track.video_id]
@@ -91,14 +92,27 @@ def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: 
     if forget:
         from ferflow.render.thumbnails import remove_thumbnails
 
-        typer.echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
+        with folder.lock():
+            typer.echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
+            _update_pages(folder)
         return
     videos = [files for files in folder.finished_videos() if video is None or video in files.video_id]
     if thumbnails:
         with folder.lock():
             _write_thumbnails(videos)
+            _update_pages(folder)
+        if folder.has_thumbnails:
+            print_message("thumbnails show faces: protect them like the videos. --forget removes them.")
     else:
         _print_matches(videos)
+
+
+def _update_pages(folder: OutputFolder) -> None:
+    """Let pages, if there are any, say whether pictures of faces are stored."""
+    from ferflow.dashboards import refresh
+
+    if folder.index.exists():
+        refresh(folder.path, forgiving=True)
 
 
 def _write_thumbnails(videos: list[VideoFiles]) -> None:

@@ -11,16 +11,20 @@ import typer
 
 from ferflow.cli.common import (
     EmbedClips,
+    Logo,
     Markers,
     Output,
     Quiet,
     RestStretches,
     Signals,
     SignalsStart,
+    Title,
     Verbose,
+    format_notice,
     log_to_stderr,
     parse_path,
     parse_rest_stretches,
+    print_message,
 )
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import sanitize
@@ -28,6 +32,7 @@ from ferflow.text import sanitize
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
     from ferflow.dashboards.refresh import Refreshed
+    from ferflow.store.output_folder import OutputFolder
 
 Folder = Annotated[
     Path, typer.Argument(parser=parse_path, metavar="OUT", help="Output folder of ferflow analyze.")
@@ -61,20 +66,8 @@ def report(
             "auto]"
         ),
     ] = None,
-    title: Annotated[
-        str | None,
-        typer.Option(
-            help="Title of the report, on every page.  [default: as in the last report]", metavar="TEXT"
-        ),
-    ] = None,
-    logo: Annotated[
-        Path | None,
-        typer.Option(
-            help="Logo, on every page: PNG, JPEG or SVG, at most 512 KiB. Pages contain a copy.  [default: as in the "
-            "last report]",
-            metavar="FILE",
-        ),
-    ] = None,
+    title: Title = None,
+    logo: Logo = None,
     forget: Annotated[
         bool,
         typer.Option(
@@ -110,6 +103,7 @@ def report(
     video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
+    from ferflow.dashboards.exports.export_status import update_exports
     from ferflow.jobs.additions import add_to_all, check_additions, warn_of_rest
     from ferflow.jobs.job import Additions
     from ferflow.store.output_folder import OutputFolder
@@ -131,7 +125,10 @@ def report(
         from ferflow.dashboards.exports.figure_files import find_chromium
 
         find_chromium()  # if it is missing, refuse before any work
-    with OutputFolder(out).lock():
+    folder = OutputFolder(out)
+    if embed_clips and not quiet and not folder.has_clips:
+        typer.echo(format_notice(clips=True, thumbnails=folder.has_thumbnails), err=True)
+    with folder.lock():
         # Before the pages, which show them.
         failed = add_to_all(out, additions)
         done = refresh(out, options)
@@ -140,11 +137,15 @@ def report(
         pictures = [name for name, wanted in (("png", png), ("svg", svg)) if wanted]
         extras = _write_extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
-        extras += _print_pages(pages, done.written) if pdf else []
+        extras += _print_pages(folder, pages) if pdf else []
+        for warning in update_exports(out, options):
+            print_message(warning)
     if not quiet:
         typer.echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
-            typer.echo(f"Also: {path}")
+            # Of fifteen tables, the one that statistics start from.
+            hint = " (participants.csv: a row per participant)" if path == folder.csv_tables else ""
+            typer.echo(f"Also: {path}{hint}")
         typer.echo(f"Report: {OutputFolder(out).index}")
     sys.exit(EXIT_PARTIAL if done.failed or failed else 0)
 
@@ -174,6 +175,7 @@ def check_is_output(out: Path) -> None:
 
 
 def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:
+    from ferflow.dashboards.exports.export_status import record_pictures, record_tables
     from ferflow.store.output_folder import OutputFolder
 
     folder, written = OutputFolder(out), list[Path]()
@@ -181,18 +183,25 @@ def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str
         from ferflow.dashboards.exports.csv_tables import write_tables
 
         write_tables(out, options)
+        record_tables(folder)
         written.append(folder.csv_tables)
     if pictures:
         from ferflow.dashboards.exports.figure_files import write_pictures
 
         write_pictures(out, options, pictures)
+        record_pictures(folder, pictures)
         written.append(folder.figures)
     return written
 
 
-def _print_pages(pages: list[Path], changed: tuple[Path, ...]) -> list[Path]:
-    """Print the pages that changed, or have no PDF yet."""
+def _print_pages(folder: OutputFolder, pages: list[Path]) -> list[Path]:
+    """Print the pages that have no PDF, or one of an earlier state."""
+    from ferflow.dashboards.exports.export_status import is_pdf_current, record_pdf
     from ferflow.dashboards.exports.figure_files import write_pdf
 
-    wanted = [page for page in pages if page in changed or not page.with_suffix(".pdf").exists()]
-    return [write_pdf(page) for page in wanted]
+    printed = []
+    for page in pages:
+        if not is_pdf_current(folder, page):
+            printed.append(write_pdf(page))
+            record_pdf(folder, page)
+    return printed

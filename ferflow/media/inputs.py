@@ -101,7 +101,8 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
             yield from _expand(str(match), out)
     elif is_address(text):
         yield DiscoveredInput(
-            path, f"{path}: an address. ferflow reads files only: download it, or mount the storage as a folder."
+            path,
+            f"{path}: an address. ferflow reads files only: download it, or mount the storage as a folder.",
         )
     else:
         yield DiscoveredInput(

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LOCK = ".ferflow.lock"
 PAGE_OPTIONS = "options"
+OVERVIEW_CONTENT = "index.content"
+"""Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
 PEOPLE_LIST = "people.csv"
 
 _FOLDERS = (
@@ -84,6 +86,16 @@ class OutputFolder:
     def thumbnails(self) -> Path:
         """Folder of pictures of persons, a folder per video; exists only if they were asked for."""
         return self.path / THUMBNAILS
+
+    @property
+    def has_clips(self) -> bool:
+        """Whether it holds clips of any video; they show faces."""
+        return next((self.path / "reports").glob("*.clips/*.mp4"), None) is not None
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether it holds pictures of persons of any video."""
+        return next(self.thumbnails.glob("*/*.jpg"), None) is not None
 
     @property
     def plotly(self) -> Path:

@@ -87,6 +87,16 @@ class VideoFiles:
         return self.out / THUMBNAILS / self.video_id
 
     @property
+    def has_clips(self) -> bool:
+        """Whether there are clips, also of peaks that the page no longer shows."""
+        return next(self.clips.glob("*.mp4"), None) is not None
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether there is a picture of a person."""
+        return next(self.thumbnails.glob("*.jpg"), None) is not None
+
+    @property
     def is_finished(self) -> bool:
         """Whether the video has results."""
         return self.faces.exists()

@@ -108,7 +108,7 @@ def test_markers_are_kept_in_order_of_time(tmp_path):
         ("time_s,label\n1,\n", "without a label"),
         ("time_s,label\n1\n", "without a label"),
         ("time_s,label\n1,clap, loud\n", "line 2 has 3 cells under 2 columns"),
-        ("time_s,label,end_s\n5,a,5\n", "end_s (5) must lie after time_s (5)"),
+        ("time_s,label,end_s,kind\n5,a,5,rest\n", "end_s (5) must lie after time_s (5)"),
         ("time_s,label,end_s\n5,a,4\n", "must lie after"),
         (f"time_s,label\n1,{'x' * (LONGEST_LABEL + 1)}\n", "Shorten it"),
         ('time_s,label\n1,"a\n', "line 2 is not CSV"),

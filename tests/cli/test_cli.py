@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 
 from ferflow.cli.common import format_notice
-from ferflow.jobs.job import Job
+from ferflow.store.video_files import VideoFiles
 from tests.conftest import face_frames, write_video
+from tests.made_records import Made, write_session
 
 ROOT = Path(__file__).parents[2]
 
@@ -207,12 +208,66 @@ def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, mon
 
 
 def test_the_notice_says_whether_faces_are_stored():
-    job = Job(inputs=("a.mp4",), out=Path("out"))
-    assert "No face image is kept" in format_notice(job)
-    assert "they show faces" in format_notice(job.updated(embed_clips=True))
-    assert "No face image" not in format_notice(job.updated(embed_clips=True))
-    assert "this machine only" in format_notice(job)
-    assert "this machine" not in format_notice(job.updated(engine="ray"))
+    assert "No face image is kept" in format_notice(clips=False)
+    assert "they show faces" in format_notice(clips=True)
+    assert "No face image" not in format_notice(clips=True)
+    assert "Pictures of people are stored" in format_notice(clips=False, thumbnails=True)
+    assert "No face image" not in format_notice(clips=False, thumbnails=True)
+    assert "this machine only" in format_notice(clips=False)
+    assert "this machine" not in format_notice(clips=False, engine="ray")
+
+
+def test_clips_and_thumbnails_are_said_wherever_they_are_asked_for(tmp_path, face_video):
+    out = tmp_path / "out"
+    assert "No face image is kept" in ferflow("analyze", face_video, "-o", out).stderr
+    (page,) = (out / "reports").glob("*.html")
+    pages = [page, out / "index.html"]
+    nothing = "It stores no image of a face"
+    assert all(nothing in path.read_text() for path in pages)
+    said = ferflow("people", out, "--thumbnails")
+    assert "thumbnails show faces" in said.stderr
+    assert all("faces are stored in the folder <code>thumbnails" in path.read_text() for path in pages)
+    assert not any(nothing in path.read_text() for path in pages)
+    ferflow("people", out, "--forget")
+    assert all(nothing in path.read_text() for path in pages)
+    clip = VideoFiles(out, page.stem).clips / "0-1.mp4"
+    assert (
+        "Clips around the peaks are stored; they show faces" in ferflow("report", out, "--embed-clips").stderr
+    )
+    clip.parent.mkdir(exist_ok=True)
+    clip.write_bytes(face_video.read_bytes())
+    assert "they show faces" not in ferflow("report", out, "--embed-clips").stderr  # said once
+    clip.write_bytes(face_video.read_bytes())
+    ferflow("report", out)
+    assert all("Clips around the peaks, which show faces" in path.read_text() for path in pages)
+    assert not any(nothing in path.read_text() for path in pages)
+
+
+def test_one_model_as_json_comes_without_the_recipes():
+    every, one = (json.loads(ferflow("models", *names, "--json").stdout) for names in ([], ["fer2013"]))
+    assert list(every) == ["models", "recipes"]
+    assert list(one) == ["models"]
+    assert one["models"] == [card for card in every["models"] if card["name"] == "fer2013"]
+
+
+def test_a_title_and_a_logo_are_given_with_the_analysis(tmp_path, face_video):
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    out = tmp_path / "out"
+    assert ferflow("analyze", face_video, "-o", out, "--title", "Study 7", "--logo", logo).returncode == 0
+    for page in (out / "index.html", *(out / "reports").glob("*.html")):
+        assert "Study 7" in page.read_text()
+        assert "data:image/svg+xml" in page.read_text()
+
+
+def test_people_says_which_tracks_cannot_be_one_person(tmp_path):
+    write_session(tmp_path, Made(seconds=20, people=2, video_id="a"))
+    (tmp_path / "people.csv").write_text("video_id,track_id,name\na,1,Ada\na,2,Ada\n")
+    said = ferflow("people", tmp_path).stderr
+    assert "people.csv: a: tracks 1 and 2 are all Ada, but in view at the same time" in said
+    assert said.splitlines() == [
+        line for line in ferflow("report", tmp_path).stderr.splitlines() if "people.csv" in line
+    ]
 
 
 def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video):

@@ -16,9 +16,11 @@ import pytest
 
 from ferflow.cli import main
 from ferflow.dashboards import PageOptions, refresh
+from ferflow.dashboards.exports import figure_files
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
@@ -61,6 +63,88 @@ def test_nothing_changed_nothing_written(two):
     done = refresh(two)
     assert (len(done.written), len(done.kept)) == (0, 3)
     assert state(two) == before
+
+
+def test_tables_are_exported_again_and_other_exports_are_named_when_the_pages_change(two, monkeypatch):
+    """PDF and pictures need a browser: here stand-ins are written."""
+    folder = OutputFolder(two)
+    monkeypatch.setattr(figure_files, "find_chromium", lambda: "chromium")
+    monkeypatch.setattr(figure_files, "write_pdf", lambda page: write_stand_in(page.with_suffix(".pdf")))
+    monkeypatch.setattr(
+        figure_files,
+        "write_pictures",
+        lambda out, options, formats: [write_stand_in(folder.figures / "a.png")],
+    )
+    assert report(two, "--csv", "--pdf", "--png").stderr == ""
+    assert report(two).stderr == ""
+    (two / "people.csv").write_text("video_id,track_id,name\na,1,Ada\n")
+    done = report(two)
+    assert "3 exports of an earlier state of the pages (first: index.pdf)" in done.stderr
+    assert "ferflow report" in done.stderr
+    assert done.stderr.rstrip().endswith("--pdf --png")
+    assert "Ada" in pd.read_csv(folder.csv_tables / "people.csv").name.tolist()
+    assert "--png" in report(two, "--pdf").stderr
+    assert report(two, "--png").stderr == ""
+    (two / "people.csv").unlink()
+    assert "3 exports" in report(two).stderr
+    assert "Ada" not in pd.read_csv(folder.csv_tables / "people.csv").name.tolist()
+
+
+def write_stand_in(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"made from the pages")
+    return path
+
+
+def test_a_run_without_pages_leaves_no_overview_that_lacks_a_video(tmp_path, face_video, caplog):
+    out, other = tmp_path / "out", tmp_path / "other.mp4"
+    other.write_bytes(face_video.read_bytes())
+    run([face_video], out)
+    report(out, "--csv")
+    run([face_video], out, pages=False)
+    assert (out / "index.html").exists()
+    run([other], out, pages=False)
+    assert not (out / "index.html").exists()
+    assert "1 export of an earlier state of the pages (first: csv)" in caplog.text
+    run([other], out)
+    assert len(pd.read_csv(out / "csv" / "videos.csv")) == 2
+
+
+def test_a_stretch_at_rest_of_somebody_else_is_not_on_the_page(tmp_path):
+    """`--rest NAME=` is stored with every video of a run."""
+    for name in "ab":
+        write_session(tmp_path, Made(seconds=20, people=1, video_id=name))
+    (tmp_path / "people.csv").write_text("video_id,track_id,name\na,1,Ada\nb,1,Ben\n")
+    report(tmp_path, "--csv", "--rest", "Ada=0:00-0:07", "--rest", "0:10-0:16")
+    segments = pd.read_csv(tmp_path / "csv" / "segments.csv")
+    found = {name: set(rows.start_s) for name, rows in segments.groupby("video_id")}
+    assert found == {"a": {0.0, 10.0}, "b": {10.0}}
+    pages = {name: (tmp_path / "reports" / f"{name}.html").read_text() for name in "ab"}
+    assert "00:07.0" in pages["a"]
+    assert "00:07.0" not in pages["b"]
+
+
+def test_a_page_says_which_part_of_the_recording_the_overview_counts(two):
+    before = state(two)
+    (two / "sessions.csv").write_text("video,participant,start,end\na,Ada,0:02,15\nb,Ben,,\n")
+    refresh(two)
+    assert "a.html" in changed(before, state(two))
+    said = "The overview counts this recording from 00:02.0 on and up to 00:15.0"
+    assert said in (two / "reports" / "a.html").read_text()
+    assert "The overview counts" not in (two / "reports" / "b.html").read_text()
+    before = state(two)
+    (two / "sessions.csv").write_text("video,participant,start,end\na,Ada,0:02,\nb,Ben,,\n")
+    refresh(two)
+    assert "from 00:02.0 on, as the session list says" in (two / "reports" / "a.html").read_text()
+
+
+def test_stretches_at_rest_have_no_curves_around_them(tmp_path):
+    write_session(
+        tmp_path, Made(seconds=30, people=1, video_id="a", markers=((12.0, None, "clap", "event"),))
+    )
+    report(tmp_path, "--csv", "--rest", "0:10-0:16")
+    for name in ("around_markers", "marker_curves"):
+        assert set(pd.read_csv(tmp_path / "csv" / f"{name}.csv").label) == {"clap"}
 
 
 def test_a_new_name_updates_its_own_page_and_the_overview_only(two):
@@ -323,7 +407,8 @@ def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
     out, videos = filmed
     done = report(out, "--embed-clips")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Pages written: 2")
+    assert done.stdout.startswith("Pages written: 3")  # the overview says that clips are stored
+    assert "Clips around the peaks are stored; they show faces." in done.stderr
     html = state(out)["a.html"][0].decode()
     clips = re.findall(r'<video id="clip-[^>]* src="([^"]+)"', html)
     assert clips
@@ -340,7 +425,9 @@ def test_clips_are_cut_without_a_new_analysis_and_follow_the_peaks(filmed):
         path.unlink()
     done = report(out, "--embed-clips")
     assert done.returncode == 10
-    assert re.fullmatch(r"ferflow: b: b\.mp4: not where it was analysed.*\n", done.stderr)
+    *notice, line = done.stderr.splitlines()
+    assert re.fullmatch(r"ferflow: b: b\.mp4: not where it was analysed.*", line)
+    assert "they show faces" in notice[0]  # there were none when it started
     assert "<figure>" in state(out)["a.html"][0].decode()
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from markupsafe import Markup
 
 from ferflow.analytics.event_locked import AFTER_SECONDS, BEFORE_SECONDS, CurveSummary, summarize_curves
-from ferflow.analytics.markers import times_by_label
+from ferflow.analytics.markers import event_markers, times_by_label
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.signals import Signal
 from ferflow.dashboards.session_report.marker_curves import build_marker_curves_figure, signal_scale
-from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session, event_markers
+from ferflow.dashboards.session_report.session_data import MOST_CURVES, Session
 from ferflow.dashboards.shared.number_format import UNKNOWN, count, format_measure, sanitize, shorten, signed
 from ferflow.dashboards.shared.page import inline_json
 from ferflow.dashboards.shared.signal_values import SignalScale

@@ -1,4 +1,4 @@
-"""Which faces the headlines leave out, and why; and which parts of the picture were analysed."""
+"""Which faces the headlines leave out, and why; and which parts of the picture and the recording count."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ferflow.dashboards.shared.number_format import join_words, pluralize, sanit
 
 
 def build_left_out(session: Session) -> str | None:
-    """A sentence for each; None if every face counts and the whole picture was analysed."""
-    sentences = [*_describe_faces(session), *_describe_regions(session)]
+    """A sentence for each; None if every face counts, and the whole picture and recording."""
+    sentences = [*_describe_faces(session), *_describe_regions(session), *_describe_counted(session)]
     return " ".join(sentences) or None
 
 
@@ -47,4 +47,19 @@ def _describe_regions(session: Session) -> list[str]:
     names = join_words([sanitize(name) for name in session.regions])
     return [
         f"Only {parts} of the picture {'was' if len(session.regions) == 1 else 'were'} analysed: {names}."
+    ]
+
+
+def _describe_counted(session: Session) -> list[str]:
+    """That the numbers of this page and of the overview are not about the same part of the recording."""
+    start_s, end_s = session.counted_s
+    parts = [
+        *([f"from {timecode(start_s)} on"] if start_s > 0 else []),
+        *([f"up to {timecode(end_s)}"] if end_s < session.end_s else []),
+    ]
+    if not parts:
+        return []
+    return [
+        f"The overview counts this recording {' and '.join(parts)}, as the session list says; this page shows all "
+        "of it, and its numbers are of all of it."
     ]

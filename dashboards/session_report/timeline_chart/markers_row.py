@@ -6,8 +6,9 @@ import math
 
 from ferflow import palette
 from ferflow.analytics.event_locked import instants_in, segments_of
+from ferflow.analytics.markers import event_markers
 from ferflow.analytics.tally import column
-from ferflow.dashboards.session_report.session_data import Session, event_markers
+from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.session_report.timeline_chart.canvas import Canvas, ChartRow, row_title
 from ferflow.dashboards.shared.figure_values import axis_time, coloured, with_opacity
 
