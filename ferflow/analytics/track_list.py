@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +22,19 @@ from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table
 from ferflow.store.schemas import UNTRACKED
+from ferflow.types import Float64Array, Int64Array
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track, with what helps to find it in the video."""
+    """One track, or the piece of one that a person has, with what helps to find it in the video."""
 
     video_id: str
     source: str
     """Name of the video's file."""
     track_id: int
+    from_s: float
+    """Time of the video from which a piece of a track that `people.csv` splits is this person's; 0: its beginning."""
     person: str
     """What its person is called; empty for a person who is seen only briefly."""
     name: str
@@ -47,11 +50,11 @@ class Track:
     not_face: str | None
     """`still` or `duplicate`; None: a face."""
     label: str | None
-    """The label that is shown for the longest time; None: seen too briefly, or never readable."""
+    """The label that the person shows for the longest time; None: seen too briefly, or never readable."""
 
 
 def list_tracks(out: Path, names: NameLists, find_basis: Callable[[Persons], Basis]) -> list[Track]:
-    """List every track of every finished video, by video, then by id; nothing is written.
+    """List every piece of every track of every finished video, by video, id and time; nothing is written.
 
     Args:
         out: the output folder.
@@ -86,6 +89,7 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
             video_id=paths.video_id,
             source=metadata.source.name,
             track_id=track,
+            from_s=from_s,
             person=persons.name_of(person) if person in people else "",
             name=persons.names.by_person.get(person, ""),
             first_s=float(time_s[rows[mine]].min()),
@@ -96,10 +100,21 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
             not_face=not_faces.get(track),
             label=people[person].label if person in people else None,
         )
-        for track, mine in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
+        for track, all_of_it in rows_by_value(column(faces, "track_id").astype(np.int64)).items()
         if track != UNTRACKED
-        for person in [persons.person_of[track][0.0]]
+        for from_s, person, mine in _split(persons.person_of[track], all_of_it, time_s[rows])
     ]
+
+
+def _split(
+    pieces: Mapping[float, int], rows: Int64Array, time_s: Float64Array
+) -> Iterator[tuple[float, int, Int64Array]]:
+    """Start, person and rows of each piece of a track that has a face, in order of time."""
+    starts = sorted(pieces)
+    for start, end in zip(starts, [*starts[1:], np.inf], strict=True):
+        mine = rows[((time_s[rows] >= start) | (start == starts[0])) & (time_s[rows] < end)]
+        if len(mine):
+            yield start, pieces[start], mine
 
 
 def _read_current(persons: Persons, basis: Basis) -> pa.Table:

@@ -13,6 +13,7 @@ from ferflow.cli.report import Folder, check_is_output
 from ferflow.text import pluralize, sanitize, timecode
 
 if TYPE_CHECKING:
+    from ferflow.analytics.person_names import NameLists
     from ferflow.analytics.track_list import Track
     from ferflow.store.output_folder import OutputFolder
     from ferflow.store.video_files import VideoFiles
@@ -54,8 +55,8 @@ def people(
 
     Tracks that look like one person are one person. OUT/people.csv (video_id,track_id,name or video_id,person_id,name)
     names them: all tracks of one video with the same name become one person, two names divide one, and a name in
-    several videos is one participant. With a column from_s, a name of a track holds from that time on. Then run
-    ferflow report.
+    several videos is one participant. With a column from_s, a name of a track holds from that time on, and the track
+    has a row per piece here. Then run ferflow report.
     """
     from ferflow.analytics.track_list import list_tracks
     from ferflow.dashboards import find_problems_of_names, load_names
@@ -75,7 +76,7 @@ def people(
     tracks = [track for track in listed if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)
-        typer.echo(f"{len(tracks)} tracks: {csv}")
+        typer.echo(f"{_count(tracks)}: {csv}")
         return
     for line in _format_tracks(tracks):
         typer.echo(line)
@@ -83,6 +84,7 @@ def people(
 
 def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: bool, match: bool) -> None:
     """What needs faces: from the sources, and only on request."""
+    from ferflow.dashboards import load_names
     from ferflow.errors import OptionsError
     from ferflow.store.output_folder import OutputFolder
 
@@ -99,7 +101,7 @@ def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: 
     videos = [files for files in folder.finished_videos() if video is None or video in files.video_id]
     if thumbnails:
         with folder.lock():
-            _write_thumbnails(videos)
+            _write_thumbnails(videos, load_names(out))
             _update_pages(folder)
         if folder.has_thumbnails:
             print_message("thumbnails show faces: protect them like the videos. --forget removes them.")
@@ -115,13 +117,14 @@ def _update_pages(folder: OutputFolder) -> None:
         refresh(folder.path, forgiving=True)
 
 
-def _write_thumbnails(videos: list[VideoFiles]) -> None:
+def _write_thumbnails(videos: list[VideoFiles], names: NameLists) -> None:
+    from ferflow.analytics.person_faces import Persons
     from ferflow.errors import FerflowError
     from ferflow.render.thumbnails import write_thumbnails
 
     for files in videos:
         try:
-            written = write_thumbnails(files)
+            written = write_thumbnails(Persons.of(files, names.of(files.video_id)))
         except FerflowError as error:
             print_message(f"{files.video_id}: {error}")
         else:
@@ -149,12 +152,19 @@ def _print_matches(videos: list[VideoFiles]) -> None:
         )
 
 
+def _count(tracks: list[Track]) -> str:
+    """`3 tracks`, or `3 tracks in 5 pieces` where the list of names splits some."""
+    n = len({(track.video_id, track.track_id) for track in tracks})
+    return pluralize(n, "track") + (f" in {len(tracks)} pieces" if len(tracks) > n else "")
+
+
 def _write(path: Path, tracks: list[Track]) -> None:
     from ferflow.analytics.csv_input import write_csv
 
     columns = [
         "video_id",
         "track_id",
+        "from_s",
         "name",
         "person",
         "first",
@@ -165,7 +175,7 @@ def _write(path: Path, tracks: list[Track]) -> None:
         "shown_longest",
     ]
     write_csv(path, columns, (
-        [track.video_id, track.track_id, track.name, track.person, timecode(track.first_s), timecode(track.last_s),
+        [track.video_id, track.track_id, track.from_s or None, track.name, track.person, timecode(track.first_s), timecode(track.last_s),
          round(track.seconds, 1), round(track.across, 2), round(track.face_px), track.label]
         for track in tracks
     ))  # fmt: skip

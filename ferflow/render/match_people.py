@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferflow.analytics.person_faces import Persons
 from ferflow.errors import FerflowError
 from ferflow.faces.embeddings import FACES_PER_TRACK, FaceDescriber
 from ferflow.faces.face_alignment import align
@@ -83,7 +84,7 @@ def _least(similarity: Float64Array, group: list[int]) -> float:
 def _describe(files: VideoFiles, describer: FaceDescriber) -> dict[SeenPerson, Float32Array]:
     """The mean description of the best faces of each person."""
     described: dict[SeenPerson, list[Float32Array]] = {}
-    for portrait in read_portraits(files, best_faces(files, count=FACES_PER_TRACK)):
+    for portrait in read_portraits(files, best_faces(Persons.of(files), count=FACES_PER_TRACK)):
         image = align(portrait.frame, portrait.place.landmarks)
         if image is not None:
             person = SeenPerson(files.video_id, portrait.place.person_id)

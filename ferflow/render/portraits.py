@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ferflow.analytics.person_faces import Persons
 from ferflow.errors import VideoError
 from ferflow.store.metadata import read_metadata
-from ferflow.store.records import Blocks
 from ferflow.store.schemas import UNTRACKED
 from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float32Array, Float64Array, Int64Array
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ferflow.media.video import Frame
 
-_COLUMNS = ("person_id", "track_id", "time_s", "score", "yaw", "face_px", "x1", "y1", "x2", "y2", "landmarks")
+_COLUMNS = ("time_s", "score", "yaw", "face_px", "x1", "y1", "x2", "y2", "landmarks")
 _SECONDS_BETWEEN = 1.0
 """Between two faces of one person, so that they differ."""
 _FULL_SIZE_PX = 100
@@ -54,16 +54,15 @@ class Portrait:
     frame: Frame
 
 
-def best_faces(files: VideoFiles, *, count: int) -> dict[int, list[FacePlace]]:
+def best_faces(persons: Persons, *, count: int) -> dict[int, list[FacePlace]]:
     """The best faces of each person, by person, the best one first.
 
     Raises:
         RecordsError: the table of faces cannot be read.
     """
     best: dict[int, list[FacePlace]] = {}
-    by_track = not _has_persons(files)
-    for block in Blocks(files.faces, _COLUMNS):
-        for face in _rank(block, "track_id" if by_track else "person_id"):
+    for block in persons.faces(*_COLUMNS):
+        for face in _rank(block):
             kept = best.setdefault(face.person_id, [])
             if len(kept) < count and all(abs(face.time_s - one.time_s) >= _SECONDS_BETWEEN for one in kept):
                 kept.append(face)
@@ -93,16 +92,9 @@ def read_portraits(files: VideoFiles, faces: dict[int, list[FacePlace]]) -> Iter
                 yield Portrait(place, frame)
 
 
-def _has_persons(files: VideoFiles) -> bool:
-    """Whether the analysis stitched persons; in tables of earlier versions each track is a person."""
-    return any(
-        block.column("person_id").null_count < len(block) for block in Blocks(files.faces, ["person_id"])
-    )
-
-
-def _rank(block: pa.Table, id_column: str) -> list[FacePlace]:
+def _rank(block: pa.Table) -> list[FacePlace]:
     """The faces of persons in a block, the best first."""
-    ids = _numbers(block, id_column, UNTRACKED).astype(np.int64)
+    ids = _numbers(block, "person_id", UNTRACKED).astype(np.int64)
     qualities = _qualities(block)
     rows = np.flatnonzero((ids != UNTRACKED) & (qualities > 0))
     xyxy = np.stack([_numbers(block, name, np.nan) for name in ("x1", "y1", "x2", "y2")], axis=1)

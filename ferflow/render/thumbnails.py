@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ferflow.analytics.person_faces import Persons
 from ferflow.errors import RecordsError
 from ferflow.render.portraits import Portrait, best_faces, read_portraits
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.video_files import VideoFiles
 from ferflow.types import UInt8Array
 
 SIDE = 160
@@ -20,16 +20,17 @@ _REACH = 1.1
 """From the middle of the face to the edge of the thumbnail, in heights of the face: hair and shoulders are in it."""
 
 
-def write_thumbnails(files: VideoFiles) -> list[Path]:
-    """Write a thumbnail of each person of a video, from its source; those of an earlier analysis are removed.
+def write_thumbnails(persons: Persons) -> list[Path]:
+    """Write a thumbnail of each person of a video, from its source; those written before are removed.
 
     Raises:
         VideoError: the source is no longer at its path, or cannot be read.
         RecordsError: the table of faces cannot be read, or a file cannot be written.
     """
+    files = persons.paths
     files.remove_thumbnails()
     written = []
-    for portrait in read_portraits(files, best_faces(files, count=1)):
+    for portrait in read_portraits(files, best_faces(persons, count=1)):
         path = files.thumbnails / f"{portrait.place.person_id}.jpg"
         done, encoded = cv2.imencode(".jpg", draw_thumbnail(portrait))
         if not done:

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from ferflow.analytics.people_list import NO_NAMES, PersonNames, read_people
 from ferflow.analytics.person_faces import PersonFaces, Persons
 from ferflow.analytics.person_names import GivenNames, NameLists
 from ferflow.analytics.track_list import list_tracks
+from ferflow.cli import app
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.session_report.session_data import load_session
@@ -187,6 +189,29 @@ def test_the_list_of_tracks_is_what_pandas_finds(party):
         assert track.across == pytest.approx(((mine.x1 + mine.x2) / 2 / 1280).median(), abs=1e-5)
         assert track.face_px == pytest.approx(mine.face_px.median(), abs=1e-3)
         assert track.seconds == pytest.approx(len(mine) / MADE.fps, abs=1e-6)
+
+
+def test_a_track_that_is_split_is_listed_by_piece_and_the_list_can_be_used_again(party):
+    rows = ["party,1,,Max", "party,1,5,Zoe", "party,1,9,Max"]
+    text = "\n".join(["video_id,track_id,from_s,name", *rows]) + "\n"
+    OutputFolder(party).people_list.write_text(text, encoding="utf-8")
+    names = NameLists(read_people(party))
+    pieces = [one for one in list_tracks(party, names, find_basis) if one.track_id == 1]
+    faces = made_tables(MADE)[1].to_pandas().query("track_id == 1")
+    assert [(one.from_s, one.person, one.name) for one in pieces] == [
+        (0, "Max", "Max"), (5, "Zoe", "Zoe"), (9, "Max", "Max"),
+    ]  # fmt: skip
+    for one, (start, end) in zip(pieces, [(0, 5), (5, 9), (9, 99)], strict=True):
+        mine = faces[(faces.time_s >= start) & (faces.time_s < end)]
+        assert (one.first_s, one.last_s) == (mine.time_s.min(), mine.time_s.max())
+        assert one.seconds == pytest.approx(len(mine) / MADE.fps, abs=1e-6)
+    listed = party / "list.csv"
+    done = CliRunner().invoke(app, ["people", str(party), "--csv", str(listed)])
+    assert done.exit_code == 0
+    assert done.output.startswith("4 tracks in 6 pieces: ")
+    listed.replace(OutputFolder(party).people_list)
+    again = list_tracks(party, NameLists(read_people(party)), find_basis)
+    assert [one for one in again if one.track_id == 1] == pieces
 
 
 STITCHED = {1: 1, 2: 2, 3: 1, 4: None}

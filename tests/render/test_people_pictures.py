@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ferflow.analytics.people_list import PersonNames
+from ferflow.analytics.person_faces import Persons
 from ferflow.errors import VideoError
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
@@ -43,7 +45,7 @@ def folder(tmp_path_factory) -> OutputFolder:
 
 def test_the_best_faces_of_each_person_are_apart_in_time(folder):
     grows = next(files for files in folder.finished_videos() if files.video_id.startswith("two"))
-    faces = best_faces(grows, count=2)
+    faces = best_faces(Persons.of(grows), count=2)
     assert sorted(faces) == [1, 2]
     for each in faces.values():
         assert len(each) == 2
@@ -55,13 +57,13 @@ def test_the_best_faces_of_each_person_are_apart_in_time(folder):
 
 def test_a_portrait_is_the_frame_of_the_row(folder):
     files = folder.finished_videos()[1]
-    for shown in read_portraits(files, best_faces(files, count=2)):
+    for shown in read_portraits(files, best_faces(Persons.of(files), count=2)):
         assert shown.frame.time_s == pytest.approx(shown.place.time_s, abs=1e-4)
 
 
 def test_a_thumbnail_shows_the_person_and_the_clothes(folder):
     files = folder.finished_videos()[0]
-    paths = write_thumbnails(files)
+    paths = write_thumbnails(Persons.of(files))
     assert [path.name for path in paths] == ["1.jpg", "2.jpg"]
     assert not list(files.thumbnails.glob(".*"))
     red, blue = (cv2.imread(str(path)) for path in paths)
@@ -70,9 +72,18 @@ def test_a_thumbnail_shows_the_person_and_the_clothes(folder):
     assert blue[-5:].mean(axis=(0, 1)).argmax() == 0
 
 
+def test_a_person_of_a_split_track_has_a_thumbnail_and_joined_ones_share_one(folder):
+    files = folder.finished_videos()[0]
+    split = Persons.of(files, PersonNames({1: {0.0: "Max", 0.5: "Zoe"}}))
+    assert len(split.ids) == 3
+    assert [path.stem for path in write_thumbnails(split)] == [str(person) for person in split.ids]
+    joined = Persons.of(files, PersonNames({1: {0.0: "Max"}, 2: {0.0: "Max"}}))
+    assert [path.stem for path in write_thumbnails(joined)] == [str(person) for person in joined.ids] == ["1"]
+
+
 def test_thumbnails_are_removed_on_request_and_with_the_results(folder, tmp_path):
     for files in folder.finished_videos():
-        write_thumbnails(files)
+        write_thumbnails(Persons.of(files))
     assert remove_thumbnails(folder) == 4
     assert not list(folder.thumbnails.rglob("*"))
     assert remove_thumbnails(folder) == 0
@@ -84,7 +95,7 @@ def test_a_source_that_was_moved_is_named(folder, monkeypatch):
 
     monkeypatch.setattr(Path, "exists", lambda path: path.suffix != ".mp4")
     with pytest.raises(VideoError, match=r"one\.mp4: not where it was analysed"):
-        write_thumbnails(files)
+        write_thumbnails(Persons.of(files))
 
 
 class ByColour:
