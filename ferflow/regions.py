@@ -29,6 +29,7 @@ _PLACES = MappingProxyType(
 
 _NAMED = re.compile(r"([^=]{1,60})=(.+)")
 _NUMBER = re.compile(r"\d{1,5}(?:\.\d{1,4})?%?", re.ASCII)
+_ROUNDING_PERCENT = 0.01
 _LEAST_PIXELS = 16
 """A smaller region cannot show a face that is found."""
 
@@ -47,14 +48,18 @@ class Region:
         """Read `[NAME=]X,Y,W,H` or `[NAME=]PLACE`.
 
         Raises:
-            OptionsError: anything else.
+            OptionsError: anything else, or percentages that reach outside of the picture.
         """
         named = _NAMED.fullmatch(text.strip())
         name, spec = (named[1].strip(), named[2].strip()) if named else (None, text.strip())
         if name == "" or not (spec in _PLACES or cls._is_rectangle(spec)):
             raise OptionsError(
                 f"region must be X,Y,W,H in pixels or percent (10%,0,320,25%) or one of {', '.join(_PLACES)}, with "
-                f"NAME= in front of it for a participant; got {text[:60]!r}"
+                f"NAME= in front of it for a participant, or {AUTO} alone; got {text[:60]!r}"
+            )
+        if cls._reaches_outside(spec):
+            raise OptionsError(
+                f"region {spec}: it reaches outside of the picture: left + width and top + height must be 100% at most"
             )
         return cls(name, spec)
 
@@ -65,6 +70,18 @@ class Region:
             len(numbers) == 4
             and all(_NUMBER.fullmatch(number) for number in numbers)
             and all(float(number.rstrip("%")) > 0 for number in numbers[2:])
+        )
+
+    @staticmethod
+    def _reaches_outside(spec: str) -> bool:
+        """Whether percentages alone say so; of pixels, only the picture can tell."""
+        x, y, w, h = (number.strip() for number in _PLACES.get(spec, spec).split(","))
+        # 66.6667% and 33.3334% are thirds.
+        return any(
+            start.endswith("%")
+            and side.endswith("%")
+            and float(start[:-1]) + float(side[:-1]) > 100 + _ROUNDING_PERCENT
+            for start, side in ((x, w), (y, h))
         )
 
     @property

@@ -45,6 +45,23 @@ def test_anything_else_is_refused_in_one_line(text):
     assert "\n" not in str(refused.value)
 
 
+def test_the_message_names_everything_that_is_accepted():
+    with pytest.raises(OptionsError, match=r"bottom-right.*NAME=.*or auto alone; got 'foo'$"):
+        Region.parse("foo")
+
+
+@pytest.mark.parametrize("text", ["90%,90%,20%,20%", "me=0,0%,50%,101%", "60%,0,50%,20"])
+def test_percentages_that_reach_outside_of_the_picture_are_refused_in_one_line(text):
+    with pytest.raises(OptionsError, match="reaches outside of the picture") as refused:
+        parse_regions((text,))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["66.6667%,0,33.3334%,100%", "90%,90%,10%,10%", "600,0,50%,100%"])
+def test_percentages_that_end_at_the_edge_are_inside(text):
+    assert str(Region.parse(text)) == text
+
+
 @pytest.mark.parametrize("text", ["700,0,50,50", "0,400,50,50", "630,0,50,50", "0,0,15,200"])
 def test_a_region_outside_of_the_picture_or_too_small_is_refused(text):
     with pytest.raises(VideoError, match="--region"):

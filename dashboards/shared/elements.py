@@ -70,6 +70,11 @@ class ExpressionBar:
     """The largest first; neutral last, as the background of the others."""
 
     @property
+    def drawn(self) -> tuple[ExpressionShare, ...]:
+        """Without those of 0 %: a part has a least width, so they would look like more than nothing."""
+        return tuple(share for share in self.shares if share.text != percent(0.0))
+
+    @property
     def description(self) -> str:
         """The same in words."""
         return ", ".join(f"{share.label} {share.text}" for share in self.shares)

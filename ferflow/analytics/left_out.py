@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.person_faces import Overlap, Persons
 from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
 from ferflow.analytics.tally import column, read_ids
 from ferflow.types import Int64Array
@@ -24,6 +24,8 @@ class LeftOut:
     """Tracks that are still pictures of a face."""
     duplicate: tuple[Sighting, ...]
     """Tracks that show a face of another track a second time."""
+    second: tuple[Overlap, ...]
+    """Second faces of counted persons: two tracks of one name in view at the same time."""
     n_of_nobody: int
     """All other faces that belong to no person."""
     of_nobody_s: float
@@ -60,9 +62,16 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
         brief=sightings(brief),
         still=sightings({track for track, kind in kinds.items() if kind == "still"}),
         duplicate=sightings({track for track, kind in kinds.items() if kind == "duplicate"}),
+        second=_find_second_faces(persons, times, counted),
         n_of_nobody=len(found),
         of_nobody_s=float(times.seconds[np.unique(found)].sum()),
     )
+
+
+def _find_second_faces(persons: Persons, times: FrameTimes, counted: Set[int]) -> tuple[Overlap, ...]:
+    if not persons.is_changed:
+        return ()
+    return tuple(one for one in persons.faces("frame_index").overlaps(times) if one.person_id in counted)
 
 
 def read_not_faces(persons: Persons) -> dict[int, str]:
@@ -80,7 +89,9 @@ def _rows_of_nobody(
     persons: Persons, times: FrameTimes, counted: Set[int], explained: Set[int]
 ) -> Iterator[Int64Array]:
     """The frame of each face that belongs neither to a counted person nor to a track that is explained otherwise."""
-    for block in persons.faces("frame_index"):
+    faces = persons.faces("frame_index")
+    for block in faces:
         mine = np.isin(read_ids(block), sorted(counted))
+        mine |= np.isin(faces.find_second_faces(block), sorted(counted))
         other = np.isin(column(block, "track_id").astype(np.int64), sorted(explained))
         yield times.rows(block)[~mine & ~other]

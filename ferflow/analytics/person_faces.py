@@ -88,6 +88,7 @@ class Persons:
 class Overlap:
     """Tracks that names make one person of, although they are in view at the same time."""
 
+    person_id: int
     name: str
     tracks: tuple[int, ...]
     seconds: float
@@ -125,19 +126,27 @@ class PersonFaces:
         found: dict[int, tuple[set[int], set[int]]] = {}
         for block in blocks(self.stored):
             tracks, rows = column(block, "track_id").astype(np.int64), times.rows(block)
-            before, after = self._assign(block), self._persons_in(block)
-            for person, dropped in rows_by_value(np.where(before == after, UNTRACKED, before)).items():
+            every = self._assign(block)
+            for person, dropped in rows_by_value(self.find_second_faces(block)).items():
                 if person != UNTRACKED:
-                    mine = (before == person) & np.isin(rows, rows[dropped])
+                    mine = (every == person) & np.isin(rows, rows[dropped])
                     of_person = found.setdefault(person, (set(), set()))
                     of_person[0].update(tracks[mine].tolist())
                     of_person[1].update(rows[dropped].tolist())
         return [
             Overlap(
-                self.persons.name_of(person), tuple(sorted(tracks)), float(times.seconds[sorted(rows)].sum())
+                person,
+                self.persons.name_of(person),
+                tuple(sorted(tracks)),
+                float(times.seconds[sorted(rows)].sum()),
             )
             for person, (tracks, rows) in sorted(found.items())
         ]
+
+    def find_second_faces(self, block: pa.Table) -> Int64Array:
+        """The person whose second face in the frame each face of a block is; `UNTRACKED` for all others. Int64."""
+        every = self._assign(block)
+        return np.where(every == self._persons_in(block), UNTRACKED, every)
 
     def _persons_in(self, block: pa.Table) -> Int64Array:
         person = self._assign(block)

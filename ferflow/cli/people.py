@@ -175,8 +175,9 @@ def _write(path: Path, tracks: list[Track]) -> None:
         "shown_longest",
     ]
     write_csv(path, columns, (
-        [track.video_id, track.track_id, track.from_s or None, track.name, track.person, timecode(track.first_s), timecode(track.last_s),
-         round(track.seconds, 1), round(track.across, 2), round(track.face_px), track.label]
+        [track.video_id, track.track_id, track.from_s or None, track.name, track.person,
+         timecode(track.first_s), timecode(track.last_s), round(track.seconds, 1), round(track.across, 2),
+         round(track.face_px), track.label]
         for track in tracks
     ))  # fmt: skip
 

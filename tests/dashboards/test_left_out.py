@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from ferflow.dashboards import write_session_report
+from ferflow.dashboards import load_names, write_session_report
 from ferflow.options import AnalyzeOptions
+from ferflow.store.output_folder import OutputFolder
 from tests.dashboards.read_page import Page, clock, text
-from tests.made_records import Made, write_session
+from tests.made_records import Made, made_tables, write_session
 
 
 def section(html: str, name: str) -> str:
@@ -46,6 +47,21 @@ def test_the_footer_says_that_faces_were_compared_only_if_they_were(tmp_path, st
     assert ("face recognition network" in footer) == (stitch == "face")
     assert ("nothing of them was stored" in footer) == (stitch == "face")
     assert ("clothing and hair" in text(html)) == (stitch == "colour")
+
+
+def test_the_second_face_of_a_named_person_is_called_that_and_not_a_face_of_nobody(tmp_path):
+    made = Made(seconds=20, people=2, video_id="talk")
+    video = write_session(tmp_path, made)
+    OutputFolder(tmp_path).people_list.write_text(
+        "video_id,track_id,name\ntalk,1,Zed\ntalk,2,Zed\n", encoding="utf-8"
+    )
+    faces = made_tables(made)[1].to_pandas()
+    seconds = (faces.groupby("frame_index").size() == 2).sum() / made.fps
+    html = write_session_report(tmp_path, video, load_names(tmp_path).of(video)).read_text(encoding="utf-8")
+    assert section(html, "left-out") == (
+        f"Left out of these numbers: second face of Zed, for {seconds:.1f} s: two tracks of this name are in view at "
+        "the same time."
+    )
 
 
 def test_a_page_that_leaves_nothing_out_does_not_speak_of_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ferflow.analytics.person_faces import Overlap
 from ferflow.analytics.sightings import Sighting
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.number_format import join_words, pluralize, sanitize, timecode
@@ -19,6 +20,7 @@ def _describe_faces(session: Session) -> list[str]:
         _part(found.brief, ("person", "people"), "seen only briefly or unclearly"),
         _part(found.still, ("still picture", "still pictures"), "of a face, such as a poster or a slide"),
         _part(found.duplicate, ("copy", "copies"), "of a face that is shown a second time"),
+        *map(_describe_second_face, found.second),
     ]
     if found.n_of_nobody:
         one = found.n_of_nobody == 1
@@ -36,6 +38,13 @@ def _part(tracks: tuple[Sighting, ...], noun: tuple[str, str], why: str) -> str:
         return ""
     seconds = timecode(sum(one.seconds for one in tracks))
     return f"{pluralize(len(tracks), *noun)} {why} ({seconds}{' together' if len(tracks) > 1 else ''})"
+
+
+def _describe_second_face(one: Overlap) -> str:
+    return (
+        f"second face of {sanitize(one.name)}, for {one.seconds:.1f} s: "
+        f"{'two' if len(one.tracks) == 2 else len(one.tracks)} tracks of this name are in view at the same time"
+    )
 
 
 def _describe_regions(session: Session) -> list[str]:
