@@ -63,11 +63,16 @@ class DecodeReport:
     """Why reading stopped before the end, if it did."""
     gaps: list[Gap] = field(default_factory=list)
     """In order of time, at most MAX_GAPS. Empty: every frame was read, whatever the warnings are about."""
-    _jumps_s: list[float] = field(default_factory=list)
+    n_strays: int = 0
+    """Frames whose timestamps were far from those of their neighbours, so that their times are interpolated."""
+    _first_stray_s: float = 0.0
+    _jumps: list[tuple[float, float]] = field(default_factory=list)
+    """Time of the frame after each jump of the timestamps, and by how much they jump; seconds."""
     _usable_s: float = 0.0
     _n_unplaced: int = 0
     """Frames lost since the last usable one: the end of their gap is not known yet."""
-    _has_jumped: bool = False
+    _jump_s: float | None = None
+    """Of a jump since the last usable frame."""
 
     def add(self, event: Lost | NoTimestamps) -> None:
         """Record what a source could not read."""
@@ -85,21 +90,28 @@ class DecodeReport:
         self.n_damaged += 1
         self._n_unplaced += 1
 
-    def add_jump(self, time_s: float) -> None:
-        """Record that timestamps ran backwards; `time_s` is the time of the frame after."""
-        self._jumps_s.append(time_s)
-        self._has_jumped = True
+    def add_jump(self, time_s: float, jump_s: float) -> None:
+        """Record that timestamps jump; `time_s` is the time of the frame after, `jump_s` how far."""
+        self._jumps.append((time_s, jump_s))
+        self._jump_s = jump_s
+
+    def add_stray(self, time_s: float) -> None:
+        """Count a frame whose time is interpolated."""
+        self._first_stray_s = self._first_stray_s if self.n_strays else time_s
+        self.n_strays += 1
 
     def add_usable(self, time_s: float) -> None:
         """Record a usable frame: it ends the gap before it, if there is one."""
-        if self._n_unplaced or self._has_jumped:
-            self.add_gap(self._n_unplaced or None, start_s=self._usable_s, end_s=time_s)
-        self._n_unplaced, self._has_jumped, self._usable_s = 0, False, time_s
+        if self._n_unplaced or self._jump_s is not None:
+            self.add_gap(self._n_unplaced or None, start_s=self._usable_s, end_s=time_s, jump_s=self._jump_s)
+        self._n_unplaced, self._jump_s, self._usable_s = 0, None, time_s
 
-    def add_gap(self, n_frames: int | None, *, start_s: float, end_s: float | None) -> None:
+    def add_gap(
+        self, n_frames: int | None, *, start_s: float, end_s: float | None, jump_s: float | None = None
+    ) -> None:
         """Record a gap; see `Gap`."""
         if len(self.gaps) < MAX_GAPS:
-            self.gaps.append(Gap(start_s, end_s, n_frames))
+            self.gaps.append(Gap(start_s, end_s, n_frames, jump_s))
             return
         last = self.gaps[-1]
         self.gaps[-1] = Gap(last.start_s, end_s, (last.n_frames or 0) + (n_frames or 0))
@@ -141,11 +153,24 @@ class DecodeReport:
             )
         if self.ended_early:
             self.warnings.append(self.ended_early)
-        if self._jumps_s:
-            places = ", ".join(timecode(jump_s) for jump_s in self._jumps_s[:_GAPS_IN_WARNING])
+        if self.n_strays:
             self.warnings.append(
-                f"timestamps jump back {len(self._jumps_s)} times (at {places}); time continues there"
+                f"{_frames(self.n_strays)} had timestamps far from those before and after (first at "
+                f"{timecode(self._first_stray_s)}); their times are interpolated"
             )
+        self.warnings += [
+            text for text in (self._describe_jumps(back=True), self._describe_jumps(back=False)) if text
+        ]
+
+    def _describe_jumps(self, *, back: bool) -> str | None:
+        jumps = [(time_s, jump_s) for time_s, jump_s in self._jumps if (jump_s < 0) == back]
+        places = ", ".join(
+            f"{timecode(time_s)} by {timecode(abs(jump_s))}" for time_s, jump_s in jumps[:_GAPS_IN_WARNING]
+        )
+        if not jumps:
+            return None
+        times = "1 time" if len(jumps) == 1 else f"{len(jumps)} times"
+        return f"timestamps jump {'back' if back else 'ahead'} {times} (at {places}); time continues there"
 
     def _places(self) -> str:
         """Timecodes of the first gaps."""

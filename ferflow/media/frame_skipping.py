@@ -29,10 +29,25 @@ LOOK_AHEAD = 32
 earlier timestamp of the same cell comes within 16 packets; 32 leave a margin."""
 
 
-def cell_index(time_s: float, fps: float) -> int:
-    """The cell of 1/fps of a second in which a time is."""
-    # The tolerance puts 0.2 s * 5 fps into cell 1 although 0.2 may be rounded down.
-    return int(time_s * fps + 1e-6)
+_JUMP_S = 5
+"""Seconds between two packets from which on the times of frames may no longer follow from those of packets alone."""
+
+COARSEST_ROUNDING_S = Fraction(1, 500)
+"""Seconds. A file with a coarser time base (AVI, GIF) counts in frames, and its times are exact."""
+
+
+def rounding_s(time_base: Fraction) -> float:
+    """How much too early a time may be that a container has rounded: one unit, as both ends of it were rounded."""
+    return float(time_base) if time_base <= COARSEST_ROUNDING_S else 0.0
+
+
+def cell_index(time_s: float, fps: float, rounded_s: float = 0.0) -> int:
+    """The cell of 1/fps of a second in which a time is; see `rounding_s`.
+
+    Matroska, WebM and FLV count in milliseconds: at 30 frames per second, the second frame is at 33 and not at 33.3.
+    """
+    # The constant puts 0.2 s * 5 fps into cell 1 although 0.2 may be rounded down.
+    return int((time_s + rounded_s) * fps + 1e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +62,8 @@ class SkippedFrame:
 class FrameSkipper:
     """Sets, before each packet, what the decoder of one stream may skip. It has state and serves one pass.
 
-    A packet without a timestamp ends the skipping, since time then no longer follows from packets. At damage the
-    container is read again without a skipper.
+    A packet without a timestamp ends the skipping, since time then no longer follows from packets, and so does a jump
+    of the timestamps, see `media.clock`. At damage the container is read again without a skipper.
     """
 
     def __init__(self, fps: float, start_s: float) -> None:
@@ -60,6 +75,7 @@ class FrameSkipper:
         self._new: list[tuple[int, Fraction]] = []
         self._first_in_cell: dict[int, int] = {}
         self._skippable: list[tuple[int, int]] = []
+        self._latest_s: Fraction | None = None
         self._is_stopped = False
 
     def set_skipping(
@@ -100,8 +116,12 @@ class FrameSkipper:
             return
         if packet.pts is None or packet.time_base is None:
             self._is_stopped = True
-        else:
-            self._new.append((packet.pts, packet.time_base))
+            return
+        time_s = packet.pts * packet.time_base
+        if self._latest_s is not None and abs(time_s - self._latest_s) > _JUMP_S:
+            self._is_stopped = True
+        self._latest_s = time_s
+        self._new.append((packet.pts, packet.time_base))
 
     def _sort_into_cells(self) -> None:
         """Sort new timestamps into cells of 1/fps.
@@ -124,7 +144,7 @@ class FrameSkipper:
     def _cell(self, pts: int, time_base: Fraction) -> int | None:
         """Index of the cell; None before the start."""
         time_s = float((pts - (self._first_pts or 0)) * time_base)
-        return cell_index(time_s, self._fps) if time_s >= self._start_s else None
+        return cell_index(time_s, self._fps, rounding_s(time_base)) if time_s >= self._start_s else None
 
     def _set_for(self, packet: PacketOrLost, context: av.VideoCodecContext) -> PacketOrLost:
         self._sort_into_cells()

@@ -5,7 +5,7 @@
 ...         print(frame.index, frame.time_s, frame.planes)
 
 Time is `(pts - first pts) * time_base`, so it is also right with a variable frame rate, a delayed start and dropped
-frames. Only where damaged timestamps run backwards, time continues by the usual step, with a warning. Frames that
+frames. Only where timestamps are wrong or jump, time is that of `media.clock`, with a warning. Frames that
 cannot be decoded are skipped and counted in `video.report`, which also states where they are missing.
 """
 
@@ -25,9 +25,10 @@ import numpy as np
 from av.buffer import Buffer
 
 from ferflow.errors import DecodeError
+from ferflow.media.clock import Clock, TimedFrame, longest_hold_s
 from ferflow.media.container import MAX_PIXELS, Container, Source, SourceEvent
 from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
-from ferflow.media.frame_skipping import SkippedFrame, cell_index
+from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
 from ferflow.media.image_sequence import ImageSequence
 from ferflow.media.planes import Planes, planes_from_frame
 from ferflow.options import AnalyzeOptions, TimePoint
@@ -103,12 +104,12 @@ class Selection:
         start = self.start or TimePoint(seconds=0.0)
         return (self.fps, start.seconds) if self.fps is not None and start.seconds is not None else None
 
-    def takes(self, index: int, time_s: float) -> bool:
-        """Whether this frame is analysed; called once per frame, in order."""
+    def takes(self, index: int, time_s: float, rounded_s: float = 0.0) -> bool:
+        """Whether this frame is analysed; called once per frame, in order; for the rounding see `cell_index`."""
         if self.start is not None and not self.start.reached(time_s, index):
             return False
         if self.fps is not None:
-            cell = cell_index(time_s, self.fps)
+            cell = cell_index(time_s, self.fps, rounded_s)
             is_first_of_cell, self._last_cell = cell > self._last_cell, cell
             return is_first_of_cell
         self._n_seen += 1
@@ -126,7 +127,7 @@ class Video:
         """Degrees counter-clockwise by which the first picture was turned upright."""
         self.size: tuple[int, int] = (self.info.width, self.info.height)
         """(width, height) in pixels, upright; until the first frame is decoded, what the header states."""
-        self._clock = _Clock()
+        self._clock = self._new_clock()
         self._size_now: tuple[int, int] | None = None
         self._pose_now: tuple[int, int, int] | None = None
         self._is_mirrored = False
@@ -144,21 +145,20 @@ class Video:
         Raises:
             DecodeError: the stream has no frame that can be decoded.
         """
-        report, clock = self.report, self._clock
+        report, clock, rounded_s = self.report, self._clock, rounding_s(self.info.time_base)
         if isinstance(self._source, Container) and (sampling := selection.fps_and_start()) is not None:
             self._source.skip_frames(*sampling)
-        for event in self._source.decode():
-            if isinstance(event, Lost | NoTimestamps):
-                report.add(event)
+        # The clock also sees frames that are skipped or damaged: a jump of their timestamps moves later frames.
+        for timed in clock.run(self._source.decode()):
+            if isinstance(timed, Lost | NoTimestamps):
+                report.add(timed)
                 continue
-            # The clock also sees frames that are skipped or damaged: a jump of their timestamps moves later frames.
-            time = clock.advance(event, self.info.time_base)
-            index, time_s = report.n_decoded, float(time)
+            index, time_s, picture = report.n_decoded, float(timed.time), timed.picture
             if selection.is_over(index, time_s):
                 break
             # Frames that are skipped or damaged are counted too, so that an index does not depend on the selection.
-            self._count(event, time_s)
-            if isinstance(event, SkippedFrame) or event.is_corrupt:
+            self._count(timed)
+            if isinstance(picture, SkippedFrame) or picture.is_corrupt:
                 continue
             if clock.n_at_one_time >= MAX_FRAMES_AT_ONE_TIME:
                 report.stop(
@@ -166,22 +166,24 @@ class Video:
                     time_s,
                 )
                 break
-            if selection.takes(index, time_s):
-                yield self._frame(event, index, time)
+            if selection.takes(index, time_s, rounded_s):
+                yield self._frame(picture, index, timed.time)
         else:  # only where the stream was read to its end can frames be missing there
-            report.check_end(self.end_s, self.info.duration_s_from_header)
+            report.check_end(clock.own_end_s, self.info.duration_s_from_header)
         if report.n_decoded == 0:
             raise self._no_frame()
         report.write_warnings()
 
-    def _count(self, frame: av.VideoFrame | SkippedFrame, time_s: float) -> None:
-        report = self.report
+    def _count(self, timed: TimedFrame) -> None:
+        report, time_s = self.report, float(timed.time)
         report.n_decoded += 1
-        if self._clock.jumped:
-            report.add_jump(time_s)
-        if isinstance(frame, SkippedFrame):
+        if timed.jump_s is not None:
+            report.add_jump(time_s, float(timed.jump_s))
+        if timed.is_stray:
+            report.add_stray(time_s)
+        if isinstance(timed.picture, SkippedFrame):
             return
-        if frame.is_corrupt:
+        if timed.picture.is_corrupt:
             report.add_damaged()
         else:
             report.add_usable(time_s)
@@ -189,8 +191,8 @@ class Video:
     def frames_between(self, start_s: Fraction, end_s: Fraction) -> Iterator[Frame]:
         """The frame that is shown at `start_s`, and those after it up to `end_s`.
 
-        Decoding starts at the last key frame before `start_s`. Times are those of `frames`, unless timestamps run
-        backwards somewhere before. Nothing is added to `report`.
+        Decoding starts at the last key frame before `start_s`. Times are those of `frames`, unless timestamps jump
+        somewhere before. Nothing is added to `report`.
 
         Args:
             start_s: seconds after the first frame.
@@ -252,6 +254,11 @@ class Video:
         """Close the file."""
         self._source.close()
 
+    def _new_clock(self) -> Clock:
+        rate = self.info.frame_rate
+        step_s = 1 / Fraction(rate).limit_denominator(1001) if rate else Fraction(1, 25)
+        return Clock(self.info.time_base, step_s=step_s, longest_hold_s=longest_hold_s(self.info.format))
+
     def _own_time_s(self, picture: av.VideoFrame) -> Fraction:
         return (picture.pts or 0) * (picture.time_base or self.info.time_base)
 
@@ -298,42 +305,6 @@ class Video:
 
 def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:
     return (event for event in events if isinstance(event, av.VideoFrame) and not event.is_corrupt)
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Seconds after the first frame. Where damaged timestamps run backwards, time continues by the usual step."""
-
-    first_s: Fraction | None = None
-    """Time of the first frame on the file's own clock."""
-    last_s: Fraction = Fraction(0)
-    end_s: float = 0.0
-    n_at_one_time: int = 0
-    """Frames in a row, this one included, that have the same timestamp."""
-    jumped: bool = False
-    """The last frame's timestamp is before its predecessor's."""
-    _step_s: Fraction = Fraction(0)
-    _shift_s: Fraction = Fraction(0)
-
-    def advance(self, frame: av.VideoFrame | SkippedFrame, time_base: Fraction) -> Fraction:
-        """Time of the next frame, in seconds after the first one; never before the last one's."""
-        time_base = frame.time_base or time_base
-        own_s = (frame.pts or 0) * time_base
-        if self.first_s is None:
-            self.first_s = own_s
-        time_s = own_s - self.first_s + self._shift_s
-        # A timeline that runs backwards cannot be drawn or summed: time continues by the usual step instead.
-        self.jumped = time_s < self.last_s
-        if self.jumped:
-            self._shift_s += self.last_s + self._step_s - time_s
-            time_s = self.last_s + self._step_s
-        elif time_s > self.last_s:
-            self._step_s = time_s - self.last_s
-        self.n_at_one_time = 1 if time_s > self.last_s else self.n_at_one_time + 1
-        self.last_s = time_s
-        # Durations in the file may be missing or 0, so a frame is shown at least for the usual step.
-        self.end_s = float(time_s + max((frame.duration or 0) * time_base, self._step_s))
-        return time_s
 
 
 @contextlib.contextmanager

@@ -104,6 +104,9 @@ class Gap(msgspec.Struct, frozen=True):
     """Time of the first usable frame after it; None: it reaches to the end."""
     n_frames: Count | None
     """Frames known to be lost; None: unknown."""
+    jump_s: Number | None = None
+    """By how much the file's timestamps jump here, as after a pause of the recording; time does not jump with them.
+    None: they do not."""
 
 
 class Rest(msgspec.Struct, frozen=True):
