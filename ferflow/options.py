@@ -31,6 +31,8 @@ DetectorName = Literal["yunet", "haar"]
 DeviceName = Literal["auto", "cpu", "gpu"]
 BackendName = Literal["auto", "onnx", "keras"]
 StitchName = Literal["colour", "face", "off"]
+RotateName = Literal["auto", "file", "0", "90", "180", "270"]
+ZeroName = Literal["video", "audio"]
 
 # hh:mm:ss.fff or mm:ss.fff; only the last part may carry a fraction.
 _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
@@ -147,6 +149,13 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     region: tuple[str, ...] = ()
     """Parts of the picture to analyse: `[NAME=]X,Y,W,H` in pixels or percent, or `[NAME=]bottom-right` and the like;
     NAME is a participant. `auto`: a picture-in-picture frame. Empty: all of the picture."""
+    stream: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    """Number of the video stream to analyse, as FFmpeg counts the streams of a file; None: see `media.video_stream`."""
+    rotate: RotateName = "auto"
+    """Degrees clockwise by which the stored picture is turned upright; `file`: as the file says; `auto`: as the file
+    says, unless faces in sample frames say otherwise."""
+    zero: ZeroName = "video"
+    """What time 0 is: the first picture, or the start of the sound where that is earlier."""
     sequence_fps: Annotated[float, Meta(gt=0, lt=1001)] = 25.0
     """Frames per second of numbered images, which carry no time of their own."""
     bin_seconds: Annotated[float, Meta(gt=0, lt=1e6)] = 1.0
@@ -216,6 +225,8 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         # A TOML file may hold a time as text, as a number of seconds or as a time of TOML.
         if name == "region" and isinstance(value, str):  # a job file may give one
             return (value,)
+        if name == "rotate" and isinstance(value, int):  # a job file may give a number
+            return str(value)
         is_time = name in _TIMES and not isinstance(value, TimePoint)
         return TimePoint.parse(str(value)) if is_time else value
 
@@ -263,7 +274,7 @@ _NO_EFFECT_ON_RECORDS = {
 }  # fmt: skip
 
 
-_SINCE_SCHEMA_2 = ("stitch", "region")
+_SINCE_SCHEMA_2 = ("stitch", "region", "stream", "rotate", "zero")
 
 
 def read_toml(path: Path) -> JsonObject:

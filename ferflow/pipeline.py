@@ -31,12 +31,13 @@ from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
 from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.orientation import find_turn
 from ferflow.faces.people import KnownTrack, People
 from ferflow.faces.picture_in_picture import find_picture_in_picture
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
 from ferflow.media.prefetch import map_ahead, prefetch
-from ferflow.media.video import Selection, Video, open_video
+from ferflow.media.video import Reading, Selection, Video, open_video
 from ferflow.models.classifier import Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
 from ferflow.regions import AUTO, Region
@@ -112,13 +113,14 @@ def analyze(
     options = options or AnalyzeOptions()
     tools = tools or Tools.load(options)
     path = Path(path)
-    with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
+    with open_video(path, Reading.of(options), threads=options.threads) as video:
         yield from analyze_video(video, video_id_of(path), options, tools)
 
 
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on an open video, whose report and counts can be read afterwards."""
     threads = options.threads or available_cpus()
+    _turn_upright(video, options, tools.detector)
     regions = _choose_regions(video, options, tools.detector)
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
     people = People(options, regions, tools.describer)
@@ -150,11 +152,22 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     video.report.warnings.extend(people.warnings)
 
 
+def _turn_upright(video: Video, options: AnalyzeOptions, detector: Detector) -> None:
+    """For `auto`, turn the pictures as their faces say, with a warning."""
+    if options.rotate != "auto" or (turn := find_turn(video.info.path, options, detector)) is None:
+        return
+    video.turn = turn.degrees
+    video.report.warnings.append(
+        f"rotate auto: the stored picture is turned by {turn.degrees} degrees clockwise, since its faces are then "
+        f"upright (clearer in {turn.n_better} of {turn.n_frames} sample frames); --rotate file leaves it as it is"
+    )
+
+
 def _choose_regions(video: Video, options: AnalyzeOptions, detector: Detector) -> Sequence[Region]:
     """The regions of the options; for `auto`, what is found in the video, with a warning that says what that is."""
     if options.region != (AUTO,):
         return options.regions
-    found = find_picture_in_picture(video.info.path, options, detector)
+    found = find_picture_in_picture(video.info.path, options, detector, turn=video.turn)
     video.report.warnings.append(
         "region auto: no picture-in-picture frame was found; all of the picture is analysed"
         if found is None

@@ -20,7 +20,7 @@ from ferflow.jobs.job import Job
 from ferflow.jobs.plan import replan
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.fingerprint import fingerprint, signature
-from ferflow.media.video import Video, open_video
+from ferflow.media.video import Reading, Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
@@ -133,7 +133,7 @@ def _write_records(
 ) -> Generator[Progressed, None, VideoMetadata]:
     source, counts, pace = task.source, _Counts(), _Pace()
     with (
-        open_video(source, sequence_fps=options.sequence_fps, threads=options.threads) as video,
+        open_video(source, Reading.of(options), threads=options.threads) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
         # Before the first frame, compared after the last: a file that is still being copied differs by then.
@@ -237,6 +237,9 @@ def _source_info(video: Video) -> SourceInfo:
         height=video.size[1],
         rotation=video.rotation,
         time_base=info.time_base,
+        stream=info.stream,
+        other_streams=info.other_streams,
+        turned=video.turn,
         frame_rate=info.frame_rate,
         duration_s_from_header=info.duration_s_from_header,
     )

@@ -12,8 +12,9 @@ from typing import TypeVar
 from ferflow.analytics.people_list import NO_NAMES, PeopleList, count_unknown, read_people
 from ferflow.analytics.person_faces import Overlap, Persons, find_overlaps
 from ferflow.analytics.person_names import NameLists
-from ferflow.analytics.session_list import Sessions, read_sessions
+from ferflow.analytics.session_list import Sessions
 from ferflow.dashboards.shared.number_format import join_words
+from ferflow.dashboards.shared.placed_sessions import read_placed_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
@@ -111,4 +112,4 @@ def _is_gone(options: PageOptions) -> bool:
 
 def _read_sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:
     path = options.sessions or OutputFolder(out).session_list
-    return read_sessions(path, sources) if options.sessions or path.exists() else Sessions()
+    return read_placed_sessions(path, out, sources) if options.sessions or path.exists() else Sessions()

@@ -39,6 +39,7 @@ from ferflow.analytics.timeline import (
 from ferflow.dashboards.session_report.video_player import (
     FaceBoxes,
     PageVideo,
+    PictureSizes,
     find_shown_labels,
     find_video,
     pack_boxes,
@@ -294,7 +295,7 @@ def load_session(
         video=find_video(metadata.source, paths.report, frames),
         boxes=pack_boxes(
             faces("frame_index", "time_s", *_BOX_COLUMNS),
-            metadata.source,
+            PictureSizes.from_frames(frames, metadata.source),
             labels,
             frame_step_s=usual_step(times.time_s),
         ),

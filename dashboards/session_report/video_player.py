@@ -141,21 +141,44 @@ def find_shown_labels(frames: pa.Table, faces: Faces, basis: Basis) -> ShownLabe
     return ShownLabels(np.concatenate(times), np.concatenate(tracks), np.concatenate(found))
 
 
+@dataclass(frozen=True, slots=True)
+class PictureSizes:
+    """Sizes of the analysed pictures, in pixels, upright: they may change within a video. Arrays of length F."""
+
+    frame_index: Int64Array
+    """Ascending."""
+    size: Float64Array
+    """(F, 2), width and height."""
+
+    @classmethod
+    def from_frames(cls, frames: pa.Table, source: SourceInfo) -> PictureSizes:
+        """From FRAMES; those of schema 1 have no sizes, so that of the source is used."""
+        size = np.stack([column(frames, "width"), column(frames, "height")], axis=1)
+        known = np.where(np.isnan(size), (source.width, source.height), size)
+        return cls(column(frames, "frame_index").astype(np.int64), known)
+
+    def of(self, faces: pa.Table) -> Float64Array:
+        """Size of the picture of each face, float64 (N, 2)."""
+        rows = np.searchsorted(self.frame_index, column(faces, "frame_index").astype(np.int64))
+        sizes: Float64Array = self.size[rows]
+        return sizes
+
+
 def pack_boxes(
-    faces: Faces, source: SourceInfo, shown: ShownLabels, *, frame_step_s: float = 0.0
+    faces: Faces, sizes: PictureSizes, shown: ShownLabels, *, frame_step_s: float = 0.0
 ) -> FaceBoxes | None:
     """Boxes of the people, one per step of time, with a step at which they fit into a page.
 
     Args:
-        faces: FACES, `time_s, person_id, x1, y1, x2, y2`, as a table or in blocks.
-        source: of the video; its picture size in pixels, upright.
+        faces: FACES, `frame_index, time_s, person_id, x1, y1, x2, y2`, as a table or in blocks.
+        sizes: of the pictures that the boxes are in.
         shown: what the faces show.
         frame_step_s: usual time between two analysed frames; NaN if unknown.
 
     Returns:
         None if there is nothing to draw.
     """
-    time_s, tracks, corners = _corners(faces, source.width, source.height)
+    time_s, tracks, corners = _corners(faces, sizes)
     if not len(tracks):
         return None
     step = _box_step(time_s, tracks, frame_step_s)
@@ -221,14 +244,14 @@ def _letters(shown: ShownLabels, tracks: Int64Array, cells: Int64Array, step: fl
 
 
 def _corners(
-    faces: Faces, width: int, height: int
+    faces: Faces, sizes: PictureSizes
 ) -> tuple[Float64Array, Int64Array, np.typing.NDArray[np.uint8]]:
     """Of the N tracked faces: times, track ids, and x1, y1, x2, y2 in 255ths of the picture, uint8 (N, 4)."""
     times, tracks, corners = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.uint8)]
     for block in blocks(faces):
         track = read_ids(block)
         box = np.stack([column(block, name) for name in ("x1", "y1", "x2", "y2")], axis=1)
-        box = np.round(255 * np.clip(box / [width, height, width, height], 0, 1)).astype(np.uint8)
+        box = np.round(255 * np.clip(box / np.tile(sizes.of(block), 2), 0, 1)).astype(np.uint8)
         tracked = track != UNTRACKED
         times.append(column(block, "time_s")[tracked])
         tracks.append(track[tracked])

@@ -12,6 +12,7 @@ from ferflow.analytics.markers import find_markers_file, read_markers
 from ferflow.analytics.session_list import UNLISTED, SessionRow, read_sessions
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.stimulus_markers import StimulusMarkers
+from ferflow.dashboards.shared.placed_sessions import read_placed_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
@@ -75,7 +76,12 @@ def _listed(files: VideoFiles, options: PageOptions, source: str) -> SessionRow:
     path = options.sessions or OutputFolder(files.out).session_list
     if not path.exists():
         return UNLISTED
-    return read_sessions(path, {files.video_id: source}).of(files.video_id)
+    row = read_sessions(path, {files.video_id: source}).of(files.video_id)
+    if row.part is None:
+        return row
+    # The place of a part follows from the others.
+    folder = OutputFolder(files.out)
+    return read_placed_sessions(path, files.out, folder.find_sources()).of(files.video_id)
 
 
 def _stored(files: VideoFiles) -> str | None:

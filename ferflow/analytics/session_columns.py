@@ -54,7 +54,7 @@ def parse_stretch(values: Mapping[str, str], where: str) -> tuple[float, float]:
 
 
 def parse_part(values: Mapping[str, str], where: str) -> int | None:
-    """Which of several files of a participant a video is, of `part`; None if it is empty.
+    """Which of several files of a participant a video is, of `part`; 0 for `auto`; None if it is empty.
 
     Raises:
         OptionsError: it is no whole number from 1, or the row names no participant.
@@ -62,11 +62,14 @@ def parse_part(values: Mapping[str, str], where: str) -> int | None:
     text = values.get("part", "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise OptionsError(f"{where}: part must be a whole number from 1, got {sanitize(text[:40])!r}.")
+    is_auto = text.lower() == "auto"
+    if not is_auto and not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise OptionsError(
+            f"{where}: part must be auto or a whole number from 1, got {sanitize(text[:40])!r}."
+        )
     if not values.get("participant"):
         raise OptionsError(f"{where}: part {text} of whom? Give the participant, too.")
-    return int(text)
+    return 0 if is_auto else int(text)
 
 
 def _is_clock(text: str) -> bool:

@@ -32,6 +32,9 @@ GROUP = "group"
 
 REGION = "region"
 
+AUTO_PART = 0
+"""In place of the number of a part: its place follows from the file, see `analytics.parts`."""
+
 _OWN_COLUMNS = {"video", "offset_s", "start", "end", "part", "markers", "recording_start", REGION}
 
 
@@ -49,7 +52,7 @@ class SessionRow:
     end_s: float = math.inf
     """The part of the video that counts."""
     part: int | None = None
-    """Which of several files of the participant this video is, from 1."""
+    """Which of several files of the participant this video is, from 1, or `AUTO_PART`."""
     markers: str | None = None
     """A file of markers for the video, as written in the list."""
     values: Mapping[str, str] = field(default_factory=dict)
@@ -167,9 +170,7 @@ def _session(path: Path, row: Row) -> SessionRow:
 def _check_part(path: Path, row: Row, session: SessionRow, others: Iterable[SessionRow]) -> None:
     """Refuse one part of a participant for two videos."""
     key = session.participant, session.stimulus, session.part
-    if session.part is not None and any(
-        (other.participant, other.stimulus, other.part) == key for other in others
-    ):
+    if session.part and any((other.participant, other.stimulus, other.part) == key for other in others):
         raise OptionsError(
             f"{path}: line {row.line}: part {session.part} of {sanitize(session.participant)} is listed twice. "
             "Number the files in their order."

@@ -33,7 +33,7 @@ class SharedClock:
     """The sessions of one stimulus, or a single session, with the participants on its time."""
 
     stimulus: Stimulus | None
-    """None: a single session, whose people share its own time."""
+    """None: a single session, of one file or several parts, whose people share its own time."""
     videos: tuple[CohortVideo, ...]
     cohort: Cohort
     bin_seconds: float
@@ -121,19 +121,26 @@ def band_at_points(measure: Measure, values: Float64Array) -> Band:
 
 
 def build_clocks(videos: Sequence[CohortVideo]) -> tuple[SharedClock, ...]:
-    """One clock for each stimulus, by name; for a single video without a stimulus, its own.
+    """One clock for each stimulus, by name; for a single recording without a stimulus, its own.
 
     Stimuli without a participant who is counted have none.
     """
     by_stimulus: dict[Stimulus | None, list[CohortVideo]] = {}
     for video in videos:
         by_stimulus.setdefault(video.stimulus, []).append(video)
-    if len(videos) > 1:
+    if len(videos) > 1 and not _is_one_recording(videos):
         # Sessions that are not known to share anything have no common time.
         by_stimulus.pop(None, None)
     clocks = [_build_clock(stimulus, same) for stimulus, same in by_stimulus.items()]
     found = [clock for clock in clocks if clock is not None]
     return tuple(sorted(found, key=lambda clock: (clock.stimulus.name if clock.stimulus else "").casefold()))
+
+
+def _is_one_recording(videos: Sequence[CohortVideo]) -> bool:
+    """Whether videos without a stimulus are the files of one recording, one after the other; see `parts`."""
+    return len({video.session.participants for video in videos}) == 1 and all(
+        video.session.part is not None and video.stimulus is None for video in videos
+    )
 
 
 def _build_clock(stimulus: Stimulus | None, videos: Sequence[CohortVideo]) -> SharedClock | None:

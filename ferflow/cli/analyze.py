@@ -35,7 +35,15 @@ from ferflow.cli.common import (
 )
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import EngineName, Job
-from ferflow.options import BackendName, DetectorName, DeviceName, StitchName, TimePoint
+from ferflow.options import (
+    BackendName,
+    DetectorName,
+    DeviceName,
+    RotateName,
+    StitchName,
+    TimePoint,
+    ZeroName,
+)
 
 
 def _time(text: str) -> TimePoint:
@@ -149,6 +157,28 @@ def analyze(
             metavar="[NAME=]REGION",
         ),
     ] = None,
+    stream: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of the video stream to analyse, as ffprobe and warnings count them.  [default: the default "
+            "stream, then the largest; no previews]",
+            metavar="N",
+        ),
+    ] = None,
+    rotate: Annotated[
+        RotateName | None,
+        typer.Option(
+            help="Turn the stored picture by these degrees clockwise, whatever the file says; file: as the file says; "
+            f"auto: as the file says, unless faces say otherwise.  [default: {DEFAULTS.rotate}]"
+        ),
+    ] = None,
+    zero: Annotated[
+        ZeroName | None,
+        typer.Option(
+            help="What time 0 is: the first picture, or the start of the sound where that is earlier.  [default: "
+            f"{DEFAULTS.zero}]"
+        ),
+    ] = None,
     bin_seconds: Annotated[
         float | None,
         typer.Option(
@@ -240,6 +270,7 @@ def analyze(
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
         score=score, model=model, participants=participants, stitch=stitch, bin_seconds=bin_seconds,
+        stream=stream, rotate=rotate, zero=zero,
         region=tuple(region) if region else None, sequence_fps=sequence_fps,
         batch_size=batch_size, threads=threads, device=device, backend=backend,
     )  # fmt: skip

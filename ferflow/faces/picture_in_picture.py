@@ -20,7 +20,7 @@ from ferflow.errors import VideoError
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector
 from ferflow.faces.regions import split_frame
-from ferflow.media.video import Frame, Selection, open_video
+from ferflow.media.video import Frame, Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.regions import Region, parse_regions
 from ferflow.types import BoolArray, Float32Array, Float64Array, UInt8Array
@@ -65,17 +65,20 @@ class _Sides:
         return (self.right - self.left) * (self.bottom - self.top)
 
 
-def find_picture_in_picture(path: Path, options: AnalyzeOptions, detector: Detector) -> Region | None:
+def find_picture_in_picture(
+    path: Path, options: AnalyzeOptions, detector: Detector, *, turn: int | None = None
+) -> Region | None:
     """Find the frame; None where there is none that is plain.
 
     Args:
         path: the video.
         options: how it is analysed.
         detector: of faces.
+        turn: see `media.video.Reading`.
     """
     frames: list[Frame] = []
     with suppress(VideoError):  # the analysis itself will say what is wrong
-        frames.extend(_sample(path, options))
+        frames.extend(_sample(path, options, turn))
     if not frames:
         return None
     edges = _Edges.of([frame.planes.y for frame in frames])
@@ -90,9 +93,9 @@ def find_picture_in_picture(path: Path, options: AnalyzeOptions, detector: Detec
     return Region(None, f"{round(left)},{round(top)},{round(right - left)},{round(bottom - top)}")
 
 
-def _sample(path: Path, options: AnalyzeOptions) -> Iterator[Frame]:
+def _sample(path: Path, options: AnalyzeOptions, turn: int | None) -> Iterator[Frame]:
     """Frames at equal distances."""
-    with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
+    with open_video(path, replace(Reading.of(options), turn=turn), threads=options.threads) as video:
         length_s = video.info.duration_s_from_header or 0.0
         frames = (
             video.key_frames(_SAMPLES, length_s)

@@ -133,7 +133,8 @@ class Clock:
         """Whether a timestamp continues those before the strays, and not the strays' own."""
         time_s, stray_s = self._time(picture), [self._time(stray) for stray in strays]
         most_s = max(LEAST_JUMP_S, _USUAL_STEPS_IN_JUMP * (len(strays) + 1) * self.usual_step_s)
-        if not self._last_s < time_s <= self._last_s + most_s:
+        is_far = abs(stray_s[0] - self._last_s) > LEAST_JUMP_S  # damage makes short jumps, too
+        if not is_far or not self._last_s < time_s <= self._last_s + most_s:
             return False
         if stray_s[0] > self._last_s:
             return time_s < stray_s[-1] and time_s < stray_s[0]
@@ -177,7 +178,7 @@ class Clock:
         # The duration of a frame before a jump is the jump.
         self.end_s = float(time_s + (length_s if length_s <= self.longest_hold_s else self._last_step_s))
         own_s = (picture.pts or 0) * (picture.time_base or self.time_base) - (self.first_s or 0)
-        self.own_end_s = max(self.own_end_s, self.end_s, float(own_s + length_s))
+        self.own_end_s = max(self.own_end_s, self.end_s - float(self.lead_s), float(own_s + length_s))
         return TimedFrame(picture, time_s, jump_s, is_stray)
 
 

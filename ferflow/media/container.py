@@ -20,12 +20,12 @@ from typing import Any, Protocol, cast
 import av
 import av.container
 import av.error
-from av.stream import Disposition
 
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
 from ferflow.media.unreadable_stills import why_unreadable
+from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -86,6 +86,14 @@ class VideoInfo:
     n_frames_from_header: int | None
     pixel_aspect: float = 1.0
     """Width of a pixel over its height, as it should be shown, before rotation."""
+    stream: int | None = None
+    """Number of the stream in the file, as FFmpeg counts; None: images."""
+    stream_text: str = ""
+    """The stream in words."""
+    other_streams: tuple[str, ...] = ()
+    """The file's other video streams, in words."""
+    sound_lead_s: Fraction | None = None
+    """Seconds by which the sound starts before the picture; negative: after it; None: no sound, or unknown."""
 
 
 SourceEvent = av.VideoFrame | SkippedFrame | Lost | NoTimestamps
@@ -117,8 +125,9 @@ many; the number is computed here because FFmpeg ignores the CPU quota of a cont
 class Container:
     """A video stream in a container, read by FFmpeg through PyAV."""
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, stream: int | None = None) -> None:
         check_is_file(path)
+        self._wanted = stream
         self._path = path
         self._skipper: FrameSkipper | None = None
         self._threads = threads or min(available_cpus() + 1, MAX_THREADS)
@@ -290,7 +299,7 @@ class Container:
         self._container = open_container(self._path)
         self._is_at_start = True
         try:
-            self._stream = _video_stream(self._container, self._path)
+            self._stream = _video_stream(self._container, self._path, self._wanted)
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.options |= _DECODER_OPTIONS.get(context.name, {})
@@ -317,6 +326,12 @@ class Container:
             duration_s_from_header=_header_seconds(self._container, stream),
             n_frames_from_header=stream.frames or None,
             pixel_aspect=_valid_aspect(float(stream.sample_aspect_ratio or 1)),
+            stream=stream.index,
+            stream_text=describe_stream(stream),
+            other_streams=tuple(
+                describe_stream(other) for other in pictures(self._container) if other.index != stream.index
+            ),
+            sound_lead_s=_sound_lead_s(self._container, stream),
         )
 
 
@@ -429,17 +444,11 @@ def _is_jpeg(path: Path) -> bool:
         return file.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    name = path.name
-    # Cover art of music files is stored as a video stream of one picture.
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        others = [s.type for s in container.streams]
-        found = ", ".join(f"{others.count(kind)} {kind}" for kind in sorted(set(others))) or "nothing"
-        raise VideoError(f"{name}: no video stream (found: {found}). Nothing to analyse.")
-    if (reason := why_unreadable(path, container.format.name, streams)) is not None:
+def _video_stream(container: av.container.InputContainer, path: Path, wanted: int | None) -> av.VideoStream:
+    name, stream = path.name, choose_stream(container, path.name, wanted)
+    if (reason := why_unreadable(path, container.format.name, pictures(container))) is not None:
         raise VideoError(f"{name}: {reason}.")
-    context = streams[0].codec_context
+    context = stream.codec_context
     if context is None:
         raise VideoError(f"{name}: no decoder for its video stream. Convert it to H.264 first.")
     if context.width * context.height > MAX_PIXELS:
@@ -447,7 +456,18 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> av.Vide
             f"{name}: frames of {context.width}x{context.height} are over the limit of "
             f"{MAX_PIXELS // 10**6} megapixels."
         )
-    return streams[0]
+    return stream
+
+
+def _sound_lead_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    starts = [
+        Fraction(sound.start_time * sound.time_base)
+        for sound in container.streams.audio
+        if sound.start_time is not None and sound.time_base is not None
+    ]
+    if not starts or stream.start_time is None or stream.time_base is None:
+        return None
+    return Fraction(stream.start_time * stream.time_base) - min(starts)
 
 
 def check_is_file(path: Path) -> None:
@@ -479,18 +499,17 @@ def _header_seconds(container: av.container.InputContainer, stream: av.VideoStre
 
 
 def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
     # Matroska counts the durations of tracks and of the file from 0, not from the first frame.
     delay = (
         float((stream.start_time or 0) * (stream.time_base or 0))
         if "matroska" in container.format.name
         else 0
     )
-    if (written := stream.metadata.get("DURATION")) is not None:
-        with contextlib.suppress(ValueError):
-            hours, minutes, seconds = map(float, written.split(":"))
-            return hours * 3600 + minutes * 60 + seconds - delay
+    # The tag first: as the duration of the first stream of a Matroska file, FFmpeg gives that of the file.
+    if (tagged_s := tagged_seconds(stream)) is not None:
+        return tagged_s - delay
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
     # The file's duration is that of its longest stream: with sound in the file it says nothing about the pictures.
     is_only_stream = len(container.streams) == 1
     if not is_only_stream or container.duration is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -31,7 +31,8 @@ from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
 from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
 from ferflow.media.image_sequence import ImageSequence
 from ferflow.media.planes import Planes, planes_from_frame
-from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.options import AnalyzeOptions, TimePoint, ZeroName
+from ferflow.store.metadata import SourceInfo
 from ferflow.text import timecode
 from ferflow.types import UInt8Array
 
@@ -45,6 +46,10 @@ _CODECS_WITHOUT_FIELDS = frozenset({"png", "apng"})
 MAX_FRAMES_AT_ONE_TIME = 1000
 """The stream ends after this many frames in a row with the same timestamp: no real video has so many, but a broken or
 hostile file can have hours of them."""
+
+
+_LEAST_LEAD_S = 1.0
+"""Seconds by which sound starts before the picture, from which on a warning says so."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,12 +121,40 @@ class Selection:
         return (self._n_seen - 1) % self.every == 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a file is read: what of the options decides which pictures it shows, and when."""
+
+    sequence_fps: float = 25.0
+    """Frames per second of images."""
+    stream: int | None = None
+    """Number of the video stream; None: the best one."""
+    turn: int | None = None
+    """Degrees clockwise by which stored pictures are turned; None: as the file says."""
+    zero: ZeroName = "video"
+    """What time 0 is."""
+
+    @classmethod
+    def of(cls, options: AnalyzeOptions) -> Reading:
+        """As options say, before `auto` is decided."""
+        turn = int(options.rotate) if options.rotate.isdecimal() else None
+        return cls(sequence_fps=options.sequence_fps, stream=options.stream, turn=turn, zero=options.zero)
+
+    @classmethod
+    def again(cls, options: AnalyzeOptions, source: SourceInfo) -> Reading:
+        """As the analysis read the file that a footer describes."""
+        return replace(cls.of(options), turn=source.turned)
+
+
 class Video:
     """An open video: what it is, its frames (once), and what went wrong."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, reading: Reading | None = None) -> None:
         self._source = source
+        self._reading = reading or Reading()
         self.info = source.info
+        self.turn = self._reading.turn
+        """See `Reading.turn`; may be set before the first frame is read."""
         self.report = DecodeReport()
         self.rotation = 0
         """Degrees counter-clockwise by which the first picture was turned upright."""
@@ -146,8 +179,10 @@ class Video:
             DecodeError: the stream has no frame that can be decoded.
         """
         report, clock, rounded_s = self.report, self._clock, rounding_s(self.info.time_base)
-        if isinstance(self._source, Container) and (sampling := selection.fps_and_start()) is not None:
-            self._source.skip_frames(*sampling)
+        self._note_choices()
+        may_skip = isinstance(self._source, Container) and not clock.lead_s
+        if may_skip and (sampling := selection.fps_and_start()) is not None:
+            cast(Container, self._source).skip_frames(*sampling)
         # The clock also sees frames that are skipped or damaged: a jump of their timestamps moves later frames.
         for timed in clock.run(self._source.decode()):
             if isinstance(timed, Lost | NoTimestamps):
@@ -238,7 +273,7 @@ class Video:
                 yield self._frame(picture, number, self._own_time_s(picture) - origin_s)
 
     def origin_s(self) -> Fraction:
-        """Time of the first frame on the file's own clock, in seconds; the file's sound uses the same clock.
+        """The zero of time on the file's own clock, in seconds; the file's sound uses the same clock.
 
         Raises:
             DecodeError: the stream has no frame that can be decoded.
@@ -248,7 +283,7 @@ class Video:
             if first is None:
                 raise self._no_frame()
             self._clock.first_s = self._own_time_s(first)
-        return self._clock.first_s
+        return self._clock.first_s - self._clock.lead_s
 
     def close(self) -> None:
         """Close the file."""
@@ -257,7 +292,39 @@ class Video:
     def _new_clock(self) -> Clock:
         rate = self.info.frame_rate
         step_s = 1 / Fraction(rate).limit_denominator(1001) if rate else Fraction(1, 25)
-        return Clock(self.info.time_base, step_s=step_s, longest_hold_s=longest_hold_s(self.info.format))
+        lead_s = max(self.info.sound_lead_s or Fraction(0), Fraction(0))
+        return Clock(
+            self.info.time_base,
+            step_s=step_s,
+            longest_hold_s=longest_hold_s(self.info.format),
+            lead_s=lead_s if self._reading.zero == "audio" else Fraction(0),
+        )
+
+    def _note_choices(self) -> None:
+        """Warn of what the file has besides what is analysed."""
+        info, warnings = self.info, self.report.warnings
+        if info.other_streams:
+            warnings.append(
+                f"{1 + len(info.other_streams)} video streams: {info.stream_text} is analysed, not "
+                f"{', '.join(info.other_streams)}; --stream chooses"
+            )
+        lead_s = float(info.sound_lead_s or 0)
+        if self._reading.zero == "audio" and lead_s <= 0:
+            why = (
+                "there is no sound"
+                if info.sound_lead_s is None
+                else "the sound does not start before the picture"
+            )
+            warnings.append(f"zero audio: {why}, so that times count from the first picture")
+        elif lead_s >= _LEAST_LEAD_S:
+            zero = (
+                "sound"
+                if self._reading.zero == "audio"
+                else "first picture, with --zero audio from the sound"
+            )
+            warnings.append(
+                f"the sound starts {lead_s:.1f} s before the picture; times count from the {zero}"
+            )
 
     def _own_time_s(self, picture: av.VideoFrame) -> Fraction:
         return (picture.pts or 0) * (picture.time_base or self.info.time_base)
@@ -271,7 +338,7 @@ class Video:
         )
 
     def _frame(self, picture: av.VideoFrame, index: int, time: Fraction) -> Frame:
-        rotation = _quarter_turn(picture.rotation)
+        rotation = _quarter_turn(picture.rotation) if self.turn is None else -self.turn % 360
         planes = planes_from_frame(
             picture, rotation, mirrored=self._mirrored(picture), has_fields=self._has_fields
         )
@@ -308,23 +375,24 @@ def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:
 
 
 @contextlib.contextmanager
-def open_video(path: Path, *, sequence_fps: float = 25.0, threads: int | None = None) -> Iterator[Video]:
+def open_video(path: Path, reading: Reading | None = None, *, threads: int | None = None) -> Iterator[Video]:
     """Open a local video file, or a folder of numbered images.
 
     Args:
         path: a file, or a folder of images.
-        sequence_fps: frames per second of images.
+        reading: how it is read; None: as it says.
         threads: number of decoder threads; None: one more than there are CPUs, at most 16.
 
     Raises:
         VideoError: missing, empty, not a video, no video stream, too large; the message states which.
     """
+    reading = reading or Reading()
     source: Source = (
-        ImageSequence(path, sequence_fps)
+        ImageSequence(path, reading.sequence_fps)
         if os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` raises without permission for a parent folder
-        else Container(path, threads=threads)
+        else Container(path, threads=threads, stream=reading.stream)
     )
-    with contextlib.closing(Video(source)) as video:
+    with contextlib.closing(Video(source, reading)) as video:
         if isinstance(source, ImageSequence) and (n := source.n_unnumbered):
             video.report.warnings.append(f"images without a number in their names are left out: {n}")
         yield video

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
-from ferflow.store.metadata import read_metadata
+from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.video_files import VideoFiles
 
 if TYPE_CHECKING:
@@ -80,19 +80,21 @@ def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     wanted = plan_clips(paths, peaks)
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
         old.unlink()
-    source = Path(read_metadata(paths.faces).source.path)
+    metadata = read_metadata(paths.faces)
     for clip in wanted:
         if not clip.path.exists():
-            _write_clip(clip, source)
+            _write_clip(clip, metadata)
     return [clip.path for clip in wanted]
 
 
-def _write_clip(clip: Clip, source: Path) -> None:
-    from ferflow.media.video import open_video
+def _write_clip(clip: Clip, metadata: VideoMetadata) -> None:
+    from ferflow.media.video import Reading, open_video
+
+    source = Path(metadata.source.path)
 
     if not source.is_file():
         raise VideoError(f"{source.name}: not where it was analysed, so no clips of it can be made.")
-    with open_video(source) as video:
+    with open_video(source, Reading.again(metadata.options, metadata.source)) as video:
         _encode_clip(clip, video)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ferflow.errors import OptionsError, VideoError
 from ferflow.faces.crops import FaceCrops, crop_faces, resize_to_square
 from ferflow.faces.detections import Detections
-from ferflow.media.video import Frame, Selection, open_video
+from ferflow.media.video import Frame, Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.pipeline import Tools
 from ferflow.types import Float32Array, UInt8Array
@@ -112,7 +112,7 @@ def _frame_at(path: Path, point: TimePoint, options: AnalyzeOptions) -> Frame:
 
 
 def _frames(path: Path, selection: Selection, options: AnalyzeOptions) -> Iterator[Frame]:
-    with open_video(path, sequence_fps=options.sequence_fps, threads=options.threads) as video:
+    with open_video(path, Reading.of(options), threads=options.threads) as video:
         yield from islice(video.frames(selection), MAX_SEARCHED_FRAMES)
 
 

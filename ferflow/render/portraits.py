@@ -77,14 +77,14 @@ def read_portraits(files: VideoFiles, faces: dict[int, list[FacePlace]]) -> Iter
     Raises:
         VideoError: the source is no longer at its path, or cannot be read.
     """
-    from ferflow.media.video import open_video
+    from ferflow.media.video import Reading, open_video
 
     metadata = read_metadata(files.faces)
     source = Path(metadata.source.path)
     if not source.exists():
         raise VideoError(f"{source.name}: not where it was analysed. Put it back to {source.parent}.")
     places = sorted((face for each in faces.values() for face in each), key=lambda face: face.time_s)
-    with open_video(source, sequence_fps=metadata.options.sequence_fps) as video:
+    with open_video(source, Reading.again(metadata.options, metadata.source)) as video:
         for place in places:
             time = Fraction(place.time_s).limit_denominator(10**6) + _LATER
             frame = next(video.frames_between(time, time), None)

@@ -72,6 +72,13 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     frame_rate: Number | None
     """Per second, as the header says; None: it does not say."""
     duration_s_from_header: Number | None
+    stream: Count | None = None
+    """Number of the analysed stream in the file, as FFmpeg counts; None: images, or an earlier version's footer."""
+    other_streams: tuple[str, ...] = ()
+    """The file's other video streams, in words."""
+    turned: Annotated[int, msgspec.Meta(ge=0, le=270)] | None = None
+    """Degrees clockwise by which the stored picture was turned in place of what the file says; None: as the file
+    says."""
     signature: str | None = None
     """Of sizes and times of change, see `media.fingerprint`; None: an analysis that did not note it."""
     sha256: str | None = None

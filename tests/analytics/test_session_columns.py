@@ -59,7 +59,7 @@ def test_missing_cells_are_as_if_the_column_were_not_there(tmp_path, missing):
         ("video,start,end\na,20,10\n", "line 2: end (10) must lie after start (20)"),
         ("video,end\na,0\n", "must lie after start (0)"),
         ("video,start\na,2024-05-12T12:00:03Z\n", "into column recording_start"),
-        ("video,part,participant\na,first,Ada\n", "part must be a whole number from 1, got 'first'"),
+        ("video,part,participant\na,first,Ada\n", "part must be auto or a whole number from 1, got 'first'"),
         ("video,part,participant\na,0,Ada\n", "whole number from 1"),
         ("video,part\na,1\n", "part 1 of whom? Give the participant"),
         ("video,part,participant\na,1,Ada\nb,1,Ada\n", "line 3: part 1 of Ada is listed twice"),

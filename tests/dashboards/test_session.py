@@ -21,6 +21,7 @@ from ferflow.dashboards import write_session_report
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.dashboards.session_report.video_player import (
     MOST_BOXES,
+    PictureSizes,
     ShownLabels,
     find_shown_labels,
     find_video,
@@ -209,8 +210,8 @@ UNKNOWN = ShownLabels(np.zeros(0), np.zeros(0, int), np.zeros(0, int))
 
 def test_boxes_are_those_of_the_table(tmp_path):
     made = Made(seconds=10, people=2, seed=1)
-    _, faces = made_tables(made)
-    boxes = pack_boxes(faces, source_info(), UNKNOWN)
+    frames, faces = made_tables(made)
+    boxes = pack_boxes(faces, PictureSizes.from_frames(frames, source_info()), UNKNOWN)
     assert boxes["step_s"] == 0.2
     rows = faces.to_pandas()
     for track in boxes["tracks"]:
@@ -241,7 +242,7 @@ def test_a_box_has_the_label_that_its_face_shows_at_that_time():
     table["pitch"] = 0.0
     faces = pa.Table.from_pandas(table, schema=faces.schema, preserve_index=False)
     shown = find_shown_labels(frames, faces, made_basis(made))
-    boxes = pack_boxes(faces, source_info(), shown)
+    boxes = pack_boxes(faces, PictureSizes.from_frames(frames, source_info()), shown)
 
     def wanted(track_id: int, time_s: float) -> str:
         label = "happy" if track_id == 1 and time_s >= 4 else "neutral"
@@ -261,24 +262,50 @@ def test_a_box_has_the_label_that_its_face_shows_at_that_time():
 
 @pytest.mark.parametrize("fps", [1 / 3, 2, 2.997, 25])
 def test_boxes_stay_from_frame_to_frame_however_few_are_analysed(fps):
-    _, faces = made_tables(Made(seconds=60, fps=fps))
+    frames, faces = made_tables(Made(seconds=60, fps=fps))
     rows = faces.to_pandas().query("track_id == 1")
-    (track,) = pack_boxes(faces, source_info(), UNKNOWN, frame_step_s=1 / fps)["tracks"]
+    sizes = PictureSizes.from_frames(frames, source_info())
+    (track,) = pack_boxes(faces, sizes, UNKNOWN, frame_step_s=1 / fps)["tracks"]
     missed = int((rows.time_s.diff() * fps > 1.5).sum())
     assert len(track["runs"]) <= 1 + missed
 
 
 def test_boxes_of_an_hour_fit_into_a_page():
-    _, faces = made_tables(Made(seconds=3600, fps=4, people=8))
-    boxes = pack_boxes(faces, source_info(), UNKNOWN)
+    frames, faces = made_tables(Made(seconds=3600, fps=4, people=8))
+    boxes = pack_boxes(faces, PictureSizes.from_frames(frames, source_info()), UNKNOWN)
     assert len(json.dumps(boxes)) < 90_000
     n = sum(len(base64.b64decode(coded)) // 4 for track in boxes["tracks"] for _, coded, *_ in track["runs"])
     assert MOST_BOXES * 0.7 < n <= MOST_BOXES
 
 
+def test_boxes_are_relative_to_the_picture_of_their_own_frame():
+    frames, faces = made_tables(Made(seconds=4))
+    half = len(frames) // 2
+    smaller = np.where(np.arange(len(frames)) < half, 1280, 640)
+    frames = frames.set_column(frames.column_names.index("width"), "width", pa.array(smaller, pa.int32()))
+    one = faces.to_pandas().query("track_id == 1")
+    expected = one.x1 / np.where(one.frame_index < half, 1280, 640)
+    boxes = pack_boxes(faces, PictureSizes.from_frames(frames, source_info()), UNKNOWN)
+    packed = b"".join(base64.b64decode(run[1]) for run in boxes["tracks"][0]["runs"])
+    shown = np.frombuffer(packed, np.uint8).reshape(-1, 4)[:, 0] / 255
+    assert shown[0] == pytest.approx(expected.iloc[0], abs=0.01)
+    assert shown[-1] == pytest.approx(np.clip(expected.iloc[-2:], 0, 1).mean(), abs=0.05)
+    assert shown[-1] > 1.5 * shown[0] or expected.iloc[0] > 0.5
+
+
+def test_boxes_of_tables_without_sizes_are_relative_to_the_source():
+    frames, faces = made_tables(Made(seconds=4))
+    known = PictureSizes.from_frames(frames, source_info())
+    for name in ("width", "height"):
+        place = frames.column_names.index(name)
+        frames = frames.set_column(place, name, pa.nulls(len(frames), pa.int32()))
+    unknown = PictureSizes.from_frames(frames, source_info())
+    assert pack_boxes(faces, unknown, UNKNOWN) == pack_boxes(faces, known, UNKNOWN)
+
+
 def test_without_faces_there_are_no_boxes():
-    _, faces = made_tables(Made(seconds=2))
-    assert pack_boxes(faces.slice(0, 0), source_info(), UNKNOWN) is None
+    frames, faces = made_tables(Made(seconds=2))
+    assert pack_boxes(faces.slice(0, 0), PictureSizes.from_frames(frames, source_info()), UNKNOWN) is None
 
 
 # --- Markers given to a run -------------------------------------------------------------------------------

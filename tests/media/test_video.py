@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ferflow.errors import DecodeError, VideoError
-from ferflow.media.video import Selection, open_video
+from ferflow.media.video import Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from tests.conftest import numbered_image, write_audio, write_video
 
@@ -248,7 +248,7 @@ def test_numbered_images_are_read_in_the_order_a_person_counts(tmp_path):
     for number in (1, 2, 10, 11):
         cv2.imwrite(str(folder / f"shot_{number}.png"), numbered_image(number))
     (folder / "notes.txt").write_text("not an image")
-    with open_video(folder, sequence_fps=10) as video:
+    with open_video(folder, Reading(sequence_fps=10)) as video:
         frames = list(video.frames(Selection()))
     assert [round((brightness(frame) - 20) / 4) for frame in frames] == [1, 2, 10, 11]
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3])
@@ -261,7 +261,7 @@ def test_an_unreadable_image_leaves_a_gap_in_time_and_is_counted(tmp_path):
         cv2.imwrite(str(tmp_path / f"{number}.png"), numbered_image(number))
     (tmp_path / "1.png").write_bytes(b"no png")
     (tmp_path / "._1.png").write_bytes(b"what other systems leave behind")
-    with open_video(tmp_path, sequence_fps=10) as video:
+    with open_video(tmp_path, Reading(sequence_fps=10)) as video:
         frames = list(video.frames(Selection()))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.2, 0.3])
     assert video.report.n_failed == 1

@@ -78,7 +78,6 @@ def _damage() -> list[Case]:
         "holes",
         {
             "hollow front.mp4": wreck.hollow(film(n=75, container=FASTSTART), 0.5, 0.6),
-            "hollow.avi": wreck.hollow(film("mpeg4", n=75), 0.4, 0.5),
             "hollow.mov": wreck.hollow(film("prores_ks", "yuv422p10le", n=30), 0.4, 0.5),
         },
         rows=None,
@@ -86,6 +85,7 @@ def _damage() -> list[Case]:
     cases += of(
         "resync",
         {
+            "hollow.avi": wreck.hollow(film("mpeg4", n=75), 0.4, 0.5),
             "hollow.mkv": wreck.hollow(film("ffv1", n=40), 0.4, 0.5),
             "hollow.ts": wreck.hollow(film(n=75), 0.4, 0.5),
         },

@@ -89,9 +89,14 @@ KINDS = {
         reported="truncated: frames end at",
     ),
     "streams": Kind(
-        title="audio, subtitles or a cover picture in addition to the video; several video streams",
+        title="audio, subtitles or a cover picture in addition to the video",
         outcome=(DONE,),
-        note="the first video stream is analysed",
+    ),
+    "tracks": Kind(
+        title="several video streams",
+        outcome=(DONE,),
+        reported=r"2 video streams: #0 .* is analysed, not #1",
+        note="the default one, then the largest; `--stream` chooses",
     ),
     "sounds": Kind(
         title="only audio, subtitles or a cover picture",
@@ -128,7 +133,7 @@ KINDS = {
         note="skipped and counted; `gaps` says where",
     ),
     "resync": Kind(
-        title="a hole in the data after which MKV or TS can be read again",
+        title="a hole in the data after which MKV, TS or AVI can be read again",
         outcome=(DONE, GAPS),
         note="where no frame is damaged, only a hole in `time_s` shows it",
     ),

@@ -259,11 +259,11 @@ def _streams() -> list[Case]:
         "streams",
         {
             "with sound.mp4": film(audio=True),
-            "two.mkv": _two_videos,
             "with words.mkv": _with_subtitles,
             "with cover.mp4": _with_cover,
         },
     )
+    cases += of("tracks", {"two.mkv": _two_videos})
     cases += of(
         "sounds",
         {
