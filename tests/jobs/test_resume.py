@@ -264,11 +264,11 @@ def test_leftovers_of_a_run_that_was_killed_go_and_what_is_not_ours_stays(tmp_pa
 def test_what_may_pass_is_tried_again_after_all_others(tmp_path, two, monkeypatch):
     order, real = [], ferflow.jobs.video_job.open_video
 
-    def flaky(path, **options):
+    def flaky(path, *reading, **options):
         order.append(path.name)
         if path.name == "a.mp4" and order.count("a.mp4") == 1:
             raise VideoError("a.mp4: cannot be opened (Input/output error).") from OSError(errno.EIO, "EIO")
-        return real(path, **options)
+        return real(path, *reading, **options)
 
     monkeypatch.setattr("ferflow.jobs.video_job.open_video", flaky)
     report = run(two, tmp_path / "out", pages=False)
@@ -281,7 +281,7 @@ def test_what_may_pass_is_tried_again_after_all_others(tmp_path, two, monkeypatc
 def test_it_is_tried_as_often_as_was_said_and_then_fails(tmp_path, two, monkeypatch, retries):
     tried = []
 
-    def broken(path, **options):
+    def broken(path, *reading, **options):
         tried.append(path)
         raise OSError(errno.ESTALE, "Stale file handle")
 

@@ -11,7 +11,7 @@ import pytest
 from ferflow.media import container, video
 from ferflow.media.decode_report import MAX_GAPS, DecodeReport
 from ferflow.media.hdr import sdr_luma_table
-from ferflow.media.video import Selection, open_video
+from ferflow.media.video import Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.store.metadata import Gap
 from tests.conftest import numbered_image, write_video
@@ -252,5 +252,5 @@ def test_size_and_rotation_are_known_when_the_range_begins_later(tmp_path):
 def test_any_rate_of_images_that_may_be_asked_for_is_kept(tmp_path, fps):
     stills(3)(tmp_path / "shots")
     assert AnalyzeOptions(sequence_fps=fps).sequence_fps == fps
-    frames, _ = read(tmp_path / "shots", sequence_fps=fps)
+    frames, _ = read(tmp_path / "shots", reading=Reading(sequence_fps=fps))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 1 / fps, 2 / fps], rel=1e-3)
