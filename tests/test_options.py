@@ -77,6 +77,11 @@ def test_a_stride_of_one_is_full_detection():
     assert [AnalyzeOptions(detect=detect).detect_stride for detect in ("full", "every:4")] == [1, 4]
 
 
+@pytest.mark.parametrize("chosen", [{"stream": 0}, {"rotate": "90"}, {"rotate": "file"}, {"zero": "audio"}])
+def test_which_pictures_are_read_and_when_is_in_the_digest(chosen):
+    assert AnalyzeOptions(**chosen).digest() != AnalyzeOptions().digest()
+
+
 def test_equal_options_have_equal_digests_whatever_the_type_of_a_number():
     assert AnalyzeOptions(fps=5) == AnalyzeOptions(fps=5.0)
     assert AnalyzeOptions(fps=5).digest() == AnalyzeOptions(fps=5.0).digest()
