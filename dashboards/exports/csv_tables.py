@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from ferflow.analytics.cohort import Cohort, CohortVideo, Participant
+from ferflow.analytics.cohort import Cohort, Participant
 from ferflow.analytics.cohort_signals import clock_band, response_band, signal_names
 from ferflow.analytics.csv_input import write_csv
 from ferflow.analytics.group_comparison import compare
@@ -56,8 +56,9 @@ _VIDEOS = ["video_id", "name", "participant", "group", "stimulus", "status", "re
 
 
 def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
+    participants = _find_participants(folder.cohort)
     for entry in (*folder.finished, *folder.broken):
-        participant = _name_participants(entry.video) if entry.video else None
+        participant = "; ".join(participants.get(entry.video_id, ())) or None
         stimulus = _name_stimulus(folder, entry.stimulus)
         facts: Cells = [
             entry.video_id, entry.name, participant, entry.group, stimulus, entry.status, entry.reason,
@@ -70,9 +71,15 @@ def _videos(folder: Folder, names: list[str]) -> Iterator[Cells]:
             yield facts + counts + _most_reacting(entry) + [entry.mean(name) for name in names]
 
 
-def _name_participants(video: CohortVideo) -> str | None:
-    """Whom the session list names, or who shares the video."""
-    return "; ".join(video.session.participants) if video.session.shared else video.participant
+def _find_participants(cohort: Cohort) -> dict[str, list[str]]:
+    """Names of the participants, as the overview has them, of each video for which the session list names any."""
+    found: dict[str, list[str]] = {}
+    for one in (*cohort.everybody, *(left_out.participant for left_out in cohort.left_out)):
+        for part in one.parts:
+            names = found.setdefault(part.video.video_id, [])
+            if part.video.session.participants and part.name not in names:
+                names.append(part.name)
+    return found
 
 
 def _most_reacting(entry: Entry) -> Cells:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.person_faces import Persons
-from ferflow.analytics.person_names import NameLists
+from ferflow.analytics.person_names import NameLists, describe_joined
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
 from ferflow.analytics.rest import drop_rest_of_others
 from ferflow.analytics.session_list import Sessions
@@ -25,6 +25,7 @@ from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience, person_rows, person_timeline, weighted_means
 from ferflow.dashboards.overview.lists import Lists, find_problems_of_names, load_lists
 from ferflow.dashboards.overview.stimulus_video import StimulusVideo, find_stimulus_video
+from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
@@ -194,6 +195,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         *find_problems_of_names(out, lists.people),
         *lists.sessions.warnings,
         *_find_renamed_participants(videos),
+        *_find_joined_participants(videos),
         *outside,
     )
     clocks = build_clocks(videos)
@@ -290,12 +292,26 @@ def _list_reports(run: RunManifest | None, sources: Mapping[str, str]) -> list[T
 
 def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
     """Where the session list names another participant than a stronger source."""
+    found = []
+    for video in videos:
+        if video.session.participant and video.participant is None:
+            names = join_words([sanitize(video.names.name_of(person)) for person in video.person_ids])
+            who = "the only person is not" if len(video.person_ids) == 1 else "the persons are not"
+            source = "people.csv" if len(video.person_ids) == 1 else "people.csv or a region"
+            found.append(
+                f"session list: {sanitize(video.name)}: {who} {sanitize(video.session.participant)} but {names}, by "
+                f"{source}."
+            )
+    return found
+
+
+def _find_joined_participants(videos: Sequence[CohortVideo]) -> list[str]:
+    """Where several people count as the participant of the session list."""
     return [
-        f"session list: {sanitize(video.name)}: the only person is not {sanitize(video.session.participant)} but "
-        f"{sanitize(name)}, by people.csv."
+        f"session list: {sanitize(video.name)}: {describe_joined(video.participant, len(mine))}"
         for video in videos
-        if video.session.participant and video.participant is None
-        for name in map(video.names.name_of, video.person_ids)
+        if video.participant
+        and len(mine := video.names.find_participant(video.participant, video.person_ids)) > 1
     ]
 
 

@@ -112,6 +112,8 @@ class Session:
     """Faces by what they are unreadable for, of `readability.REASONS`."""
     names: GivenNames
     """What people are called."""
+    participant: str | None
+    """Whom the session list names."""
     coverage_timeline: pa.Table
     """How much of each bin has a readable face, no face or no frame; see `coverage.coverage_timeline`."""
     markers: pa.Table
@@ -278,6 +280,7 @@ def load_session(
         face_px=_quartiles(heights),
         n_unreadable={reason: int((codes == k).sum()) for k, reason in enumerate(REASONS, 1)},
         names=persons.names,
+        participant=names.participant,
         coverage_timeline=coverage_timeline(
             times,
             frames,

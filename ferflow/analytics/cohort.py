@@ -132,9 +132,9 @@ class CohortVideo:
 
     @property
     def participant(self) -> str | None:
-        """The participant of the session list; None also where a stronger source gives the only person another name."""
+        """The participant of the session list; None also where stronger sources give everybody another name."""
         ids, name = self.person_ids, self.session.participant
-        return None if len(ids) == 1 and self.names.by_person.get(ids[0], name) != name else name
+        return name if name and (not ids or self.names.find_participant(name, ids)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,14 @@ class Part:
     if the session list names one participant and none of them is known to be that one."""
     is_expected: bool
     """Whether a participant was to be expected here: named, or the only person in the video."""
+    listed_as: str | None = None
+    """The participant of the region, if several share the video; `people.csv` may call the person otherwise."""
 
     @property
     def group(self) -> str | None:
         """Of the participant in this video."""
-        return self.video.own_groups.get(self.name, self.video.group)
+        own = self.video.own_groups
+        return own.get(self.name, own.get(self.listed_as or "", self.video.group))
 
     @property
     def bins(self) -> Int64Array:
@@ -257,7 +260,7 @@ class Cohort:
     left_out: tuple[LeftOut, ...] = ()
     """Everybody else, in the same order."""
     ambiguous: tuple[str, ...] = ()
-    """Videos with a named participant that show several people, none of whom has that name."""
+    """Videos with a listed participant as whom several people count, since none of them has that name."""
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -377,16 +380,13 @@ def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
     if not name:
         found = [_person_part(video, person, is_sole=len(ids) == 1, is_alone=is_alone) for person in ids]
         expected = video.session.participants if video.session.shared else ()
-        found += [_absent_part(video, one) for one in expected if one not in {part.name for part in found}]
+        present = {part.name for part in found} | {part.listed_as for part in found}
+        found += [_absent_part(video, one) for one in expected if one not in present]
         return found or [_absent_part(video, None)]
     if not ids:
         return [_absent_part(video, name)]
-    people = person_rows(video.timeline)
-    if named := [person for person in ids if video.names.name_of(person) == name]:
-        # Tracks of one name are one person in `timeline` already, so there is one id at most. Of several people of whom
-        # none has the name, all count as the participant: one face may have several ids, as after a cut. `ambiguous`
-        # reports it.
-        people = people.filter(pc.equal(people.column("person_id"), named[0]))
+    people, mine = person_rows(video.timeline), video.names.find_participant(name, ids)
+    people = people.filter(pc.is_in(people.column("person_id"), pa.array(mine, pa.int32())))
     return [Part((name,), name, video, _cut_to_stimulus(people, video), is_expected=True)]
 
 
@@ -407,7 +407,8 @@ def _person_part(video: CohortVideo, person: int, *, is_sole: bool, is_alone: bo
         # `Person 1` alone could be of any video.
         name = f"{name}, {video.name}"
     is_expected = is_sole or given is not None
-    return Part(key, name, video, _cut_to_stimulus(rows, video), is_expected)
+    listed_as = video.names.of_region.get(person) if video.session.shared else None
+    return Part(key, name, video, _cut_to_stimulus(rows, video), is_expected, listed_as)
 
 
 def _cut_to_stimulus(rows: pa.Table, video: CohortVideo) -> pa.Table:
@@ -458,8 +459,8 @@ def _join_groups(participants: Sequence[Participant]) -> tuple[Participant, ...]
 
 
 def _is_ambiguous(video: CohortVideo) -> bool:
-    ids, name = video.person_ids, video.participant
-    return name is not None and len(ids) > 1 and name not in map(video.names.name_of, ids)
+    name = video.participant
+    return name is not None and len(video.names.find_participant(name, video.person_ids)) > 1
 
 
 def is_same_length(first_s: float, second_s: float) -> bool:

@@ -66,7 +66,7 @@ class Persons:
             participant=names.participant,
             file_name=metadata.source.name,
         )
-        return replace(found, names=named)
+        return replace(found, names=replace(named, of_region=_find_regions(person_of, tracks)))
 
     def name_of(self, person_id: int) -> str:
         """See `GivenNames.name_of`."""
@@ -280,6 +280,15 @@ def _apply(names: PersonNames, tracks: _Tracks) -> tuple[dict[int, dict[float, i
     for (track, from_s), key in pieces.items():
         person_of.setdefault(track, {})[from_s] = by_name[key] if isinstance(key, str) else key
     return person_of, {person: name for name, person in by_name.items()}
+
+
+def _find_regions(person_of: Mapping[int, Mapping[float, int]], tracks: _Tracks) -> dict[int, str]:
+    """The name of the region of each person's first track, by person."""
+    found: dict[int, str] = {}
+    for track, name in sorted(tracks.region_names.items()):
+        for person in person_of[track].values():
+            found.setdefault(person, name)
+    return found
 
 
 def _names_of_persons(names: PersonNames, tracks: _Tracks) -> dict[int, str]:

@@ -16,12 +16,13 @@ Sources, the strongest first:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from ferflow.analytics.people_list import PeopleList, PersonNames
 from ferflow.analytics.session_list import Sessions
+from ferflow.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class GivenNames:
     """Names that the user gave: in a list, or to a region. A name in several videos is one participant."""
     of_file: Mapping[int, str] = field(default_factory=dict)
     """The only person of a video, if nobody gave a name: called like the file, which tells nothing of other videos."""
+    of_region: Mapping[int, str] = field(default_factory=dict)
+    """Names of the regions in which persons are, also of persons whom `people.csv` calls otherwise."""
 
     def name_of(self, person_id: int) -> str:
         """The name, or `Person <id>`; `person no. <id>` if another person was given that name."""
@@ -52,6 +55,23 @@ class GivenNames:
             return found
         default = f"Person {person_id}"
         return f"person no. {person_id}" if default in self.by_person.values() else default
+
+    def find_participant(self, participant: str, ids: Sequence[int]) -> list[int]:
+        """Who of `ids` counts as the participant whom the session list names for their video.
+
+        The person of that name; without one, all who were given no name: one face may have several ids, as after a cut.
+        """
+        named = [person for person in ids if self.name_of(person) == participant]
+        return named or [person for person in ids if person not in self.by_person]
+
+
+def describe_joined(participant: str, n: int) -> str:
+    """That several people count as one participant, in two sentences."""
+    name = sanitize(participant)
+    return (
+        f"{n} people are in view and none of them is called {name}, so all of them together count as {name}. To change "
+        "that, give this name to the right tracks in people.csv."
+    )
 
 
 def name_sole_person(

@@ -200,3 +200,63 @@ def test_participants_who_share_a_video_have_their_own_regions_and_groups(tmp_pa
     assert (
         pd.read_csv(tmp_path / "csv" / "videos.csv", encoding="utf-8-sig").participant[0] == "Ada; Ben; Cem"
     )
+
+
+def test_a_person_of_a_shared_video_keeps_the_group_of_the_region_under_any_name(tmp_path):
+    write_in_regions(tmp_path, TWO, "Lea=left", "Ben=right")
+    write_run(tmp_path, ["talk"])
+    columns = "video,participant,region,group"
+    list_sessions(tmp_path, "talk,Lea,left,x", "talk,Ben,right,y", columns=columns)
+    list_people(tmp_path, "talk,1,Max")
+    cohort = load_folder(tmp_path, PageOptions()).cohort
+    assert {(one.name, one.group) for one in cohort.participants} == {("Max", "x"), ("Ben", "y")}
+    assert cohort.left_out == ()
+    people = OutputFolder(tmp_path).people_list
+    rows = "video_id,track_id,from_s,name\ntalk,1,,Max\ntalk,1,10,Zoe\n"
+    people.write_text(rows, encoding="utf-8")
+    write_tables(tmp_path, PageOptions())
+    tables = {name: pd.read_csv(tmp_path / "csv" / f"{name}.csv") for name in ("participants", "videos")}
+    assert dict(zip(tables["participants"].participant, tables["participants"].group, strict=True)) == {
+        "Max": "x", "Zoe": "x", "Ben": "y",
+    }  # fmt: skip
+    assert set(tables["videos"].participant[0].split("; ")) == {"Ben", "Max", "Zoe"}
+
+
+def test_renamed_persons_of_a_listed_video_keep_its_group_and_nobody_is_missing(tmp_path):
+    write_session(tmp_path, TWO)
+    write_run(tmp_path, ["talk"])
+    list_sessions(tmp_path, "talk,Lea,x", columns="video,participant,group")
+    list_people(tmp_path, "talk,1,Max", "talk,2,Zoe")
+    folder = load_folder(tmp_path, PageOptions())
+    assert {(one.name, one.group) for one in folder.cohort.participants} == {("Max", "x"), ("Zoe", "x")}
+    assert folder.cohort.left_out == ()
+    assert folder.warnings == (
+        "session list: talk.mp4: the persons are not Lea but Max and Zoe, by people.csv or a region.",
+    )
+    write_tables(tmp_path, PageOptions())
+    assert pd.read_csv(tmp_path / "csv" / "videos.csv").participant[0] == "Max; Zoe"
+
+
+def test_the_only_person_under_another_name_is_the_participant_in_the_table_of_videos(tmp_path):
+    write_session(tmp_path, ONE)
+    write_run(tmp_path, ["talk"])
+    list_sessions(tmp_path, "talk,Lea,x", columns="video,participant,group")
+    list_people(tmp_path, "talk,1,Max")
+    write_tables(tmp_path, PageOptions())
+    row = pd.read_csv(tmp_path / "csv" / "videos.csv").iloc[0]
+    assert (row.participant, row.group) == ("Max", "x")
+
+
+def test_both_pages_say_that_several_people_count_as_one_participant(tmp_path):
+    write_session(tmp_path, TWO)
+    write_run(tmp_path, ["talk"])
+    list_sessions(tmp_path, "talk,Duo,g1", columns="video,participant,group")
+    words = "2 people are in view and none of them is called Duo, so all of them together count as Duo."
+    found = refresh(tmp_path)
+    assert words in " ".join(found.warnings)
+    for page in (VideoFiles(tmp_path, "talk").report, OutputFolder(tmp_path).index):
+        assert words in page.read_text(encoding="utf-8")
+    list_people(tmp_path, "talk,2,Duo")
+    refresh(tmp_path)
+    for page in (VideoFiles(tmp_path, "talk").report, OutputFolder(tmp_path).index):
+        assert words not in page.read_text(encoding="utf-8")

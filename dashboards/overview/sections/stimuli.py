@@ -278,12 +278,6 @@ def _excluded(clock: SharedClock) -> list[str]:
             f"Not counted here: {pluralize(len(clock.other_bins), 'video')} with bins of another length "
             f"({sanitize(_first_of(clock.other_bins))})."
         )
-    if cohort.ambiguous:
-        notes.append(
-            f"{pluralize(len(cohort.ambiguous), 'video')} with a named participant but several people in view: all of "
-            f"them together count as the participant ({sanitize(_first_of(cohort.ambiguous))}). To change that, "
-            "give the participant's name to the right tracks in people.csv."
-        )
     return notes
 
 

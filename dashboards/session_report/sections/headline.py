@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ferflow.analytics.peaks import Shown
+from ferflow.analytics.person_names import describe_joined
 from ferflow.analytics.readability import REASONS
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.session_data import Session
@@ -52,9 +53,15 @@ def _model_notes(session: Session) -> list[str]:
 
 
 def _person_notes(session: Session) -> list[str]:
-    """Who is calibrated, and who may need it."""
+    """Who counts as the participant, who is calibrated, and who may need it."""
     calibrated = [session.name_of(one.person_id) for one in session.people if one.shift is not None]
     notes = []
+    if session.participant:
+        joined = session.names.find_participant(
+            session.participant, [one.person_id for one in session.people]
+        )
+        if len(joined) > 1:
+            notes.append(f"Session list: {describe_joined(session.participant, len(joined))}")
     if calibrated:
         notes.append(f"Calibrated by a stretch at rest: {join_words(calibrated)}.")
     elif session.basis.rest:
