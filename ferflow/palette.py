@@ -52,6 +52,7 @@ COVERAGE = {
     "small": Look("only small faces", "#129488", "too small", "."),
     "blurred": Look("only blurred faces", "#129488", "blurred", "-"),
     "occluded": Look("only covered faces", "#129488", "covered", "+"),
+    "uncounted": Look("only faces that do not count", "#9AA3B2", "not counted", "x"),
     "no_face": Look("no face", "#9AA3B2", "no face"),
     "missing": Look("no frame could be read", "#A07C3F", "no frame", "x"),
     "outside": Look("not analysed", "#5F6C7B", "not analysed", "\\"),

@@ -285,6 +285,7 @@ def load_session(
             times,
             frames,
             faces("frame_index", *READABILITY_COLUMNS),
+            counted=counted,
             bin_seconds=footer.bin_seconds or bin_length(timeline),
             # Time before a chosen start was not analysed; without one, it could not be read.
             ranged=metadata.options.start is not None,

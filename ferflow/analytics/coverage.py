@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,23 +44,31 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
     )
 
 
-STATES = ("readable", *REASONS, "no_face", "missing", "outside")
-"""States of a video's time: analysed, with a readable face; with none that is readable, by what the largest face is
-unreadable for; without a face; without a frame that could be read; before the requested start."""
+STATES = ("readable", *REASONS, "uncounted", "no_face", "missing", "outside")
+"""States of a video's time: analysed, with a readable face of a person who counts; with none that is readable, by what
+the largest of their faces is unreadable for; only with faces of nobody who counts, such as people seen briefly and
+pictures of faces; without a face; without a frame that could be read; before the requested start."""
 
 COVERAGE_TIMELINE = pa.schema([("bin_start_s", pa.float64()), *((state, pa.float64()) for state in STATES)])
 """Seconds of each bin by state."""
 
 
 def coverage_timeline(
-    times: FrameTimes, frames: pa.Table, faces: Faces, *, bin_seconds: float, ranged: bool
+    times: FrameTimes,
+    frames: pa.Table,
+    faces: Faces,
+    *,
+    counted: Collection[int],
+    bin_seconds: float,
+    ranged: bool,
 ) -> pa.Table:
     """Divide the time of every bin by state; a table of `COVERAGE_TIMELINE`.
 
     Args:
         times: of the analysed frames.
         frames: FRAMES of one video, in order.
-        faces: FACES of it, `frame_index` and `readability.READABILITY_COLUMNS`, whole or in blocks.
+        faces: FACES of it, `frame_index`, `person_id` and `readability.READABILITY_COLUMNS`, whole or in blocks.
+        counted: ids of the persons who count.
         bin_seconds: length of a bin.
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
     """
@@ -67,10 +76,10 @@ def coverage_timeline(
     # At the end, not at the last frame: the time for which it stands may reach into further bins.
     n_bins = int(np.ceil(ends.max(initial=0.0) / bin_seconds - 1e-9))
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
-    state = _frame_states(times, frames, faces)
+    state = _frame_states(times, frames, faces, counted)
     columns = {
         name: _seconds_between(edges, starts[state == k], ends[state == k])
-        for k, name in enumerate(("readable", *REASONS, "no_face"))
+        for k, name in enumerate(("readable", *REASONS, "uncounted", "no_face"))
     }
     before = _seconds_between(edges, np.zeros(len(starts[:1])), starts[:1])
     gaps = _seconds_between(edges, ends[:-1], np.maximum(ends[:-1], starts[1:]))
@@ -79,19 +88,23 @@ def coverage_timeline(
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
 
 
-def _frame_states(times: FrameTimes, frames: pa.Table, faces: Faces) -> Int64Array:
-    """State of every frame, int64 (F,): 0 readable, 1 and more by `REASONS`, then without a face."""
+def _frame_states(
+    times: FrameTimes, frames: pa.Table, faces: Faces, counted: Collection[int]
+) -> Int64Array:
+    """State of every frame, int64 (F,): 0 readable, 1 and more by `REASONS`, then uncounted, then without a face."""
     readable, reason = np.zeros(len(frames), dtype=np.bool_), np.zeros(len(frames), dtype=np.int64)
     largest = np.zeros(len(frames))
+    persons = np.array(sorted(counted), dtype=np.int64)
     for block in blocks(faces):
+        block = block.filter(pa.array(np.isin(read_ids(block), persons)))
         rows, codes, side = times.rows(block), read_codes(block), column(block, "face_px")
         # Not `readable[rows] = ...`, which keeps only one of several faces in a frame.
         np.logical_or.at(readable, rows, codes == 0)
         np.maximum.at(largest, rows, side)
         is_largest = side == largest[rows]
         reason[rows[is_largest]] = codes[is_largest]
-    seen = column(frames, "n_faces") > 0
-    return np.where(readable, 0, np.where(seen, np.maximum(reason, 1), len(REASONS) + 1)).astype(np.int64)
+    without = np.where(column(frames, "n_faces") > 0, len(REASONS) + 1, len(REASONS) + 2)
+    return np.where(readable, 0, np.where(largest > 0, np.maximum(reason, 1), without)).astype(np.int64)
 
 
 def _seconds_between(edges: Float64Array, starts: Float64Array, ends: Float64Array) -> Float64Array:

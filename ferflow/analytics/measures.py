@@ -34,6 +34,10 @@ EXPRESSIVE_THRESHOLD = 0.5
 REACTING_THRESHOLD = 0.5
 """Share of readable time with an expression from which a person counts as reacting in a bin, in [0, 1]."""
 
+LEAST_READABLE = 0.5
+"""Share of a bin's analysed time for which a face must be readable for the person to count in the audience's bin. The
+middle of the bin then lies in that time, if it is one stretch, so that a link to the bin shows the face."""
+
 POSITIVE_LABEL = "happy"
 NEGATIVE_LABELS = ("angry", "disgust", "fear", "sad")
 NEUTRAL_LABEL = "neutral"

@@ -3,7 +3,7 @@
     table = timeline(frames, faces, basis, video_id="talk", bin_seconds=1.0)
 
 A person's bin is the mean over the readable time of that person's face; the audience's bin is the mean over the people
-who are readable in it. All numbers are defined in `docs/numbers.md`.
+who are readable for half of it or longer. All numbers are defined in `docs/numbers.md`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ferflow.analytics.face_scores import Basis, FaceScores, Scorer, score_colum
 from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.measures import (
     DEFINITION,
+    LEAST_READABLE,
     MEASURES,
     NEUTRAL_LABEL,
     REACTING_THRESHOLD,
@@ -45,6 +46,9 @@ MOST_BINS = 1_000_000
 
 # 0.3 / 0.1 is 2.9999999999999996 in floating point, but a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
+
+_OF_ALL_IN_VIEW = ("attention",)
+"""Measures that are known of faces that cannot be read, too."""
 
 _DURATIONS = ("seconds", "face_s", "readable_s")
 
@@ -281,13 +285,15 @@ def _person_rows(cells: _BinSums, bins: _Bins) -> _TimelineRows:
         cells.total.sums["readable_s"],
     )
     columns = cells.total.means
+    counts_there = readable_s >= LEAST_READABLE * seconds - _BIN_TOLERANCE
     for name in (measure.name for measure in MEASURES.values() if measure.majority):
-        columns[name] = np.where(np.isnan(columns[name]), np.nan, columns[name] >= REACTING_THRESHOLD)
+        is_known = counts_there & ~np.isnan(columns[name])
+        columns[name] = np.where(is_known, columns[name] >= REACTING_THRESHOLD, np.nan)
     counts = {
         "n_frames": bins.n_frames[cells.bin],
         "n_faces": cells.n_faces,
         "n_people": np.ones(len(cells.bin), dtype=np.int64),
-        "n_readable": (readable_s > 0).astype(np.int64),
+        "n_readable": counts_there.astype(np.int64),
     }
     durations = {
         "seconds": seconds,
@@ -304,13 +310,20 @@ def _audience_rows(
     n_faces: Int64Array,
     with_face: npt.NDArray[np.bool_],
 ) -> _TimelineRows:
-    """Means over people, and sums of their times; `n_faces` and `presence` are of all faces, untracked ones too."""
+    """Means over people, and sums of their times; `n_faces` and `presence` are of all faces, untracked ones too.
+
+    Of expressions, the means are over the people who are readable for long enough in the bin.
+    """
     n_bins = len(bins.n_frames)
 
     def summed(name: str) -> Float64Array:
         return np.bincount(people.bin, people.columns[name], n_bins).astype(np.float64)
 
-    measures = {name: np.asarray(values, dtype=np.float64) for name, values in people.columns.items()}
+    is_readable = people.columns["n_readable"] > 0
+    measures = {
+        name: np.where(is_readable | (name in _OF_ALL_IN_VIEW), values, np.nan).astype(np.float64)
+        for name, values in people.columns.items()
+    }
     columns = tally(measures, people.bin, n_bins).means
     _, piece = bins.pieces_of(np.flatnonzero(with_face))
     face_time = np.bincount(bins.bin[piece], bins.piece_s[piece], n_bins)

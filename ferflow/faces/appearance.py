@@ -49,11 +49,12 @@ _RATIO_BLUR = 1.0
 # (columns, rows). From frame to frame, the correlation of luma was below 0.75 for 3 in 100 faces of one person in a
 # clip filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000.
 # Where the person changed, the correlation was at most 0.61, and the change of chroma at least 3.2. Of the head alone,
-# the correlation was then at most 0.60, and 0.98 where a game or a cut changed what is around it.
+# the correlation was then at most 0.60, and 0.98 where a game or a cut changed what is around it; 0.9 where the
+# recording of a webcam jumped.
 _LUMA_PATCH, _CHROMA_PATCH = (16, 24), (4, 6)
 _MIN_CORRELATION, _MAX_CHROMA_CHANGE = 0.75, 2.5
 _HEAD_PATCH = (16, 20)
-_MIN_HEAD_CORRELATION = 0.95
+_MIN_HEAD_CORRELATION, _MIN_UNCUT_CORRELATION = 0.8, 0.95
 
 
 def _zeros(n_bins: int) -> Float32Array:
@@ -174,10 +175,15 @@ class Patch:
             and float(np.abs(self.chroma - other.chroma).mean()) <= _MAX_CHROMA_CHANGE
         )
 
-    def has_same_head(self, other: Patch) -> bool:
-        """Whether the head is the same picture, whatever is around it, as in a picture in a picture."""
+    def has_same_head(self, other: Patch, *, after_cut: bool = False) -> bool:
+        """Whether the head is the same picture, whatever is around it, as in a picture in a picture.
+
+        Args:
+            other: of the last picture of the head.
+            after_cut: a new shot starts in between; people often look alike from shot to shot.
+        """
         return (
-            float(self.head @ other.head) >= _MIN_HEAD_CORRELATION
+            float(self.head @ other.head) >= (_MIN_UNCUT_CORRELATION if after_cut else _MIN_HEAD_CORRELATION)
             and float(np.abs(self.head_chroma - other.head_chroma).mean()) <= _MAX_CHROMA_CHANGE
         )
 

@@ -76,7 +76,7 @@ class _LastSeen:
     def is_unchanged(self, face: _Face) -> bool:
         """Whether a face is at the same place, and the same picture."""
         overlap = overlap_of_smaller(self.place[None], face.place[None])[0, 0]
-        return bool(overlap >= _UNCUT_OVERLAP) and face.patch.has_same_head(self.patch)
+        return bool(overlap >= _UNCUT_OVERLAP) and face.patch.has_same_head(self.patch, after_cut=True)
 
 
 class LinkChecker:
@@ -164,9 +164,9 @@ class LinkChecker:
         if seen is None:
             return False
         # A link over frames without the face is doubtful, too: somebody else may have come in between.
-        is_doubtful = seen.frame < self._n_frames - 1 or not (
-            face.patch.resembles(seen.patch) or face.patch.has_same_head(seen.patch)
-        )
+        is_doubtful = seen.frame < self._n_frames - 1 or not face.patch.resembles(seen.patch)
+        if is_doubtful and face.patch.has_same_head(seen.patch):
+            return False
         # False for NaN: where nothing can be compared, the link stays.
         return is_doubtful and near_distances([seen.appearance, face.sample()])[0, 1] > MAX_DISTANCE
 

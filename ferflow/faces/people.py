@@ -120,14 +120,16 @@ class People:
 
     def _join_all(self, tracks: list[TrackSummary]) -> list[int]:
         """The tracks of an only participant; with a warning if they seem to be several people."""
-        groups = [group for group in self._stitch_tracks(tracks) if not self._is_brief(group)]
+        groups = self._stitch_tracks(tracks)
         usual = self._longest(groups, 1)
-        others = [self._log.tracks[group[0]].first_s for group in groups if group not in usual]
-        if others:
-            who = self._regions[tracks[0].region].name if self._regions else None
+        others = [track for group in groups if group not in usual for track in group]
+        # Together: a box that jumps to somebody else and back is another brief track each time.
+        if others and not self._is_brief(others):
+            who = (self._regions[tracks[0].region].name if self._regions else None) or "the only participant"
+            first_s = min(self._log.tracks[track].first_s for track in others)
             self.warnings.append(
-                f"{who or 'the only participant'}: at {timecode(min(others))} the largest face has other clothes and "
-                "hair; it may be another person's. A smaller --region keeps others out"
+                f"{who}: at {timecode(first_s)} the largest face has other clothes and hair; it may be another "
+                "person's. A smaller --region keeps others out"
             )
         return sorted(track.track_id for track in tracks)
 

@@ -62,13 +62,15 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     with_face = pd.Series((starts[frames.n_faces > 0][:, None] + np.arange(step)).ravel() // size)
     columns = [*MEANS, *(f"prob_{n}" for n in LABELS), *(f"shown_{n}" for n in LABELS)]
     persons = ms.groupby(["bin", "person"])[columns].mean()
-    persons["reacting"] = (persons.engagement >= 0.5).astype(float).where(persons.engagement.notna())
     persons["face_s"] = ms.groupby(["bin", "person"]).size() / 1000
     persons["readable_s"] = ms.groupby(["bin", "person"]).readable.sum() / 1000
     persons["seconds"] = seconds.reindex(persons.index.get_level_values(0)).to_numpy()
     persons["presence"] = persons.face_s / persons.seconds
-    whole = persons.groupby("bin")[[*columns, "reacting"]].mean()
+    counts = persons.readable_s >= persons.seconds / 2 - 1e-9
+    persons["reacting"] = (persons.engagement >= 0.5).astype(float).where(persons.engagement.notna() & counts)
+    whole = persons[counts].groupby("bin")[[*columns, "reacting"]].mean()
     whole = whole.reindex(range(int(seconds.index.max()) + 1))
+    whole["attention"] = persons.attention.groupby("bin").mean()
     for name in ("face_s", "readable_s"):
         whole[name] = persons.groupby("bin")[name].sum().reindex(whole.index, fill_value=0)
     whole["seconds"] = seconds.reindex(whole.index, fill_value=0)
@@ -76,7 +78,7 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         whole.index, fill_value=0
     ) / whole.seconds.where(whole.seconds > 0)
     whole["n_people"] = persons.groupby("bin").size().reindex(whole.index, fill_value=0)
-    whole["n_readable"] = (persons.readable_s > 0).groupby("bin").sum().reindex(whole.index, fill_value=0)
+    whole["n_readable"] = counts.groupby("bin").sum().reindex(whole.index, fill_value=0)
     first = pd.Series(starts // size)
     whole["n_frames"] = first.value_counts().reindex(whole.index, fill_value=0)
     whole["n_faces"] = frames.n_faces.groupby(first.to_numpy()).sum().reindex(whole.index, fill_value=0)

@@ -137,7 +137,7 @@ def nobody(video: Tables) -> list[str]:
 
 
 def cards(video: Tables) -> list[str]:
-    lost = [state for state in (*REASONS, "no_face") if video.coverage[state].sum() > 0]
+    lost = [state for state in (*REASONS, "uncounted", "no_face") if video.coverage[state].sum() > 0]
     visible = [f"{state} {percent(known_share(video, state))}" for state in ("readable", *lost)]
     people = [f"{visible[0]} of {clock(video.analysed_s)}", *visible[1:], f"People {len(video.people)}"]
     if len(video.people) == 1:

@@ -27,7 +27,7 @@ MEASURES = ["attention", "expressiveness", "engagement", "valence", "positive", 
 NEGATIVE = ["angry", "disgust", "fear", "sad"]
 REASONS = ["turned", "small", "blurred", "occluded"]
 PLAYABLE = ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d"]
-STATES = ["readable", *REASONS, "no_face", "missing", "outside"]
+STATES = ["readable", *REASONS, "uncounted", "no_face", "missing", "outside"]
 NAN = float("nan")
 
 
@@ -315,13 +315,14 @@ class Tables:
         values, known = measures.fillna(0).to_numpy(), measures.notna().to_numpy(float)
         with np.errstate(invalid="ignore"):
             means = pd.DataFrame((shares.T @ values) / (shares.T @ known), columns=measures.columns)
-        means["reacting"] = (means.engagement >= 0.5).astype(float).where(means.engagement.notna())
         means["seconds"], means["face_s"] = self.shares.sum(axis=0), shares.sum(axis=0)
         means["readable_s"] = shares.T @ faces.known.to_numpy(float)
+        counts = means.readable_s >= means.seconds / 2 - 1e-9
+        means["reacting"] = (means.engagement >= 0.5).astype(float).where(means.engagement.notna() & counts)
         means["presence"] = means.face_s / means.seconds
         means["n_frames"] = np.bincount(first, minlength=len(means))
         means["n_faces"] = np.bincount(first[faces.row], minlength=len(means))
-        means["n_people"], means["n_readable"] = 1, (means.readable_s > 0).astype(int)
+        means["n_people"], means["n_readable"] = 1, counts.astype(int)
         means["bin"], means["person_id"] = means.index, person
         return means[means.face_s > 1e-9]
 
@@ -329,7 +330,11 @@ class Tables:
         bins = range(self.shares.shape[1])
         names = [*MEASURES, *self.probs, *self.shown]
         groups = people.groupby("bin") if len(people) else None
-        found = groups[names].mean().reindex(bins) if groups else pd.DataFrame(NAN, index=bins, columns=names)
+        if groups:
+            found = people[people.n_readable > 0].groupby("bin")[names].mean().reindex(bins)
+            found["attention"] = groups.attention.mean()
+        else:
+            found = pd.DataFrame(NAN, index=bins, columns=names)
         for name in ("face_s", "readable_s", "n_people", "n_readable"):
             found[name] = groups[name].sum().reindex(bins, fill_value=0) if groups else 0
         found["seconds"] = self.shares.sum(axis=0)
@@ -383,10 +388,11 @@ class Tables:
     @cached_property
     def state(self) -> pd.Series:
         """Of each frame."""
-        readable = self.faces.groupby("row").reason.agg(lambda reasons: (reasons == "").any())
-        largest = self.faces.loc[self.faces.groupby("row").face_px.idxmax()].set_index("row").reason
-        found = largest.mask(readable, "readable")
-        return found.reindex(self.frames.index).fillna("no_face")
+        faces = self.faces[self.faces.person.isin(self.people)]
+        readable = faces.groupby("row").reason.agg(lambda reasons: (reasons == "").any())
+        largest = faces.loc[faces.groupby("row").face_px.idxmax()].set_index("row").reason
+        found = largest.mask(readable, "readable").reindex(self.frames.index)
+        return found.fillna(pd.Series(np.where(self.frames.n_faces > 0, "uncounted", "no_face")))
 
     @cached_property
     def coverage(self) -> pd.DataFrame:

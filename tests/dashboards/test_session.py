@@ -48,7 +48,8 @@ def states_of(made: Made, *, gaps=None, ranged: bool = False):
     """Seconds of each second by what is known of it."""
     frames, faces = made_tables(made)
     times = FrameTimes.from_frames(frames, end_s=made.seconds, gaps=gaps_of(made) if gaps is None else gaps)
-    return coverage_timeline(times, frames, faces, bin_seconds=1.0, ranged=ranged)
+    people = range(1, made.people + 1)
+    return coverage_timeline(times, frames, faces, counted=people, bin_seconds=1.0, ranged=ranged)
 
 
 def test_the_coverage_timeline_distinguishes_what_faces_can_be_read_for_and_no_face_and_no_frame():
@@ -76,12 +77,23 @@ def test_of_several_faces_the_time_is_readable_if_one_is_and_else_what_the_large
     yaw = np.where((person == 1) | (second == 1), 60.0, 0.0)
     size = np.where((person == 2) & (second == 1), 20.0, 90.0)
     faces = with_columns(faces, yaw=np.where(size < 28, 0.0, yaw), face_px=size).filter(both)
-    table = coverage_timeline(
-        FrameTimes.from_frames(frames, end_s=2.0), frames, faces, bin_seconds=1.0, ranged=False
-    )
+    times = FrameTimes.from_frames(frames, end_s=2.0)
+    table = coverage_timeline(times, frames, faces, counted=(1, 2), bin_seconds=1.0, ranged=False)
     assert of(table, "readable")[0] > 0.5
-    assert of(table, "turned")[1] > 0.5
+    assert of(table, "turned")[1] == 0.3  # the frames with both of them
     assert of(table, "small") == [0, 0]
+
+
+def test_time_with_faces_of_nobody_who_counts_is_neither_readable_nor_without_a_face():
+    made = Made(seconds=2, people=2)
+    frames, faces = made_tables(made)
+    times = FrameTimes.from_frames(frames, end_s=2.0)
+    of_one = faces.filter(pa.array(faces.column("track_id").to_numpy() == 2))
+    one = coverage_timeline(times, frames, of_one, counted=(1,), bin_seconds=1.0, ranged=False)
+    assert of(one, "readable") == [0, 0]
+    both = np.array(of(one, "uncounted")) + of(one, "no_face")
+    np.testing.assert_allclose(both, 1)
+    assert of(one, "uncounted")[0] > 0.5
 
 
 def test_a_single_lost_frame_is_missing_and_one_that_never_was_is_held():

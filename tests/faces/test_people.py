@@ -55,6 +55,12 @@ def test_tiles_that_are_sorted_anew_show_the_same_persons():
         assert persons([before] * n + [after] * 30) == {1: 1, 2: 2, 3: 2, 4: 1}
 
 
+def test_a_sole_participant_whose_box_jumps_to_somebody_else_now_and_then_is_reported():
+    away = Person(RIGHT, BLUE, hair=WHITE)
+    scenes = ([[Person(LEFT, RED)]] * 40 + [[away]] * 10) * 4
+    assert any("another person" in warning for warning in people_of(scenes, participants=1).warnings)
+
+
 def test_a_person_seen_briefly_or_never_with_certainty_has_no_number():
     passer_by = Person(RIGHT, BLUE)
     unclear = Person(LEFT, GREEN, score=0.75)

@@ -17,14 +17,15 @@ _EXPRESSIONS = (
 )
 _AUDIENCE = (
     "Audience",
-    "curves are means over the people whose faces can be read, each counted once. While there is none, the value is "
+    "curves are means over the people whose faces can be read for at least half of a step, each counted once. While there is none, the value is "
     "unknown, not 0, and the curve has a gap.",
 )
 _COVERAGE = (
     "Coverage",
     "says what is known of each moment: a face that can be read; only faces that cannot, because they are turned away "
-    f"by more than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px or blurred; no face; or no frame that "
-    "could be read, so that this time is unknown.",
+    f"by more than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, blurred or covered; only faces that do "
+    "not count, such as those of people seen briefly; no face; or no frame that could be read, so that this time is "
+    "unknown.",
 )
 _TIMES = ("Times", "are minutes and seconds after the first frame, from the timestamps of the file.")
 

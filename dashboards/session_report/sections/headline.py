@@ -139,6 +139,8 @@ def _visible_card(session: Session) -> Card:
         for reason, seconds in lost.items()
         if seconds > 0
     ]
+    if (seconds := session.seconds_in("uncounted")) > 0:
+        parts.append(f"only faces that do not count {_share(session, seconds)}")
     parts += [f"no face {_share(session, seconds)}"] if (seconds := session.seconds_in("no_face")) > 0 else []
     of = f"of {timecode(session.analysed_s)}"
     return Card("Face visible", readable, "; ".join([f"{of} a face can be read", *parts]))
