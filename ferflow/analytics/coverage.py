@@ -88,9 +88,7 @@ def coverage_timeline(
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
 
 
-def _frame_states(
-    times: FrameTimes, frames: pa.Table, faces: Faces, counted: Collection[int]
-) -> Int64Array:
+def _frame_states(times: FrameTimes, frames: pa.Table, faces: Faces, counted: Collection[int]) -> Int64Array:
     """State of every frame, int64 (F,): 0 readable, 1 and more by `REASONS`, then uncounted, then without a face."""
     readable, reason = np.zeros(len(frames), dtype=np.bool_), np.zeros(len(frames), dtype=np.int64)
     largest = np.zeros(len(frames))

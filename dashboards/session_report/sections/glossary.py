@@ -17,8 +17,8 @@ _EXPRESSIONS = (
 )
 _AUDIENCE = (
     "Audience",
-    "curves are means over the people whose faces can be read for at least half of a step, each counted once. While there is none, the value is "
-    "unknown, not 0, and the curve has a gap.",
+    "curves are means over the people whose faces can be read for at least half of a step, each counted once. While "
+    "there is none, the value is unknown, not 0, and the curve has a gap.",
 )
 _COVERAGE = (
     "Coverage",
