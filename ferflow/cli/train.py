@@ -57,10 +57,10 @@ def train(
         ),
     ] = None,
     augment: Annotated[
-        Literal["video", "light", "none"] | None,
+        Literal["video", "light", "filmed", "none"] | None,
         typer.Option(
-            help="Augmentation: as strong as crops from video vary, about half as strong, or none.  [default: the "
-            "recipe's]"
+            help="Augmentation: as strong as crops from video vary, about half as strong, light with motion blur, "
+            "shade and things in front of the face, or none.  [default: the recipe's]"
         ),
     ] = None,
     balance: Annotated[
@@ -96,14 +96,22 @@ def train(
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="Distillation: an earlier run or model whose outputs are mixed into the targets; may be repeated.",
-            metavar="FOLDER|NAME",
+            help="Distillation: an earlier run or model, or an npz with stored answers of teachers, whose outputs "
+            "are mixed into the targets; may be repeated.",
+            metavar="FOLDER|NAME|FILE",
         ),
     ] = None,
     teacher_share: Annotated[
         float | None,
         share_option("Weight of the teachers' outputs in the targets.  [default: 0.5]", "W"),
     ] = None,
+    hold_out: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out",
+            help="Select on a fixed tenth of the Training rows, which leaves PublicTest for the final figures.",
+        ),
+    ] = False,
     labels_only: Annotated[
         bool,
         typer.Option(
@@ -142,8 +150,8 @@ def train(
     `pip install 'ferflow[train]'`. Writes a model card, Keras weights and an ONNX network; use the folder as --model of
     analyze. From the first epoch on, curves.html shows the learning curves.
 
-    The best epoch is selected on the PublicTest rows. If the data has no splits, a tenth of each class is
-    held out for it.
+    The best epoch is selected on the PublicTest rows, or with --hold-out on a fixed tenth of the Training rows. If the
+    data has no splits, a tenth of each class is held out for it.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     # First, so that a missing package is reported before data is read, and Keras cannot be imported in another way.
@@ -157,7 +165,7 @@ def train(
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
         "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
         "augmentation": None if augment is None else AUGMENTATIONS[augment],
-        "votes": False if labels_only else None,
+        "votes": False if labels_only else None, "hold_out": hold_out or None,
         "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
         # Small images are useful only for the first cycle, which learns coarse features.
         "image_sizes": None if start_from is None else FULL_SIZE,

@@ -35,6 +35,9 @@ DISTURBANCES = MappingProxyType(
         "20 to 40 px": structs.replace(NO_AUGMENTATION, shrink_chance=1),
         "JPEG 15 to 60": structs.replace(NO_AUGMENTATION, jpeg_chance=1),
         "covered": structs.replace(NO_AUGMENTATION, erase_chance=1),
+        "motion blur": structs.replace(NO_AUGMENTATION, motion_chance=1),
+        "light from one side": structs.replace(NO_AUGMENTATION, shade_chance=1),
+        "glasses, hair, hands": structs.replace(NO_AUGMENTATION, cover_chance=1),
         "as in video": structs.replace(
             _MOVED, light_chance=0.5, blur_chance=0.3, shrink_chance=0.3, jpeg_chance=0.5
         ),
@@ -74,7 +77,7 @@ def main() -> None:
     print(f"accuracy of {', '.join(models)}: each by labels, then by FER+ majority if there are votes")
     classifiers = [OnnxClassifier(resolve(model), threads=2) for model in models]
     for name, figures in measure_accuracies(classifiers, load(arguments.data, arguments.usage)):
-        print(f"{name:16}" + "".join(f"{figure:9.1%}" for figure in figures), flush=True)
+        print(f"{name:20}" + "".join(f"{figure:9.1%}" for figure in figures), flush=True)
 
 
 if __name__ == "__main__":

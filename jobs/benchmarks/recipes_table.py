@@ -16,7 +16,9 @@ from pathlib import Path
 from ferflow.analytics.measure_docs import END, replace_table
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import AUGMENTATIONS
+from ferflow.models.flops import network_cost
 from ferflow.models.history import HISTORY_FILE, Epoch, read_history
+from ferflow.models.keras_network import Network, build
 from ferflow.models.registry import CARD_FILE, resolve
 from ferflow.models.training.checkpoint import STATE_FILE, read
 from ferflow.models.training.options import TrainOptions
@@ -25,7 +27,7 @@ from ferflow.models.training.recipes import RECIPES
 BEGIN = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->"
 HEADER = [
     "recipe", "published on FER2013", "accuracy", "macro recall", "macro precision", "macro F1", "ECE",
-    "FER+ majority: accuracy", "macro recall", "epochs", "made by",
+    "FER+ majority: accuracy", "macro recall", "parameters", "MFLOP", "minutes", "epochs", "made by",
 ]  # fmt: skip
 
 
@@ -79,18 +81,26 @@ def _line(cells: list[str]) -> str:
 
 
 def _figures(name: str, run: Run) -> list[str]:
-    epochs = f"{len(run.history)} of {run.options.epochs}"
+    minutes = sum(epoch.seconds for epoch in run.history) / 60
+    epochs = [*_cost(run.options), f"{minutes:.0f}", f"{len(run.history)} of {run.options.epochs}"]
     if run.card is None:
         # By the labels, which published figures are about, and not by `selection`, which also counts the votes.
         best = max(run.history, key=lambda epoch: epoch.accuracy)
         unfinished = [f"{best.accuracy:.1%} (unfinished)", *[""] * 4, f"{best.ferplus_accuracy or 0:.1%}", ""]
-        return [*unfinished, epochs, _command(name, run.options)]
+        return [*unfinished, *epochs, _command(name, run.options)]
     labels, votes = run.card.scores.labels, run.card.scores.ferplus_majority
     assert labels is not None  # training measures by labels
     shares = (labels.accuracy, labels.macro_recall, labels.macro_precision, labels.macro_f1)
     cells = [f"{share:.1%}" for share in shares] + [f"{labels.ece:.3f}"]
     cells += ["", ""] if votes is None else [f"{votes.accuracy:.1%}", f"{votes.macro_recall:.1%}"]
-    return [*cells, epochs, " ".join(filter(None, [_command(name, run.options), run.card.note]))]
+    return [*cells, *epochs, " ".join(filter(None, [_command(name, run.options), run.card.note]))]
+
+
+def _cost(options: TrainOptions) -> list[str]:
+    """Parameters and MFLOP of the network, with two heads if it learns from votes."""
+    network = Network(classes=len(options.classes), two_heads=options.votes)
+    cost = network_cost(build(options.recipe, network))
+    return [f"{cost.parameters / 1e6:.1f} M", f"{cost.mflop:.0f}"]
 
 
 def _command(name: str, options: TrainOptions) -> str:

@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ferflow.errors import OptionsError
-from ferflow.models.data.augment import Augmentation, Draw, augment
+from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
 from ferflow.models.data.dataset import load, split
 from ferflow.models.data.labelled_faces import LABELS, Faces, count_votes, majority_labels
 from ferflow.models.training.targets import vote_shares
@@ -153,6 +154,25 @@ def test_without_splits_a_tenth_of_each_class_is_held_out_and_its_doubles_not_tr
     assert not held & {image.tobytes() for image in parts.training.images}
 
 
+def test_a_held_out_tenth_is_the_same_for_every_seed_and_leaves_the_test_rows_alone():
+    drawn = images(62)
+    drawn[1] = drawn[0]  # one of them may be held out, and the other must not be trained on then
+    drawn[2] = drawn[61]  # the same pixels in PublicTest: neither trained on nor selected on
+    faces = Faces(
+        images=drawn,
+        labels=np.arange(62) % 2,
+        usage=np.array(["Training"] * 60 + ["PublicTest"] * 2),
+    )
+    one, other = (split(faces, seed=seed, hold_out=True) for seed in (1, 2))
+    assert np.array_equal(one.selection.images, other.selection.images)
+    assert len(one.selection) == 6
+    assert set(one.selection.usage) == {"Training"}
+    assert len(one.training) + len(one.selection) + one.leaks == 60
+    held = {image.tobytes() for image in one.selection.images}
+    assert drawn[61].tobytes() not in held | {image.tobytes() for image in one.training.images}
+    assert not held & {image.tobytes() for image in one.training.images}
+
+
 def test_votes_are_mapped_by_name_and_ties_and_non_faces_left_out():
     #  neutral happiness surprise sadness anger disgust fear contempt unknown nf
     votes = np.array(
@@ -183,6 +203,39 @@ def test_augmentation_depends_on_seed_epoch_and_row_alone():
     assert np.array_equal(part[::-1], whole[7:9])
     assert not np.array_equal(whole, augment(drawn, rows, Draw(1, 6), how, size=48))
     assert not np.array_equal(whole, augment(drawn, rows, Draw(2, 5), how, size=48))
+
+
+@pytest.mark.parametrize("added", ["motion_chance", "shade_chance", "cover_chance"])
+def test_a_disturbance_of_video_changes_each_image_and_nothing_that_is_drawn_for_it_otherwise(added):
+    flat = np.full((40, 48, 48), 90, np.uint8)
+    flat[:, :, 24:] = 180  # an edge, which tells a mirrored image and a blurred one
+    flips = replace(NO_AUGMENTATION, flip_chance=0.5)
+    rows, draw = np.arange(40), Draw(1, 5)
+    plain = augment(flat, rows, draw, flips, size=48)
+    disturbed = augment(flat, rows, draw, replace(flips, **{added: 1.0}), size=48)
+    assert (
+        np.mean([not np.array_equal(one, other) for one, other in zip(plain, disturbed, strict=True)]) > 0.7
+    )
+    # Medians outlast what is drawn in front, and light from one side.
+    left, right = (
+        np.median(disturbed[:, 10:46, part], axis=(1, 2)) for part in (slice(0, 20), slice(28, 48))
+    )
+    mirrored = plain[:, 24, 0] == 180
+    assert np.mean((left > right) == mirrored) > 0.8
+
+
+def test_a_mirrored_border_continues_the_image():
+    ramp = np.tile(np.arange(48, dtype=np.uint8) * 5, (1, 48, 1))
+    moved = replace(NO_AUGMENTATION, shift=0.2)
+    repeated, mirrored = (
+        augment(ramp, np.arange(1), Draw(2, 0), replace(moved, mirror_border=mirror), size=48)[0, 24].astype(
+            int
+        )
+        for mirror in (False, True)
+    )
+    outside = np.flatnonzero(np.diff(repeated) == 0)
+    assert len(outside) > 1
+    assert (np.abs(np.diff(mirrored)[outside[1:-1]]) > 0).all()
 
 
 def test_augmentation_of_zero_strength_changes_nothing():

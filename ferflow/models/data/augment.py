@@ -1,4 +1,4 @@
-"""Augmentation that imitates crops from video: images are moved, lit, blurred, compressed, covered.
+"""Augmentation that imitates crops from video: images are moved, lit, blurred, compressed, covered, partly shaded.
 
 The changes to an image depend only on (seed, epoch, row), never on batches, threads or earlier random numbers, so a
 resumed run sees exactly what an uninterrupted run sees:
@@ -17,9 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct, structs
 
+from ferflow.models.data.covers import MEDIAN_POINTS, draw_cover
+from ferflow.models.data.labelled_faces import SIZE
 from ferflow.types import Int64Array, UInt8Array
 
 Rng = np.random.Generator
+
+_FILM = 3
+"""Part of `Draw.rng`; 1 is used for mixup, 2 for drawn covers."""
+_COVERS = ("glasses", "glasses", "hair", "fingers", "palm", "microphone", "object")
 
 
 class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +39,8 @@ class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Up to this share of the side, along each axis."""
     shear: float = 0.0
     """Up to this many pixels sideways per pixel of height."""
+    mirror_border: bool = False
+    """Continue the image at its borders by its mirror image, and not by repeating its outermost pixels."""
     flip_chance: float = 0.5
     light_chance: float = 0.5
     """Brightness, contrast and gamma together."""
@@ -48,6 +56,12 @@ class Augmentation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Quality 15 to 60."""
     erase_chance: float = 0.25
     """A rectangle of noise or grey over up to a sixth of the image: hands, hair, subtitles."""
+    motion_chance: float = 0.0
+    """Blurred along a line of 3 to 7 px: a moving head or camera."""
+    shade_chance: float = 0.0
+    """Light from one side: up to 60 % darker towards the other."""
+    cover_chance: float = 0.0
+    """Glasses, hair, a hand, a microphone or an object drawn in front (`data.covers`), mostly beside the mouth."""
 
 
 NO_AUGMENTATION = Augmentation(
@@ -62,8 +76,13 @@ LIGHT = Augmentation(
 )  # fmt: skip
 """Moves images nearly as far as `Augmentation()`, and lights, blurs, compresses and covers them about half as often:
 for a later cycle, when a network underfits the data set rather than overfits it."""
+FILMED = structs.replace(
+    LIGHT, mirror_border=True, light_chance=0.4, blur_chance=0.1, shrink_chance=0.2, jpeg_chance=0.25, erase_chance=0.1,
+    motion_chance=0.1, shade_chance=0.15, cover_chance=0.15,
+)  # fmt: skip
+"""Moves images as `LIGHT`, and adds the disturbances of video that `Augmentation()` does not have."""
 AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
-    {"video": Augmentation(), "light": LIGHT, "none": NO_AUGMENTATION}
+    {"video": Augmentation(), "light": LIGHT, "filmed": FILMED, "none": NO_AUGMENTATION}
 )
 """By the name that `ferflow train --augment` takes."""
 
@@ -75,9 +94,9 @@ class Draw:
     seed: int
     epoch: int
 
-    def rng(self, row: int) -> Rng:
-        """Return the generator of one row in this epoch."""
-        return np.random.default_rng((self.seed, self.epoch, row))
+    def rng(self, row: int, *part: int) -> Rng:
+        """Return the generator of one row in this epoch, or of a part of what is drawn for it."""
+        return np.random.default_rng((self.seed, self.epoch, row, *part))
 
 
 def augment(images: UInt8Array, rows: Int64Array, draw: Draw, how: Augmentation, *, size: int) -> UInt8Array:
@@ -95,8 +114,47 @@ def augment(images: UInt8Array, rows: Int64Array, draw: Draw, how: Augmentation,
     """
     out = np.empty((len(images), size, size), np.uint8)
     for i, (image, row) in enumerate(zip(images, rows, strict=True)):
-        out[i] = _disturb(image, draw.rng(int(row)), how, size)
+        out[i] = _disturb(_film(image, draw, int(row), how), draw.rng(int(row)), how, size)
     return out
+
+
+def _film(image: UInt8Array, draw: Draw, row: int, how: Augmentation) -> UInt8Array:
+    """Apply what was added after the first models were trained; their runs must not see other random numbers."""
+    if not (how.motion_chance or how.shade_chance or how.cover_chance):
+        return image
+    rng = draw.rng(row, _FILM)
+    chances = rng.random(3)
+    if chances[0] < how.cover_chance:
+        image = _cover(image, rng)
+    if chances[1] < how.shade_chance:
+        image = _shade(image, rng)
+    if chances[2] < how.motion_chance:
+        image = _blur_by_motion(image, rng)
+    return image
+
+
+def _cover(image: UInt8Array, rng: Rng) -> UInt8Array:
+    scale = image.shape[0] / SIZE
+    points = (MEDIAN_POINTS + rng.normal(0, 1.0, (1, 2))) * scale
+    return draw_cover(image, points.astype(np.float32), rng, str(rng.choice(_COVERS))).image
+
+
+def _shade(image: UInt8Array, rng: Rng) -> UInt8Array:
+    """Darken towards one side; soft, as a face turns away from a window."""
+    side, angle = image.shape[0], rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[0:side, 0:side] / (side - 1) - 0.5
+    along = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.25, 0.25)
+    light = 1 - rng.uniform(0.2, 0.6) / (1 + np.exp(-along * rng.uniform(4, 20)))
+    return _u8(np.round(image * light))
+
+
+def _blur_by_motion(image: UInt8Array, rng: Rng) -> UInt8Array:
+    length, angle = int(rng.integers(3, 8)), rng.uniform(0, np.pi)
+    centre = length // 2
+    reach = np.round(centre * np.array([np.cos(angle), np.sin(angle)])).astype(int)
+    kernel = np.zeros((2 * centre + 1, 2 * centre + 1), np.float32)
+    cv2.line(kernel, (centre - reach[0], centre - reach[1]), (centre + reach[0], centre + reach[1]), 1.0)
+    return _u8(cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
 def _disturb(image: UInt8Array, rng: Rng, how: Augmentation, size: int) -> UInt8Array:
@@ -131,9 +189,8 @@ def _warp(image: UInt8Array, rng: Rng, how: Augmentation, size: int, *, flip: bo
     centre = np.full(2, (side - 1) / 2)
     offset = (size - 1) / 2 + shift - turn @ centre
     matrix = np.column_stack([turn, offset])
-    return _u8(
-        cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    )
+    border = cv2.BORDER_REFLECT_101 if how.mirror_border else cv2.BORDER_REPLICATE
+    return _u8(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border))
 
 
 def _light(image: UInt8Array, rng: Rng, how: Augmentation) -> UInt8Array:

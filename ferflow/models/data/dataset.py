@@ -33,6 +33,8 @@ from ferflow.types import BoolArray, Int64Array
 
 TRAINING, SELECTION = "Training", "PublicTest"
 HELD_OUT_SHARE = 0.1
+HELD_OUT_SEED = 0
+"""Of the tenth of the Training rows: the same rows for all runs, so that their scores can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +69,30 @@ def load(path: Path, usage: str | None = None) -> Faces:
     return faces
 
 
-def split(faces: Faces, seed: int) -> Split:
+def split(faces: Faces, seed: int, *, hold_out: bool = False) -> Split:
     """Split faces into rows for training and rows for selection, without leaks.
 
-    With a `usage` column: its Training and PublicTest rows. Without one, a tenth of every class is drawn for selection
-    with `seed`. In both cases a training row is left out if the source marks it as leaking, or if a row with identical
-    pixels is part of another split.
+    With a `usage` column: its Training and PublicTest rows; with `hold_out`, nine tenths of its Training rows and the
+    other tenth of every class, the same rows for every seed. Without a `usage` column, a tenth of every class is drawn
+    for selection with `seed`. In all cases a training row is left out if the source marks it as leaking, or if a row
+    with identical pixels is part of another split.
 
     Raises:
         OptionsError: one of the two would be empty.
     """
     if faces.usage is None:
         chosen = _hold_out(faces.labels, seed)
-        training, other = ~chosen, chosen
+        training = ~chosen
+    elif hold_out:
+        training = faces.usage == TRAINING
+        clean = np.flatnonzero(training & ~mark_leaks(faces, training, ~training))
+        chosen = np.zeros(len(faces), np.bool_)
+        chosen[clean] = _hold_out(faces.labels[clean], HELD_OUT_SEED)
+        training &= ~chosen
     else:
         training, chosen = faces.usage == TRAINING, faces.usage == SELECTION
-        # PrivateTest, too: it would be useless for a final figure if the network had seen its rows.
-        other = ~training
-    leaks = mark_leaks(faces, training, other)
+    # PrivateTest, too: it would be useless for a final figure if the network had seen its rows.
+    leaks = mark_leaks(faces, training, ~training)
     training &= ~leaks
     if not training.any() or not chosen.any():
         raise OptionsError(

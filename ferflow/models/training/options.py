@@ -53,6 +53,9 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     balance: Literal["none", "weights", "oversample"] = "none"
     """Class balancing: "weights" weights a row by the inverse frequency of its class, within bounds; "oversample" shows
     rows of rarer classes more often, each time with another augmentation."""
+    hold_out: bool = False
+    """Select on a fixed tenth of the Training rows, which leaves PublicTest for the final figures; see `dataset.split`.
+    Without splits in the data, a tenth is held out in any case."""
     votes: bool = True
     """Also learn from FER+ votes, with a second head, if the data has them."""
     adjust_prior: bool = True
@@ -62,7 +65,8 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     backbone: str = RANDOM
     """Initial weights of a transfer recipe: "none", "imagenet", or the path of an h5 file."""
     teachers: tuple[str, ...] = ()
-    """Runs or models whose answers are mixed into the targets (distillation, Hinton et al., 2015)."""
+    """Runs, models or files of stored answers (`.npz`) that are mixed into the targets (distillation, Hinton et al.,
+    2015)."""
     teacher_share: Share = 0.5
     """Weight of the teachers' answers in the targets."""
     mixup: float = 0.2

@@ -34,7 +34,13 @@ from ferflow.models.history import Epoch
 from ferflow.models.networks import NETWORKS
 from ferflow.models.training import checkpoint
 from ferflow.models.training.checkpoint import Progress
-from ferflow.models.training.distillation import ask_teachers, load_answers, save_answers
+from ferflow.models.training.distillation import (
+    ask_teachers,
+    average_answers,
+    load_answers,
+    read_stored_answers,
+    save_answers,
+)
 from ferflow.models.training.finalize import TrainingResult, finalize
 from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.targets import (
@@ -89,7 +95,7 @@ def train(
             not fit this run.
         ModelError: a start or teacher cannot be found or read.
     """
-    parts = split(load(data), options.seed)
+    parts = split(load(data), options.seed, hold_out=options.hold_out)
     if len(parts.training) < options.batch_size:
         raise OptionsError(
             f"{data.name}: {len(parts.training)} training rows do not fill a batch of {options.batch_size}"
@@ -154,11 +160,16 @@ class _Run:
         # Stored answers without a checkpoint may be those of other teachers, from a run that was killed early.
         answers = load_answers(self.out, len(images)) if (self.out / checkpoint.STATE_FILE).exists() else None
         if answers is None:
-            teachers = [load_trained(teacher) for teacher in self.options.teachers]
-            two_heads = self.targets.votes is not None
-            answers = ask_teachers(teachers, images, self.options.classes, two_heads=two_heads)
+            answers = average_answers([self._answers_of(teacher) for teacher in self.options.teachers])
             save_answers(answers, self.out)
         return answers
+
+    def _answers_of(self, teacher: str) -> ByHead:
+        images = self.parts.training.images
+        if teacher.endswith(".npz"):
+            return read_stored_answers(Path(teacher), images)
+        two_heads = self.targets.votes is not None
+        return ask_teachers([load_trained(teacher)], images, self.options.classes, two_heads=two_heads)
 
     def resume(self, start: str | None) -> Progress:
         """Restore the checkpoint in the folder, or begin a new run; return its progress."""
