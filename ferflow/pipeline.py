@@ -38,13 +38,13 @@ from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
 from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Reading, Selection, Video, open_video
-from ferflow.models.classifier import Classifier, make_classifier
+from ferflow.models.classifier import Answer, Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
 from ferflow.regions import AUTO, Region
 from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
 from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
-from ferflow.types import Float32Array
+from ferflow.types import BoolArray
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
             labels = classifier.card.labels
-            return face_rows(video_id, part, classifier(part.images), labels, regions=regions)
+            return face_rows(video_id, part, classifier.answer(part.images), labels, regions=regions)
         return part
 
     # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
@@ -217,7 +217,7 @@ def frame_rows(video_id: str, frames: list[TrackedFrame]) -> FrameRows:
 def face_rows(
     video_id: str,
     faces: FaceCrops,
-    probs: Float32Array,
+    answer: Answer,
     labels: tuple[str, ...],
     *,
     regions: Sequence[Region] = (),
@@ -227,11 +227,11 @@ def face_rows(
     Args:
         video_id: of the video.
         faces: N crops.
-        probs: float32 (N, K), rows sum to 1.
-        labels: K names, in the order of the columns of `probs`.
+        answer: of the classifier to the N crops.
+        labels: K names, in the order of the columns of its probabilities.
         regions: those that faces were looked for in; empty: all of the picture.
     """
-    n, schema = len(faces), faces_schema(labels)
+    n, schema, probs = len(faces), faces_schema(labels), answer.probs
     points = np.ascontiguousarray(faces.landmarks.reshape(n, 10))
     columns = [
         _string_array([video_id] * n),
@@ -239,7 +239,7 @@ def face_rows(
         pa.nulls(n, schema.field("person_id").type),
         _region_column(faces, regions),
         pa.nulls(n, schema.field("not_face").type),
-        _unreadable_column(faces),
+        _unreadable_column(faces, answer.occluded),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
         # Null where a landmark is missing: a list of NaN would look like five known points.
@@ -267,12 +267,17 @@ def _region_column(faces: FaceCrops, regions: Sequence[Region]) -> pa.Array:
     )
 
 
-def _unreadable_column(faces: FaceCrops) -> pa.Array:
-    """Why each face is unreadable; null where it is not."""
+def _unreadable_column(faces: FaceCrops, occluded: BoolArray | None) -> pa.Array:
+    """Why each face is unreadable; null where it is not.
+
+    Pose and size come first: the classifier is made for frontal faces, and may take the mouth of a profile for covered.
+    """
     yaw, size, sharpness = (
         values.astype(np.float64) for values in (faces.pose[:, 0], faces.face_px, faces.sharpness)
     )
     codes = unreadable_codes(yaw, size, sharpness)
+    if occluded is not None:
+        codes = np.where((codes == 0) & occluded, 1 + REASONS.index("occluded"), codes)
     places = _column((codes - 1).astype(np.int8), _bitmap(codes > 0))
     return pa.DictionaryArray.from_arrays(places, _string_array(REASONS))
 

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ferflow.faces.crops import CropShape, FaceCrops
+from ferflow.faces.crops import FaceCrops
 from ferflow.faces.tracker import Tracker
+from ferflow.models.classifier import Answer
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze, chunks, face_rows
 from ferflow.store.records import FaceRows, FrameRows, TrackRows
@@ -89,8 +90,15 @@ def test_a_face_that_cannot_be_read_says_why_and_one_that_can_says_nothing(tmp_p
     assert set(faces["unreadable"].to_pylist()) == {"small"}
 
 
-def test_reasons_are_none_turned_small_or_blurred_in_this_order():
-    crops = FaceCrops.empty(CropShape(48, 1, 1.0))
+@pytest.mark.parametrize(
+    ("occluded", "expected"),
+    [
+        (None, [None, "turned", "blurred", "small", "turned"]),
+        ([False] * 5, [None, "turned", "blurred", "small", "turned"]),
+        ([True] * 5, ["occluded", "turned", "blurred", "small", "turned"]),
+    ],
+)
+def test_reasons_are_none_turned_small_blurred_or_occluded_in_this_order(occluded, expected):
     n = 5
     crops = FaceCrops(
         images=np.zeros((n, 48, 48, 1), np.uint8), frame_index=np.arange(n, dtype=np.int32), pts=np.arange(n),
@@ -100,8 +108,9 @@ def test_reasons_are_none_turned_small_or_blurred_in_this_order():
         sharpness=np.array([900, 10, 49, 50, 900], np.float32), face_px=np.array([28, 10, 60, 27, 90], np.float32),
         region=np.zeros(n, np.int8),
     )  # fmt: skip
-    rows = face_rows("v", crops, np.full((n, 7), 1 / 7, np.float32), LABELS)
-    assert rows.batch["unreadable"].to_pylist() == [None, "turned", "blurred", "small", "turned"]
+    answer = Answer(np.full((n, 7), 1 / 7, np.float32), None if occluded is None else np.array(occluded))
+    rows = face_rows("v", crops, answer, LABELS)
+    assert rows.batch["unreadable"].to_pylist() == expected
     rows.batch.validate(full=True)
 
 

@@ -46,6 +46,13 @@ def export_model(
             "T",
         ),
     ] = None,
+    occlusion: Annotated[
+        bool,
+        typer.Option(
+            "--occlusion",
+            help="Add a head that marks faces whose mouth is covered, fitted on drawn masks and hands; needs --data.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the model in the output folder.")
     ] = False,
@@ -74,7 +81,8 @@ def export_model(
         raise OptionsError(f"{out} already contains a model. Give another folder, or --overwrite.")
     own = label_share is not None or tau is not None
     presets = own_preset(card, share=label_share, tau=tau) if own else None
-    written = release(card, out, None if data is None else load(data), presets)
+    faces = None if data is None else load(data)
+    written = release(card, out, faces, presets, occlusion=occlusion)
     for old in set(there) - {out / card_file(made, written) for made in written}:
         old.unlink()  # it is replaced, and `--model OUT` would still lead to it
     if not quiet:

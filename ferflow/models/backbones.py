@@ -35,6 +35,8 @@ class Network:
     """Side of the square grayscale input, pixels; None: any side, so that training can begin on small images."""
     two_heads: bool = False
     """Train a second linear head, on annotators' votes, in addition to the head for labels."""
+    occlusion_layer: str = ""
+    """Layer whose features a head for covered mouths reads; empty: no such head."""
     dropout: float = 0.0
     """Share of features dropped during training, at places defined by the backbone; it is not part of the weights."""
     compute: str = "float32"

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from ferflow.errors import ModelError
-from ferflow.models.heads import SERVED_HEAD, Blend, ByHead, softmax
+from ferflow.models.heads import OCCLUSION_HEAD, SERVED_HEAD, Blend, ByHead, softmax
 from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array
 
@@ -111,6 +111,8 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     channels: Literal[1, 3] = 1
     blend: Blend | None = None
     """How the probabilities of two heads are combined; None: the network has one head."""
+    occlusion_layer: str = ""
+    """Layer that the head for covered mouths reads; empty: the network has no such head."""
     temperature: Annotated[float, Meta(ge=1e-3, le=100)] = 1.0
     """Logits are divided by this before the softmax (Guo et al., 2017)."""
     prior: tuple[Share, ...] = ()
@@ -165,8 +167,13 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Names of the network's outputs, each float32 (N, K)."""
+        """Names of the outputs that are logits of the labels, each float32 (N, K)."""
         return tuple(self.shares)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs: `heads`, and `occluded` if it has this head."""
+        return (*self.heads, OCCLUSION_HEAD) if self.occlusion_layer else self.heads
 
     @property
     def shares(self) -> dict[str, float]:
@@ -208,6 +215,8 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         # Left out for one head, so that the digest of such a model is the same in every format.
         if self.blend is not None:
             deciding["blend"] = structs.asdict(self.blend)
+        if self.occlusion_layer:
+            deciding["occlusion_layer"] = self.occlusion_layer
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def path(self, backend: WeightsKind) -> Path:

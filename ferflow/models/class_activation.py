@@ -144,6 +144,11 @@ class _Head:
     """(K,)."""
 
 
+_NO_FEATURES = ("Transpose", "AveragePool")
+"""A Transpose only reorders the axes for the dense layer after it, and an average comes before the convolutions of a
+stage, or before the head for covered mouths."""
+
+
 def _find_stages(graph: Any) -> list[str]:
     """Find the last feature maps of each size, the outputs of the stages, in the network's order."""
     sizes = {info.name: _sides(info) for info in graph.value_info}
@@ -152,8 +157,7 @@ def _find_stages(graph: Any) -> list[str]:
     last: dict[tuple[int, ...], str] = {}
     for node in graph.node[convolutions[0] :] if convolutions else []:
         sides = sizes.get(node.output[0], ())
-        # A Transpose only reorders the axes for the dense layer after it.
-        if len(sides) == 2 and min(sides) > 1 and node.op_type != "Transpose":
+        if len(sides) == 2 and min(sides) > 1 and node.op_type not in _NO_FEATURES:
             # Removed first, so that the order of the dictionary is that of the last tensors.
             last.pop(sides, None)
             last[sides] = node.output[0]

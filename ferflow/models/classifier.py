@@ -12,23 +12,34 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.cards import ModelCard, WeightsKind
-from ferflow.models.heads import ByHead, split_heads
+from ferflow.models.heads import OCCLUSION_HEAD, ByHead, split_heads
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
 from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, start_session
-from ferflow.types import Float32Array, UInt8Array
+from ferflow.types import BoolArray, Float32Array, UInt8Array
 
 log = logging.getLogger(__name__)
 
 _PIECE = 16
 """Faces per call of the network on a CPU. Larger batches are not faster: their activations do not fit the caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a classifier says of N crops."""
+
+    probs: Float32Array
+    """float32 (N, K), rows sum to 1, in the card's order."""
+    occluded: BoolArray | None = None
+    """bool (N,): something covers the mouth, so that the expression cannot be read; None: the model does not say."""
 
 
 class Classifier(Protocol):
@@ -47,6 +58,9 @@ class Classifier(Protocol):
         Returns:
             float32 (N, len(card.labels)), rows sum to 1, in the card's order.
         """
+
+    def answer(self, images: UInt8Array) -> Answer:
+        """As `__call__`, and whether the mouth is covered."""
 
 
 def make_classifier(options: AnalyzeOptions) -> Classifier:
@@ -112,23 +126,26 @@ class OnnxClassifier:
             )
         self._input = self._session.get_inputs()[0].name
         there = {output.name for output in self._session.get_outputs()}
-        if not there >= set(card.heads):
+        if not there >= set(card.outputs):
             raise ModelError(
-                f"{path.name}: has the outputs {', '.join(sorted(there))}, but its card wants {', '.join(card.heads)}. "
+                f"{path.name}: has the outputs {', '.join(sorted(there))}, but its card wants "
+                f"{', '.join(card.outputs)}. "
                 "Restore the card that belongs to it."
             )
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
-        if not len(images):
-            return np.zeros((0, len(self.card.labels)), np.float32)
-        return self.card.probabilities(self.outputs(images))
+        return self.answer(images).probs
+
+    def answer(self, images: UInt8Array) -> Answer:
+        """See `Classifier`."""
+        return _answer(self.card, self.outputs(images)) if len(images) else _no_answer(self.card)
 
     def outputs(self, images: UInt8Array) -> ByHead:
-        """Logits float32 (N, K) by head of a batch as in `Classifier`, N at least 1."""
+        """Outputs float32 by name of a batch as in `Classifier`, N at least 1; see `ModelCard.outputs`."""
         step = self._piece or len(images)
         pieces = [images[i : i + step] for i in range(0, len(images), step)]
-        heads = list(self.card.heads)
+        heads = list(self.card.outputs)
         answers = [self._session.run(heads, {self._input: piece}) for piece in pieces]
         columns = zip(heads, zip(*answers, strict=True), strict=True)
         return {head: np.concatenate(column) for head, column in columns}
@@ -153,7 +170,7 @@ class KerasClassifier:
         from ferflow.models.keras_network import load_network
 
         self.card = card
-        model = load_network(card, compute=compute)
+        model = load_network(card, compute=compute, occlusion=True)
         shape = (None, card.input_size, card.input_size, card.channels)
         # With a declared signature, a shorter last batch does not trace the graph again.
         self._outputs = tf.function(
@@ -163,10 +180,24 @@ class KerasClassifier:
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
+        return self.answer(images).probs
+
+    def answer(self, images: UInt8Array) -> Answer:
+        """See `Classifier`."""
         if not len(images):
-            return np.zeros((0, len(self.card.labels)), np.float32)
+            return _no_answer(self.card)
         outputs = self._outputs(images).items()
-        return self.card.probabilities({head: np.asarray(part, np.float32) for head, part in outputs})
+        return _answer(self.card, {head: np.asarray(part, np.float32) for head, part in outputs})
+
+
+def _answer(card: ModelCard, outputs: ByHead) -> Answer:
+    occluded = outputs[OCCLUSION_HEAD][:, 0] > 0 if card.occlusion_layer else None
+    return Answer(card.probabilities(outputs), occluded)
+
+
+def _no_answer(card: ModelCard) -> Answer:
+    occluded = np.zeros(0, np.bool_) if card.occlusion_layer else None
+    return Answer(np.zeros((0, len(card.labels)), np.float32), occluded)
 
 
 def _make_gpu_classifier(card: ModelCard, backend: str) -> Classifier:

@@ -26,6 +26,8 @@ SERVED_HEAD = "logits"
 LABEL_HEAD = "label_head"
 VOTE_HEAD = "vote_head"
 BOTH_HEADS = (LABEL_HEAD, VOTE_HEAD)
+OCCLUSION_HEAD = "occluded"
+"""Of a network that also says whether the mouth is covered: a logit (N, 1), > 0 where it is."""
 
 
 def softmax(logits: Float32Array, temperature: float = 1.0) -> Float32Array:

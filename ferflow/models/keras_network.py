@@ -18,12 +18,13 @@ import numpy.typing as npt
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.backbones import Backbone, Network
 from ferflow.models.cards import ModelCard
-from ferflow.models.heads import BOTH_HEADS, SERVED_HEAD
+from ferflow.models.heads import BOTH_HEADS, OCCLUSION_HEAD, SERVED_HEAD
 from ferflow.models.networks import NETWORKS
 from ferflow.system.runtime import import_keras
 
 __all__ = [
     "KerasModel", "Network", "build", "build_with_weights", "copy_for_serving", "head_names", "load_network",
+    "occlusion_features",
 ]  # fmt: skip
 
 KerasModel = Any
@@ -33,7 +34,8 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     """Build an untrained network by name.
 
     Input: uint8 or float (N, S, S, 1), grey levels 0..255. Output: float32 logits (N, classes), or a
-    dictionary of two such, `label_head` and `vote_head`, when `two_heads` is set.
+    dictionary of two such, `label_head` and `vote_head`, when `two_heads` is set; and `occluded`, float32 (N, 1), when
+    `occlusion_layer` is set.
 
     Raises:
         OptionsError: no network has that name.
@@ -45,12 +47,20 @@ def build(recipe: str, network: Network | None = None) -> KerasModel:
     x = backbone(image, network)
     names = head_names(network)
     heads = {name: keras.layers.Dense(network.classes, name=name, dtype="float32")(x) for name in names}
-    return keras.Model(image, heads if network.two_heads else heads[SERVED_HEAD], name=recipe)
+    if network.occlusion_layer:
+        heads[OCCLUSION_HEAD] = _add_occlusion_head(keras.Model(image, x), network.occlusion_layer)
+    return _model(image, heads, recipe)
 
 
 def head_names(network: Network) -> tuple[str, ...]:
     """Names of the outputs of a network."""
     return BOTH_HEADS if network.two_heads else (SERVED_HEAD,)
+
+
+def occlusion_features(model: KerasModel) -> KerasModel:
+    """The part of a network with an `occlusion_layer` that computes what this head reads: float32 (N, D)."""
+    keras = import_keras()
+    return keras.Model(model.input, model.get_layer(OCCLUSION_HEAD).input)
 
 
 def copy_for_serving(
@@ -95,10 +105,11 @@ def build_with_weights(
     raise ModelError(f"the weights do not fit recipe {recipe!r}.")
 
 
-def load_network(card: ModelCard, *, compute: str = "float32") -> KerasModel:
+def load_network(card: ModelCard, *, compute: str = "float32", occlusion: bool = False) -> KerasModel:
     """Build the network of a card and load its weights: (N, S, S, 1) to logits (N, K), by head if it has two.
 
-    `compute` is the Keras dtype policy of its backbone.
+    `compute` is the Keras dtype policy of its backbone. With `occlusion`, the head for covered mouths is one more
+    output if the card has one.
 
     Raises:
         ModelError: the network is unknown, or the weights do not fit it.
@@ -110,6 +121,7 @@ def load_network(card: ModelCard, *, compute: str = "float32") -> KerasModel:
         input_size=card.input_size,
         two_heads=card.blend is not None,
         compute=compute,
+        occlusion_layer=card.occlusion_layer,
     )
     model = build(card.recipe, network)
     path = card.path("keras")
@@ -122,7 +134,25 @@ def load_network(card: ModelCard, *, compute: str = "float32") -> KerasModel:
         raise ModelError(
             f"{path.name}: does not fit recipe {card.recipe!r} ({type(error).__name__})."
         ) from error
-    return model
+    if occlusion or not card.occlusion_layer:
+        return model
+    return _model(model.input, {name: model.output[name] for name in head_names(network)}, card.recipe)
+
+
+def _model(image: Any, heads: dict[str, Any], recipe: str) -> KerasModel:
+    """A model with outputs by head, or with one output without a name if there is one head."""
+    keras = import_keras()
+    return keras.Model(image, heads if len(heads) > 1 else heads[SERVED_HEAD], name=recipe)
+
+
+def _add_occlusion_head(backbone: KerasModel, layer: str) -> Any:
+    """One linear unit on the features of a layer, averaged over 2 x 2 places."""
+    from keras import layers
+
+    x = backbone.get_layer(layer).output
+    x = layers.AveragePooling2D(2, name="occlusion_pool", dtype="float32")(x)
+    x = layers.Flatten(name="occlusion_flat", dtype="float32")(x)
+    return layers.Dense(1, name=OCCLUSION_HEAD, dtype="float32")(x)
 
 
 def _backbone_layers(model: KerasModel) -> list[Any]:

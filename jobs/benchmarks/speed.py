@@ -260,9 +260,9 @@ def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[s
 
 def _classify(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
     with _spending(spent, "classify"):
-        probs = tools.classifier(faces.images)
+        answer = tools.classifier.answer(faces.images)
     with _spending(spent, "write"):
-        writer.write(face_rows("bench", faces, probs, tools.classifier.card.labels))
+        writer.write(face_rows("bench", faces, answer, tools.classifier.card.labels))
 
 
 def draw_scene(name: str, seconds: float, folder: Path) -> Path:

@@ -60,7 +60,8 @@ def _limits(session: Session) -> list[str]:
     if unreadable:
         limits.append(
             f"Expressions are not read from {percent(unreadable / cover.n_faces)} of faces, which are turned by more "
-            f"than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, or blurred."
+            f"than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, blurred, or have something in front of "
+            "the mouth."
         )
     return limits
 
@@ -117,6 +118,7 @@ def _face_facts(session: Session) -> FactGroup:
         (f"Turned by more than {YAW_LIMIT_DEGREES:g}°", _part(session.n_unreadable["turned"], cover.n_faces)),
         (f"Smaller than {LEAST_FACE_PX:g} px", _part(session.n_unreadable["small"], cover.n_faces)),
         (f"Blurred (sharpness below {LEAST_SHARPNESS:g})", _part(session.n_unreadable["blurred"], cover.n_faces)),
+        ("Mouth covered", _part(session.n_unreadable["occluded"], cover.n_faces)),
         ("Median size", size_px if cover.n_faces else UNKNOWN),
         ("Sizes, 25th to 75th percentile", quartiles if cover.n_faces else UNKNOWN),
     ])  # fmt: skip

@@ -26,6 +26,7 @@ from ferflow.models.training.export import to_onnx
 from ferflow.models.training.finalize import onnx_outputs, score_outputs
 from ferflow.models.training.finished_run import read_run
 from ferflow.models.training.float16 import halve_kernels, round_to_float16, save_compact
+from ferflow.models.training.occlusion import add_occlusion_head, find_layer, find_marks
 from ferflow.models.training.presets import PRESETS, Preset, preset_card
 from ferflow.models.training.quantise import CALIBRATION_CROPS, to_int8
 from ferflow.models.training.targets import compute_logits
@@ -39,12 +40,18 @@ INT8_LEAST_AGREEMENT = 0.95
 
 
 def release(
-    card: ModelCard, out: Path, faces: Faces | None, presets: Sequence[Preset] | None = None
+    card: ModelCard,
+    out: Path,
+    faces: Faces | None,
+    presets: Sequence[Preset] | None = None,
+    *,
+    occlusion: bool = False,
 ) -> list[ModelCard]:
     """Write `RECIPE.weights.h5`, `RECIPE.onnx`, with faces `RECIPE.int8.onnx` too, and the cards into `out`.
 
     With faces, a finished run with two heads gets a card per preset, `PRESET.json`, or `card.json` if there is only one
-    preset. Any other model gets a new version of its own card, `card.json`.
+    preset. A preset of an earlier release gets a new version of its card, and so do the presets that share its files.
+    Any other model gets a new version of its own card, `card.json`.
 
     Args:
         card: of a run, or a model with Keras weights.
@@ -52,6 +59,7 @@ def release(
         faces: for calibration of int8 (Training rows) and evaluation (PublicTest rows), split by `dataset.split` with
             the card's seed; None writes the float32 network only and keeps the card's scores.
         presets: in place of `PRESETS`.
+        occlusion: fit a head for covered mouths on the Training rows; otherwise, an earlier one is not kept.
 
     Raises:
         ModelError: no Keras weights, or an ONNX network does not agree with them.
@@ -60,6 +68,8 @@ def release(
     """
     parts = None if faces is None else split(faces, card.seed)
     model, cards = _make_cards(card, parts, presets)
+    if occlusion:
+        model, cards = _add_occlusion(model, cards, parts)
     out.mkdir(parents=True, exist_ok=True)
     files = _write(model, cards[0], out, parts)
     cards = [structs.replace(made, files=files, folder=out) for made in cards]
@@ -96,7 +106,30 @@ def _make_cards(
             f"{card.name}: only a finished run with two heads can be blended, with the data it was trained on. "
             "Give the folder of the run and --data."
         )
-    return round_to_float16(keras_network.load_network(card)), [card]
+    plain = [structs.replace(each, occlusion_layer="") for each in _sharing(card)]
+    return round_to_float16(keras_network.load_network(card)), plain
+
+
+def _sharing(card: ModelCard) -> list[ModelCard]:
+    """The presets of an earlier release that share the files of this one; any other model alone."""
+    cards = [] if card.folder is None else [ModelCard.load(path) for path in cards_in(card.folder)]
+    same = [each for each in cards if each.files == card.files]
+    return same if card in same else [card]
+
+
+def _add_occlusion(
+    model: keras_network.KerasModel, cards: Sequence[ModelCard], parts: Split | None
+) -> tuple[keras_network.KerasModel, list[ModelCard]]:
+    """Fit a head for covered mouths, and name its layer in the cards."""
+    if parts is None:
+        raise OptionsError("the head for covered mouths is fitted on faces. Give a data set with --data.")
+    card, layer = cards[0], find_layer(model)
+    network = keras_network.Network(
+        classes=len(card.labels), two_heads=card.blend is not None, occlusion_layer=layer
+    )
+    marked = find_marks(parts.training)
+    served = round_to_float16(add_occlusion_head(model, card.recipe, network, marked, card.seed))
+    return served, [structs.replace(each, occlusion_layer=layer) for each in cards]
 
 
 def _write(
