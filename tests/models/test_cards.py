@@ -16,11 +16,10 @@ from ferflow.models.heads import Blend
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 DIGESTS = {
-    "default": "b879c059867e96368d3629c0a5b9454ed0815e06599d510337d2200190c9224f",
-    "fer2013": "e9bba16cc09138a20d50e64a627540203e82844e482122e30708641e284473fc",
-    "ferplus": "efcc95da44dfe26edd9b92dd65fcacd9d67e2621b90694859cf8809ff937c43f",
+    "default": "4b3107b4029523b9784b3939a2612ee6835ae003263c66ae8ba51e8b37c7108c",
+    "fer2013": "9e4d88cb8f675defad97ff396425114e25c6ea9c5fb3fbb5ae1ac177b247d184",
+    "ferplus": "1b7bd7a15af42af6cd6d2cc67d40e24d1f590f7f7f9f6d3dbf2ce28404b660a3",
 }
-"""Worked out by the version before cards were typed."""
 FIGURES = Figures(
     n=10, accuracy=0.5, top2_accuracy=0.7, macro_precision=0.4, macro_recall=0.4, macro_f1=0.4, ece=0.1,
     recall=dict.fromkeys(LABELS, 0.4),

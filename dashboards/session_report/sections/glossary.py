@@ -23,9 +23,9 @@ _AUDIENCE = (
 _COVERAGE = (
     "Coverage",
     "says what is known of each moment: a face that can be read; only faces that cannot, because they are turned away "
-    f"by more than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, blurred or covered at the mouth; only faces "
-    "that do not count, such as those of people seen briefly; no face; or no frame that could be read, so that this time is "
-    "unknown.",
+    f"by more than {YAW_LIMIT_DEGREES:g}°, smaller than {LEAST_FACE_PX:g} px, blurred or covered at the mouth; only "
+    "faces that do not count, such as those of people seen briefly; no face; or no frame that could be read, so that "
+    "this time is unknown.",
 )
 _TIMES = ("Times", "are minutes and seconds after the first frame, from the timestamps of the file.")
 
