@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from ferflow.models.data.dataset import SELECTION, Split
+from ferflow.models.data.dataset import SELECTION, TRAINING, Split
 from ferflow.models.data.labelled_faces import Classes, Faces
 from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, VOTE_HEAD, Blend, ByHead, softmax
 from ferflow.models.metrics import Scores, evaluate
@@ -155,8 +155,13 @@ def learned_priors(training: Faces, heads: Iterable[str], options: TrainOptions)
 
 def selected_on(selection: Faces, *chosen: str) -> str:
     """Describe for a card the rows on which something was chosen."""
-    split = SELECTION if selection.usage is not None else "a tenth of the data"
-    return f"{split}, {len(selection)} rows: {', '.join(chosen)}"
+    return f"{_split_name(selection)}, {len(selection)} rows: {', '.join(chosen)}"
+
+
+def _split_name(selection: Faces) -> str:
+    if selection.usage is None:
+        return "a tenth of the data"
+    return "a fixed tenth of Training" if (selection.usage == TRAINING).all() else SELECTION
 
 
 def _shown_shares(numbers: Int64Array, options: TrainOptions) -> npt.NDArray[np.float64]:

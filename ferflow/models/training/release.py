@@ -24,7 +24,7 @@ from ferflow.models.heads import ByHead
 from ferflow.models.registry import CARD_FILE
 from ferflow.models.training.export import to_onnx
 from ferflow.models.training.finalize import onnx_outputs, score_outputs
-from ferflow.models.training.finished_run import read_run
+from ferflow.models.training.finished_run import Run, read_run
 from ferflow.models.training.float16 import halve_kernels, round_to_float16, save_compact
 from ferflow.models.training.occlusion import add_occlusion_head, find_layer, find_marks
 from ferflow.models.training.presets import PRESETS, Preset, preset_card
@@ -66,16 +66,19 @@ def release(
         OptionsError: the faces do not contain both kinds of rows, or the run was not trained on them; or presets are
             given for a model without two heads.
     """
-    parts = None if faces is None else split(faces, card.seed)
-    model, cards = _make_cards(card, parts, presets)
+    run = None if faces is None else read_run(card)
+    hold_out = run is not None and run.options.hold_out
+    parts = None if faces is None else split(faces, card.seed, hold_out=hold_out)
+    model, cards = _make_cards(card, run, parts, presets)
     if occlusion:
         model, cards = _add_occlusion(model, cards, parts)
     out.mkdir(parents=True, exist_ok=True)
     files = _write(model, cards[0], out, parts)
     cards = [structs.replace(made, files=files, folder=out) for made in cards]
     _check_agreement(cards, model, _comparison_crops(parts, card))
-    if parts is not None:
-        cards = _add_scores(cards, parts.selection)
+    if faces is not None:
+        # On PublicTest also if the run was selected on a tenth of Training: these are the figures that are published.
+        cards = _add_scores(cards, split(faces, card.seed).selection)
     for made in cards:
         made.save(out / card_file(made, cards))
     return cards
@@ -93,10 +96,9 @@ def cards_in(folder: Path) -> list[Path]:
 
 
 def _make_cards(
-    card: ModelCard, parts: Split | None, presets: Sequence[Preset] | None
+    card: ModelCard, run: Run | None, parts: Split | None, presets: Sequence[Preset] | None
 ) -> tuple[keras_network.KerasModel, list[ModelCard]]:
     """Return the network to write, rounded, and its cards, still without the new files and scores."""
-    run = None if parts is None else read_run(card)
     if parts is not None and run is not None and run.network.two_heads:
         model = round_to_float16(run.model)
         answers = compute_logits(model, parts.selection.images)

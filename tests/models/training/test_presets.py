@@ -257,6 +257,34 @@ def test_a_blend_of_ones_own_becomes_the_only_card(trained, data, tmp_path):
     assert copied.scores == card.scores
 
 
+def test_a_preset_exported_again_brings_those_that_share_its_files(presets, data, tmp_path):
+    by_name = {card.name: card for card in presets}
+    again = release.release(by_name["ferplus"], tmp_path, load(data))
+    assert {made.name for made in again} == set(by_name)
+    for made in again:
+        before = by_name[made.name]
+        assert (made.blend, made.temperature, made.prior) == (before.blend, before.temperature, before.prior)
+        assert made.files == again[0].files
+        assert registry.resolve(tmp_path / f"{made.name}.json") == structs.replace(made, folder=tmp_path)
+
+
+def test_a_run_selected_on_a_held_out_tenth_is_exported_and_measured_on_public_test(data, tmp_path):
+    pytest.importorskip("keras")
+    from ferflow.models.training.train import train
+
+    options = structs.replace(OPTIONS, epochs=8, batch_size=32, learning_rate=0.05, image_sizes=((1.0, 48),))
+    options = structs.replace(options, hold_out=True)
+    card = train(data, tmp_path / "run", options)
+    faces = load(data)
+    n_training, n_test = (int((faces.usage == name).sum()) for name in ("Training", "PublicTest"))
+    assert card.scores.labels.n == pytest.approx(n_training / 10, abs=2)
+    assert card.rows + card.scores.labels.n + card.leaks == n_training
+    assert card.selection.startswith("a fixed tenth of Training")
+    for made in release.release(card, tmp_path / "released", faces):
+        assert made.scores.labels.n == n_test
+        assert made.selection.startswith("a fixed tenth of Training")
+
+
 def test_other_data_than_the_run_learnt_from_is_refused(trained, data, tmp_path):
     faces = load(data)
     fewer = faces.where(np.arange(400) != 5)
