@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferflow import palette
-from ferflow.analytics.cohort import LEAST_SECONDS, Cohort, LeftOut, explain_outside
+from ferflow.analytics.cohort import LEAST_SECONDS, LEAST_SHORT_SECONDS, Cohort, LeftOut, explain_outside
 from ferflow.analytics.intervals import Interval
 from ferflow.analytics.measures import MEASURES, page_measures
 from ferflow.analytics.session_list import GROUP
@@ -152,8 +152,16 @@ def describe_rule() -> str:
     """Who is counted, in a sentence."""
     return (
         f"A participant counts if the face can be read for {LEAST_SECONDS:g} s or more, or, where all recordings are "
-        f"shorter than {2 * LEAST_SECONDS:g} s, for half of the longest one."
+        f"shorter than {2 * LEAST_SECONDS:g} s, for half of the longest one, but {LEAST_SHORT_SECONDS:g} s at least."
     )
+
+
+def describe_pooling(cohort: Cohort) -> str:
+    """`over 2 stimuli`, where means of participants pool several; else empty."""
+    if len(cohort.stimuli) < 2:
+        return ""
+    without = " and sessions without one" if None in cohort.stimuli else ""
+    return f"over {pluralize(len(cohort.stimuli - {None}), 'stimulus', 'stimuli')}{without}"
 
 
 def count_people(n: int) -> str:

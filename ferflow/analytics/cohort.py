@@ -33,6 +33,8 @@ from ferflow.types import Float64Array, Int64Array
 LEAST_SECONDS = 10.0
 """A participant whose face is readable for less is not counted: people who pass through the picture would count as much
 as those who sit through the session. Half of the longest session is enough where that is shorter."""
+LEAST_SHORT_SECONDS = 5.0
+"""But never less: the means of a few seconds would count as much as those of a whole session."""
 
 Reason: TypeAlias = Literal["outside", "unseen", "unreadable", "short", "brief", "little"]
 """Why somebody is not counted: nothing of the stimulus lies within the video; no face is seen for long enough to be a
@@ -279,6 +281,11 @@ class Cohort:
         return len(self.everybody)
 
     @property
+    def stimuli(self) -> frozenset[Stimulus | None]:
+        """Of the participants' videos; None: there are some without one."""
+        return frozenset(part.video.stimulus for one in self.everybody for part in one.parts)
+
+    @property
     def n_in_several(self) -> int:
         """Participants who are in more than one group."""
         return sum(n > 1 for n in Counter(one.key for one in self.participants).values())
@@ -300,7 +307,7 @@ def build_cohort(videos: Sequence[CohortVideo]) -> Cohort:
     """Find the participants of videos, and who of them is counted.
 
     A participant counts whose face is readable for `LEAST_SECONDS`, or for half of the longest session if that is
-    shorter, in the sessions of one stimulus, or in those without one.
+    shorter, in the sessions of one stimulus, or in those without one; never for less than `LEAST_SHORT_SECONDS`.
     """
     found = _merge([part for video in videos for part in _parts(video, is_alone=len(videos) == 1)])
     least_s = _least_seconds(videos)
@@ -320,7 +327,10 @@ def _least_seconds(videos: Sequence[CohortVideo]) -> dict[Stimulus | None, float
     longest: dict[Stimulus | None, float] = {}
     for video in videos:
         longest[video.stimulus] = max(longest.get(video.stimulus, 0.0), video.length_s)
-    return {stimulus: min(LEAST_SECONDS, length / 2) for stimulus, length in longest.items()}
+    return {
+        stimulus: min(LEAST_SECONDS, max(LEAST_SHORT_SECONDS, length / 2))
+        for stimulus, length in longest.items()
+    }
 
 
 def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) -> Reason | None:

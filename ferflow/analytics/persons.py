@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.face_scores import LARGEST_SHIFT
 from ferflow.analytics.sightings import Sighting
 from ferflow.analytics.tally import column, ratio, rows_by_value
 from ferflow.analytics.timeline import leading_label, person_rows, weighted_means
@@ -50,12 +51,16 @@ class Person:
 
     @property
     def is_never_at_rest(self) -> bool:
-        """Whether the person is expressive throughout, or has a face that the model misreads at rest."""
-        return (
-            self.readable_s >= REST_SECONDS
-            and 1 - self.means["engagement"] < REST_SHARE
-            and self.shift is None
-        )
+        """Whether the person is expressive throughout, or has a face that the model misreads at rest.
+
+        Also of a calibrated person, whose shift may have been limited.
+        """
+        return self.readable_s >= REST_SECONDS and 1 - self.means["engagement"] < REST_SHARE
+
+    @property
+    def is_shift_limited(self) -> bool:
+        """Whether the stretch at rest was more expressive than the calibration may correct."""
+        return self.shift is not None and self.shift >= LARGEST_SHIFT
 
     @property
     def _shown(self) -> dict[str, float]:

@@ -164,8 +164,8 @@ def _write(path: Path, tracks: list[Track]) -> None:
     columns = [
         "video_id",
         "track_id",
-        "from_s",
         "name",
+        "from_s",
         "person",
         "first",
         "last",
@@ -175,7 +175,7 @@ def _write(path: Path, tracks: list[Track]) -> None:
         "shown_longest",
     ]
     write_csv(path, columns, (
-        [track.video_id, track.track_id, track.from_s or None, track.name, track.person,
+        [track.video_id, track.track_id, track.name, track.from_s or None, track.person,
          timecode(track.first_s), timecode(track.last_s), round(track.seconds, 1), round(track.across, 2),
          round(track.face_px), track.label]
         for track in tracks

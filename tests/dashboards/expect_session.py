@@ -73,11 +73,10 @@ def sampling(video: Tables) -> str:
 
 
 def bar(means: Mapping[str, float]) -> list[str]:
-    """An expression bar: in words, then each part's width and title."""
-    order = bar_order(means)
-    words = legend(means)
-    widths = [f"{100 * means[f'shown_{label}']:.2f}%" for label in order]
-    return [*words, *(text for pair in zip(widths, words, strict=True) for text in pair)]
+    """An expression bar: in words, then width and title of each part that is more than 0 %."""
+    drawn = [label for label in bar_order(means) if means[f"shown_{label}"] != 0]
+    parts = [(f"{100 * means[f'shown_{label}']:.2f}%", shown(means, label)) for label in drawn]
+    return [*legend(means), *(text for part in parts for text in part)]
 
 
 def legend(means: Mapping[str, float]) -> list[str]:
@@ -115,13 +114,10 @@ def warnings(video: Tables) -> list[str]:
         notes.append("how often the model expects a neutral face")
     calibrated = [one for one in video.people if one in video.shifts]
     notes += [video.name_of(one) for one in calibrated]
+    notes += [f"{video.name_of(one)} limited" for one in video.people if video.shifts.get(one, 0) >= 1.5]
     for one in video.people:
         mine = video.lanes[video.lanes.person_id == one]
-        if (
-            mine.readable_s.sum() >= 10
-            and 1 - video.means(mine)["engagement"] < 0.05
-            and one not in video.shifts
-        ):
+        if mine.readable_s.sum() >= 10 and 1 - video.means(mine)["engagement"] < 0.05:
             notes += [f"{video.name_of(one)} is never at rest in", clock(mine.readable_s.sum())]
     return [*video.facts["warnings"], *notes]
 
@@ -213,6 +209,9 @@ def left_out(video: Tables) -> list[str]:
     texts = []
     for name, rows in video.left_out.items():
         texts += [f"{len(rows)} {name} {clock(rows.seconds.sum())}"] if len(rows) else []
+    for person, rows in video.second.groupby("owner"):
+        seconds = video.frames.seconds[rows.row.unique()].sum()
+        texts.append(f"second face of {video.name_of(person)} for {seconds:.1f} s")
     rest = video.of_nobody
     if len(rest):
         texts.append(f"{count(len(rest))} faces {clock(video.frames.seconds[rest.row.unique()].sum())}")

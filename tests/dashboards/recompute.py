@@ -142,6 +142,7 @@ class Tables:
             name = self.names.get(track) or name_of.get(person_of[track]) or f"person {person_of[track]}"
             found[track] = lowest.setdefault(name, person_of[track])
         person = tracks.map(found)
+        self.owner = person.copy()
         if self.is_joined:
             order = self.faces.assign(person=person, length=tracks.map(tracks.value_counts()))
             order = order[order.person != -1]
@@ -186,7 +187,14 @@ class Tables:
     def of_nobody(self) -> pd.DataFrame:
         """All other faces that belong to no person who counts."""
         explained = [track for rows in self.left_out.values() for track in rows.index]
-        return self.faces[~self.faces.person.isin(self.people) & ~self.faces.track_id.isin(explained)]
+        others = ~self.faces.person.isin(self.people) & ~self.faces.track_id.isin(explained)
+        return self.faces[others & ~self.faces.index.isin(self.second.index)]
+
+    @property
+    def second(self) -> pd.DataFrame:
+        """Faces of tracks of people who count that are not counted, since the person has another in the frame."""
+        faces = self.faces.assign(owner=self.owner)
+        return faces[(faces.person == -1) & faces.owner.isin(self.people)]
 
     def name_of(self, person: int) -> str:
         """The name given; else of the only person that of the file, without its ending."""

@@ -113,7 +113,7 @@ def video(
 
 
 def test_a_participants_mean_is_weighted_by_readable_time():
-    one = video("a", {1: [1.0, 0.0, 0.0]}, readable_s=[1.0, 0.25, 0.75])
+    one = video("a", {1: [1.0, 0.0, 0.0] * 4}, readable_s=[1.0, 0.25, 0.75] * 4)
     (participant,) = build_cohort([one]).participants
     assert participant.mean("engagement") == pytest.approx(0.5)
     assert participant.mean("attention") == pytest.approx(1 / 3)  # by time in view
@@ -195,12 +195,22 @@ def test_who_is_not_counted_and_why(one, reason):
 
 def test_where_all_sessions_are_short_half_of_the_longest_is_enough():
     videos = [
-        video("a", {1: [0.0] * 8}),
-        video("b", {1: [0.0] * 4 + [None] * 4}),
-        video("c", {1: [0.0] * 3 + [None]}),
+        video("a", {1: [0.0] * 14}),
+        video("b", {1: [0.0] * 7 + [None] * 7}),
+        video("c", {1: [0.0] * 6 + [None]}),
     ]
     cohort = build_cohort(videos)
     assert sorted(part.video.video_id for one in cohort.participants for part in one.parts) == ["a", "b"]
+
+
+def test_less_than_five_seconds_never_count_not_even_with_a_stimulus_of_their_own():
+    fred = video("fred", {1: [0.0] * 4}, stimulus=SHOW)
+    cohort = build_cohort([fred, video("a", {1: [0.0] * 60})])
+    assert [(one.participant.parts[0].video.video_id, one.reason) for one in cohort.left_out] == [
+        ("fred", "short")
+    ]
+    assert build_cohort([fred]).participants == ()
+    assert build_cohort([video("five", {1: [0.0] * 5}, stimulus=SHOW)]).n_participants == 1
 
 
 def test_a_person_of_a_short_stimulus_counts_although_other_sessions_are_long():

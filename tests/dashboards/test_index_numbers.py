@@ -100,7 +100,8 @@ def test_lead_and_cards(page):
     readable = page.rows.readable_s.sum() / page.rows.face_s.sum()
     assert card(page.html, "Face in view") == (
         share(seen),
-        f"of the analysed time shows a face; {share(readable)} of the time in view can be read",
+        f"of the analysed time of all videos shows a face; {share(readable)} of the time in view of the participants "
+        "can be read",
     )
     assert card(page.html, "Participants")[0] == str(page.rows.participant.nunique())
 
@@ -344,3 +345,18 @@ def bands_of(traces: list[dict], row: str, group: str) -> tuple[np.ndarray, np.n
         if trace["name"] == "band" and (trace["meta"]["band"], trace["meta"]["of"]) == (row, group)
     }
     return edges["low"], edges["low"] + edges["width"]
+
+
+def test_people_without_a_face_are_not_among_those_in_view_and_pooled_stimuli_are_counted(tmp_path):
+    for k, name in enumerate("abcd"):
+        write_session(tmp_path, Made(seconds=20, people=1, video_id=name, seed=k))
+    write_session(tmp_path, Made(seconds=20, people=0, video_id="e"))
+    write_session(tmp_path, Made(seconds=4, people=1, video_id="f"))
+    rows = ["video,group,stimulus", "a,x,one", "b,x,two", "c,y,one", "d,y,"]
+    (tmp_path / "sessions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    html = write_index(tmp_path, PageOptions()).read_text(encoding="utf-8")
+    assert " · 5 people" in text(html)
+    assert card(html, "Participants") == (
+        "4", "in 2 groups; over 2 stimuli and sessions without one; 1 more not counted; 1 without any face",
+    )  # fmt: skip
+    assert "Means over 2 stimuli and sessions without one. Means over participants" in text(html)

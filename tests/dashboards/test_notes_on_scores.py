@@ -11,6 +11,7 @@ from ferflow.dashboards import refresh
 from ferflow.store.metadata import ModelIdentity
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
+from tests.dashboards.made_sessions import acted
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -18,10 +19,10 @@ AS_THEY_ARE = "its scores are taken as they are"
 POOR = "Model fer2013 is meant for comparisons"
 
 
-def text_of_page(out, made: Made, *people: str, **model: object) -> str:
+def text_of_page(out, made: Made, *people: str, tables=None, **model: object) -> str:
     """The visible text of the page of a made video, analysed with this model, whose people have these names."""
     identity = {"name": "default", "sha256": "ab" * 32, "neutral_prior": 0.2} | model
-    video_id = write_session(out, made, model=ModelIdentity(**identity))
+    video_id = write_session(out, made, tables=tables, model=ModelIdentity(**identity))
     write_run(out, [video_id])
     rows = [f"{video_id},{track},{name}" for track, name in enumerate(people, 1)]
     OutputFolder(out).people_list.write_text("\n".join(["video_id,track_id,name", *rows]) + "\n")
@@ -49,6 +50,23 @@ def test_a_model_that_is_poor_in_video_comes_with_a_warning(tmp_path):
     text = text_of_page(tmp_path, Made(seconds=20), name="fer2013")
     assert POOR in text
     assert AS_THEY_ARE not in text
+
+
+def test_a_smile_that_is_marked_as_rest_is_still_pointed_out_and_the_shift_was_limited(tmp_path):
+    made = Made(seconds=24, people=1, markers=((0.0, 12.0, "all", "rest"),))
+    text = text_of_page(tmp_path, made, "Ada", tables=acted(made, (1, 0, 24, "happy")))
+    assert "Calibrated by a stretch at rest: Ada." in text
+    assert "Ada: the stretch looks too expressive for rest: the shift was limited." in text
+    assert "not even after the calibration: expressive throughout, or a face that the model misreads." in text
+    assert "tells the two apart" not in text
+
+
+def test_a_shift_within_its_bounds_is_not_said_to_be_limited(tmp_path):
+    made = Made(seconds=24, people=1, markers=((0.0, 12.0, "all", "rest"),))
+    text = text_of_page(tmp_path, made, "Ada", tables=acted(made, (1, 12, 24, "happy")))
+    assert "Calibrated by a stretch at rest: Ada." in text
+    assert "limited" not in text
+    assert "never seen at rest" not in text
 
 
 def test_a_page_without_people_warns_of_no_scores(tmp_path):

@@ -14,6 +14,7 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.dashboards.overview.cohort import (
     GroupName,
     describe_measure,
+    describe_pooling,
     format_interval,
     format_value,
     known_measures,
@@ -47,6 +48,15 @@ class MeasureRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Groups:
+    """All measures."""
+
+    pooled: str
+    """`over 2 stimuli`; empty if the means do not pool several."""
+    measures: tuple[MeasureRows, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """The difference between two groups in one measure."""
 
@@ -70,15 +80,16 @@ class Comparisons:
     rows: tuple[ComparisonRow, ...]
 
 
-def build_groups(folder: Folder) -> tuple[MeasureRows, ...] | None:
+def build_groups(folder: Folder) -> Groups | None:
     """Means of all groups, measure by measure; None without groups."""
     cohort = folder.cohort
     if not folder.has_cohort or not cohort.groups:
         return None
-    return tuple(
+    measures = tuple(
         MeasureRows(MEASURES[name].title, describe_measure(name), _build_rows(cohort, name))
         for name in known_measures(cohort)
     )
+    return Groups(describe_pooling(cohort), measures)
 
 
 def _build_rows(cohort: Cohort, name: str) -> tuple[GroupRow, ...]:

@@ -11,6 +11,7 @@ from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.overview.cohort import (
     count_people,
     describe_grouping,
+    describe_pooling,
     describe_rule,
     list_left_out,
 )
@@ -76,18 +77,27 @@ def _visible_card(folder: Folder) -> Card:
     share = float(ratio(sum(entry.face_s for entry in done), sum(entry.analysed_s for entry in done)))
     people = folder.cohort.participants
     face_s, readable_s = (sum(getattr(one, name) for one in people) for name in ("face_s", "readable_s"))
-    readable = f"; {percent(_cap(readable_s / face_s))} of the time in view can be read" if face_s else ""
-    return Card("Face in view", percent(_cap(share)), f"of the analysed time shows a face{readable}")
+    readable = (
+        f"; {percent(_cap(readable_s / face_s))} of the time in view of the participants can be read"
+        if face_s
+        else ""
+    )
+    return Card(
+        "Face in view", percent(_cap(share)), f"of the analysed time of all videos shows a face{readable}"
+    )
 
 
 def _participants_card(folder: Folder) -> Card:
-    groups, left_out = folder.cohort.groups, len(folder.cohort.left_out)
+    groups, left_out = folder.cohort.groups, folder.cohort.left_out
+    n_unseen = sum(one.reason == "unseen" for one in left_out)
     parts = (
         [f"in {pluralize(len(groups), 'group')}{describe_grouping(folder)}"]
         if groups
         else ["each counted once"]
     )
-    parts += [f"{left_out} more not counted"] if left_out else []
+    parts += [pooled] if (pooled := describe_pooling(folder.cohort)) else []
+    parts += [f"{n} more not counted"] if (n := len(left_out) - n_unseen) else []
+    parts += [f"{n_unseen} without any face"] if n_unseen else []
     return Card("Participants", count(folder.cohort.n_participants), "; ".join(parts))
 
 

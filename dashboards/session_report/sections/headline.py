@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ferflow.analytics.peaks import Shown
 from ferflow.analytics.person_names import describe_joined
+from ferflow.analytics.persons import Person
 from ferflow.analytics.readability import REASONS
 from ferflow.analytics.timeline import leading_label
 from ferflow.dashboards.session_report.session_data import Session
@@ -68,12 +69,23 @@ def _person_notes(session: Session) -> list[str]:
         notes.append(
             "No person is readable for long enough in the stretches marked as rest, so nobody is calibrated."
         )
-    return notes + [
-        f"{session.name_of(one.person_id)} is never seen at rest in {timecode(one.readable_s)}: expressive throughout, "
-        "or a face that the model misreads. A stretch in which this person is at rest (--rest) tells the two apart."
+    notes += [
+        f"{session.name_of(one.person_id)}: the stretch looks too expressive for rest: the shift was limited."
         for one in session.people
-        if one.is_never_at_rest
+        if one.is_shift_limited
     ]
+    return notes + [_describe_never_at_rest(session, one) for one in session.people if one.is_never_at_rest]
+
+
+def _describe_never_at_rest(session: Session, one: Person) -> str:
+    found = (
+        f"{session.name_of(one.person_id)} is never seen at rest in {timecode(one.readable_s)}"
+        f"{'' if one.shift is None else ', not even after the calibration'}: expressive throughout, or a face that the "
+        "model misreads."
+    )
+    if one.shift is None:
+        return f"{found} A stretch in which this person is at rest (--rest) tells the two apart."
+    return found
 
 
 def build_no_people(session: Session) -> Notice | None:
