@@ -226,8 +226,8 @@ def _frames(made: Made, index: np.ndarray, time_s: np.ndarray, row: np.ndarray) 
     return pa.table(
         {"video_id": [made.video_id] * len(index), "frame_index": index, "pts": made.first_pts + index * 512,
          "time_s": time_s, "n_faces": np.bincount(row, minlength=len(index)), "luma_mean": np.full(len(index), 0.5),
-         "is_cut": np.zeros(len(index), dtype=bool), "width": np.full(len(index), 1280),
-         "height": np.full(len(index), 720)}
+         "is_cut": np.zeros(len(index), dtype=bool), "width": np.full(len(index), made.source.get("width", 1280)),
+         "height": np.full(len(index), made.source.get("height", 720))}
     ).cast(FRAMES)  # fmt: skip
 
 

@@ -456,7 +456,7 @@ def face_facts(video: Tables) -> list[str]:
     return [
         count(n), part((faces.person == -1).sum()), part(faces.yaw.isna().sum()),
         f"45° {part((faces.reason == 'turned').sum())}", f"28 px {part((faces.reason == 'small').sum())}",
-        f"sharpness below 50 {part((faces.reason == 'blurred').sum())}",
+        f"sharpness below 50 {part((faces.reason == 'blurred').sum())}", part((faces.reason == "occluded").sum()),
         "–" if sizes is None else f"{sizes[0.5]:.0f} px", "25th to 75th percentile",
         "–" if sizes is None else f"{sizes[0.25]:.0f}–{sizes[0.75]:.0f} px",
     ]  # fmt: skip

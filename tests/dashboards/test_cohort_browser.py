@@ -72,7 +72,9 @@ def opened(browser, path, **context):
 
 def pointed_at(page, share=0.5):
     """What the chart says, and goes on saying, where it is pointed at."""
-    box = page.locator("#stimulus-1 .nsewdrag").first.bounding_box()
+    chart = page.locator("#stimulus-1 .nsewdrag").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
     page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
     page.wait_for_timeout(300)
     page.wait_for_selector("#stimulus-1 .hoverlayer .legend", state="attached", timeout=5_000)

@@ -49,7 +49,7 @@ def test_a_run_leaves_what_the_contract_says(tmp_path, face_video):
     made = sorted(
         p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")
     )
-    notes = [f".pages/{page}.json" for page in ("index.html", f"{name}.html", "options")]
+    notes = [f".pages/{page}.json" for page in ("index.html", "index.content", f"{name}.html", "options")]
     assert made == sorted(
         [f"{t}/{name}.parquet" for t in ("faces", "frames", "timeline")]
         + ["assets/plotly.min.js", "index.html", f"reports/{name}.html", "run.json", *notes]
