@@ -28,7 +28,6 @@ edge. Of a face close to the camera, or in a tile of a call, the torso is not in
 these three, each counted alike, 96 of 100 pairs of shots of one person were closer than half of the closest pair of
 different persons; with hair and one box from chin to waist, 71."""
 _PERSON = (-0.9, -0.35, 0.9, 2.3)
-_HEAD = (-0.55, -0.3, 0.55, 1.05)
 _SKIN = (-0.3, 0.3, 0.3, 0.85)
 _SKIN_RED, _SKIN_BLUE = 1.52, 0.78
 """Red and blue over green that the skin gets; about the mean of the trial clips, so that hues keep their meaning."""
@@ -49,12 +48,14 @@ _RATIO_BLUR = 1.0
 # (columns, rows). From frame to frame, the correlation of luma was below 0.75 for 3 in 100 faces of one person in a
 # clip filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000.
 # Where the person changed, the correlation was at most 0.61, and the change of chroma at least 3.2. Of the head alone,
-# the correlation was then at most 0.60, and 0.98 where a game or a cut changed what is around it; 0.9 where the
-# recording of a webcam jumped.
+# the correlation was then at most 0.68, and 0.98 where a game or a cut changed what is around it; 0.9 where the
+# recording of a webcam jumped. Across cuts around a picture in a picture it was at least 0.906, and at most -0.4 between
+# different persons at the same place of two shots.
 _LUMA_PATCH, _CHROMA_PATCH = (16, 24), (4, 6)
 _MIN_CORRELATION, _MAX_CHROMA_CHANGE = 0.75, 2.5
-_HEAD_PATCH = (16, 20)
-_MIN_HEAD_CORRELATION, _MIN_UNCUT_CORRELATION = 0.8, 0.95
+_HEAD_LUMA, _HEAD_CHROMA = (slice(0, 13), slice(3, 13)), (slice(0, 3), slice(1, 3))
+"""Rows and columns of the patches that show the head: cut out of them, since a patch of its own would take time."""
+_MIN_HEAD_CORRELATION, _MIN_UNCUT_CORRELATION = 0.8, 0.9
 
 
 def _zeros(n_bins: int) -> Float32Array:
@@ -148,25 +149,16 @@ class Patch:
     """A coarse picture of head and torso, to see whether they changed from one frame to the next.
 
     luma: float32 (384,), of mean 0 and length 1. chroma: float32 (2, 6, 4), Cb and Cr; 0 in a gray picture.
-    head: float32 (320,), and head_chroma: float32 (2, 6, 4), the same of the head alone.
     """
 
     luma: Float32Array
     chroma: Float32Array
-    head: Float32Array
-    head_chroma: Float32Array
 
     @classmethod
     def cut(cls, planes: Planes, face: Float32Array) -> Self:
         """Cut it out around a face, float32 (4,), xyxy in pixels."""
         box = _place(_PERSON, face)
-        head = _place(_HEAD, face)
-        return cls(
-            _cut_luma(planes, box, _LUMA_PATCH),
-            _cut_chroma(planes, box),
-            _cut_luma(planes, head, _HEAD_PATCH),
-            _cut_chroma(planes, head),
-        )
+        return cls(_cut_luma(planes, box), _cut_chroma(planes, box))
 
     def resembles(self, other: Patch) -> bool:
         """Whether it may well show the same person a moment later."""
@@ -182,10 +174,12 @@ class Patch:
             other: of the last picture of the head.
             after_cut: a new shot starts in between; people often look alike from shot to shot.
         """
-        return (
-            float(self.head @ other.head) >= (_MIN_UNCUT_CORRELATION if after_cut else _MIN_HEAD_CORRELATION)
-            and float(np.abs(self.head_chroma - other.head_chroma).mean()) <= _MAX_CHROMA_CHANGE
+        head, other_head = (
+            patch.luma.reshape(_LUMA_PATCH[::-1])[_HEAD_LUMA].ravel() for patch in (self, other)
         )
+        least = _MIN_UNCUT_CORRELATION if after_cut else _MIN_HEAD_CORRELATION
+        change = np.abs(self.chroma - other.chroma)[:, *_HEAD_CHROMA].mean()
+        return float(_to_unit(head) @ _to_unit(other_head)) >= least and float(change) <= _MAX_CHROMA_CHANGE
 
 
 def _distances(histograms: Sequence[Float32Array], appearances: Sequence[Appearance]) -> Float64Array:
@@ -212,10 +206,15 @@ def _cut_chroma(planes: Planes, box: _Box) -> Float32Array:
     return chroma
 
 
-def _cut_luma(planes: Planes, box: _Box, size: tuple[int, int]) -> Float32Array:
-    """Luma of a box at a size (columns, rows), float32 (columns * rows,), of mean 0 and length 1."""
-    luma = cv2.resize(_thin(_inside(planes.y, box), 2), size, interpolation=cv2.INTER_LINEAR)
-    centred = luma.ravel() - luma.mean(dtype=np.float32)
+def _cut_luma(planes: Planes, box: _Box) -> Float32Array:
+    """Luma of a box, float32 (384,), of mean 0 and length 1."""
+    luma = cv2.resize(_thin(_inside(planes.y, box), 2), _LUMA_PATCH, interpolation=cv2.INTER_LINEAR)
+    return _to_unit(luma.ravel())
+
+
+def _to_unit(values: npt.NDArray[np.generic]) -> Float32Array:
+    """The same with mean 0 and length 1, float32."""
+    centred = values - values.mean(dtype=np.float32)
     unit: Float32Array = centred / np.float32(max(math.sqrt(float(centred @ centred)), 1e-6))
     return unit
 
