@@ -49,8 +49,8 @@ _RATIO_BLUR = 1.0
 # clip filmed by hand, and for hardly any elsewhere; the mean change of Cb and Cr was above 2.5 levels for 1 in 1000.
 # Where the person changed, the correlation was at most 0.61, and the change of chroma at least 3.2. Of the head alone,
 # the correlation was then at most 0.68, and 0.98 where a game or a cut changed what is around it; 0.9 where the
-# recording of a webcam jumped. Across cuts around a picture in a picture it was at least 0.906, and at most -0.4 between
-# different persons at the same place of two shots.
+# recording of a webcam jumped. Across cuts around a picture in a picture it was at least 0.906, and at most -0.4
+# between different persons at the same place of two shots.
 _LUMA_PATCH, _CHROMA_PATCH = (16, 24), (4, 6)
 _MIN_CORRELATION, _MAX_CHROMA_CHANGE = 0.75, 2.5
 _HEAD_LUMA, _HEAD_CHROMA = (slice(0, 13), slice(3, 13)), (slice(0, 3), slice(1, 3))
