@@ -26,7 +26,7 @@ $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
 demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
 	$(BIN)/ferflow demo -o $(OUT)
 
-test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on two cores
+test: $(VENV)/installed-dev    ## Set up and run the tests: about a quarter of an hour on two cores
 	@echo "Running the tests; on two cores this takes about ten minutes."
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
