@@ -27,7 +27,7 @@ demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say wh
 	$(BIN)/ferflow demo -o $(OUT)
 
 test: $(VENV)/installed-dev    ## Set up and run the tests: about a quarter of an hour on two cores
-	@echo "Running the tests; on two cores this takes about ten minutes."
+	@echo "Running the tests; on two cores this takes about a quarter of an hour."
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
