@@ -80,7 +80,7 @@ def find_rest_problems(persons: Persons) -> RestProblems:
         if not one.is_about_anybody:
             if not one.is_by_option:
                 lines.append(
-                    f"{where} calibrates nobody: nobody in the video has this name. Known: {_list(known)}; "
+                    f"{where} has no effect: no person in the video has this name. Known: {_list(known)}; "
                     "rest, all or everybody is about everybody in view."
                 )
         elif one.rest.start_s >= metadata.duration_s:
@@ -88,7 +88,7 @@ def find_rest_problems(persons: Persons) -> RestProblems:
         elif not _is_enough(one.rest, seconds):
             most = max(_of_stretch(one.rest, seconds), default=0.0)
             lines.append(
-                f"{where} calibrates nobody: {most:.1f} s of it are readable, {LEAST_REST_SECONDS:g} s are needed."
+                f"{where} has no effect: {most:.1f} s of it are readable, {LEAST_REST_SECONDS:g} s are needed."
             )
     names = {
         one.marker.label
@@ -99,12 +99,12 @@ def find_rest_problems(persons: Persons) -> RestProblems:
 
 
 def describe_unknown_names(found: Iterable[RestProblems]) -> list[str]:
-    """A warning for each name of an option that nobody in any video has."""
+    """A warning for each name of an option that no person in any video has."""
     problems = list(found)
     known = frozenset().union(*(one.known for one in problems))
     unknown = frozenset().union(*(one.by_option for one in problems)) - known
     return [
-        f"--rest {sanitize(name)}=...: calibrates nobody: nobody in these videos has this name. Known: {_list(known)}."
+        f"--rest {sanitize(name)}=...: has no effect: no person in these videos has this name. Known: {_list(known)}."
         for name in sorted(unknown)
     ]
 

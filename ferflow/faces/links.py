@@ -1,6 +1,6 @@
 """Checks links by appearance: where clothing and hair change from one frame to the next, another person's track starts.
 
-A tracker links by place. Where a call shows another speaker in the same tile, sorts its tiles anew, or somebody takes
+A tracker links by place. Where a call shows another speaker in the same tile, sorts its tiles again, or somebody takes
 the chair of a person who just left, the place stays and the person changes.
 """
 
@@ -121,7 +121,7 @@ class LinkChecker:
             int32 (N,), with the ids of new tracks where links were broken.
         """
         self._n_frames += 1
-        # All tracks in the same frames: where the tiles of a call are sorted anew, the old and the new track of a
+        # All tracks in the same frames: where the tiles of a call are sorted again, the old and the new track of a
         # person must not be seen together.
         is_due = frame.time_s - self._checked_s >= CHECK_SECONDS
         if is_due:

@@ -9,14 +9,12 @@ They are the int8 ones of OpenCV's model zoo (Apache-2.0), and verified by sha25
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ferflow.errors import ModelError
+from ferflow.faces.packaged_weights import PackagedWeights
 from ferflow.types import Float32Array, UInt8Array
 
 SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
@@ -56,11 +54,11 @@ def weights_path() -> Path:
     Raises:
         ModelError: not installed, or with another sha256 than the one this version was tested with.
     """
-    try:
-        path = Path(str(importlib.metadata.distribution(_PACKAGE).locate_file(_FILE)))
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (importlib.metadata.PackageNotFoundError, OSError) as error:
-        raise ModelError(f"SFace weights not found ({error}). Run: {_INSTALL}") from error
-    if found != SHA256:
-        raise ModelError(f"{path.name}: sha256 {found[:12]} is not {SHA256[:12]}. Run: {_INSTALL}")
-    return path
+    return PackagedWeights(
+        "SFace",
+        _PACKAGE,
+        _FILE,
+        SHA256,
+        install=_INSTALL,
+        repair=_INSTALL,
+    ).path()

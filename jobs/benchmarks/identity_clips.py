@@ -155,13 +155,13 @@ def impostor(recordings: Recordings) -> list[Picture]:
 
 
 def speaker_tile(recordings: Recordings) -> list[Picture]:
-    """A call that shows whoever speaks in one tile: A, B, A, C."""
+    """A call that shows the person who speaks in one tile: A, B, A, C."""
     pictures = alternate(recordings, (1, 2, 1, 3), 2.0, 8)
     return [paste([(picture, scale(0.6, 128, 72))]) for picture in pictures]
 
 
 def gallery(recordings: Recordings) -> list[Picture]:
-    """Four tiles of a call, which are sorted anew twice."""
+    """Four tiles of a call, which are sorted again twice."""
     shots = [recordings.shot(person) for person in (1, 2, 3, 4)]
     places = [scale(0.5, x, y) for y in (0, HEIGHT / 2) for x in (0, WIDTH / 2)]
     orders = [(0, 1, 2, 3)] * 75 + [(2, 0, 3, 1)] * 75 + [(1, 0, 2, 3)] * 75

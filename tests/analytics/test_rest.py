@@ -107,13 +107,13 @@ def test_a_participant_of_the_session_list_is_calibrated_by_name_in_that_video_a
 
 def test_a_name_of_an_option_that_is_in_no_video_is_said_once(play, caplog):
     (line,) = warnings_of(play, "Zoe=0:00-0:10", "Ada=0:00-0:10", caplog=caplog)
-    assert line == "--rest Zoe=...: calibrates nobody: nobody in these videos has this name. Known: Ada, b."
+    assert line == "--rest Zoe=...: has no effect: no person in these videos has this name. Known: Ada, b."
 
 
 def test_the_name_of_a_marker_that_is_in_no_video_is_said_for_each(play, caplog):
     lines = warnings_of(play, caplog=caplog, markers="2,Zoe,9,rest")
     assert lines == [
-        f"{video}.mp4: rest of 'Zoe' from 00:02.0 to 00:09.0 calibrates nobody: nobody in the video has this name. "
+        f"{video}.mp4: rest of 'Zoe' from 00:02.0 to 00:09.0 has no effect: no person in the video has this name. "
         f"Known: {known}; rest, all or everybody is about everybody in view."
         for video, known in (("a", "Ada"), ("b", "b"))
     ]
@@ -130,7 +130,7 @@ def test_a_stretch_outside_of_the_video_is_said(play, caplog):
 def test_a_stretch_in_which_nobody_can_be_read_for_two_seconds_is_said(play, caplog):
     """In `b`, all faces are turned away for six seconds."""
     (line,) = warnings_of(play, "0:00-0:07", caplog=caplog)
-    assert line.startswith("b.mp4: rest from 00:00.0 to 00:07.0 calibrates nobody: 1.0 s of it ")
+    assert line.startswith("b.mp4: rest from 00:00.0 to 00:07.0 has no effect: 1.0 s of it ")
     assert warnings_of(play, "0:00-0:07", "0:07-0:09", caplog=caplog) == []
     lines = warnings_of(play, "0:20-0:21", caplog=caplog)
     assert len(lines) == 2
@@ -140,7 +140,7 @@ def test_the_report_command_warns_on_stderr_and_forgets(play):
     command = [sys.executable, "-m", "ferflow", "report", str(play), "--rest"]
     asked = subprocess.run([*command, "Zoe=0:00-0:10"], capture_output=True, text=True, check=True)
     assert [line for line in asked.stderr.splitlines() if "Zoe" in line] == [
-        "ferflow: --rest Zoe=...: calibrates nobody: nobody in these videos has this name. Known: Ada, b."
+        "ferflow: --rest Zoe=...: has no effect: no person in these videos has this name. Known: Ada, b."
     ]
     forgotten = subprocess.run([*command, "none"], capture_output=True, text=True, check=True)
     assert "Zoe" not in forgotten.stderr

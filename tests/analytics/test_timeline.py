@@ -85,9 +85,9 @@ def truth(made: Made, bin_seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     return persons.reset_index(), whole
 
 
-def tolerance(name: str) -> float:
+def tolerance(name: str, bin_seconds: float) -> float:
     """A share of time is known to some milliseconds, since smoothed scores bend within a frame; all else exactly."""
-    return 5e-3 if name == "engagement" or name.startswith("shown_") else 2e-5
+    return min(5e-3, 5e-3 / bin_seconds) if name == "engagement" or name.startswith("shown_") else 2e-5
 
 
 @pytest.mark.parametrize(("bin_seconds", "fps"), [(0.3, 10), (1.0, 12.5), (7.0, 10)])
@@ -104,7 +104,7 @@ def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, 
         np.testing.assert_allclose(
             audience[name].to_numpy(float),
             whole[name].to_numpy(float),
-            atol=tolerance(name),
+            atol=tolerance(name, bin_seconds),
             err_msg=name,
         )
     assert lanes.person_id.tolist() == persons.person.tolist()
@@ -112,7 +112,7 @@ def test_every_number_can_be_recomputed_millisecond_by_millisecond(bin_seconds, 
         np.testing.assert_allclose(
             lanes[name].to_numpy(float),
             persons[name].to_numpy(float),
-            atol=tolerance(name),
+            atol=tolerance(name, bin_seconds),
             err_msg=name,
         )
     assert (lanes.n_people == 1).all()

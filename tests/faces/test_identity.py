@@ -143,7 +143,7 @@ def test_people_of_made_clips_are_found(clips, tmp_path):
             found = find_people(clip, options.updated(every=every), detector)
             merges = count_merges(found.persons, truth)
             assert merges.n_false_merges == 0, (clip.name, every)
-            # Where a call sorts its tiles anew, clothes are in part those of the tile below. Of a dissolve, a few
+            # Where a call sorts its tiles again, clothes are in part those of the tile below. Of a dissolve, a few
             # frames a second show mixed clothes.
             assert merges.n_splits == 0 or clip.stem in ("gallery", "dissolve"), (clip.name, every)
 

@@ -96,7 +96,7 @@ def test_closing_the_events_ends_the_run_and_leaves_nothing_half_done(tmp_path, 
     # The other worker may have finished its video by then.
     frames, faces = ({path.name for path in (out / table).glob("*")} for table in ("frames", "faces"))
     assert frames == faces
-    assert len(frames) < 2
+    assert len(frames) < workers
     *_, last = run_events(job)  # the folder is not locked
     assert [video.status for video in last.report.videos] == ["done", "done"]
 
