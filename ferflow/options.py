@@ -109,7 +109,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         """
         known = sorted(self.__struct_fields__)
         if unknown := sorted(set(changes) - set(known)):
-            raise OptionsError(f"unknown option {unknown[0]!r}; known are {', '.join(known)}")
+            raise OptionsError(f"unknown option {unknown[0][:40]!r}; known are {', '.join(known)}")
         given = {name: self._parse(name, value) for name, value in changes.items() if value is not None}
         return structs.replace(self, **given)
 

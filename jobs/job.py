@@ -133,7 +133,7 @@ class Job(Checked, frozen=True, kw_only=True):
             )
         if unknown := sorted(set(table) - set(AnalyzeOptions.__struct_fields__)):
             known = sorted((*_KEYS, *AnalyzeOptions.__struct_fields__))
-            raise OptionsError(f"{path}: unknown option {unknown[0]!r}; known are {', '.join(known)}")
+            raise OptionsError(f"{path}: unknown option {unknown[0][:40]!r}; known are {', '.join(known)}")
         try:
             return cls(inputs=(), out=Path()).updated(**own, options=AnalyzeOptions().updated(**table))
         except OptionsError as error:

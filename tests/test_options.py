@@ -60,6 +60,14 @@ def test_what_cannot_be_carried_out_is_refused_when_it_is_said(bad, reported):
         AnalyzeOptions(**bad)
 
 
+def test_an_unknown_option_is_named_in_one_short_line_however_long_it_is():
+    with pytest.raises(OptionsError) as error:
+        AnalyzeOptions.from_dict({"[" * 3000 + "\n": 1})
+    assert str(error.value).startswith("unknown option '[[[")
+    assert len(str(error.value)) < 400
+    assert "\n" not in str(error.value)
+
+
 def test_the_digest_follows_what_changes_results_and_nothing_else():
     base = AnalyzeOptions()
     assert (

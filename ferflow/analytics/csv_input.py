@@ -33,7 +33,7 @@ DELIMITERS = (",", ";", "\t")
 
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 """Written for spreadsheets, which do not show it."""
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
+_MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
 _DIGITS = re.compile(r"[-+]?\d+", re.ASCII)
 
 MOST_BYTES = 64 * 2**20
@@ -157,7 +157,7 @@ def find_dialect(text: str) -> Dialect:
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value: it is empty, or what R, pandas or BIDS write in its place."""
+    """Whether a cell says that there is no value: it is empty, or what R, pandas, BIDS or Excel write in its place."""
     return cell.casefold() in _MISSING
 
 

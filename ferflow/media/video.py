@@ -290,8 +290,9 @@ class Video:
         self._source.close()
 
     def _new_clock(self) -> Clock:
-        rate = self.info.frame_rate
-        step_s = 1 / Fraction(rate).limit_denominator(1001) if rate else Fraction(1, 25)
+        # 0 also where a stray timestamp makes the average rate nearly 0.
+        rate = Fraction(self.info.frame_rate or 0).limit_denominator(1001)
+        step_s = 1 / rate if rate else Fraction(1, 25)
         lead_s = max(self.info.sound_lead_s or Fraction(0), Fraction(0))
         return Clock(
             self.info.time_base,

@@ -53,6 +53,7 @@ COMMAS = "time_s;label;end_s;kind\r\n1,5;clap;;\r\n2,25;über;4,0;scene\r\n"
         ("\ufeff" + POINTS.replace(",", "\t")).encode("utf-16-le"),
         POINTS.replace("clap,,", "clap,NA,NA"),
         POINTS.replace("clap,,", "clap,n/a,"),
+        POINTS.replace("clap,,", "clap,#N/A,"),
         POINTS.replace("clap,,", 'clap,"",NaN'),
         POINTS.replace("1.5", '"1,5"'),
         POINTS.replace("clap,,", "clap"),

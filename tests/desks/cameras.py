@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
-from av.stream import Disposition
 
 from tests.conftest import face_frames, write_video
+from tests.desks.streams import Pictures, Sound, write_streams
 
 FPS = 25
-RATE = 16_000
 
 
 def several_streams(
@@ -27,47 +25,28 @@ def several_streams(
         frames: of each stream, how many.
         default: place of the stream that is marked as the default; None: as the muxer does.
     """
-    with av.open(str(path), "w") as file:
-        streams = []
-        for place, (width, height) in enumerate(sizes):
-            stream = file.add_stream(
-                "libx264", rate=FPS, options={"preset": "ultrafast", "tune": "zerolatency"}
+    return write_streams(
+        path,
+        [
+            Pictures(
+                [np.full((height, width, 3), 20 + 2 * number, np.uint8) for number in range(count)],
+                [number / FPS for number in range(count)],
+                None if default is None else place == default,
             )
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            if default is not None:
-                stream.disposition = Disposition.default if place == default else Disposition(0)
-            streams.append(stream)
-        for number in range(max(frames)):
-            for stream, (width, height), count in zip(streams, sizes, frames, strict=True):
-                if number < count:
-                    picture = np.full((height, width, 3), 20 + 2 * number, np.uint8)
-                    file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        for stream in streams:
-            file.mux(stream.encode(None))
-    return path
+            for place, ((width, height), count) in enumerate(zip(sizes, frames, strict=True))
+        ],
+    )
 
 
 def late_picture(path: Path, *, late_s: float, seconds: float = 2.0) -> Path:
     """A call recorder that starts with the sound, and the picture `late_s` later; before it, if negative."""
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "tune": "zerolatency"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        sound = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
-        first_picture, first_sound = max(late_s, 0.0), max(-late_s, 0.0)
-        for number in range(round(seconds * FPS)):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 + number, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = number + round(first_picture * FPS), Fraction(1, FPS)
-            file.mux(stream.encode(frame))
-        for number in range(round((seconds + first_picture) * 10)):
-            samples = av.AudioFrame.from_ndarray(
-                np.zeros((1, RATE // 10), np.int16), format="s16", layout="mono"
-            )
-            samples.sample_rate, samples.time_base = RATE, Fraction(1, RATE)
-            samples.pts = round(first_sound * RATE) + number * RATE // 10
-            file.mux(sound.encode(samples))
-        file.mux(stream.encode(None))
-        file.mux(sound.encode(None))
-    return path
+    first_picture, first_sound = max(late_s, 0.0), max(-late_s, 0.0)
+    numbers = range(round(seconds * FPS))
+    pictures = Pictures(
+        [np.full((48, 64, 3), 20 + number, np.uint8) for number in numbers],
+        [first_picture + number / FPS for number in numbers],
+    )
+    return write_streams(path, [pictures], Sound(first_sound, first_sound + first_picture + seconds))
 
 
 def turned(path: Path, degrees: int, *, n: int = 75, rotation: int = 0) -> Path:

@@ -9,28 +9,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import analyze
 from ferflow.store.records import FaceRows
 from tests.conftest import portrait, write_video
-
-WIDTH, HEIGHT = 960, 540
-CAMERA = (680, 360, 240, 135)
-
-
-def capture(
-    n: int = 60, *, camera: tuple[int, int, int, int] | None = CAMERA, border: int = 3
-) -> list[np.ndarray]:
-    """A scrolling game, RGB, with the picture of a player in it."""
-    rng = np.random.default_rng(1)
-    game = cv2.resize(rng.integers(20, 140, (9, 48, 3), dtype=np.uint8), (3 * WIDTH, HEIGHT))
-    face = portrait()[0:300, 60:420]
-    images = []
-    for number in range(n):
-        image = game[:, 24 * number : 24 * number + WIDTH].copy()
-        if camera is not None:
-            x, y, width, height = camera
-            image[max(y - border, 0) : y + height + border, max(x - border, 0) : x + width + border] = 235
-            moved = np.roll(face, number % 7, axis=1)
-            image[y : y + height, x : x + width] = cv2.resize(moved, (width, height))
-        images.append(image)
-    return images
+from tests.desks.captures import CAMERA, HEIGHT, WIDTH, draw_capture
 
 
 def find(path, tools):
@@ -39,7 +18,7 @@ def find(path, tools):
 
 @pytest.mark.parametrize("camera", [CAMERA, (0, 405, 240, 135), (30, 20, 300, 170)])
 def test_the_frame_of_a_player_is_found(tmp_path, tools, camera):
-    found = find(write_video(tmp_path / "a.mp4", capture(camera=camera)), tools)
+    found = find(write_video(tmp_path / "a.mp4", draw_capture(camera=camera)), tools)
     x, y, width, height = found.pixels(WIDTH, HEIGHT)
     assert (x, y) == pytest.approx(camera[:2], abs=8)
     assert (x + width, y + height) == pytest.approx((camera[0] + camera[2], camera[1] + camera[3]), abs=8)
@@ -51,11 +30,11 @@ def test_a_face_without_a_frame_around_it_is_no_picture_in_picture(tmp_path, too
 
 
 def test_a_game_without_a_face_has_no_player(tmp_path, tools):
-    assert find(write_video(tmp_path / "a.mp4", capture(camera=None)), tools) is None
+    assert find(write_video(tmp_path / "a.mp4", draw_capture(camera=None)), tools) is None
 
 
 def test_auto_analyses_the_frame_alone_and_says_what_it_took(tmp_path, tools):
-    path = write_video(tmp_path / "a.mp4", capture())
+    path = write_video(tmp_path / "a.mp4", draw_capture())
     rows = list(analyze(path, AnalyzeOptions(region=("auto",)), tools=tools))
     faces = [face for each in rows if isinstance(each, FaceRows) for face in each.batch.to_pylist()]
     assert len(faces) > 50

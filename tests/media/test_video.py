@@ -173,6 +173,16 @@ def test_a_delayed_start_in_matroska_is_not_taken_for_truncation(tmp_path):
     assert video.report.warnings == []
 
 
+def test_frames_an_hour_apart_are_read_though_their_average_rate_is_nearly_zero(tmp_path):
+    path = tmp_path / "lapse.mp4"
+    write_video(path, [numbered_image(number) for number in range(3)], pts=[0, 3_600_000, 7_200_000])
+    with av.open(str(path)) as file:
+        assert 0 < file.streams.video[0].average_rate < Fraction(1, 2002)
+    frames, video = read(path)
+    assert len(frames) == 3
+    assert [gap.jump_s for gap in video.report.gaps] == pytest.approx([3600.0, 3600.0])
+
+
 def test_a_raw_stream_without_timestamps_gets_them_from_its_rate_and_says_so(tmp_path):
     source = write_video(tmp_path / "a.mp4", [numbered_image(i) for i in range(20)])
     raw = tmp_path / "raw.h264"
