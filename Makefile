@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 OUT    ?= ferflow-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types check constraints clean build/layout
+.PHONY: help demo test test-all mutants lint types check constraints clean build/layout
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -37,6 +37,11 @@ test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
 build/layout:   # the three rooms as they are installed, for tools that read a package from its folder
 	rm -rf $@ && mkdir -p $@/ferflow
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
+
+mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: two hours
+	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 2 -m 'not slow' -q -p tests.mutation.record \
+	  --cov=ferflow --cov=jobs --cov=dashboards --cov-context=test --cov-report= || true
+	$(BIN)/python -m tests.mutation
 
 lint: $(VENV)/installed-dev build/layout    ## Style, and the direction of imports
 	$(BIN)/ruff check .

@@ -1,0 +1,199 @@
+"""Draw mutants by a seed, run each against the tests that reach its line, and print who survives.
+
+    python -m tests.mutation [--count 200] [--seed 1] [--seconds 60] [--processes 2] [--only faces/tracker.py ...]
+
+Needs `build/mutants/coverage` and `build/mutants/durations`, which `make mutants` makes. What is done is in
+`build/mutants/SEED.jsonl`; the same command continues there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from tests.mutation.mutants import Mutant, read_mutants
+from tests.mutation.reach import Reach
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "mutants"
+MODULES = (
+    "ferflow/faces/tracker.py", "ferflow/faces/track_interpolation.py", "ferflow/faces/crops.py",
+    "ferflow/faces/head_pose.py", "ferflow/faces/shot_detector.py", "ferflow/faces/links.py",
+    "ferflow/faces/stitching.py", "ferflow/faces/detections.py", "ferflow/media/video.py", "ferflow/media/clock.py",
+    "ferflow/media/frame_skipping.py", "ferflow/analytics/timeline.py", "ferflow/analytics/tally.py",
+    "ferflow/analytics/peaks.py", "ferflow/analytics/local_peaks.py", "ferflow/analytics/persons.py",
+    "ferflow/analytics/person_faces.py", "ferflow/analytics/expressions.py", "ferflow/analytics/measures.py",
+    "ferflow/analytics/coverage.py", "ferflow/analytics/cohort.py", "ferflow/analytics/shared_clock.py",
+    "ferflow/store/run_manifest.py", "jobs/run.py", "jobs/plan.py", "jobs/engines/worker_pool.py",
+    "jobs/engines/ray_engine.py",
+)  # fmt: skip
+"""What decides numbers, identities and the record of a run."""
+_TREE = (
+    "ferflow",
+    "jobs",
+    "dashboards",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+    "docs",
+    "MODEL_CARD.md",
+    "Makefile",
+)
+_MOST_TESTS = 400
+"""On one command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a mutant fared: `killed`, `survived`, or `unreached` by any test."""
+
+    module: str
+    mutant: str
+    outcome: str
+    seconds: float
+    by: str = ""
+    """The test that failed."""
+
+
+def main() -> int:
+    """Print a line per mutant and a table; 0 if enough were killed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0, help="most time for one mutant")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=MODULES, help="modules, relative to the project")
+    parser.add_argument("--least", type=float, default=0.85, help="share of mutants that must be killed")
+    chosen = parser.parse_args()
+    reach = Reach.load(BUILD / "coverage", BUILD / "durations")
+    drawn = draw(chosen.only, chosen.count, chosen.seed)
+    record = BUILD / f"{chosen.seed}.jsonl"
+    results = run_all(drawn, reach, record, seconds=chosen.seconds, processes=chosen.processes)
+    print_table(results)
+    killed = sum(result.outcome == "killed" for result in results)
+    return 0 if killed >= chosen.least * len(results) else 1
+
+
+def draw(modules: Sequence[str], count: int, seed: int) -> list[tuple[str, Mutant]]:
+    """Mutants of some modules; each module's part is in proportion to the square root of its number of mutants."""
+    chance = random.Random(seed)
+    by_module = {module: read_mutants(ROOT / module) for module in modules}
+    weights = [len(found) ** 0.5 for found in by_module.values()]
+    drawn: set[tuple[str, Mutant]] = set()
+    most = sum(map(len, by_module.values()))
+    while len(drawn) < min(count, most):
+        (module,) = chance.choices(list(by_module), weights)
+        drawn.add((module, chance.choice(by_module[module])))
+    return sorted(drawn)
+
+
+def run_all(
+    drawn: Sequence[tuple[str, Mutant]], reach: Reach, record: Path, *, seconds: float, processes: int
+) -> list[Result]:
+    """Results of all mutants; those in the record are not run again."""
+    known = {(result.module, result.mutant): result for result in _read(record)}
+    with tempfile.TemporaryDirectory() as folder, record.open("a") as out:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(processes):
+            trees.put(_copy_tree(Path(folder) / str(number)))
+
+        def run_one(item: tuple[str, Mutant]) -> Result:
+            module, mutant = item
+            if (module, mutant.describe()) in known:
+                return known[module, mutant.describe()]
+            tree = trees.get()
+            try:
+                result = try_mutant(module, mutant, reach.tests(ROOT / module, mutant), tree, seconds)
+            finally:
+                trees.put(tree)
+            print(f"{result.outcome:9} {result.seconds:5.1f} s  {module} {result.mutant}", flush=True)
+            out.write(json.dumps(asdict(result)) + "\n")
+            out.flush()
+            return result
+
+        with ThreadPoolExecutor(processes) as pool:
+            return list(pool.map(run_one, drawn))
+
+
+def try_mutant(module: str, mutant: Mutant, tests: Sequence[str], tree: Path, seconds: float) -> Result:
+    """Put a mutant into a copy of the project and run tests until one fails or the time is over."""
+    if not tests:
+        return Result(module, mutant.describe(), "unreached", 0.0)
+    source = (ROOT / module).read_text(encoding="utf-8")
+    started = time.monotonic()
+    try:
+        (tree / module).write_text(mutant.apply(source), encoding="utf-8")
+        by = _first_failure(tests[:_MOST_TESTS], tree, seconds)
+    finally:
+        (tree / module).write_text(source, encoding="utf-8")
+    outcome = "killed" if by else "survived"
+    return Result(module, mutant.describe(), outcome, round(time.monotonic() - started, 1), by)
+
+
+def _first_failure(tests: Sequence[str], tree: Path, seconds: float) -> str:
+    """The test that fails; empty if none does in the time given. A test that hangs fails."""
+    command = [
+        sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no",
+        f"--timeout={min(20.0, seconds / 2):.0f}", "-m", "not slow", *tests,
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    try:
+        ended = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    if ended.returncode in (0, 5):
+        return ""
+    failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" ")[1] if failed else f"exit code {ended.returncode}"
+
+
+def _copy_tree(tree: Path) -> Path:
+    tree.mkdir(parents=True)
+    for name in _TREE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy2(source, tree / name)
+    return tree
+
+
+def _read(record: Path) -> list[Result]:
+    if not record.exists():
+        return []
+    return [Result(**json.loads(line)) for line in record.read_text().splitlines()]
+
+
+def print_table(results: Sequence[Result]) -> None:
+    """A row per module, and the survivors."""
+    counts = Counter((result.module, result.outcome) for result in results)
+    print(f"\n{'module':40} killed survived unreached")
+    for module in sorted({result.module for result in results}):
+        row = [counts[module, outcome] for outcome in ("killed", "survived", "unreached")]
+        print(f"{module:40} {row[0]:6} {row[1]:8} {row[2]:9}")
+    killed = sum(result.outcome == "killed" for result in results)
+    print(f"killed {killed} of {len(results)} ({killed / max(len(results), 1):.0%})")
+    for result in results:
+        if result.outcome != "killed":
+            print(f"{result.outcome:9} {result.module} {result.mutant}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

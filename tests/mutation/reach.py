@@ -1,0 +1,57 @@
+"""Which tests reach a line: from coverage with a context per test."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import coverage
+
+from tests.mutation.mutants import Mutant, constant_at
+
+
+@dataclass(slots=True)
+class Reach:
+    """Tests by file and line."""
+
+    data: coverage.CoverageData
+    seconds: dict[str, float]
+    """How long each test took, set-up included."""
+    _lines: dict[Path, dict[int, list[str]]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, coverage_file: Path, durations: Path) -> Reach:
+        """Read what a run with coverage left.
+
+        Args:
+            coverage_file: written by `pytest --cov --cov-context=test`.
+            durations: lines of `SECONDS TEST`.
+        """
+        data = coverage.CoverageData(str(coverage_file))
+        data.read()
+        seconds: dict[str, float] = {}
+        for line in durations.read_text().splitlines():
+            taken, _, test = line.partition(" ")
+            seconds[test] = seconds.get(test, 0.0) + float(taken)
+        return cls(data, seconds)
+
+    def tests(self, path: Path, mutant: Mutant) -> list[str]:
+        """Tests that reach a mutant, the fastest first."""
+        lines, source = self._by_line(path), path.read_text(encoding="utf-8")
+        found = set(lines.get(mutant.line, ()))
+        if not found and (name := constant_at(source, mutant.line)) is not None:
+            uses = [n for n, text in enumerate(source.splitlines(), 1) if re.search(rf"\b{name}\b", text)]
+            found = {test for line in uses for test in lines.get(line, ())}
+            if not found:  # used by other modules alone
+                found = {test for tests in lines.values() for test in tests}
+        return sorted(found, key=lambda test: (self.seconds.get(test, 0.0), test))
+
+    def _by_line(self, path: Path) -> dict[int, list[str]]:
+        if path not in self._lines:
+            contexts = self.data.contexts_by_lineno(str(path))
+            self._lines[path] = {
+                line: [context.partition("|")[0] for context in names if "::" in context]
+                for line, names in contexts.items()
+            }
+        return self._lines[path]
