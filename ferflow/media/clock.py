@@ -38,6 +38,8 @@ _STREAMS = frozenset({"mpegts", "mpeg"})
 _USUAL_STEPS_IN_JUMP = 8
 _STEPS = 9
 """Of which the median is the usual step."""
+_STEPS_AT_END = 3
+"""Of which the median is how long the last frame is shown."""
 
 Picture = av.VideoFrame | SkippedFrame
 _Event = Picture | Lost | NoTimestamps
@@ -172,9 +174,11 @@ class Clock:
                 self._steps.append(self._last_step_s)
         self.n_at_one_time = 1 if time_s > self._last_s else self.n_at_one_time + 1
         self._last_s = time_s
-        # Durations in the file may be missing or 0, so a frame is shown at least for the last step.
+        # Durations in the file may be missing or 0, so a frame is shown at least for the median of the last few steps:
+        # the last one alone may be a picture that was held for a minute before the recording was stopped.
         stated_s = (picture.duration or 0) * (picture.time_base or self.time_base)
-        length_s = max(stated_s, self._last_step_s)
+        steps = list(self._steps)[-_STEPS_AT_END:]
+        length_s = max(stated_s, median(steps) if steps else self._last_step_s)
         # The duration of a frame before a jump is the jump.
         self.end_s = float(time_s + (length_s if length_s <= self.longest_hold_s else self._last_step_s))
         own_s = (picture.pts or 0) * (picture.time_base or self.time_base) - (self.first_s or 0)

@@ -14,6 +14,7 @@ from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signal_input import read_signal_file
 from ferflow.errors import OptionsError
 from ferflow.store.video_files import VideoFiles
+from tests.desks.lab_tables import FOREIGN
 
 CLAP = [Marker(1.5, None, "clap"), Marker(2.25, 4.0, "über", "scene")]
 
@@ -127,33 +128,6 @@ def test_decimal_commas_between_commas_are_refused_and_never_misread(tmp_path, c
 def test_whole_numbers_side_by_side_are_no_decimal_comma(tmp_path):
     assert read(tmp_path, "time_s,end_s,label\n1,5,clap\n") == [Marker(1.0, 5.0, "clap")]
     assert read(tmp_path, "time_s,label,kind\n10,7,trigger\n") == [Marker(10.0, None, "7", "trigger")]
-
-
-# Headers as the programs write them: BORIS 7 and 8 (aggregated, events), ELAN 6 (with and without several files),
-# PsychoPy (CSV of trials), and BIDS 1.10.
-FOREIGN = {
-    "BORIS": "Observation id,Observation date,Description,Media file,Total length,FPS,Subject,Behavior,"
-    "Behavioral category,Modifiers,Behavior type,Start (s),Stop (s),Duration (s),Comment start,Comment stop\n"
-    "obs1,2024-01-01 10:00:00,,a.mp4,60.0,25.0,Ada,smile,face,,STATE,1.5,2.5,1.0,,\n"
-    "obs1,2024-01-01 10:00:00,,a.mp4,60.0,25.0,Ada,blink,face,,POINT,4.0,4.0,NA,,\n",
-    "BORIS, events": "Observation id\tobs1\n\nMedia file(s)\n\nTime\tMedia file path\tTotal length\tFPS\tSubject\t"
-    "Behavior\tBehavioral category\tComment\tStatus\n1.5\ta.mp4\t60.0\t25.0\tAda\tsmile\tface\t\tSTART\n",
-    "ELAN": "Begin Time - hh:mm:ss.ms\tBegin Time - ss.msec\tEnd Time - hh:mm:ss.ms\tEnd Time - ss.msec\t"
-    "Duration - hh:mm:ss.ms\tDuration - ss.msec\tface\n"
-    "00:00:01.500\t1.5\t00:00:02.500\t2.5\t00:00:01.000\t1.0\tsmile\n",
-    "ELAN, several files": '"#file:///C:/data/a.eaf"\nface\t\t1.5\t2.5\t1.0\tsmile\n',
-    "PsychoPy": "trials.thisRepN,trials.thisTrialN,trials.thisN,trials.thisIndex,word,key_resp.keys,key_resp.rt,"
-    "image.started,participant,date,expName,psychopyVersion,frameRate\n0,0,0,0,red,left,0.4,1.5,Ada,,faces,2024.1.5,60\n",
-    "BIDS": "onset\tduration\ttrial_type\tresponse_time\n1.5\t1.0\tsmile\tn/a\n4.0\t0\tblink\tn/a\n",
-}
-
-
-@pytest.mark.parametrize("program", FOREIGN)
-def test_tables_of_other_programs_are_named_with_how_to_convert_them(tmp_path, program):
-    message = refused(tmp_path, FOREIGN[program])
-    assert program.partition(",")[0] in message
-    assert "time_s" in message
-    assert "label" in message
 
 
 @pytest.mark.parametrize("program", ["BORIS", "BIDS", "ELAN"])

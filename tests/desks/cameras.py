@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from tests.conftest import face_frames, write_video
 from tests.desks.streams import Pictures, Sound, write_streams
+from tests.desks.twins import LOOKS, Look, Scene, write, write_chapters
 
 FPS = 25
 
@@ -76,3 +78,25 @@ def grows(path: Path) -> Path:
         part.unlink()
     path.write_bytes(b"".join(parts))
     return path
+
+
+def phone(path: Path, *, n: int = 15) -> Path:
+    """A phone held upright: HDR, stored on its side, and the file says so."""
+    return write(path, _scene(n, size=(240, 320)), Look(quarter_turns=1, transfer=LOOKS["HLG"].transfer))
+
+
+def tape(path: Path, *, n: int = 15) -> Path:
+    """A digitised tape, whose pixels are wider than high."""
+    return write(path, _scene(n), LOOKS["anamorphic"])
+
+
+def chapter(path: Path, number: int, *, n: int = 30) -> Path:
+    """One of the two files, 1 or 2, into which a camera splits a recording; each counts from 0."""
+    with TemporaryDirectory() as folder:
+        parts = write_chapters(Path(folder), _scene(n))
+        path.write_bytes(parts[number - 1].read_bytes())
+    return path
+
+
+def _scene(n: int, size: tuple[int, int] = (320, 240)) -> Scene:
+    return [(Fraction(number, 15), image) for number, image in enumerate(face_frames(n, size=size))]

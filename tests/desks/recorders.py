@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.conftest import numbered_image, write_video
+from tests.conftest import face_frames, numbered_image, write_video
 
 FPS = 30
 MS = Fraction(1, 1000)
@@ -47,6 +47,30 @@ def restamped(path: Path, n: int, stamp: Callable[[int], float]) -> Path:
                 packet.dts = number - 10**9
                 file.mux_one(packet)
     return path
+
+
+def held_face(path: Path, *, moving_s: int = 20, seconds: int = 60, fps: int = FPS) -> Path:
+    """A call in which nothing moves from `moving_s` on, so that no frame is written until the last one.
+
+    It ends after `seconds`: the muxer states 40 ms for a frame that nothing follows.
+    """
+    times = [number / fps for number in range(moving_s * fps + 1)] + [seconds - max(1 / fps, 0.04)]
+    return _write_at(path, face_frames(len(times), step=1), times)
+
+
+def face_then_slide(
+    path: Path, *, face_s: int = 20, slide_s: int = 40, every_s: int = 4, fps: int = FPS
+) -> Path:
+    """A speaker, and then a slide, of which a frame is written every `every_s` seconds."""
+    faces = face_frames(face_s * fps, step=1)
+    times = [number / fps for number in range(len(faces))] + [*range(face_s, face_s + slide_s, every_s)]
+    slide = np.full_like(faces[0], 200)
+    slide[60:180:20, 40:280] = 30
+    return _write_at(path, [*faces, *[slide] * (slide_s // every_s)], times)
+
+
+def _write_at(path: Path, images: Sequence[np.ndarray], times_s: Sequence[float]) -> Path:
+    return write_video(path, images, pts=[round(time_s * 1000) for time_s in times_s])
 
 
 def _numbered(n: int) -> Sequence[np.ndarray]:

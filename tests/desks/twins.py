@@ -6,7 +6,7 @@ is an error of who reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -130,8 +130,6 @@ def _hlg(light: np.ndarray) -> np.ndarray:
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c)
 
 
-Maker: TypeAlias = Callable[[Path, Scene], Path]
-
 LOOKS = {
     "turned, and the file says so": Look(quarter_turns=1),
     "upside down, and the file says so": Look(quarter_turns=2),
@@ -143,23 +141,62 @@ LOOKS = {
 }
 
 
-def write_twins(folder: Path, scene: Scene) -> dict[str, tuple[Path, list[Fraction]]]:
-    """All twins of a scene: the file, and the times of its frames in seconds."""
-    all_times, times = [time for time, _ in scene], [time for time, _ in without_held(scene)]
-    made = {
-        f"{suffix[1:]}": (write(folder / f"plain{suffix}", scene), all_times)
-        for suffix in (".mp4", ".mkv", ".ts")
-    }
-    made["without held frames"] = (write(folder / "vfr.mp4", without_held(scene)), times)
-    made["without held frames, mkv"] = (write(folder / "vfr.mkv", without_held(scene)), times)
-    for name, look in LOOKS.items():
-        made[name] = (write(folder / f"{name}.mp4", scene, look), all_times)
-    both = replace(LOOKS["anamorphic"], quarter_turns=1, aspect=Fraction(3, 4))
-    made["anamorphic, turned, without held frames"] = (
-        write(folder / "all.mp4", without_held(scene), both),
-        times,
-    )
-    return made
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a file stores a scene."""
+
+    look: Look | None = None
+    suffix: str = ".mp4"
+    has_held: bool = True
+    """Whether a held picture is stored again and again, at a constant rate, or once, so that the rate varies."""
+
+    def write(self, stem: Path, scene: Scene) -> Twin:
+        """Write the scene. All containers get the same packets, so that no encoder comes between them."""
+        stored = scene if self.has_held else without_held(scene)
+        path = write(stem.with_name(f"{stem.name}.mp4"), stored, self.look)
+        if self.suffix != path.suffix:
+            path = _move_packets(path, path.with_suffix(self.suffix))
+        return Twin(path, [time for time, _ in stored])
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A file of a scene."""
+
+    path: Path
+    times: list[Fraction]
+    """Of its frames, seconds."""
+
+
+PLAIN = "constant rate, with held frames, upright, square, SDR, native size, MP4"
+FORMS = {
+    PLAIN: Form(),
+    "MKV": Form(suffix=".mkv"),
+    "TS": Form(suffix=".ts"),
+    "variable rate, without held frames": Form(has_held=False),
+    "variable rate, without held frames, MKV": Form(has_held=False, suffix=".mkv"),
+    **{name: Form(look) for name, look in LOOKS.items()},
+    "variable rate, without held frames, turned, anamorphic": Form(
+        replace(LOOKS["anamorphic"], quarter_turns=1, aspect=Fraction(3, 4)), has_held=False
+    ),
+}
+"""Each differs from the first one in what it is called."""
+
+
+def write_twins(folder: Path, scene: Scene, names: Collection[str] = tuple(FORMS)) -> dict[str, Twin]:
+    """Twins of a scene by their names in `FORMS`."""
+    return {name: FORMS[name].write(folder / f"twin {place}", scene) for place, name in enumerate(names)}
+
+
+def _move_packets(source: Path, target: Path) -> Path:
+    with av.open(str(source)) as read, av.open(str(target), "w") as file:
+        stream = file.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                file.mux(packet)
+    source.unlink()
+    return target
 
 
 def write_chapters(folder: Path, scene: Scene) -> list[Path]:

@@ -11,13 +11,13 @@ from pathlib import Path
 import av
 import av.container
 
-from tests.torture import broken, odd, sound
+from tests.torture import broken, desks, odd, sound
 from tests.torture.kinds import Case
 
 
 def cases() -> list[Case]:
     """All of them; a name occurs once in its kind."""
-    return [*sound.cases(), *broken.cases(), *odd.cases()]
+    return [*sound.cases(), *broken.cases(), *odd.cases(), *desks.cases()]
 
 
 def made(where: Path, chosen: Sequence[Case]) -> dict[str, Path]:
@@ -35,8 +35,10 @@ def made(where: Path, chosen: Sequence[Case]) -> dict[str, Path]:
 TAGS = {"metadata_errors": "ignore"} if hasattr(av.container.Container, "metadata_errors") else {}
 
 
-def witness(path: Path) -> list[int | None]:
+def witness(path: Path, number: int | None = None) -> list[int | None]:
     """The pts of the sound frames an independent loop decodes, in order; what raises is passed over.
+
+    Of the video stream with this number; None: of the first that is no cover picture.
 
     One thread, as decoders with several patch over damage differently.
     """
@@ -44,7 +46,9 @@ def witness(path: Path) -> list[int | None]:
     try:
         with av.open(str(path), **TAGS) as file:
             stream = next(
-                s for s in file.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+                s
+                for s in file.streams.video
+                if not s.disposition & av.stream.Disposition.attached_pic and number in (None, s.index)
             )
             if stream.codec_context is None:
                 return []

@@ -29,6 +29,10 @@ class Case:
     make: Maker
     rows: int | None = None
     """Of FRAMES; None: as many as the witness counts."""
+    reported: str | None = None
+    """Pattern of what is reported of it; None: that of its kind."""
+    stream: int | None = None
+    """Number of the video stream that must be analysed; None: the first."""
     is_slow: bool = False
 
 
@@ -187,6 +191,15 @@ KINDS = {
         title="files and folders without read permission",
         outcome=(FAILED,),
         reported=r"[Pp]ermission|may (not )?be read|cannot be read",
+    ),
+    "desks": Kind(title="the files of the situations above, intact", outcome=(DONE,)),
+    "desks-gaps": Kind(
+        title="such a file whose clock jumps", outcome=(GAPS,), note="time continues by the usual step"
+    ),
+    "desks-damaged": Kind(
+        title="such a file cut off, with a hole, or with flipped bits",
+        outcome=(DONE, GAPS, FAILED),
+        note="the intact files in the same run end as without it",
     ),
     "stills": Kind(
         title="a folder of two or more numbered PNG, JPEG, BMP, WebP or TIFF images",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.desks.lab_tables import DIALECTS, FOREIGN, MARKERS, NOT_A_TABLE, SESSIONS, UNREADABLE
 from tests.torture import films
 from tests.torture.films import film
 
@@ -180,6 +181,34 @@ def read_signals(path: Path) -> None:
         assert not len(known) or given.min() - margin <= known.min() <= known.max() <= given.max() + margin
 
 
+def read_markers_of_a_lab(path: Path) -> None:
+    """Markers have a label, a finite time, and an end after it."""
+    from ferflow.analytics.markers import markers_in, read_markers
+
+    for marker in markers_in(read_markers(path)):
+        assert marker.label
+        assert math.isfinite(marker.time_s)
+        assert marker.end_s is None or marker.end_s >= marker.time_s
+
+
+def read_sessions_of_a_lab(path: Path) -> None:
+    """Every video has a row, and a finite place on the common clock."""
+    from ferflow.analytics.session_list import read_sessions
+
+    videos = {row[0]: f"/recordings/{row[0]}" for row in SESSIONS[1:]}
+    sessions = read_sessions(path, videos)
+    assert all(math.isfinite(sessions.of(video_id).offset_s) for video_id in videos)
+
+
+def _marker_tables(folder: Path) -> list[bytes]:
+    written = [dialect.write(MARKERS) for dialect in (DIALECTS | UNREADABLE).values()]
+    return [*written, *(text.encode() for text in FOREIGN.values()), *NOT_A_TABLE.values()]
+
+
+def _session_lists(folder: Path) -> list[bytes]:
+    return [dialect.write(SESSIONS) for dialect in (DIALECTS | UNREADABLE).values()]
+
+
 def _stills(folder: Path) -> list[bytes]:
     return [films.still(1, suffix=suffix) for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff")]
 
@@ -265,6 +294,8 @@ TARGETS = {
         ".jsonl",
         is_text=True,
     ),
+    "markers": Target(_marker_tables, read_markers_of_a_lab, ".csv"),
+    "sessions": Target(_session_lists, read_sessions_of_a_lab, ".csv"),
     "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),
     "footer": Target(_tables, read_footer, ".parquet"),
     "manifest": Target(_manifests, read_manifest, ".json", is_text=True),

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from ferflow.media.inputs import VIDEO_SUFFIXES
-from tests.torture import cage, corpus, kinds
+from tests.torture import cage, corpus, desks, kinds
 from tests.torture.films import film
 from tests.torture.verdict import complaints, table
 
 ROOT = Path(__file__).parents[2]
+TABLES = ("frames", "faces", "timeline")
 
 
 def analysed(inputs: list[str], out: Path, *options: str, **process) -> subprocess.CompletedProcess[str]:
@@ -80,6 +83,26 @@ def test_every_container_cut_at_every_tenth_and_more_bits_flipped(tmp_path):
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
+def test_damaged_files_of_a_desk_cost_only_themselves(tmp_path):
+    cases = [case for case in desks.cases() if not case.is_slow]
+    intact = [case for case in cases if case.kind != "desks-damaged"]
+    wrong, alone, _ = outcomes(tmp_path / "alone", intact)
+    assert wrong == []
+    wrong, among, _ = outcomes(tmp_path / "among", cases)
+    assert wrong == []
+    for case in intact:
+        pairs = zip(tables_of(alone, case), tables_of(among, case), strict=True)
+        assert all(one.equals(other) for one, other in pairs), case.name
+
+
+def tables_of(out: Path, case: kinds.Case) -> list[pd.DataFrame]:
+    """The rows of all tables of an input, without its name, which contains that of its folder."""
+    video_id = entries(out)[str(out.parent / "in" / case.kind / case.name)]["video_id"]
+    tables = [pq.read_table(out / kind / f"{video_id}.parquet", partitioning=None) for kind in TABLES]
+    return [table.drop_columns(["video_id"]).to_pandas() for table in tables]
+
+
 def test_the_documents_say_what_the_corpus_shows():
     text = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
     assert table() in text, "docs/inputs.md: replace its table by what tests.torture.verdict.table() gives"
@@ -103,9 +126,14 @@ def assert_harmless(out: Path) -> None:
     """No name made an element, a handler or an address of its own in any page."""
     pages = {path.name: Page(path.read_text(encoding="utf-8")) for path in out.rglob("*.html")}
     reports = {name: page for name, page in pages.items() if name != "index.html"}
-    n_scripts = {page.elements.count("script") for page in reports.values()}
     assert len(reports) > 200
-    assert len(n_scripts) == 1
+    for has_people in (False, True):
+        names = {
+            Path(video["report"]).name
+            for video in entries(out).values()
+            if video["report"] and (video["n_people"] > 0) == has_people
+        }
+        assert len({reports[name].elements.count("script") for name in names}) == 1
     for name, page in pages.items():
         assert "img" not in page.elements, name
         for attribute, value in page.attributes:

@@ -34,7 +34,8 @@ def complaints(case: Case, path: Path, entry: dict[str, Any] | None, out: Path) 
         yield f"ended as {status}"
     if any("\n" in line or "unexpected" in line for line in reported):
         yield "is not reported in one foreseen line"
-    yield from _untold(kind.reported, kind.outcome, status, reported)
+    pattern = kind.reported if case.reported is None else case.reported
+    yield from _untold(pattern, kind.outcome, status, reported)
     if (status == "done_with_gaps") != bool(entry["gaps"]):
         yield f"{status} with {len(entry['gaps'])} gaps"
     yield from _miscounted(case, path, entry, out)
@@ -51,7 +52,8 @@ def _untold(pattern: str, outcomes: tuple[str, ...], status: str, reported: list
 
 
 def _miscounted(case: Case, path: Path, entry: dict[str, Any], out: Path) -> Iterator[str]:
-    seen = witness(path) if path.is_file() and case.kind not in _HIDDEN_FROM_THE_WITNESS else None
+    is_hidden = not path.is_file() or case.kind in _HIDDEN_FROM_THE_WITNESS
+    seen = None if is_hidden else witness(path, case.stream)
     if entry["status"] == FAILED:
         if seen:
             yield f"failed, but the witness saw {len(seen)} frames"
