@@ -2,9 +2,9 @@
 
 Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
 so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
-markers, signals, clips and video file, the markers next to its stimulus, the names of its people, its notes, theme,
-title and logo, and ferflow's own code. Inputs of the overview: the same of all finished videos as far as it shows them,
-the manifest of the run, the lists, the stimuli, its notes, and the options.
+markers, signals, clips and video file, the markers next to its stimulus, the names of its people, the part of it that
+counts, its notes, theme, title and logo, and ferflow's own code. Inputs of the overview: the same of all finished
+videos as far as it shows them, the manifest of the run, the lists, the stimuli, its notes, and the options.
 
 Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
 of older data stays next to new tables.
@@ -285,10 +285,10 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     link = url_between(files.report, video)
     header = options.theme, options.title, options.logo
     notes = load_notes(files.notes, page=files.report, out=files.out)
-    given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant
+    given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant, names.limits
     stimulus = find_session_stimulus(files, options)
     scenes = (stimulus.offset_s, _stat_files([stimulus.markers_file])) if stimulus.markers_file else None
-    shown = notes.html, notes.problems, scenes, stimulus.counted_s, files.has_thumbnails
+    shown = notes.html, notes.problems, scenes, files.has_thumbnails
     return _digest(_stat_files(inputs), link, given, header, *shown)
 
 

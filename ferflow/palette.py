@@ -55,7 +55,7 @@ COVERAGE = {
     "uncounted": Look("only faces that do not count", "#9AA3B2", "not counted", "x"),
     "no_face": Look("no face", "#9AA3B2", "no face"),
     "missing": Look("no frame could be read", "#A07C3F", "no frame", "x"),
-    "outside": Look("not analysed", "#5F6C7B", "not analysed", "\\"),
+    "outside": Look("outside start and end", "#5F6C7B", "outside", "\\"),
 }
 """By the columns of `coverage.COVERAGE_TIMELINE`, in the order in which they are stacked."""
 

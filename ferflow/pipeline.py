@@ -31,7 +31,7 @@ from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
 from ferflow.faces.frame_sample import sample_frames
-from ferflow.faces.orientation import find_turn
+from ferflow.faces.orientation import turn_upright
 from ferflow.faces.people import KnownTrack, People
 from ferflow.faces.picture_in_picture import find_picture_in_picture
 from ferflow.faces.track_interpolation import TrackedFrame
@@ -120,7 +120,7 @@ def analyze(
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on an open video, whose report and counts can be read afterwards."""
     threads = options.threads or available_cpus()
-    _turn_upright(video, options, tools.detector)
+    turn_upright(video, options, tools.detector)
     regions = _choose_regions(video, options, tools.detector)
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
     people = People(options, regions, tools.describer)
@@ -150,17 +150,6 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
                 yield rows
     yield track_rows(people.finish(end_s=video.end_s))
     video.report.warnings.extend(people.warnings)
-
-
-def _turn_upright(video: Video, options: AnalyzeOptions, detector: Detector) -> None:
-    """For `auto`, turn the pictures as their faces say, with a warning."""
-    if options.rotate != "auto" or (turn := find_turn(video.info.path, options, detector)) is None:
-        return
-    video.turn = turn.degrees
-    video.report.warnings.append(
-        f"rotate auto: the stored picture is turned by {turn.degrees} degrees clockwise, since its faces are then "
-        f"upright (clearer in {turn.n_better} of {turn.n_frames} sample frames); --rotate file leaves it as it is"
-    )
 
 
 def _choose_regions(video: Video, options: AnalyzeOptions, detector: Detector) -> Sequence[Region]:

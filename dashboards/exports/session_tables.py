@@ -114,7 +114,9 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, event_markers(watched.markers), extra=signals)
+        curves = locked_curves(
+            watched.timeline, event_markers(watched.markers, watched.session.limits), extra=signals
+        )
         for measure in (LEADING, *signals):
             for found in summarize_curves(curves, measure):
                 yield [*video, *_around_cells(found, measure)]
@@ -133,7 +135,9 @@ _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "mea
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(watched.timeline, event_markers(watched.markers), extra=signals)
+        curves = locked_curves(
+            watched.timeline, event_markers(watched.markers, watched.session.limits), extra=signals
+        )
         for batch in curves.select(list(_LOCKED)).to_batches():
             for row in batch.to_pylist():
                 yield [*video, *row.values()]
@@ -146,8 +150,9 @@ def _signals(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         rows = audience(watched.timeline)
         starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
+        counts = watched.session.limits.reach(starts, ends)
         for name, values in _signals_of(out, watched).items():
-            for start, end, value in zip(starts, ends, values, strict=True):
+            for start, end, value in zip(starts[counts], ends[counts], values[counts], strict=True):
                 yield [*video, float(start), float(end), name.removeprefix(COLUMN_PREFIX), float(value)]
 
 

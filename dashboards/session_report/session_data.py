@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.left_out import LeftOut, find_left_out
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.markers import event_markers, load_markers
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
@@ -24,7 +25,7 @@ from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.persons import Person, people
 from ferflow.analytics.readability import READABILITY_COLUMNS, REASONS, read_codes
 from ferflow.analytics.rest import drop_rest_of_others
-from ferflow.analytics.sightings import find_sightings, is_brief
+from ferflow.analytics.sightings import Sighting, find_sightings, is_brief
 from ferflow.analytics.signals import Signal, StoredSignals, load_signals, signal_columns
 from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.analytics.tally import Faces, blocks, column, read_ids
@@ -53,6 +54,7 @@ from ferflow.render.clips import existing_clips
 from ferflow.store.metadata import Rest, TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table
+from ferflow.store.video_files import VideoFiles
 from ferflow.types import Float64Array, Int64Array
 
 MOST_CURVES = 6
@@ -132,8 +134,8 @@ class Session:
     """See `video_player.pack_boxes`."""
     clips: dict[str, tuple[int, ...]]
     """The peaks that each clip shows, as places in their list, by the clip's URL."""
-    counted_s: tuple[float, float] = (0.0, math.inf)
-    """The part of the video that counts on the overview, as the session list says."""
+    limits: Limits = NO_LIMITS
+    """The part of the recording that counts: all numbers are of it, and the charts show the rest as outside."""
     has_clips: bool = False
     has_thumbnails: bool = False
     """Whether clips, or pictures of its persons, are stored."""
@@ -234,79 +236,149 @@ class Session:
 def load_session(
     out: Path, video_id: str, names: PersonNames = NO_NAMES, options: PageOptions | None = None
 ) -> Session:
-    """Load all that the page of one video shows.
+    """Load all that the page of one video shows, of the part of it that counts.
 
     Args:
         out: the output folder.
         video_id: of a finished video.
-        names: of people, as the lists give them; tracks of one name are one person.
+        names: of people, as the lists give them, and the part that counts; tracks of one name are one person.
         options: of the pages, which may name the session list; None: the defaults.
 
     Raises:
         RecordsError: a table is missing, unreadable, or of another schema version.
     """
-    paths = OutputFolder(out).video(video_id)
-    metadata, footer = read_metadata(paths.faces), read_metadata(paths.timeline)
-    persons = Persons.of(paths, names)
-    frames, timeline, faces = read_table(paths.frames), person_timeline(persons), persons.faces
-    times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
-    basis = footer.basis or TimelineBasis(definition=DEFINITION, neutral_prior=None)
-    sightings = find_sightings(faces("frame_index", "score"), times)
-    counted = {person for person, one in sightings.items() if not is_brief(one, times.total_s)}
-    heights, codes = _sizes_and_codes(faces("frame_index", *READABILITY_COLUMNS))
-    listed = find_session_stimulus(paths, options or PageOptions())
-    stimulus = listed.load_markers()
-    own = drop_rest_of_others(persons, load_markers(paths))
-    markers, tops = stimulus.merge_into(own), peaks(timeline)
-    signals = load_signals(paths)
-    columns = signal_columns(signals.signals, timeline)
-    shown = tuple(one for one in signals.signals if np.isfinite(columns[one.column]).any())[:MOST_SIGNALS]
-    extra = {one.column: columns[one.column] for one in shown}
-    labels = find_shown_labels(frames, faces(*score_columns(metadata.labels)), Basis.stored(footer))
+    records = _Records.read(OutputFolder(out).video(video_id), names)
+    paths, persons, timeline = records.paths, records.persons, records.timeline
+    heights, codes = _sizes_and_codes(persons.faces("frame_index", *READABILITY_COLUMNS))
+    stimulus, markers = _load_markers(persons, options or PageOptions())
+    signals = _Signals.load(records)
+    found = peaks(timeline)
     return Session(
         video_id=video_id,
-        metadata=metadata,
-        basis=basis,
-        labels=list(metadata.labels),
+        metadata=records.metadata,
+        basis=records.footer.basis or TimelineBasis(definition=DEFINITION, neutral_prior=None),
+        labels=list(records.metadata.labels),
         timeline=timeline,
-        people=people(timeline, sightings, person_shifts(persons)),
-        left_out=find_left_out(persons, times, counted),
-        regions=_find_regions(metadata.options, faces("region")),
-        at_once=_find_most_at_once(faces("frame_index"), times, counted),
+        people=people(timeline, records.sightings, person_shifts(persons)),
+        left_out=find_left_out(persons, records.times, records.counted),
+        regions=_find_regions(records.metadata.options, persons.faces("region")),
+        at_once=_find_most_at_once(persons.faces("frame_index"), records.times, records.counted),
         moment=strongest_moment(timeline),
-        peaks=tops,
-        coverage=coverage(frames, faces("frame_index", "yaw")),
-        frame_step_s=usual_step(times.time_s),
+        peaks=found,
+        coverage=coverage(persons.frames(), persons.faces("frame_index", "yaw")),
+        frame_step_s=records.frame_step_s,
         face_px=_quartiles(heights),
         n_unreadable={reason: int((codes == k).sum()) for k, reason in enumerate(REASONS, 1)},
         names=persons.names,
         participant=names.participant,
-        coverage_timeline=coverage_timeline(
-            times,
-            frames,
-            faces("frame_index", *READABILITY_COLUMNS),
-            counted=counted,
-            bin_seconds=footer.bin_seconds or bin_length(timeline),
-            # Time before a chosen start was not analysed; without one, it could not be read.
-            ranged=metadata.options.start is not None,
-        ),
+        coverage_timeline=_divide_time(records),
         markers=markers,
         stimulus=stimulus,
         segments=segments(timeline, markers),
-        curves=locked_curves(timeline, event_markers(markers), extra=extra, most=MOST_CURVES),
-        signals=signals,
-        shown_signals=shown,
-        video=find_video(metadata.source, paths.report, frames),
-        boxes=pack_boxes(
-            faces("frame_index", "time_s", *_BOX_COLUMNS),
-            PictureSizes.from_frames(frames, metadata.source),
-            labels,
-            frame_step_s=usual_step(times.time_s),
+        curves=locked_curves(
+            timeline, event_markers(markers, persons.limits), extra=signals.binned, most=MOST_CURVES
         ),
-        clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, tops)},
-        counted_s=listed.counted_s,
+        signals=signals.stored,
+        shown_signals=signals.shown,
+        video=find_video(records.metadata.source, paths.report, records.all_frames),
+        boxes=_pack_boxes(records),
+        clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, found)},
+        limits=persons.limits,
         has_clips=paths.has_clips,
         has_thumbnails=paths.has_thumbnails,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """The tables of a video, and who counts in the part of it that counts."""
+
+    paths: VideoFiles
+    metadata: VideoMetadata
+    footer: VideoMetadata
+    """Of TIMELINE."""
+    persons: Persons
+    all_frames: pa.Table
+    """FRAMES of the whole recording."""
+    all_times: FrameTimes
+    times: FrameTimes
+    """Of the part that counts."""
+    timeline: pa.Table
+    sightings: Mapping[int, Sighting]
+    counted: frozenset[int]
+    """Persons who are not seen only briefly."""
+
+    @classmethod
+    def read(cls, paths: VideoFiles, names: PersonNames) -> Self:
+        persons = Persons.of(paths, names)
+        times = persons.times()
+        sightings = find_sightings(persons.faces("frame_index", "score"), times)
+        return cls(
+            paths=paths,
+            metadata=read_metadata(paths.faces),
+            footer=read_metadata(paths.timeline),
+            persons=persons,
+            all_frames=read_table(paths.frames),
+            all_times=persons.of_whole_recording.times(),
+            times=times,
+            timeline=person_timeline(persons),
+            sightings=sightings,
+            counted=frozenset(one for one, seen in sightings.items() if not is_brief(seen, times.total_s)),
+        )
+
+    @property
+    def frame_step_s(self) -> float:
+        return usual_step(self.all_times.time_s)
+
+
+def _load_markers(persons: Persons, options: PageOptions) -> tuple[StimulusMarkers, pa.Table]:
+    """The markers of the stimulus, and all markers."""
+    stimulus = find_session_stimulus(persons.paths, options).load_markers()
+    own = drop_rest_of_others(persons, load_markers(persons.paths))
+    return stimulus, stimulus.merge_into(own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """The signals of a video, and those on its page."""
+
+    stored: StoredSignals
+    shown: tuple[Signal, ...]
+    binned: Mapping[str, Float64Array]
+    """Values of those on the page in the bins of the timeline, by column."""
+
+    @classmethod
+    def load(cls, records: _Records) -> Self:
+        stored = load_signals(records.paths)
+        columns = signal_columns(stored.signals, records.timeline)
+        known = (one for one in stored.signals if np.isfinite(columns[one.column]).any())
+        shown = tuple(known)[:MOST_SIGNALS]
+        return cls(stored, shown, {one.column: columns[one.column] for one in shown})
+
+
+def _divide_time(records: _Records) -> pa.Table:
+    return coverage_timeline(
+        records.all_times,
+        records.all_frames,
+        records.persons.faces("frame_index", *READABILITY_COLUMNS),
+        counted=records.counted,
+        bin_seconds=records.footer.bin_seconds or bin_length(records.timeline),
+        # Time before a chosen start was not analysed; without one, it could not be read.
+        ranged=records.metadata.options.start is not None,
+        limits=records.persons.limits,
+    )
+
+
+def _pack_boxes(records: _Records) -> FaceBoxes | None:
+    """Of the whole recording: the player shows all of it."""
+    metadata, faces = records.metadata, records.persons.of_whole_recording.faces
+    return pack_boxes(
+        faces("frame_index", "time_s", *_BOX_COLUMNS),
+        PictureSizes.from_frames(records.all_frames, metadata.source),
+        find_shown_labels(
+            records.all_frames, faces(*score_columns(metadata.labels)), Basis.stored(records.footer)
+        ),
+        frame_step_s=records.frame_step_s,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,8 +29,6 @@ class SessionStimulus:
     offset_s: float = 0.0
     markers_file: Path | None = None
     """Next to the stimulus; None: none."""
-    counted_s: tuple[float, float] = (0.0, math.inf)
-    """The part of the video that counts on the overview, as the session list says."""
 
     def load_markers(self) -> StimulusMarkers:
         """Its markers; none if the file cannot be used, which the overview reports."""
@@ -58,12 +55,12 @@ def find_session_stimulus(files: VideoFiles, options: PageOptions) -> SessionSti
         row, stored = _listed(files, options, source), _stored(files)
     except (OptionsError, RecordsError):
         return SessionStimulus()
-    text, counted_s = row.stimulus or stored, (row.start_s, row.end_s)
+    text = row.stimulus or stored
     if not text:
-        return SessionStimulus(counted_s=counted_s)
+        return SessionStimulus()
     stimulus = locate(text, files.out, options, source)
     markers = find_markers_file(stimulus.path) if stimulus.path is not None else None
-    return SessionStimulus(stimulus.name, row.offset_s, markers, counted_s)
+    return SessionStimulus(stimulus.name, row.offset_s, markers)
 
 
 def locate(text: str, out: Path, options: PageOptions, source: str) -> Stimulus:

@@ -429,8 +429,10 @@ def _cut_to_stimulus(rows: pa.Table, video: CohortVideo) -> pa.Table:
     starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
     # A video ends within its last bin.
     lengths = np.minimum(ends, video.video_end_s) - starts
-    inside = np.minimum(ends, video.end_s) - np.maximum(starts, video.start_s)
-    share = np.clip(ratio(inside, lengths), 0.0, 1.0)
+    inside = np.clip(np.minimum(ends, video.end_s) - np.maximum(starts, video.start_s), 0.0, None)
+    # The times of the rows are already those within the limits of the session list.
+    listed, listed_ends = video.session.limits.clip(starts, np.minimum(ends, video.video_end_s))
+    share = np.clip(np.nan_to_num(ratio(inside, listed_ends - listed)), 0.0, 1.0)
     cut = {
         "bin_start_s": np.maximum(starts, video.start_s),
         "bin_end_s": ends if video.end_s >= video.video_end_s else np.minimum(ends, video.end_s),
@@ -439,7 +441,7 @@ def _cut_to_stimulus(rows: pa.Table, video: CohortVideo) -> pa.Table:
     }
     for name, values in cut.items():
         rows = rows.set_column(rows.column_names.index(name), name, pa.array(values, pa.float64()))
-    return rows.filter(pa.array(share >= LEAST_PART_OF_BIN))
+    return rows.filter(pa.array(ratio(inside, lengths) >= LEAST_PART_OF_BIN))
 
 
 def count_bins(length_s: float, bin_seconds: float) -> int:

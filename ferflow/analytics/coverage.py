@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.readability import REASONS, read_codes
 from ferflow.analytics.tally import Faces, blocks, column, read_ids
 from ferflow.store.schemas import UNTRACKED
@@ -47,7 +48,8 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
 STATES = ("readable", *REASONS, "uncounted", "no_face", "missing", "outside")
 """States of a video's time: analysed, with a readable face of a person who counts; with none that is readable, by what
 the largest of their faces is unreadable for; only with faces of nobody who counts, such as people seen briefly and
-pictures of faces; without a face; without a frame that could be read; before the requested start."""
+pictures of faces; without a face; without a frame that could be read; before the requested start, or outside of the
+part that counts."""
 
 COVERAGE_TIMELINE = pa.schema([("bin_start_s", pa.float64()), *((state, pa.float64()) for state in STATES)])
 """Seconds of each bin by state."""
@@ -61,6 +63,7 @@ def coverage_timeline(
     counted: Collection[int],
     bin_seconds: float,
     ranged: bool,
+    limits: Limits = NO_LIMITS,
 ) -> pa.Table:
     """Divide the time of every bin by state; a table of `COVERAGE_TIMELINE`.
 
@@ -71,20 +74,28 @@ def coverage_timeline(
         counted: ids of the persons who count.
         bin_seconds: length of a bin.
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
+        limits: the part that counts; all other time is `outside`.
     """
     starts, ends = times.time_s, times.time_s + times.seconds
     # At the end, not at the last frame: the time for which it stands may reach into further bins.
     n_bins = int(np.ceil(ends.max(initial=0.0) / bin_seconds - 1e-9))
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(times, frames, faces, counted)
+
+    def seconds(first: Float64Array, last: Float64Array) -> Float64Array:
+        return _seconds_between(edges, *limits.clip(first, last))
+
     columns = {
-        name: _seconds_between(edges, starts[state == k], ends[state == k])
+        name: seconds(starts[state == k], ends[state == k])
         for k, name in enumerate(("readable", *REASONS, "uncounted", "no_face"))
     }
-    before = _seconds_between(edges, np.zeros(len(starts[:1])), starts[:1])
-    gaps = _seconds_between(edges, ends[:-1], np.maximum(ends[:-1], starts[1:]))
+    before = seconds(np.zeros(len(starts[:1])), starts[:1])
+    gaps = seconds(ends[:-1], np.maximum(ends[:-1], starts[1:]))
     columns["missing"] = gaps if ranged else gaps + before
-    columns["outside"] = before if ranged else np.zeros(len(before))
+    end_s = np.array([ends.max(initial=0.0)])
+    outside = _seconds_between(edges, np.zeros(1), np.minimum(limits.start_s, end_s))
+    outside += _seconds_between(edges, np.minimum(limits.end_s, end_s), end_s)
+    columns["outside"] = outside + before if ranged else outside
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
 
 

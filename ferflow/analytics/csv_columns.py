@@ -44,7 +44,7 @@ def read_csv_columns(path: Path, *, most_bytes: int, most_rows: int) -> LoggedCo
     else:
         table, lines = _read_exactly(text, dialect, len(header), file)
     cells = {name: table.column(k) for k, name in enumerate(header) if name}
-    return LoggedColumns(file, cells, lines, decimal_comma=dialect.delimiter != ",")
+    return LoggedColumns(file, cells, lines, dialect.delimiter)
 
 
 def _read_header(text: str, dialect: Dialect, file: str) -> list[str]:

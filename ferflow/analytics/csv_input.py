@@ -23,6 +23,9 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+
+from ferflow.analytics.decimal_sign import find_ambiguous
 from ferflow.analytics.foreign_tables import describe_foreign_table
 from ferflow.errors import OptionsError
 from ferflow.store.atomic_files import atomic_write
@@ -54,12 +57,15 @@ class Row:
     """By column name, in lower case; stripped, in Unicode's composed form (NFC)."""
 
 
-def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTES) -> list[Row]:
+def read_csv(
+    path: Path, *, required: Sequence[str], numbers: Sequence[str] = (), most_bytes: int = MOST_BYTES
+) -> list[Row]:
     """Read the rows of a CSV file with a header line.
 
     Args:
         path: the file.
         required: columns that must be there, in lower case.
+        numbers: columns of numbers and times, whose decimal sign must be clear.
         most_bytes: size of the file at most.
 
     Raises:
@@ -71,27 +77,34 @@ def read_csv(path: Path, *, required: Sequence[str], most_bytes: int = MOST_BYTE
         stamp = None
     else:
         stamp = stat.st_ino, stat.st_size, stat.st_mtime_ns
-    return list(_read_csv_as_of(path, stamp, tuple(required), most_bytes))
+    return list(_read_csv_as_of(path, stamp, tuple(required), tuple(numbers), most_bytes))
 
 
 # A list of sessions is asked about each video: parsing two thousand rows takes longer than drawing some pages.
 @lru_cache(maxsize=4)
 def _read_csv_as_of(
-    path: Path, _stamp: tuple[int, ...] | None, required: Sequence[str], most_bytes: int
+    path: Path,
+    _stamp: tuple[int, ...] | None,
+    required: Sequence[str],
+    numbers: Sequence[str],
+    most_bytes: int,
 ) -> tuple[Row, ...]:
-    return tuple(parse_csv(read_text(path, most_bytes), sanitize(path), required=required))
+    text = read_text(path, most_bytes)
+    return tuple(parse_csv(text, sanitize(path), required=required, numbers=numbers))
 
 
-def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
+def parse_csv(text: str, name: str, *, required: Sequence[str], numbers: Sequence[str] = ()) -> list[Row]:
     """Parse the text of a CSV file with a header line.
 
     Args:
         text: contents of the file.
         name: of the file, for messages.
         required: columns that must be there, in lower case.
+        numbers: see `read_csv`.
 
     Raises:
-        OptionsError: a required column is missing, two columns have one name, or a row has more cells than the header.
+        OptionsError: a required column is missing, two columns have one name, a row has more cells than the header, or
+            a number can be read in two ways.
     """
     if not text.strip():
         raise OptionsError(f"{name}: empty. {_naming(required)}.")
@@ -103,7 +116,7 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
             next(reader)
         header = [clean_cell(cell).lower() for cell in next(reader, [])]
         _check_header(name, header, required)
-        return [
+        rows = [
             Row(reader.line_num, _values(f"{name}: line {reader.line_num}", header, cells, dialect.delimiter))
             for cells in reader
             if any(cell.strip() for cell in cells)
@@ -112,6 +125,16 @@ def parse_csv(text: str, name: str, *, required: Sequence[str]) -> list[Row]:
         raise OptionsError(
             f"{name}: line {reader.line_num} is not CSV ({error}). Save the file as comma-separated text."
         ) from error
+    _check_decimal_signs(name, rows, [one for one in numbers if one in header], dialect)
+    return rows
+
+
+def _check_decimal_signs(name: str, rows: Sequence[Row], columns: Sequence[str], dialect: Dialect) -> None:
+    cells = [row.values[column] for row in rows for column in columns]
+    found = find_ambiguous(pa.array(cells, pa.string()), comma_separates=dialect.delimiter == ",")
+    if found is not None:
+        row, column = divmod(found.row, len(columns))
+        raise OptionsError(f"{name}: line {rows[row].line}: {columns[column]}: {found.problem}")
 
 
 def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:

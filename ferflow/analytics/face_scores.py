@@ -8,7 +8,7 @@ print(scores.columns["expressiveness"])
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -102,6 +102,8 @@ class Scorer:
     """Every person, by id, also those who are seen only briefly."""
     shifts: Mapping[int, float]
     """Calibration by person, log odds; see `_find_shifts`."""
+    counted_s: float
+    """Analysed time in which people are looked for."""
 
     @classmethod
     def of(cls, frames: pa.Table, faces: Faces, basis: Basis) -> Self:
@@ -112,14 +114,22 @@ class Scorer:
         """
         times = FrameTimes.from_frames(frames, end_s=basis.end_s, gaps=basis.gaps)
         sightings = find_sightings(faces, times)
-        return cls(times, basis, sightings, _find_shifts(faces, times, basis) if basis.rest else {})
+        shifts = _find_shifts(faces, times, basis) if basis.rest else {}
+        return cls(times, basis, sightings, shifts, times.total_s)
+
+    def limited_to(self, faces: Faces, times: FrameTimes) -> Self:
+        """The same for a part of the recording, in which other people may be seen only briefly.
+
+        Args:
+            faces: FACES of the part: `frame_index`, `person_id`, `score`.
+            times: of its frames.
+        """
+        return replace(self, sightings=find_sightings(faces, times), counted_s=times.total_s)
 
     @property
     def people(self) -> dict[int, Sighting]:
         """Those who are not seen only briefly, by id."""
-        return {
-            person: one for person, one in self.sightings.items() if not is_brief(one, self.times.total_s)
-        }
+        return {person: one for person, one in self.sightings.items() if not is_brief(one, self.counted_s)}
 
     def __call__(self, faces: Faces) -> Iterator[FaceScores]:
         """Compute the measures of the faces of `people`, block by block; the faces must be in order of time.

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.tally import column
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import Gap
@@ -61,6 +62,15 @@ class FrameTimes:
         before_gap = _overlaps(gaps, time_s, time_s + steps)
         seconds = np.where(before_gap, np.minimum(steps, usual), steps)
         return cls(np.arange(len(time_s), dtype=np.int64), time_s, seconds.astype(np.float64))
+
+    def within(self, limits: Limits) -> Self:
+        """The frames that stand for time within limits, for that part of their time."""
+        if limits == NO_LIMITS:
+            return self
+        starts, ends = self.time_s, self.time_s + self.seconds
+        kept = limits.reach(starts, ends)
+        low, high = limits.clip(starts[kept], ends[kept])
+        return type(self)(self.frame_index[kept], low, high - low)
 
     @property
     def total_s(self) -> float:

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ferflow.analytics.decimal_sign import find_ambiguous
 from ferflow.errors import OptionsError
+from ferflow.text import sanitize
 from ferflow.types import Float64Array, Int64Array
 
 LARGEST = 1e100
@@ -39,8 +41,8 @@ class LoggedColumns:
     """Texts or numbers by name of column; null or empty where nothing is given."""
     lines: Int64Array
     """Line in the file at which each row ends, from 1."""
-    decimal_comma: bool = False
-    """Whether a comma may be the decimal sign: it does not separate the cells."""
+    delimiter: str | None = None
+    """What separates the cells of a CSV file, in which a comma may be the decimal sign; None: another format."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,7 +62,27 @@ class LoggedColumns:
         texts = self.texts(name)
         rows = find_given(texts)
         given = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
-        return Numbers(rows, parse_numbers(given, decimal_comma=self.decimal_comma))
+        values = parse_numbers(given, decimal_comma=self.delimiter is not None)
+        if np.isfinite(values).any():  # else a column of texts
+            self.check_decimal_signs(name, given, rows)
+        return Numbers(rows, values)
+
+    def check_decimal_signs(self, name: str, given: pa.ChunkedArray, rows: Int64Array) -> None:
+        """Refuse numbers that can be read in two ways.
+
+        Args:
+            name: of the column.
+            given: its texts that are not empty.
+            rows: their rows.
+
+        Raises:
+            OptionsError: naming file, line and number.
+        """
+        if self.delimiter is None:
+            return
+        found = find_ambiguous(given, comma_separates=self.delimiter == ",")
+        if found is not None:
+            raise OptionsError(f"{self.where(int(rows[found.row]))}: {sanitize(name)}: {found.problem}")
 
     def where(self, row: int) -> str:
         """File and line of a row, for messages."""
@@ -77,8 +99,7 @@ def parse_numbers(texts: pa.ChunkedArray, *, decimal_comma: bool = False) -> Flo
 
     Args:
         texts: (N,), without spaces around them.
-        decimal_comma: whether a comma is a decimal sign, as a point is; otherwise a text with a comma is no number,
-            since `1,234` may mean a thousand.
+        decimal_comma: whether a comma is a decimal sign, as a point is; otherwise a text with a comma is no number.
     """
     plain = pc.replace_substring(texts, ",", ".") if decimal_comma else texts
     try:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ferflow.analytics.csv_input import Row, is_missing, read_csv
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import looks_like_milliseconds, parse_seconds
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
@@ -88,7 +89,7 @@ def read_markers(path: Path, video_id: str = "") -> pa.Table:
     Raises:
         OptionsError: unreadable, a column is missing, or a row is no marker; one line says which.
     """
-    rows = read_csv(path, required=COLUMNS, most_bytes=MOST_BYTES)
+    rows = read_csv(path, required=COLUMNS, numbers=("time_s", "end_s"), most_bytes=MOST_BYTES)
     return _table(markers_of(rows, sanitize(path)), video_id)
 
 
@@ -182,9 +183,17 @@ def load_markers(paths: VideoFiles) -> pa.Table:
     return _read_stored(paths)
 
 
-def event_markers(markers: pa.Table) -> pa.Table:
-    """The markers of what happens: without the stretches at rest, which say something about the person."""
-    return markers.filter(pc.not_equal(markers.column("kind"), REST_KIND))
+def event_markers(markers: pa.Table, limits: Limits = NO_LIMITS) -> pa.Table:
+    """The markers of what happens: without the stretches at rest, which say something about the person.
+
+    Args:
+        markers: MARKERS of a video.
+        limits: those that start outside are left out, too.
+    """
+    found = markers.filter(pc.not_equal(markers.column("kind"), REST_KIND))
+    if limits == NO_LIMITS:  # one before the start of the video may still reach into it
+        return found
+    return found.filter(pa.array(limits.is_inside(found.column("time_s").to_numpy())))
 
 
 def markers_in(table: pa.Table) -> list[Marker]:

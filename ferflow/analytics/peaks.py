@@ -103,6 +103,7 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN) -> list[Peak]:
         table: TIMELINE of one video.
         most: largest number of peaks; the most prominent ones are taken.
     """
+    table = _without_empty_ends(table)
     rows = audience(table)
     if not len(rows):
         return []
@@ -116,6 +117,17 @@ def peaks(table: pa.Table, *, most: int = PEAKS_SHOWN) -> list[Peak]:
         if all(abs(peak.time_s - other.time_s) >= PEAK_SPACING_SECONDS for other in kept):
             kept.append(peak)
     return sorted(kept[:most], key=lambda peak: peak.time_s)
+
+
+def _without_empty_ends(table: pa.Table) -> pa.Table:
+    """The bins from the first to the last with analysed time: beyond them, a curve would seem to go on."""
+    rows = audience(table)
+    analysed = np.flatnonzero(column(rows, "seconds") > 0)
+    if not len(analysed):
+        return table.slice(0, 0)
+    first, last = (rows.column("bin_start_s")[int(k)].as_py() for k in analysed[[0, -1]])
+    starts = column(table, "bin_start_s")
+    return table.filter(pa.array((starts >= first) & (starts <= last)))
 
 
 def strongest_moment(table: pa.Table) -> Moment | None:
@@ -139,6 +151,7 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
     smoothed = _bridge_gaps(values, bin_seconds)
     if smoothed is None:
         return []
+    starts = column(rows, "bin_start_s")
     # Padded with the minimum at both ends, so that a reaction that opens or closes the video is a peak, too.
     padded = np.pad(smoothed, 1, constant_values=smoothed.min())
     spacing = max(1, round(PEAK_SPACING_SECONDS / bin_seconds))
@@ -148,12 +161,11 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
     for peak in found:
         if peak.prominence < enough:
             continue
-        # Less 1, since positions are those in the padded curve; they count from the middle of bin 0.
-        start_s = max(0.0, (peak.start - 0.5) * bin_seconds)
-        end_s = min((peak.end - 0.5) * bin_seconds, _end(rows))
+        # Less 1, since positions are those in the padded curve; they count from the middle of the first bin.
+        start_s = max(starts[0], starts[0] + (peak.start - 0.5) * bin_seconds)
+        end_s = min(starts[0] + (peak.end - 0.5) * bin_seconds, _end(rows))
         k = peak.index - 1
         if curve != "valence":
-            starts = column(rows, "bin_start_s")
             k = _strongest(
                 rows, np.flatnonzero((starts + bin_seconds > start_s) & (starts < end_s)), default=k
             )
@@ -164,8 +176,8 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
             Peak(
                 time_s=_middle(rows, k),
                 # The span contains the bin itself, which the unsmoothed curve may have a little beside it.
-                start_s=min(start_s, k * bin_seconds),
-                end_s=min(max(end_s, (k + 1) * bin_seconds), _end(rows)),
+                start_s=min(start_s, starts[k]),
+                end_s=min(max(end_s, starts[k] + bin_seconds), _end(rows)),
                 height=float(values[k]),
                 prominence=peak.prominence,
                 curve=curve,

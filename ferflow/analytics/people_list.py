@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
 from ferflow.store.output_folder import PEOPLE_LIST, OutputFolder
@@ -23,7 +24,7 @@ COLUMNS = ("video_id", "name")
 
 @dataclass(frozen=True, slots=True)
 class PersonNames:
-    """The names that the lists give in one video."""
+    """What the lists of people and sessions say of one video: its names, and the part of it that counts."""
 
     by_track: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
     """By track id: the names, by the time from which they hold; 0 is the track's beginning."""
@@ -31,6 +32,8 @@ class PersonNames:
     """By person id."""
     participant: str | None = None
     """Whom the session list names."""
+    limits: Limits = NO_LIMITS
+    """The part of the video that counts, as the session list says."""
 
     @property
     def in_people_list(self) -> set[str]:
@@ -71,7 +74,7 @@ def read_people(out: Path) -> PeopleList:
     finished = set(OutputFolder(out).finished_ids())
     named: dict[_Key, str] = {}
     repeated, unknown = [], []
-    for row in read_csv(path, required=COLUMNS):
+    for row in read_csv(path, required=COLUMNS, numbers=("from_s",)):
         name = row.values["name"]
         if not name:
             continue

@@ -4,7 +4,8 @@
     for block in persons.faces("frame_index", "score"):
         print(block.column("person_id"))
 
-Everything that is computed of people reads FACES through this. `person_id` is `UNTRACKED` for a face of nobody.
+Everything that is computed of people reads FRAMES and FACES through this: it gives those of the part of the recording
+that counts (`start` and `end` of the session list). `person_id` is `UNTRACKED` for a face that is no person's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
 from ferflow.analytics.person_names import GivenNames, name_sole_person
 from ferflow.analytics.sightings import find_counted
@@ -42,6 +44,10 @@ class Persons:
     """Whether the names join or divide what the analysis stitched."""
     lengths: Mapping[int, int] = field(default_factory=dict)
     """Faces by track; only if the names change anything."""
+    limits: Limits = NO_LIMITS
+    """The part of the recording that counts."""
+    frame_range: tuple[int, int] | None = None
+    """First `frame_index` of that part, and the first after it; None: all frames."""
 
     @classmethod
     def of(cls, paths: VideoFiles, names: PersonNames = NO_NAMES) -> Self:
@@ -57,7 +63,15 @@ class Persons:
         plain = {track: {0.0: person} for track, person in tracks.stitched.items()}
         person_of, given = _apply(names, tracks)
         is_changed = person_of != plain
-        found = cls(paths, person_of, GivenNames(given), is_changed, tracks.lengths if is_changed else {})
+        found = cls(
+            paths,
+            person_of,
+            GivenNames(given),
+            is_changed,
+            tracks.lengths if is_changed else {},
+            names.limits,
+            _find_frame_range(paths, names.limits),
+        )
         of_regions = set(tracks.region_names.values()) - names.in_people_list
         named = name_sole_person(
             given,
@@ -78,9 +92,27 @@ class Persons:
         found = {person for pieces in self.person_of.values() for person in pieces.values()}
         return sorted(found - {UNTRACKED})
 
+    @property
+    def of_whole_recording(self) -> Self:
+        """The same persons, without limits."""
+        return replace(self, limits=NO_LIMITS, frame_range=None)
+
+    def frames(self) -> pa.Table:
+        """FRAMES of the part that counts."""
+        frames = read_table(self.paths.frames)
+        if self.frame_range is None:
+            return frames
+        first, after = np.searchsorted(column(frames, "frame_index"), self.frame_range)
+        return frames.slice(first, after - first)
+
+    def times(self) -> FrameTimes:
+        """Times of these frames, as far as they count."""
+        return _read_times(self.paths).within(self.limits)
+
     def faces(self, *columns: str) -> PersonFaces:
-        """Columns of FACES, and `track_id` and `person_id`, block by block: memory stays flat."""
-        own = ["track_id", "person_id"] + (["time_s", "frame_index"] if self.is_changed else [])
+        """Columns of FACES of these frames, and `track_id` and `person_id`, block by block: memory stays flat."""
+        own = ["track_id", "person_id"]
+        own += ["time_s", "frame_index"] if self.is_changed or self.frame_range is not None else []
         return PersonFaces(Blocks(self.paths.faces, list(dict.fromkeys([*own, *columns]))), self)
 
 
@@ -100,7 +132,7 @@ class PersonFaces:
     """FACES in blocks, with the person of each face; can be iterated more than once.
 
     A person is in a frame once: of two faces that names make one person's, that of the track with more faces in the
-    video stays (of equals, the lower id); the other becomes nobody's.
+    video stays (of equals, the lower id); the other belongs to no person.
     """
 
     stored: Faces
@@ -109,10 +141,18 @@ class PersonFaces:
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Yield the blocks in order; only `person_id` is changed."""
-        for block in blocks(self.stored):
+        for block in self._counted_blocks():
             place = block.schema.get_field_index("person_id")
             person = self._persons_in(block).astype(np.int32)
             yield block.set_column(place, block.schema.field(place), pa.array(person))
+
+    def _counted_blocks(self) -> Iterator[pa.Table]:
+        for block in blocks(self.stored):
+            if self.persons.frame_range is not None:
+                first, after = self.persons.frame_range
+                frame = column(block, "frame_index")
+                block = block.filter(pa.array((frame >= first) & (frame < after)))
+            yield block
 
     def overlaps(self, times: FrameTimes) -> list[Overlap]:
         """Where names make one person of tracks that are in view at the same time, by person.
@@ -124,7 +164,7 @@ class PersonFaces:
             RecordsError: FACES cannot be read.
         """
         found: dict[int, tuple[set[int], set[int]]] = {}
-        for block in blocks(self.stored):
+        for block in self._counted_blocks():
             tracks, rows = column(block, "track_id").astype(np.int64), times.rows(block)
             every = self._assign(block)
             for person, dropped in rows_by_value(self.find_second_faces(block)).items():
@@ -229,15 +269,17 @@ def find_overlaps(persons: Persons) -> list[Overlap]:
     """
     if not persons.is_changed:
         return []
-    return persons.faces("frame_index").overlaps(read_times(persons.paths))
+    return persons.faces("frame_index").overlaps(persons.times())
 
 
-def read_times(paths: VideoFiles) -> FrameTimes:
-    """Times of the frames of a video.
+def _find_frame_range(paths: VideoFiles, limits: Limits) -> tuple[int, int] | None:
+    if limits == NO_LIMITS:
+        return None
+    counted = _read_times(paths).within(limits).frame_index
+    return (int(counted[0]), int(counted[-1]) + 1) if len(counted) else (0, 0)
 
-    Raises:
-        RecordsError: FRAMES or FACES cannot be read.
-    """
+
+def _read_times(paths: VideoFiles) -> FrameTimes:
     metadata = read_metadata(paths.faces)
     frames = read_table(paths.frames, ["frame_index", "time_s"])
     return FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
@@ -247,7 +289,7 @@ def _find_sole(persons: Persons) -> int | None:
     """The only person of a video who is not seen only briefly."""
     ids = persons.ids
     if len(ids) > 1:
-        ids = find_counted(persons.faces("frame_index", "score"), read_times(persons.paths), enough=2)
+        ids = find_counted(persons.faces("frame_index", "score"), persons.times(), enough=2)
     return ids[0] if len(ids) == 1 else None
 
 

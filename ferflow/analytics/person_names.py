@@ -34,7 +34,8 @@ class NameLists:
 
     def of(self, video_id: str) -> PersonNames:
         """What they say of one video."""
-        return replace(self.people.of(video_id), participant=self.sessions.of(video_id).participant)
+        listed = self.sessions.of(video_id)
+        return replace(self.people.of(video_id), participant=listed.participant, limits=listed.limits)
 
 
 @dataclass(frozen=True, slots=True)

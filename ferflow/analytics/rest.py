@@ -15,7 +15,7 @@ import pyarrow as pa
 from ferflow.analytics.face_scores import LEAST_REST_SECONDS
 from ferflow.analytics.markers import REST_KIND, Marker, load_markers, markers_in, parse_rest
 from ferflow.analytics.measures import NEUTRAL_LABEL
-from ferflow.analytics.person_faces import Persons, read_times
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.readability import READABILITY_COLUMNS, read_codes
 from ferflow.analytics.tally import column, read_ids, rows_by_value
 from ferflow.store.metadata import Rest, read_markers_metadata, read_metadata
@@ -157,7 +157,9 @@ def _find_readable_seconds(persons: Persons, rest: Sequence[Rest]) -> _Seconds:
     if not rest:
         return found
     metadata = read_metadata(persons.paths.faces)
-    times, score = read_times(persons.paths), f"prob_{NEUTRAL_LABEL}"
+    # Also outside of what counts: a baseline is often recorded before it.
+    persons = persons.of_whole_recording
+    times, score = persons.times(), f"prob_{NEUTRAL_LABEL}"
     scores = [score] if NEUTRAL_LABEL in metadata.labels else []
     for block in persons.faces("frame_index", *READABILITY_COLUMNS, *scores):
         rows = times.rows(block)

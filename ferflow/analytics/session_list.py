@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
+from ferflow.analytics.limits import Limits
 from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.regions import AUTO, Region, parse_regions, split_regions
@@ -35,7 +36,8 @@ REGION = "region"
 AUTO_PART = 0
 """In place of the number of a part: its place follows from the file, see `analytics.parts`."""
 
-_OWN_COLUMNS = {"video", "offset_s", "start", "end", "part", "markers", "recording_start", REGION}
+_TIMES = ("offset_s", "start", "end")
+_OWN_COLUMNS = {"video", *_TIMES, "part", "markers", "recording_start", REGION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ class SessionRow:
     """Parts of the picture to analyse, as in `AnalyzeOptions.region`; empty: as the options say."""
     shared: tuple[SessionRow, ...] = ()
     """The rows of all participants, where several share the video, each in a region."""
+
+    @property
+    def limits(self) -> Limits:
+        """The part of the video that counts."""
+        return Limits(self.start_s, self.end_s)
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     Raises:
         OptionsError: no such table, a name that matches several videos, or rows that contradict each other.
     """
-    rows, known = read_csv(path, required=("video",)), _Sources.of(sources)
+    rows, known = read_csv(path, required=("video",), numbers=_TIMES), _Sources.of(sources)
     found: dict[str, list[SessionRow]] = {}
     unknown, repeated = [], []
     for written in rows:

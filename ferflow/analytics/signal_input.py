@@ -147,6 +147,8 @@ def _parse_times(columns: LoggedColumns, name: str) -> tuple[Float64Array | Cloc
         return columns.where(int(rows[k]))
 
     is_clock = name.lower() != _TIME
+    if not is_clock:
+        columns.check_decimal_signs(name, texts, rows)
     return (parse_clock_times(texts, where) if is_clock else _parse_video_times(texts, where)), rows
 
 

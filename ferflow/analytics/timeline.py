@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from ferflow.analytics.face_scores import Basis, FaceScores, Scorer, score_columns
 from ferflow.analytics.frame_time import FrameTimes
+from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.measures import (
     DEFINITION,
     LEAST_READABLE,
@@ -98,12 +99,19 @@ def timeline(frames: pa.Table, faces: Faces, basis: Basis, *, video_id: str, bin
     return _timeline(frames, faces, Scorer.of(frames, faces, basis), video_id, bin_seconds)
 
 
-def _timeline(frames: pa.Table, faces: Faces, scorer: Scorer, video_id: str, bin_seconds: float) -> pa.Table:
+def _timeline(
+    frames: pa.Table,
+    faces: Faces,
+    scorer: Scorer,
+    video_id: str,
+    bin_seconds: float,
+    limits: Limits = NO_LIMITS,
+) -> pa.Table:
     times, labels = scorer.times, scorer.basis.labels
-    bins = _Bins.of(times, bin_seconds)
+    bins = _Bins.of(times, bin_seconds, limits)
     n_faces = np.zeros(len(bins.n_frames), dtype=np.int64)
     for block in blocks(faces):
-        n_faces += np.bincount(bins.bin[bins.first_piece[times.rows(block)]], minlength=len(n_faces))
+        n_faces += np.bincount(bins.first_bins_of(times.rows(block)), minlength=len(n_faces))
     sums = _BinSums.joined([_BinSums.none(labels), *(_BinSums.of(scores, bins) for scores in scorer(faces))])
     people = _person_rows(sums, bins)
     audience_rows = _audience_rows(people, bins, n_faces, column(frames, "n_faces") > 0)
@@ -180,37 +188,45 @@ class _Bins:
     """The time of each frame, divided into pieces at the bounds of B bins. Pieces are in order of time."""
 
     first_piece: Int64Array
-    """Of each row of FRAMES, and one more: the pieces of row r are those from `first_piece[r]` to `[r + 1]`."""
+    """Of each row of FRAMES, and one more: the pieces of row r are those from `first_piece[r]` to `[r + 1]`, none if
+    the frame does not count."""
     bin: Int64Array
     """Of each piece."""
     piece_s: Float64Array
     n_frames: Int64Array
-    """Frames that start in each bin, int64 (B,)."""
+    """Frames that start in each bin, int64 (B,); of a frame that starts before what counts, the first bin that does."""
     seconds: Float64Array
-    """Analysed time of each bin, (B,)."""
+    """Analysed time of each bin that counts, (B,)."""
 
     @classmethod
-    def of(cls, times: FrameTimes, bin_seconds: float) -> Self:
+    def of(cls, times: FrameTimes, bin_seconds: float, limits: Limits) -> Self:
+        """Bins of the whole video; outside of the limits they are empty."""
         start_s, end_s = times.time_s, times.time_s + times.seconds
-        first = bin_of(start_s, bin_seconds)
-        # A frame that ends on a bound does not reach into the next bin.
-        last = np.maximum(first, np.ceil(end_s / bin_seconds - _BIN_TOLERANCE).astype(np.int64) - 1)
-        first_piece = np.concatenate([[0], np.cumsum(last - first + 1)])
-        row = np.repeat(np.arange(len(first)), last - first + 1)
+        counts = limits.reach(start_s, end_s)
+        n_bins = int(_last_bins(start_s, end_s, bin_seconds).max(initial=-1)) + 1
+        start_s, end_s = limits.clip(start_s, end_s)
+        first, last = bin_of(start_s, bin_seconds), _last_bins(start_s, end_s, bin_seconds)
+        n_pieces = np.where(counts, last - first + 1, 0)
+        first_piece = np.concatenate([[0], np.cumsum(n_pieces)])
+        row = np.repeat(np.arange(len(first)), n_pieces)
         bin_ = first[row] + np.arange(len(row)) - first_piece[row]
         low, high = (
             np.maximum(start_s[row], bin_ * bin_seconds),
             np.minimum(end_s[row], (bin_ + 1) * bin_seconds),
         )
         piece_s = np.maximum(high - low, 0.0)
-        n_bins = int(last.max(initial=-1)) + 1
         return cls(
             first_piece,
             bin_,
             piece_s,
-            np.bincount(first, minlength=n_bins),
+            np.bincount(first[counts], minlength=n_bins),
             np.bincount(bin_, piece_s, n_bins).astype(np.float64),
         )
+
+    def first_bins_of(self, rows: Int64Array) -> Int64Array:
+        """The bin in which each of these rows of FRAMES starts, of those that count."""
+        first = self.first_piece[rows]
+        return self.bin[first[self.first_piece[rows + 1] > first]]
 
     def pieces_of(self, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
         """Place in `rows` and number of each piece of these rows of FRAMES."""
@@ -218,6 +234,12 @@ class _Bins:
         n = self.first_piece[rows + 1] - start
         place = np.repeat(np.arange(len(rows)), n)
         return place, np.arange(len(place)) - np.repeat(np.cumsum(n) - n, n) + start[place]
+
+
+def _last_bins(start_s: Float64Array, end_s: Float64Array, bin_seconds: float) -> Int64Array:
+    """The last bin into which each frame reaches; one that ends on a bound does not reach into the next bin."""
+    last = np.ceil(end_s / bin_seconds - _BIN_TOLERANCE).astype(np.int64) - 1
+    return np.maximum(bin_of(start_s, bin_seconds), last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +361,8 @@ def _audience_rows(
         "readable_s": summed("readable_s"),
         "presence": ratio(face_time, bins.seconds),
     }
-    nobody = np.zeros(n_bins, dtype=np.int64)
-    return _TimelineRows(np.arange(n_bins), nobody, {**columns, **counts, **durations})
+    no_person = np.zeros(n_bins, dtype=np.int64)
+    return _TimelineRows(np.arange(n_bins), no_person, {**columns, **counts, **durations})
 
 
 def _table(
@@ -397,20 +419,25 @@ def write_timeline(paths: VideoFiles, basis: Basis, bin_seconds: float) -> None:
 
 
 def person_timeline(persons: Persons) -> pa.Table:
-    """TIMELINE of a finished video with the persons that the user's list makes of its tracks.
+    """TIMELINE of a finished video as far as it counts, with the persons that the user's list makes of its tracks.
 
-    Where the list changes nothing it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block
-    by block, with bins of the same length.
+    Where the lists change nothing it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block
+    by block, with the same bins. Of a part of the recording, the bins outside are empty; smoothing and calibration use
+    all of it.
 
     Raises:
         RecordsError: a table is missing or cannot be read, or the timeline is of an earlier version.
     """
     paths, metadata = persons.paths, read_metadata(persons.paths.timeline)
-    if not persons.is_changed:
+    if not persons.is_changed and persons.limits == NO_LIMITS:
         return read_table(paths.timeline, timeline_schema(metadata.labels).names)
-    faces, basis = persons.faces(*score_columns(metadata.labels)), Basis.stored(metadata)
     bin_seconds = metadata.bin_seconds or bin_length(read_table(paths.timeline))
-    return timeline(read_table(paths.frames), faces, basis, video_id=paths.video_id, bin_seconds=bin_seconds)
+    frames = read_table(paths.frames)
+    faces = persons.of_whole_recording.faces(*score_columns(metadata.labels))
+    scorer = Scorer.of(frames, faces, Basis.stored(metadata))
+    if persons.limits != NO_LIMITS:
+        scorer = scorer.limited_to(persons.faces("frame_index", "score"), persons.times())
+    return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.limits)
 
 
 def person_shifts(persons: Persons) -> Mapping[int, float]:
@@ -423,7 +450,7 @@ def person_shifts(persons: Persons) -> Mapping[int, float]:
     if not basis.rest:
         return {}
     # Not those in the footer: a person whom names join of several may be at rest in any of their tracks.
-    faces = persons.faces(*score_columns(basis.labels))
+    faces = persons.of_whole_recording.faces(*score_columns(basis.labels))
     return Scorer.of(read_table(persons.paths.frames), faces, basis).shifts
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.face_scores import Basis, score_columns
-from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.left_out import read_not_faces
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists
@@ -36,7 +35,7 @@ class Track:
     from_s: float
     """Time of the video from which a piece of a track that `people.csv` splits is this person's; 0: its beginning."""
     person: str
-    """What its person is called; empty for a person who is seen only briefly."""
+    """What its person is called; empty for a person who is seen only briefly in the part of the video that counts."""
     name: str
     """The name that the user gave; empty without one."""
     first_s: float
@@ -49,6 +48,8 @@ class Track:
     """Median side of its faces, in source pixels."""
     not_face: str | None
     """`still` or `duplicate`; None: a face."""
+    is_outside: bool
+    """Whether all of it lies outside of the part of the video that counts."""
     label: str | None
     """The label that the person shows for the longest time; None: seen too briefly, or never readable."""
 
@@ -75,14 +76,14 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
     paths = persons.paths
     metadata = read_metadata(paths.faces)
     faces = read_table(paths.faces, ["frame_index", "track_id", "x1", "x2", "face_px"])
-    frames = read_table(paths.frames, ["frame_index", "time_s"])
-    times = FrameTimes.from_frames(frames, end_s=metadata.duration_s, gaps=metadata.gaps)
+    times = persons.of_whole_recording.times()
     rows, time_s = times.rows(faces), times.time_s
     seconds = times.seconds[rows]
     middle = (column(faces, "x1") + column(faces, "x2")) / 2 / metadata.source.width
     face_px = column(faces, "face_px")
-    sightings = find_sightings(persons.faces("frame_index", "score"), times)
-    not_faces = read_not_faces(persons)
+    sightings = find_sightings(persons.faces("frame_index", "score"), persons.times())
+    not_faces = read_not_faces(persons.of_whole_recording)
+    counts = persons.limits.reach(time_s, time_s + times.seconds)[rows]
     people = {one.person_id: one for one in people_in(_read_current(persons, basis), sightings)}
     return [
         Track(
@@ -98,6 +99,7 @@ def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:
             across=float(np.median(middle[mine])),
             face_px=float(np.median(face_px[mine])),
             not_face=not_faces.get(track),
+            is_outside=not counts[mine].any(),
             label=people[person].label if person in people else None,
         )
         for track, all_of_it in rows_by_value(column(faces, "track_id").astype(np.int64)).items()

@@ -23,8 +23,10 @@ from ferflow.cli.common import (
     Quiet,
     RestStretches,
     Retries,
+    Rotate,
     Signals,
     SignalsStart,
+    Stream,
     Title,
     Verbose,
     Workers,
@@ -39,7 +41,6 @@ from ferflow.options import (
     BackendName,
     DetectorName,
     DeviceName,
-    RotateName,
     StitchName,
     TimePoint,
     ZeroName,
@@ -157,21 +158,8 @@ def analyze(
             metavar="[NAME=]REGION",
         ),
     ] = None,
-    stream: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of the video stream to analyse, as ffprobe and warnings count them.  [default: the default "
-            "stream, then the largest; no previews]",
-            metavar="N",
-        ),
-    ] = None,
-    rotate: Annotated[
-        RotateName | None,
-        typer.Option(
-            help="Turn the stored picture by these degrees clockwise, whatever the file says; file: as the file says; "
-            f"auto: as the file says, unless faces say otherwise.  [default: {DEFAULTS.rotate}]"
-        ),
-    ] = None,
+    stream: Stream = None,
+    rotate: Rotate = None,
     zero: Annotated[
         ZeroName | None,
         typer.Option(

@@ -16,7 +16,7 @@ from ferflow.analytics.wall_clock import parse_clock
 from ferflow.cli.interrupt import interruptible
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
-from ferflow.options import AnalyzeOptions
+from ferflow.options import AnalyzeOptions, RotateName
 from ferflow.text import pluralize, sanitize
 
 _NOTICE = """\
@@ -79,6 +79,21 @@ Model = Annotated[
     typer.Option(
         help="Model: a name (see ferflow models), a card, or the folder of a training run.",
         metavar="NAME|PATH",
+    ),
+]
+Stream = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of the video stream to analyse, as ffprobe and warnings count them.  [default: the default "
+        "stream, then the largest; no previews]",
+        metavar="N",
+    ),
+]
+Rotate = Annotated[
+    RotateName | None,
+    typer.Option(
+        help="Turn the stored picture by these degrees clockwise, whatever the file says; file: as the file says; "
+        f"auto: as the file says, unless faces say otherwise.  [default: {DEFAULTS.rotate}]"
     ),
 ]
 Markers = Annotated[

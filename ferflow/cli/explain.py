@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Verbose, log_to_stderr
+from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Rotate, Stream, Verbose, log_to_stderr
 from ferflow.options import TimePoint
 
 
@@ -29,6 +29,8 @@ def explain(
     whole: Annotated[
         bool, typer.Option("--whole", help="Use the entire image as one face; do not detect faces.")
     ] = False,
+    stream: Stream = None,
+    rotate: Rotate = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -38,12 +40,11 @@ def explain(
     """
     from ferflow.dashboards.model_pages.explanation import write_explanation
     from ferflow.models.class_activation import NetworkInspector
-    from ferflow.options import AnalyzeOptions
     from ferflow.pipeline import Tools
     from ferflow.render.explain import find_moments
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
-    options = AnalyzeOptions(model=model, backend="onnx")
+    options = DEFAULTS.updated(model=model, backend="onnx", stream=stream, rotate=rotate)
     tools = Tools.load(options)
     found = find_moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
     inspect = NetworkInspector(tools.classifier.card)

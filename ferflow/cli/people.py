@@ -152,6 +152,12 @@ def _print_matches(videos: list[VideoFiles]) -> None:
         )
 
 
+def _describe_person(track: Track) -> str:
+    if track.is_outside:
+        return "(before start or after end)"
+    return sanitize(track.person) or _LEFT_OUT[track.not_face]
+
+
 def _count(tracks: list[Track]) -> str:
     """`3 tracks`, or `3 tracks in 5 pieces` where the list of names splits some."""
     n = len({(track.video_id, track.track_id) for track in tracks})
@@ -194,5 +200,5 @@ def _format_tracks(tracks: list[Track]) -> Iterator[str]:
         yield (
             f"  {track.track_id:5d}  {timecode(track.seconds):9}  {timecode(track.first_s):7}  -  "
             f"{timecode(track.last_s):7}  {track.across:6.0%}  {track.face_px:7.0f}  "
-            f"{sanitize(track.label or ''):9}  {sanitize(track.person) or _LEFT_OUT[track.not_face]}"
+            f"{sanitize(track.label or ''):9}  {_describe_person(track)}"
         ).rstrip()

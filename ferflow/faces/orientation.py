@@ -16,7 +16,7 @@ import numpy as np
 
 from ferflow.errors import VideoError
 from ferflow.faces.detector import Detector
-from ferflow.media.video import Frame, Reading, Selection, open_video
+from ferflow.media.video import Frame, Reading, Selection, Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.types import Float64Array
 
@@ -73,6 +73,17 @@ def find_turn(path: Path, options: AnalyzeOptions, detector: Detector) -> Turn |
     if n_better < max(_LEAST_FRAMES, _LEAST_SHARE * n_with_face):
         return None
     return Turn((by_file + best) % 360, len(frames), n_better)
+
+
+def turn_upright(video: Video, options: AnalyzeOptions, detector: Detector) -> None:
+    """For `auto`, turn the pictures as their faces say, with a warning."""
+    if options.rotate != "auto" or (turn := find_turn(video.info.path, options, detector)) is None:
+        return
+    video.turn = turn.degrees
+    video.report.warnings.append(
+        f"rotate auto: the stored picture is turned by {turn.degrees} degrees clockwise, since its faces are then "
+        f"upright (clearer in {turn.n_better} of {turn.n_frames} sample frames); --rotate file leaves it as it is"
+    )
 
 
 def _best_scores(detector: Detector, frames: Sequence[Frame], degrees: int) -> Float64Array:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,10 +18,14 @@ import numpy as np
 from ferflow.errors import OptionsError, VideoError
 from ferflow.faces.crops import FaceCrops, crop_faces, resize_to_square
 from ferflow.faces.detections import Detections
+from ferflow.faces.orientation import turn_upright
 from ferflow.media.video import Frame, Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.pipeline import Tools
+from ferflow.text import sanitize
 from ferflow.types import Float32Array, UInt8Array
+
+log = logging.getLogger(__name__)
 
 SEARCH_FPS = 2.0
 """Frames per second that are searched for the one to explain."""
@@ -50,7 +55,8 @@ def find_moments(
     Args:
         path: a picture or a video.
         tools: detector and classifier.
-        options: thresholds of the detector.
+        options: thresholds of the detector, and how the file is read. What `stream` and `rotate` come to, and what else
+            the file has, is logged as a warning, as of an analysis.
         at: the frames to explain; empty: the first one with a face and the most expressive one, of two frames per
             second in the first five minutes.
         whole: the picture is one face, so that no detector runs.
@@ -59,12 +65,11 @@ def find_moments(
         VideoError: it cannot be read, or shows no face there.
         OptionsError: the video ends before a frame that was asked for.
     """
+    video = _VideoFile(path, _choose_reading(path, tools, options, whole=whole), options.threads)
     if at:
-        found = [
-            _make_moment(_frame_at(path, point, options), "asked for", tools, whole=whole) for point in at
-        ]
+        found = [_make_moment(_frame_at(video, point), "asked for", tools, whole=whole) for point in at]
     else:
-        found = _choose_moments(path, tools, options, whole=whole)
+        found = _choose_moments(video, tools, whole=whole)
     found = [moment for moment in found if len(moment.crops)]
     if not found:
         raise VideoError(
@@ -73,12 +78,36 @@ def find_moments(
     return found
 
 
-def _choose_moments(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> list[Moment]:
+@dataclass(frozen=True, slots=True)
+class _VideoFile:
+    """A file, and how it is read."""
+
+    path: Path
+    reading: Reading
+    threads: int | None
+
+    def frames(self, selection: Selection) -> Iterator[Frame]:
+        with open_video(self.path, self.reading, threads=self.threads) as video:
+            yield from islice(video.frames(selection), MAX_SEARCHED_FRAMES)
+
+
+def _choose_reading(path: Path, tools: Tools, options: AnalyzeOptions, *, whole: bool) -> Reading:
+    reading = Reading.of(options)
+    with open_video(path, reading, threads=options.threads) as video:
+        if not whole:  # a picture that is one face tells no orientation by its faces
+            turn_upright(video, options, tools.detector)
+        next(video.frames(Selection()), None)
+        for warning in video.report.warnings:
+            log.warning("%s: %s", sanitize(path.name), sanitize(warning))
+        return replace(reading, turn=video.turn)
+
+
+def _choose_moments(video: _VideoFile, tools: Tools, *, whole: bool) -> list[Moment]:
     selection = Selection(fps=SEARCH_FPS)
     first: Moment | None = None
     best, most = None, -1.0
     n_searched = 0
-    for frame in _frames(path, selection, options):
+    for frame in video.frames(selection):
         n_searched += 1
         moment = _make_moment(frame, "most expressive", tools, whole=whole)
         if not len(moment.crops):
@@ -104,16 +133,11 @@ def _expressiveness(moment: Moment, tools: Tools) -> float:
     return float((1 - neutral).max())
 
 
-def _frame_at(path: Path, point: TimePoint, options: AnalyzeOptions) -> Frame:
-    frame = next(_frames(path, Selection(start=point), options), None)
+def _frame_at(video: _VideoFile, point: TimePoint) -> Frame:
+    frame = next(video.frames(Selection(start=point)), None)
     if frame is None:
-        raise OptionsError(f"{path.name}: ends before {point}. Ask for an earlier moment with --at.")
+        raise OptionsError(f"{video.path.name}: ends before {point}. Ask for an earlier moment with --at.")
     return frame
-
-
-def _frames(path: Path, selection: Selection, options: AnalyzeOptions) -> Iterator[Frame]:
-    with open_video(path, Reading.of(options), threads=options.threads) as video:
-        yield from islice(video.frames(selection), MAX_SEARCHED_FRAMES)
 
 
 def _make_moment(frame: Frame, why: str, tools: Tools, *, whole: bool) -> Moment:

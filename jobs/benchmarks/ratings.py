@@ -8,15 +8,19 @@ names people across clips. Ids of an analysis change; so a row is about the pers
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ferflow.analytics.csv_input import Row, read_csv
+from ferflow.errors import OptionsError
+from ferflow.text import sanitize
 from ferflow.types import Float64Array, Int64Array
+
+_NUMBERS = ("start_s", "end_s", "centre_x", "centre_y")
 
 FARTHEST = 0.5
 """Largest distance of a face from the centre of a rating, in heights of its box."""
@@ -76,23 +80,34 @@ class FacePlaces:
 
 
 def read_ratings(path: Path) -> dict[str, list[Rating]]:
-    """The ratings by clip."""
+    """The ratings by clip; a CSV of any dialect, see `csv_input`.
+
+    Raises:
+        OptionsError: no such table, or a cell is no number.
+    """
     found: dict[str, list[Rating]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            found.setdefault(row["clip"], []).append(_rating(row))
+    for row in read_csv(path, required=(*_NUMBERS, "clip", "expressive", "label"), numbers=_NUMBERS):
+        found.setdefault(row.values["clip"], []).append(_rating(row, f"{sanitize(path)}: line {row.line}"))
     return found
 
 
-def _rating(row: Mapping[str, str]) -> Rating:
+def _rating(row: Row, where: str) -> Rating:
+    cells = row.values
+
+    def number(name: str) -> float:
+        try:
+            return float(cells[name].replace(",", "."))
+        except ValueError as error:
+            raise OptionsError(f"{where}: {name}: {sanitize(cells[name][:40])!r} is not a number.") from error
+
     return Rating(
-        clip=row["clip"],
-        person=row.get("person") or f"{row['clip']} {row['track']}",
-        start_s=float(row["start_s"]),
-        end_s=float(row["end_s"]),
-        expressive=int(row["expressive"]),
-        label=row["label"],
-        centre=(float(row["centre_x"]), float(row["centre_y"])),
+        clip=cells["clip"],
+        person=cells.get("person") or f"{cells['clip']} {cells.get('track', '')}",
+        start_s=number("start_s"),
+        end_s=number("end_s"),
+        expressive=int(number("expressive")),
+        label=cells["label"],
+        centre=(number("centre_x"), number("centre_y")),
     )
 
 

@@ -15,6 +15,7 @@ from ferflow.dashboards.overview.overview_data import load_folder
 from ferflow.errors import OptionsError
 from ferflow.jobs.additions import add_to_all
 from ferflow.jobs.job import Additions
+from ferflow.options import AnalyzeOptions
 from ferflow.store.video_files import VideoFiles
 from tests.made_records import Made, write_session
 
@@ -80,16 +81,18 @@ def test_parts_of_several_stimuli_or_participants_do_not_clash(tmp_path):
 
 
 def test_only_the_part_between_start_and_end_counts(tmp_path):
-    """From 5.5 to 25 s: of bin 5 the second half."""
+    """From 5.5 to 25 s: of bin 5 the second half, which in bins of half a second is one of its own."""
     write_session(tmp_path, Made(seconds=40, video_id="a"))
     write_session(tmp_path, Made(seconds=40, video_id="b"))
     (tmp_path / "sessions.csv").write_text("video,participant,start,end\na,Ada,5.5,25\nb,Bo,,\n")
     cohort = load_folder(tmp_path, PageOptions()).cohort
     ada, bo = cohort.participants
-    bins = pd.read_parquet(tmp_path / "timeline" / "a.parquet")
-    bins = bins[bins.person_id.notna() & (bins.bin_start_s >= 5) & (bins.bin_start_s < 25)]
-    weights = bins.readable_s * np.where(bins.bin_start_s == 5, 0.5, 1.0)
-    assert ada.mean("valence") == pytest.approx(np.average(bins.valence, weights=weights), abs=1e-6)
+    fine = tmp_path / "fine"
+    write_session(fine, Made(seconds=40, video_id="a"), options=AnalyzeOptions(bin_seconds=0.5))
+    bins = pd.read_parquet(fine / "timeline" / "a.parquet")
+    bins = bins[bins.person_id.notna() & (bins.bin_start_s >= 5.5) & (bins.bin_start_s < 25)]
+    truth = np.average(bins.valence, weights=bins.readable_s)
+    assert ada.mean("valence") == pytest.approx(truth, abs=1e-6)
     assert (ada.length_s, bo.length_s) == (19.5, pytest.approx(40, abs=0.3))
 
 

@@ -124,14 +124,14 @@ def test_a_stretch_at_rest_of_somebody_else_is_not_on_the_page(tmp_path):
     assert "00:07.0" not in pages["b"]
 
 
-def test_a_page_says_which_part_of_the_recording_the_overview_counts(two):
+def test_a_page_says_which_part_of_the_recording_counts(two):
     before = state(two)
     (two / "sessions.csv").write_text("video,participant,start,end\na,Ada,0:02,15\nb,Ben,,\n")
     refresh(two)
     assert "a.html" in changed(before, state(two))
-    said = "The overview counts this recording from 00:02.0 on and up to 00:15.0"
+    said = "All numbers are of this recording from 00:02.0 on and up to 00:15.0"
     assert said in (two / "reports" / "a.html").read_text()
-    assert "The overview counts" not in (two / "reports" / "b.html").read_text()
+    assert "All numbers are of" not in (two / "reports" / "b.html").read_text()
     before = state(two)
     (two / "sessions.csv").write_text("video,participant,start,end\na,Ada,0:02,\nb,Ben,,\n")
     refresh(two)

@@ -22,6 +22,7 @@ from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.render.explain import find_moments
 from tests.conftest import face_frames, portrait, write_video
+from tests.desks.cameras import several_streams, turned
 
 
 @pytest.fixture(scope="module", params=["default", "ferplus"])
@@ -177,3 +178,57 @@ def test_curves_of_a_run_are_drawn_from_its_history():
     assert page.count("<circle") == 6
     assert "<run>" not in page
     assert "epoch 1" in render_curves("run", history[:1])
+
+
+# --- Which stream, and which way up ---------------------------------------------------------------------------
+
+
+def explain(path, tools, **chosen):
+    return find_moments(path, tools, AnalyzeOptions(**chosen), [TimePoint(0.0)])
+
+
+def test_a_sideways_video_is_turned_as_an_analysis_turns_it_and_says_so(tmp_path, tools, caplog):
+    path = turned(tmp_path / "side.mp4", 90)
+    (upright,) = explain(turned(tmp_path / "up.mp4", 0), tools)
+    assert not caplog.messages
+    (found,) = explain(path, tools)
+    (reported,) = caplog.messages
+    assert reported.startswith("side.mp4: rotate auto: the stored picture is turned by 90 degrees clockwise")
+    assert found.preview.shape == upright.preview.shape == (240, 320)
+    assert np.abs(found.crops.images.astype(int) - upright.crops.images).mean() < 15
+
+
+def test_a_turn_that_is_given_is_applied_and_file_keeps_what_the_file_says(tmp_path, tools, caplog):
+    path = turned(tmp_path / "side.mp4", 90)
+    (by_hand,) = explain(path, tools, rotate="90")
+    assert by_hand.preview.shape == (240, 320)
+    (as_stored,) = find_moments(path, tools, AnalyzeOptions(rotate="file"), [TimePoint(0.0)], whole=True)
+    assert as_stored.preview.shape == (320, 240)
+    assert not caplog.messages
+
+
+def test_the_stream_that_is_given_is_explained_and_others_are_named(tmp_path, tools, caplog):
+    path = several_streams(tmp_path / "a.mp4", [(640, 480), (320, 240)], frames=(9, 9))
+    chosen = [
+        find_moments(path, tools, AnalyzeOptions(stream=number), [TimePoint(0.0)], whole=True)[0]
+        for number in (0, 1)
+    ]
+    assert [moment.preview.shape[::-1] for moment in chosen] == [(560, 420), (320, 240)]
+    assert "2 video streams: #1 (h264, 320x240, 9 frames) is analysed, not #0" in caplog.messages[1]
+
+
+def test_the_command_has_the_options_of_analyze_and_their_messages(tmp_path):
+    path = several_streams(tmp_path / "a.mp4", [(640, 480), (320, 240)], frames=(9, 9))
+    refusals = []
+    for command in ("explain", "analyze"):
+        target = str(tmp_path / ("page.html" if command == "explain" else "out"))
+        done = CliRunner().invoke(app, [command, str(path), "-o", target, "--stream", "5"])
+        refusals.append(str(done.exception) + done.output)
+        assert "stream 5 is no video stream; there is #0 (h264, 640x480, 9 frames)" in refusals[-1]
+        wrong = CliRunner().invoke(app, [command, str(path), "-o", target, "--rotate", "45"])
+        assert wrong.exit_code == 2
+    help_texts = [
+        " ".join(CliRunner().invoke(app, [name, "--help"]).output.split()) for name in ("explain", "analyze")
+    ]
+    for option in ("--stream", "--rotate"):
+        assert all(option in text for text in help_texts)

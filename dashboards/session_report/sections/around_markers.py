@@ -92,7 +92,7 @@ def _build_signal_row(found: CurveSummary, signal: Signal, scale: SignalScale) -
 
 def _hint(session: Session) -> str:
     signals = " Signals have axes of their own." if session.shown_signals else ""
-    n = len(times_by_label(event_markers(session.markers)))
+    n = len(times_by_label(event_markers(session.markers, session.limits)))
     hidden = f" Of {n} labels, the {MOST_CURVES} with most markers are shown." if n > MOST_CURVES else ""
     return (
         f"Means over the people in view from {BEFORE_SECONDS:g} s before to {AFTER_SECONDS:g} s after the markers "

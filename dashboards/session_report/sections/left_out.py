@@ -60,8 +60,8 @@ def _describe_regions(session: Session) -> list[str]:
 
 
 def _describe_counted(session: Session) -> list[str]:
-    """That the numbers of this page and of the overview are not about the same part of the recording."""
-    start_s, end_s = session.counted_s
+    """Which part of the recording the numbers are about."""
+    start_s, end_s = session.limits.start_s, session.limits.end_s
     parts = [
         *([f"from {timecode(start_s)} on"] if start_s > 0 else []),
         *([f"up to {timecode(end_s)}"] if end_s < session.end_s else []),
@@ -69,6 +69,6 @@ def _describe_counted(session: Session) -> list[str]:
     if not parts:
         return []
     return [
-        f"The overview counts this recording {' and '.join(parts)}, as the session list says; this page shows all "
-        "of it, and its numbers are of all of it."
+        f"All numbers are of this recording {' and '.join(parts)}, as the session list says. The rest of the chart is "
+        "marked as outside."
     ]

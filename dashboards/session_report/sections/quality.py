@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ferflow import palette
+from ferflow.analytics.limits import NO_LIMITS
 from ferflow.analytics.readability import LEAST_FACE_PX, LEAST_SHARPNESS, YAW_LIMIT_DEGREES
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
@@ -92,7 +93,7 @@ def _frame_facts(session: Session) -> FactGroup:
         ("Read", count(counts.n_decoded)),
         ("Could not be read", count(counts.n_failed)),
         ("Damaged, not analysed", count(counts.n_damaged)),
-        ("Analysed", count(cover.n_frames)),
+        ("Analysed" if session.limits == NO_LIMITS else "Analysed, and within start and end", count(cover.n_frames)),
         ("With a face", count(cover.n_frames_with_face)),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
         *_coverage_times(session),

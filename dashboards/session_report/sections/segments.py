@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ferflow.analytics.limits import NO_LIMITS
 from ferflow.analytics.markers import REST_KIND
 from ferflow.analytics.tally import column, ratio
 from ferflow.dashboards.session_report.measure_columns import measure_cells, measure_headings
@@ -67,7 +68,10 @@ def _build_row(session: Session, row: Mapping[str, JsonValue]) -> SegmentRow:
 
 def _build_whole_video(session: Session) -> SegmentRow:
     values = {**session.means, "n_people": float(len(session.people)), "presence": _presence(session)}
-    return _row(session, "Whole video", "", values | {"start_s": 0.0, "end_s": session.end_s})
+    limits = session.limits
+    span = {"start_s": limits.start_s, "end_s": min(limits.end_s, session.end_s)}
+    label = "Whole video" if limits == NO_LIMITS else "All that counts"
+    return _row(session, label, "", values | span)
 
 
 def _presence(session: Session) -> float:
