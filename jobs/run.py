@@ -23,6 +23,7 @@ from msgspec import structs
 from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import check_additions, warn_of_rest
+from ferflow.jobs.copies import find_copies
 from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
@@ -138,6 +139,8 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
         folder.remove_leftovers()
         tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
         _save_page_options(job, folder)
+        for warning in find_copies(tasks, job):
+            log.warning("%s", warning)
         yield Planned(tuple(tasks))
         manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
         manifest.save(folder.manifest)

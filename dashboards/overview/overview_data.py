@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
+from ferflow.analytics.copies import describe_copies
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists, describe_joined
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
 from ferflow.analytics.rest import drop_rest_of_others
-from ferflow.analytics.session_list import Sessions
+from ferflow.analytics.session_list import SessionRow, Sessions
 from ferflow.analytics.shared_clock import SharedClock, build_clocks
 from ferflow.analytics.signals import load_signals, sum_timeline_bins
 from ferflow.analytics.stimuli import Stimulus
@@ -29,7 +30,7 @@ from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
-from ferflow.store.metadata import read_metadata
+from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
@@ -55,6 +56,8 @@ class Entry:
     """Analysed time, and the part of it that shows any face."""
     link: str | None = None
     """From the overview to its page."""
+    source: tuple[str, object] | None = None
+    """Path of the file, and what copies of it have in common; None: not known."""
 
     @property
     def group(self) -> str | None:
@@ -115,6 +118,8 @@ class Folder:
     names: NameLists
     warnings: tuple[str, ...]
     """Problems in the lists."""
+    copies: tuple[str, ...] = ()
+    """Files of one content, each group in a sentence."""
     left_out: bool = False
     """Whether a list, or the column of the groups, is not used."""
     has_clips: bool = False
@@ -209,6 +214,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         by=lists.by,
         names=lists.names,
         warnings=warnings,
+        copies=tuple(describe_copies(entry.source for entry in entries if entry.source is not None)),
         left_out=bool(lists.problems or problems),
         has_clips=OutputFolder(out).has_clips,
         has_thumbnails=OutputFolder(out).has_thumbnails,
@@ -357,4 +363,11 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli
         analysed_s=float(seconds.sum()),
         face_s=float(np.nan_to_num(column(rows, "presence") * seconds).sum()),
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
+        source=_identify_source(metadata, session),
     )
+
+
+def _identify_source(metadata: VideoMetadata, session: SessionRow) -> tuple[str, object] | None:
+    """Two regions, or two stretches, of one recording are no copies."""
+    source = metadata.source
+    return (source.path, (source.sha256, metadata.options.region, session.limits)) if source.sha256 else None

@@ -215,6 +215,7 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
     """Carry out a job and exit, or print what it would do."""
     if not dry_run:
         run_and_exit(job, output)
+    from ferflow.jobs.copies import find_copies
     from ferflow.jobs.plan import plan
     from ferflow.jobs.progress import format_failure
 
@@ -225,6 +226,8 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
         else:
             verb = "skip" if task.is_finished else "analyse"
             typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
+    for warning in find_copies(tasks, job):
+        print_message(warning)
     pending = sum(task.is_pending for task in tasks)
     typer.echo(f"{pending} of {pluralize(len(tasks), 'input')} would be analysed.")
 

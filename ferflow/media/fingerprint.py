@@ -34,7 +34,7 @@ def fingerprint(path: Path) -> Fingerprint:
 
 def signature(path: Path) -> str:
     """Hash of sizes and modification times. Another signature does not mean other content: a copy has its own times."""
-    stats = [(file.name, file.stat()) for file in _files(path)]
+    stats = [(file.name, file.stat()) for file in list_files(path)]
     # Names may be no valid UTF-8, hence `surrogateescape`; `!r` keeps a line break in a name from looking like two
     # files.
     text = "\n".join(f"{name!r} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
@@ -45,7 +45,7 @@ def content_sha256(path: Path) -> str:
     """Hash of a file's bytes, or of the names and bytes of a folder's images."""
     if not path.is_dir():
         return _sha256(path)
-    parts = [f"{file.name!r} {_sha256(file)}" for file in _files(path)]
+    parts = [f"{file.name!r} {_sha256(file)}" for file in list_files(path)]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -67,7 +67,8 @@ def _sha256_as_of(path: Path, signature: str) -> str:
     return content_sha256(path)
 
 
-def _files(path: Path) -> list[Path]:
+def list_files(path: Path) -> list[Path]:
+    """The files that a source consists of: itself, or the images of a folder."""
     return list_images(path) if path.is_dir() else [path]
 
 

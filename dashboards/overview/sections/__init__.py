@@ -11,6 +11,7 @@ from ferflow.dashboards.overview.sections.glossary import build_glossary, build_
 from ferflow.dashboards.overview.sections.groups import build_comparisons, build_groups
 from ferflow.dashboards.overview.sections.headline import (
     build_cards,
+    build_copies,
     build_failures,
     build_left_out,
     build_list_warnings,
@@ -25,6 +26,7 @@ from ferflow.dashboards.shared.section import Section
 SECTIONS: tuple[Section[Folder], ...] = (
     Section("failures", build_failures, "sections/notice.html.j2"),
     Section("list-warnings", build_list_warnings, "sections/notice.html.j2"),
+    Section("copies", build_copies, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("left-out", build_left_out, "sections/notice.html.j2"),
     Section("words", build_words, "sections/words.html.j2"),

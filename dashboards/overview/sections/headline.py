@@ -45,6 +45,13 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     return Notice("Problems in the lists of people or sessions", lines=lines)
 
 
+def build_copies(folder: Folder) -> Notice | None:
+    """Recordings that count more than once."""
+    if not folder.copies:
+        return None
+    return Notice("Copies of one file", lines=folder.copies)
+
+
 def build_left_out(folder: Folder) -> Notice | None:
     """Who is not counted, by name."""
     left_out = folder.cohort.left_out

@@ -1,0 +1,80 @@
+"""Copies of one file among the inputs of a run and the results that are there: named before they are analysed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferflow.analytics.copies import describe_copies
+from ferflow.errors import RecordsError
+from ferflow.jobs.job import Job
+from ferflow.jobs.lists import read_name_lists
+from ferflow.media.fingerprint import content_sha256, list_files
+from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.run_manifest import VideoTask
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A source that is analysed, or will be."""
+
+    video_id: str
+    path: str
+    size: int
+    region: tuple[str, ...]
+    sha256: str | None = None
+    """None: not computed yet."""
+
+
+def find_copies(tasks: Sequence[VideoTask], job: Job) -> list[str]:
+    """A warning for each content that several inputs have, or an input and a video that is finished.
+
+    Files of different sizes are not read. Two videos of one content of which different regions or stretches count, as
+    the session list may say, are no copies.
+    """
+    files = [*_list_finished(OutputFolder(job.out), tasks), *_list_tasks(tasks, job)]
+    often = Counter(file.size for file in files)
+    alike = [(file, sha256) for file in files if often[file.size] > 1 and (sha256 := _hash(file))]
+    if not alike:
+        return []
+    lists = read_name_lists(job.out, {file.video_id: file.path for file, _ in alike}, job.sessions)
+    return describe_copies(
+        (file.path, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike
+    )
+
+
+def _list_finished(folder: OutputFolder, tasks: Sequence[VideoTask]) -> Iterator[_File]:
+    """The finished videos that are no input of this run."""
+    planned = {task.video_id for task in tasks}
+    for files in folder.finished_videos():
+        if files.video_id in planned:
+            continue
+        try:
+            metadata = read_metadata(files.faces)
+        except RecordsError:  # reported elsewhere
+            continue
+        source = metadata.source
+        if source.sha256 is not None:
+            yield _File(files.video_id, source.path, source.size, metadata.options.region, source.sha256)
+
+
+def _list_tasks(tasks: Sequence[VideoTask], job: Job) -> Iterator[_File]:
+    for task in tasks:
+        if task.files is None or task.problem is not None:
+            continue
+        try:
+            size = sum(os.stat(file).st_size for file in list_files(task.source))  # noqa: PTH116 - long names
+        except OSError:  # reported with the video
+            continue
+        yield _File(task.files.video_id, str(task.source), size, task.options(job.options).region)
+
+
+def _hash(file: _File) -> str | None:
+    try:
+        return file.sha256 or content_sha256(Path(file.path))
+    except OSError:
+        return None

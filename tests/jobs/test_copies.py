@@ -1,0 +1,104 @@
+"""Copies of one file under several names are named on the terminal and on the overview; each is analysed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from ferflow.cli import app
+from ferflow.jobs import copies
+from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
+from tests.conftest import face_frames, write_video
+
+SAID = "have the same content, so one recording counts 2 times. Leave the copies out"
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch, tools):
+    """The classifier without weights, so that these tests are about files."""
+    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+
+
+@pytest.fixture
+def talk(tmp_path):
+    return write_video(tmp_path / "talk.mp4", face_frames(5, size=(128, 96)))
+
+
+def warned(caplog) -> list[str]:
+    return [message for message in caplog.messages if "same content" in message]
+
+
+def overview(out) -> str:
+    return (out / "index.html").read_text()
+
+
+def test_a_copy_in_the_same_run_is_named_once_before_it_starts_and_on_the_overview(tmp_path, talk, caplog):
+    copy = shutil.copy(talk, tmp_path / "talk (1).mp4")
+    report = run([talk, copy], tmp_path / "out")
+    assert [video.status for video in report.videos] == ["done", "done"]
+    (message,) = warned(caplog)
+    assert message.startswith(f"talk.mp4 and talk (1).mp4 {SAID}")
+    assert f"talk.mp4 and talk (1).mp4 {SAID}" in overview(tmp_path / "out")
+
+
+def test_a_copy_of_a_video_that_is_analysed_already_is_named(tmp_path, talk, caplog):
+    run([talk], tmp_path / "out")
+    assert not warned(caplog)
+    assert "same content" not in overview(tmp_path / "out")
+    run([shutil.copy(talk, tmp_path / "b.mp4")], tmp_path / "out")
+    (message,) = warned(caplog)
+    assert message.startswith(f"talk.mp4 and b.mp4 {SAID}")
+    assert "same content" in overview(tmp_path / "out")
+
+
+def test_copies_of_one_name_are_told_apart_by_their_folders(tmp_path, talk, caplog):
+    (tmp_path / "backup").mkdir()
+    copy = shutil.copy(talk, tmp_path / "backup" / "talk.mp4")
+    run([talk, copy], tmp_path / "out")
+    assert str(talk) in warned(caplog)[0]
+    assert str(copy) in warned(caplog)[0]
+
+
+def test_a_renamed_file_is_no_copy(tmp_path, talk, caplog):
+    run([talk], tmp_path / "out")
+    renamed = talk.rename(tmp_path / "new name.mp4")
+    run([renamed], tmp_path / "out")
+    assert not warned(caplog)
+    assert "same content" not in overview(tmp_path / "out")
+
+
+def test_other_content_of_the_same_size_is_no_copy(tmp_path, talk, caplog):
+    other = tmp_path / "other.mp4"
+    # A comment in the container: a byte of `free` or of the encoder's name, which no decoder reads.
+    other.write_bytes(talk.read_bytes().replace(b"Lavf", b"Lavg"))
+    assert other.stat().st_size == talk.stat().st_size
+    run([talk, other], tmp_path / "out")
+    assert not warned(caplog)
+
+
+@pytest.mark.parametrize("columns", ["region", "start"])
+def test_two_rows_with_other_regions_or_stretches_are_no_copies(tmp_path, talk, columns, caplog):
+    copy = shutil.copy(talk, tmp_path / "b.mp4")
+    first, second = ("left", "right") if columns == "region" else ("0", "0.1")
+    (tmp_path / "s.csv").write_text(f"video,participant,{columns}\ntalk.mp4,Ada,{first}\nb.mp4,Bo,{second}\n")
+    run([talk, copy], tmp_path / "out", sessions=tmp_path / "s.csv")
+    assert not warned(caplog)
+    assert "same content" not in overview(tmp_path / "out")
+
+
+def test_files_of_different_sizes_are_not_read(tmp_path, talk, monkeypatch):
+    other = write_video(tmp_path / "b.mp4", face_frames(7, size=(128, 96)))
+    monkeypatch.setattr(copies, "content_sha256", lambda path: pytest.fail(f"{path} was read"))
+    run([talk, other], tmp_path / "out", AnalyzeOptions())
+
+
+def test_a_dry_run_names_copies_too(tmp_path, talk):
+    copy = shutil.copy(talk, tmp_path / "b.mp4")
+    done = CliRunner().invoke(
+        app, ["analyze", str(talk), str(copy), "-o", str(tmp_path / "out"), "--dry-run"]
+    )
+    assert f"talk.mp4 and b.mp4 {SAID}" in " ".join(done.output.split())
