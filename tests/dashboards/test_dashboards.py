@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -212,9 +213,27 @@ def test_pages_load_nothing_from_elsewhere(tmp_path):
 
 def test_every_page_has_the_notes_on_law_and_accuracy(tmp_path):
     for html in (page(tmp_path, Made(seconds=12)), write_index(tmp_path).read_text(encoding="utf-8")):
-        for phrase in ["Art. 5(1)(f)", "Art. 50(3)", "GDPR", "Barrett et al., 2019", "no demographic labels"]:
+        for phrase in [
+            "Art. 5(1)(f)",
+            "Art. 50(3)",
+            "GDPR",
+            "Barrett et al., 2019",
+            "no demographic labels",
+            "102 people",
+        ]:
             assert phrase in text_of(html)
         assert not re.search(r"\bfeels?\b", text_of(html))
+
+
+def test_the_footer_says_of_subgroups_what_the_model_card_measured(tmp_path):
+    card = (Path(__file__).parents[2] / "MODEL_CARD.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w[^|]*) \| (\d+) \| [^|]+ \| [^|]+ \| ([01]\.\d\d) ", card, re.MULTILINE)
+    (total,), groups = [row for row in rows if row[0] == "all"], [row for row in rows if row[0] != "all"]
+    lowest, highest = (end(float(auc) for _, _, auc in groups) for end in (min, max))
+    smallest, largest = (end(int(n) for _, n, _ in groups) for end in (min, max))
+    text = " ".join(text_of(page(tmp_path, Made(seconds=12))).split())
+    assert f"of {total[1]} people were measured" in text
+    assert f"(AUC {lowest:.2f} to {highest:.2f}), with {smallest} to {largest} people in each" in text
 
 
 def test_an_hour_of_eight_people_stays_small(tmp_path):
