@@ -84,10 +84,16 @@ class ImageSequence:
 
 
 def _first_header(images: list[Path]) -> VideoInfo:
+    problems = []
     for path in images:
-        with contextlib.suppress(VideoError), contextlib.closing(Container(path)) as container:
-            return container.info
-    raise VideoError(f"{images[0].parent.name}: none of the {len(images)} images can be read.")
+        try:
+            with contextlib.closing(Container(path)) as container:
+                return container.info
+        except VideoError as error:
+            problems.append(error)
+    raise VideoError(
+        f"{images[0].parent.name}: none of the {len(images)} images can be read. The first: {problems[0]}"
+    )
 
 
 def _decode_image(path: Path) -> av.VideoFrame | None:

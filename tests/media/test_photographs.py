@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from ferflow.errors import FerflowError
+from ferflow.errors import FerflowError, VideoError
 from ferflow.media.image_sequence import IMAGE_SUFFIXES
 from ferflow.media.inputs import VIDEO_SUFFIXES, discover
 from ferflow.media.video import Selection, open_video
 from tests.conftest import portrait
+from tests.media.tiled_heic import write_tiled_heic
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -181,6 +182,67 @@ def tiles(path: Path, photo: Image.Image) -> None:
     subprocess.run(["avifenc", "--grid", "2x2", *parts, path], check=True, capture_output=True)
 
 
+def tiled_heic(path: Path, photo: Image.Image) -> None:
+    write_tiled_heic(path, photo.convert("RGB").resize((512, 512)))
+
+
+def test_the_tiled_photograph_of_these_tests_is_one_by_another_reader(photo, tmp_path):
+    """ImageMagick with libheif."""
+    if shutil.which("identify") is None:
+        pytest.skip("ImageMagick is not installed")
+    tiled_heic(tmp_path / "phone.heic", photo)
+    command = ["convert", tmp_path / "phone.heic", "-colorspace", "sRGB", tmp_path / "read.png"]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("this ImageMagick reads no HEIC")
+    read = np.asarray(Image.open(tmp_path / "read.png").convert("L"), np.int16)
+    assert read.shape == (512, 512)
+    assert np.abs(read - np.asarray(photo.resize((512, 512)).convert("L"), np.int16)).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write", "reason"),
+    [
+        (
+            "webp",
+            animated_webp,
+            "an animated WebP, which has no decoder here. Convert it to MP4 or GIF first.",
+        ),
+        ("tif", jpeg_in_tiff, "a TIFF with JPEG inside, which has no decoder here. Save it as JPEG"),
+        ("heic", tiled_heic, "a photograph that is stored in tiles, as phones write HEIC. Save it as JPEG"),
+    ],
+)
+def test_a_folder_of_such_images_says_why_none_can_be_read(photo, tmp_path, suffix, write, reason):
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for number in (1, 2):
+        write(folder / f"{number}.{suffix}", photo)
+    with pytest.raises(VideoError) as refused:
+        luma(folder)
+    message = f"shots: none of the 2 images can be read. The first: 1.{suffix}: {reason}"
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("suffix", ["avif", "heic"])
+def test_a_folder_of_numbered_avif_or_heic_images_is_a_video(photo, tmp_path, suffix):
+    for number in range(3):
+        path = tmp_path / f"{number}.{suffix}"
+        if suffix == "avif":
+            photo.resize((256, 256)).rotate(number * 90).save(path)
+        else:
+            photo.resize((256, 256)).rotate(number * 90).save(tmp_path / "master.png")
+            done = subprocess.run(["convert", tmp_path / "master.png", path], capture_output=True)
+            (tmp_path / "master.png").unlink()
+            if done.returncode != 0 or not path.exists():
+                pytest.skip("this ImageMagick writes no HEIC")
+    with open_video(tmp_path) as video:
+        found = [frame.planes.to_full_range(frame.planes.y) for frame in video.frames(Selection())]
+    assert len(found) == 3
+    for number, picture in enumerate(found):
+        truth = np.asarray(photo.resize((256, 256)).rotate(number * 90).convert("L"), np.int16)
+        assert np.abs(picture.astype(np.int16) - truth).mean() < 6
+
+
 @pytest.mark.parametrize(
     ("name", "write", "reason"),
     [
@@ -188,6 +250,7 @@ def tiles(path: Path, photo: Image.Image) -> None:
         ("scan.tif", jpeg_in_tiff, "a TIFF with JPEG inside"),
         ("72 megapixels.jpg", huge, "more than 67 megapixels"),
         ("phone.avif", tiles, "stored in tiles"),
+        ("phone.heic", tiled_heic, "stored in tiles, as phones write HEIC. Save it as JPEG or PNG first"),
     ],
 )
 def test_a_photograph_that_cannot_be_read_says_why_and_is_no_black_picture(
