@@ -31,7 +31,9 @@ def _encode(tile: Image.Image) -> tuple[bytes, bytes]:
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx265", rate=25)
         stream.width, stream.height, stream.pix_fmt = *tile.size, "yuv420p"
-        stream.options, stream.codec_context.codec_tag = {"x265-params": "log-level=none:info=0:bframes=0:frame-threads=1"}, "hvc1"
+        # With more threads or B-frames, PyAV's muxer refuses some pictures by chance.
+        stream.options = {"x265-params": "log-level=none:info=0:bframes=0:frame-threads=1"}
+        stream.codec_context.codec_tag = "hvc1"
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(tile), format="rgb24")
         picture.pts = 0
         for packet in [*stream.encode(picture), *stream.encode()]:
