@@ -14,7 +14,7 @@ from ferflow.analytics.intervals import Band
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.pooled_markers import PooledMarkers
 from ferflow.analytics.signals import COLUMN_PREFIX
-from ferflow.dashboards.overview.clock_chart.canvas import LEAST_SOLID
+from ferflow.dashboards.overview.clock_chart.canvas import LEAST_SOLID, THIN_PX
 from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS, signal_scale, signal_words
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.overview.sparkline import find_runs
@@ -168,10 +168,10 @@ def _add_curve(
             fillcolor=with_opacity(look.colour, 0.16 if look.group is None else 0.1), line={"width": 0},
             hoverinfo="skip", name="band", **axes,
         )  # fmt: skip
-    is_faded = float(band.n.max(initial=0)) < LEAST_SOLID
+    is_thin = float(band.n.max(initial=0)) < LEAST_SOLID
     figure.add_scatter(
         name=escape_html(look.name), x=json_numbers(lags), y=content.round_values(band.mean), mode="lines",
-        line={"color": look.colour, "width": 1 if is_faded else 2, "dash": look.dash}, opacity=0.4 if is_faded else 1.0,
+        line={"color": look.colour, "width": THIN_PX if is_thin else 2, "dash": look.dash},
         customdata=band.n.astype(int).tolist(), meta={"measure": content.measure, "group": look.name},
         hovertemplate=f"{escape_html(look.name)}: {content.number} (n %{{customdata}})<extra></extra>",
         **axes,

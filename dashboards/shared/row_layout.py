@@ -40,19 +40,22 @@ class RowLayout:
         return {"height": self.plot_px + self.bottom_px, "domains": domains}
 
 
-def lay_out_on_paper(heights_px: Mapping[str, int], fixed: Set[str], *, bottom_px: int) -> list[RowLayout]:
+def lay_out_on_paper(
+    heights_px: Mapping[str, int], fixed: Set[str], *, bottom_px: int, most_px: int = PAPER_PX[0]
+) -> list[RowLayout]:
     """The rows on paper, for a sheet of their own and then, ever lower, for a part of one.
 
     Args:
         heights_px: of the rows on screen.
         fixed: rows that have one height on every sheet, so that lanes stay legible. Curves become lower.
         bottom_px: height of the tick labels.
+        most_px: of rows and titles on a sheet of their own: what the rest of the section leaves.
     """
     layouts: list[RowLayout] = []
     lanes = {row: round(PAPER_SCALE * height) for row, height in heights_px.items() if row in fixed}
     curves = sum(height for row, height in heights_px.items() if row not in fixed)
-    for most_px in PAPER_PX:
-        left = most_px - PAPER_TITLE_PX * len(heights_px) - sum(lanes.values())
+    for height_px in (most_px, *(one for one in PAPER_PX if one < most_px)):
+        left = height_px - PAPER_TITLE_PX * len(heights_px) - sum(lanes.values())
         scale = min(PAPER_SCALE, left / curves) if curves else 1.0
         if layouts and scale < LEGIBLE_PAPER_SCALE:
             break

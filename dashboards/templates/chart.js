@@ -74,8 +74,8 @@ globalThis.charts = (() => {
 
   const repaint = (chart) => Plotly.relayout(chart, themeOf(chart.layout));
   const onThemeChange = (listener) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener);
-  // An A4 sheet between its margins, in pixels, less what rounding may add.
-  const SHEET = { width: 703, height: 1026 };
+  // An A4 sheet between its margins, in pixels, less what rounding and the measuring of text may add to all of a sheet.
+  const SHEET = { width: 703, height: 1012 };
   /** What `read` returns while the page is laid out as on paper: browsers lay it out so only after `beforeprint`. */
   const onPaper = (read) => {
     const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule.media?.mediaText === "print");
@@ -89,27 +89,88 @@ globalThis.charts = (() => {
       document.body.style.width = width;
     }
   };
-  /** Of the layouts of a chart, the tallest that fits below what comes before it on the first sheet, else on a sheet of its own. */
-  const chooseLayout = (chart, layouts) => onPaper(() => {
+  // With less room than this, a sheet ends: a heading and some rows of a table need it.
+  const WORTH_FILLING = 150;
+  /**
+   * The layout of a chart on paper: the tallest that fits below what comes before it on the first sheet. Where none does, sections
+   * that fit come before it, then one whose table may go on on the next sheet, next to the chart. `restore` undoes all this.
+   */
+  const arrangeSheets = (chart, layouts, ids = []) => onPaper(() => {
     const section = chart.closest("section"), top = section.getBoundingClientRect().top - document.body.getBoundingClientRect().top;
     const around = section.offsetHeight - chart.offsetHeight, fits = (room) => layouts.find(({ height }) => height + around <= room);
-    const onFirst = fits(SHEET.height - top), layout = onFirst ?? fits(SHEET.height) ?? layouts.at(-1);
-    return { layout, room: onFirst || top > SHEET.height ? 0 : SHEET.height - top };
-  });
-  /** Where a chart needs a sheet of its own, put sections that fit on the rest of the first one before it; returns what undoes it. */
-  const fillSheet = (section, room, ids) => {
-    const moved = [];
-    for (const id of room ? ids : []) {
-      const other = document.querySelector(`[data-section=${id}]`), height = other ? onPaper(() => other.offsetHeight) + 10 : Infinity;
-      if (height > room) continue;
-      moved.push([other, other.nextElementSibling]);
+    const undo = [], restore = () => { for (const step of undo.reverse()) step(); };
+    const moveUp = (other) => {
+      const next = other.nextElementSibling;
       section.before(other);
+      undo.push(() => next.before(other));
+    };
+    let room = SHEET.height - top, layout = fits(room);
+    if (layout || room < 0) return { layout: layout ?? fits(SHEET.height) ?? layouts.at(-1), restore };
+    const others = ids.map((id) => document.querySelector(`[data-section=${id}]`)).filter(Boolean)
+      .map((element) => ({ element, height: element.offsetHeight + 10 }));
+    const tooTall = others.filter(({ element, height }) => {
+      if (height > room) return true;
+      moveUp(element);
       room -= height;
+      return false;
+    });
+    const divisible = tooTall.filter(({ element }) => room > WORTH_FILLING && element.querySelector(".wide.long"));
+    for (const { element, height } of divisible) {
+      // The headings of the table are printed again.
+      layout = fits(SHEET.height - (height - room) - element.querySelector("thead").offsetHeight - 20);
+      if (!layout) continue;
+      moveUp(element);
+      return { layout, restore };
     }
-    return () => { for (const [other, next] of moved.reverse()) next.before(other); };
+    return { layout: fits(SHEET.height) ?? layouts.at(-1), restore };
+  });
+  /** The panels of a figure of many small charts, in the order in which they are read. */
+  const panelsOf = (layout) => {
+    const number = (name) => Number(name.slice(5) || 1);
+    return axesOf(layout).filter((name) => name.startsWith("x")).sort((a, b) => number(a) - number(b))
+      .map((x, k) => ({ x, y: x.replace("x", "y"), title: layout.annotations[k] }));
   };
-  /** Height on paper of a chart of many small ones: on one sheet, as long as titles have room between them. */
-  const paperHeight = (height) => Math.min(height, Math.max(0.9 * SHEET.height, 0.6 * height));
+  /** On a phone the panels of a row are stacked: `rowPx` for each with its title, `titlePx` of it for the title. */
+  const stackPanels = (layout, rowPx, titlePx) => {
+    const panels = panelsOf(layout);
+    layout.height = rowPx * panels.length + 34;
+    for (const [k, { x, y, title }] of panels.entries()) {
+      layout[x].domain = [0, 1];
+      layout[y].domain = [1 - (k + 1) / panels.length, 1 - k / panels.length - titlePx / (rowPx * panels.length)];
+      Object.assign(title, { x: 0, y: layout[y].domain[1] });
+    }
+  };
+  /** On paper, each row of panels is a chart of its own, so that a sheet may end between any two; returns what undoes it. */
+  const printPanels = (area, figure) => {
+    const { layout } = figure, plot = layout.height - layout.margin.b, rows = new Map();
+    for (const panel of panelsOf(layout)) {
+      const top = layout[panel.y].domain[1];
+      rows.set(top, [...(rows.get(top) ?? []), panel]);
+    }
+    // The first row has the room for titles above it, the others have the labels of the row before them there, too.
+    const LABELS = 22, above = Math.round((1 - Math.max(...rows.keys())) * plot) - LABELS + 6;
+    const sheets = document.createElement("div");
+    area.after(sheets);
+    area.classList.add("not-printed");
+    for (const row of rows.values()) {
+      const place = sheets.appendChild(document.createElement("div")), [low, high] = layout[row[0].y].domain;
+      place.className = "chart panels";
+      // What belongs to a label stays with the row that names it.
+      if (sheets.children.length > 1 && !row[0].title.text.startsWith("<b>")) place.style.breakBefore = "avoid";
+      const height = Math.round(0.62 * (high - low) * plot), own = { ...layout, width: 660, height: above + height + LABELS };
+      for (const name of axesOf(layout)) delete own[name];
+      for (const { x, y } of row) Object.assign(own, { [x]: layout[x], [y]: { ...layout[y], domain: [0, 1] } });
+      own.margin = { ...layout.margin, t: above, b: LABELS };
+      own.annotations = row.map(({ title }) => ({ ...title, y: 1 }));
+      const axes = new Set(row.map(({ x }) => x.replace("axis", "")));
+      draw(place, { data: figure.data.filter((trace) => axes.has(trace.xaxis ?? "x")), layout: own });
+    }
+    return () => {
+      for (const place of sheets.children) Plotly.purge(place);
+      sheets.remove();
+      area.classList.remove("not-printed");
+    };
+  };
   /** Place the rows as on screen or on paper, as a change of the layout; titles and thresholds follow their axes. */
   const placeRows = (chart, { domains }) => {
     const change = {};
@@ -126,5 +187,5 @@ globalThis.charts = (() => {
   const fitToScreen = (chart, more = {}) => Plotly.relayout(chart, { ...themeOf(chart.layout), ...chart.screenSize, width: null, ...more })
     .then(() => Plotly.Plots.resize(chart));
 
-  return { axesOf, isNarrow, draw, canDraw, toMilliseconds, toDate, zoom, limitHover, repaint, onThemeChange, SHEET, onPaper, chooseLayout, fillSheet, paperHeight, placeRows, fitToPaper, fitToScreen };
+  return { axesOf, isNarrow, draw, canDraw, toMilliseconds, toDate, zoom, limitHover, repaint, onThemeChange, arrangeSheets, stackPanels, printPanels, placeRows, fitToPaper, fitToScreen };
 })();

@@ -62,7 +62,7 @@ globalThis.ferflow = (() => {
   // A finger must be able to scroll past the chart.
   const narrow = charts.isNarrow(chart);
   figure.layout.dragmode = narrow ? false : "zoom";
-  if (narrow) figure.layout.xaxis.nticks = 4;
+  if (narrow) for (const axis of ["xaxis", "xaxis2"]) Object.assign(figure.layout[axis], { nticks: 4, tickangle: 0 });
   const drawn = charts.draw(chart, figure);
   const { range, show, first, last } = charts.zoom(chart, fullRange);
 
@@ -115,22 +115,11 @@ globalThis.ferflow = (() => {
   });
 
   const drawAround = () => {
-    if (around.dataset.drawn) return null;
+    if (around.dataset.drawn) return;
     around.dataset.drawn = "soon";
     const curves = read("around-figure");
-    if (charts.isNarrow(chart)) stackPanels(curves.layout);
-    return charts.draw(around, curves);
-  };
-  // On a phone the three panels of a row are stacked.
-  const stackPanels = (layout) => {
-    const axes = charts.axesOf(layout).filter((name) => name.startsWith("x")), rows = axes.length;
-    layout.height = 210 * rows + 34;
-    const domainOf = (k) => [1 - (k + 1) / rows, 1 - k / rows - 56 / (210 * rows)];
-    axes.sort((a, b) => Number(a.slice(5) || 1) - Number(b.slice(5) || 1)).forEach((name, k) => {
-      layout[name].domain = [0, 1];
-      layout[name.replace("x", "y")].domain = domainOf(k);
-      Object.assign(layout.annotations[k], { x: 0, y: domainOf(k)[1] });
-    });
+    if (charts.isNarrow(chart)) charts.stackPanels(curves.layout, 210, 56);
+    charts.draw(around, curves);
   };
 
   charts.onThemeChange(() => {
@@ -138,19 +127,16 @@ globalThis.ferflow = (() => {
     if (around && around.layout) charts.repaint(around);
   });
   const { screen, paper } = figure.layout.meta;
-  let restore = null;
+  let undo = [];
   addEventListener("beforeprint", () => {
-    const { layout, room } = charts.chooseLayout(chart, paper);
-    restore = charts.fillSheet(chart.closest("section"), room, ["peaks", "people", "segments", "glossary"]);
+    const { layout, restore } = charts.arrangeSheets(chart, paper, ["peaks", "people", "segments", "glossary"]);
+    undo = [restore, ...(around ? [charts.printPanels(around, read("around-figure"))] : [])];
     // On paper there is no slider.
     charts.fitToPaper(chart, layout.height, { "xaxis2.rangeslider.visible": false, ...charts.placeRows(chart, layout) });
-    if (around) drawAround();
-    if (around && around.layout) charts.fitToPaper(around, charts.paperHeight(around.layout.height));
   });
   addEventListener("afterprint", () => {
-    restore?.();
+    for (const step of undo) step();
     charts.fitToScreen(chart, { "xaxis2.rangeslider.visible": true, ...charts.placeRows(chart, screen) });
-    if (around && around.layout) charts.fitToScreen(around);
   });
 
   return {

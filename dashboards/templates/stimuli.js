@@ -173,20 +173,20 @@
     for (const { isIntersecting, target } of entries) if (isIntersecting) all[sections.indexOf(target)].draw();
   }, { rootMargin: "600px" });
   sections.forEach((section) => observer.observe(section));
-  let restore = null;
+  let undo = [];
   const drawnCharts = () => areas.filter((chart) => chart.layout);
   charts.onThemeChange(() => drawnCharts().forEach(charts.repaint));
   addEventListener("beforeprint", () => {
     all.forEach(({ draw }) => draw());
-    for (const [k, { chart, paper }] of all.entries()) {
+    for (const { chart, paper } of all) {
       if (!chart.layout) continue;
-      const { layout, room } = charts.chooseLayout(chart, paper);
-      if (k === 0) restore = charts.fillSheet(sections[0], room, ["groups", "comparisons", "participants", "videos"]);
+      const { layout, restore } = charts.arrangeSheets(chart, paper, ["groups", "comparisons", "stimulus-table", "participants", "videos", "glossary"]);
+      undo.push(restore);
       charts.fitToPaper(chart, layout.height, charts.placeRows(chart, layout));
     }
   });
   addEventListener("afterprint", () => {
-    restore?.();
+    for (const step of undo.splice(0).reverse()) step();
     for (const { chart, screen } of all) if (chart.layout) charts.fitToScreen(chart, charts.placeRows(chart, screen));
   });
 })();

@@ -38,7 +38,11 @@ def format_notice(*, clips: bool, thumbnails: bool = False, engine: EngineName =
     """
     stored = [
         *(["Clips around the peaks are stored; they show faces."] if clips else []),
-        *(["Pictures of people are stored (ferflow people --forget removes them)."] if thumbnails else []),
+        *(
+            ["Pictures of people are stored (ferflow people OUT --forget removes them)."]
+            if thumbnails
+            else []
+        ),
     ]
     place = (
         "ferflow works on this machine only: nothing leaves it."

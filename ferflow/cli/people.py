@@ -104,17 +104,22 @@ def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: 
             _write_thumbnails(videos, load_names(out))
             _update_pages(folder)
         if folder.has_thumbnails:
-            print_message("thumbnails show faces: protect them like the videos. --forget removes them.")
+            print_message(
+                "thumbnails show faces: protect them like the videos. ferflow people OUT --forget removes them."
+            )
     else:
         _print_matches(videos)
 
 
 def _update_pages(folder: OutputFolder) -> None:
-    """Let pages, if there are any, say whether pictures of faces are stored."""
-    from ferflow.dashboards import refresh
+    """Let pages, if there are any, say whether pictures of faces are stored, and name exports that say otherwise."""
+    from ferflow.dashboards import last_options, refresh
+    from ferflow.dashboards.exports.export_status import update_exports
 
     if folder.index.exists():
         refresh(folder.path, forgiving=True)
+        for warning in update_exports(folder.path, last_options(folder.path)):
+            print_message(warning)
 
 
 def _write_thumbnails(videos: list[VideoFiles], names: NameLists) -> None:
@@ -140,6 +145,10 @@ def _print_matches(videos: list[VideoFiles]) -> None:
     found = match_people(videos, SFace())
     for problem in found.problems:
         print_message(problem)
+    print_message(
+        "a face recognition network (SFace) compared the faces. Its descriptions of faces are biometric data; they "
+        "were in memory only, nothing of them was stored, and no page changes."
+    )
     if not found.proposals:
         typer.echo("Nobody looks like a person of another video.")
     for proposal in found.proposals:

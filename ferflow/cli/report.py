@@ -72,7 +72,8 @@ def report(
         bool,
         typer.Option(
             "--forget",
-            help="Use the defaults in place of --by, --sessions, --theme, --title and --logo of the last report.",
+            help="Use the defaults in place of --by, --sessions, --theme, --title and --logo of the last report. "
+            "Pictures of people stay: ferflow people OUT --forget removes them.",
         ),
     ] = False,
     markers: Markers = None,

@@ -360,3 +360,17 @@ def test_people_without_a_face_are_not_among_those_in_view_and_pooled_stimuli_ar
         "4", "in 2 groups; over 2 stimuli and sessions without one; 1 more not counted; 1 without any face",
     )  # fmt: skip
     assert "Means over 2 stimuli and sessions without one. Means over participants" in text(html)
+
+
+@pytest.mark.parametrize(("stimuli", "said"), [(("one", "two"), True), (("one", "one"), False)])
+def test_compared_groups_say_which_stimuli_they_pool(tmp_path, stimuli, said):
+    rows = ["video,group,stimulus"]
+    for k in range(10):
+        write_session(tmp_path, Made(seconds=20, fps=4, people=1, video_id=f"v{k}", seed=k))
+        rows.append(f"v{k},{'xy'[k % 2]},{stimuli[k // 5]}")
+    (tmp_path / "sessions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    compared = text(write_index(tmp_path, PageOptions()).read_text(encoding="utf-8")).split(
+        "Groups compared"
+    )[1]
+    assert "Pairs: of 100 pairs" in compared
+    assert ("Differences of means over 2 stimuli: a participant of several counts once" in compared) == said

@@ -32,10 +32,10 @@ RoundValues: TypeAlias = Callable[[Float64Array], list[float | None]]
 TITLE_PX = 40
 BOTTOM_PX = 28
 LEAST_SOLID = 3
-"""A mean over fewer participants is drawn thin and transparent, and has no band: it says more about the participants
-who happen to be known there than about the stimulus."""
+"""A mean over fewer participants is drawn thin and has no band: it says more about the participants who happen to be
+known there than about the stimulus. It is not pale: on paper, the paler of the colours of groups would not be seen."""
 
-_FADED_OPACITY = 0.4
+THIN_PX = 1
 _BAND_OPACITY, _BANDS_OPACITY = 0.16, 0.1
 """Of the band of all participants, and of each of several groups, which cover one another."""
 
@@ -92,7 +92,7 @@ class Canvas:
         round_values: RoundValues = json_numbers,
         after: str = "",
     ) -> None:
-        """A mean with its band; faded, and without a band, where fewer than `LEAST_SOLID` participants are known.
+        """A mean with its band; thin, and without a band, where fewer than `LEAST_SOLID` participants are known.
 
         Args:
             row: id of the row.
@@ -105,14 +105,13 @@ class Canvas:
         """
         is_solid = band.n >= LEAST_SOLID
         self._add_band(row, look, band, is_solid, round_values)
-        faded = np.isfinite(band.mean) & ~is_solid
+        thin = np.isfinite(band.mean) & ~is_solid
         template = f"{escape_html(look.name)}, {words}: %{{y:{number}}}{after}<extra></extra>"
         shown: PlotlyAttributes = {"hovertemplate": template}
         shown = {**shown, "customdata": band.n.astype(int).tolist()} if after else shown
-        if faded.any():
+        if thin.any():
             # The whole curve lies below the solid parts: no break is seen where they end.
-            shown = {**shown, "opacity": _FADED_OPACITY}
-            self.add_line(row, look, band.mean, shown, width=1, round_values=round_values)
+            self.add_line(row, look, band.mean, shown, width=THIN_PX, round_values=round_values)
             solid = np.where(is_solid, band.mean, np.nan)
             unnamed: PlotlyAttributes = {"hoverinfo": "skip", "meta": None}
             self.add_line(row, look, solid, unnamed, round_values=round_values)
@@ -146,8 +145,7 @@ class Canvas:
         # own, so that the cursor finds a point per value and no other.
         x, y = self._half_steps(values, round_values)
         self.figure.add_scatter(
-            x=x, y=y, yaxis=self.rows.axes[row], mode="lines", line=line, opacity=style.get("opacity", 1.0),
-            hoverinfo="skip", name="",
+            x=x, y=y, yaxis=self.rows.axes[row], mode="lines", line=line, hoverinfo="skip", name="",
         )  # fmt: skip
 
     def _add(self, row: str, first_s: float, values: list[float | None], **style: object) -> None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _TRANSPARENT = "rgba(0,0,0,0)"
 # Names of participants are left of their lanes; a letter is as wide as the mean at a font size of 11 px (chart.js).
 _LEFT_PX, _LETTER_PX = 46, 6.2
+_PAPER_PX = 715
+"""Of all rows on a sheet of paper: headline numbers, legends and notes are on it, too."""
 
 
 def list_rows() -> tuple[ClockRow, ...]:
@@ -61,7 +63,8 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
     shown = {row: height for row, height in rows.items() if height}
     heights_px = {row.id: height for row, height in shown.items()}
     layout = RowLayout(heights_px, title_px=TITLE_PX, bottom_px=BOTTOM_PX)
-    paper = lay_out_on_paper(heights_px, {row.id for row in shown if not row.is_curve}, bottom_px=BOTTOM_PX)
+    fixed = {row.id for row in shown if not row.is_curve}
+    paper = lay_out_on_paper(heights_px, fixed, bottom_px=BOTTOM_PX, most_px=_PAPER_PX)
     canvas = Canvas(Figure(), clock, looks_in(clock.cohort, looks), scale, layout, _left_px(clock))
     # The cursor's label lists the last trace first.
     for row in reversed(shown):

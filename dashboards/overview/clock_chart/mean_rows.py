@@ -69,7 +69,7 @@ def _draw_reach(canvas: Canvas, row: str, title: str, words: str, bands: list[Ba
 
 
 def _draw_n(canvas: Canvas) -> None:
-    title = row_title("Faces that can be read", "number of participants; curves over fewer than 3 are faded")
+    title = row_title("Faces that can be read", "number of participants; curves over fewer than 3 are thin")
     found = {look: canvas.clock.n_readable(look.group) for look in canvas.looks}
     most = max(int(n.max()) for n in found.values())
     canvas.add_row("n", title, range=[0, 1.08 * most], tickvals=[0, most])

@@ -139,7 +139,16 @@ def build_comparisons(folder: Folder) -> Comparisons | None:
             (),
         )
     rows = tuple(_build_comparison(found) for found in compare(cohort, known_measures(cohort)))
-    return Comparisons(_comparison_hint(len(rows)), rows)
+    return Comparisons(_pooling_note(cohort) + _comparison_hint(len(rows)), rows)
+
+
+def _pooling_note(cohort: Cohort) -> str:
+    pooled = describe_pooling(cohort)
+    return (
+        f"Differences of means {pooled}: a participant of several counts once, with all of them. "
+        if pooled
+        else ""
+    )
 
 
 def _comparison_hint(n: int) -> str:
