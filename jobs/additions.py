@@ -30,6 +30,7 @@ from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
+from ferflow.system.child_process import call_in_child
 from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,7 @@ def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
 def _add_clips(files: VideoFiles, additions: Additions) -> None:
     # The peaks that the page shows: those of persons, merged by name.
     persons = Persons.of(files, read_names(files, additions.sessions))
-    write_clips(files, peaks(person_timeline(persons)))
+    call_in_child(write_clips, files, peaks(person_timeline(persons)))
 
 
 def _find_start(source: Path, files: VideoFiles, additions: Additions) -> RecordingStart:
@@ -194,7 +195,7 @@ def _find_start(source: Path, files: VideoFiles, additions: Additions) -> Record
     before = stored_metadata(files)
     if before is not None and before.start is not None and before.start.origin == "option":
         return before.start
-    if (created := read_creation_time(source)) is not None:
+    if (created := call_in_child(read_creation_time, source)) is not None:
         return RecordingStart(time=created, origin="video file")
     raise OptionsError(
         f"{sanitize(source.name)}: its signals have times of day, but when its recording started is not known. Give "

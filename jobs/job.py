@@ -86,8 +86,8 @@ class Job(Checked, frozen=True, kw_only=True):
     stored before, empty: none. A session list may say it for each video."""
     engine: EngineName = "local"
     """`local`, or `ray` for several machines."""
-    workers: Annotated[int, Meta(ge=1)] | None = None
-    """Processes that analyse videos in parallel; 1: this one; None: by CPUs and memory."""
+    workers: Annotated[int, Meta(ge=0)] | None = None
+    """Processes that analyse videos in parallel; 0: this one; None: by CPUs and memory, this one on a GPU."""
     retries: Annotated[int, Meta(ge=0)] = 1
     """Retries of a video after a transient failure."""
     fail_fast: bool = False

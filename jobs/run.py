@@ -25,11 +25,11 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import check_additions, warn_of_rest
 from ferflow.jobs.copies import find_copies
 from ferflow.jobs.engines.protocol import Engine
+from ferflow.jobs.finished_video import bring_up_to_date, update_finished
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
 from ferflow.jobs.timelines import stale_timelines
-from ferflow.jobs.video_job import bring_up_to_date, update_finished
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
@@ -37,6 +37,7 @@ from ferflow.store.records import count_people
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import available_memory, default_workers
+from ferflow.system.runtime import may_use_gpu
 from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ def run(
         embed_clips: cut short clips around the peaks, for the reports.
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
-        workers: processes that analyse videos in parallel; 1: this one; None: by CPUs and memory. Several need
-            what `multiprocessing` needs of a script: `if __name__ == "__main__":`.
+        workers: processes that analyse videos in parallel; 0: this one, in which a crash of a decoder ends the
+            program; None: by CPUs and memory, this one on a GPU.
         retries: retries of a video after a transient failure.
         fail_fast: start no further video after one has failed.
 
@@ -136,24 +137,32 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
             yield from _refuse(tasks, job)
             return
     with folder.lock():
-        folder.remove_leftovers()
-        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
-        _save_page_options(job, folder)
-        for warning in find_copies(tasks, job):
-            log.warning("%s", warning)
-        yield Planned(tuple(tasks))
-        manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
-        manifest.save(folder.manifest)
-        reports = yield from _process(tasks, job, manifest, folder)
-        _derive_others(job, folder, manifest, {task.video_id for task in tasks})
-        manifest.finished = _now()
-        manifest.arrange([str(task.source) for task in tasks])
-        manifest.save(folder.manifest)
-        warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
-        if job.pages:
-            _write_pages(folder)
-        else:
-            _remove_outdated(folder)
+        try:
+            yield from _carry_out(job, folder)
+        finally:
+            folder.remove_leftovers()  # a worker that is stopped early may have written one of its two tables
+
+
+def _carry_out(job: Job, folder: OutputFolder) -> Generator[RunEvent, None, None]:
+    """A run in a folder that is locked."""
+    folder.remove_leftovers()
+    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
+    _save_page_options(job, folder)
+    for warning in find_copies(tasks, job):
+        log.warning("%s", warning)
+    yield Planned(tuple(tasks))
+    manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
+    manifest.save(folder.manifest)
+    reports = yield from _process(tasks, job, manifest, folder)
+    _derive_others(job, folder, manifest, {task.video_id for task in tasks})
+    manifest.finished = _now()
+    manifest.arrange([str(task.source) for task in tasks])
+    manifest.save(folder.manifest)
+    warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
+    if job.pages:
+        _write_pages(folder)
+    else:
+        _remove_outdated(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
@@ -244,8 +253,7 @@ def _process_with_retries(
         if not pending:
             return
         time.sleep(RETRY_AFTER_SECONDS)
-        # One at a time: too little memory is the most frequent reason why a worker dies. Still outside of this process
-        # where there were workers: a video that kills its process must not kill the run.
+        # One at a time: too little memory is the most frequent reason why a worker dies.
         n_workers = min(n_workers, 1)
 
 
@@ -271,13 +279,14 @@ def _process_once(
 
 
 def _choose_n_workers(n_pending: int, job: Job) -> int:
-    """Number of processes in addition to this one; a single worker is this process itself."""
+    """Number of processes in addition to this one; 0: videos are analysed in this one."""
     workers = job.workers
     if workers is None:
+        # A second process on the GPU would load everything twice there, and take seconds to start.
+        if may_use_gpu(job.options):
+            return 0
         workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
-    workers = min(workers, n_pending)
-    # One more process would only load everything a second time.
-    return workers if workers > 1 else 0
+    return min(workers, n_pending)
 
 
 def _derive_others(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -15,18 +14,17 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from ferflow.errors import VideoError
-from ferflow.jobs.derive import derive
+from ferflow.jobs.finished_video import bring_up_to_date
 from ferflow.jobs.job import Job
-from ferflow.jobs.plan import replan
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.fingerprint import fingerprint, signature
 from ferflow.media.video import Reading, Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
-from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata, read_metadata
+from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows, count_people, store_source
+from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
@@ -49,60 +47,6 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
     """
     report = yield from _analyze(task, task.options(job.options), tools)
     yield Ended(task, bring_up_to_date(task, job, report))
-
-
-def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskReport:
-    """Bring what is derived from a video's records up to date; returns its report, another one if that fails."""
-    files = task.files
-    if files is None or report.status == "failed":
-        return report
-    try:
-        derive(task.source, files, job)
-    except Exception as error:  # the records are on disk, and the other videos must not fail with it
-        log.debug("no timeline or page of %s", files.video_id, exc_info=error)
-        why = describe_failure(task.source, error).removeprefix(f"{task.source.name}: ")
-        return TaskReport.failed(
-            task,
-            f"{task.source.name}: analysed, but not all that follows. {why}",
-            failure=failure_of(error),
-            seconds=report.seconds,
-        )
-    finally:
-        files.remove_unfinished()
-    page = files.report.relative_to(files.out).as_posix() if job.pages else None
-    return replace(report, report=page, n_people=count_people(files))
-
-
-def update_finished(task: VideoTask, job: Job) -> TaskReport:
-    """Bring an input up to date that needs no analysis, or cannot have one; how it ended."""
-    try:
-        _note_moved_source(task)
-    except Exception as error:  # one video must not end the run
-        return TaskReport.failed(task, describe_failure(task.source, error), failure=failure_of(error))
-    return bring_up_to_date(task, job, report_without_work(task))
-
-
-def _note_moved_source(task: VideoTask) -> None:
-    """Store in the tables of a finished video where its source is, if it was moved or renamed."""
-    if task.files is None or not task.is_finished:
-        return
-    stored, path = read_metadata(task.files.faces).source, task.source.absolute()
-    if stored.sha256 is None or os.path.lexists(stored.path) or str(path) == stored.path:
-        return
-    task.files.remove_page()  # first: it names the file, and has a player of it
-    now = replace(
-        stored, path=str(path), name=path.name, mtime=path.stat().st_mtime, signature=signature(path)
-    )
-    store_source(task.files, now)
-
-
-def report_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:
-    """Report a video whose worker died: a transient failure, unless the video was finished before."""
-    now = replan(task, job.options)
-    if not now.is_finished:
-        return TaskReport.failed(task, f"{task.source.name}: {why}", failure="transient")
-    report = report_without_work(now)
-    return bring_up_to_date(now, job, replace(report, status="done_with_gaps" if report.has_gaps else "done"))
 
 
 def _analyze(

@@ -161,3 +161,16 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     """Work inside a fresh folder; returns a maker of paths in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path.joinpath
+
+
+@pytest.fixture(autouse=True)
+def _runs_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with one worker analyses in the test's own process, where parts of it can be replaced, and which takes half
+    a second less; tests marked `isolated`, and all that start the command, have a worker process as users have.
+    """
+    if "isolated" in request.keywords:
+        return
+    from ferflow.jobs import run
+
+    choose = run._choose_n_workers
+    monkeypatch.setattr(run, "_choose_n_workers", lambda n, job: 0 if job.workers == 1 else choose(n, job))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.stimuli import Stimulus
 from ferflow.dashboards.session_report.video_player import url_between
 from ferflow.errors import VideoError
-from ferflow.media.container import Container
 from ferflow.media.inputs import VIDEO_SUFFIXES
+from ferflow.system.child_process import call_in_child
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,18 @@ def find_stimulus_video(stimulus: Stimulus, page: Path) -> StimulusVideo:
 
 def _describe_file(path: Path, page: Path) -> StimulusVideo:
     try:
-        container = Container(path, threads=1)
+        duration_s = call_in_child(_read_duration, path)
     except VideoError as error:
         return StimulusVideo(path.name, None, f"The stimulus is not shown here: {error}")
-    container.close()
-    duration_s = container.info.duration_s_from_header
     return StimulusVideo(path.name, url_between(page, path), duration_s=duration_s if duration_s else None)
+
+
+def _read_duration(path: Path) -> float | None:
+    """Seconds, as the header says."""
+    from ferflow.media.container import Container  # here: only the child needs a decoder
+
+    with closing(Container(path, threads=1)) as container:
+        return container.info.duration_s_from_header
 
 
 def _is_video(name: str) -> bool:

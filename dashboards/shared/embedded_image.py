@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ferflow.errors import OptionsError, VideoError
-from ferflow.media.video import Selection, open_video
+from ferflow.system.child_process import call_in_child
 from ferflow.text import sanitize
 
 _SVG_ELEMENT = "http://www.w3.org/2000/svg svg"
@@ -58,12 +58,18 @@ def _media_type(path: Path, content: bytes) -> str:
 
 def _check_decodes(path: Path) -> None:
     try:
-        with open_video(path, threads=1) as video:
-            if next(iter(video.frames(Selection())), None) is not None:
-                return
+        has_picture = call_in_child(_has_picture, path)
     except VideoError as error:
         raise OptionsError(f"the picture is damaged or too large ({sanitize(error)})") from error
-    raise OptionsError("the picture is damaged. Save it again.")
+    if not has_picture:
+        raise OptionsError("the picture is damaged. Save it again.")
+
+
+def _has_picture(path: Path) -> bool:
+    from ferflow.media.video import Selection, open_video  # here: only the child needs a decoder
+
+    with open_video(path, threads=1) as video:
+        return next(iter(video.frames(Selection())), None) is not None
 
 
 def _check_svg(content: bytes) -> None:

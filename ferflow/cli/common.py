@@ -159,9 +159,9 @@ EmbedClips = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Number of videos analysed in parallel, each in a process of its own.  [default: by CPUs and "
-        "memory]",
-        min=1,
+        help="Number of videos analysed in parallel, each in a process of its own; 0: in this process, where a crash "
+        "of a decoder ends the run.  [default: by CPUs and memory; 0 on a GPU]",
+        min=0,
         metavar="N",
     ),
 ]
@@ -238,9 +238,20 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
 
 def run_and_exit(job: Job, output: Output) -> NoReturn:
     """Carry out a job, report how it went, and exit."""
+    _start_worker_in_advance(job)
     if output.as_json:
         _run_for_programs(job, output)
     _run_for_people(job, output)
+
+
+def _start_worker_in_advance(job: Job) -> None:
+    """Let the first worker load its libraries while this process loads its own, where there is work for it."""
+    from ferflow.jobs.engines.worker_start import start_in_advance
+    from ferflow.system.runtime import may_use_gpu
+
+    # What is in an existing folder may be all there is to do.
+    if job.engine == "local" and job.workers != 0 and not may_use_gpu(job.options) and not job.out.exists():
+        start_in_advance()
 
 
 def _run_for_people(job: Job, output: Output) -> NoReturn:

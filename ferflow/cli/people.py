@@ -15,6 +15,7 @@ from ferflow.text import pluralize, sanitize, timecode
 if TYPE_CHECKING:
     from ferflow.analytics.person_names import NameLists
     from ferflow.analytics.track_list import Track
+    from ferflow.render.match_people import Matches
     from ferflow.store.output_folder import OutputFolder
     from ferflow.store.video_files import VideoFiles
 
@@ -126,10 +127,11 @@ def _write_thumbnails(videos: list[VideoFiles], names: NameLists) -> None:
     from ferflow.analytics.person_faces import Persons
     from ferflow.errors import FerflowError
     from ferflow.render.thumbnails import write_thumbnails
+    from ferflow.system.child_process import call_in_child
 
     for files in videos:
         try:
-            written = write_thumbnails(Persons.of(files, names.of(files.video_id)))
+            written = call_in_child(write_thumbnails, Persons.of(files, names.of(files.video_id)))
         except FerflowError as error:
             print_message(f"{files.video_id}: {error}")
         else:
@@ -139,10 +141,9 @@ def _write_thumbnails(videos: list[VideoFiles], names: NameLists) -> None:
 
 
 def _print_matches(videos: list[VideoFiles]) -> None:
-    from ferflow.faces.sface import SFace
-    from ferflow.render.match_people import match_people
+    from ferflow.system.child_process import call_in_child
 
-    found = match_people(videos, SFace())
+    found = call_in_child(_match, videos)
     for problem in found.problems:
         print_message(problem)
     print_message(
@@ -159,6 +160,13 @@ def _print_matches(videos: list[VideoFiles]) -> None:
         typer.echo(
             "To confirm, give them the same name in OUT/people.csv. Different people are mostly below 0.3."
         )
+
+
+def _match(videos: list[VideoFiles]) -> Matches:
+    from ferflow.faces.sface import SFace
+    from ferflow.render.match_people import match_people
+
+    return match_people(videos, SFace())
 
 
 def _describe_person(track: Track) -> str:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ import av.error
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
+from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
 from ferflow.system.cpus import available_cpus
@@ -468,24 +467,6 @@ def _sound_lead_s(container: av.container.InputContainer, stream: av.VideoStream
     if not starts or stream.start_time is None or stream.time_base is None:
         return None
     return Fraction(stream.start_time * stream.time_base) - min(starts)
-
-
-def check_is_file(path: Path) -> None:
-    """Refuse what has no content to read; reading from a pipe could block forever.
-
-    Raises:
-        VideoError: missing, not a regular file, empty, or not readable.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise VideoError(f"{path.name}: {error.strerror or error}. Check the path.") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise VideoError(f"{path.name}: not a regular file.")
-    if status.st_size == 0:
-        raise VideoError(f"{path.name}: the file is empty (0 bytes). Copy or export it again.")
-    if not os.access(path, os.R_OK):
-        raise VideoError(f"{path.name}: may not be read. Check its permissions.")
 
 
 def _valid_aspect(aspect: float) -> float:

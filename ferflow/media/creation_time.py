@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ferflow.errors import VideoError
-from ferflow.media.container import check_is_file, open_container
+from ferflow.media.source_file import check_is_file
 
 _TAGS = ("com.apple.quicktime.creationdate", "creation_time")
 """The first with the local time zone; on export, only the second changes."""
@@ -21,6 +21,8 @@ def read_creation_time(path: Path) -> datetime | None:
     Most cameras write when the recording started; Android writes when it ended; a program that converts a video may
     write when it did so.
     """
+    from ferflow.media.container import open_container  # here: only a child process loads a decoder for it
+
     try:
         check_is_file(path)
         with closing(open_container(path)) as container:

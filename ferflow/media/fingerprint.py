@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ferflow.media.image_sequence import list_images
+from ferflow.media.image_list import list_images
 from ferflow.store.metadata import SourceInfo
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,29 +12,7 @@ import av
 from ferflow.errors import VideoError
 from ferflow.media.container import Container, VideoInfo
 from ferflow.media.decode_report import Lost
-
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Numbered images directly in a folder, sorted by the numbers in their names (2 before 10)."""
-    found = [path for path in folder.iterdir() if _is_image(path) and _is_numbered(path)]
-    return sorted(found, key=lambda path: _natural_key(path.name))
-
-
-def count_images(folder: Path) -> int:
-    """Images directly in a folder, numbered or not."""
-    return sum(map(_is_image, folder.iterdir()))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _is_numbered(path: Path) -> bool:
-    return any(character.isdecimal() for character in path.stem)
+from ferflow.media.image_list import count_images, list_images
 
 
 class ImageSequence:
@@ -102,8 +79,3 @@ def _decode_image(path: Path) -> av.VideoFrame | None:
         for event in container.decode():
             return event if isinstance(event, av.VideoFrame) else None
     return None
-
-
-def _natural_key(name: str) -> list[tuple[int, int | str]]:
-    # Pairs, because numbers and text cannot be compared with one another: numbers come first.
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name.casefold())]

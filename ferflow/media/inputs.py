@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferflow.media.container import check_is_file
-from ferflow.media.image_sequence import IMAGE_SUFFIXES, count_images, list_images
+from ferflow.media.image_list import IMAGE_SUFFIXES, count_images, list_images
+from ferflow.media.source_file import check_is_file
 from ferflow.text import is_address
 
 VIDEO_SUFFIXES = frozenset(

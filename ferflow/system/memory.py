@@ -13,7 +13,7 @@ import psutil
 
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cgroup import ControlGroups
-from ferflow.system.runtime import has_nvidia_driver
+from ferflow.system.runtime import may_use_gpu
 
 WORKER_BYTES = 600 << 20
 """Memory of a worker: 365 MiB for 720p by `python -m ferflow.jobs.benchmarks.memory`, and a margin."""
@@ -47,9 +47,7 @@ def default_workers(n_videos: int, cpus: int, memory: int, options: AnalyzeOptio
         memory: free memory in bytes.
         options: device and backend; only one process uses a GPU.
     """
-    if options.device == "gpu" or options.backend == "keras":
-        return 1
-    if options.device == "auto" and options.backend == "auto" and has_nvidia_driver():
+    if options.backend == "keras" or may_use_gpu(options):
         return 1
     return max(1, min(n_videos, cpus // CPUS_PER_WORKER, memory // WORKER_BYTES))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ferflow.errors import ModelError
+from ferflow.options import AnalyzeOptions
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -25,6 +26,11 @@ def has_cuda() -> bool:
 def has_nvidia_driver() -> bool:
     """Whether a driver for NVIDIA GPUs is loaded."""
     return Path("/proc/driver/nvidia/version").exists()
+
+
+def may_use_gpu(options: AnalyzeOptions) -> bool:
+    """Whether an analysis with these options uses a GPU if it can; no runtime is loaded to find out."""
+    return options.device == "gpu" or (options.device == "auto" and has_nvidia_driver())
 
 
 def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...] = (CPU,)) -> Any:

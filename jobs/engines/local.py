@@ -6,8 +6,6 @@ from collections.abc import Generator, Sequence
 
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Started, VideoEvent
-from ferflow.jobs.video_job import process_video
-from ferflow.pipeline import Tools
 from ferflow.store.run_manifest import VideoTask
 
 
@@ -21,6 +19,10 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
 
 
 def _in_this_process(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent, None, None]:
+    # Only here: where workers do the work, this process loads neither decoders nor runtimes.
+    from ferflow.jobs.video_job import process_video
+    from ferflow.pipeline import Tools
+
     tools = Tools.load(job.options)
     for task in tasks:
         yield Started(task)

@@ -16,9 +16,10 @@ from msgspec import structs
 
 from ferflow.errors import OptionsError
 from ferflow.jobs.engines.worker_pool import with_thread_share
+from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
-from ferflow.jobs.video_job import process_video, report_dead_worker
+from ferflow.jobs.video_job import process_video
 from ferflow.pipeline import Tools
 from ferflow.store.run_manifest import VideoTask
 

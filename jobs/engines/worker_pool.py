@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ferflow.errors import ModelError
 from ferflow.jobs.engines.worker_process import (
+    Assignment,
     CannotStart,
     Died,
     Logged,
     Message,
     Ready,
     handle_record,
-    work,
 )
+from ferflow.jobs.engines.worker_start import start_worker
+from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
-from ferflow.jobs.video_job import report_dead_worker
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.cpus import available_cpus
 
@@ -171,37 +170,16 @@ class _Pool:
         worker.stop()
         # A worker that died while it loaded its models is not replaced: the next would most likely die in the same way.
         if not worker.is_ready and not self._workers:
-            raise ModelError(f"no worker process could be started: the last one {death}. Use --workers 1.")
+            raise ModelError(f"no worker process could be started: the last one {death}")
         if worker.is_ready and waiting:
             self.spawn(1)
         if task is not None:
-            why = f"its worker {death}. The usual reason is too little memory: use fewer --workers."
-            yield Ended(task, report_dead_worker(task, self._job, why))
+            yield Ended(task, report_dead_worker(task, self._job, f"its worker {death}"))
 
 
 def _spawn_worker(job: Job) -> _Worker:
-    context = get_context("spawn")  # a fork would copy locks of threads that do not exist in the child
-    ours, theirs = context.Pipe()
-    log_level = logging.getLogger("ferflow").getEffectiveLevel()
-    process = context.Process(target=work, args=(theirs, job, log_level), name="ferflow-worker", daemon=True)
-    with _without_interrupts():
-        process.start()
-    # The child has its own copy of this end. While ours is open, the pipe does not end when the child dies.
-    theirs.close()
-    return _Worker(process, ours)
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Block SIGINT: Ctrl+C in a terminal reaches every process, and a worker must leave it to its parent.
-
-    What is blocked here stays blocked in the child, and reaches us once it is unblocked.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    worker = _Worker(*start_worker())
+    assignment = Assignment(job, logging.getLogger("ferflow").getEffectiveLevel())
+    with contextlib.suppress(OSError):  # it died since; its pipe will show it
+        worker.connection.send(assignment)
+    return worker

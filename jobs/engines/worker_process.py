@@ -8,17 +8,29 @@ import logging.handlers
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from typing import TypeVar
 
 from ferflow.errors import FerflowError
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
-from ferflow.jobs.video_job import process_video
-from ferflow.pipeline import Tools
+from ferflow.options import AnalyzeOptions
+from ferflow.system.child_process import describe_end
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The first thing that a worker receives; tasks follow."""
+
+    job: Job
+    log_level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +59,46 @@ class Died:
     exit_code: int | None
 
     def __str__(self) -> str:
-        if self.exit_code is not None and self.exit_code < 0:
-            return f"was killed by signal {-self.exit_code}"
-        return f"ended with exit code {self.exit_code}"
+        return describe_end(self.exit_code)
 
 
 Message = Ready | CannotStart | Logged | Died | Progressed | Ended
 
 
-def work(connection: Connection, job: Job, log_level: int) -> None:
-    """Load the models, then process task after task until the pipe is closed."""
+def work(connection: Connection) -> None:
+    """Receive the assignment, load its models, then process task after task until the pipe is closed."""
     _die_with_parent()
     channel = _Channel(connection)
-    channel.forward_log(log_level)
+    # Only here: the parent imports this module, and loads neither decoders nor runtimes. Before the job is there, since
+    # the parent may still plan.
+    from ferflow.jobs.video_job import process_video
+    from ferflow.pipeline import Tools
+
     with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has no more to do
-        try:
-            tools = Tools.load(job.options)
-        except FerflowError as error:
-            channel.send(CannotStart(error))
+        assignment: Assignment = connection.recv()
+        job = assignment.job
+        channel.forward_log(assignment.log_level)
+        tools = _load_tools(Tools.load, job.options, channel)
+        if tools is None:
             return
-        except Exception as error:  # for example too little memory for one more; the others may continue
-            log.error("a worker could not load its models (%s: %s)", type(error).__name__, error)
-            sys.exit(1)
         _limit_threads(job.options.threads or 1)
         channel.send(Ready())
         while True:
             task = connection.recv()
             for event in process_video(task, job, tools):
                 channel.send(event)
+
+
+def _load_tools(load: Callable[[AnalyzeOptions], T], options: AnalyzeOptions, channel: _Channel) -> T | None:
+    """Models of the job; None: no worker can load them, and the parent knows."""
+    try:
+        return load(options)
+    except FerflowError as error:
+        channel.send(CannotStart(error))
+        return None
+    except Exception as error:  # for example too little memory for one more; the others may continue
+        log.error("a worker could not load its models (%s: %s)", type(error).__name__, error)
+        sys.exit(1)
 
 
 def handle_record(record: logging.LogRecord) -> None:

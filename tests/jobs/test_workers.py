@@ -18,12 +18,12 @@ import pytest
 
 from ferflow.errors import ModelError
 from ferflow.jobs import run as jobs_run
-from ferflow.jobs.engines import worker_pool
+from ferflow.jobs.engines import worker_pool, worker_start
+from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Progressed, Started
-from ferflow.jobs.video_job import report_dead_worker
 from ferflow.options import AnalyzeOptions
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.memory import WORKER_BYTES, default_workers
@@ -165,7 +165,7 @@ def test_a_model_that_cannot_be_loaded_is_one_error_and_not_one_per_worker(tmp_p
 
 
 def test_a_pool_that_dies_before_it_starts_is_an_error_and_not_an_endless_loop(tmp_path, videos, monkeypatch):
-    monkeypatch.setattr(worker_pool, "work", os.abort)
+    monkeypatch.setattr(worker_start, "_work", os.abort)
     tasks = [VideoTask(video, None) for video in videos]
     with pytest.raises(ModelError, match="no worker process could be started"):
         list(worker_pool.process_in_workers(tasks, job_for(AnalyzeOptions()), 2))

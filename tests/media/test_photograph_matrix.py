@@ -20,7 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ferflow.cli import app
-from ferflow.media.image_sequence import list_images
+from ferflow.media.image_list import list_images
 from ferflow.media.video import Selection, open_video
 from tests.media.test_photographs import exif, luma, luma_by_pillow, photograph
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from ferflow.errors import FerflowError, VideoError
-from ferflow.media.image_sequence import IMAGE_SUFFIXES
+from ferflow.media.image_list import IMAGE_SUFFIXES
 from ferflow.media.inputs import VIDEO_SUFFIXES, discover
 from ferflow.media.video import Selection, open_video
 from tests.conftest import portrait

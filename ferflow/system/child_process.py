@@ -1,0 +1,160 @@
+"""Child processes for work on files of others: a decoder in C that crashes there ends the child, not the command.
+
+>>> call_in_child(read_creation_time, Path("talk.mp4"))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar
+
+from ferflow.errors import VideoError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_IDLE_SECONDS = 2.0
+
+_start_lock, _call_lock = threading.Lock(), threading.Lock()
+_caller: list[tuple[BaseProcess, Connection]] = []
+"""The child for calls, once there was one."""
+
+
+def start_child(target: Callable[..., None], *args: object, name: str) -> tuple[BaseProcess, Connection]:
+    """Start `target(connection, *args)` in a new process, which does not import the main module of this one.
+
+    So a script needs no `if __name__ == "__main__":`. Nothing of the main module may be among the arguments.
+
+    Returns:
+        The process, and our end of its pipe, which ends when the process does.
+    """
+    context = get_context("spawn")  # a fork would copy locks of threads that do not exist in the child
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args), name=name, daemon=True)
+    with _start_lock, _without_interrupts(), _without_main_module():
+        process.start()
+    # The child has its own copy of this end. While ours is open, the pipe does not end when the child dies.
+    theirs.close()
+    return process, ours
+
+
+def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a child process; directly where this process is one already.
+
+    The child stays for further calls, and ends after two seconds without one, or with this process.
+
+    Args:
+        function: of a module, which the child imports.
+        *args: its arguments; they, the result and errors are pickled.
+        **kwargs: likewise.
+
+    Raises:
+        VideoError: the child died; the message names no file, since the caller knows it.
+    """
+    if multiprocessing.current_process().daemon:  # a worker: it may not have children, and is expendable itself
+        return function(*args, **kwargs)
+    with _call_lock:
+        result, errors = _call(function, args, kwargs)
+    if errors:
+        for error, cause in pairwise(errors):  # pickling loses causes, which tell a full disk from bad input
+            error.__cause__ = cause
+        raise errors[0]
+    return result  # type: ignore[no-any-return]
+
+
+def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[BaseException]]:
+    while True:
+        if not _caller:
+            _caller.append(start_child(_answer_calls, name="ferflow-calls"))
+        process, connection = _caller[0]
+        try:
+            connection.send((function, args, kwargs))
+            return connection.recv()  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            _caller.clear()
+            process.join()
+            if process.exitcode == 0:  # it ended, idle, when the call was on its way
+                continue
+            raise VideoError(f"the process that read it {describe_end(process.exitcode)}") from None
+        except BaseException:  # interrupted: its answer would be taken for that of the next call
+            _caller.clear()
+            process.kill()
+            raise
+
+
+def describe_end(exit_code: int | None) -> str:
+    """How a process ended that should not have, and what to do: the end of a sentence."""
+    match exit_code:
+        case -9:
+            return "was killed by signal 9. The usual reason is too little memory: use fewer --workers."
+        case int() if exit_code < 0:
+            return (
+                f"crashed ({_signal_name(-exit_code)}): a decoder or an inference library failed on this file. "
+                "Convert it with ffmpeg, and report the file to the maker of that library."
+            )
+        case _:
+            return f"ended with exit code {exit_code}. The usual reason is too little memory: use fewer --workers."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _answer_calls(connection: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while connection.poll(_IDLE_SECONDS):
+            function, args, kwargs = connection.recv()
+            connection.send(_answer(function, args, kwargs))
+
+
+def _answer(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[BaseException]]:
+    """The result, or the error and its causes."""
+    try:
+        return function(*args, **kwargs), []
+    except Exception as error:
+        chain: list[BaseException] = [error]
+        while (cause := chain[-1].__cause__) is not None and cause not in chain:
+            chain.append(cause)
+        return None, chain
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block SIGINT: Ctrl+C in a terminal reaches every process, and a child must leave it to its parent.
+
+    What is blocked here stays blocked in the child, and reaches us once it is unblocked.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Let `multiprocessing` believe that the main module has no file: it would import that again in the child, which
+    takes a third of a second for the command and runs a script without a guard twice.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,135 @@
+"""A decoder that crashes costs the video that it read: users have a worker process, also with one worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ferflow.errors import OptionsError, VideoError
+from ferflow.system.child_process import call_in_child
+
+CRASH = """
+import os, signal, sys
+
+def crash_on_one_file(event, arguments):
+    if event != "import" or arguments[0] != "ferflow.media.video":
+        return
+    from ferflow.media import container
+    real = container.open_container
+
+    def open_container(path, *others, **named):
+        if path.name == "crash.mp4":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return real(path, *others, **named)
+
+    container.open_container = open_container
+
+sys.addaudithook(crash_on_one_file)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    """Of a Python in which a decoder crashes on `crash.mp4`."""
+    folder = tmp_path / "crashing"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(CRASH)
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def ten_videos(folder: Path, video: Path) -> Path:
+    folder.mkdir()
+    for name in ("crash", *map(str, range(9))):
+        # A few bytes after the end make contents differ.
+        (folder / f"{name}.mp4").write_bytes(video.read_bytes() + name.encode())
+    return folder
+
+
+def test_a_video_that_crashes_the_decoder_costs_none_of_nine_others(tmp_path, face_video, environment):
+    videos = ten_videos(tmp_path / "videos", face_video)
+    ended = subprocess.run(
+        [sys.executable, "-m", "ferflow", "analyze", videos, "-o", tmp_path / "out", "--workers", "1", "--no-report"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 10, ended.stderr
+    assert "crash.mp4" in ended.stdout + ended.stderr
+    assert "SIGSEGV" in ended.stdout + ended.stderr
+    videos = json.loads((tmp_path / "out" / "run.json").read_text())["videos"]
+    states = {Path(video["source"]).name: video["status"] for video in videos}
+    assert states == {"crash.mp4": "failed", **{f"{number}.mp4": "done" for number in range(9)}}
+    assert len(list((tmp_path / "out" / "faces").glob("*.parquet"))) == 9
+    assert not [path for path in (tmp_path / "out").rglob(".*.tmp")]
+
+
+def test_a_script_without_a_guard_may_run_and_its_process_loads_no_decoder(tmp_path, face_video):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import ferflow, sys\n"
+        f"report = ferflow.run([{str(face_video)!r}], {str(tmp_path / 'out')!r})\n"
+        "print('started')\n"
+        "heavy = {'av', 'cv2', 'onnxruntime', 'tensorflow'}\n"
+        "print(report.exit_code, sorted(heavy & set(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines() == ["started", "0 []"]
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.isolated
+def test_a_run_in_this_process_writes_what_a_worker_writes(tmp_path, face_video):
+    import pyarrow.parquet as pq
+
+    from ferflow.jobs.run import run
+
+    for workers in (0, 1):
+        run([face_video], tmp_path / str(workers), workers=workers, pages=False)
+    for name in ("frames", "faces", "timeline"):
+        (here,), (there,) = (list((tmp_path / str(n) / name).glob("*.parquet")) for n in (0, 1))
+        assert pq.read_table(here).equals(pq.read_table(there))
+
+
+def divide(dividend: int, divisor: int) -> float:
+    if divisor < 0:
+        raise OptionsError("negative") from OSError(28, "No space left on device")
+    if divisor == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return dividend / divisor
+
+
+def test_a_call_in_a_child_returns_its_result_and_raises_its_errors_with_their_causes():
+    assert call_in_child(divide, 1, 2) == 0.5
+    with pytest.raises(OptionsError, match="negative") as caught:
+        call_in_child(divide, 1, -1)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == 28
+
+
+def test_a_child_that_crashes_is_an_error_and_the_next_call_has_another_child():
+    with pytest.raises(VideoError, match=r"crashed \(SIGSEGV\)"):
+        call_in_child(divide, 1, 0)
+    assert call_in_child(divide, 3, 2) == 1.5
+
+
+def test_a_crash_while_a_thumbnail_is_read_costs_the_thumbnails_of_that_video(tmp_path, face_video, environment):
+    (tmp_path / "videos").mkdir()
+    shutil.copy(face_video, tmp_path / "videos" / "crash.mp4")
+    command = [sys.executable, "-m", "ferflow"]
+    done = subprocess.run(
+        [*command, "analyze", tmp_path / "videos", "-o", tmp_path / "out", "--quiet"], check=False
+    )
+    assert done.returncode == 0
+    ended = subprocess.run(
+        [*command, "people", tmp_path / "out", "--thumbnails"], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode in (0, 10), ended.stderr
+    assert "SIGSEGV" in ended.stderr
+    assert "crash" in ended.stderr
