@@ -66,7 +66,7 @@ def test_a_video_that_crashes_the_decoder_costs_none_of_nine_others(tmp_path, fa
     states = {Path(video["source"]).name: video["status"] for video in videos}
     assert states == {"crash.mp4": "failed", **{f"{number}.mp4": "done" for number in range(9)}}
     assert len(list((tmp_path / "out" / "faces").glob("*.parquet"))) == 9
-    assert not [path for path in (tmp_path / "out").rglob(".*.tmp")]
+    assert not list((tmp_path / "out").rglob(".*.tmp"))
 
 
 def test_a_script_without_a_guard_may_run_and_its_process_loads_no_decoder(tmp_path, face_video):
