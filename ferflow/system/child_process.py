@@ -61,7 +61,9 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     Raises:
         VideoError: the child died; the message names no file, since the caller knows it.
     """
-    if multiprocessing.current_process().daemon:  # a worker: it may not have children, and is expendable itself
+    if (
+        multiprocessing.current_process().daemon
+    ):  # a worker: it may not have children, and is expendable itself
         return function(*args, **kwargs)
     with _call_lock:
         result, errors = _call(function, args, kwargs)

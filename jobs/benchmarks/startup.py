@@ -2,7 +2,7 @@
 
     python -m ferflow.jobs.benchmarks.startup [--rounds 15] [--frames 5]
 
-Each run analyses the first frames of the sample clip into a new folder, without pages, so that nearly all of its time is
+Each run analyses the first frames of the sample clip into a new folder, without pages, so that nearly all of it is
 start-up. Of each setting the least and the median time are printed: other load on the machine can only add time.
 """
 
@@ -48,9 +48,7 @@ def main() -> None:
         draw_sample(clip, seconds=2)
         for _ in range(arguments.rounds):
             for name, workers in settings.items():
-                seconds[name].append(
-                    measure_seconds(clip, Path(folder) / "out", workers, arguments.frames)
-                )
+                seconds[name].append(measure_seconds(clip, Path(folder) / "out", workers, arguments.frames))
     for name, values in seconds.items():
         print(f"{name:26} least {min(values):.2f} s, median {statistics.median(values):.2f} s")
     without, with_worker = seconds.values()

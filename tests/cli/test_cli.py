@@ -140,7 +140,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--detector", "mtcnn"], "mtcnn", 2),
         (["--detect", "auto"], "auto is not available yet: use full or every:N", 2),
         (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
-        (["--workers", "0"], "workers", 2),
+        (["--workers", "-1"], "workers", 2),
         (["--retries", "-1"], "retries", 2),
         (["--progress", "xml"], "xml", 2),
         (["--log-file", "/nowhere/at/all.log"], "cannot be written", 2),

@@ -16,7 +16,7 @@ WRONG = [
     ("analyze", "x.mp4", "-o", "out", "--every", "two"),
     ("analyze", "x.mp4", "-o", "out", "--detector", "best"),
     ("analyze", "x.mp4", "-o", "out", "--start", "soon"),
-    ("analyze", "x.mp4", "-o", "out", "--workers", "0"),
+    ("analyze", "x.mp4", "-o", "out", "--workers", "-1"),
     ("analyze", "x.mp4", "-o", "out", "--signals-start", "yesterday"),
     ("report",),
     ("report", "out", "--signals-start", "2024-05-12"),

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import ferflow.dashboards  # noqa: F401 - before the fork, so that no run pays for it
 from ferflow.jobs import run as jobs_run
-from ferflow.jobs.engines import worker_pool
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
+from ferflow.system import child_process
 
 OPTIONS = AnalyzeOptions(threads=1)
 MOST_WORKERS = 8
@@ -74,7 +74,7 @@ def one(videos: list[str], order: dict) -> dict:
 def main() -> None:
     tools = Tools.load(OPTIONS)  # one thread, so nothing that a fork could lose
     Tools.load = classmethod(lambda cls, options: tools)
-    worker_pool.get_context = lambda method: multiprocessing.get_context("fork")
+    child_process.get_context = lambda method: multiprocessing.get_context("fork")
     jobs_run.RETRY_AFTER_SECONDS = 0.0
     videos = sys.argv[1:]
     for line in sys.stdin:

@@ -18,7 +18,8 @@ import pytest
 
 from tests.conftest import face_frames, write_video
 
-N_KILLS = 20
+KILLS = [("run", 0), ("run", 1), ("worker", 2), ("worker", 1), ("run", 2)]
+"""What is killed, and the workers of the run: 0 is a run in one process."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,8 @@ def in_memory(tmp_path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(900)  # 20 s of work; a busy machine takes its time
-def test_twenty_kills_each_followed_by_a_resume_leave_what_an_undisturbed_run_leaves(in_memory, forker):
+@pytest.mark.parametrize("n_kills", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_each_followed_by_a_resume_leave_what_an_undisturbed_run_leaves(in_memory, forker, n_kills):
     seed = int(os.environ.get("FERFLOW_TEST_SEED") or time.time_ns() % 2**32)
     print(f"seed: {seed} (FERFLOW_TEST_SEED)")
     draw = random.Random(seed)
@@ -96,9 +98,8 @@ def test_twenty_kills_each_followed_by_a_resume_leave_what_an_undisturbed_run_le
         assert sum(name.startswith("faces/") for name in wanted[pages]) == 6
         assert sum(name.startswith("reports/") for name in wanted[pages]) == 6 * pages
     n_finished_at_kill = []
-    for number in range(N_KILLS):
-        # One process; a run with two workers; one of two workers.
-        kill, workers = [("run", 1), ("run", 2), ("worker", 2)][number % 3]
+    for number in range(n_kills):
+        kill, workers = KILLS[number % len(KILLS)]
         pages = number % 7 == 0  # they take most of the time
         at = draw.randint(1, n_operations[pages])
         reported = f"seed {seed}, kill {number}: {kill} of {workers} at operation {at}"

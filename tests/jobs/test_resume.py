@@ -340,7 +340,7 @@ def test_a_run_that_stopped_before_its_other_inputs_is_incomplete_and_not_a_fail
     assert (statuses(alone), alone.exit_code) == (["failed"], 3)
 
 
-@pytest.mark.parametrize(("workers", "retries"), [(0, 1), (1, -1)])
+@pytest.mark.parametrize(("workers", "retries"), [(-1, 1), (1, -1)])
 def test_numbers_that_make_no_sense_are_refused(tmp_path, two, workers, retries):
     with pytest.raises(ferflow.errors.OptionsError):
         run(two, tmp_path / "out", workers=workers, retries=retries)
