@@ -44,7 +44,7 @@ class Bounds:
 
 USUAL = Bounds()
 SHORT = Bounds(rates=0.035)
-DARK = Bounds(numbers=0.085, rates=0.105, varying=0.04, n_people=2, seconds=10.0)
+DARK = Bounds(numbers=0.085, rates=0.13, varying=0.04, n_people=2, seconds=10.0)
 
 
 def headlines(out: Path, path: Path) -> dict[str, float]:
