@@ -100,7 +100,7 @@ def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
 
 
 def warn_of_rest(folder: OutputFolder, video_ids: Collection[str], sessions: Path | None = None) -> None:
-    """Warn of stretches at rest that calibrate nobody, a line each.
+    """Warn of stretches at rest that calibrate no person, a line each.
 
     Args:
         folder: the output folder.

@@ -74,7 +74,7 @@ def highest_value(curves: Iterable[Float64Array]) -> float:
 def describe_scale(top: float) -> str:
     """The scale of the small curves of a table, in a sentence."""
     if top <= 0:
-        return "All curves are flat: nobody shows an expression."
+        return "All curves are flat: no participant shows an expression."
     return f"All curves have the same scale, up to {percent(top)}."
 
 

@@ -51,7 +51,7 @@
       if (scenes.length) pairs.unshift(["scene", scenes.join(", ")]);
       const shown = lanes.meta.names.map((name, lane) => [name, lanes.meta.labels[lanes.z[lane][k]]])
         .filter(([, label]) => label && label !== "neutral").map(([name, label]) => `${name} (${label})`);
-      pairs.push(["shows an expression", shown.join(", ") || "nobody"]);
+      pairs.push(["shows an expression", shown.join(", ") || "no one"]);
       return pairs;
     };
     const showValues = () => {

@@ -47,7 +47,7 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
 
 STATES = ("readable", *REASONS, "uncounted", "no_face", "missing", "outside")
 """States of a video's time: analysed, with a readable face of a person who counts; with none that is readable, by what
-the largest of their faces is unreadable for; only with faces of nobody who counts, such as people seen briefly and
+the largest of their faces is unreadable for; only with faces that do not count, such as people seen briefly and
 pictures of faces; without a face; without a frame that could be read; before the requested start, or outside of the
 part that counts."""
 

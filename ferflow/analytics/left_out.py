@@ -19,16 +19,16 @@ class LeftOut:
     """What is left out of the headlines; each face is in one part at most."""
 
     brief: tuple[Sighting, ...]
-    """Tracks that are seen briefly or unclearly and belong to nobody who is counted, in order of time."""
+    """Tracks that are seen briefly or unclearly and belong to no person who is counted, in order of time."""
     still: tuple[Sighting, ...]
     """Tracks that are still pictures of a face."""
     duplicate: tuple[Sighting, ...]
     """Tracks that show a face of another track a second time."""
     second: tuple[Overlap, ...]
     """Second faces of counted persons: two tracks of one name in view at the same time."""
-    n_of_nobody: int
+    n_unassigned: int
     """All other faces that belong to no person."""
-    of_nobody_s: float
+    unassigned_s: float
     """Time with at least one of them, seconds."""
 
 
@@ -52,7 +52,7 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
         and is_brief(one, times.total_s)
         and not counted & set(persons.person_of[track].values())
     }
-    rows = list(_rows_of_nobody(persons, times, counted, brief | set(kinds)))
+    rows = list(_rows_of_unassigned(persons, times, counted, brief | set(kinds)))
     found = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
 
     def sightings(chosen: Set[int]) -> tuple[Sighting, ...]:
@@ -63,8 +63,8 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
         still=sightings({track for track, kind in kinds.items() if kind == "still"}),
         duplicate=sightings({track for track, kind in kinds.items() if kind == "duplicate"}),
         second=_find_second_faces(persons, times, counted),
-        n_of_nobody=len(found),
-        of_nobody_s=float(times.seconds[np.unique(found)].sum()),
+        n_unassigned=len(found),
+        unassigned_s=float(times.seconds[np.unique(found)].sum()),
     )
 
 
@@ -85,7 +85,7 @@ def read_not_faces(persons: Persons) -> dict[int, str]:
     return kinds
 
 
-def _rows_of_nobody(
+def _rows_of_unassigned(
     persons: Persons, times: FrameTimes, counted: Set[int], explained: Set[int]
 ) -> Iterator[Int64Array]:
     """The frame of each face that belongs neither to a counted person nor to a track that is explained otherwise."""

@@ -61,7 +61,7 @@ class PeopleList:
 
 
 def read_people(out: Path) -> PeopleList:
-    """Read the folder's `people.csv`; without one, nobody has a name.
+    """Read the folder's `people.csv`; without one, no person has a name.
 
     Rows about unknown videos and repeated rows are counted in the warnings.
 

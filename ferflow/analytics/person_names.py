@@ -45,7 +45,7 @@ class GivenNames:
     by_person: Mapping[int, str] = field(default_factory=dict)
     """Names that the user gave: in a list, or to a region. A name in several videos is one participant."""
     of_file: Mapping[int, str] = field(default_factory=dict)
-    """The only person of a video, if nobody gave a name: called like the file, which tells nothing of other videos."""
+    """The only person of a video, if no name was given: called like the file, which tells nothing of other videos."""
     of_region: Mapping[int, str] = field(default_factory=dict)
     """Names of the regions in which persons are, also of persons whom `people.csv` calls otherwise."""
 

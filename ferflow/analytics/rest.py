@@ -1,7 +1,7 @@
 """Stretches in which people are at rest, as the markers of a video state them: the basis of a calibration.
 
 A marker of kind `rest` with an end is such a stretch. A label of `EVERYBODY`, in any case, is about everybody in view;
-any other label is the name of a person, see `person_names`. Without such a person, the stretch is about nobody.
+any other label is the name of a person, see `person_names`. Without such a person, the stretch has no effect.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load_rest(persons: Persons) -> tuple[Rest, ...]:
 
 
 def drop_rest_of_others(persons: Persons, markers: pa.Table) -> pa.Table:
-    """MARKERS of a video without the stretches of `--rest NAME=` whose NAME nobody in it has.
+    """MARKERS of a video without the stretches of `--rest NAME=` whose NAME no person in it has.
 
     Such an option is about all videos of a run, and stored with each.
 
@@ -193,4 +193,4 @@ def _is_enough(rest: Rest, seconds: _Seconds) -> bool:
 def _list(names: Iterable[str]) -> str:
     shown = [sanitize(name) for name in sorted(names)]
     more = [f"and {len(shown) - MOST_KNOWN} more"] if len(shown) > MOST_KNOWN else []
-    return ", ".join([*shown[:MOST_KNOWN], *more]) or "nobody"
+    return ", ".join([*shown[:MOST_KNOWN], *more]) or "no one"

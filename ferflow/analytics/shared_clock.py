@@ -85,7 +85,7 @@ class SharedClock:
         """Share of participants of a group whose face is seen at or after each point; None: of all.
 
         Those who are not counted because they leave early are in it, if a participant was to be expected in their
-        video: without them, nobody would ever leave at the beginning.
+        video: without them, no participant would ever leave at the beginning.
         """
         out = [one.participant for one in self.cohort.left_out]
         early = [one for one in out if one.is_expected and group in (None, one.group)]

@@ -33,7 +33,7 @@ class Sighting:
 def find_sightings(
     faces: Faces, times: FrameTimes, by: Literal["person_id", "track_id"] = "person_id"
 ) -> dict[int, Sighting]:
-    """Every person, or every track, of a video, by id; faces of nobody do not count.
+    """Every person, or every track, of a video, by id; faces without a person do not count.
 
     Args:
         faces: FACES of the video: `frame_index`, `person_id`, `score`; see `person_faces`.

@@ -151,7 +151,7 @@ def _print_matches(videos: list[VideoFiles]) -> None:
         "were in memory only, nothing of them was stored, and no page changes."
     )
     if not found.proposals:
-        typer.echo("Nobody looks like a person of another video.")
+        typer.echo("No person looks like one of another video.")
     for proposal in found.proposals:
         typer.echo(f"May be one person (least similarity {proposal.similarity:.2f} of 1):")
         for person in proposal.persons:

@@ -1,6 +1,6 @@
 """Colours of the clothing and the hair around a face, as histograms.
 
-Within one video they tell people apart who take the same place, and recognise who returns. They identify nobody in
+Within one video they tell people apart who take the same place, and recognise who returns. They identify no person in
 another video: another day brings other clothes. The skin of the face is not compared, since it differs least between
 people and most between lamps; it shows the colour of the light, and hues are taken relative to it (von Kries, 1902), so
 that a camera which finds another white balance does not change them.

@@ -53,8 +53,8 @@ def read_answers(video: VideoFiles, *, end_s: float | None = None) -> Answers:
     """
     metadata = read_metadata(video.faces)
     columns = [*score_columns(metadata.labels), "time_s", "x1", "y1", "x2", "y2"]
-    nobody = read_table(video.faces, columns).slice(0, 0)
-    found = pa.concat_tables([nobody, *Persons.of(video).faces(*columns)], promote_options="default")
+    no_rows = read_table(video.faces, columns).slice(0, 0)
+    found = pa.concat_tables([no_rows, *Persons.of(video).faces(*columns)], promote_options="default")
     frames, faces = _until(read_table(video.frames), end_s), _until(found, end_s)
     scorer = Scorer.of(frames, faces, _basis(metadata, end_s))
     people = pa.array(list(scorer.people), pa.int32())

@@ -66,7 +66,7 @@ Shot = Iterator[Picture]
 
 
 def empty(size: tuple[int, int] = (WIDTH, HEIGHT)) -> Picture:
-    """A picture of nobody."""
+    """A picture without people."""
     image = np.full((size[1], size[0], 3), _GRAY, np.uint8)
     return Picture(image, Boxes.empty())
 

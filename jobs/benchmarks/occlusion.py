@@ -4,7 +4,7 @@
 
 Every face is used twice: as it is, and with something drawn in front (`ferflow.models.data.covers`). The drawings are
 of the kinds on which the head was fitted, at other faces and places; they say how the head generalises to faces, and
-not to things that nobody drew. Some faces of FER2013 have a hand at the mouth: they count as clear here.
+not to real things. Some faces of FER2013 have a hand at the mouth: they count as clear here.
 """
 
 from __future__ import annotations

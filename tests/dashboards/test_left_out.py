@@ -25,7 +25,7 @@ def test_the_page_says_in_one_sentence_what_is_left_out_and_why(made_session):
     assert f"1 still picture of a face, such as a poster or a slide ({clock(tracks[3])})" in found
     assert f"1 copy of a face that is shown a second time ({clock(tracks[4])})" in found
     nobody = session.video.faces.track_id == -1
-    assert f"{nobody.sum()} faces that belong to nobody" in found
+    assert f"{nobody.sum()} faces that belong to no person" in found
     assert found.split(". ")[1:] == [
         "Only these parts of the picture were analysed: bottom-right and top-left."
     ]

@@ -90,6 +90,6 @@ def test_a_stretch_that_is_too_short_calibrates_nobody_and_the_page_says_so(tmp_
     made = Made(seconds=30, markers=((2.0, 3.0, "rest", "rest"),))
     text = text_of_page(tmp_path, made)
     assert (
-        "No person is readable for long enough in the stretches marked as rest, so nobody is calibrated."
+        "No person is readable for long enough in the stretches marked as rest, so no person is calibrated."
         in text
     )

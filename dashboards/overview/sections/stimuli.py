@@ -172,7 +172,9 @@ def _most_card(clock: SharedClock) -> Card:
     share = clock.band(None, "reacting")
     reacting = np.round(np.nan_to_num(share.mean * share.n), 6)
     if not reacting.any():
-        return Card("Most reacting at once", "0", "nobody shows an expression for half of a second or more")
+        return Card(
+            "Most reacting at once", "0", "no participant shows an expression for half of a second or more"
+        )
     k = find_largest(reacting, share.mean)
     at = (k + 0.5) * clock.step_s
     number = f"{reacting[k]:.0f}" if reacting[k] >= 1 else "<1"

@@ -67,7 +67,7 @@ def _person_notes(session: Session) -> list[str]:
         notes.append(f"Calibrated by a stretch at rest: {join_words(calibrated)}.")
     elif session.basis.rest:
         notes.append(
-            "No person is readable for long enough in the stretches marked as rest, so nobody is calibrated."
+            "No person is readable for long enough in the stretches marked as rest, so no person is calibrated."
         )
     notes += [
         f"{session.name_of(one.person_id)}: the stretch looks too expressive for rest: the shift was limited."

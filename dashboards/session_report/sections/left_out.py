@@ -22,11 +22,11 @@ def _describe_faces(session: Session) -> list[str]:
         _part(found.duplicate, ("copy", "copies"), "of a face that is shown a second time"),
         *map(_describe_second_face, found.second),
     ]
-    if found.n_of_nobody:
-        one = found.n_of_nobody == 1
+    if found.n_unassigned:
+        one = found.n_unassigned == 1
         parts.append(
-            f"{pluralize(found.n_of_nobody, 'face')} that {'belongs' if one else 'belong'} to nobody: not found "
-            f"again in the next pictures ({timecode(found.of_nobody_s)})"
+            f"{pluralize(found.n_unassigned, 'face')} that {'belongs' if one else 'belong'} to no person: not found "
+            f"again in the next pictures ({timecode(found.unassigned_s)})"
         )
     named = [part for part in parts if part]
     return [f"Left out of these numbers: {join_words(named)}."] if named else []

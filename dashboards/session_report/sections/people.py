@@ -28,7 +28,7 @@ _RECOGNITION = {
     "alike may count as one, and one whose clothing looks different in other light as two.",
     "face": "After a break, a person is recognised by the face, within this video only: two who look alike may count "
     "as one, and one who is seen from another side as two.",
-    "off": "Nobody is recognised after a break: who leaves the picture and returns counts as another person.",
+    "off": "No person is recognised after a break: who leaves the picture and returns counts as another person.",
 }
 """How tracks become persons, by the option `--stitch`."""
 
