@@ -10,8 +10,8 @@ from ferflow.errors import VideoError
 from ferflow.faces.orientation import find_turn
 from ferflow.media.video import Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools, analyze_video
-from ferflow.store.records import FaceRows, FrameRows
+from ferflow.pipeline import Tools
+from tests.desks.analysis import analyse
 from tests.desks.cameras import grows, late_picture, several_streams, turned
 
 CAMERA, PREVIEW = (320, 240), (160, 90)
@@ -20,18 +20,6 @@ CAMERA, PREVIEW = (320, 240), (160, 90)
 def read(path, reading=None):
     with open_video(path, reading) as video:
         return list(video.frames(Selection())), video
-
-
-def rows(path, tools, **chosen):
-    """FRAMES and FACES, and the report."""
-    options = AnalyzeOptions(**chosen)
-    with open_video(path, Reading.of(options)) as video:
-        found = list(analyze_video(video, "id", options, tools))
-        tables = [
-            [row for part in found if isinstance(part, kind) for row in part.batch.to_pylist()]
-            for kind in (FrameRows, FaceRows)
-        ]
-        return (*tables, video.report.warnings)
 
 
 # --- Which stream ------------------------------------------------------------------------------------------------
@@ -119,23 +107,27 @@ def test_without_sound_before_the_picture_time_counts_from_the_picture(tmp_path,
 # --- Which way up ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def upright(tmp_path_factory, tools):
+    return analyse(turned(tmp_path_factory.mktemp("upright") / "up.mp4", 0), tools)
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_picture_on_its_side_or_head_is_turned_as_its_faces_say(tmp_path, tools, degrees):
-    upright, faces, warnings = rows(turned(tmp_path / "up.mp4", 0), tools)
-    assert warnings == []
-    found, same_faces, warnings = rows(turned(tmp_path / "turned.mp4", degrees), tools)
-    assert f"turned by {degrees} degrees clockwise" in warnings[0]
-    assert [(one["width"], one["height"]) for one in found] == [(320, 240)] * len(upright)
-    assert len(faces) == len(same_faces) == len(upright)
+def test_a_picture_on_its_side_or_head_is_turned_as_its_faces_say(tmp_path, tools, upright, degrees):
+    assert upright.report.warnings == []
+    found = analyse(turned(tmp_path / "turned.mp4", degrees), tools)
+    assert f"turned by {degrees} degrees clockwise" in found.report.warnings[0]
+    assert [(one["width"], one["height"]) for one in found.frames] == [(320, 240)] * len(upright.frames)
+    assert len(found.faces) == len(upright.faces) == len(upright.frames)
     for name in ("x1", "y1", "x2", "y2"):
-        apart = np.array([one[name] for one in faces]) - [one[name] for one in same_faces]
+        apart = np.array([one[name] for one in found.faces]) - [one[name] for one in upright.faces]
         assert np.abs(apart).max() < 6
 
 
 def test_a_file_that_says_the_wrong_orientation_is_corrected(tmp_path, tools):
-    frames, _, warnings = rows(turned(tmp_path / "a.mp4", 0, rotation=90), tools)
-    assert (frames[0]["width"], frames[0]["height"]) == (320, 240)
-    assert "turned by 0 degrees clockwise" in warnings[0]
+    found = analyse(turned(tmp_path / "a.mp4", 0, rotation=90), tools)
+    assert (found.frames[0]["width"], found.frames[0]["height"]) == (320, 240)
+    assert "turned by 0 degrees clockwise" in found.report.warnings[0]
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
@@ -149,9 +141,9 @@ def test_a_turn_that_is_given_replaces_what_the_file_says(tmp_path, degrees):
 
 
 def test_the_file_s_own_word_is_kept_where_that_is_asked_for(tmp_path, tools):
-    frames, _, warnings = rows(turned(tmp_path / "a.mp4", 90), tools, rotate="file")
-    assert (frames[0]["width"], frames[0]["height"]) == (240, 320)
-    assert warnings == []
+    found = analyse(turned(tmp_path / "a.mp4", 90), tools, rotate="file")
+    assert (found.frames[0]["width"], found.frames[0]["height"]) == (240, 320)
+    assert found.report.warnings == []
 
 
 def test_nothing_is_turned_without_faces(tmp_path, tools: Tools):
@@ -163,14 +155,18 @@ def test_nothing_is_turned_without_faces(tmp_path, tools: Tools):
 
 
 def test_boxes_are_in_pixels_of_their_own_frame_where_the_size_changes(tmp_path, tools):
-    frames, faces, warnings = rows(grows(tmp_path / "call.ts"), tools)
-    sizes = {one["frame_index"]: (one["width"], one["height"]) for one in frames}
+    found = analyse(grows(tmp_path / "call.ts"), tools)
+    sizes = {one["frame_index"]: (one["width"], one["height"]) for one in found.frames}
     assert sorted(set(sizes.values())) == [(320, 240), (640, 480)]
-    assert "size changes from 320x240 to 640x480" in warnings[0]
-    relative = [one["y2"] / sizes[one["frame_index"]][1] for one in faces]
+    assert "size changes from 320x240 to 640x480" in found.report.warnings[0]
+    relative = [one["y2"] / sizes[one["frame_index"]][1] for one in found.faces]
     by_size = [
         np.median(
-            [value for value, one in zip(relative, faces, strict=True) if sizes[one["frame_index"]] == size]
+            [
+                value
+                for value, one in zip(relative, found.faces, strict=True)
+                if sizes[one["frame_index"]] == size
+            ]
         )
         for size in ((320, 240), (640, 480))
     ]
