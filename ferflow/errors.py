@@ -3,7 +3,8 @@
     FerflowError             1   never raised itself
     ├── OptionsError         2   the request cannot be carried out as asked
     ├── VideoError           3   this input cannot be analysed
-    │   └── DecodeError      3   it opened, but no frame of it could be read
+    │   ├── DecodeError      3   it opened, but no frame of it could be read
+    │   └── ChildDiedError   3   the process that read it crashed
     ├── ModelError           4   a model or detector file is missing, altered or of the wrong kind
     └── RecordsError         5   files in the output folder cannot be read or must not be mixed
 
@@ -33,6 +34,10 @@ class VideoError(FerflowError):
 
 class DecodeError(VideoError):
     """The container opened, but its frames cannot be decoded."""
+
+
+class ChildDiedError(VideoError):
+    """A process that read the input crashed; the message names no file, since whoever asked for it knows it."""
 
 
 class ModelError(FerflowError):

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Rotate, Stream, Verbose, log_to_stderr
-from ferflow.options import TimePoint
+from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.text import pluralize, sanitize
 
 
 def explain(
@@ -38,20 +39,33 @@ def explain(
 
     It shows feature maps, evidence by location, and how the scores are computed.
     """
+    from ferflow.errors import ChildDiedError, VideoError
+    from ferflow.system.child_process import call_in_child
+
+    log_to_stderr(Output(verbose=verbose, quiet=quiet))
+    options = DEFAULTS.updated(model=model, backend="onnx", stream=stream, rotate=rotate)
+    points = [TimePoint.parse(point) for point in at or ()]
+    try:
+        faces = call_in_child(_write_page, source, out, options, points, whole=whole)
+    except ChildDiedError as error:
+        raise VideoError(f"{sanitize(source.name)}: {error}") from error
+    if not quiet:
+        typer.echo(f"{pluralize(sum(faces), 'face')} in {pluralize(len(faces), 'frame')}")
+        typer.echo(f"Page: {out}")
+
+
+def _write_page(
+    source: Path, out: Path, options: AnalyzeOptions, points: list[TimePoint], *, whole: bool
+) -> list[int]:
+    """Write the page; the number of faces in each of its frames."""
     from ferflow.dashboards.model_pages.explanation import write_explanation
     from ferflow.models.class_activation import NetworkInspector
     from ferflow.pipeline import Tools
     from ferflow.render.explain import find_moments
 
-    log_to_stderr(Output(verbose=verbose, quiet=quiet))
-    options = DEFAULTS.updated(model=model, backend="onnx", stream=stream, rotate=rotate)
     tools = Tools.load(options)
-    found = find_moments(source, tools, options, [TimePoint.parse(point) for point in at or ()], whole=whole)
+    found = find_moments(source, tools, options, points, whole=whole)
     inspect = NetworkInspector(tools.classifier.card)
-    write_explanation(
-        out, source.name, tools.classifier.card, [(part, inspect(part.crops.images)) for part in found]
-    )
-    if not quiet:
-        faces = sum(len(part.crops) for part in found)
-        typer.echo(f"{faces} face{'s' * (faces != 1)} in {len(found)} frame{'s' * (len(found) != 1)}")
-        typer.echo(f"Page: {out}")
+    parts = [(part, inspect(part.crops.images)) for part in found]
+    write_explanation(out, source.name, tools.classifier.card, parts)
+    return [len(part.crops) for part in found]

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from ferflow.errors import FerflowError
+from ferflow.errors import ChildDiedError, FerflowError
 from ferflow.store.atomic_files import is_disk_full
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def describe_failure(source: Path, error: Exception) -> str:
     kind = failure_of(error)
     if kind == "disk_full":
         return f"{source.name}: no space left for its tables. Free some and run the same command again."
+    if isinstance(error, ChildDiedError):
+        return f"{source.name}: {error}"
     if isinstance(error, FerflowError):
         return str(error)
     # The trace goes to the log only: an unexpected error in one video must not end the run.

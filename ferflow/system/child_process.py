@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import logging.handlers
 import multiprocessing
+import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -18,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-from ferflow.errors import VideoError
+from ferflow.errors import ChildDiedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +55,8 @@ def start_child(target: Callable[..., None], *args: object, name: str) -> tuple[
 def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a child process; directly where this process is one already.
 
-    The child stays for further calls, and ends after two seconds without one, or with this process.
+    The child stays for further calls, and ends after two seconds without one, or with this process. What it logs is
+    logged here when it answers.
 
     Args:
         function: of a module, which the child imports.
@@ -59,35 +64,63 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         **kwargs: likewise.
 
     Raises:
-        VideoError: the child died; the message names no file, since the caller knows it.
+        ChildDiedError: the child died.
     """
     if (
         multiprocessing.current_process().daemon
     ):  # a worker: it may not have children, and is expendable itself
         return function(*args, **kwargs)
+    level = logging.getLogger("ferflow").getEffectiveLevel()
     with _call_lock:
-        result, errors = _call(function, args, kwargs)
-    if errors:
-        for error, cause in pairwise(errors):  # pickling loses causes, which tell a full disk from bad input
+        answer = _call(_Call(function, args, kwargs, level))
+    for record in answer.records:
+        handle_record(record)
+    if answer.errors:
+        for error, cause in pairwise(
+            answer.errors
+        ):  # pickling loses causes, which tell a full disk from bad input
             error.__cause__ = cause
-        raise errors[0]
-    return result  # type: ignore[no-any-return]
+        raise answer.errors[0]
+    return answer.result  # type: ignore[no-any-return]
 
 
-def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[BaseException]]:
+def handle_record(record: logging.LogRecord) -> None:
+    """Treat a log record of a child as one of this process."""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    result: Any = None
+    errors: tuple[BaseException, ...] = ()
+    """The error that was raised, and its causes."""
+    records: tuple[logging.LogRecord, ...] = ()
+
+
+def _call(call: _Call) -> _Answer:
     while True:
         if not _caller:
             _caller.append(start_child(_answer_calls, name="ferflow-calls"))
         process, connection = _caller[0]
         try:
-            connection.send((function, args, kwargs))
+            connection.send(call)
             return connection.recv()  # type: ignore[no-any-return]
         except (EOFError, OSError):
             _caller.clear()
             process.join()
             if process.exitcode == 0:  # it ended, idle, when the call was on its way
                 continue
-            raise VideoError(f"the process that read it {describe_end(process.exitcode)}") from None
+            raise ChildDiedError(f"the process that read it {describe_end(process.exitcode)}") from None
         except BaseException:  # interrupted: its answer would be taken for that of the next call
             _caller.clear()
             process.kill()
@@ -116,21 +149,27 @@ def _signal_name(number: int) -> str:
 
 
 def _answer_calls(connection: Connection) -> None:
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    logger = logging.getLogger("ferflow")
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    logger.propagate = False
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while connection.poll(_IDLE_SECONDS):
-            function, args, kwargs = connection.recv()
-            connection.send(_answer(function, args, kwargs))
+            call: _Call = connection.recv()
+            logger.setLevel(call.log_level)
+            answer = _answer(call)
+            logged = tuple(records.get() for _ in range(records.qsize()))
+            connection.send(replace(answer, records=logged))
 
 
-def _answer(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, list[BaseException]]:
-    """The result, or the error and its causes."""
+def _answer(call: _Call) -> _Answer:
     try:
-        return function(*args, **kwargs), []
+        return _Answer(call.function(*call.args, **call.kwargs))
     except Exception as error:
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None and cause not in chain:
             chain.append(cause)
-        return None, chain
+        return _Answer(errors=tuple(chain))
 
 
 @contextlib.contextmanager

@@ -23,13 +23,13 @@ from ferflow.jobs.engines.worker_process import (
     Logged,
     Message,
     Ready,
-    handle_record,
 )
 from ferflow.jobs.engines.worker_start import start_worker
 from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
 from ferflow.store.run_manifest import VideoTask
+from ferflow.system.child_process import handle_record
 from ferflow.system.cpus import available_cpus
 
 

@@ -101,13 +101,6 @@ def _load_tools(load: Callable[[AnalyzeOptions], T], options: AnalyzeOptions, ch
         sys.exit(1)
 
 
-def handle_record(record: logging.LogRecord) -> None:
-    """Treat a worker's log record as one of this process."""
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
-
-
 class _Channel:
     """The worker's end of the pipe; several threads may log at once."""
 

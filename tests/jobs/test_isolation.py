@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -135,3 +136,24 @@ def test_a_crash_while_a_thumbnail_is_read_costs_the_thumbnails_of_that_video(
     assert ended.returncode in (0, 10), ended.stderr
     assert "SIGSEGV" in ended.stderr
     assert "crash" in ended.stderr
+
+
+def warn(name: str) -> None:
+    logging.getLogger("ferflow.test").warning("%s is odd", name)
+
+
+def test_what_a_child_logs_is_logged_here(caplog):
+    call_in_child(warn, "this")
+    assert [record.getMessage() for record in caplog.records] == ["this is odd"]
+
+
+def test_a_picture_that_crashes_the_decoder_is_one_line_of_explain(tmp_path, face_video, environment):
+    shutil.copy(face_video, tmp_path / "crash.mp4")
+    ended = subprocess.run(
+        [sys.executable, "-m", "ferflow", "explain", "crash.mp4", "-o", "page.html"], cwd=tmp_path,
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("ferflow: crash.mp4: the process that read it crashed (SIGSEGV)")
+    assert not (tmp_path / "page.html").exists()

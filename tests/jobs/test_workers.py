@@ -188,7 +188,7 @@ def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
 
 
 def test_records_of_a_worker_are_treated_as_ours(caplog):
-    from ferflow.jobs.engines.worker_process import handle_record
+    from ferflow.system.child_process import handle_record
 
     with caplog.at_level(logging.INFO, logger="ferflow"):
         handle_record(logging.LogRecord("ferflow.media.video", logging.INFO, "f", 1, "heard", (), None))
