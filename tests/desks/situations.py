@@ -132,9 +132,15 @@ SITUATIONS = (
 
 OTHERWISE = {
     "`--detector haar`": "an option, not a file",
-    "interrupted download or card": "tests.torture.desks cuts each of the files above",
-    "markers or a session list": "tests.desks.lab_tables.DIALECTS",
-    "the same in the code page": "tests.desks.lab_tables.UNREADABLE",
-    "exports of BORIS, ELAN, PsychoPy, BIDS": "tests.desks.lab_tables.FOREIGN",
+    "interrupted download or card": "tests/torture/desks.py, of each of the files above",
+    "markers or a session list": "tests/desks/lab_tables.py, DIALECTS",
+    "the same in the code page": "tests/desks/lab_tables.py, UNREADABLE",
+    "photograph of a phone as HEIC": "tests/media/tiled_heic.py",
+    "animated WebP": "tests/media/test_photographs.py",
+    "TIFF with JPEG inside": "tests/media/test_photographs.py",
+    "folder of photographs without numbers": "tests/media/test_photographs.py",
+    "folder of numbered images": "tests/media/test_photographs.py",
+    "folder of numbered AVIF or HEIC": "tests/media/test_photographs.py",
+    "exports of BORIS, ELAN, PsychoPy, BIDS": "tests/desks/lab_tables.py, FOREIGN",
 }
 """Rows of the table without a file of their own, and what stands for them."""
