@@ -35,4 +35,5 @@ def describe_usage_error(error: Any, arguments: Sequence[str]) -> str:
         what = re.sub(pattern, plain, what)
     # An option without its value is found before there is a context.
     command = context.command_path if context is not None else " ".join(["ferflow", *arguments[:1]])
-    return f"{what}. See: {command} --help"
+    end = "" if what.endswith("?") else "."
+    return f"{what}{end} See: {command} --help"
