@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from ferflow.analytics.signals import store_signals
 from ferflow.dashboards import refresh
+from ferflow.store.video_files import VideoFiles
 from tests.dashboards.browse import NEEDS_CHROMIUM, pages_of_pdf, until
-from tests.dashboards.made_sessions import MARKERS
+from tests.dashboards.made_sessions import MARKERS, NOON, logged
 from tests.made_cohort import TRAILER, draw_stimulus, forty_sessions, trailer_test, write_run
 from tests.made_records import Made, write_session
 
@@ -18,6 +20,9 @@ SHEET_WIDTH = 703
 """CSS pixels of an A4 sheet between margins of 12 mm: (210 - 24) / 25.4 * 96."""
 FEWEST_LETTERS = 300
 """Of a sheet; three lines have more."""
+
+SIX_LABELS = tuple((8.0 * k + 4, None, f"event {k}", "") for k in range(6))
+"""With signals, their curves are longer than two sheets."""
 
 PAGES = (
     "trailer/index.html",
@@ -38,12 +43,14 @@ def out(tmp_path_factory):
     (folder / "trailer" / "trailer.markers.csv").write_text(TRAILER)
     forty_sessions(folder / "forty", seconds=20, n=16, stimulus="quiz")
     made = [
-        Made(seconds=60, video_id="one", markers=MARKERS[:3]),
+        Made(seconds=60, video_id="one", markers=SIX_LABELS),
         Made(seconds=120, people=8, video_id="eight", brief=2, markers=MARKERS),
         Made(seconds=3700, fps=0.4, video_id="hour", markers=MARKERS[:2]),
     ]
     write_run(folder / "session", [write_session(folder / "session", one) for one in made])
-    for place in folder.iterdir():
+    logged(60).to_csv(folder / "one.signals.csv", index=False)
+    store_signals(VideoFiles(folder / "session", "one"), folder / "one.signals.csv", 60, lambda: NOON)
+    for place in (folder / name for name in ("trailer", "forty", "session")):
         refresh(place)
     return folder
 

@@ -53,7 +53,9 @@ def test_a_registered_section_is_on_the_overview_in_its_place(tmp_path, template
     write_session(tmp_path, Made(seconds=20))
     folder = load_folder(tmp_path, PageOptions())
     mine = Section("greeting", lambda folder: Greeting(f"{len(folder.finished)} video"), template)
-    html = render_index(folder, PageOptions(), sections=insert(overview_sections.SECTIONS, 3, mine))
+    sections = overview_sections.SECTIONS
+    after_cards = [section.id for section in sections].index("cards") + 1
+    html = render_index(folder, PageOptions(), sections=insert(sections, after_cards, mine))
     assert '<p data-section="greeting">1 video</p>' in html
     assert ids(html)[:3] == ["cards", "greeting", "words"]
 
