@@ -178,4 +178,8 @@ def _runs_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pyte
     from ferflow.jobs import run
 
     choose = run._choose_n_workers
-    monkeypatch.setattr(run, "_choose_n_workers", lambda n, job: 0 if job.workers == 1 else choose(n, job))
+
+    def choose_this_process(n_pending: int, job: object) -> int:
+        return number if (number := choose(n_pending, job)) != 1 else 0
+
+    monkeypatch.setattr(run, "_choose_n_workers", choose_this_process)
