@@ -56,7 +56,10 @@ def test_a_smile_that_is_marked_as_rest_is_still_pointed_out_and_the_shift_was_l
     made = Made(seconds=24, people=1, markers=((0.0, 12.0, "all", "rest"),))
     text = text_of_page(tmp_path, made, "Ada", tables=acted(made, (1, 0, 24, "happy")))
     assert "Calibrated by a stretch at rest: Ada." in text
-    assert "Ada: the stretch looks too expressive for rest: the shift was limited." in text
+    assert (
+        "Ada: the stretch marked as rest looks expressive to the model, so the calibration was limited."
+        in text
+    )
     assert "not even after the calibration: expressive throughout, or a face that the model misreads." in text
     assert "tells the two apart" not in text
 

@@ -70,7 +70,8 @@ def _person_notes(session: Session) -> list[str]:
             "No person is readable for long enough in the stretches marked as rest, so no person is calibrated."
         )
     notes += [
-        f"{session.name_of(one.person_id)}: the stretch looks too expressive for rest: the shift was limited."
+        f"{session.name_of(one.person_id)}: the stretch marked as rest looks expressive to the model, so the "
+        "calibration was limited."
         for one in session.people
         if one.is_shift_limited
     ]
