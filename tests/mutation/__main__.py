@@ -9,11 +9,11 @@ Needs `build/mutants/coverage` and `build/mutants/durations`, which `make mutant
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.mutation.fork import run_pytest
 from tests.mutation.mutants import Mutant, read_mutants
 from tests.mutation.reach import Reach
 
@@ -137,31 +138,34 @@ def try_mutant(module: str, mutant: Mutant, tests: Sequence[str], tree: Path, se
     source = (ROOT / module).read_text(encoding="utf-8")
     started = time.monotonic()
     try:
-        (tree / module).write_text(mutant.apply(source), encoding="utf-8")
+        _write_source(tree / module, mutant.apply(source))
         by = _first_failure(tests[:_MOST_TESTS], tree, seconds)
     finally:
-        (tree / module).write_text(source, encoding="utf-8")
+        _write_source(tree / module, source)
     outcome = "killed" if by else "survived"
     return Result(module, mutant.describe(), outcome, round(time.monotonic() - started, 1), by)
 
 
+_TIMES = itertools.count(1_000_000_000)
+
+
+def _write_source(path: Path, source: str) -> None:
+    # Python knows stale bytecode by size and whole seconds, and two mutants may have both in common.
+    path.write_text(source, encoding="utf-8")
+    os.utime(path, (time_s := next(_TIMES), time_s))
+
+
 def _first_failure(tests: Sequence[str], tree: Path, seconds: float) -> str:
     """The test that fails; empty if none does in the time given. A test that hangs fails."""
-    command = [
-        sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no",
-        f"--timeout={min(20.0, seconds / 2):.0f}", "-m", "not slow", *tests,
+    arguments = [
+        "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", f"--timeout={min(20.0, seconds / 2):.0f}",
+        "-m", "not slow", *tests,
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    try:
-        ended = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
+    code, output = run_pytest(tree, arguments, seconds)
+    if code is None or code in (0, 5):
         return ""
-    if ended.returncode in (0, 5):
-        return ""
-    failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" ")[1] if failed else f"exit code {ended.returncode}"
+    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" ")[1] if failed else f"exit code {code}"
 
 
 def _copy_tree(tree: Path) -> Path:

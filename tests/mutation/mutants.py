@@ -31,6 +31,10 @@ _QUIET = {"debug", "info", "warning", "error"}
 """Methods of loggers: what they say decides no number."""
 
 
+_CHECKS = {"strict", "copy"}
+"""Arguments that change no result: they raise where lengths differ, or save a copy."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Mutant:
     """A replacement in the source of one module; offsets count UTF-8 bytes."""
@@ -116,6 +120,8 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _decides_nothing(node: ast.AST) -> bool:
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
+        return True
+    if isinstance(node, ast.keyword) and node.arg in _CHECKS:
         return True
     is_logged = (
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _QUIET
