@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.mutation.__main__ import try_mutant
-from tests.mutation.mutants import mutants_of
+from tests.mutation.mutants import constants_at, is_in_function, mutants_of
 
 SOURCE = '''"""Words 1 + 1."""
 LIMIT: int = 3
@@ -23,6 +23,17 @@ def test_operators_numbers_and_names_are_exchanged_one_at_a_time_and_words_are_n
         (8, "and", "or"), (8, "is not", "is"), (8, "min", "max"),
     ]  # fmt: skip
     assert sorted(found) == sorted(expected)
+
+
+def test_what_runs_on_import_and_what_runs_in_a_call_are_told_apart():
+    source = "A, B = 1, 2\nclass Some:\n    field: int = 3\n    def method(self, n=4):\n        return n\n"
+    assert [constants_at(source, line) for line in (1, 3)] == [["A", "B"], []]
+    assert [is_in_function(source, line) for line in range(1, 6)] == [False, False, False, False, True]
+
+
+def test_neither_checks_nor_guards_against_zero_are_exchanged():
+    places = [one.before for one in mutants_of("c = zip(a, b, strict=True)\nd = max(b, 1e-9)\n")]
+    assert places == ["max"]
 
 
 def test_a_mutant_differs_in_its_place_only():

@@ -9,7 +9,7 @@ import pytest
 
 from ferflow.errors import ModelError
 from ferflow.faces import yunet
-from ferflow.faces.detections import Detections, iou
+from ferflow.faces.detections import Detections, iou, min_face_height, overlap_of_smaller
 from ferflow.faces.detector import make_detector
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
@@ -34,10 +34,29 @@ def opencv_boxes(rgb: np.ndarray) -> np.ndarray:
     )
 
 
+def test_faces_of_a_part_of_the_picture_move_to_its_place_in_it():
+    part = Detections(
+        np.array([[1, 2, 3, 4]], np.float32), np.ones(1, np.float32), np.full((1, 5, 2), 7.0, np.float32)
+    )
+    moved = part.moved(100, 20, region=3)
+    assert moved.xyxy.tolist() == [[101, 22, 103, 24]]
+    assert moved.landmarks[0].tolist() == [[107, 27]] * 5
+    assert moved.region.tolist() == [3]
+
+
+@pytest.mark.parametrize(("size", "chosen", "expected"), [
+    ((1920, 1080), None, 72), ((1080, 1920), None, 72), ((320, 240), None, 24), ((1920, 1080), 40, 40),
+])  # fmt: skip
+def test_the_smallest_face_is_a_fifteenth_of_the_shorter_side(size, chosen, expected):
+    assert min_face_height(AnalyzeOptions(min_face=chosen), *size) == expected
+
+
 def test_overlap_by_hand():
     a = np.array([[0, 0, 10, 10], [5, 5, 5, 5]], np.float32)
     b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
     assert iou(a, b) == pytest.approx(np.array([[1, 50 / 150, 0], [0, 0, 0]]))
+    small = np.array([[2, 2, 6, 12]], np.float32)
+    assert overlap_of_smaller(a, small) == pytest.approx(np.array([[32 / 40], [0]]))
 
 
 def test_columns_must_agree_in_length():

@@ -160,3 +160,46 @@ def test_a_tilted_real_face_has_a_roll_of_that_sign_and_its_mirror_image_the_oth
     # YuNet draws its landmarks too upright: of 30 degrees in the picture, 13 to 24 arrive.
     assert 10 < straight * np.sign(angle) < 30
     assert 10 < -mirrored * np.sign(angle) < 30
+
+
+# The head that is fitted, millimetres (Dodgson, 2004; Farkas, 1994; see the module).
+HEAD = np.array([[-31.5, 0, 0], [31.5, 0, 0], [0, 36, -30], [-25.5, 63.5, -5], [25.5, 63.5, -5]])
+CENTRED = HEAD - HEAD.mean(axis=0)
+SIZE = np.sqrt((CENTRED**2).sum(axis=1).mean())
+
+
+def bent(misfit, yaw=0.0, scale=2.0):
+    """The head itself, with landmarks away from every place that a turn, scale or shift of it could explain."""
+    from scipy.linalg import null_space
+
+    (away,) = null_space(np.c_[HEAD, np.ones(5)].T).T
+    points = scale * Rotation.from_euler("y", -yaw, degrees=True).apply(CENTRED)[:, :2]
+    points[:, 0] += away * misfit * scale * SIZE * np.sqrt(5)
+    return points.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "most"), [(0, 0.15), (-44, 0.15), (44, 0.15), (46, 0.3), (-46, 0.3), (80, 0.3)]
+)
+def test_landmarks_may_lie_off_the_head_by_a_share_of_its_size(yaw, most):
+    for scale in (0.2, 2.0):
+        known = estimate_head_pose(np.stack([bent(most * share, yaw, scale) for share in (0.99, 1.01)]))
+        assert known[0, 0] == pytest.approx(yaw, abs=0.01)
+        assert np.isnan(known[1]).all()
+
+
+@pytest.mark.parametrize("share", [0.99, 1.01])
+def test_a_stretched_head_is_fitted_at_its_mean_scale(share):
+    # Wider and lower by s: the landmarks are s times their distance from the middle away from the fitted head.
+    flat = CENTRED[:, :2]
+    stretch = 0.15 / np.sqrt((flat**2).sum(axis=1).mean()) * SIZE * share
+    points = (flat * (1 + stretch, 1 - stretch) * 3).astype(np.float32)
+    assert np.isnan(estimate_head_pose(points[None])).all() == (share > 1)
+
+
+def test_faces_in_pixels_of_different_shapes_are_read_each_with_its_own():
+    points = turned(20, 5, -8)
+    both = np.stack([points, points / (2, 1), np.full((5, 2), np.nan), points / (0.5, 1)]).astype(np.float32)
+    found = estimate_head_pose(both, pixel_aspect=np.array([1.0, 2.0, 1.0, 0.5]))
+    assert np.isnan(found[2]).all()
+    assert found[[1, 3]] == pytest.approx(np.stack([found[0]] * 2), abs=0.01)

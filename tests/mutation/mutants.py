@@ -31,6 +31,8 @@ _QUIET = {"debug", "info", "warning", "error"}
 """Methods of loggers: what they say decides no number."""
 
 
+_LEAST_NUMBER = 1e-5
+"""Smaller ones only keep a division from failing, or a rounded number on its side of a bound."""
 _CHECKS = {"strict", "copy"}
 """Arguments that change no result: they raise where lengths differ, or save a copy."""
 
@@ -64,13 +66,22 @@ def mutants_of(source: str) -> list[Mutant]:
     return sorted(mutant for mutant in found if _compiles(mutant.apply(source)))
 
 
-def constant_at(source: str, line: int) -> str | None:
-    """Name of the module's constant that is assigned in a line; such lines run on import, before any test."""
+def constants_at(source: str, line: int) -> list[str]:
+    """Names of the module's constants that are assigned in a line; such lines run on import, before any test."""
     for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if node.lineno <= line <= (node.end_lineno or line) and isinstance(targets[0], ast.Name):
-            return targets[0].id
-    return None
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or line):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return []
+
+
+def is_in_function(source: str, line: int) -> bool:
+    """Whether a line runs in a call; defaults of parameters and fields are computed on import."""
+    return any(
+        node.body[0].lineno <= line <= (node.end_lineno or line)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    )
 
 
 class _Places:
@@ -151,7 +162,7 @@ def _mutate(node: ast.AST, place: _Places) -> Iterator[Mutant]:  # noqa: C901 - 
             yield from place.whole(node, str(not value))
         case ast.Constant(value=int(value)):
             yield from place.whole(node, str(value + 1))
-        case ast.Constant(value=float(value)):
+        case ast.Constant(value=float(value)) if abs(value) >= _LEAST_NUMBER or value == 0:
             yield from place.whole(node, repr(value * 1.5 + (0.5 if value == 0 else 0)))
         case ast.Name(id=name) if name in _NAMES:
             yield from place.whole(node, _NAMES[name])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import coverage
 
-from tests.mutation.mutants import Mutant, constant_at
+from tests.mutation.mutants import Mutant, constants_at, is_in_function
 
 
 @dataclass(slots=True)
@@ -40,10 +40,11 @@ class Reach:
         """Tests that reach a mutant, the fastest first."""
         lines, source = self._by_line(path), path.read_text(encoding="utf-8")
         found = set(lines.get(mutant.line, ()))
-        if not found and (name := constant_at(source, mutant.line)) is not None:
-            uses = [n for n, text in enumerate(source.splitlines(), 1) if re.search(rf"\b{name}\b", text)]
-            found = {test for line in uses for test in lines.get(line, ())}
-            if not found:  # used by other modules alone
+        if not is_in_function(source, mutant.line):
+            names = "|".join(constants_at(source, mutant.line)) or "$^"
+            uses = [n for n, text in enumerate(source.splitlines(), 1) if re.search(rf"\b({names})\b", text)]
+            found |= {test for line in uses for test in lines.get(line, ())}
+            if not found:  # used by other modules alone, or by all of this one
                 found = {test for tests in lines.values() for test in tests}
         return sorted(found, key=lambda test: (self.seconds.get(test, 0.0), test))
 
