@@ -39,6 +39,7 @@ from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError
 from ferflow.models.timeline_basis import find_basis
+from ferflow.store.atomic_files import remove
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OVERVIEW_CONTENT, PAGE_OPTIONS, OutputFolder
 from ferflow.store.run_manifest import RunManifest
@@ -92,7 +93,7 @@ class PageStatus:
     def save(self) -> None:
         """Keep options and warnings for the next call."""
         content = msgspec.json.encode(_Saved(options=self.options.to_saved(), warnings=self.warnings))
-        write_text(self.folder.page_status(PAGE_OPTIONS), content.decode())
+        write_text(self.folder.page_status(PAGE_OPTIONS), content.decode(), out=self.folder.path)
 
     def is_fresh(self, page: Path, digest: str) -> bool:
         """Whether a page exists and was made from inputs with this digest."""
@@ -103,11 +104,11 @@ class PageStatus:
 
     def discard(self, page: Path) -> None:
         """Make a page stale, before it is written or removed."""
-        self.folder.page_status(page.name).unlink(missing_ok=True)
+        remove(self.folder.page_status(page.name), out=self.folder.path, durable=False)
 
     def record(self, page: Path, digest: str) -> None:
         """Note what a page was made from, once it is written."""
-        write_text(self.folder.page_status(page.name), digest)
+        write_text(self.folder.page_status(page.name), digest, out=self.folder.path)
 
 
 def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = False) -> Refreshed:
@@ -208,8 +209,8 @@ def remove_stale_overview(out: Path) -> None:
     page, content = status.folder.index, _index_content_digest(status.folder, status.options)
     if page.exists() and read_status(status.folder, OVERVIEW_CONTENT) != content:
         status.discard(page)
-        status.folder.page_status(OVERVIEW_CONTENT).unlink(missing_ok=True)
-        page.unlink()
+        remove(status.folder.page_status(OVERVIEW_CONTENT), out=status.folder.path, durable=False)
+        remove(page, out=status.folder.path, durable=False)
 
 
 def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
@@ -243,7 +244,7 @@ def _update_index(status: PageStatus, forgiving: bool) -> tuple[str, ...] | None
     if not folder.left_out:  # a strict call must raise, not find the page up to date
         status.record(page, digest)
         content = _index_content_digest(status.folder, status.options)
-        write_text(status.folder.page_status(OVERVIEW_CONTENT), content)
+        write_text(status.folder.page_status(OVERVIEW_CONTENT), content, out=out)
     return folder.warnings
 
 

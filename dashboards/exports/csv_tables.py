@@ -34,7 +34,8 @@ def write_tables(out: Path, options: PageOptions) -> list[Path]:
     """
     folder = load_folder(out, options)
     tables = overview_tables(folder) | session_tables(out, folder)
-    return [write_csv(OutputFolder(out).csv_tables / f"{name}.csv", *table) for name, table in tables.items()]
+    place = OutputFolder(out).csv_tables
+    return [write_csv(place / f"{name}.csv", *table, out=out) for name, table in tables.items()]
 
 
 def overview_tables(folder: Folder) -> dict[str, Table]:

@@ -93,7 +93,7 @@ def describe_outdated(folder: OutputFolder) -> list[str]:
 
 
 def _record(folder: OutputFolder, name: str, digest: str) -> None:
-    write_text(folder.page_status(name), digest)
+    write_text(folder.page_status(name), digest, out=folder.path)
 
 
 def _read_page(folder: OutputFolder, page: Path) -> str:

@@ -55,14 +55,14 @@ def find_chromium() -> str:
     return found
 
 
-def write_pdf(page: Path) -> Path:
-    """Print a page to a PDF next to it.
+def write_pdf(page: Path, out: Path) -> Path:
+    """Print a page of an output folder to a PDF next to it.
 
     Raises:
         OptionsError: no Chromium, or it failed.
     """
     browser, path = find_chromium(), page.with_suffix(".pdf")
-    with atomic_write(path) as part, tempfile.TemporaryDirectory() as profile:
+    with atomic_write(path, out=out) as part, tempfile.TemporaryDirectory() as profile:
         # A profile of its own, since a running browser would take over the command. The time budget runs the page's
         # timers ahead until the charts are drawn.
         command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -106,7 +106,7 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
             for picture in formats:
                 path = OutputFolder(out).figures / f"{name}.{picture}"
                 size = {"format": picture, "width": PICTURE_WIDTH, "height": figure.layout.height, "scale": 2}
-                with atomic_write(path) as part:
+                with atomic_write(path, out=out) as part:
                     part.write_bytes(kaleido.calc_fig_sync(figure, opts=size))
                 made.append(path)
     finally:

@@ -119,7 +119,7 @@ class _Page:
 
 def write_evaluation(path: Path, assessment: Assessment) -> None:
     """Write the page of an assessment to `path`."""
-    write_text(path, render_evaluation(assessment))
+    write_text(path, render_evaluation(assessment), out=None)
 
 
 def render_evaluation(assessment: Assessment) -> str:

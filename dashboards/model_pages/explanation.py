@@ -128,7 +128,7 @@ def write_explanation(
     path: Path, name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Inspection]]]
 ) -> None:
     """Write the page about frames of `name` and how a model sees their faces."""
-    write_text(path, render_explanation(name, card, found))
+    write_text(path, render_explanation(name, card, found), out=None)
 
 
 def render_explanation(name: str, card: ModelCard, found: Sequence[tuple[Moment, list[Inspection]]]) -> str:

@@ -89,7 +89,7 @@ def write_curves(out: Path, name: str) -> Path:
         RecordsError: the history is missing or cannot be read.
     """
     path = out / CURVES_FILE
-    write_text(path, render_curves(name, read_history(out)))
+    write_text(path, render_curves(name, read_history(out)), out=None)
     return path
 
 

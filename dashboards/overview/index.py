@@ -30,7 +30,7 @@ def write_folder(out: Path, folder: Folder, options: PageOptions) -> Path:
     """Write `index.html` of a folder that is loaded already."""
     paths = OutputFolder(out)
     notes = load_notes(paths.notes, page=paths.index, out=out)
-    write_text(paths.index, render_index(folder, options, notes))
+    write_text(paths.index, render_index(folder, options, notes), out=out)
     if folder.has_charts:
         ensure_assets(out)
     return paths.index

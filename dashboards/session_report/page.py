@@ -36,7 +36,8 @@ def write_session_report(
     """
     files = OutputFolder(out).video(video_id)
     notes = load_notes(files.notes, page=files.report, out=out)
-    write_text(files.report, render_session(load_session(out, video_id, names, options), options, notes))
+    page = render_session(load_session(out, video_id, names, options), options, notes)
+    write_text(files.report, page, out=out)
     ensure_assets(out)
     return files.report
 

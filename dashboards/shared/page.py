@@ -23,7 +23,7 @@ def ensure_assets(out: Path) -> Path:
     source = get_plotlyjs()
     # The size is enough to find a script that was cut off, or that another version of plotly wrote.
     if not path.exists() or path.stat().st_size != len(source.encode()):
-        write_text(path, source)
+        write_text(path, source, out=out)
     return path
 
 
@@ -68,8 +68,17 @@ def inline_json(text: str) -> Markup:
     return Markup(text)  # noqa: S704 - nothing left that HTML reads
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears under its name only once it is complete."""
-    with atomic_write(path) as part:
+def write_text(path: Path, text: str, *, out: Path | None) -> None:
+    """Write a file that appears under its name only once it is complete.
+
+    Args:
+        path: the file.
+        text: its content.
+        out: the output folder that it is in; None: the user has named the file.
+
+    Raises:
+        RecordsError: it cannot be written.
+    """
+    with atomic_write(path, out=out) as part:
         # Without `newline`, the bytes would differ between systems.
         part.write_text(text, encoding="utf-8", newline="\n")

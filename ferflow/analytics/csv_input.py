@@ -238,13 +238,24 @@ def count_rows(name: str, found: Sequence[str], one: str, several: str) -> list[
     return [f"{name}: {rows} (first: {sanitize(found[0])})."]
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, out: Path | None
+) -> Path:
     """Write a table as CSV (UTF-8, comma); numbers unrounded, None and NaN as empty cells.
 
     An apostrophe is put before a text, or a part of one, that a spreadsheet would run as a formula (OWASP, "CSV
     Injection").
+
+    Args:
+        path: the file.
+        columns: their names.
+        rows: of cells, as many as there are columns.
+        out: the output folder that the file is in; None: the user has named it.
+
+    Raises:
+        RecordsError: it cannot be written.
     """
-    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path, out=out) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([_cell(column) for column in columns])
         writer.writerows([[_cell(value) for value in row] for row in rows])

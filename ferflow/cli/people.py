@@ -202,7 +202,7 @@ def _write(path: Path, tracks: list[Track]) -> None:
          timecode(track.first_s), timecode(track.last_s), round(track.seconds, 1), round(track.across, 2),
          round(track.face_px), track.label]
         for track in tracks
-    ))  # fmt: skip
+    ), out=None)  # fmt: skip
 
 
 def _format_tracks(tracks: list[Track]) -> Iterator[str]:

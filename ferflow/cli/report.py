@@ -203,6 +203,6 @@ def _print_pages(folder: OutputFolder, pages: list[Path]) -> list[Path]:
     printed = []
     for page in pages:
         if not is_pdf_current(folder, page):
-            printed.append(write_pdf(page))
+            printed.append(write_pdf(page, folder.path))
             record_pdf(folder, page)
     return printed

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
+from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
@@ -69,7 +70,7 @@ def repair(out: Path) -> list[str]:
         if run is None or _find_mismatches(folder, run):
             rebuilt = _rebuild_manifest(folder)
             if run is None and path.exists():
-                path.replace(path.with_name(f"{path.name}.broken"))
+                rename(path, path.with_name(f"{path.name}.broken"), out=folder.path)
                 done.append(f"{path.name}: was broken, kept as {path.name}.broken")
             # The tables know nothing of inputs that failed.
             for entry in run.videos if run else ():

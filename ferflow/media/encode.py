@@ -166,7 +166,7 @@ class VideoWriter:
 
 @contextlib.contextmanager
 def open_video_writer(
-    path: Path, settings: VideoSettings, audio: AudioTrack | None = None
+    path: Path, settings: VideoSettings, audio: AudioTrack | None = None, *, out: Path | None = None
 ) -> Iterator[VideoWriter]:
     """Write an MP4 file that gets its name only when it is complete.
 
@@ -174,11 +174,13 @@ def open_video_writer(
         path: the file; one of that name is replaced.
         settings: how pictures are encoded.
         audio: the sound; None: the file has no sound.
+        out: the output folder that it is in; None: the user has named the file.
 
     Raises:
-        VideoError: it cannot be written.
+        VideoError: it cannot be encoded.
+        RecordsError: it cannot be written.
     """
-    with atomic_write(path) as part:
+    with atomic_write(path, out=out) as part:
         # With the index at the start (faststart), browsers play a file before it is loaded completely.
         with _write_errors_of(path):
             container = av.open(str(part), "w", format="mp4", options={"movflags": "faststart"})

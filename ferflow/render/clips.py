@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
+from ferflow.store.atomic_files import remove
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.video_files import VideoFiles
 
@@ -79,15 +80,15 @@ def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     """
     wanted = plan_clips(paths, peaks)
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
-        old.unlink()
+        remove(old, out=paths.out)
     metadata = read_metadata(paths.faces)
     for clip in wanted:
         if not clip.path.exists():
-            _write_clip(clip, metadata)
+            _write_clip(clip, metadata, paths.out)
     return [clip.path for clip in wanted]
 
 
-def _write_clip(clip: Clip, metadata: VideoMetadata) -> None:
+def _write_clip(clip: Clip, metadata: VideoMetadata, out: Path) -> None:
     from ferflow.media.video import Reading, open_video
 
     source = Path(metadata.source.path)
@@ -95,10 +96,10 @@ def _write_clip(clip: Clip, metadata: VideoMetadata) -> None:
     if not source.is_file():
         raise VideoError(f"{source.name}: not where it was analysed, so no clips of it can be made.")
     with open_video(source, Reading.again(metadata.options, metadata.source)) as video:
-        _encode_clip(clip, video)
+        _encode_clip(clip, video, out)
 
 
-def _encode_clip(clip: Clip, video: Video) -> None:
+def _encode_clip(clip: Clip, video: Video, out: Path) -> None:
     from ferflow.media.audio import RATE, read_audio
     from ferflow.media.encode import EncodedSamples, VideoSettings, open_video_writer
 
@@ -115,7 +116,7 @@ def _encode_clip(clip: Clip, video: Video) -> None:
         None if samples is None else EncodedSamples(samples, rate=RATE, bits_per_second=SOUND_BITS_PER_SECOND)
     )
     settings = VideoSettings(size=_clip_size(first), crf=CLIP_CRF)
-    with open_video_writer(clip.path, settings, audio) as writer:
+    with open_video_writer(clip.path, settings, audio, out=out) as writer:
         for frame in chain((first,), frames):
             # The first frame is the one that is shown when the clip starts, so its own time may be before that; without
             # it the clip would start with black.

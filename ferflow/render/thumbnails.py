@@ -35,7 +35,7 @@ def write_thumbnails(persons: Persons) -> list[Path]:
         done, encoded = cv2.imencode(".jpg", draw_thumbnail(portrait))
         if not done:
             raise RecordsError(f"{path}: the picture could not be encoded.")
-        with atomic_write(path) as part:
+        with atomic_write(path, out=files.out) as part:
             part.write_bytes(encoded.tobytes())
         written.append(path)
     return sorted(written)

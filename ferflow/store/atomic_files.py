@@ -1,6 +1,6 @@
 """Files that get their name only when they are complete, also after a power cut.
 
->>> with atomic_write(Path("out/run.json")) as part:
+>>> with atomic_write(Path("out/run.json"), out=Path("out")) as part:
 ...     part.write_text("{}")
 
 A name and the content of its file reach the disk separately: a file is flushed before it is renamed, and the folder
@@ -13,10 +13,13 @@ import errno
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from ferflow.errors import RecordsError
+from ferflow.store.contained import check_contained
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -40,24 +43,51 @@ def is_temporary(path: Path) -> bool:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, out: Path | None = None) -> Iterator[Path]:
     """Give a path to write to; afterwards the file is made durable and named, or removed after an error.
 
     The path is this process's own: several may write the same file at once, and the last one's stays. A pipe or a
-    device, `/dev/stdout` say, has no content to replace and is written to as it is.
+    device that the user names, `/dev/stdout` say, has no content to replace and is written to as it is.
+
+    Args:
+        path: the file; a link of that name is replaced.
+        out: the output folder that it is in; None: the user has named the file.
+
+    Raises:
+        RecordsError: it cannot be written, or leads out of the output folder.
     """
-    if _is_stream(path):
-        yield path
-        return
-    make_folder(path.parent)
-    part = temporary_path(path.with_name(f"{path.name}.{os.getpid()}"))
-    _remove_abandoned(path)
-    part.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
+    with name_write_errors(path):
+        if out is None and _is_stream(path):
+            yield path
+            return
+        make_folder(path.parent, out=out)
+        part = temporary_path(path.with_name(f"{path.name}.{os.getpid()}"))
+        _remove_abandoned(path)
+        part.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
+        try:
+            yield part
+            publish(path, part, out=out)
+        finally:
+            remove(part, out=out, durable=False)
+
+
+@contextmanager
+def name_write_errors(path: Path) -> Iterator[None]:
+    """Say in one line which file could not be written and why.
+
+    Raises:
+        RecordsError: in place of each OSError.
+    """
     try:
-        yield part
-        publish(path, part)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        remedy = (
+            "Free some space and run the same command again."
+            if is_disk_full(error)
+            else "Check what lies there, and its permissions."
+        )
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise RecordsError(f"{path}: cannot be written ({reason}). {remedy}") from error
 
 
 def _is_stream(path: Path) -> bool:
@@ -66,29 +96,65 @@ def _is_stream(path: Path) -> bool:
     return led_there or path.is_fifo() or path.is_char_device()
 
 
-def publish(path: Path, part: Path | None = None) -> None:
+def publish(path: Path, part: Path | None = None, *, out: Path | None) -> None:
     """Make the file at `part` (None: at `temporary_path(path)`) durable, and give it its name."""
     part = part or temporary_path(path)
     # Content first: after a power cut, a name that is on the disk must not belong to a file without its content.
     flush(part)
-    part.replace(path)
-    flush_folder(path.parent)
+    rename(part, path, out=out)
 
 
-def remove(path: Path) -> None:
-    """Remove a file, if it is there, and make that durable."""
-    if os.path.lexists(path):
-        path.unlink(missing_ok=True)
-        flush_folder(path.parent)
+def rename(path: Path, target: Path, *, out: Path | None) -> None:
+    """Give a file another name in its folder, in place of a file or link of that name, and make that durable.
+
+    Raises:
+        RecordsError: it leads out of the output folder.
+    """
+    if out is not None:
+        check_contained(target, out)
+    path.replace(target)
+    flush_folder(target.parent)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, and make their names durable."""
+def remove(path: Path, *, out: Path | None, durable: bool = True) -> None:
+    """Remove a file or a link, if it is there; `durable`: also after a power cut.
+
+    Raises:
+        RecordsError: it cannot be removed, or leads out of the output folder.
+    """
+    with name_write_errors(path):
+        if out is not None:
+            check_contained(path, out)
+        if os.path.lexists(path):
+            path.unlink(missing_ok=True)
+            if durable:
+                flush_folder(path.parent)
+
+
+def make_folder(folder: Path, *, out: Path | None) -> None:
+    """Make a folder and those above it, and make their names durable.
+
+    Raises:
+        RecordsError: it leads out of the output folder.
+    """
+    if out is not None:
+        check_contained(folder / "file", out)
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     # A new folder is an entry in its parent. If that were lost, the files in it would be lost with it.
     for made in missing:
         flush_folder(made.parent)
+
+
+def remove_folder(folder: Path, *, out: Path) -> None:
+    """Remove a folder if it is there and empty; a user may have put something into it.
+
+    Raises:
+        RecordsError: it leads out of the output folder.
+    """
+    check_contained(folder, out)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def flush(path: Path) -> None:

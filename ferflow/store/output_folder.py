@@ -10,6 +10,8 @@ PosixPath('out/faces/talk-0123abcd.parquet')
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,8 +19,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import is_temporary, make_folder, remove
+from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import PAGE_STATUSES, THUMBNAILS, VideoFiles
@@ -157,7 +165,7 @@ class OutputFolder:
             RecordsError: another run has locked it, it cannot be written, or a part of it lies elsewhere.
         """
         try:
-            make_folder(self.path)
+            make_folder(self.path, out=None)
             self._check_contained()
             lock = FileLock(self.path / LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
             lock.acquire()
@@ -174,22 +182,25 @@ class OutputFolder:
             lock.release()
 
     def is_locked(self) -> bool:
-        """Whether a run has locked the folder now."""
-        # FileLock would create the file, and a question must not change the folder.
-        if not (self.path / LOCK).exists():
+        """Whether a run has locked the folder now; a folder that may only be read answers, too."""
+        path = self.path / LOCK
+        # FileLock would create the file, and open it for writing; a question must not change the folder.
+        if not _is_lock_file(path):
             return False
-        try:
-            with FileLock(self.path / LOCK, timeout=0):
-                return False
-        except Timeout:
-            return True
+        if fcntl is None:
+            return _is_held(path)
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:  # a file system without locks, or one that locks only what may be written
+                return os.access(path, os.W_OK) and _is_held(path)
+        return False
 
     def find_leftovers(self) -> list[Path]:
-        """Files that only an interrupted run leaves: incomplete ones, and tables and pages of unfinished videos."""
-        places = [self.path, *(self.path / name for name in _FOLDERS)]
-        incomplete = [
-            path for place in places if place.is_dir() for path in place.iterdir() if is_temporary(path)
-        ]
+        """Files that only an interrupted run leaves: incomplete ones, and what belongs to unfinished videos."""
+        incomplete = [path for path in self._list_files() if is_temporary(path)]
         # FACES get their name last. A run that is killed before leaves FRAMES, or an old timeline, without FACES.
         # Markers and signals are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
@@ -199,6 +210,14 @@ class OutputFolder:
         pages = {page for video in videos for page in (video.report, video.page_status)}
         return sorted([*incomplete, *orphans, *(page for page in pages if page.exists())])
 
+    def _list_files(self) -> Iterator[Path]:
+        """Files directly in the folder, and at every depth in the folders that ferflow makes; no link is followed."""
+        yield from (path for path in self.path.iterdir() if path.is_symlink() or not path.is_dir())
+        for name in _FOLDERS:
+            if not (self.path / name).is_symlink():
+                for where, _, names in os.walk(self.path / name):
+                    yield from (Path(where, file) for file in names)
+
     def remove_leftovers(self) -> list[Path]:
         """Remove what `find_leftovers` finds; returns that.
 
@@ -206,19 +225,19 @@ class OutputFolder:
         """
         leftovers = self.find_leftovers()
         for path in leftovers:
-            remove(path)
+            remove(path, out=self.path)
         if leftovers:
             log.info("%s: removed %d files of an interrupted run", self.path, len(leftovers))
         return leftovers
 
     def _check_contained(self) -> None:
-        """Refuse a folder of ours that is a link to somewhere else: files there would be written and removed."""
-        for name in _FOLDERS:
-            place = self.path / name
-            if place.exists() and not place.resolve().is_relative_to(self.path.resolve()):
-                raise RecordsError(
-                    f"{place}: leads out of {self.path} (to {place.resolve()}). Remove it, or use another -o."
-                )
+        """Refuse a folder with links in the places of folders, before anything in it is changed."""
+        clips, thumbnails = (self.path / "reports").glob("*.clips"), self.thumbnails.glob("*")
+        for folder in (*(self.path / name for name in _FOLDERS), *clips, *thumbnails):
+            if folder.is_symlink():
+                check_contained(folder / "file", self.path)
+        if os.path.lexists(self.path / LOCK) and not _is_lock_file(self.path / LOCK):
+            raise RecordsError(f"{self.path / LOCK}: not a file of ferflow. Remove it, or use another -o.")
 
     def _lock_owner(self) -> str:
         """Who has locked the folder, as far as its manifest says."""
@@ -227,6 +246,23 @@ class OutputFolder:
             if (run := RunManifest.load(self.manifest)) is not None and run.host is not None:
                 return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
         return ""
+
+
+def _is_lock_file(path: Path) -> bool:
+    """Whether it may be opened as a lock: some versions of `filelock` empty what they open."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _is_ours(path: Path) -> bool:

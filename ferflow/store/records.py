@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import flush, make_folder, publish, temporary_path
+from ferflow.store.atomic_files import flush, make_folder, name_write_errors, publish, remove, temporary_path
 from ferflow.store.metadata import (
     METADATA_KEY,
     Metadata,
@@ -67,15 +67,16 @@ class TableWriter:
     """Writes record batches into one Parquet file that gets its name only when it is complete.
 
     Rows are gathered into row groups of 8,192: a batch holds a few rows, and a group per batch would make a file
-    slow to read, while all rows at the end would fill the memory.
+    slow to read, while all rows at the end would fill the memory. The path lies in a folder of an output folder.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
+        self._out = path.parents[1]
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
-        make_folder(path.parent)
-        temporary_path(path).unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
+        make_folder(path.parent, out=self._out)
+        self._remove_part()  # if it is a link, its target must not be overwritten
         # Numbers hardly ever repeat: dictionaries of them cost time and memory, and made the files a third larger.
         repeating = [field.name for field in schema if _repeats(field.type)]
         self._writer = pq.ParquetWriter(
@@ -101,7 +102,7 @@ class TableWriter:
 
     def publish(self) -> None:
         """Give the finished file its name."""
-        publish(self.path)
+        publish(self.path, out=self._out)
 
     def reread(self) -> Iterator[pa.RecordBatch]:
         """Close the file and yield its rows, a row group at a time."""
@@ -116,7 +117,10 @@ class TableWriter:
         # Closing writes a footer, and the disk may be full.
         with contextlib.suppress(OSError, pa.ArrowException):
             self._writer.close()
-        temporary_path(self.path).unlink(missing_ok=True)
+        self._remove_part()
+
+    def _remove_part(self) -> None:
+        remove(temporary_path(self.path), out=self._out, durable=False)
 
     def _write_row_group(self) -> None:
         if self._waiting:
@@ -184,15 +188,20 @@ def _add_track_columns(faces: pa.RecordBatch, tracks: pa.RecordBatch) -> pa.Reco
 
 
 def write_table(path: Path, table: pa.Table, metadata: Metadata) -> None:
-    """Write a table that gets its name only when it is complete."""
-    writer = TableWriter(path, table.schema)
-    try:
-        for batch in table.to_batches():
-            writer.write(batch)
-        writer.finish(metadata)
-        writer.publish()
-    finally:
-        writer.discard()
+    """Write a table, in a folder of an output folder, that gets its name only when it is complete.
+
+    Raises:
+        RecordsError: it cannot be written.
+    """
+    with name_write_errors(path):
+        writer = TableWriter(path, table.schema)
+        try:
+            for batch in table.to_batches():
+                writer.write(batch)
+            writer.finish(metadata)
+            writer.publish()
+        finally:
+            writer.discard()
 
 
 def store_source(files: VideoFiles, source: SourceInfo) -> None:

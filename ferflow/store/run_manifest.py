@@ -314,14 +314,9 @@ class RunManifest(msgspec.Struct, kw_only=True):
         written = replace(
             self, schema_version=SCHEMA_VERSION, ferflow_version=__version__, host=Host.current()
         )
-        try:
-            with atomic_write(path) as part:
-                # Python's own JSON: file names that are no valid text become escapes, which msgspec refuses.
-                part.write_text(json.dumps(to_json_values(written), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise RecordsError(
-                f"{path}: cannot be written ({error.strerror}). Free some space, or use another -o."
-            ) from error
+        with atomic_write(path, out=path.parent) as part:
+            # Python's own JSON: file names that are no valid text become escapes, which msgspec refuses.
+            part.write_text(json.dumps(to_json_values(written), indent=1), encoding="utf-8")
 
 
 def _to_current_schema(content: object) -> object:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import remove, temporary_path
+from ferflow.store.atomic_files import remove, remove_folder, temporary_path
 
 THUMBNAILS = "thumbnails"
 PAGE_STATUSES = ".pages"
@@ -106,28 +105,27 @@ class VideoFiles:
         # First the file that marks them as finished, durably, so that old and new results are never mixed.
         clips = self.clips.glob("*.mp4")
         for path in (self.faces, self.report, self.page_status, self.timeline, self.frames, *clips):
-            remove(path)
+            remove(path, out=self.out)
         self.remove_thumbnails()
 
     def remove_thumbnails(self) -> int:
         """Remove the pictures of the persons; returns their number."""
         pictures = list(self.thumbnails.glob("*.jpg"))
         for path in pictures:
-            remove(path)
-        with suppress(OSError):  # there is none, or a user has put something into it
-            self.thumbnails.rmdir()
+            remove(path, out=self.out)
+        remove_folder(self.thumbnails, out=self.out)
         return len(pictures)
 
     def remove_page(self) -> None:
         """Remove the page, as before one of the tables that it shows is replaced."""
         # First what it was made from: without that, a page that stays after all counts as stale.
-        self.page_status.unlink(missing_ok=True)
-        self.report.unlink(missing_ok=True)
+        remove(self.page_status, out=self.out, durable=False)
+        remove(self.report, out=self.out, durable=False)
 
     def remove_unfinished(self) -> None:
         """Remove what an interrupted write left behind."""
         for path in (self.frames, self.faces, self.faces_spool, self.timeline, self.markers, self.signals):
-            temporary_path(path).unlink(missing_ok=True)
+            remove(temporary_path(path), out=self.out, durable=False)
 
     def _table(self, name: str) -> Path:
         return self.out / name / f"{self.video_id}.parquet"

@@ -289,7 +289,7 @@ def test_pdf_and_pictures_are_what_they_say(tmp_path):
 
     write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
     refresh(tmp_path)
-    assert write_pdf(tmp_path / "index.html").read_bytes().startswith(b"%PDF")
+    assert write_pdf(tmp_path / "index.html", tmp_path).read_bytes().startswith(b"%PDF")
     made = write_pictures(tmp_path, PageOptions(), ["png", "svg"])
     assert {path.name for path in made} == {
         f"{name}.{kind}" for name in ("stimulus-1", "made-0123abcd") for kind in ("png", "svg")

@@ -69,7 +69,7 @@ def test_tables_are_exported_again_and_other_exports_are_named_when_the_pages_ch
     """PDF and pictures need a browser: here stand-ins are written."""
     folder = OutputFolder(two)
     monkeypatch.setattr(figure_files, "find_chromium", lambda: "chromium")
-    monkeypatch.setattr(figure_files, "write_pdf", lambda page: write_stand_in(page.with_suffix(".pdf")))
+    monkeypatch.setattr(figure_files, "write_pdf", lambda page, out: write_stand_in(page.with_suffix(".pdf")))
     monkeypatch.setattr(
         figure_files,
         "write_pictures",
