@@ -164,11 +164,8 @@ def _find(table: pa.Table, curve: Curve, values: Float64Array, least: float) -> 
         # Less 1, since positions are those in the padded curve; they count from the middle of the first bin.
         start_s = max(starts[0], starts[0] + (peak.start - 0.5) * bin_seconds)
         end_s = min(starts[0] + (peak.end - 0.5) * bin_seconds, _end(rows))
-        k = peak.index - 1
-        if curve != "valence":
-            k = _strongest(
-                rows, np.flatnonzero((starts + bin_seconds > start_s) & (starts < end_s)), default=k
-            )
+        within = np.flatnonzero((starts + bin_seconds > start_s) & (starts < end_s))
+        k = _largest(values, within) if curve == "valence" else _strongest(rows, within, peak.index - 1)
         persons, shown = _reacting_in(table, rows, k)
         if not persons and curve != "valence":
             continue
@@ -231,6 +228,11 @@ def _strongest(rows: pa.Table, bins: Int64Array, default: int = 0) -> int:
     reacting = np.round(np.nan_to_num(column(rows, "reacting") * column(rows, "n_readable")))
     expressive: Float64Array = np.nan_to_num(column(rows, "expressiveness"))
     return int(bins[np.lexsort((expressive[bins], reacting[bins]))[-1]])
+
+
+def _largest(values: Float64Array, bins: Int64Array) -> int:
+    """Of some bins, the first one with the largest value."""
+    return int(bins[np.nan_to_num(values[bins]).argmax()])
 
 
 def _half_window(bin_seconds: float) -> int:

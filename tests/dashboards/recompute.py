@@ -496,9 +496,11 @@ class Tables:
         for n, k in enumerate(tops - 1):
             start, end = ((facts[f"{side}_ips"][n] - 0.5) * self.bin_s for side in ("left", "right"))
             start, end = max(0.0, start), min(end, self.last_s)
-            if curve != "valence":
-                within = (self.whole.bin_start_s + self.bin_s > start) & (self.whole.bin_start_s < end)
-                k = self._strongest_of(self.whole[within]) if within.any() else k
+            within = (self.whole.bin_start_s + self.bin_s > start) & (self.whole.bin_start_s < end)
+            if curve == "valence":
+                k = int(values[within].idxmax())
+            elif within.any():
+                k = self._strongest_of(self.whole[within])
             at = self._at(k)
             if rises[n] < 0.2 * rises.max() or not (at["people"] or curve == "valence"):
                 continue
