@@ -96,12 +96,14 @@ def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: 
         from ferflow.render.thumbnails import remove_thumbnails
 
         with folder.lock():
+            folder.remove_leftovers()
             typer.echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
             _update_pages(folder)
         return
     videos = [files for files in folder.finished_videos() if video is None or video in files.video_id]
     if thumbnails:
         with folder.lock():
+            folder.remove_leftovers()
             _write_thumbnails(videos, load_names(out))
             _update_pages(folder)
         if folder.has_thumbnails:

@@ -130,6 +130,7 @@ def report(
     if embed_clips and not quiet and not folder.has_clips:
         typer.echo(format_notice(clips=True, thumbnails=folder.has_thumbnails), err=True)
     with folder.lock():
+        folder.remove_leftovers()
         # Before the pages, which show them.
         failed = add_to_all(out, additions)
         done = refresh(out, options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,10 @@ from pathlib import Path
 
 from ferflow.media.image_list import IMAGE_SUFFIXES, count_images, list_images
 from ferflow.media.source_file import check_is_file
-from ferflow.text import is_address
+from ferflow.store.output_folder import find_maker, is_output_folder
+from ferflow.text import is_address, sanitize
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .wmv .asf .flv .ogv .3gp .3g2 .mxf .gif "
@@ -39,12 +43,43 @@ class DiscoveredInput:
 def discover(inputs: Sequence[str | Path], *, out: Path) -> list[DiscoveredInput]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
-    Hidden files and the output folder are skipped; a folder of numbered images without videos is
-    one video.
+    Hidden files, the output folder, and what ferflow made in this or another output folder are skipped; a folder of
+    numbered images without videos is one video.
     """
-    found = [item for text in inputs for item in _expand(str(text), out.absolute())]
+    skipped = _Skipped(Path(os.path.realpath(out)), set())
+    found = [item for text in inputs for item in _expand(str(text), skipped)]
+    for folder in sorted(skipped.folders - {skipped.out}):
+        log.warning(
+            "%s: an output folder of ferflow, skipped: what ferflow makes is no input.", sanitize(folder)
+        )
+    if not found and skipped.folders:
+        path = Path(inputs[0])
+        found = [DiscoveredInput(path, f"{path}: made by ferflow. Give the videos that it was made from.")]
     # A dictionary keeps the place of the first item of each video.
     return list({_identity(item): item for item in found}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """The output folders that are no inputs."""
+
+    out: Path
+    """That of this run, which need not exist."""
+    folders: set[Path]
+    """Those that were found, as real paths."""
+
+    def has_folder(self, folder: Path) -> bool:
+        """Whether a folder is one of them, or is in one."""
+        real = Path(os.path.realpath(folder))
+        return real == self.out or self._note(real if is_output_folder(real) else find_maker(real))
+
+    def has_made(self, path: Path) -> bool:
+        """Whether ferflow made a file."""
+        return self._note(find_maker(path))
+
+    def _note(self, maker: Path | None) -> bool:
+        self.folders.update({maker} if maker else ())
+        return maker is not None
 
 
 def video_id_of(path: Path) -> str:
@@ -82,15 +117,16 @@ def _identity(item: DiscoveredInput) -> str:
     return item.problem or os.path.realpath(item.path)
 
 
-def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
+def _expand(text: str, skipped: _Skipped) -> Iterator[DiscoveredInput]:
     path = Path(text)
     # `os.path` returns False where `Path` raises: names that are too long, folders without permission.
     if "\0" in text:
         yield DiscoveredInput(path, f"{text!r}: no file can have such a name.")
     elif os.path.isdir(path):  # noqa: PTH112
-        yield from _list_folder(path, out)
+        yield from _list_folder(path, skipped)
     elif os.path.lexists(path):
-        yield DiscoveredInput(path)
+        if not skipped.has_made(path):
+            yield DiscoveredInput(path)
     elif glob.has_magic(text) and not is_address(text):
         matches = _match_pattern(path)
         if not matches:
@@ -98,7 +134,8 @@ def _expand(text: str, out: Path) -> Iterator[DiscoveredInput]:
                 path, f"{path}: the pattern matches no file. Check it, and quote it in the shell."
             )
         for match in matches:
-            yield from _expand(str(match), out)
+            if not (match.is_dir() and skipped.has_folder(match)):
+                yield from _expand(str(match), skipped)
     elif is_address(text):
         yield DiscoveredInput(
             path,
@@ -129,8 +166,10 @@ def _match_pattern(pattern: Path) -> list[Path]:
     ]
 
 
-def _list_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
-    found = list(_walk_folder(folder, out))
+def _list_folder(folder: Path, skipped: _Skipped) -> Iterator[DiscoveredInput]:
+    if skipped.has_made(folder):
+        return
+    found = list(_walk_folder(folder, skipped))
     yield from found
     if not found:
         yield DiscoveredInput(folder, f"{folder}: no videos in this folder or below. {_advice(folder)}")
@@ -146,15 +185,15 @@ def _advice(folder: Path) -> str:
     return f"Known suffixes: {' '.join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))}."
 
 
-def _walk_folder(folder: Path, out: Path) -> Iterator[DiscoveredInput]:
+def _walk_folder(folder: Path, skipped: _Skipped) -> Iterator[DiscoveredInput]:
     refused: list[OSError] = []
     # Links to folders are not followed: they can form a cycle.
     for where, folders, files in os.walk(folder, onerror=refused.append):
         here = Path(where)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).absolute() != out)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and not skipped.has_folder(here / f))
         names = sorted(name for name in files if not name.startswith("."))
         videos = [here / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-        yield from map(DiscoveredInput, videos)
+        yield from (DiscoveredInput(video) for video in videos if not skipped.has_made(video))
         try:
             # Images in a folder of videos are mostly posters and thumbnails, and one image is no sequence.
             if not videos and len(list_images(here)) > 1:

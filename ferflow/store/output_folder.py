@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -200,10 +201,12 @@ class OutputFolder:
 
     def find_leftovers(self) -> list[Path]:
         """Files that only an interrupted run leaves: incomplete ones, and what belongs to unfinished videos."""
-        incomplete = [path for path in self._list_files() if is_temporary(path)]
         # FACES get their name last. A run that is killed before leaves FRAMES, or an old timeline, without FACES.
         # Markers and signals are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
+        incomplete = [
+            path for path in self._list_files() if is_temporary(path) or self._is_orphan(path, finished)
+        ]
         tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
         orphans = [path for path in tables if path.stem not in finished and _is_ours(path)]
         videos = [self.video(path.stem) for path in orphans]
@@ -217,6 +220,15 @@ class OutputFolder:
             if not (self.path / name).is_symlink():
                 for where, _, names in os.walk(self.path / name):
                     yield from (Path(where, file) for file in names)
+
+    def _is_orphan(self, path: Path, finished: Set[str]) -> bool:
+        """Whether a file is a clip, or a picture of a person, of a video that is not finished."""
+        match path.relative_to(self.path).parts:
+            case ("reports", folder, _) if folder.endswith(".clips") and path.suffix == ".mp4":
+                return folder.removesuffix(".clips") not in finished
+            case (str(place), video_id, _) if place == THUMBNAILS and path.suffix == ".jpg":
+                return video_id not in finished
+        return False
 
     def remove_leftovers(self) -> list[Path]:
         """Remove what `find_leftovers` finds; returns that.
@@ -246,6 +258,24 @@ class OutputFolder:
             if (run := RunManifest.load(self.manifest)) is not None and run.host is not None:
                 return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
         return ""
+
+
+def is_output_folder(path: Path) -> bool:
+    """Whether a folder is an output folder, whatever its name is, by what ferflow leaves in each."""
+    marks = (path / LOCK, path / "run.json")
+    return any(map(os.path.isfile, marks)) and any(os.path.isdir(path / name) for name in ("frames", "faces"))  # noqa: PTH112
+
+
+def find_maker(path: Path) -> Path | None:
+    """The output folder of which a file or folder is a product, however it is reached; None: of none.
+
+    Files that the user has put next to ferflow's own folders are no products.
+    """
+    real = Path(os.path.realpath(path))
+    places = pairwise((real, *real.parents))
+    return next(
+        (folder for place, folder in places if place.name in _FOLDERS and is_output_folder(folder)), None
+    )
 
 
 def _is_lock_file(path: Path) -> bool:
