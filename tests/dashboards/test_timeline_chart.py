@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD
+from ferflow import palette
+from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, MEASURES
 from ferflow.dashboards.session_report.downsample import downsample
 from ferflow.dashboards.session_report.sections.timeline import build_timeline
 from ferflow.dashboards.session_report.session_data import Session, load_session
@@ -238,3 +239,58 @@ def test_on_paper_the_chart_fits_a_sheet_and_rows_stay_legible(tmp_path, people)
     lanes = next(trace for trace in figure.data if trace.type == "heatmap")
     assert heights[lanes.yaxis] / len(lanes.z) >= 14
     assert heights[next(trace for trace in figure.data if trace.name == "engagement").yaxis] >= 70
+
+
+def rows_of_bins(out, made: Made) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Audience and people, as the table has them."""
+    bins = pd.read_parquet(out / f"timeline/{made.video_id}.parquet")
+    return bins[bins.person_id.isna()], bins[bins.person_id.notna()]
+
+
+def test_positive_is_drawn_upwards_and_negative_downwards_each_in_its_colour(tmp_path):
+    made = Made(seconds=60, people=2)
+    figure = build_timeline_figure(session_of(tmp_path, made))
+    whole, _ = rows_of_bins(tmp_path, made)
+    for name, sign, measure in (("positive", 1, "positive"), ("−negative", -1, "negative")):
+        (area,) = [trace for trace in figure.data if trace.name == name]
+        # One bin more on each side, out of sight.
+        np.testing.assert_allclose(np.array(area.y[1:-1], float), sign * whole[measure], atol=2e-3)
+        red, green, blue = (int(MEASURES[measure].colour[k : k + 2], 16) for k in (1, 3, 5))
+        assert area.fillcolor.replace(" ", "").startswith(f"rgba({red},{green},{blue},")
+    assert whole.negative.max() > 0.05
+
+
+def test_each_lane_shows_the_label_that_its_person_shows_longest_in_its_colour(tmp_path):
+    made = Made(seconds=60, people=3)
+    session = session_of(tmp_path, made)
+    figure = build_timeline_figure(session)
+    (lanes,) = [trace for trace in figure.data if trace.type == "heatmap"]
+    labels, _, people = session.labels, *rows_of_bins(tmp_path, made)
+    colours = palette.colours(labels)
+    n_seen = 0
+    for person, lane in zip(lanes.meta["ids"], lanes.z, strict=True):
+        mine = people[people.person_id == person].set_index("bin_start_s")
+        for k, value in enumerate(lane):
+            if value is None or value == len(labels) or mine.n_readable.get(float(k), 0) < 1:
+                continue
+            shown = mine.loc[float(k), [f"shown_{label}" for label in labels]].astype(float)
+            assert shown.iloc[int(value)] == shown.max()
+            # Plotly's scale goes from zmin to zmax, 0 to 1.
+            place = (value - lanes.zmin) / (lanes.zmax - lanes.zmin)
+            below = max(step for step in lanes.colorscale if step[0] <= place)
+            assert below[1] == colours[labels[int(value)]]
+            n_seen += 1
+    assert n_seen > 60
+
+
+def test_shares_of_labels_are_stacked_in_their_colours(tmp_path):
+    made = Made(seconds=60, people=2)
+    session = session_of(tmp_path, made)
+    figure = build_timeline_figure(session)
+    whole, _ = rows_of_bins(tmp_path, made)
+    colours = palette.colours(session.labels)
+    drawn = {trace.name: trace for trace in figure.data if getattr(trace, "stackgroup", None) == "shares"}
+    assert set(drawn) == {label for label in session.labels if whole[f"shown_{label}"].sum() > 0}
+    for label, area in drawn.items():
+        np.testing.assert_allclose(np.array(area.y[1:-1], float), whole[f"shown_{label}"], atol=2e-3)
+        assert area.fillcolor == colours[label]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ferflow.faces.links import LinkChecker
 from ferflow.faces.shot_detector import Change
 from ferflow.faces.track_interpolation import track_faces
@@ -100,3 +102,27 @@ def test_appearances_of_ended_tracks_are_those_of_the_time_when_they_ended():
     assert after.colour.tolist() == before.colour.tolist()
     assert after.chromaticity.tolist() == before.chromaticity.tolist()
     assert after.n_samples.tolist() == before.n_samples.tolist()
+
+
+def n_samples_after(n_frames: int, fps: int = 25) -> int:
+    tracker, links = Tracker(), LinkChecker()
+    for sample, faces in detected([[RED_ONE]] * n_frames, fps=fps):
+        links.update(sample.frame, faces, tracker.update(faces, sample.frame.time_s), tracker)
+    return int(links.appearances()[1].n_samples[0])
+
+
+def test_a_track_is_sampled_ever_more_rarely_and_at_least_once_a_second():
+    # At 10 frames a second: every 0.2 s for 2 s, from then on every tenth of its age, from 10 s on every second.
+    times, age = [0.0], 0.0
+    for number in range(1, 300):
+        age = number / 10
+        if age - times[-1] >= min(max(age / 10, 0.2), 1.0) - 1e-9:
+            times.append(age)
+    assert n_samples_after(300, fps=10) == pytest.approx(len(times), abs=2)
+    # From 20 s to 30 s, ten more.
+    assert n_samples_after(301, fps=10) - n_samples_after(201, fps=10) == 10
+
+
+def test_a_face_that_moved_in_its_picture_in_a_picture_is_no_uncut_one():
+    moved = Person((HERE[0] + 30, HERE[1]), RED)
+    assert ids_of([[RED_ONE]] * 20 + [[moved]] * 20, cuts=(20,)) == [[1]] * 20 + [[2]] * 20

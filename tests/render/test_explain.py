@@ -1,6 +1,7 @@
 """What the network looked at: evidence adds up to logits and those to scores; stages and frames are the right ones."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -232,3 +233,16 @@ def test_the_command_has_the_options_of_analyze_and_their_messages(tmp_path):
     ]
     for option in ("--stream", "--rotate"):
         assert all(option in text for text in help_texts)
+
+
+def test_the_command_explains_the_frames_that_are_asked_for_in_their_order(tmp_path):
+    video, page = write_video(tmp_path / "a.mp4", face_frames(50)), tmp_path / "page.html"
+    times = ("--at", "1.2", "--at", "10f", "--at", "0:00.6")
+    done = CliRunner().invoke(app, ["explain", str(video), "-o", str(page), *times])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == "3 faces in 3 frames"
+    shown = re.findall(r"00:0[0-9.]+", page.read_text(encoding="utf-8"))
+    assert list(dict.fromkeys(shown)) == ["00:01.2", "00:00.4", "00:00.6"]
+    late = CliRunner().invoke(app, ["explain", str(video), "-o", str(page), "--at", "50f", "--quiet"])
+    assert late.exit_code != 0
+    assert "ends before" in str(late.exception) + late.output
