@@ -25,7 +25,7 @@ from ferflow.cli.report import report
 from ferflow.cli.run import run
 from ferflow.cli.train import train
 from ferflow.cli.usage_errors import USAGE_ERRORS, describe_usage_error
-from ferflow.errors import FerflowError, OptionsError
+from ferflow.errors import FerflowError, ModelError, OptionsError, RecordsError
 from ferflow.version import __version__
 
 app = typer.Typer(
@@ -75,6 +75,12 @@ def main() -> NoReturn:
         except FerflowError as error:
             print_message(str(error))
             sys.exit(error.exit_code)
+        except (OSError, MemoryError) as error:
+            from ferflow.store.failure_kinds import describe_system_error
+
+            logging.getLogger("ferflow").debug("failed", exc_info=error)
+            print_message(describe_system_error(error))
+            sys.exit(ModelError.exit_code if isinstance(error, MemoryError) else RecordsError.exit_code)
         except Exception as error:
             # The traceback goes to the log (-v, --log-file) only.
             logging.getLogger("ferflow").debug("unexpected error", exc_info=error)

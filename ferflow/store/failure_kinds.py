@@ -13,6 +13,7 @@ from typing import Literal
 
 from ferflow.errors import ChildDiedError, FerflowError
 from ferflow.store.atomic_files import is_disk_full
+from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,20 @@ def describe_failure(source: Path, error: Exception) -> str:
     )
     detail = " ".join(str(error).split())
     return f"{source.name}: unexpected {type(error).__name__}{f': {detail}' if detail else ''}. {advice}"
+
+
+def describe_system_error(error: OSError | MemoryError) -> str:
+    """One line about what the system refused to a command, other than for one input: what, why, what to do."""
+    if isinstance(error, MemoryError):
+        return (
+            "too little memory. Close other programs, or use fewer --workers, and run the same command again."
+        )
+    where = f"{sanitize(error.filename)}: " if error.filename is not None else ""
+    if is_disk_full(error):
+        return f"{where}no space left. Free some and run the same command again."
+    reason = error.strerror or type(error).__name__
+    advice = "Check the disk and its permissions, and run the same command again."
+    return f"{where}cannot be read or written ({reason}). {advice}"
 
 
 def _is_transient(error: BaseException) -> bool:

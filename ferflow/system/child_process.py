@@ -9,6 +9,7 @@ import contextlib
 import logging
 import logging.handlers
 import multiprocessing
+import os
 import queue
 import signal
 import sys
@@ -16,8 +17,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -44,12 +45,17 @@ def start_child(target: Callable[..., None], *args: object, name: str) -> tuple[
     """
     context = get_context("spawn")  # a fork would copy locks of threads that do not exist in the child
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *args), name=name, daemon=True)
+    process = context.Process(target=_run, args=(target, theirs, *args), name=name, daemon=True)
     with _start_lock, _without_interrupts(), _without_main_module():
         process.start()
     # The child has its own copy of this end. While ours is open, the pipe does not end when the child dies.
     theirs.close()
     return process, ours
+
+
+def _run(target: Callable[..., None], connection: Connection, *args: object) -> None:
+    _die_with_parent()
+    target(connection, *args)
 
 
 def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -199,3 +205,26 @@ def _without_main_module() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def _die_with_parent() -> None:
+    """A child must not write into a folder that its parent, killed, no longer locks.
+
+    The kernel ends it at once where it can; elsewhere a thread waits for the parent's end.
+    """
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(
+            target=_exit_after, args=(parent.sentinel,), daemon=True, name="ferflow-parent"
+        ).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)  # `sys.exit` would end this thread only

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
-import os
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from ferflow.errors import FerflowError
@@ -67,7 +65,6 @@ Message = Ready | CannotStart | Logged | Died | Progressed | Ended
 
 def work(connection: Connection) -> None:
     """Receive the assignment, load its models, then process task after task until the pipe is closed."""
-    _die_with_parent()
     channel = _Channel(connection)
     # Only here: the parent imports this module, and loads neither decoders nor runtimes. Before the job is there, since
     # the parent may still plan.
@@ -132,26 +129,3 @@ def _limit_threads(threads: int) -> None:
 
     cv2.setNumThreads(threads)
     pa.set_cpu_count(threads)
-
-
-def _die_with_parent() -> None:
-    """A worker must not write into a folder that its parent, killed, no longer locks.
-
-    The kernel ends it at once where it can; elsewhere a thread waits for the parent's end.
-    """
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(
-            target=_exit_after, args=(parent.sentinel,), daemon=True, name="ferflow-parent"
-        ).start()
-
-
-def _exit_after(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)  # `sys.exit` would end this thread only

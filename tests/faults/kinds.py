@@ -1,0 +1,52 @@
+"""Which commands are disturbed, by what, and which exit codes each fault may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ferflow.options import AnalyzeOptions
+
+OPTIONS = AnalyzeOptions(threads=1)
+
+CODES = {
+    "kill": {-9},
+    "term": {0, 130},
+    "stop": {0},
+    "clock": {0},
+    "full": {0, 3, 5, 10},
+    "eio": {0, 2, 3, 5, 10},
+    "memory": {0, 2, 3, 4, 5, 10},
+}
+"""By fault; -9 is a kill. Never 1, an error in ferflow. 0 where the fault came late, or in what is retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that writes; `{out}`, `{videos}` and `{scratch}` stand for folders."""
+
+    argv: tuple[str, ...]
+    needs_results: bool = True
+    """It runs on a copy of a finished folder."""
+    prepare: str = ""
+    """What is done to that copy before: `names`, `no_manifest`, `thumbnails`."""
+
+
+COMMANDS = {
+    "analyze": Command(
+        ("analyze", "{videos}", "-o", "{out}", "--threads", "1", "--workers", "0"), needs_results=False
+    ),
+    "analyze in a worker": Command(
+        ("analyze", "{videos}", "-o", "{out}", "--threads", "1", "--workers", "1", "--no-report"),
+        needs_results=False,
+    ),
+    "analyze --overwrite": Command(
+        ("analyze", "{videos}", "-o", "{out}", "--threads", "1", "--workers", "0", "--overwrite")
+    ),
+    "report": Command(("report", "{out}"), prepare="names"),
+    "report --csv": Command(("report", "{out}", "--csv"), prepare="names"),
+    "report --embed-clips": Command(("report", "{out}", "--embed-clips"), prepare="names"),
+    "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
+    "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
+    "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),
+    "doctor --repair": Command(("doctor", "{out}", "--repair"), prepare="no_manifest"),
+}
