@@ -81,7 +81,7 @@ def pointed_at(page, share=0.5):
     return page.locator("#stimulus-1 .hoverlayer").text_content()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 @pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile", "trailer", "two", "play"])
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})

@@ -84,7 +84,7 @@ def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **
 
 
 @pytest.mark.parametrize("video", ["one", "eight", "nobody", "haar", "hour", "hostile", "h264", "avi"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_pages_open_without_errors_and_fit_the_screen(browser, out, video, width):
     size = {"width": width, "height": 844}
     with Opened(browser, out / f"reports/{video}.html", viewport=size) as opened:
@@ -420,7 +420,7 @@ LABELS_AND_BOXES = """() => {
 
 
 @pytest.mark.parametrize("video", ["h264", "edge"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_labels_of_boxes_lie_in_the_picture_and_over_no_face(browser, out, video, width):
     with Opened(browser, out / f"reports/{video}.html", viewport={"width": width, "height": 900}) as opened:
         opened.ready()
@@ -458,7 +458,7 @@ def test_a_label_names_the_person_and_what_the_face_shows(browser, out):
     assert "neutral" in shown
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, width):
     with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
         opened.ready()
@@ -525,7 +525,7 @@ def test_clips_of_peaks_play(browser, out):
         assert opened.wrong == []
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_the_controls_of_a_clip_lie_below_its_picture_and_lead_to_a_place_in_it(browser, out, width):
     with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
         clip = opened.page.locator(".clip").first

@@ -46,7 +46,7 @@ def pages(tmp_path_factory, request):
     return folder
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 @pytest.mark.parametrize("name", ["evaluation", "curves", "explanation"])
 def test_a_page_opens_alone_without_errors_and_fits(browser, pages, name, width):
     path = pages / f"{name}.html"

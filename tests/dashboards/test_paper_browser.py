@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -34,32 +35,57 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    """A cohort with a stimulus, one with many lanes, and sessions of one person, of eight, and of an hour."""
-    folder = tmp_path_factory.mktemp("paper")
-    trailer_test(folder / "trailer")
-    draw_stimulus(folder / "trailer" / "trailer.mp4")
-    (folder / "trailer" / "trailer.markers.csv").write_text(TRAILER)
-    forty_sessions(folder / "forty", seconds=20, n=16, stimulus="quiz")
+def make_trailer(folder: Path) -> None:
+    """A cohort with a stimulus."""
+    trailer_test(folder)
+    draw_stimulus(folder / "trailer.mp4")
+    (folder / "trailer.markers.csv").write_text(TRAILER)
+
+
+def make_forty(folder: Path) -> None:
+    """A cohort with many lanes."""
+    forty_sessions(folder, seconds=20, n=16, stimulus="quiz")
+
+
+def make_session(folder: Path) -> None:
+    """Sessions of one person, of eight, and of an hour."""
     made = [
         Made(seconds=60, video_id="one", markers=SIX_LABELS),
         Made(seconds=120, people=8, video_id="eight", brief=2, markers=MARKERS),
         Made(seconds=3700, fps=0.4, video_id="hour", markers=MARKERS[:2]),
     ]
-    write_run(folder / "session", [write_session(folder / "session", one) for one in made])
-    logged(60).to_csv(folder / "one.signals.csv", index=False)
-    store_signals(VideoFiles(folder / "session", "one"), folder / "one.signals.csv", 60, lambda: NOON)
-    for place in (folder / name for name in ("trailer", "forty", "session")):
-        refresh(place)
-    return folder
+    write_run(folder, [write_session(folder, one) for one in made])
+    logged(60).to_csv(folder.parent / "one.signals.csv", index=False)
+    store_signals(VideoFiles(folder, "one"), folder.parent / "one.signals.csv", 60, lambda: NOON)
 
 
-@pytest.fixture(scope="module", params=PAGES)
-def printed(request, browser, out):
+MAKERS = {"trailer": make_trailer, "forty": make_forty, "session": make_session}
+
+
+@pytest.fixture(scope="module")
+def page_at(tmp_path_factory):
+    """`page_at(name)` is the address of a page of `PAGES`, whose folder is made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("paper")
+
+    def find(name: str) -> str:
+        place = folder / name.partition("/")[0]
+        if not (place / "index.html").exists():
+            MAKERS[place.name](place)
+            refresh(place)
+        return (folder / name).as_uri()
+
+    return find
+
+
+QUICK = ("trailer/index.html", "session/reports/one.html")
+SOME_SLOW = [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+
+
+@pytest.fixture(scope="module", params=SOME_SLOW)
+def printed(request, browser, page_at):
     """A page as it is laid out for paper, with the text of each sheet of its PDF."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto((out / request.param).as_uri())
+    page.goto(page_at(request.param))
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
     sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
     page.wait_for_timeout(300)
@@ -131,9 +157,9 @@ def test_tables_fit_the_sheet(printed):
     assert page.evaluate("document.documentElement.scrollWidth") <= SHEET_WIDTH
 
 
-def test_what_is_printed_leaves_no_trace_on_screen(browser, out):
+def test_what_is_printed_leaves_no_trace_on_screen(browser, page_at):
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto((out / "trailer/index.html").as_uri())
+    page.goto(page_at("trailer/index.html"))
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
     order = "[...document.querySelectorAll('main > *')].map((part) => part.dataset.section ?? part.tagName)"
     before = page.evaluate(order)
@@ -144,10 +170,10 @@ def test_what_is_printed_leaves_no_trace_on_screen(browser, out):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_on_a_phone_nothing_sticks_out_and_times_are_upright(browser, out, name):
+@pytest.mark.parametrize("name", SOME_SLOW)
+def test_on_a_phone_nothing_sticks_out_and_times_are_upright(browser, page_at, name):
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
-    page.goto((out / name).as_uri())
+    page.goto(page_at(name))
     page.locator(".chart").first.scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -37,7 +37,7 @@ def is_player(faces: pd.DataFrame, truth) -> pd.Series:
     return pd.Series(overlaps, index=faces.index) > 0.5
 
 
-@pytest.mark.parametrize("region", ["auto", "player=1472,828,416,234"])
+@pytest.mark.parametrize("region", ["auto", pytest.param("player=1472,828,416,234", marks=pytest.mark.slow)])
 def test_with_a_region_the_player_alone_is_seen_and_is_one_track(recorded, tmp_path, region):
     video, truth = recorded
     faces = analyse(video, tmp_path / "out", region=(region,))
