@@ -209,3 +209,12 @@ def test_only_the_most_prominent_peaks_are_kept_in_order_of_time():
         expressive[at] = height
     found = peaks(timeline_of({1: "h" * 120}, expressive=expressive), most=3)
     assert [peak.time_s for peak in found] == [22.5, 34.5, 58.5]
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_turn_near_either_end_has_the_mean_of_what_there_is_on_that_side(is_reversed):
+    valence = [-0.9, -0.5] + [0.9] * 28
+    (peak,) = peaks(timeline_of({1: "." * 30}, valence=valence[::-1] if is_reversed else valence))
+    # A turn is at the first bin after it.
+    assert peak.time_s == (28.5 if is_reversed else 2.5)
+    assert abs(peak.height) == pytest.approx(0.9 + 0.7)

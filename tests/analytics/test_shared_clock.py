@@ -139,3 +139,33 @@ def test_a_stimulus_of_which_nobody_is_counted_has_no_clock():
     videos = [video(name, {1: [0.5] * 3}, stimulus=SHOW) for name in "ab"]
     assert build_clocks(videos) == ()
     assert build_clocks([video("a", {}, stimulus=SHOW)]) == ()
+
+
+def test_who_is_readable_long_enough_with_one_stimulus_counts_though_another_was_left_early():
+    ada = SessionRow(participant="Ada")
+    videos = [
+        video("a", {1: [0.5] * 40}, stimulus=SHOW, session=ada),
+        video("b", {1: [0.5] * 2 + [None] * 38}, stimulus=Stimulus("quiz", None), session=ada),
+    ]
+    cohort = build_cohort(videos)
+    assert [one.name for one in cohort.participants] == ["Ada"]
+    assert cohort.left_out == ()
+
+
+def test_a_video_of_unknown_length_ends_with_its_last_bin():
+    one = CohortVideo("a", video("a", {1: [0.5] * 12}).timeline)
+    assert (one.video_end_s, one.length_s, one.clock_end_s) == (12.0, 12.0, 12.0)
+    nothing = CohortVideo("b", one.timeline.slice(0, 0))
+    assert (nothing.video_end_s, nothing.is_outside) == (0.0, False)
+
+
+@pytest.mark.parametrize(
+    ("second", "n_clocks"),
+    [(SessionRow(part=2), 1), (SessionRow(), 0), (SessionRow(part=2, participant="Ada"), 0)],
+)
+def test_files_share_a_time_if_all_are_parts_of_one_recording(second, n_clocks):
+    videos = [
+        video("a", {1: [0.5] * 20}, session=SessionRow(part=1)),
+        video("b", {1: [0.5] * 20}, session=second),
+    ]
+    assert len(build_clocks(videos)) == n_clocks

@@ -53,6 +53,7 @@ _TREE = (
     "MODEL_CARD.md",
     "Makefile",
 )
+TIME_OVER = "time over"
 _MOST_TESTS = 400
 """On one command line."""
 
@@ -66,7 +67,7 @@ class Result:
     outcome: str
     seconds: float
     by: str = ""
-    """The test that failed."""
+    """The test that failed; of a survivor, `TIME_OVER` where not all tests were run."""
 
 
 def main() -> int:
@@ -142,7 +143,7 @@ def try_mutant(module: str, mutant: Mutant, tests: Sequence[str], tree: Path, se
         by = _first_failure(tests[:_MOST_TESTS], tree, seconds)
     finally:
         _write_source(tree / module, source)
-    outcome = "killed" if by else "survived"
+    outcome = "survived" if by in ("", TIME_OVER) else "killed"
     return Result(module, mutant.describe(), outcome, round(time.monotonic() - started, 1), by)
 
 
@@ -156,13 +157,15 @@ def _write_source(path: Path, source: str) -> None:
 
 
 def _first_failure(tests: Sequence[str], tree: Path, seconds: float) -> str:
-    """The test that fails; empty if none does in the time given. A test that hangs fails."""
+    """The test that fails; empty if none does, or `TIME_OVER`. A test that hangs fails."""
     arguments = [
         "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", f"--timeout={min(20.0, seconds / 2):.0f}",
         "-m", "not slow", *tests,
     ]  # fmt: skip
     code, output = run_pytest(tree, arguments, seconds)
-    if code is None or code in (0, 5):
+    if code is None:
+        return TIME_OVER
+    if code in (0, 5):
         return ""
     failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" ")[1] if failed else f"exit code {code}"
@@ -196,7 +199,7 @@ def print_table(results: Sequence[Result]) -> None:
     print(f"killed {killed} of {len(results)} ({killed / max(len(results), 1):.0%})")
     for result in results:
         if result.outcome != "killed":
-            print(f"{result.outcome:9} {result.module} {result.mutant}")
+            print(f"{result.outcome:9} {result.module} {result.mutant}  {result.by}".rstrip())
 
 
 if __name__ == "__main__":
