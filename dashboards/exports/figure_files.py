@@ -38,6 +38,14 @@ PDF_SECONDS = 120
 PICTURE_WIDTH = 1200
 _TITLE_PX = 40
 
+# Chromium looks for updates, variations and connectivity at its maker's servers when it starts. The first five switch
+# off what has a switch; the last two leave nothing to reach for what has none: no name resolves, and every request
+# goes to a proxy on this machine that does not exist (port 9 is `discard`).
+_OFFLINE = (
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-domain-reliability",
+    "--disable-default-apps", "--proxy-server=http://127.0.0.1:9", "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+
 
 def find_chromium() -> str:
     """Path of Chromium, Chrome or Edge: the one in FERFLOW_CHROMIUM, else the first one found.
@@ -65,10 +73,9 @@ def write_pdf(page: Path, out: Path) -> Path:
     with atomic_write(path, out=out) as part, tempfile.TemporaryDirectory() as profile:
         # A profile of its own, since a running browser would take over the command. The time budget runs the page's
         # timers ahead until the charts are drawn.
-        command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                   "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
-                   "--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={part}", *_as_root(),
-                   page.absolute().as_uri()]  # fmt: skip
+        command = [browser, "--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}",
+                   "--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={part}",
+                   *_OFFLINE, *_as_root(), page.absolute().as_uri()]  # fmt: skip
         try:
             done = subprocess.run(command, capture_output=True, timeout=PDF_SECONDS, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -100,7 +107,9 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
 
     browser, made = find_chromium(), list[Path]()
     # No MathJax: kaleido would fetch it from the network.
-    kaleido.start_sync_server(n=1, mathjax=False, path=browser, silence_warnings=True)
+    kaleido.start_sync_server(
+        n=1, mathjax=False, path=browser, browser_cls=_offline_browser(), silence_warnings=True
+    )
     try:
         for name, figure in _figures(out, options):
             for picture in formats:
@@ -112,6 +121,17 @@ def write_pictures(out: Path, options: PageOptions, formats: Sequence[str]) -> l
     finally:
         kaleido.stop_sync_server(silence_warnings=True)
     return made
+
+
+def _offline_browser() -> type:
+    """Kaleido's Chromium, started with `_OFFLINE`."""
+    from choreographer.browsers.chromium import Chromium
+
+    class OfflineChromium(Chromium):
+        def get_cli(self) -> Sequence[str]:
+            return [*super().get_cli(), *_OFFLINE]
+
+    return OfflineChromium
 
 
 def _cohort_figures(folder: Folder) -> Iterator[tuple[str, Figure]]:

@@ -8,7 +8,8 @@ same paths on every machine of that cluster; otherwise Ray is started here, with
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,17 @@ from ferflow.jobs.video_job import process_video
 from ferflow.pipeline import Tools
 from ferflow.store.run_manifest import VideoTask
 
+# Ray, started here, stays here. Without these it finds its own address by connecting a socket to a public one, its
+# services listen on that address, and it asks the metadata services of clouds where it runs, also with its reports
+# to its makers switched off. These requests go through the proxy of the environment: one that does not exist.
+_LOOPBACK = "127.0.0.1"
+_STAY_HERE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: Ray's switch for "this machine only"
+    "RAY_USAGE_STATS_ENABLED": "0",
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), f"http://{_LOOPBACK}:9"),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), f"{_LOOPBACK},localhost"),
+}
+
 
 def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Generator[VideoEvent, None, None]:
     """Analyse the videos in parallel; see `Engine`.
@@ -30,10 +42,19 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
     Raises:
         OptionsError: Ray is not installed.
     """
-    ray = _import_ray()
-    started_here = not ray.is_initialized()
-    if started_here:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", configure_logging=False)
+    joins_cluster = bool(os.environ.get("RAY_ADDRESS"))
+    with _environment({} if joins_cluster else _STAY_HERE):
+        ray = _import_ray()
+        started_here = not ray.is_initialized()
+        if started_here:
+            address = {} if joins_cluster else {"_node_ip_address": _LOOPBACK}
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+                configure_logging=False,
+                **address,
+            )
     try:
         yield from _process(ray, tasks, job, n_workers)
     finally:
@@ -98,6 +119,21 @@ class _Actor:
 
     def process(self, task: VideoTask) -> Generator[Progressed | Ended, None, None]:
         yield from process_video(task, self._job, self._tools)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for processes that are started inside, then restore the previous ones."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _import_ray() -> Any:

@@ -1,0 +1,150 @@
+"""No command reaches for anything outside this machine; docs/security.md states the promise, command by command."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ferflow.dashboards.exports.figure_files import BROWSERS
+from tests.conftest import face_frames, write_video
+from tests.hostile.trace import needs_strace, read_log, trace_command, trace_ferflow
+from tests.torture import cage
+
+needs_chromium = pytest.mark.skipif(
+    not (os.environ.get("FERFLOW_CHROMIUM") or any(map(shutil.which, BROWSERS))),
+    reason="Chromium is not installed",
+)
+needs_kaleido = pytest.mark.skipif(
+    importlib.util.find_spec("kaleido") is None, reason="kaleido is not installed"
+)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+
+IPV6_PROBE = ("2001:4860:4860::8888", 443)
+"""Chromium asks the kernel for a route to this address, by a datagram socket on which it sends nothing. It has no
+switch for that."""
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", face_frames(30))
+
+
+@pytest.fixture(scope="module")
+def out(clip, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("analysed") / "out"
+    command = [sys.executable, "-m", "ferflow", "analyze", clip, "-o", folder]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    return folder
+
+
+@needs_strace
+def test_the_tracer_sees_what_leaves_the_machine_and_not_what_stays(tmp_path):
+    # Addresses of RFC 5737 and 3849: for documentation, routed nowhere. A datagram socket that connects sends nothing.
+    code = (
+        "import socket\n"
+        "for family, address in ((2, '192.0.2.77'), (10, '2001:db8::7'), (2, '127.0.0.1'), (10, '::1')):\n"
+        "    try: socket.socket(family, socket.SOCK_DGRAM).connect((address, 9))\n"
+        "    except OSError: pass\n"
+        "try: socket.socket(socket.AF_UNIX).connect('/nowhere')\n"
+        "except OSError: pass\n"
+    )
+    grandchild = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    done = trace_command([sys.executable, "-c", grandchild], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert {("192.0.2.77", 9)} <= done.reached <= {("192.0.2.77", 9), ("2001:db8::7", 9)}
+
+
+def test_an_attempt_in_a_log_is_found_also_where_calls_overlap():
+    log = (
+        '7 connect(3, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.1")}, 16 <unfinished ...>\n'
+        "7 connect(3, {sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "
+        '"::ffff:192.0.2.2", &sin6_addr), sin6_scope_id=0}, 28) = -1 EINPROGRESS\n'
+        '7 sendto(4, "x", 1, 0, {sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr("127.0.0.2")}, 16) = 1\n'
+        '7 connect(5, {sa_family=AF_UNIX, sun_path="/run/x"}, 9) = 0\n'
+        "7 <... connect resumed>) = 0\n"
+    )
+    assert read_log(log) == {("10.0.0.1", 53), ("::ffff:192.0.2.2", 80)}
+
+
+@needs_strace
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_analyze_reaches_nobody(workers, clip, tmp_path):
+    done = trace_ferflow(["analyze", clip, "-o", tmp_path / "out", "--workers", workers], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report", "OUT", "--csv", "--embed-clips"],
+        ["people", "OUT"],
+        ["explain", "CLIP", "-o", "PAGE"],
+        ["doctor"],
+        ["doctor", "OUT"],
+        ["models"],
+    ],
+    ids=" ".join,
+)
+def test_commands_about_results_reach_nobody(command, clip, out, tmp_path):
+    places = {"OUT": out, "CLIP": clip, "PAGE": tmp_path / "page.html"}
+    done = trace_ferflow([places.get(word, word) for word in command], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
+@needs_strace
+@pytest.mark.slow
+def test_demo_reaches_nobody(tmp_path):
+    done = trace_ferflow(["demo", "-o", tmp_path / "demo"], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
+@needs_strace
+@needs_chromium
+@pytest.mark.parametrize("export", ["--pdf", pytest.param("--png", marks=needs_kaleido)])
+def test_what_chromium_prints_is_sent_nowhere(export, out, tmp_path):
+    done = trace_ferflow(["report", out, export], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached <= {IPV6_PROBE}
+
+
+@needs_strace
+@needs_ray
+def test_ray_started_here_stays_here(clip, tmp_path):
+    arguments = ["analyze", clip, "-o", tmp_path / "out", "--no-report", "--engine", "ray", "--workers", "1"]
+    done = trace_ferflow(arguments, tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
+def in_empty_namespace(arguments: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run ferflow where there is no network interface, not even loopback."""
+    command = ["unshare", "--net", sys.executable, "-m", "ferflow", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=250, check=False, env=cage.a_users_environment()
+    )
+
+
+def may_unshare() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_unshare(), reason="no right to make a network namespace")
+def test_analysis_and_pages_need_no_network_interface(clip, tmp_path):
+    done = in_empty_namespace(["analyze", clip, "-o", tmp_path / "out"])
+    assert done.returncode == 0, done.stderr
+    if any(map(shutil.which, BROWSERS)):
+        done = in_empty_namespace(["report", tmp_path / "out", "--pdf"])
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "out" / "index.pdf").read_bytes().startswith(b"%PDF")
