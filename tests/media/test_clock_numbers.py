@@ -161,3 +161,24 @@ def test_a_thousand_frames_at_one_time_end_the_video(monkeypatch, tmp_path):
     assert [frame.pts for frame in frames] == [0, 40, 80, 80, 80]
     assert "4 frames in a row have the same timestamp" in str(video.report.warnings)
     assert [(gap.start_s, gap.end_s) for gap in video.report.gaps] == [(0.08, None)]
+
+
+@pytest.mark.parametrize(("return_ms", "n_strays"), [(1240, 3), (1320, 0)])
+def test_strays_return_within_some_usual_steps_for_each_of_them(return_ms, n_strays):
+    # Three strays and the step after them: 8 * 4 * 0.04 s = 1.28 s after the last frame.
+    before, strays = range(0, 1040, 40), range(50_000, 50_120, 40)
+    after = range(1000 + return_ms, 1000 + return_ms + 800, 40)
+    found, _ = run([*before, *strays, *after])
+    assert sum(one.is_stray for one in found) == n_strays
+    if n_strays:
+        step_s = return_ms / 1000 / 4
+        assert seconds(found)[26:29] == pytest.approx([1 + step_s, 1 + 2 * step_s, 1 + 3 * step_s])
+
+
+@pytest.mark.parametrize(("back_ms", "is_stray"), [(500, False), (3000, True)])
+def test_a_short_step_back_is_damage_and_no_stray(back_ms, is_stray):
+    times_ms = [*range(0, 10_000, 40)]
+    times_ms[200] -= back_ms
+    found, _ = run(times_ms)
+    assert [one.is_stray for one in found] == [number == 200 and is_stray for number in range(250)]
+    assert seconds(found) == sorted(seconds(found))

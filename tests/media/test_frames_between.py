@@ -34,7 +34,9 @@ def test_a_stretch_has_the_frames_of_the_whole_video_and_begins_with_the_one_sho
     with open_video(uneven) as video:
         every = exact(video.frames(Selection()))
     with open_video(uneven) as video:
-        part = exact(video.frames_between(Fraction(start), Fraction(end)))
+        frames = list(video.frames_between(Fraction(start), Fraction(end)))
+    part = exact(frames)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
     shown = max(time for _, time, _ in every if time <= Fraction(start))
     assert part == [frame for frame in every if shown <= frame[1] <= Fraction(end)]
 
