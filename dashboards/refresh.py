@@ -39,6 +39,7 @@ from ferflow.dashboards.shared.session_stimulus import find_session_stimulus
 from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError
 from ferflow.models.timeline_basis import find_basis
+from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import remove
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OVERVIEW_CONTENT, PAGE_OPTIONS, OutputFolder
@@ -48,6 +49,8 @@ from ferflow.version import __version__
 
 # In a bare checkout this folder lies outside the package.
 _ROOM = Path(__file__).parent
+_MOST_BYTES = 64 << 20
+"""Of a list, `run.json` and the options of the pages; larger ones are refused where they are read."""
 _SOURCES = {".py", ".j2", ".js", ".css"}
 
 
@@ -85,8 +88,10 @@ class PageStatus:
     def load(cls, folder: OutputFolder) -> Self:
         """Read it; if it is missing or invalid, every page is stale."""
         try:
-            saved = msgspec.json.decode(folder.page_status(PAGE_OPTIONS).read_bytes(), type=_Saved)
-        except (OSError, msgspec.DecodeError):
+            saved = msgspec.json.decode(
+                read_plain_file(folder.page_status(PAGE_OPTIONS), _MOST_BYTES), type=_Saved
+            )
+        except (OSError, RecursionError, msgspec.DecodeError):
             return cls(folder)
         return cls(folder, PageOptions.from_saved(saved.options), saved.warnings)
 
@@ -337,7 +342,7 @@ def _stat_files(paths: Iterable[Path]) -> list[tuple[str, int, int] | None]:
 
 def _hash_content(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_plain_file(path, _MOST_BYTES)).hexdigest()
     except OSError:
         return None
 

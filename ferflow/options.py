@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from ferflow.errors import OptionsError
+from ferflow.plain_file import read_plain_file
 from ferflow.regions import Region, parse_regions
 from ferflow.types import JsonObject, JsonValue
 
@@ -284,14 +284,13 @@ def read_toml(path: Path) -> JsonObject:
         OptionsError: no such file, not a regular file, too large, or not TOML.
     """
     try:
-        if not stat.S_ISREG((status := path.stat()).st_mode) or status.st_size > _LARGEST_JOB_FILE:
-            raise OSError("not a file, or too large for a job file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_plain_file(path, _LARGEST_JOB_FILE).decode())
     except FileNotFoundError as error:
         raise OptionsError(f"{path}: no such file. Check the path.") from error
     # ValueError: not TOML, not UTF-8, or a number of thousands of digits.
     except (OSError, ValueError, RecursionError) as error:
-        raise OptionsError(f"{path}: cannot be read as TOML ({error}).") from error
+        reason = getattr(error, "strerror", None) or error
+        raise OptionsError(f"{path}: cannot be read as TOML ({reason}).") from error
 
 
 def _check(field: structs.FieldInfo, value: object) -> object:

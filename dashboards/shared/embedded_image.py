@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ferflow.errors import OptionsError, VideoError
+from ferflow.plain_file import TooLargeError, read_plain_file
 from ferflow.system.child_process import call_in_child
 from ferflow.text import sanitize
 
@@ -36,15 +37,11 @@ def embed_image(path: Path, *, most_bytes: int) -> str:
 
 def _read(path: Path, most_bytes: int) -> bytes:
     try:
-        if not path.is_file():
-            raise OptionsError("no such file. Check the path.")
-        with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
+        return read_plain_file(path, most_bytes)
+    except TooLargeError as error:
+        raise OptionsError(f"{error.strerror}. Save it with fewer pixels.") from error
     except OSError as error:
         raise OptionsError(f"cannot be read ({error.strerror}). Check the path.") from error
-    if len(content) > most_bytes:
-        raise OptionsError(f"larger than {most_bytes >> 10} KiB. Save it with fewer pixels.")
-    return content
 
 
 def _media_type(path: Path, content: bytes) -> str:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ferflow.dashboards.shared.embedded_image import embed_image
 from ferflow.errors import OptionsError
+from ferflow.plain_file import TooLargeError, read_plain_file
 from ferflow.text import sanitize
 
 MOST_NOTES_BYTES = 256 * 2**10
@@ -70,13 +71,9 @@ def load_notes(path: Path, *, page: Path, out: Path) -> Notes:
 
 def _read(path: Path) -> str:
     try:
-        if not path.is_file():
-            raise OptionsError("no file.")
-        with path.open("rb") as file:
-            content = file.read(MOST_NOTES_BYTES + 1)
-        if len(content) > MOST_NOTES_BYTES:
-            raise OptionsError(f"larger than {MOST_NOTES_BYTES >> 10} KiB. Keep what readers need.")
-        return content.decode("utf-8-sig")
+        return read_plain_file(path, MOST_NOTES_BYTES).decode("utf-8-sig")
+    except TooLargeError as error:
+        raise OptionsError(f"{error.strerror}. Keep what readers need.") from error
     except OSError as error:
         raise OptionsError(f"cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:

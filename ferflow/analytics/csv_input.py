@@ -28,6 +28,7 @@ import pyarrow as pa
 from ferflow.analytics.decimal_sign import find_ambiguous
 from ferflow.analytics.foreign_tables import describe_foreign_table
 from ferflow.errors import OptionsError
+from ferflow.plain_file import TooLargeError, read_plain_file
 from ferflow.store.atomic_files import atomic_write
 from ferflow.text import sanitize
 
@@ -141,17 +142,15 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """The text of a file, without a byte order mark.
 
     Raises:
-        OptionsError: the file is unreadable, larger than `most_bytes`, or neither UTF-8 nor UTF-16.
+        OptionsError: the file is unreadable, not a regular file, larger than `most_bytes`, or neither UTF-8 nor UTF-16.
     """
     try:
-        if path.stat().st_size > most_bytes:
-            raise OptionsError(
-                f"{sanitize(path)}: larger than {most_bytes >> 20} MiB. Keep the rows that matter."
-            )
-        content = path.read_bytes()
+        content = read_plain_file(path, most_bytes)
         # What spreadsheets call "Unicode text".
         is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except TooLargeError as error:
+        raise OptionsError(f"{sanitize(path)}: {error.strerror}. Keep the rows that matter.") from error
     except OSError as error:
         raise OptionsError(f"{sanitize(path)}: cannot be read ({error.strerror}). Check the path.") from error
     except UnicodeDecodeError as error:

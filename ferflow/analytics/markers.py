@@ -25,6 +25,7 @@ from ferflow.analytics.csv_input import Row, is_missing, read_csv
 from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import looks_like_milliseconds, parse_seconds
 from ferflow.errors import OptionsError
+from ferflow.plain_file import read_plain_file
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
@@ -259,4 +260,4 @@ def _given(row: dict[str, str], name: str) -> str:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_plain_file(path, MOST_BYTES)).hexdigest()

@@ -21,11 +21,12 @@ import numpy as np
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import usual_step
-from ferflow.analytics.signal_input import SignalFile, read_signal_file
+from ferflow.analytics.signal_input import MOST_BYTES, SignalFile, read_signal_file
 from ferflow.analytics.tally import column, ratio
 from ferflow.analytics.timeline import audience
 from ferflow.analytics.video_times import looks_like_milliseconds
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.plain_file import check_plain_file
 from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
@@ -335,6 +336,7 @@ def describe_start(start: RecordingStart, assumed_zone: str | None = None) -> st
 
 def _sha256(path: Path) -> str:
     try:
+        check_plain_file(path, MOST_BYTES)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

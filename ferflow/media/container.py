@@ -22,6 +22,7 @@ import av.error
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
+from ferflow.media.png_chunks import check_png
 from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
@@ -398,6 +399,7 @@ class _Watchdog:
 
 def open_container(path: Path) -> av.container.InputContainer:
     try:
+        check_png(path)
         return _open_with(path, None)
     except av.error.ArgumentError as error:  # FFmpeg's error for a format that is not on the list
         if not _is_jpeg(path):

@@ -7,12 +7,18 @@ detected here: first by size and modification time, which is cheap, then, where 
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ferflow.media.image_list import list_images
+from ferflow.media.source_file import check_is_file
 from ferflow.store.metadata import SourceInfo
+
+MOST_HASHED_BYTES = 64 << 30
+"""Of one file: six hours at 25 Mbit/s. A file may state any size without having as many bytes on the disk."""
+_BLOCK_BYTES = 1 << 20
 
 
 class Fingerprint(NamedTuple):
@@ -27,7 +33,7 @@ def fingerprint(path: Path) -> Fingerprint:
     """Compute the fingerprint of a source.
 
     Raises:
-        OSError: it cannot be read.
+        OSError, VideoError: it cannot be read.
     """
     return Fingerprint(signature(path), content_sha256(path))
 
@@ -73,5 +79,14 @@ def list_files(path: Path) -> list[Path]:
 
 
 def _sha256(path: Path) -> str:
+    """SHA-256 of a file; of one of more than `MOST_HASHED_BYTES`, of its size and that many bytes from its start."""
+    check_is_file(path)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size <= MOST_HASHED_BYTES:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(str(size).encode())
+        for _ in range(0, MOST_HASHED_BYTES, _BLOCK_BYTES):
+            digest.update(file.read(_BLOCK_BYTES))
+        return digest.hexdigest()

@@ -23,9 +23,11 @@ from msgspec import Meta, Struct, structs
 
 from ferflow.errors import ModelError
 from ferflow.models.heads import OCCLUSION_HEAD, SERVED_HEAD, Blend, ByHead, softmax
+from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array
 
+_MOST_BYTES = 1 << 20
 FORMAT = 3
 """Raised when an older ferflow could misread a newer card."""
 BLENDED_LOGITS = 2
@@ -263,7 +265,7 @@ class ModelCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ModelError: the file is missing, is not a card, or has a format that is too new or too old.
         """
         try:
-            table = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+            table = msgspec.json.decode(read_plain_file(path, _MOST_BYTES), type=dict[str, object])
         except (OSError, RecursionError, msgspec.DecodeError) as error:
             raise ModelError(
                 f"{path}: cannot be read as a model card ({_first_line(error)}). Restore it."

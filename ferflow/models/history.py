@@ -9,9 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from ferflow.errors import RecordsError
+from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write
 
 HISTORY_FILE = "history.json"
+_MOST_BYTES = 16 << 20
 
 
 class Epoch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +47,6 @@ def read_history(out: Path) -> list[Epoch]:
     path = out / HISTORY_FILE
     try:
         # Not msgspec's own decoder, which refuses NaN: the loss of a run that diverged.
-        return msgspec.convert(json.loads(path.read_text("utf-8")), list[Epoch])
+        return msgspec.convert(json.loads(read_plain_file(path, _MOST_BYTES)), list[Epoch])
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise RecordsError(f"{path}: cannot be read ({error}). Train first.") from error

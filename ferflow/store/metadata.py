@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
+from ferflow.plain_file import check_plain_file
 from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
 from ferflow.types import JsonObject
 
@@ -268,6 +269,7 @@ def encode_metadata(metadata: Metadata) -> bytes:
 
 def _read(path: Path, kind: type[_S]) -> _S:
     try:
+        check_plain_file(path)
         content = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError) as error:
         raise RecordsError(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
+from ferflow.plain_file import check_plain_file
 from ferflow.store.atomic_files import flush, make_folder, name_write_errors, publish, remove, temporary_path
 from ferflow.store.metadata import (
     METADATA_KEY,
@@ -258,6 +259,7 @@ class Blocks:
 @contextlib.contextmanager
 def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
+        check_plain_file(path)
         with pq.ParquetFile(path) as file:
             yield file
     except (OSError, pa.ArrowException) as error:

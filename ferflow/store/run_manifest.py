@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
+from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.failure_kinds import Failure
 from ferflow.store.metadata import (
@@ -39,6 +40,9 @@ from ferflow.version import __version__
 
 Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
 """`skipped`: an earlier run finished it. `not_started`: the run stopped before it."""
+
+_MOST_BYTES = 64 << 20
+"""About a hundred thousand inputs."""
 
 _FINISHED = ("done", "done_with_gaps")
 
@@ -213,7 +217,8 @@ class RunManifest(msgspec.Struct, kw_only=True):
             RecordsError: it is there, but cannot be read as a manifest.
         """
         try:
-            return from_json_values(_to_current_schema(json.loads(path.read_text(encoding="utf-8"))), cls)
+            content = json.loads(read_plain_file(path, _MOST_BYTES).decode())
+            return from_json_values(_to_current_schema(content), cls)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
