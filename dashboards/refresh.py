@@ -40,7 +40,7 @@ from ferflow.dashboards.shared.settings import PageOptions, SavedPageOptions
 from ferflow.errors import FerflowError
 from ferflow.models.timeline_basis import find_basis
 from ferflow.plain_file import read_plain_file
-from ferflow.store.atomic_files import remove
+from ferflow.store.atomic_files import is_disk_full, remove
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OVERVIEW_CONTENT, PAGE_OPTIONS, OutputFolder
 from ferflow.store.run_manifest import RunManifest
@@ -140,6 +140,8 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
         try:
             made = _update_session(files, names.of(files.video_id), status)
         except FerflowError as error:
+            if is_disk_full(error):  # nothing else can be written, either
+                raise
             failed[files.video_id] = str(error)
         else:
             (written if made else kept).append(files.report)

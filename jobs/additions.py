@@ -24,6 +24,7 @@ from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, r
 from ferflow.jobs.timelines import update_timeline
 from ferflow.media.creation_time import read_creation_time
 from ferflow.render.clips import write_clips
+from ferflow.store.atomic_files import is_disk_full
 from ferflow.store.failure_kinds import describe_failure
 from ferflow.store.metadata import RecordingStart, SignalsMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -94,6 +95,8 @@ def add_to_all(out: Path, additions: Additions) -> dict[str, str]:
             source = Path(read_metadata(files.faces).source.path)
             add_to_video(source, files, additions)
         except Exception as error:
+            if is_disk_full(error):  # nothing else can be written, either
+                raise
             failed[files.video_id] = describe_failure(source, error)
     _update_manifest(folder)
     return failed

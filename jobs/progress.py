@@ -179,7 +179,7 @@ class JsonLines(logging.Handler):
         """Write one complete line, whichever thread it comes from."""
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         # ASCII: a file name that is not valid UTF-8 must not break the line.
-        line = json.dumps({"event": event, "time": now, **fields}, allow_nan=False)
+        line = json.dumps({"event": event, "time": now, **_to_valid_json(fields)}, allow_nan=False)
         with self._writing:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -223,6 +223,12 @@ def _to_json(event: RunEvent) -> tuple[str, JsonObject]:
         case Finished(run):
             counts: Counter[str] = Counter(video.status for video in run.videos)
             return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": {**counts}}
+
+
+def _to_valid_json(fields: Mapping[str, JsonValue]) -> JsonObject:
+    """With null in place of NaN and infinity, which damaged tables may contain and JSON does not have."""
+    plain: JsonObject = json.loads(json.dumps(fields, default=str), parse_constant=lambda _name: None)
+    return plain
 
 
 def _names(task: VideoTask) -> JsonObject:

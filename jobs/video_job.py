@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -17,7 +18,7 @@ from ferflow.errors import VideoError
 from ferflow.jobs.finished_video import bring_up_to_date
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
-from ferflow.media.fingerprint import fingerprint, signature
+from ferflow.media.fingerprint import Fingerprint, fingerprint, signature
 from ferflow.media.video import Reading, Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
@@ -89,15 +90,25 @@ def _write_records(
                 yield Progressed(task, counts.last_time_s, video.info.duration_s_from_header)
         if counts.n_frames == 0:
             raise VideoError(f"{source.name}: no frame in the requested range. Check --start and --end.")
-        if signature(source) != known_by.signature:
-            raise VideoError(
-                f"{source.name}: changed while it was analysed. Wait until it is complete, then run again."
-            )
+        _check_unchanged(source, known_by)
         metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
     return metadata
+
+
+def _check_unchanged(source: Path, before: Fingerprint) -> None:
+    try:
+        if signature(source) == before.signature:
+            return
+    except FileNotFoundError as error:
+        raise VideoError(
+            f"{source.name}: was removed while it was analysed. Put it back, then run again."
+        ) from error
+    raise VideoError(
+        f"{source.name}: changed while it was analysed. Wait until it is complete, then run again."
+    )
 
 
 @dataclass(slots=True)

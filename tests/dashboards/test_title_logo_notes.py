@@ -100,7 +100,7 @@ def test_what_is_no_usable_logo_is_refused_in_one_line_and_nothing_is_done(two, 
 
 @pytest.mark.parametrize("place", ["missing.png", "."])
 def test_a_logo_that_is_no_file_is_refused(two, tmp_path, place):  # noqa: F811
-    with pytest.raises(OptionsError, match="No such file|not a regular file"):
+    with pytest.raises(OptionsError, match=r"No such file|not a regular file"):
         PageOptions().updated(logo=tmp_path / place)
 
 

@@ -133,9 +133,15 @@ def test_deeply_nested_json_is_one_line(tmp_path, whole_output, ferflow, kind, d
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
     rows = zlib.compress(b"".join(b"\0" + bytes([k, 100, 100]) * 64 for k in range(48)))
-    every = (b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0)), *chunks, (b"IDAT", rows), (b"IEND", b"")
+    every = (
+        (b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0)),
+        *chunks,
+        (b"IDAT", rows),
+        (b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in every
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in every
     )
 
 
