@@ -34,6 +34,8 @@ class FakeRay(SimpleNamespace):
         self.exceptions = SimpleNamespace(RayError=ActorDiedError)
         self.cpus, self.is_running, self.calls = cpus, is_running, []
         self.actors: list[object] = []
+        self.proxies: list[str | None] = []
+        """Of the environment when Ray is started."""
         self.most_busy = 0
 
     def is_initialized(self) -> bool:
@@ -41,6 +43,7 @@ class FakeRay(SimpleNamespace):
 
     def init(self, **settings: object) -> None:
         self.calls.append(("init", settings))
+        self.proxies.append(os.environ.get("https_proxy"))
 
     def shutdown(self) -> None:
         self.calls.append(("shutdown", {}))
@@ -94,6 +97,7 @@ class Stream:
 @pytest.fixture
 def ray(monkeypatch):
     fake = FakeRay()
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setitem(sys.modules, "ray", fake)
     monkeypatch.setattr(ray_engine.Tools, "load", lambda options: options)
     return fake
@@ -178,12 +182,20 @@ def test_a_ray_that_is_running_is_used_and_left_running(ray, seen):
     assert ray.calls == []
 
 
-def test_a_ray_started_here_is_quiet_and_ends_with_the_run_even_if_it_is_stopped(ray, seen):
+@pytest.mark.parametrize("cluster", ["", "10.0.0.5:6379"])
+def test_a_ray_started_here_is_quiet_and_ends_with_the_run_even_if_it_is_stopped(
+    ray, seen, monkeypatch, cluster
+):
+    monkeypatch.setenv("RAY_ADDRESS", cluster)
+    before = dict(os.environ)
     events = ray_engine.process_videos(tasks("a", "b"), job(), 1)
     next(events)
     events.close()
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
-    assert ray.calls == [("init", quiet | {"configure_logging": False}), ("shutdown", {})]
+    address = {} if cluster else {"_node_ip_address": "127.0.0.1"}
+    assert ray.calls == [("init", quiet | {"configure_logging": False} | address), ("shutdown", {})]
+    assert ray.proxies == [os.environ.get("https_proxy") if cluster else "http://127.0.0.1:9"]
+    assert {name: os.environ.get(name) for name in before} == before
     assert (os.environ["RAY_DEDUP_LOGS"], os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"]) == ("1", "0")
 
 
