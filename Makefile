@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= ferflow-demo
+comma  := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutants lint types check constraints clean build/layout
+.PHONY: help demo test test-all test-lowest test-newest mutants lint types check constraints release clean build/layout
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -34,6 +35,29 @@ test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
 	@echo "Running all tests; this takes several times as long as make test."
 	$(BIN)/python -m pytest -n 2
 
+# What users get who install without the pinned versions: `make test-newest PYTHON=python3.13 TESTS=tests`
+EXTRAS ?= demo,face,figures,pandas
+TESTS  ?= tests/store tests/media/test_video.py tests/cli/test_usage_errors.py
+TOOLS  := pytest pytest-timeout pytest-xdist hypothesis jsonschema duckdb polars pillow uv
+define run-unpinned
+	PYTHONPATH= $(1)/bin/ferflow demo -o $(1)/demo
+	PYTHONPATH= $(1)/bin/python -m pytest -q -m 'not slow' -p no:cacheprovider $(TESTS)
+endef
+
+test-newest:    ## Demo and some tests with the newest versions of everything, by PYTHON
+	$(PYTHON) -m venv --clear build/newest
+	build/newest/bin/python -m pip install --quiet -e '.[$(EXTRAS)]' $(TOOLS)
+	$(call run-unpinned,build/newest)
+
+test-lowest:    ## Demo and some tests with the lowest versions that pyproject.toml allows, by PYTHON
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet $(TOOLS)
+	build/lowest/bin/uv pip compile --quiet --python build/lowest/bin/python --resolution lowest-direct \
+	  $(addprefix --extra ,$(subst $(comma), ,$(EXTRAS))) --no-header --no-emit-index-url pyproject.toml -o build/lowest/lowest.txt
+	build/lowest/bin/python -m pip install --quiet -r build/lowest/lowest.txt
+	build/lowest/bin/python -m pip install --quiet --no-deps -e .
+	$(call run-unpinned,build/lowest)
+
 build/layout:   # the three rooms as they are installed, for tools that read a package from its folder
 	rm -rf $@ && mkdir -p $@/ferflow
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
@@ -57,5 +81,13 @@ constraints: $(VENV)/pip       ## Resolve the pinned versions again (no URLs in 
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --all-extras --no-header --no-emit-index-url pyproject.toml -o constraints.txt
 
+release:        ## Wheel, source archive and list of components (CycloneDX) in dist/, checked
+	rm -rf dist && $(PYTHON) -m venv --clear build/release
+	build/release/bin/python -m pip install --quiet build twine cyclonedx-bom
+	build/release/bin/python -m build --outdir dist .
+	build/release/bin/twine check --strict dist/*
+	build/release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  -o dist/ferflow.cdx.json constraints.txt
+
 clean:          ## Remove what the targets made
-	rm -rf $(VENV) $(OUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.cli.test_cli import ferflow
@@ -57,7 +59,9 @@ def test_a_wrong_time_of_day_is_quoted_with_an_example(tmp_path):
 
 def test_a_wrong_number_is_reported_in_plain_words(tmp_path):
     line = ferflow("analyze", "x.mp4", "-o", "out", "--every", "two", cwd=tmp_path).stderr
-    assert "'--every': it must be a valid integer. See" in line
+    assert re.search(
+        r"'--every': (it must be|'two' is not) a valid integer\. See", line
+    )  # as typer's version says it
 
 
 def test_a_similar_option_is_proposed(tmp_path):
