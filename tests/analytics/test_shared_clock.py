@@ -169,3 +169,11 @@ def test_files_share_a_time_if_all_are_parts_of_one_recording(second, n_clocks):
         video("b", {1: [0.5] * 20}, session=second),
     ]
     assert len(build_clocks(videos)) == n_clocks
+
+
+def test_groups_are_in_alphabetical_order_and_participants_without_one_are_last():
+    groups = {"a": "quiz", "b": None, "c": "drama", "d": "drama"}
+    cohort = build_cohort([video(name, {1: [0.5] * 20}, group=group) for name, group in groups.items()])
+    assert cohort.groups == ("drama", "quiz")
+    assert [one.video_ids[0] for one in cohort.participants] == ["c", "d", "a", "b"]
+    assert [len(cohort.of(group)) for group in ("drama", "quiz", None)] == [2, 1, 4]
