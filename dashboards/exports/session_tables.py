@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
-from ferflow.analytics.event_locked import CurveSummary, locked_curves, segments, summarize_curves
+from ferflow.analytics.event_locked import CurveSummary, curves_by_label, segments, summarize_curves
 from ferflow.analytics.markers import MARKERS, event_markers
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.peaks import peaks
@@ -114,12 +115,11 @@ _AROUND = ["label", "measure", "n_markers", "before", "after", "highest", "highe
 def _around(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
         signals = _signals_of(out, watched)
-        curves = locked_curves(
-            watched.timeline, event_markers(watched.markers, watched.session.limits), extra=signals
-        )
-        for measure in (LEADING, *signals):
-            for found in summarize_curves(curves, measure):
-                yield [*video, *_around_cells(found, measure)]
+        rows: dict[str, list[Cells]] = {measure: [] for measure in (LEADING, *signals)}
+        for curves in _curves(watched, signals):
+            for measure, cells in rows.items():
+                cells += [_around_cells(found, measure) for found in summarize_curves(curves, measure)]
+        yield from ([*video, *cells] for cells in chain.from_iterable(rows.values()))
 
 
 def _around_cells(found: CurveSummary, measure: str) -> Cells:
@@ -129,18 +129,20 @@ def _around_cells(found: CurveSummary, measure: str) -> Cells:
 
 _LOCKED = {"label": "label", "n_markers": "n_markers", "lag_s": "offset_s", "measure": "measure", "mean": "mean",
            "sd": "spread", "n": "n"}  # fmt: skip
-"""Columns of `locked_curves`, and what they are called in the CSV."""
+"""Columns of `curves_by_label`, and what they are called in the CSV."""
 
 
 def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
     for video, watched in _iterate_videos(folder):
-        signals = _signals_of(out, watched)
-        curves = locked_curves(
-            watched.timeline, event_markers(watched.markers, watched.session.limits), extra=signals
-        )
-        for batch in curves.select(list(_LOCKED)).to_batches():
-            for row in batch.to_pylist():
-                yield [*video, *row.values()]
+        for curves in _curves(watched, _signals_of(out, watched)):
+            columns = [curves.column(name).to_pylist() for name in _LOCKED]
+            yield from ([*video, *row] for row in zip(*columns, strict=True))
+
+
+def _curves(watched: CohortVideo, signals: Mapping[str, Float64Array]) -> Iterator[pa.Table]:
+    """Marker-locked curves of a video, a table per label."""
+    markers = event_markers(watched.markers, watched.session.limits)
+    return curves_by_label(watched.timeline, markers, extra=signals)
 
 
 _SIGNALS = ["start_s", "end_s", "signal", "mean"]

@@ -257,7 +257,7 @@ def write_csv(
     with atomic_write(path, out=out) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([_cell(column) for column in columns])
-        writer.writerows([[_cell(value) for value in row] for row in rows])
+        writer.writerows([_cell(value) for value in row] for row in rows)
     return path
 
 
@@ -291,6 +291,11 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         # The csv module writes floats with all their digits.
         return value
+    return _escape(value)
+
+
+@lru_cache(maxsize=1024)  # columns of text repeat their values
+def _escape(value: str) -> str:
     # A file name may contain halves of surrogate pairs, which UTF-8 cannot encode.
     safe = value.encode("utf-8", "replace").decode("utf-8")
     return _FORMULA_START.sub(r"\1\2'", safe)

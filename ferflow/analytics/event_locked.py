@@ -9,8 +9,9 @@ The formulas are in `docs/numbers.md`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -161,6 +162,14 @@ def locked_curves(
         measure, lag_s, mean, sd, n` (markers with a known value there; `sd` is null below 2). Labels with most
         markers come first.
     """
+    parts = list(islice(curves_by_label(timeline, markers, extra=extra), most))
+    return pa.concat_tables(parts) if parts else _LOCKED.empty_table()
+
+
+def curves_by_label(
+    timeline: pa.Table, markers: pa.Table, *, extra: Mapping[str, Float64Array] | None = None
+) -> Iterator[pa.Table]:
+    """The rows of `locked_curves` label by label, so that memory stays flat with thousands of labels."""
     audience_rows = audience(timeline)
     names = [*MEASURES, *probability_columns(audience_rows), *shown_columns(audience_rows)]
     columns = {name: column(audience_rows, name) for name in names} | dict(extra or {})
@@ -168,11 +177,8 @@ def locked_curves(
     inside = markers.filter(pa.array((times_s >= 0) & (times_s < _end_of(audience_rows))))
     # Not `bin_length`: bounds are rounded to nanoseconds, and the error would add up over the bins of a long video.
     step = _end_of(audience_rows) / max(len(audience_rows), 1)
-    parts = [
-        _curves_of(columns, label, np.array(times), step)
-        for label, times in list(times_by_label(inside).items())[:most]
-    ]
-    return pa.concat_tables(parts) if parts else _LOCKED.empty_table()
+    for label, times in times_by_label(inside).items():
+        yield _curves_of(columns, label, np.array(times), step)
 
 
 _LOCKED = pa.schema(
@@ -194,18 +200,18 @@ def _curves_of(
     at, n_bins = lags(bin_seconds), len(next(iter(columns.values())))
     bins = bin_of(times[:, None] + at, bin_seconds)
     inside = (bins >= 0) & (bins < n_bins)
-    parts = []
-    for name, known in columns.items():
-        # Clipped only to be valid indices; what is outside of the video becomes NaN.
-        values = np.where(inside, known[np.clip(bins, 0, n_bins - 1)], np.nan)
-        mean, sd, n = _mean_sd_n(values)
-        rows = {
-            "label": [label] * len(at), "n_markers": [len(times)] * len(at), "measure": [name] * len(at),
-            "lag_s": at, "mean": mean, "sd": sd, "n": n,
-        }  # fmt: skip
-        arrays = [pa.array(rows[field.name], field.type, from_pandas=True) for field in _LOCKED]
-        parts.append(pa.Table.from_arrays(arrays, schema=_LOCKED))
-    return pa.concat_tables(parts)
+    # Clipped only to be valid indices; what is outside of the video becomes NaN.
+    indices = np.clip(bins, 0, n_bins - 1)
+    found = [_mean_sd_n(np.where(inside, known[indices], np.nan)) for known in columns.values()]
+    mean, sd, n = (np.concatenate(part) for part in zip(*found, strict=True))
+    # One table of all measures: with a table for each, thousands of labels take minutes.
+    rows = {
+        "label": np.repeat(label, len(mean)), "n_markers": np.repeat(len(times), len(mean)),
+        "measure": np.repeat(list(columns), len(at)), "lag_s": np.tile(at, len(columns)), "mean": mean, "sd": sd,
+        "n": n,
+    }  # fmt: skip
+    arrays = [pa.array(rows[field.name], field.type, from_pandas=True) for field in _LOCKED]
+    return pa.Table.from_arrays(arrays, schema=_LOCKED)
 
 
 def _mean_sd_n(values: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
