@@ -83,6 +83,9 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=0.85, help="share of mutants that must be killed")
     chosen = parser.parse_args()
     reach = Reach.load(BUILD / "coverage", BUILD / "durations")
+    for module in chosen.only:
+        if (ROOT / module).stat().st_mtime > (BUILD / "coverage").stat().st_mtime:
+            print(f"{module} was changed after coverage was recorded: its lines may be others")
     drawn = draw(chosen.only, chosen.count, chosen.seed)
     record = BUILD / f"{chosen.seed}.jsonl"
     results = run_all(drawn, reach, record, seconds=chosen.seconds, processes=chosen.processes)
