@@ -43,6 +43,7 @@ from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import is_disk_full, remove
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OVERVIEW_CONTENT, PAGE_OPTIONS, OutputFolder
+from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
@@ -231,6 +232,7 @@ def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -
         # The page is current, but the script that it shares may have been removed.
         ensure_assets(files.out)
         return False
+    check_records(files)
     # Before the page: if the process is killed in between and the inputs then change back, the digest of the old
     # inputs would make the new page pass for current.
     status.discard(files.report)

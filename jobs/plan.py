@@ -66,7 +66,9 @@ def plan(
     tasks = [_make_task(found, folder, taken) for found in discover(inputs, out=out)]
     # Results that are about to be replaced need not match the options of this run.
     finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
-    footers = {video.video_id: read_metadata(video.faces) for video in finished}
+    footers, broken = _read_footers(finished)
+    for video_id in broken.keys() - taken:
+        log.warning("%s is left out. %s", sanitize(video_id), broken[video_id])
     tasks = [_recognize_renamed(task, folder, footers, taken) for task in tasks]
     if overwrite:
         footers = {id_: footer for id_, footer in footers.items() if id_ not in taken}
@@ -80,7 +82,19 @@ def plan(
     _refuse_other_results(out, kept, options, regions)
     if overwrite:
         return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
+    tasks = [replace(task, problem=task.problem or broken.get(task.video_id or "")) for task in tasks]
     return [_determine_state(task, options, footers, _find_earlier_ids(task, earlier)) for task in tasks]
+
+
+def _read_footers(videos: Sequence[VideoFiles]) -> tuple[Footers, dict[str, str]]:
+    """Metadata of finished videos, and why others have none that can be used, by id."""
+    found, broken = Footers(), dict[str, str]()
+    for video in videos:
+        try:
+            found[video.video_id] = read_metadata(video.faces)
+        except RecordsError as error:
+            broken[video.video_id] = str(error)
+    return found, broken
 
 
 def replan(task: VideoTask, options: AnalyzeOptions) -> VideoTask:

@@ -28,6 +28,7 @@ from ferflow.errors import OptionsError
 from ferflow.plain_file import read_plain_file
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
+from ferflow.store.table_checks import refuse
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize, timecode
 
@@ -180,8 +181,21 @@ def load_markers(paths: VideoFiles) -> pa.Table:
     if not paths.markers.exists():
         return MARKERS.empty_table()
     # Raises for a table of another schema, whose columns may mean something else.
-    read_markers_metadata(paths.markers)
-    return _read_stored(paths)
+    metadata = read_markers_metadata(paths.markers)
+    table = _read_stored(paths)
+    try:
+        for text in metadata.rest:
+            parse_rest(text)
+    except OptionsError as error:
+        raise refuse(paths.markers, str(error).removesuffix(".")) from error
+    ends, kinds = table.column("end_s"), table.column("kind")
+    is_rest = pc.equal(kinds, REST_KIND)
+    if (
+        pc.any(pc.less_equal(ends, table.column("time_s"))).as_py()
+        or pc.any(pc.and_(is_rest, ends.is_null())).as_py()
+    ):
+        raise refuse(paths.markers, "a marker that ends before it starts, or a rest without an end")
+    return table
 
 
 def event_markers(markers: pa.Table, limits: Limits = NO_LIMITS) -> pa.Table:

@@ -12,6 +12,7 @@ from ferflow.analytics.face_scores import LARGEST_SHIFT
 from ferflow.analytics.sightings import Sighting
 from ferflow.analytics.tally import column, ratio, rows_by_value
 from ferflow.analytics.timeline import leading_label, person_rows, weighted_means
+from ferflow.errors import RecordsError
 
 REST_SECONDS = 10.0
 """A person who is readable for this long without being at rest is pointed out."""
@@ -76,10 +77,17 @@ def people(
         timeline: TIMELINE of one video.
         sightings: of its people, by id.
         shifts: calibrations in log odds, by id; None: there are none.
+
+    Raises:
+        RecordsError: the timeline has a person whom nobody has seen.
     """
     rows = person_rows(timeline)
     calibrated = shifts or {}
     ids = column(rows, "person_id").astype(np.int64)
+    if not sightings.keys() >= set(ids.tolist()):
+        raise RecordsError(
+            "the faces and the timeline of this video do not belong together. Analyse it again with --overwrite."
+        )
     found = [
         _person(person, rows.take(mine), sightings[person], calibrated.get(person))
         for person, mine in rows_by_value(ids).items()

@@ -29,6 +29,7 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.plain_file import check_plain_file
 from ferflow.store.metadata import GivenFile, RecordingStart, SignalsMetadata, read_signals_metadata
 from ferflow.store.records import read_table, write_table
+from ferflow.store.table_checks import refuse
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize, timecode
 from ferflow.types import Float64Array
@@ -274,6 +275,8 @@ def load_signals(paths: VideoFiles) -> StoredSignals:
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]
     parts = [slice(a, b) for a, b in pairwise(bounds) if b > a]
     words = names.dictionary.to_pylist()
+    if any((np.diff(times[part]) <= 0).any() for part in parts):
+        raise refuse(paths.signals, "samples that are not in order")
     return StoredSignals(
         tuple(Signal(words[codes[part.start]], times[part], values[part]) for part in parts), metadata
     )

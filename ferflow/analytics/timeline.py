@@ -34,10 +34,11 @@ from ferflow.analytics.measures import (
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.tally import Faces, Tally, blocks, column, ratio, regroup, tally
 from ferflow.errors import RecordsError
-from ferflow.store.metadata import Shift, TimelineBasis, read_metadata
+from ferflow.store.metadata import Shift, TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import read_table, write_table
+from ferflow.store.records import check_records, read_table, write_table
 from ferflow.store.run_manifest import RunManifest
+from ferflow.store.table_checks import refuse
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
@@ -47,6 +48,9 @@ MOST_BINS = 1_000_000
 
 # 0.3 / 0.1 is 2.9999999999999996 in floating point, but a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
+
+_RANGE_TOLERANCE = 1e-5
+"""Measures are means of float32."""
 
 _OF_ALL_IN_VIEW = ("attention",)
 """Measures that are known of faces that cannot be read, too."""
@@ -401,12 +405,8 @@ def write_timeline(paths: VideoFiles, basis: Basis, bin_seconds: float) -> None:
     Raises:
         RecordsError: the records cannot be read, or make more bins than a timeline can have.
     """
-    metadata = read_metadata(paths.faces)
-    if (n_bins := metadata.duration_s / bin_seconds) > MOST_BINS:
-        raise RecordsError(
-            f"{paths.video_id}: {n_bins:.0f} bins of {bin_seconds:g} s are more than {MOST_BINS}. "
-            "Give a longer --bin; if the video is not that long, its timestamps are broken."
-        )
+    metadata = check_records(paths)
+    check_n_bins(metadata, bin_seconds)
     # Before, what the analysis left fragmented; after, what this function read: the page is made next.
     release_memory()
     frames, faces = read_table(paths.frames), Persons.of(paths).faces(*score_columns(metadata.labels))
@@ -430,7 +430,7 @@ def person_timeline(persons: Persons) -> pa.Table:
     """
     paths, metadata = persons.paths, read_metadata(persons.paths.timeline)
     if not persons.is_changed and persons.limits == NO_LIMITS:
-        return read_table(paths.timeline, timeline_schema(metadata.labels).names)
+        return read_timeline(paths)
     bin_seconds = metadata.bin_seconds or bin_length(read_table(paths.timeline))
     frames = read_table(paths.frames)
     faces = persons.of_whole_recording.faces(*score_columns(metadata.labels))
@@ -438,6 +438,50 @@ def person_timeline(persons: Persons) -> pa.Table:
     if persons.limits != NO_LIMITS:
         scorer = scorer.limited_to(persons.faces("frame_index", "score"), persons.times())
     return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.limits)
+
+
+def check_n_bins(metadata: VideoMetadata, bin_seconds: float) -> None:
+    """Refuse a video that is too long for a timeline.
+
+    Raises:
+        RecordsError: it has more than `MOST_BINS`.
+    """
+    if (n_bins := metadata.duration_s / bin_seconds) > MOST_BINS:
+        raise RecordsError(
+            f"{metadata.video_id}: {n_bins:.3g} bins of {bin_seconds:g} s are more than {MOST_BINS}. "
+            "Give a longer --bin; if the video is not that long, its timestamps are broken."
+        )
+
+
+def read_timeline(paths: VideoFiles) -> pa.Table:
+    """TIMELINE of a finished video as it was stored.
+
+    Raises:
+        RecordsError: missing or unreadable, of an earlier version, or it holds what it must not.
+    """
+    metadata = read_metadata(paths.timeline)
+    table = read_table(paths.timeline, timeline_schema(metadata.labels).names)
+    if (problem := _find_problem(table, metadata)) is not None:
+        raise refuse(paths.timeline, problem)
+    return table
+
+
+def _find_problem(table: pa.Table, metadata: VideoMetadata) -> str | None:
+    """What a stored timeline holds that it must not, in words; None: nothing."""
+    if table.schema.types != timeline_schema(metadata.labels).types:
+        return "columns of other types"
+    ranges = {name: measure.range for name, measure in timeline_measures(metadata.labels).items()}
+    for name, (low, high) in (ranges | dict.fromkeys(_DURATIONS, (0, np.finfo(float).max))).items():
+        values = column(table, name)
+        if ((values < low - _RANGE_TOLERANCE) | (values > high + _RANGE_TOLERANCE)).any():
+            return f"values of {name!r} that are not possible"
+    bins = column(table, "bin_start_s") / (metadata.bin_seconds or bin_length(table))
+    of_audience = table.column("person_id").is_null().to_numpy()
+    n_bins = int(of_audience.sum())
+    is_regular = np.allclose(bins[of_audience], np.arange(n_bins), atol=0.01)
+    if not is_regular or (bins > n_bins - 0.5).any() or (metadata.counts.n_analysed and not n_bins):
+        return "bins that do not follow each other"
+    return None
 
 
 def person_shifts(persons: Persons) -> Mapping[int, float]:
@@ -463,16 +507,18 @@ def is_current(paths: VideoFiles, basis: Basis, bin_seconds: float | None = None
         bin_seconds: length of its bins; None: any.
     """
     try:
-        footer = read_metadata(paths.timeline)
-        columns = set(pq.read_schema(paths.timeline).names)
+        footer, metadata = read_metadata(paths.timeline), read_metadata(paths.faces)
+        stored = pq.read_schema(paths.timeline)
     except (RecordsError, OSError, pa.ArrowException):
         return False
+    made_of = replace(footer, bin_seconds=None, basis=None, schema_version=metadata.schema_version)
     return (
         footer.basis is not None
+        and made_of == metadata
         and replace(footer.basis, shifts=()) == _footer_basis(basis)
         and bin_seconds in (None, footer.bin_seconds)
         # A measure may have been added since, by a user too.
-        and {"person_id", *timeline_measures(basis.labels)} <= columns
+        and all(field in stored for field in timeline_schema(basis.labels))
     )
 
 

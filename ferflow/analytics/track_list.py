@@ -17,9 +17,10 @@ from ferflow.analytics.persons import people as people_in
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import column, rows_by_value
 from ferflow.analytics.timeline import is_current, person_timeline, timeline
+from ferflow.errors import RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import read_table
+from ferflow.store.records import check_records, read_table
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float64Array, Int64Array
 
@@ -54,7 +55,9 @@ class Track:
     """The label that the person shows for the longest time; None: seen too briefly, or never readable."""
 
 
-def list_tracks(out: Path, names: NameLists, find_basis: Callable[[Persons], Basis]) -> list[Track]:
+def list_tracks(
+    out: Path, names: NameLists, find_basis: Callable[[Persons], Basis]
+) -> tuple[list[Track], dict[str, str]]:
     """List every piece of every track of every finished video, by video, id and time; nothing is written.
 
     Args:
@@ -62,14 +65,18 @@ def list_tracks(out: Path, names: NameLists, find_basis: Callable[[Persons], Bas
         names: the given ones.
         find_basis: what the timeline of a video should be computed with.
 
-    Raises:
-        RecordsError: a table cannot be read.
+    Returns:
+        The tracks, and why a video is left out, by video id.
     """
-    found = list[Track]()
+    found, failed = list[Track](), dict[str, str]()
     for paths in OutputFolder(out).finished_videos():
-        persons = Persons.of(paths, names.of(paths.video_id))
-        found += _list_tracks_of(persons, find_basis(persons))
-    return found
+        try:
+            check_records(paths)
+            persons = Persons.of(paths, names.of(paths.video_id))
+            found += _list_tracks_of(persons, find_basis(persons))
+        except RecordsError as error:
+            failed[paths.video_id] = str(error)
+    return found, failed
 
 
 def _list_tracks_of(persons: Persons, basis: Basis) -> list[Track]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from ferflow.cli.common import parse_path, print_message
 from ferflow.cli.report import Folder, check_is_output
+from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import pluralize, sanitize, timecode
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def people(
     Tracks that look like one person are one person. OUT/people.csv (video_id,track_id,name or video_id,person_id,name)
     names them: all tracks of one video with the same name become one person, two names divide one, and a name in
     several videos is one participant. With a column from_s, a name of a track holds from that time on, and the track
-    has a row per piece here. Then run ferflow report.
+    has a row per piece here. Then run ferflow report. Exit code: 10 if the tables of a video cannot be used.
     """
     from ferflow.analytics.track_list import list_tracks
     from ferflow.dashboards import find_problems_of_names, load_names
@@ -73,14 +75,18 @@ def people(
     names = load_names(out)
     for warning in (*names.people.warnings, *find_problems_of_names(out, names.people)):
         typer.echo(f"ferflow: {sanitize(warning)}", err=True)
-    listed = list_tracks(out, names, find_basis)
+    listed, failed = list_tracks(out, names, find_basis)
+    for video_id, reason in failed.items():
+        print_message(f"{video_id}: left out. {reason}")
     tracks = [track for track in listed if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)
         typer.echo(f"{_count(tracks)}: {csv}")
-        return
-    for line in _format_tracks(tracks):
-        typer.echo(line)
+    else:
+        for line in _format_tracks(tracks):
+            typer.echo(line)
+    if failed:
+        sys.exit(EXIT_PARTIAL)
 
 
 def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: bool, match: bool) -> None:

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from msgspec.structs import replace
 
+from ferflow.analytics.markers import load_markers
+from ferflow.analytics.signals import load_signals
+from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import RecordsError
 from ferflow.store.atomic_files import rename
-from ferflow.store.metadata import VideoMetadata, read_metadata
+from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
+from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize
@@ -68,7 +71,7 @@ def repair(out: Path) -> list[str]:
         path = folder.manifest
         run = _load_manifest(path)
         if run is None or _find_mismatches(folder, run):
-            rebuilt = _rebuild_manifest(folder)
+            rebuilt, left_out = _rebuild_manifest(folder)
             if run is None and path.exists():
                 rename(path, path.with_name(f"{path.name}.broken"), out=folder.path)
                 done.append(f"{path.name}: was broken, kept as {path.name}.broken")
@@ -78,8 +81,10 @@ def repair(out: Path) -> list[str]:
                     rebuilt.note(entry)
             rebuilt.save(path)
             done.append(
-                f"{path.name}: rebuilt from the tables of {pluralize(len(folder.finished_ids()), 'video')}"
+                f"{path.name}: rebuilt from the tables of "
+                f"{pluralize(len(folder.finished_ids()) - len(left_out), 'video')}"
             )
+            done += [f"left out: {reason}" for reason in left_out]
     return done
 
 
@@ -103,8 +108,7 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
     n_complete = 0
     for files in folder.finished_videos():
         try:
-            footer = read_metadata(files.faces)
-            read_metadata(files.frames)
+            footer = check_records(files)
             # A session list may give each video a region of its own.
             digest = (
                 replace(footer.options, region=()).digest()
@@ -112,9 +116,10 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
                 else footer.options_digest
             )
             made.add((digest, footer.model.sha256))
-            _check_rows(files, footer)
+            check_n_bins(footer, footer.options.bin_seconds)
+            _check_derived(files)
         except RecordsError as error:
-            yield Finding("problem", str(error), f"Remove {files.faces}, and run the same command again.")
+            yield Finding("problem", f"{files.video_id}: {error}")
             continue
         n_complete += 1
         if not files.timeline.exists():
@@ -129,11 +134,16 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
     yield Finding("fine" if n_complete else "note", f"{pluralize(n_complete, 'video')} with complete tables")
 
 
-def _check_rows(files: VideoFiles, footer: VideoMetadata) -> None:
-    for path, promised in ((files.frames, footer.counts.n_analysed), (files.faces, footer.counts.n_faces)):
-        rows = pq.read_metadata(path).num_rows
-        if rows != promised:
-            raise RecordsError(f"{path}: {rows} rows, its footer says {promised}.")
+def _check_derived(files: VideoFiles) -> None:
+    """Read what is stored next to FRAMES and FACES.
+
+    Raises:
+        RecordsError: it cannot be read, or holds what it must not.
+    """
+    load_markers(files)
+    load_signals(files)
+    if files.timeline.exists() and read_metadata(files.timeline).basis is not None:
+        read_timeline(files)
 
 
 def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
@@ -183,15 +193,25 @@ def _find_unlisted(folder: OutputFolder, run: RunManifest) -> set[str]:
     return set(folder.finished_ids()) - {entry.video_id for entry in run.videos}
 
 
-def _rebuild_manifest(folder: OutputFolder) -> RunManifest:
+def _rebuild_manifest(folder: OutputFolder) -> tuple[RunManifest, list[str]]:
     """Make a manifest from the tables' footers, in the order in which the videos were finished.
 
     What only a manifest knows is not in it: inputs that failed, how long the others took, and their stimuli.
 
+    Returns:
+        The manifest, and why videos are left out.
+
     Raises:
-        RecordsError: the folder holds no finished video, or a table that cannot be read.
+        RecordsError: the folder holds no finished video whose tables can be read.
     """
-    videos = folder.finished_videos()
+    videos, left_out = list[VideoFiles](), list[str]()
+    for video in folder.finished_videos():
+        try:
+            read_metadata(video.faces)
+        except RecordsError as error:
+            left_out.append(str(error))
+        else:
+            videos.append(video)
     if not videos:
         raise RecordsError(f"{folder.path}: no finished video here, so run.json cannot be rebuilt.")
     # FACES get their name when a video is finished, and are not written again.
@@ -204,7 +224,7 @@ def _rebuild_manifest(folder: OutputFolder) -> RunManifest:
         entry = report_without_work(VideoTask(Path(metadata.source.path), video, is_finished=True))
         page = video.report.relative_to(folder.path).as_posix() if video.report.exists() else None
         manifest.note(replace(entry, report=page), model_of=video)
-    return manifest
+    return manifest, left_out
 
 
 def _iso(seconds: float) -> str:

@@ -20,10 +20,11 @@ import numpy as np
 from ferflow.errors import ModelError, OptionsError
 from ferflow.models.cards import ModelCard, WeightsKind
 from ferflow.models.heads import OCCLUSION_HEAD, ByHead, split_heads
+from ferflow.models.onnx_file import start_checked
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
-from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras, start_session
+from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras
 from ferflow.types import BoolArray, Float32Array, UInt8Array
 
 log = logging.getLogger(__name__)
@@ -107,17 +108,13 @@ class OnnxClassifier:
             piece: faces per call of the network; None: a complete batch.
 
         Raises:
-            ModelError: the card has no such file, or ONNX Runtime cannot load it.
+            ModelError: the card has no such file, ONNX Runtime cannot load it, or it contradicts the card.
             OptionsError: the first provider is not available.
         """
         self.card, self._piece = card, piece
-        path = card.path(weights)
-        try:
-            self._session = start_session(str(path), threads=threads or available_cpus(), providers=providers)
-        except Exception as error:  # ONNX Runtime has no public base class for its errors
-            raise ModelError(
-                f"{path.name}: not a network ONNX Runtime can load ({type(error).__name__})."
-            ) from error
+        self._session = start_checked(
+            card, card.path(weights), threads=threads or available_cpus(), providers=providers
+        )
         if self._session.get_providers()[0] != providers[0]:
             # ONNX Runtime only logs this and continues with the next provider.
             raise OptionsError(
@@ -125,13 +122,6 @@ class OnnxClassifier:
                 "or use --device cpu."
             )
         self._input = self._session.get_inputs()[0].name
-        there = {output.name for output in self._session.get_outputs()}
-        if not there >= set(card.outputs):
-            raise ModelError(
-                f"{path.name}: has the outputs {', '.join(sorted(there))}, but its card wants "
-                f"{', '.join(card.outputs)}. "
-                "Restore the card that belongs to it."
-            )
 
     def __call__(self, images: UInt8Array) -> Float32Array:
         """See `Classifier`."""
@@ -191,6 +181,10 @@ class KerasClassifier:
 
 
 def _answer(card: ModelCard, outputs: ByHead) -> Answer:
+    if not all(np.isfinite(part).all() for part in outputs.values()):
+        raise ModelError(
+            f"model {card.name}: its answer to a face is not finite. Use another model, or train again."
+        )
     occluded = outputs[OCCLUSION_HEAD][:, 0] > 0 if card.occlusion_layer else None
     return Answer(card.probabilities(outputs), occluded)
 

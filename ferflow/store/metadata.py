@@ -21,6 +21,8 @@ from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
 from ferflow.plain_file import check_plain_file
 from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
+from ferflow.store.table_checks import refuse
+from ferflow.text import sanitize
 from ferflow.types import JsonObject
 
 METADATA_KEY = b"ferflow"
@@ -37,6 +39,8 @@ Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
 """Finite."""
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+VideoId = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\\\x00]+\Z")]
+"""A plain file name: it must not lead out of the output folder."""
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +153,7 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     ferflow_version: str
-    video_id: Text
+    video_id: VideoId
     labels: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
     """Of the model, in its order."""
     model: ModelIdentity
@@ -192,7 +196,7 @@ class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Metadata of the table of markers of a video."""
 
     schema_version: int = SCHEMA_VERSION
-    video_id: Text
+    video_id: VideoId
     source: GivenFile | None = None
     """None: no file, only stretches at rest."""
     rest: tuple[str, ...] = ()
@@ -213,7 +217,7 @@ class SignalsMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Metadata of the table of signals of a video."""
 
     schema_version: int = SCHEMA_VERSION
-    video_id: Text
+    video_id: VideoId
     source: GivenFile
     start: RecordingStart | None
     """What times of day were counted from; None: the file has seconds of the video."""
@@ -284,9 +288,17 @@ def _read(path: Path, kind: type[_S]) -> _S:
             "Analyse again with --overwrite."
         )
     try:
-        return from_json_values(content, kind)
+        found = from_json_values(content, kind)
     except ValueError as error:
-        raise RecordsError(f"{path}: invalid metadata ({error}). Analyse again with --overwrite.") from error
+        raise refuse(path, f"invalid metadata ({_one_line(error)})") from error
+    if (video_id := getattr(found, "video_id", path.stem)) != path.stem:
+        raise refuse(path, f"a table of another video, {_one_line(video_id)}")
+    return found
+
+
+def _one_line(text: object) -> str:
+    """The start of a message or value that may quote the content of a file."""
+    return sanitize(str(text)[:200])
 
 
 def to_json_values(record: msgspec.Struct) -> JsonObject:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,8 +31,10 @@ from ferflow.store.metadata import (
     encode_metadata,
     read_metadata,
 )
-from ferflow.store.schemas import FRAMES, current_columns, faces_schema, to_current
+from ferflow.store.schemas import FRAMES, UNTRACKED, current_columns, faces_schema, to_current
+from ferflow.store.table_checks import TableCheck, refuse
 from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +224,11 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """One table of one video, with the columns of the current schema, whichever it was written with.
 
     Raises:
-        RecordsError: missing or unreadable, or a column is not in it.
+        RecordsError: missing or unreadable, a column is not in it, or holds what it must not; see `table_checks`.
     """
     with _open_parquet(path) as file:
         wanted = _wanted_columns(path, file, columns)
-        return to_current(file.read(_stored(wanted), use_threads=False), wanted)
+        return TableCheck(path).check(to_current(file.read(_stored(wanted), use_threads=False), wanted))
 
 
 def count_people(paths: VideoFiles) -> int:
@@ -248,12 +251,65 @@ class Blocks:
         """Yield the row groups in order.
 
         Raises:
-            RecordsError: missing or unreadable, or a column is not in it.
+            RecordsError: as `read_table`.
         """
+        check = TableCheck(self.path)
         with _open_parquet(self.path) as file:
             wanted = _wanted_columns(self.path, file, self.columns)
             for group in range(file.num_row_groups):
-                yield to_current(file.read_row_group(group, _stored(wanted), use_threads=False), wanted)
+                rows = file.read_row_group(group, _stored(wanted), use_threads=False)
+                yield check.check(to_current(rows, wanted))
+
+
+def check_records(files: VideoFiles) -> VideoMetadata:
+    """Read all of FRAMES and FACES of a finished video, and return what they say of it.
+
+    Raises:
+        RecordsError: one of them cannot be read or holds what it must not, or they contradict each other.
+    """
+    metadata, of_frames = read_metadata(files.faces), read_metadata(files.frames)
+    # Not the source: a run that stores where it was moved to may have been interrupted between the two.
+    if replace(of_frames, source=metadata.source) != metadata:
+        raise refuse(files.frames, f"its footer contradicts that of {files.faces.name} in faces")
+    frames = read_table(files.frames)
+    index, time_s = (frames.column(name).to_numpy() for name in ("frame_index", "time_s"))
+    if len(time_s) and time_s[-1] > metadata.duration_s + _TIME_TOLERANCE:
+        raise refuse(files.frames, f"a frame after the end of the video ({metadata.duration_s:g} s)")
+    n_faces = np.zeros(len(index), dtype=np.int64)
+    for faces in Blocks(files.faces, faces_schema(metadata.labels).names):
+        frame = faces.column("frame_index").to_numpy()
+        if not np.isin(frame, index).all():
+            raise refuse(files.faces, "has faces of frames that FRAMES lacks")
+        row = np.searchsorted(index, frame)
+        np.add.at(n_faces, row, 1)
+        if (faces.column("time_s").to_numpy() != time_s[row]).any():
+            raise refuse(files.faces, "has other times than FRAMES")
+        _check_faces(files, faces, metadata.labels)
+    counts = metadata.counts
+    if (len(index), n_faces.sum()) != (counts.n_analysed, counts.n_faces):
+        raise refuse(files.faces, f"{len(index)} frames and {n_faces.sum()} faces, its footer says {counts.n_analysed} "
+                     f"and {counts.n_faces}")  # fmt: skip
+    if (n_faces != frames.column("n_faces").to_numpy()).any():
+        raise refuse(files.faces, "has other numbers of faces by frame than FRAMES")
+    return metadata
+
+
+_SUM_TOLERANCE = 1e-3
+"""Of probabilities, which are float32."""
+_TIME_TOLERANCE = 1e-6
+
+
+def _check_faces(files: VideoFiles, faces: pa.Table, labels: Sequence[str]) -> None:
+    total = sum(faces.column(f"prob_{label}").to_numpy().astype(np.float64) for label in labels)
+    if len(faces) and np.abs(total - 1).max() > _SUM_TOLERANCE:
+        raise refuse(files.faces, "the probabilities of a face do not add up to 1")
+    if unknown := set(faces.column("label").unique().to_pylist()) - set(labels):
+        raise refuse(files.faces, f"has a label that its model lacks ({sanitize(min(unknown))[:40]})")
+    tracked = faces.select(["frame_index", "track_id"]).filter(
+        pc.not_equal(faces.column("track_id"), UNTRACKED)
+    )
+    if len(tracked.group_by(tracked.column_names).aggregate([])) < len(tracked):
+        raise refuse(files.faces, "has two faces of one track in a frame")
 
 
 @contextlib.contextmanager
@@ -264,8 +320,8 @@ def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException) as error:
         # Arrow adds lines of C++ context, and messages have one line.
-        first_line = str(error).partition("\n")[0]
-        raise RecordsError(f"{path}: cannot be read ({first_line}).") from error
+        first_line = sanitize(str(error).partition("\n")[0])
+        raise refuse(path, f"cannot be read ({first_line})") from error
 
 
 def _wanted_columns(
@@ -273,11 +329,9 @@ def _wanted_columns(
 ) -> dict[str, str | pa.DataType]:
     """The columns asked for, in that order, and where each comes from; all of them for None."""
     known = current_columns(file.schema_arrow)
-    if names is None:
-        return known
-    if missing := [name for name in names if name not in known]:
-        raise RecordsError(f"{path}: has no column {missing[0]!r}.")
-    return {name: known[name] for name in names}
+    if missing := [name for name in names or TableCheck(path).required if name not in known]:
+        raise refuse(path, f"has no column {missing[0]!r}")
+    return known if names is None else {name: known[name] for name in names}
 
 
 def _stored(columns: dict[str, str | pa.DataType]) -> list[str]:

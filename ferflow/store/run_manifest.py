@@ -27,6 +27,7 @@ from ferflow.store.metadata import (
     Count,
     Gap,
     ModelIdentity,
+    VideoId,
     VideoMetadata,
     from_json_values,
     read_metadata,
@@ -84,7 +85,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     """How one input ended."""
 
     source: str
-    video_id: str | None = None
+    video_id: VideoId | None = None
     status: Status
     error: str | None = None
     """One line: what, why, what to do."""

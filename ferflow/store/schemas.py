@@ -21,6 +21,9 @@ _WORD = pa.dictionary(pa.int8(), pa.string())
 NOT_FACE = ("still", "duplicate")
 """Values of `not_face` in FACES: a picture of a face, and the same face shown a second time."""
 
+UNREADABLE = ("turned", "small", "blurred", "occluded")
+"""Values of `unreadable` in FACES: why the expression of a face cannot be read, in order of precedence."""
+
 FRAMES = pa.schema(
     [
         ("video_id", pa.string()),
@@ -36,7 +39,7 @@ FRAMES = pa.schema(
 )
 """A row per analysed frame. `width` and `height` are those of its picture, in pixels after rotation."""
 
-_FACES_OF_SCHEMA_2 = {"person_id": pa.int32(), "region": _WORD, "not_face": _WORD, "unreadable": _WORD}
+FACES_OF_SCHEMA_2 = {"person_id": pa.int32(), "region": _WORD, "not_face": _WORD, "unreadable": _WORD}
 
 
 TRACKS = pa.schema([("track_id", pa.int32()), ("person_id", pa.int32()), ("not_face", _WORD)])
@@ -53,7 +56,7 @@ def faces_schema(labels: Sequence[str]) -> pa.Schema:
             ("pts", pa.int64()),
             ("time_s", pa.float64()),
             ("track_id", pa.int32()),
-            *_FACES_OF_SCHEMA_2.items(),
+            *FACES_OF_SCHEMA_2.items(),
             *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "score")),
             ("landmarks", pa.list_(pa.float32(), 10)),
             *((name, pa.float32()) for name in ("yaw", "pitch", "roll", "sharpness", "face_px")),
@@ -78,7 +81,7 @@ def current_columns(stored: pa.Schema) -> dict[str, str | pa.DataType]:
     if "landmarks" in columns and "person_id" not in columns:  # FACES of schema 1
         place = stored.names.index("track_id") + 1
         items = list(columns.items())
-        return dict([*items[:place], *_FACES_OF_SCHEMA_2.items(), *items[place:]])
+        return dict([*items[:place], *FACES_OF_SCHEMA_2.items(), *items[place:]])
     if "bin_start_s" in columns and "person_id" not in columns:  # TIMELINE of schema 1
         return {"person_id" if name == "track_id" else name: stored for name, stored in columns.items()}
     return columns

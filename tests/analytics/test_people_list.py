@@ -183,7 +183,7 @@ def test_who_is_named_like_somebody_else_is_told_apart():
 
 def test_the_list_of_tracks_is_what_pandas_finds(party):
     faces = made_tables(MADE)[1].to_pandas()
-    for track in list_tracks(party, NameLists(read_people(party)), find_basis):
+    for track in list_tracks(party, NameLists(read_people(party)), find_basis)[0]:
         mine = faces[faces.track_id == track.track_id]
         assert (track.first_s, track.last_s) == (mine.time_s.min(), mine.time_s.max())
         assert track.across == pytest.approx(((mine.x1 + mine.x2) / 2 / 1280).median(), abs=1e-5)
@@ -196,7 +196,7 @@ def test_a_track_that_is_split_is_listed_by_piece_and_the_list_can_be_used_again
     text = "\n".join(["video_id,track_id,from_s,name", *rows]) + "\n"
     OutputFolder(party).people_list.write_text(text, encoding="utf-8")
     names = NameLists(read_people(party))
-    pieces = [one for one in list_tracks(party, names, find_basis) if one.track_id == 1]
+    pieces = [one for one in list_tracks(party, names, find_basis)[0] if one.track_id == 1]
     faces = made_tables(MADE)[1].to_pandas().query("track_id == 1")
     assert [(one.from_s, one.person, one.name) for one in pieces] == [
         (0, "Max", "Max"), (5, "Zoe", "Zoe"), (9, "Max", "Max"),

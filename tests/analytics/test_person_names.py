@@ -113,7 +113,7 @@ def where_named(out) -> dict[str, set[str]]:
         "peaks.csv": {name for names in peaks for name in names.split("; ")},
         "participants.csv": set(tables["participants"].participant),
         "overview": set(entry.people),
-        "ferflow people": {track.person for track in list_tracks(out, load_names(out), find_basis)},
+        "ferflow people": {track.person for track in list_tracks(out, load_names(out), find_basis)[0]},
     }
 
 

@@ -180,10 +180,11 @@ def test_a_table_that_lost_its_end_or_its_rows_is_found(out):
 
 
 def test_mixed_results_are_found(out, tmp_path, stand_in):
-    run([tmp_path / "a.mp4"], tmp_path / "other", AnalyzeOptions(every=2), pages=False)
+    write_video(tmp_path / "c.mp4", face_frames(6, size=(128, 96)))
+    run([tmp_path / "c.mp4"], tmp_path / "other", AnalyzeOptions(every=2), pages=False)
     for room in ("frames", "faces", "timeline"):
         for path in (tmp_path / "other" / room).iterdir():
-            path.rename(out / room / f"x-{path.name}")
+            path.rename(out / room / path.name)
     assert any("2 different sets of options" in finding.what for finding in problems(examine_folder(out)))
 
 
