@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 UNKNOWN = "–"
 
-# A file name with one of these would rearrange the text around it ("Trojan Source", CVE-2021-42574).
-_DIRECTION_MARKS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of Unicode: control characters, lone surrogates, separators of lines, and characters without a width, of
+which some rearrange the text around them ("Trojan Source", CVE-2021-42574)."""
 
 # Two letters at least: one is a drive of Windows. One slash is what a path keeps of two.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE | re.ASCII)
@@ -45,11 +46,8 @@ def pluralize(
 
 
 def sanitize(text: object) -> str:
-    """Replace the control characters and direction marks of a text from outside by U+FFFD; its length stays the same.
+    """Replace control characters, and others without a width, of a text from outside by U+FFFD; its length is kept.
 
     The result is safe to print in a terminal, a log or a message. It is not escaped for HTML: templates do that.
     """
-    return "".join(
-        "\ufffd" if ord(char) in _DIRECTION_MARKS or unicodedata.category(char) in ("Cc", "Cs") else char
-        for char in str(text)
-    )
+    return "".join("\ufffd" if unicodedata.category(char) in _UNPRINTABLE else char for char in str(text))

@@ -21,6 +21,7 @@ from ferflow.cli.explain import explain
 from ferflow.cli.interrupt import interruptible
 from ferflow.cli.models import models
 from ferflow.cli.people import people
+from ferflow.cli.printing import echo
 from ferflow.cli.report import report
 from ferflow.cli.run import run
 from ferflow.cli.train import train
@@ -48,7 +49,7 @@ def ferflow(
 ) -> None:
     """Analyse facial expressions in videos: Parquet tables and HTML reports."""
     if version:
-        typer.echo(f"ferflow {__version__}")
+        echo(f"ferflow {__version__}")
         raise typer.Exit
 
 
@@ -94,6 +95,6 @@ def main() -> NoReturn:
 def _print_usage_error(error: Exception) -> None:
     message = describe_usage_error(error, sys.argv[1:])
     if "\n" in message:
-        typer.echo(message, err=True)
+        echo(*message.split("\n"), err=True)
     else:
         print_message(message)

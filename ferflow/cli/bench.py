@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.cli.common import DEFAULTS
+from ferflow.cli.printing import echo
 from ferflow.errors import OptionsError
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def bench(
             rounds=rounds,
             rivals=rivals,
         ):
-            typer.echo(f"{report.video}: {report.full_fps:.0f} frames/s", err=True)
+            echo(f"{report.video}: {report.full_fps:.0f} frames/s", err=True)
             reports.append(report)
-    typer.echo(as_table(reports))
+    echo(*as_table(reports).split("\n"))
     if json_file is not None:
         _write(json_file, as_json(reports) + "\n")
 

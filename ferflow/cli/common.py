@@ -14,6 +14,7 @@ import typer
 
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.cli.interrupt import interruptible
+from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
@@ -226,14 +227,14 @@ def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
     for task in tasks:
         if task.files is None or task.problem is not None:
-            typer.echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")
+            echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")
         else:
             verb = "skip" if task.is_finished else "analyse"
-            typer.echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
+            echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
     for warning in find_copies(tasks, job):
         print_message(warning)
     pending = sum(task.is_pending for task in tasks)
-    typer.echo(f"{pending} of {pluralize(len(tasks), 'input')} would be analysed.")
+    echo(f"{pending} of {pluralize(len(tasks), 'input')} would be analysed.")
 
 
 def run_and_exit(job: Job, output: Output) -> NoReturn:
@@ -265,20 +266,21 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
     shows_faces_now = job.embed_clips and not folder.has_clips
     if not output.quiet and (shows_faces_now or not folder.manifest.exists()):
         clips, thumbnails = job.embed_clips or folder.has_clips, folder.has_thumbnails
-        typer.echo(format_notice(clips=clips, thumbnails=thumbnails, engine=job.engine), err=True)
+        notice = format_notice(clips=clips, thumbnails=thumbnails, engine=job.engine)
+        echo(*notice.split("\n"), err=True)
     with (
         interruptible(show=print_message, clean_up=folder.remove_leftovers),
         Bars(quiet=output.quiet) as bars,
     ):
         report = follow(run_events(job), bars.show, log_event)
     if not output.quiet:
-        typer.echo(format_summary(report.videos))
+        echo(*format_summary(report.videos).split("\n"))
         # If every input failed, there are no tables.
         data = [str(path) for path in (*folder.tables, folder.manifest) if path.exists()]
         if data:
-            typer.echo(f"Data: {'  '.join(data)}")
+            echo(f"Data: {'  '.join(data)}")
         if job.pages and folder.index.exists():
-            typer.echo(f"Report: {folder.index}")
+            echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)
 
 
@@ -304,7 +306,7 @@ def _run_for_programs(job: Job, output: Output) -> NoReturn:
 
 def print_message(message: str) -> None:
     """Print one line on stderr."""
-    typer.echo(f"ferflow: {sanitize(message)}", err=True)
+    echo(f"ferflow: {message}", err=True)
 
 
 def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> None:
@@ -313,9 +315,10 @@ def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> Non
     Raises:
         OptionsError: the log file cannot be written.
     """
-    logging.basicConfig(
-        level=logging.WARNING, format="ferflow: %(message)s", handlers=[handler or logging.StreamHandler()]
-    )
+    if handler is None:
+        handler = logging.StreamHandler()
+        handler.setFormatter(LineFormatter("ferflow: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     level = logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING
     logging.getLogger().handlers[0].setLevel(level)
     logger = logging.getLogger("ferflow")
@@ -330,5 +333,5 @@ def _open_log_file(path: Path) -> logging.Handler:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OptionsError(f"log file {path}: cannot be written ({error.strerror}).") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler

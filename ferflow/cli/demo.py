@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ferflow.cli.common import Out, Output, Quiet, Verbose, run_and_exit
+from ferflow.cli.printing import echo
 from ferflow.jobs.job import Job
 
 
@@ -29,7 +30,7 @@ def demo(
     clip.parent.mkdir(parents=True, exist_ok=True)
     if not clip.exists():
         if not quiet:
-            typer.echo("Drawing a sample clip ...", err=True)
+            echo("Drawing a sample clip ...", err=True)
         draw_sample(clip, seconds=seconds)
     # The portrait smiles, and the model takes its drawn face at rest for a smile: a case for a calibration.
     job = Job(inputs=(str(clip),), out=out / "results", rest=rest_stretches(seconds))

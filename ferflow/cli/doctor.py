@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ferflow.cli.printing import echo
 from ferflow.errors import ModelError, OptionsError, RecordsError
-from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.doctor.machine_check import Finding
@@ -49,7 +49,7 @@ def doctor(
 
     if repair:
         for line in repair_folder(out) or ["nothing to repair"]:
-            typer.echo(sanitize(line))
+            echo(line)
     sys.exit(_print_findings(examine_folder(out), RecordsError.exit_code))
 
 
@@ -58,7 +58,7 @@ def _print_findings(findings: Iterable[Finding], code: int) -> int:
     has_problem = False
     for finding in findings:
         has_problem |= finding.level == "problem"
-        typer.echo(f"{_SIGNS[finding.level]:8} {sanitize(finding.what)}")
+        echo(f"{_SIGNS[finding.level]:8} {finding.what}")
         if finding.remedy:
-            typer.echo(f"{'':8} -> {sanitize(finding.remedy)}")
+            echo(f"{'':8} -> {finding.remedy}")
     return code if has_problem else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Verbose, log_to_stderr
+from ferflow.cli.printing import echo
 from ferflow.errors import ModelError
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def evaluate(
 
         write_evaluation(report, found)
     if not quiet:
-        typer.echo(_describe(found))
+        echo(*_describe(found).split("\n"))
         for path in filter(None, (json_path, report)):
-            typer.echo(f"Written: {path}")
+            echo(f"Written: {path}")
 
 
 def _classifier(card: ModelCard, weights: WeightsName) -> Classifier:

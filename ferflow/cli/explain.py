@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Rotate, Stream, Verbose, log_to_stderr
+from ferflow.cli.printing import echo
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.text import pluralize, sanitize
 
@@ -50,8 +51,8 @@ def explain(
     except ChildDiedError as error:
         raise VideoError(f"{sanitize(source.name)}: {error}") from error
     if not quiet:
-        typer.echo(f"{pluralize(sum(faces), 'face')} in {pluralize(len(faces), 'frame')}")
-        typer.echo(f"Page: {out}")
+        echo(f"{pluralize(sum(faces), 'face')} in {pluralize(len(faces), 'frame')}")
+        echo(f"Page: {out}")
 
 
 def _write_page(

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ferflow.cli.models_export import export_model
+from ferflow.cli.printing import echo
 from ferflow.types import JsonObject
 
 if TYPE_CHECKING:
@@ -67,15 +68,15 @@ def list_models(
         listed: JsonObject = {"models": [_table(card) for card in cards]}
         if not names:
             listed["recipes"] = {name: _recipe_table(recipe) for name, recipe in RECIPES.items()}
-        typer.echo(json.dumps(listed, indent=1))
+        echo(*json.dumps(listed, indent=1).split("\n"))
         return
-    typer.echo("Models (--model NAME)\n")
+    echo("Models (--model NAME)", "")
     for card in cards:
-        typer.echo("\n".join(_card_lines(card)) + "\n")
+        echo(*_card_lines(card), "")
     if not names:
-        typer.echo("Recipes (ferflow train --recipe NAME)\n")
+        echo("Recipes (ferflow train --recipe NAME)", "")
         for name, recipe in RECIPES.items():
-            typer.echo("\n".join(_recipe_lines(name, recipe)))
+            echo(*_recipe_lines(name, recipe))
 
 
 def _card_lines(card: ModelCard) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.cli.common import Out, Output, Quiet, Verbose, log_to_stderr, share_option
+from ferflow.cli.printing import echo
 from ferflow.errors import OptionsError
 from ferflow.system.runtime import import_keras
 
@@ -86,7 +87,7 @@ def export_model(
     for old in set(there) - {out / card_file(made, written) for made in written}:
         old.unlink()  # it is replaced, and `--model OUT` would still lead to it
     if not quiet:
-        typer.echo("\n".join(_describe(out, written)))
+        echo(*_describe(out, written))
 
 
 def _describe(out: Path, written: Sequence[ModelCard]) -> Iterator[str]:

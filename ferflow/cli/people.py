@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.cli.common import parse_path, print_message
+from ferflow.cli.printing import echo
 from ferflow.cli.report import Folder, check_is_output
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import pluralize, sanitize, timecode
@@ -74,17 +75,17 @@ def people(
         raise OptionsError(f"{csv}: exists and may hold names. Give another file.")
     names = load_names(out)
     for warning in (*names.people.warnings, *find_problems_of_names(out, names.people)):
-        typer.echo(f"ferflow: {sanitize(warning)}", err=True)
+        print_message(warning)
     listed, failed = list_tracks(out, names, find_basis)
     for video_id, reason in failed.items():
         print_message(f"{video_id}: left out. {reason}")
     tracks = [track for track in listed if video is None or video in track.video_id]
     if csv is not None:
         _write(csv, tracks)
-        typer.echo(f"{_count(tracks)}: {csv}")
+        echo(f"{_count(tracks)}: {csv}")
     else:
         for line in _format_tracks(tracks):
-            typer.echo(line)
+            echo(line)
     if failed:
         sys.exit(EXIT_PARTIAL)
 
@@ -103,7 +104,7 @@ def _handle_pictures(out: Path, video: str | None, *, thumbnails: bool, forget: 
 
         with folder.lock():
             folder.remove_leftovers()
-            typer.echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
+            echo(f"{pluralize(remove_thumbnails(folder), 'thumbnail')} removed.")
             _update_pages(folder)
         return
     videos = [files for files in folder.finished_videos() if video is None or video in files.video_id]
@@ -143,9 +144,7 @@ def _write_thumbnails(videos: list[VideoFiles], names: NameLists) -> None:
         except FerflowError as error:
             print_message(f"{files.video_id}: {error}")
         else:
-            typer.echo(
-                f"{sanitize(files.video_id)}: {pluralize(len(written), 'thumbnail')} in {files.thumbnails}"
-            )
+            echo(f"{sanitize(files.video_id)}: {pluralize(len(written), 'thumbnail')} in {files.thumbnails}")
 
 
 def _print_matches(videos: list[VideoFiles]) -> None:
@@ -159,15 +158,13 @@ def _print_matches(videos: list[VideoFiles]) -> None:
         "were in memory only, nothing of them was stored, and no page changes."
     )
     if not found.proposals:
-        typer.echo("No person looks like one of another video.")
+        echo("No person looks like one of another video.")
     for proposal in found.proposals:
-        typer.echo(f"May be one person (least similarity {proposal.similarity:.2f} of 1):")
+        echo(f"May be one person (least similarity {proposal.similarity:.2f} of 1):")
         for person in proposal.persons:
-            typer.echo(f"  {sanitize(person.video_id)}  person {person.person_id}")
+            echo(f"  {sanitize(person.video_id)}  person {person.person_id}")
     if found.proposals:
-        typer.echo(
-            "To confirm, give them the same name in OUT/people.csv. Different people are mostly below 0.3."
-        )
+        echo("To confirm, give them the same name in OUT/people.csv. Different people are mostly below 0.3.")
 
 
 def _match(videos: list[VideoFiles]) -> Matches:

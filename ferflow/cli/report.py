@@ -26,8 +26,8 @@ from ferflow.cli.common import (
     parse_rest_stretches,
     print_message,
 )
+from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL
-from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
@@ -128,7 +128,7 @@ def report(
         find_chromium()  # if it is missing, refuse before any work
     folder = OutputFolder(out)
     if embed_clips and not quiet and not folder.has_clips:
-        typer.echo(format_notice(clips=True, thumbnails=folder.has_thumbnails), err=True)
+        echo(*format_notice(clips=True, thumbnails=folder.has_thumbnails).split("\n"), err=True)
     with folder.lock():
         folder.remove_leftovers()
         # Before the pages, which show them.
@@ -143,23 +143,23 @@ def report(
         for warning in update_exports(out, options):
             print_message(warning)
     if not quiet:
-        typer.echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
+        echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
             # Of fifteen tables, the one that statistics start from.
             hint = " (participants.csv: a row per participant)" if path == folder.csv_tables else ""
-            typer.echo(f"Also: {path}{hint}")
-        typer.echo(f"Report: {OutputFolder(out).index}")
+            echo(f"Also: {path}{hint}")
+        echo(f"Report: {OutputFolder(out).index}")
     sys.exit(EXIT_PARTIAL if done.failed or failed else 0)
 
 
 def _warn(done: Refreshed, incomplete: Mapping[str, str]) -> None:
     """Report what went wrong, a line each: with the folder, with markers, signals or clips of a video, with a page."""
     for warning in done.warnings:
-        typer.echo(f"ferflow: {sanitize(warning)}", err=True)
+        echo(f"ferflow: {warning}", err=True)
     for video_id, reason in incomplete.items():
-        typer.echo(f"ferflow: {sanitize(video_id)}: {sanitize(reason)}", err=True)
+        echo(f"ferflow: {video_id}: {reason}", err=True)
     for video_id, reason in done.failed.items():
-        typer.echo(f"ferflow: {sanitize(video_id)}: no page. {sanitize(reason)}", err=True)
+        echo(f"ferflow: {video_id}: no page. {reason}", err=True)
 
 
 def check_is_output(out: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, share_option
+from ferflow.cli.printing import echo
 from ferflow.system.runtime import import_keras
 
 if TYPE_CHECKING:
@@ -192,5 +193,5 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
 
 def _print_scores(card: ModelCard, out: Path) -> None:
     for kind, scores in card.scores.by_kind().items():
-        typer.echo(f"{kind}: {scores}")
-    typer.echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")
+        echo(f"{kind}: {scores}")
+    echo(f"Model: {out / 'card.json'}  curves: {out / 'curves.html'}")

@@ -176,16 +176,16 @@ def _rule_of(path: Path, name: str) -> Column | None:
 
 def _is_of_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
     if kinds.is_dictionary(wanted):  # the width of its indices depends on who wrote it
-        return kinds.is_dictionary(found) and kinds.is_string(found.value_type)
+        return bool(kinds.is_dictionary(found) and kinds.is_string(found.value_type))
     return bool(found == wanted)
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return kinds.is_integer(kind) or kinds.is_floating(kind)
+    return bool(kinds.is_integer(kind) or kinds.is_floating(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return kinds.is_string(kind) or kinds.is_dictionary(kind)
+    return bool(kinds.is_string(kind) or kinds.is_dictionary(kind))
 
 
 def _check_range(values: Float64Array, rule: Column) -> str | None:
