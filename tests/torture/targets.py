@@ -117,6 +117,44 @@ def read_manifest(path: Path) -> None:
     assert RunManifest.load(path).videos == manifest.videos
 
 
+def read_frames_and_faces(path: Path) -> None:
+    """The file is the FACES of a video with sound FRAMES."""
+    from ferflow.store.records import check_records
+    from ferflow.store.video_files import VideoFiles
+    from tests.made_records import Made, write_session
+
+    files = VideoFiles(path.parent / "out", Made().video_id)
+    if not files.frames.exists():
+        write_session(files.out, Made(seconds=2))
+    files.faces.write_bytes(path.read_bytes())
+    check_records(files)
+
+
+def read_people_list(path: Path) -> None:
+    """A list of people lies in an output folder, under its name."""
+    from ferflow.analytics.people_list import read_people
+
+    path.rename(path.with_name("people.csv"))
+    read_people(path.parent).of("made-0123abcd")
+
+
+def read_page_options(path: Path) -> None:
+    """The settings of the last report; what is invalid counts as none."""
+    from ferflow.dashboards import last_options
+    from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
+
+    stored = OutputFolder(path.parent).page_status(PAGE_OPTIONS)
+    stored.parent.mkdir(exist_ok=True)
+    stored.write_bytes(path.read_bytes())
+    last_options(path.parent)
+
+
+def read_notes(path: Path) -> None:
+    from ferflow.dashboards.shared.notes import load_notes
+
+    load_notes(path, page=path.with_name("index.html"), out=path.parent)
+
+
 def read_card(path: Path) -> None:
     from ferflow.models.registry import resolve
 
@@ -228,6 +266,10 @@ def _footers(folder: Path) -> list[bytes]:
     return [encode_metadata(read_metadata(folder / "faces" / f"{name}.parquet"))]
 
 
+def _faces(folder: Path) -> list[bytes]:
+    return [_tables(folder)[1]]
+
+
 def _manifests(folder: Path) -> list[bytes]:
     return [(Path(__file__).parents[1] / "store" / "folder_of_schema_1" / "run.json").read_bytes()]
 
@@ -300,6 +342,29 @@ TARGETS = {
     "footer": Target(_tables, read_footer, ".parquet"),
     "manifest": Target(_manifests, read_manifest, ".json", is_text=True),
     "metadata": Target(_footers, read_metadata_of_ours, ".json", is_text=True),
+    "records": Target(_faces, read_frames_and_faces, ".parquet"),
+    "people": Target(
+        texts(
+            "video_id,track_id,name,from_s\nmade-0123abcd,1,Ada,\nmade-0123abcd,2,Max,1:30\n",
+            "video_id,person_id,name\nmade-0123abcd,1,Ada\n",
+            "video_id;track_id;name\nmade-0123abcd;1;'Zoë'\n",
+        ),
+        read_people_list,
+        ".csv",
+        is_text=True,
+    ),
+    "page options": Target(
+        texts('{"options":{"theme":"dark","by":"group","sessions":"s.csv","title":"T","logo":null},"warnings":["a"]}'),
+        read_page_options,
+        ".json",
+        is_text=True,
+    ),
+    "notes": Target(
+        texts("# Title\n\n- a [link](https://a.b)\n- ![picture](a.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> `x` **y**\n"),
+        read_notes,
+        ".md",
+        is_text=True,
+    ),
     "card": Target(_cards, read_card, ".json", is_text=True),
 }
 
