@@ -1,5 +1,5 @@
-"""Every reader of texts, cards and footers, with spoilt inputs, in this process: each ends in time, in a result or in an
-error of ferflow's.
+"""Every reader of texts, cards and footers, with spoilt inputs, in this process: each ends in time, in a result or in
+an error of ferflow's.
 
 `FERFLOW_FUZZ_SEED` chooses other inputs; `python -m tests.torture.fuzz TARGET --seed S --case N` runs one again.
 """

@@ -15,7 +15,6 @@ from ferflow.errors import ModelError
 from ferflow.models.classifier import OnnxClassifier
 from ferflow.models.registry import resolve
 from tests.conftest import LABELS, face_frames, write_video
-from tests.hostile.commands import command
 
 SIDE = 48
 
@@ -107,28 +106,28 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_a_network_that_contradicts_its_card_ends_the_command_with_code_4(tmp_path, name):
+def test_a_network_that_contradicts_its_card_ends_the_command_with_code_4(ferflow, tmp_path, name):
     video = write_video(tmp_path / "a.mp4", face_frames(3, size=(128, 96)))
     folder = card_of(tmp_path / "model", CONTRADICTIONS[name])
     # With a worker process, too; one case of that, since each takes seconds.
     for extra in (("--workers", "0"), *([()] if name == "fewer labels" else [])):
-        done = command("analyze", video, "-o", tmp_path / "out", "--model", folder, *extra)
-        assert done.code == 4, done.output
-        assert "a.onnx: " in done.output
-        assert "unexpected" not in done.output
+        done = ferflow("analyze", video, "-o", tmp_path / "out", "--model", folder, *extra)
+        assert done.code == 4, done.text
+        assert "a.onnx: " in done.text
+        assert "unexpected" not in done.text
         assert not list((tmp_path / "out" / "faces").glob("*.parquet"))
     with pytest.raises(ModelError, match=r"a\.onnx: .*\.$"):
         OnnxClassifier(resolve(folder))
 
 
-def test_a_network_of_nan_ends_its_video_and_no_other(tmp_path):
+def test_a_network_of_nan_ends_its_video_and_no_other(ferflow, tmp_path):
     """The logarithm of brightness less 20: NaN for a face in the dark only."""
     folder = card_of(tmp_path / "model", network(shift=60.0))
     frames = face_frames(4, size=(128, 96))
     write_video(tmp_path / "light.mp4", frames)
     write_video(tmp_path / "dark.mp4", [(frame * 0.35).astype(np.uint8) for frame in frames])
-    done = command("analyze", tmp_path / "light.mp4", tmp_path / "dark.mp4", "-o", tmp_path / "out", "--model", folder,
+    done = ferflow("analyze", tmp_path / "light.mp4", tmp_path / "dark.mp4", "-o", tmp_path / "out", "--model", folder,
                    "--workers", "0", "--no-report")  # fmt: skip
-    assert done.code == 10, done.output
-    assert len([line for line in done.output.splitlines() if "not finite" in line]) == 1
+    assert done.code == 10, done.text
+    assert len([line for line in done.text.splitlines() if "not finite" in line]) == 1
     assert [path.stem.split("-")[0] for path in (tmp_path / "out" / "faces").glob("*.parquet")] == ["light"]

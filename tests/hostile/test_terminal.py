@@ -5,19 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import os
 import re
-import subprocess
 import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-import ferflow
+import ferflow as package
 from ferflow.cli.printing import LineFormatter
 from ferflow.text import sanitize
 from tests.conftest import face_frames, write_video
+from tests.hostile.outputs import Command
 from tests.made_records import Made, write_session
 
 FORGED = "\r\n2026-01-01 00:00:00 ERROR ferflow: forged"
@@ -32,14 +31,11 @@ def steering(text: str) -> set[str]:
     return {char for char in text if unicodedata.category(char) in unsafe} - {"\n"}
 
 
-def run(*arguments: object, **environment: str) -> str:
-    """All that a command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ferflow", *map(str, arguments)], capture_output=True, check=False,
-        env=os.environ | environment,
-    )  # fmt: skip
-    assert done.returncode != 1, done.stderr
-    return (done.stdout + done.stderr).decode("utf-8", "surrogateescape")
+def printed_by(ferflow: Command, *commands: list[object]) -> str:
+    """All that commands print."""
+    results = [ferflow(*command) for command in commands]
+    assert 1 not in [result.code for result in results]
+    return "".join(result.text for result in results)
 
 
 def assert_is_plain(text: str) -> None:
@@ -60,35 +56,34 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-def test_analysis_report_people_and_doctor_print_plain_lines(folder, tmp_path):
+def test_analysis_report_people_and_doctor_print_plain_lines(ferflow, folder, tmp_path):
     out, log = folder / f"out{SHORT}", tmp_path / "log"
-    printed = run("analyze", folder, "-o", out, "-v", "--log-file", log, "--workers", "0")
+    first = ["analyze", folder, "-o", out, "-v", "--log-file", log, "--workers", "0"]
+    printed = printed_by(
+        ferflow, first, ["report", out, "-v", "--title", f"T{SHORT}"], ["people", out], ["doctor", out],
+        ["analyze", folder, "-o", out, "--dry-run"], ["report", out, "--csv"], ["doctor", out, "--repair"],
+        ["people", f"none{SHORT}"], ["analyze", f"none{SHORT}", "-o", tmp_path / "o"],
+        ["analyze", folder, "-o", out, f"--{SHORT}"], ["models", SHORT], ["run", folder / SHORT],
+        ["explain", folder / f"{SHORT}.mp4", "-o", tmp_path / "page.html"],
+    )  # fmt: skip
     assert "\ufffd" in printed
-    for command in (["report", out, "-v", "--title", f"T{SHORT}"], ["people", out], ["doctor", out],
-                    ["analyze", folder, "-o", out, "--dry-run"], ["report", out, "--csv"], ["doctor", out, "--repair"],
-                    ["people", f"none{SHORT}"], ["analyze", f"none{SHORT}", "-o", tmp_path / "o"],
-                    ["analyze", folder, "-o", out, f"--{SHORT}"], ["models", SHORT], ["run", folder / SHORT],
-                    ["explain", folder / f"{SHORT}.mp4", "-o", tmp_path / "page.html"]):  # fmt: skip
-        printed += run(*command)
     assert_is_plain(printed)
     assert_is_plain(log.read_text("utf-8"))
     assert {line[:2] for line in log.read_text("utf-8").splitlines()} <= {"20", "  "}
 
 
-def test_names_in_tables_and_lists_are_printed_as_plain_lines(tmp_path):
+def test_names_in_tables_and_lists_are_printed_as_plain_lines(ferflow, tmp_path):
     write_session(tmp_path, Made(seconds=2, source={"name": NAME, "path": f"/{NAME}"}))
     (tmp_path / "people.csv").write_text(
         f'video_id,track_id,name\nmade-0123abcd,1,"{SHORT}"\n"{SHORT}",9,"x{SHORT}"\n'
     )
     (tmp_path / "sessions.csv").write_text(f'video,participant,"{SHORT}"\nnone,"{SHORT}",z\n')
-    printed = "".join(
-        run(*command) for command in (["people", tmp_path], ["report", tmp_path], ["doctor", tmp_path])
-    )
+    printed = printed_by(ferflow, ["people", tmp_path], ["report", tmp_path], ["doctor", tmp_path])
     assert "made-0123abcd" in printed
     assert_is_plain(printed)
 
 
-def test_a_card_is_printed_as_plain_lines(tmp_path):
+def test_a_card_is_printed_as_plain_lines(ferflow, tmp_path):
     from ferflow.models.registry import SHIPPED
 
     card = json.loads((SHIPPED / "default.json").read_text())
@@ -97,10 +92,10 @@ def test_a_card_is_printed_as_plain_lines(tmp_path):
     for file in card["files"].values():
         (tmp_path / file["file"]).symlink_to(SHIPPED / file["file"])
     (tmp_path / "card.json").write_text(json.dumps(card))
-    assert_is_plain(run("models", tmp_path))
+    assert_is_plain(printed_by(ferflow, ["models", tmp_path]))
     card["labels"] = [SHORT] * 2
     (tmp_path / "card.json").write_text(json.dumps(card))
-    assert_is_plain(run("models", tmp_path))
+    assert_is_plain(printed_by(ferflow, ["models", tmp_path]))
 
 
 def test_a_record_of_the_log_is_one_line_and_its_traceback_is_indented():
@@ -125,7 +120,7 @@ def test_every_character_that_steers_a_terminal_is_replaced_and_no_other():
 
 
 def test_commands_print_through_one_function():
-    root = Path(ferflow.__file__).parent / "cli"
+    root = Path(package.__file__).parent / "cli"
     for path in root.glob("*.py"):
         calls = [
             ast.unparse(node.func)

@@ -354,13 +354,17 @@ TARGETS = {
         is_text=True,
     ),
     "page options": Target(
-        texts('{"options":{"theme":"dark","by":"group","sessions":"s.csv","title":"T","logo":null},"warnings":["a"]}'),
+        texts(
+            '{"options":{"theme":"dark","by":"group","sessions":"s.csv","title":"T","logo":null},"warnings":["a"]}'
+        ),
         read_page_options,
         ".json",
         is_text=True,
     ),
     "notes": Target(
-        texts("# Title\n\n- a [link](https://a.b)\n- ![picture](a.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> `x` **y**\n"),
+        texts(
+            "# Title\n\n- a [link](https://a.b)\n- ![picture](a.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> `x`\n"
+        ),
         read_notes,
         ".md",
         is_text=True,
