@@ -87,7 +87,7 @@ class Job(Checked, frozen=True, kw_only=True):
     engine: EngineName = "local"
     """`local`, or `ray` for several machines."""
     workers: Annotated[int, Meta(ge=0)] | None = None
-    """Processes that analyse videos in parallel; 0: this one; None: by CPUs and memory, this one on a GPU."""
+    """Processes that analyse videos in parallel; 0: this one; None: by CPUs and memory. 1 on a GPU is this one."""
     retries: Annotated[int, Meta(ge=0)] = 1
     """Retries of a video after a transient failure."""
     fail_fast: bool = False

@@ -88,7 +88,7 @@ def run(
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
         workers: processes that analyse videos in parallel; 0: this one, in which a crash of a decoder ends the
-            program; None: by CPUs and memory, this one on a GPU.
+            program; None: by CPUs and memory. On a GPU, None and 1 are this one, too.
         retries: retries of a video after a transient failure.
         fail_fast: start no further video after one has failed.
 
@@ -281,10 +281,10 @@ def _process_once(
 def _choose_n_workers(n_pending: int, job: Job) -> int:
     """Number of processes in addition to this one; 0: videos are analysed in this one."""
     workers = job.workers
+    # A second process on the GPU would load everything there again, and take seconds to start.
+    if workers in (None, 1) and may_use_gpu(job.options):
+        return 0
     if workers is None:
-        # A second process on the GPU would load everything twice there, and take seconds to start.
-        if may_use_gpu(job.options):
-            return 0
         workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
     return min(workers, n_pending)
 

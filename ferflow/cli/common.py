@@ -161,7 +161,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         help="Number of videos analysed in parallel, each in a process of its own; 0: in this process, where a crash "
-        "of a decoder ends the run.  [default: by CPUs and memory; 0 on a GPU]",
+        "of a decoder ends the run. On a GPU, 1 is this process, too.  [default: by CPUs and memory]",
         min=0,
         metavar="N",
     ),

@@ -157,3 +157,24 @@ def test_a_picture_that_crashes_the_decoder_is_one_line_of_explain(tmp_path, fac
     (line,) = ended.stderr.splitlines()
     assert line.startswith("ferflow: crash.mp4: the process that read it crashed (SIGSEGV)")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.isolated
+@pytest.mark.parametrize(
+    ("device", "has_driver", "workers", "processes"),
+    [
+        ("auto", False, 1, 1), ("auto", False, None, 1), ("auto", True, 1, 0), ("auto", True, None, 0),
+        ("gpu", False, 1, 0), ("cpu", True, 1, 1), ("auto", True, 2, 2), ("auto", False, 0, 0),
+    ],
+)  # fmt: skip
+def test_only_a_gpu_keeps_a_single_worker_in_the_process_of_the_run(
+    monkeypatch, device, has_driver, workers, processes
+):
+    from ferflow.jobs import run
+    from ferflow.jobs.job import Job
+    from ferflow.options import AnalyzeOptions
+
+    monkeypatch.setattr("ferflow.system.runtime.has_nvidia_driver", lambda: has_driver)
+    monkeypatch.setattr(run, "available_cpus", lambda: 2)
+    job = Job(inputs=("a",), out=Path("out"), options=AnalyzeOptions(device=device), workers=workers)
+    assert run._choose_n_workers(5, job) == processes
