@@ -93,6 +93,15 @@ def made_tables(made: Made) -> tuple[pa.Table, pa.Table]:
     return _frames(made, index, time_s, row), _faces(made, index, time_s, columns)
 
 
+def with_counts(frames: pa.Table, faces: pa.Table) -> pa.Table:
+    """FRAMES with the numbers of these faces."""
+    counts = np.zeros(len(frames), dtype=np.int16)
+    index = frames.column("frame_index").to_numpy()
+    np.add.at(counts, np.searchsorted(index, faces.column("frame_index").to_numpy()), 1)
+    place = frames.column_names.index("n_faces")
+    return frames.set_column(place, frames.schema.field(place), pa.array(counts))
+
+
 def write_session(
     out: Path, made: Made, *, tables: tuple[pa.Table, pa.Table] | None = None, **metadata: object
 ) -> str:
@@ -103,6 +112,7 @@ def write_session(
     from ferflow.store.records import write_table
 
     frames, faces = tables or made_tables(made)
+    frames = with_counts(frames, faces)
     paths = VideoFiles(out, made.video_id)
     facts = replace(footer(made, frames, faces), **metadata)
     with RecordsWriter(paths, made.labels) as writer:

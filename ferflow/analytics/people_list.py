@@ -130,7 +130,7 @@ def _key(path: Path, row: Row) -> _Key:
     # int() alone would accept "1_0", and isdigit() alone "²", which int() refuses.
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise OptionsError(
-            f"{path}: line {row.line}: {kind}_id must be a whole number from 1, got {sanitize(text)!r}."
+            f"{path}: line {row.line}: {kind}_id must be a whole number from 1, got {sanitize(text[:40])!r}."
         )
     start = row.values.get("from_s", "")
     if start and kind == "person":
@@ -142,8 +142,8 @@ def _key(path: Path, row: Row) -> _Key:
 def _refuse_second_name(path: Path, row: Row, key: _Key, name: str) -> None:
     if row.values["name"] != name:
         raise OptionsError(
-            f"{path}: line {row.line}: {key.kind} {key.number} of {sanitize(key.video_id)} is called "
-            f"{sanitize(row.values['name'])!r} here and {sanitize(name)!r} above. Keep one of the rows."
+            f"{path}: line {row.line}: {key.kind} {key.number} of {sanitize(key.video_id[:200])} is called "
+            f"{sanitize(row.values['name'][:80])!r} here and {sanitize(name[:80])!r} above. Keep one of the rows."
         )
 
 

@@ -119,7 +119,8 @@ def _check_tables(folder: OutputFolder) -> Iterator[Finding]:
             check_n_bins(footer, footer.options.bin_seconds)
             _check_derived(files)
         except RecordsError as error:
-            yield Finding("problem", f"{files.video_id}: {error}")
+            what, _, remedy = str(error).partition(". ")
+            yield Finding("problem", f"{files.video_id}: {what}", remedy)
             continue
         n_complete += 1
         if not files.timeline.exists():

@@ -39,8 +39,8 @@ Number = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
 """Finite."""
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-VideoId = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\\\x00]+\Z")]
-"""A plain file name: it must not lead out of the output folder."""
+VideoId = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.{1,2}\Z)[^/\\\x00]*\Z")]
+"""A plain file name, or empty: it must not lead out of the output folder."""
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):

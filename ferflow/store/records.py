@@ -271,9 +271,17 @@ def check_records(files: VideoFiles) -> VideoMetadata:
     # Not the source: a run that stores where it was moved to may have been interrupted between the two.
     if replace(of_frames, source=metadata.source) != metadata:
         raise refuse(files.frames, f"its footer contradicts that of {files.faces.name} in faces")
+    for path, promised in (
+        (files.frames, metadata.counts.n_analysed),
+        (files.faces, metadata.counts.n_faces),
+    ):
+        with _open_parquet(path) as file:
+            if (rows := file.metadata.num_rows) != promised:
+                raise refuse(path, f"{rows} rows, its footer says {promised}")
     frames = read_table(files.frames)
     index, time_s = (frames.column(name).to_numpy() for name in ("frame_index", "time_s"))
-    if len(time_s) and time_s[-1] > metadata.duration_s + _TIME_TOLERANCE:
+    # A duration of 0 is unknown.
+    if len(time_s) and 0 < metadata.duration_s < time_s[-1] - _TIME_TOLERANCE:
         raise refuse(files.frames, f"a frame after the end of the video ({metadata.duration_s:g} s)")
     n_faces = np.zeros(len(index), dtype=np.int64)
     for faces in Blocks(files.faces, faces_schema(metadata.labels).names):
@@ -285,10 +293,6 @@ def check_records(files: VideoFiles) -> VideoMetadata:
         if (faces.column("time_s").to_numpy() != time_s[row]).any():
             raise refuse(files.faces, "has other times than FRAMES")
         _check_faces(files, faces, metadata.labels)
-    counts = metadata.counts
-    if (len(index), n_faces.sum()) != (counts.n_analysed, counts.n_faces):
-        raise refuse(files.faces, f"{len(index)} frames and {n_faces.sum()} faces, its footer says {counts.n_analysed} "
-                     f"and {counts.n_faces}")  # fmt: skip
     if (n_faces != frames.column("n_faces").to_numpy()).any():
         raise refuse(files.faces, "has other numbers of faces by frame than FRAMES")
     return metadata

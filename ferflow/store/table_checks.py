@@ -98,7 +98,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
     },
     "markers": {
         "video_id": Column(_TEXT),
-        "time_s": Column(pa.float64(), step=0),
+        "time_s": Column(pa.float64()),
         "end_s": Column(pa.float64(), is_nullable=True),
         "label": Column(_TEXT),
         "kind": Column(_TEXT, is_nullable=True),

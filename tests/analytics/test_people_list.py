@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -23,7 +22,6 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.session_report.session_data import load_session
 from ferflow.errors import OptionsError
 from ferflow.models.timeline_basis import find_basis
-from ferflow.store.metadata import METADATA_KEY
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 from tests.by_hand import every_millisecond
@@ -85,14 +83,11 @@ def test_named_and_joined_people_are_on_the_page_the_overview_and_in_the_tables(
 def test_a_person_of_several_tracks_is_calibrated_by_whichever_is_at_rest(tmp_path):
     """In the stretch, only the second of the two tracks is in view."""
     made = Made(seconds=40, people=2, video_id="party", markers=((4.0, 14.0, "Ada", "rest"),))
-    write_run(tmp_path, [write_session(tmp_path, made)])
-    path = VideoFiles(tmp_path, "party").faces
-    stored = pq.read_table(path)
+    frames, stored = made_tables(made)
     second = pc.equal(stored.column("track_id"), 2)
     inside = pc.and_(pc.greater_equal(stored.column("time_s"), 4), pc.less(stored.column("time_s"), 14))
-    footer = {METADATA_KEY: pq.read_metadata(path).metadata[METADATA_KEY]}
-    kept = stored.filter(pc.equal(inside, second)).replace_schema_metadata(footer)
-    pq.write_table(kept, path)
+    kept = stored.filter(pc.equal(inside, second))
+    write_run(tmp_path, [write_session(tmp_path, made, tables=(frames, kept))])
     name(tmp_path, "party,1,Ada", "party,2,Ada")
     assert refresh(tmp_path).failed == {}
 
@@ -210,7 +205,7 @@ def test_a_track_that_is_split_is_listed_by_piece_and_the_list_can_be_used_again
     assert done.exit_code == 0
     assert done.output.startswith("4 tracks in 6 pieces: ")
     listed.replace(OutputFolder(party).people_list)
-    again = list_tracks(party, NameLists(read_people(party)), find_basis)
+    again = list_tracks(party, NameLists(read_people(party)), find_basis)[0]
     assert [one for one in again if one.track_id == 1] == pieces
 
 
@@ -221,18 +216,14 @@ STITCHED = {1: 1, 2: 2, 3: 1, 4: None}
 @pytest.fixture
 def stitched(tmp_path):
     """A session whose tracks 1 and 3 were stitched; they share no frame."""
-    write_run(tmp_path, [write_session(tmp_path, MADE)])
-    path = VideoFiles(tmp_path, "party").faces
-    faces = pq.read_table(path)
+    frames, faces = made_tables(MADE)
     t, track = faces.column("time_s").to_numpy(), faces.column("track_id").to_numpy()
     brief = (track == 4) & (np.cumsum(track == 4) <= 5)
     faces = faces.filter(((track == 1) & (t < 20)) | ((track == 3) & (t >= 20)) | (track == 2) | brief)
     person = [STITCHED[one] for one in faces.column("track_id").to_pylist()]
     place = faces.column_names.index("person_id")
-    footer = {METADATA_KEY: pq.read_metadata(path).metadata[METADATA_KEY]}
     faces = faces.set_column(place, faces.schema.field(place), pa.array(person, pa.int32()))
-    pq.write_table(faces.replace_schema_metadata(footer), path)
-    VideoFiles(tmp_path, "party").timeline.unlink()
+    write_run(tmp_path, [write_session(tmp_path, MADE, tables=(frames, faces))])
     refresh(tmp_path)
     return tmp_path
 

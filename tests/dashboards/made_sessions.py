@@ -33,7 +33,7 @@ MANY_MARKERS = (
     *((float(k), k + 1.5, f"scene {k}", "scene") for k in range(45)),
     (200.0, None, "late", ""),
 )  # fmt: skip
-LOST = FrameCounts(n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=310, n_people=1, n_cuts=0)
+LOST = FrameCounts(n_decoded=320, n_analysed=320, n_failed=80, n_damaged=3, n_faces=313, n_people=1, n_cuts=0)
 NOON = RecordingStart(time=datetime(2024, 5, 12, 12, 0, 3, tzinfo=UTC), origin="session list")
 MODEL = ModelIdentity(name="mine", sha256="cd" * 32)
 
