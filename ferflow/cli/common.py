@@ -320,7 +320,7 @@ def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> Non
         handler.setFormatter(LineFormatter("ferflow: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     level = logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING
-    logging.getLogger().handlers[0].setLevel(level)
+    handler.setLevel(level)
     logger = logging.getLogger("ferflow")
     logger.setLevel(level)
     if output.log_file is not None:

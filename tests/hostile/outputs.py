@@ -45,6 +45,9 @@ class Command:
             patch.setattr(logging.getLogger("ferflow"), "handlers", [])
             with pytest.raises(SystemExit) as ended:
                 main()
+        logging.getLogger("ferflow").setLevel(
+            logging.NOTSET
+        )  # a command chooses it; the tests that follow do not
         shown = self._capture.readouterr()
         return Result(int(ended.value.code or 0), shown.out + shown.err)
 
