@@ -26,7 +26,7 @@ def note(event, arguments):
 sys.addaudithook(note)
 from ferflow.cli import main
 
-sys.argv = ["ferflow", "analyze", sys.argv[1], "-o", sys.argv[2], "--quiet"]
+sys.argv = ["ferflow", "analyze", sys.argv[1], "-o", sys.argv[2], "--quiet", "--workers", "0"]
 try:
     main()
 except SystemExit as ended:

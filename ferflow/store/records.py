@@ -309,10 +309,9 @@ def _check_faces(files: VideoFiles, faces: pa.Table, labels: Sequence[str]) -> N
         raise refuse(files.faces, "the probabilities of a face do not add up to 1")
     if unknown := set(faces.column("label").unique().to_pylist()) - set(labels):
         raise refuse(files.faces, f"has a label that its model lacks ({sanitize(min(unknown))[:40]})")
-    tracked = faces.select(["frame_index", "track_id"]).filter(
-        pc.not_equal(faces.column("track_id"), UNTRACKED)
-    )
-    if len(tracked.group_by(tracked.column_names).aggregate([])) < len(tracked):
+    frame, track = (faces.column(name).to_numpy().astype(np.int64) for name in ("frame_index", "track_id"))
+    places = (frame << 32 | track)[track != UNTRACKED]
+    if len(np.unique(places)) < len(places):
         raise refuse(files.faces, "has two faces of one track in a frame")
 
 

@@ -91,7 +91,8 @@ def test_keras_answers_as_the_float_network_does(card):
 
 
 def test_a_card_that_forgets_one_of_the_heads_is_refused(card):
-    with pytest.raises(ModelError, match="label_head, occluded, vote_head, but its card wants logits"):
+    expected = "label_head, occluded, vote_head and 1 inputs, but its card wants logits"
+    with pytest.raises(ModelError, match=expected):
         OnnxClassifier(structs.replace(card, blend=None))
 
 
