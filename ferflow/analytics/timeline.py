@@ -34,7 +34,7 @@ from ferflow.analytics.measures import (
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.tally import Faces, Tally, blocks, column, ratio, regroup, tally
 from ferflow.errors import RecordsError
-from ferflow.store.metadata import Shift, TimelineBasis, VideoMetadata, read_metadata
+from ferflow.store.metadata import MOST_BINS, Shift, TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records, read_table, write_table
 from ferflow.store.run_manifest import RunManifest
@@ -42,9 +42,6 @@ from ferflow.store.table_checks import refuse
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import release_memory
 from ferflow.types import Float64Array, Int64Array
-
-MOST_BINS = 1_000_000
-"""Eleven days of seconds. A single broken timestamp could otherwise require more bins than fit into memory."""
 
 # 0.3 / 0.1 is 2.9999999999999996 in floating point, but a frame at 0.3 s belongs to the bin that starts there.
 _BIN_TOLERANCE = 1e-9
@@ -446,7 +443,8 @@ def check_n_bins(metadata: VideoMetadata, bin_seconds: float) -> None:
     Raises:
         RecordsError: it has more than `MOST_BINS`.
     """
-    if (n_bins := metadata.duration_s / bin_seconds) > MOST_BINS:
+    if metadata.duration_s > MOST_BINS * bin_seconds:
+        n_bins = metadata.duration_s / bin_seconds
         raise RecordsError(
             f"{metadata.video_id}: {n_bins:.3g} bins of {bin_seconds:g} s are more than {MOST_BINS}. "
             "Give a longer --bin; if the video is not that long, its timestamps are broken."

@@ -27,6 +27,9 @@ from ferflow.types import JsonObject
 
 METADATA_KEY = b"ferflow"
 
+MOST_BINS = 1_000_000
+"""Eleven days of seconds. A single broken timestamp could otherwise require more bins than fit into memory."""
+
 _LARGEST = 2**53
 """Up to here JSON readers of every language agree about integers."""
 _FRACTION = re.compile(r"[1-9]\d{0,9}(?:/[1-9]\d{0,9})?", re.ASCII)
@@ -176,13 +179,15 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """In TIMELINE only, None elsewhere and in those of earlier versions."""
 
     def __post_init__(self) -> None:
-        """Refuse what would make two columns of one name.
+        """Refuse what would make two columns of one name, or more bins than fit into memory.
 
         Raises:
-            ValueError: two labels are equal.
+            ValueError: two labels are equal, or there are more than `MOST_BINS`.
         """
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("two labels are equal")
+        if self.bin_seconds is not None and self.duration_s > MOST_BINS * self.bin_seconds:
+            raise ValueError(f"more than {MOST_BINS} bins")
 
 
 class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
