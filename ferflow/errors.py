@@ -37,7 +37,7 @@ class DecodeError(VideoError):
 
 
 class ChildDiedError(VideoError):
-    """A process that read the input crashed; the message names no file, since whoever asked for it knows it."""
+    """A process that read the input crashed; the message names no file, since the caller knows it."""
 
 
 class ModelError(FerflowError):

@@ -1,6 +1,6 @@
 """The one way to read a small file of somebody else: a regular file of a limited size.
 
-A pipe blocks whoever reads it, reading a device may act on it, and a file without end fills the memory.
+A pipe blocks the process that reads it, reading a device may act on it, and a file without end fills the memory.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def people(
         shifts: calibrations in log odds, by id; None: there are none.
 
     Raises:
-        RecordsError: the timeline has a person whom nobody has seen.
+        RecordsError: the timeline has a person without a face in FACES.
     """
     rows = person_rows(timeline)
     calibrated = shifts or {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -264,9 +265,31 @@ class Blocks:
 def check_records(files: VideoFiles) -> VideoMetadata:
     """Read all of FRAMES and FACES of a finished video, and return what they say of it.
 
+    Files that this process has checked, and that have not changed since, are not read again: a new video's timeline and
+    its page both need the check.
+
     Raises:
         RecordsError: one of them cannot be read or holds what it must not, or they contradict each other.
     """
+    return _check_records_as_of(files, _stamp(files.frames), _stamp(files.faces))
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What differs once a file is written again; None: it is missing, and reading it will say so."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _check_records_as_of(
+    files: VideoFiles, of_frames_file: _Stamp | None, of_faces_file: _Stamp | None
+) -> VideoMetadata:
     metadata, of_frames = read_metadata(files.faces), read_metadata(files.frames)
     # Not the source: a run that stores where it was moved to may have been interrupted between the two.
     if replace(of_frames, source=metadata.source) != metadata:

@@ -72,9 +72,8 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     Raises:
         ChildDiedError: the child died.
     """
-    if (
-        multiprocessing.current_process().daemon
-    ):  # a worker: it may not have children, and is expendable itself
+    # A worker may not have children; a crash in it costs its own video anyway.
+    if multiprocessing.current_process().daemon:
         return function(*args, **kwargs)
     level = logging.getLogger("ferflow").getEffectiveLevel()
     with _call_lock:
@@ -82,9 +81,8 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     for record in answer.records:
         handle_record(record)
     if answer.errors:
-        for error, cause in pairwise(
-            answer.errors
-        ):  # pickling loses causes, which tell a full disk from bad input
+        # Pickling loses causes, which tell a full disk from bad input.
+        for error, cause in pairwise(answer.errors):
             error.__cause__ = cause
         raise answer.errors[0]
     return answer.result  # type: ignore[no-any-return]
@@ -115,6 +113,9 @@ class _Answer:
 
 def _call(call: _Call) -> _Answer:
     while True:
+        # Linux also ends a child when the thread that started it ends; that is no crash on this call's file.
+        if _caller and not _caller[0][0].is_alive():
+            _caller.clear()
         if not _caller:
             _caller.append(start_child(_answer_calls, name="ferflow-calls"))
         process, connection = _caller[0]
@@ -214,7 +215,6 @@ def _die_with_parent() -> None:
     """
     if sys.platform == "linux":
         import ctypes
-        import signal
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

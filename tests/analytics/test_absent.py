@@ -1,4 +1,4 @@
-"""A sole participant who leaves: nobody is counted while no face is seen, and nothing is said of an expression."""
+"""A sole participant who leaves: no person is counted while no face is seen, and nothing is said of an expression."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_face_px_is_the_side_of_the_square_of_each_detector():
     from ferflow.faces.detector import make_detector
     from ferflow.options import AnalyzeOptions
 
-    # A face has the same size whoever found it: YuNet's boxes are 1.10 times as high as Haar's.
+    # A face has the same size with either detector: YuNet's boxes are 1.10 times as high as Haar's.
     sides = {name: make_detector(AnalyzeOptions(detector=name)).crop_side for name in ("yunet", "haar")}
     assert sides["haar"] / sides["yunet"] == pytest.approx(1.10, abs=0.005)
     for name, side in sides.items():

@@ -158,7 +158,7 @@ def test_descriptions_of_faces_count_as_alike_up_to_a_distance_of_their_cosines(
 
 
 def test_where_clothes_say_nothing_known_participants_are_joined_by_place_and_size():
-    # Two places; without a number of participants nobody is joined.
+    # Two places; without a number of participants no tracks are joined.
     where = {1: (1.0, 0.2), 2: (3.0, 0.2), 3: (1.1, 0.2), 4: (3.0, 0.3)}
     tracks = [
         summary(k, start_s=20 * k, end_s=20 * k + 1, x=x, height=height) for k, (x, height) in where.items()

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,11 @@ def test_only_a_gpu_keeps_a_single_worker_in_the_process_of_the_run(
     monkeypatch.setattr(run, "available_cpus", lambda: 2)
     job = Job(inputs=("a",), out=Path("out"), options=AnalyzeOptions(device=device), workers=workers)
     assert run._choose_n_workers(5, job) == processes
+
+
+def test_a_child_that_ended_with_the_thread_that_started_it_is_no_crash_of_the_next_call():
+    thread = threading.Thread(target=call_in_child, args=(divide, 1, 2))
+    thread.start()
+    thread.join()
+    time.sleep(0.3)
+    assert call_in_child(divide, 3, 2) == 1.5

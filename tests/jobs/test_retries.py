@@ -1,4 +1,4 @@
-"""How many processes each pass of a run has, with an engine that fails as it is told."""
+"""How many processes each pass of a run has, with an engine that fails as the test says."""
 
 from __future__ import annotations
 
