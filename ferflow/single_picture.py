@@ -1,0 +1,1 @@
+"""Expressions of the faces in one picture."""
