@@ -25,16 +25,19 @@ if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file
     __path__.append(str(Path(__file__).parents[1]))
 
 if TYPE_CHECKING:
+    from ferflow.face_result import FaceResult
     from ferflow.jobs.job import Job
     from ferflow.jobs.run import run, run_events
     from ferflow.jobs.run_events import RunReport
     from ferflow.options import AnalyzeOptions, TimePoint
     from ferflow.pipeline import analyze
+    from ferflow.single_picture import predict
     from ferflow.store.load import load_faces, load_frames, load_timeline
     from ferflow.store.records import FaceRows, FrameRows, TrackRows
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
+    "FaceResult": "ferflow.face_result",
     "FaceRows": "ferflow.store.records",
     "FrameRows": "ferflow.store.records",
     "Job": "ferflow.jobs.job",
@@ -45,12 +48,14 @@ _HOMES = {
     "load_faces": "ferflow.store.load",
     "load_frames": "ferflow.store.load",
     "load_timeline": "ferflow.store.load",
+    "predict": "ferflow.single_picture",
     "run": "ferflow.jobs.run",
     "run_events": "ferflow.jobs.run",
 }
 
 __all__ = [
     "AnalyzeOptions",
+    "FaceResult",
     "FaceRows",
     "FrameRows",
     "Job",
@@ -62,6 +67,7 @@ __all__ = [
     "load_faces",
     "load_frames",
     "load_timeline",
+    "predict",
     "run",
     "run_events",
 ]

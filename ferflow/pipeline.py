@@ -44,7 +44,7 @@ from ferflow.regions import AUTO, Region
 from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
 from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
-from ferflow.types import BoolArray
+from ferflow.types import BoolArray, Int64Array
 
 T = TypeVar("T")
 
@@ -228,7 +228,7 @@ def face_rows(
         pa.nulls(n, schema.field("person_id").type),
         _region_column(faces, regions),
         pa.nulls(n, schema.field("not_face").type),
-        _unreadable_column(faces, answer.occluded),
+        _unreadable_column(find_unreadable(faces, answer.occluded)),
         *(_with_nulls(faces.xyxy[:, i]) for i in range(4)),
         _with_nulls(faces.score),
         # Null where a landmark is missing: a list of NaN would look like five known points.
@@ -256,17 +256,26 @@ def _region_column(faces: FaceCrops, regions: Sequence[Region]) -> pa.Array:
     )
 
 
-def _unreadable_column(faces: FaceCrops, occluded: BoolArray | None) -> pa.Array:
-    """Why each face is unreadable; null where it is not.
+def find_unreadable(faces: FaceCrops, occluded: BoolArray | None) -> Int64Array:
+    """Why each face is unreadable, int64 (N,): codes as of `unreadable_codes`.
 
     Pose and size come first: the classifier is made for frontal faces, and may take the mouth of a profile for covered.
+
+    Args:
+        faces: N crops.
+        occluded: bool (N,), of the classifier's answer; None: it does not say.
     """
     yaw, size, sharpness = (
         values.astype(np.float64) for values in (faces.pose[:, 0], faces.face_px, faces.sharpness)
     )
     codes = unreadable_codes(yaw, size, sharpness)
-    if occluded is not None:
-        codes = np.where((codes == 0) & occluded, 1 + REASONS.index("occluded"), codes)
+    if occluded is None:
+        return codes
+    return np.where((codes == 0) & occluded, 1 + REASONS.index("occluded"), codes)
+
+
+def _unreadable_column(codes: Int64Array) -> pa.Array:
+    """Why each face is unreadable; null where it is not."""
     places = _column((codes - 1).astype(np.int8), _bitmap(codes > 0))
     return pa.DictionaryArray.from_arrays(places, _string_array(REASONS))
 

@@ -21,6 +21,7 @@ from ferflow.cli.explain import explain
 from ferflow.cli.interrupt import interruptible
 from ferflow.cli.models import models
 from ferflow.cli.people import people
+from ferflow.cli.predict import predict
 from ferflow.cli.printing import echo
 from ferflow.cli.report import report
 from ferflow.cli.run import run
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, run, report, people, bench, demo, doctor, evaluate, explain, train):
+for command in (analyze, predict, run, report, people, bench, demo, doctor, evaluate, explain, train):
     app.command()(command)
 app.add_typer(models)
 

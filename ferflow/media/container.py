@@ -433,7 +433,7 @@ def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
 def _open_error(path: Path, error: Exception) -> VideoError:
     if isinstance(error, _NOT_A_VIDEO):
         return VideoError(
-            f"{path.name}: not a video ({_reason(error)}). Damaged, cut off, or another kind of file."
+            f"{path.name}: not a video or picture ({_reason(error)}). Damaged, cut off, or another kind of file."
         )
     return VideoError(
         f"{path.name}: cannot be opened ({_reason(error)}). It is damaged, or its disk cannot be read."

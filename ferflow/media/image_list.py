@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,19 @@ def list_images(folder: Path) -> list[Path]:
     """Numbered images directly in a folder, sorted by the numbers in their names (2 before 10)."""
     found = [path for path in folder.iterdir() if _is_image(path) and _is_numbered(path)]
     return sorted(found, key=lambda path: _natural_key(path.name))
+
+
+def list_photographs(folder: Path) -> list[Path]:
+    """All images in a folder and below, numbered or not, by folder and name; hidden ones are skipped.
+
+    Links to folders are not followed, since they can form a cycle.
+    """
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = (Path(where, name) for name in sorted(names, key=_natural_key))
+        found += [path for path in here if _is_image(path)]
+    return found
 
 
 def count_images(folder: Path) -> int:

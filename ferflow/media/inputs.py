@@ -180,7 +180,7 @@ def _advice(folder: Path) -> str:
     if n_images := sum(count_images(Path(where)) for where, _, _ in os.walk(folder)):
         return (
             f"It holds {n_images} image{'s' * (n_images != 1)}: two or more with numbers in their names are the "
-            "frames of one video; photographs are given one by one, as FOLDER/*.jpg, or to `ferflow explain`."
+            "frames of one video; photographs are given to `ferflow predict`, or one by one, as FOLDER/*.jpg."
         )
     return f"Known suffixes: {' '.join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))}."
 

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -75,17 +75,21 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     # A worker may not have children; a crash in it costs its own video anyway.
     if multiprocessing.current_process().daemon:
         return function(*args, **kwargs)
-    level = logging.getLogger("ferflow").getEffectiveLevel()
     with _call_lock:
-        answer = _call(_Call(function, args, kwargs, level))
-    for record in answer.records:
+        reply = _call(Call(function, args, kwargs))
+    return unpack(reply)  # type: ignore[no-any-return]
+
+
+def unpack(reply: Reply) -> Any:
+    """Log here what a child has logged, and return its result or raise its error."""
+    for record in reply.records:
         handle_record(record)
-    if answer.errors:
+    if reply.errors:
         # Pickling loses causes, which tell a full disk from bad input.
-        for error, cause in pairwise(answer.errors):
+        for error, cause in pairwise(reply.errors):
             error.__cause__ = cause
-        raise answer.errors[0]
-    return answer.result  # type: ignore[no-any-return]
+        raise reply.errors[0]
+    return reply.result
 
 
 def handle_record(record: logging.LogRecord) -> None:
@@ -95,23 +99,32 @@ def handle_record(record: logging.LogRecord) -> None:
         logger.handle(record)
 
 
+def _log_level() -> int:
+    return logging.getLogger("ferflow").getEffectiveLevel()
+
+
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
+    """A call on its way to a child."""
+
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    log_level: int
+    log_level: int = field(default_factory=_log_level)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Reply:
+    """What became of a call."""
+
     result: Any = None
     errors: tuple[BaseException, ...] = ()
     """The error that was raised, and its causes."""
     records: tuple[logging.LogRecord, ...] = ()
+    """What was logged."""
 
 
-def _call(call: _Call) -> _Answer:
+def _call(call: Call) -> Reply:
     while True:
         # Linux also ends a child when the thread that started it ends; that is no crash on this call's file.
         if _caller and not _caller[0][0].is_alive():
@@ -156,27 +169,35 @@ def _signal_name(number: int) -> str:
 
 
 def _answer_calls(connection: Connection) -> None:
+    answer_calls(connection, answer_call, idle_seconds=_IDLE_SECONDS)
+
+
+def answer_calls(
+    connection: Connection, answer: Callable[[Call], Reply], *, idle_seconds: float | None
+) -> None:
+    """Answer the calls of the parent until it is gone, or for so long none has come (None: for ever)."""
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     logger = logging.getLogger("ferflow")
     logger.addHandler(logging.handlers.QueueHandler(records))
     logger.propagate = False
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        while connection.poll(_IDLE_SECONDS):
-            call: _Call = connection.recv()
+        while connection.poll(idle_seconds):
+            call: Call = connection.recv()
             logger.setLevel(call.log_level)
-            answer = _answer(call)
+            reply = answer(call)
             logged = tuple(records.get() for _ in range(records.qsize()))
-            connection.send(replace(answer, records=logged))
+            connection.send(replace(reply, records=logged))
 
 
-def _answer(call: _Call) -> _Answer:
+def answer_call(call: Call, *first: object) -> Reply:
+    """Carry out a call, with further arguments before its own."""
     try:
-        return _Answer(call.function(*call.args, **call.kwargs))
+        return Reply(call.function(*first, *call.args, **call.kwargs))
     except Exception as error:
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None and cause not in chain:
             chain.append(cause)
-        return _Answer(errors=tuple(chain))
+        return Reply(errors=tuple(chain))
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from ferflow.dashboards.exports.figure_files import BROWSERS
-from tests.conftest import face_frames, write_video
+from tests.conftest import face_frames, portrait, write_video
 from tests.hostile.trace import needs_strace, read_log, trace_command, trace_ferflow
 from tests.torture import cage
 
@@ -87,6 +88,7 @@ def test_analyze_reaches_nobody(workers, clip, tmp_path):
         ["report", "OUT", "--csv", "--embed-clips"],
         ["people", "OUT"],
         ["explain", "CLIP", "-o", "PAGE"],
+        ["predict", "PICTURE", "--annotate", "ANNOTATED"],
         ["doctor"],
         ["doctor", "OUT"],
         ["models"],
@@ -94,7 +96,11 @@ def test_analyze_reaches_nobody(workers, clip, tmp_path):
     ids=" ".join,
 )
 def test_commands_about_results_reach_nobody(command, clip, out, tmp_path):
-    places = {"OUT": out, "CLIP": clip, "PAGE": tmp_path / "page.html"}
+    cv2.imwrite(str(tmp_path / "picture.jpg"), portrait()[..., ::-1])
+    places = {
+        "OUT": out, "CLIP": clip, "PAGE": tmp_path / "page.html",
+        "PICTURE": tmp_path / "picture.jpg", "ANNOTATED": tmp_path / "annotated",
+    }  # fmt: skip
     done = trace_ferflow([places.get(word, word) for word in command], tmp_path / "log")
     assert done.returncode == 0, done.output
     assert done.reached == frozenset()

@@ -13,10 +13,12 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from ferflow.errors import OptionsError, VideoError
 from ferflow.system.child_process import call_in_child
+from tests.conftest import portrait
 
 CRASH = """
 import os, signal, sys
@@ -159,6 +161,19 @@ def test_a_picture_that_crashes_the_decoder_is_one_line_of_explain(tmp_path, fac
     (line,) = ended.stderr.splitlines()
     assert line.startswith("ferflow: crash.mp4: the process that read it crashed (SIGSEGV)")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_picture_that_crashes_the_decoder_costs_none_of_the_others_of_predict(tmp_path, environment):
+    for name in ("first.mp4", "crash.mp4", "last.mp4"):  # what a file holds decides, not its suffix
+        (tmp_path / name).write_bytes(cv2.imencode(".png", portrait()[..., ::-1])[1].tobytes())
+    ended = subprocess.run(
+        [sys.executable, "-m", "ferflow", "predict", "first.mp4", "crash.mp4", "last.mp4", "--json"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 10
+    first, crashed, last = map(json.loads, ended.stdout.splitlines())
+    assert first["faces"] == last["faces"]
+    assert crashed["error"].startswith("crash.mp4: the process that read it crashed (SIGSEGV)")
 
 
 @pytest.mark.isolated
