@@ -114,7 +114,7 @@ class MeanClassifier:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Softmax over the mean brightness of seven bands."""
-        bands = images[:, :42, :, 0].reshape(len(images), 7, -1).mean(axis=2) / 20.0
+        bands = images[:, :42, :, 0].reshape(len(images), 7, 6 * 48).mean(axis=2) / 20.0
         powers = np.exp(bands - bands.max(axis=1, keepdims=True, initial=0))
         return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 

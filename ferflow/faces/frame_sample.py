@@ -34,23 +34,47 @@ class FrameSample:
         return self.frame.planes.width, self.frame.planes.height
 
 
+class FrameSampler:
+    """Looks for cuts, and chooses the frames on which the detector runs: every Nth, and where the picture changes.
+
+    It has state: one per video or stream.
+    """
+
+    def __init__(self, *, regions: Sequence[Region] = (), detect_stride: int = 1) -> None:
+        self._regions, self._detect_stride = regions, detect_stride
+        self._detectors = [ShotCutDetector() for _ in regions or (None,)]
+        self._last_size: tuple[int, int] | None = None
+        self._n_since_key = 0
+
+    def sample(self, frame: Frame) -> FrameSample:
+        """The next frame, with what is computed from it.
+
+        Raises:
+            VideoError: a region is outside of the picture.
+        """
+        parts = split_frame(frame, self._regions)
+        cuts = tuple(
+            shots.update(part.frame.planes.y) for shots, part in zip(self._detectors, parts, strict=True)
+        )
+        sample = FrameSample(frame, cuts, frame.planes.luma_mean())
+        # Also at a cut: faces of the old shot must not be interpolated into the new one.
+        is_key = (
+            sample.is_cut or sample.size != self._last_size or self._n_since_key % self._detect_stride == 0
+        )
+        self._n_since_key = 1 if is_key else self._n_since_key + 1
+        self._last_size = sample.size
+        return replace(sample, is_key=is_key)
+
+
 def sample_frames(
     frames: Iterable[Frame], *, regions: Sequence[Region] = (), detect_stride: int = 1
 ) -> Iterator[FrameSample]:
-    """Look for cuts, and choose the frames on which the detector runs: every Nth, and where the picture changes.
+    """See `FrameSampler`.
 
     Raises:
         VideoError: a region is outside of the picture.
     """
-    detectors = [ShotCutDetector() for _ in regions or (None,)]
-    last_size, n_since_key = None, 0
+    sampler = FrameSampler(regions=regions, detect_stride=detect_stride)
     for frame in frames:
-        parts = split_frame(frame, regions)
-        cuts = tuple(shots.update(part.frame.planes.y) for shots, part in zip(detectors, parts, strict=True))
-        sample = FrameSample(frame, cuts, frame.planes.luma_mean())
-        # Also at a cut: faces of the old shot must not be interpolated into the new one.
-        is_key = sample.is_cut or sample.size != last_size or n_since_key % detect_stride == 0
-        n_since_key = 1 if is_key else n_since_key + 1
-        last_size = sample.size
-        yield replace(sample, is_key=is_key)
-        del frame, parts, sample  # they would stay in memory while the next one is decoded
+        yield sampler.sample(frame)
+        del frame  # it would stay in memory while the next one is decoded

@@ -19,7 +19,7 @@ from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
 from ferflow.faces.not_face import FaceMotion
 from ferflow.faces.stitching import Likeness, stitch
-from ferflow.faces.track_interpolation import TrackedFrame, track_faces
+from ferflow.faces.track_interpolation import KeyFrame, TrackedFrame, track_faces
 from ferflow.faces.track_log import TrackLog, TrackSummary
 from ferflow.faces.tracker import Tracker
 from ferflow.options import AnalyzeOptions
@@ -62,18 +62,34 @@ class People:
         self._log = TrackLog()
         self._motion = FaceMotion()
         self._not_face: dict[int, str] = {}
+        self._now: KeyFrame | None = None
         self.warnings: list[str] = []
         """One line each, known after `finish`."""
 
     def track(self, detected: Iterable[tuple[FrameSample, Detections | None]]) -> Iterator[TrackedFrame]:
         """See `track_faces`; once for a video."""
         for tracked in track_faces(detected, self._tracker, self._links):
-            self._log.add(tracked)
-            self._motion.add(tracked)
-            if self._faces is not None:
-                self._faces.add(tracked)
+            self.note(tracked)
             yield tracked
             del tracked  # its frame would stay in memory while the next one is tracked
+
+    def track_now(self, sample: FrameSample, found: Detections) -> tuple[TrackedFrame, TrackedFrame | None]:
+        """Track the next frame of a live picture, which cannot wait for the one after it; use this or `track`.
+
+        Returns:
+            The frame; a face that is seen for the first time, with a score that does not start a track at once, has no
+            id in it. And the frame before it, with the ids that this one confirmed, as `track` yields it; None at the
+            first frame.
+        """
+        before, self._now = self._now, KeyFrame.track(sample, found, self._tracker, self._links)
+        return self._now.tracked(), None if before is None else before.tracked(self._tracker.late_ids)
+
+    def note(self, tracked: TrackedFrame) -> None:
+        """Remember who is where, for `finish`; `track` does it by itself."""
+        self._log.add(tracked)
+        self._motion.add(tracked)
+        if self._faces is not None:
+            self._faces.add(tracked)
 
     def finish(self, *, end_s: float) -> list[KnownTrack]:
         """Stitch the tracks, after the last frame, and add to `warnings`.

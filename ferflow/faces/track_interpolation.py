@@ -43,13 +43,13 @@ def track_faces(
         tracker: fresh, or reset.
         links: fresh; None: links are not checked.
     """
-    last: _KeyFrame | None = None
+    last: KeyFrame | None = None
     between: list[FrameSample] = []
     for sample, found in detected:
         if found is None:
             between.append(sample)
             continue
-        key = _KeyFrame.track(sample, found, tracker, links)
+        key = KeyFrame.track(sample, found, tracker, links)
         # A key frame waits for the next one, which may confirm the track of a face that was seen for the first time.
         if last is not None:
             before = last.tracked(tracker.late_ids)
@@ -64,8 +64,8 @@ def track_faces(
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyFrame:
-    """A frame with its detections, and their ids, int32 (N,)."""
+class KeyFrame:
+    """A frame with its detections, and their ids, int32 (N,), as far as they are known when it is tracked."""
 
     sample: FrameSample
     found: Detections
@@ -76,7 +76,8 @@ class _KeyFrame:
     @classmethod
     def track(
         cls, sample: FrameSample, found: Detections, tracker: Tracker, links: LinkChecker | None
-    ) -> _KeyFrame:
+    ) -> KeyFrame:
+        """Track the next frame; see `track_faces`."""
         uncut = links.find_uncut(sample.frame, found, sample.cuts) if links is not None else ()
         ids = tracker.update(found, sample.frame.time_s, cuts=sample.cuts, uncut=uncut, size=sample.size)
         if links is not None:
@@ -84,7 +85,11 @@ class _KeyFrame:
         return cls(sample, found, ids, (ids != UNTRACKED) | tracker.is_strong(found))
 
     def tracked(self, late_ids: Mapping[int, int] = MappingProxyType({})) -> TrackedFrame:
-        """Its faces, with the ids that are known by now; `late_ids` by row."""
+        """Its faces, with the ids that are known by now.
+
+        Args:
+            late_ids: `Tracker.late_ids` after the next frame was tracked.
+        """
         ids = self.track_id.copy()
         ids[list(late_ids)] = list(late_ids.values())
         return TrackedFrame(self.sample, self.found[self.is_face], ids[self.is_face])

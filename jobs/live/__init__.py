@@ -1,0 +1,1 @@
+"""A live picture, analysed frame by frame."""
