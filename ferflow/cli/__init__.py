@@ -18,7 +18,7 @@ from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
-from ferflow.cli.interrupt import interruptible
+from ferflow.cli.interrupt import RUN_AGAIN, interruptible
 from ferflow.cli.models import models
 from ferflow.cli.people import people
 from ferflow.cli.predict import predict
@@ -67,7 +67,7 @@ def export() -> NoReturn:
 def main() -> NoReturn:
     """Run the command line: one line per error, and an exit code that scripts can use."""
     # Commands that write into an output folder nest another one, which also removes half-written files.
-    with interruptible(show=print_message, clean_up=lambda: None):
+    with interruptible(show=print_message, clean_up=lambda: None, message=RUN_AGAIN):
         try:
             # Not standalone: typer would print the usage on three lines above each error.
             status = app(standalone_mode=False, prog_name="ferflow")

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -16,7 +17,11 @@ from ferflow.errors import EXIT_INTERRUPTED
 GRACE_SECONDS = 1.5
 """Time for what is in progress to clean up: with the rest of the exit, less than the promised two seconds."""
 
-MESSAGE = "interrupted. Finished videos are kept; the same command continues."
+VIDEOS_ARE_KEPT = "interrupted. Finished videos are kept; the same command continues."
+"""Of commands that write into an output folder."""
+
+RUN_AGAIN = "interrupted. Run the same command again."
+"""Of the others: training resumes from its checkpoint, and the rest starts again."""
 
 
 class Interrupted(BaseException):
@@ -24,12 +29,15 @@ class Interrupted(BaseException):
 
 
 @contextlib.contextmanager
-def interruptible(*, show: Callable[[str], None], clean_up: Callable[[], object]) -> Iterator[None]:
+def interruptible(
+    *, show: Callable[[str], None], clean_up: Callable[[], object], message: str = VIDEOS_ARE_KEPT
+) -> Iterator[None]:
     """Turn signals into `Interrupted`, raised in the main thread, and end the process if that takes too long.
 
     Args:
         show: prints a message for the user.
         clean_up: removes half-written files, where the process has to end before the main thread could.
+        message: says how to continue.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> NoReturn:
@@ -38,7 +46,7 @@ def interruptible(*, show: Callable[[str], None], clean_up: Callable[[], object]
         # The exception below reaches the main thread between two lines of Python: a decoder busy in C delays it, and a
         # library that catches every exception swallows it. So the process ends in any case, after a time.
         threading.Thread(
-            target=_exit_after_grace, args=(show, clean_up), daemon=True, name="ferflow-end"
+            target=_exit_after_grace, args=(partial(show, message), clean_up), daemon=True, name="ferflow-end"
         ).start()
         raise Interrupted
 
@@ -49,7 +57,7 @@ def interruptible(*, show: Callable[[str], None], clean_up: Callable[[], object]
     try:
         yield
     except Interrupted:
-        show(MESSAGE)
+        show(message)
         exit_now()
 
 
@@ -62,11 +70,11 @@ def exit_now() -> NoReturn:
     os._exit(EXIT_INTERRUPTED)
 
 
-def _exit_after_grace(show: Callable[[str], None], clean_up: Callable[[], object]) -> None:
+def _exit_after_grace(show: Callable[[], None], clean_up: Callable[[], object]) -> None:
     threading.Event().wait(GRACE_SECONDS)
     with contextlib.suppress(Exception):
         clean_up()
-    show(MESSAGE)
+    show()
     exit_now()
 
 

@@ -22,7 +22,7 @@ import av.error
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
-from ferflow.media.png_chunks import check_png
+from ferflow.media.png_chunks import check_png, check_png_packet
 from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
@@ -64,6 +64,8 @@ _METADATA_ERRORS: dict[str, Any] = (
 # Without these options two decoders hide damage: MJPEG's returns half a picture and fills the rest with what was in
 # memory before; AV1's (dav1d) drops frames without an error where it may decode ahead.
 _DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
+
+_PNG_CODECS = frozenset({"png", "apng"})
 
 _NOT_A_VIDEO = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
 
@@ -271,6 +273,8 @@ class Container:
                 end_reason = f"reading stopped early ({_reason(error)})"
                 packet = self._empty_packet()  # PyAV yields one only at the regular end of a file
             if packet.size > 0:
+                if self.info.codec in _PNG_CODECS:
+                    check_png_packet(bytes(packet), self._path.name)
                 if previous is not None:
                     yield previous
                 previous = packet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -24,12 +25,21 @@ def check_png(path: Path) -> None:
         VideoError: it does.
     """
     with path.open("rb") as file:
-        left = MOST_UNPACKED_BYTES
-        while file.read(len(_SIGNATURE)) == _SIGNATURE:  # pictures may follow one another
-            left = _unpack_image(file, left)
+        _check(file, path.name)
+
+
+def check_png_packet(content: bytes, name: str) -> None:
+    """As `check_png`, for a picture within a container; `name` is the file's."""
+    _check(io.BytesIO(content), name)
+
+
+def _check(file: BinaryIO, name: str) -> None:
+    left = MOST_UNPACKED_BYTES
+    while file.read(len(_SIGNATURE)) == _SIGNATURE:  # pictures may follow one another
+        left = _unpack_image(file, left)
     if left < 0:
         raise VideoError(
-            f"{path.name}: its text or colour profile unpacks to more than {MOST_UNPACKED_BYTES >> 20} MiB. "
+            f"{name}: its text or colour profile unpacks to more than {MOST_UNPACKED_BYTES >> 20} MiB. "
             "Save the picture again without them."
         )
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from ferflow.errors import OptionsError
+from ferflow.plain_file import check_plain_file
 
 KerasTensor = Any
 
@@ -175,6 +177,8 @@ class PretrainedBackbone:
     def _features(self, make: Callable[..., Any], x: KerasTensor, weights: str) -> KerasTensor:
         # Only weights are loaded, into a network that Keras builds from its own code: files cannot bring code.
         try:
+            if (path := Path(weights)).exists():
+                check_plain_file(path)
             return make(
                 include_top=False, weights=None if weights == RANDOM else weights, input_tensor=x
             ).output

@@ -20,6 +20,7 @@ from ferflow.models.backbones import Backbone, Network
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import BOTH_HEADS, OCCLUSION_HEAD, SERVED_HEAD
 from ferflow.models.networks import NETWORKS
+from ferflow.plain_file import check_plain_file
 from ferflow.system.runtime import import_keras
 
 __all__ = [
@@ -129,6 +130,7 @@ def load_network(card: ModelCard, *, compute: str = "float32", occlusion: bool =
         with warnings.catch_warnings():
             # Keras only warns about layers without weights in the file, and leaves them random.
             warnings.filterwarnings("error", category=UserWarning, module="keras")
+            check_plain_file(path)
             model.load_weights(path)
     except (ValueError, OSError, KeyError, UserWarning) as error:
         raise ModelError(

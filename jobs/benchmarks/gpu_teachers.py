@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ferflow.models.backbones import Backbone, Network, Plain, ResNet
+from ferflow.models.data.arrays import open_arrays
 from ferflow.models.data.dataset import Split, load, split
 from ferflow.models.data.labelled_faces import LABELS, Faces
 from ferflow.models.flops import network_cost
@@ -250,7 +251,7 @@ class _Clock:
         self._saved = time.monotonic()
 
     def _restore(self) -> None:
-        with np.load(self.path, allow_pickle=False) as archive:
+        with open_arrays(self.path) as archive:
             epoch, self.used = archive["facts"]
             self.epoch = int(epoch)
             for i, variable in enumerate(self._variables()):

@@ -7,8 +7,10 @@ import os
 import resource
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from ferflow.errors import VideoError
@@ -164,6 +166,25 @@ def test_a_picture_whose_text_unpacks_to_gigabytes_is_refused(tmp_path, ferflow,
     path.write_bytes(BOMBS[kind])
     with pytest.raises(VideoError, match=f"more than {MOST_UNPACKED_BYTES >> 20} MiB"):
         check_png(path)
+    ended = ferflow("analyze", path, "-o", tmp_path / "out", "--workers", 1)
+    assert ended.code == 3
+    assert "unpacks to more than" in ended.text
+
+
+@pytest.mark.parametrize("place", [0, 8])
+@pytest.mark.parametrize("ending", ["mov", "avi", "nut"])
+def test_a_video_of_pictures_whose_text_unpacks_to_gigabytes_is_refused(
+    tmp_path, ferflow, ending, place, flat_memory
+):
+    path = tmp_path / f"bomb.{ending}"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        for number in range(12):
+            packet = av.Packet(BOMBS["text"] if number == place else png())
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 10), True
+            packet.pts = packet.dts = number
+            container.mux(packet)
     ended = ferflow("analyze", path, "-o", tmp_path / "out", "--workers", 1)
     assert ended.code == 3
     assert "unpacks to more than" in ended.text

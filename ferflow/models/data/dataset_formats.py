@@ -8,22 +8,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import numpy as np
 
 from ferflow.errors import OptionsError
+from ferflow.models.data.arrays import open_arrays
 from ferflow.models.data.labelled_faces import ALIASES, LABELS, SIZE, Faces
 from ferflow.types import UInt8Array
+
+_MOST_LINE = 1 << 20
+"""Characters; a row of FER2013 has 9,300. A file without line breaks must not be read as a whole."""
 
 
 def read(path: Path) -> Faces:
     """Read a data set of any layout; see `dataset.load`."""
     if path.is_dir():
         return _read_folders(path)
-    if not path.is_file():
+    if not path.exists():
         raise OptionsError(f"{path}: no such data set; give a .npz, a .csv or a folder per class")
+    if not path.is_file():
+        raise OptionsError(
+            f"{path.name}: not a regular file; a data set is a .npz, a .csv or a folder per class"
+        )
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix == ".csv":
@@ -33,8 +41,7 @@ def read(path: Path) -> Faces:
 
 def _read_npz(path: Path) -> Faces:
     try:
-        # Without pickles: an npz from elsewhere must not be able to run code.
-        with np.load(path, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy each have their own errors
         raise OptionsError(f"{path.name}: not a readable npz of plain arrays ({error})") from error
@@ -103,7 +110,7 @@ def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
         # Row by row, unlike `analytics.csv_input`: the Kaggle file has 300 MB. A broken character makes only its row
         # unusable.
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            rows = csv.reader(file)
+            rows = csv.reader(_lines(file))
             names = [name.strip().lower() for name in next(rows, [])]
             if not {"emotion", "pixels"} <= set(names):
                 raise OptionsError(f"{path.name}: needs columns emotion,pixels[,Usage], has {names}")
@@ -112,6 +119,11 @@ def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
                     yield dict(zip_longest(names, (text.strip() for text in row[: len(names)]), fillvalue=""))
     except csv.Error as error:
         raise OptionsError(f"{path.name}: not a readable CSV ({error})") from error
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Lines of at most `_MOST_LINE` characters; a longer field is an error of the CSV reader."""
+    return iter(lambda: file.readline(_MOST_LINE), "")
 
 
 def _pixels(text: str) -> UInt8Array:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from ferflow.errors import OptionsError
+from ferflow.models.data.arrays import open_arrays
 from ferflow.models.history import Epoch, write_history
 from ferflow.models.keras_network import KerasModel
 from ferflow.models.training.options import TrainOptions
@@ -106,7 +107,7 @@ def read(path: Path) -> Checkpoint:
     """
     groups: dict[str, Weights] = {"model": [], "optimizer": [], "average": [], "best": []}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             # Not msgspec's own decoder, which refuses NaN: the loss of a run that diverged.
             facts = msgspec.convert(json.loads(str(archive["facts"])), _Facts)
             for key in archive.files:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ferflow.errors import OptionsError
 from ferflow.models import keras_network
+from ferflow.models.data.arrays import open_arrays
 from ferflow.models.data.labelled_faces import Classes
 from ferflow.models.heads import LABEL_HEAD, SERVED_HEAD, ByHead, softmax
 from ferflow.models.training.checkpoint import save_arrays
@@ -45,7 +46,7 @@ def save_answers(answers: ByHead, out: Path) -> None:
 def load_answers(out: Path, n: int) -> ByHead | None:
     """Read the answers to `n` faces from the folder of a run; None if there are none, or they cannot be read."""
     try:
-        with np.load(out / ANSWERS_FILE, allow_pickle=False) as archive:
+        with open_arrays(out / ANSWERS_FILE) as archive:
             answers = {head: archive[head] for head in archive.files}
     except FileNotFoundError:
         return None
@@ -69,7 +70,7 @@ def read_stored_answers(path: Path, images: UInt8Array) -> ByHead:
         OptionsError: the file cannot be read, or has no answer for one of the images.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             stored = {name: archive[name] for name in archive.files}
         place = {digest: i for i, digest in enumerate(stored.pop(_PIXELS).tolist())}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
