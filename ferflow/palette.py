@@ -54,6 +54,7 @@ COVERAGE = {
     "occluded": Look("only covered faces", "#129488", "covered", "+"),
     "uncounted": Look("only faces that do not count", "#9AA3B2", "not counted", "x"),
     "no_face": Look("no face", "#9AA3B2", "no face"),
+    "excluded": Look("excluded by corrections", "#C9A6BE", "excluded", "/"),
     "missing": Look("no frame could be read", "#A07C3F", "no frame", "x"),
     "outside": Look("outside start and end", "#5F6C7B", "outside", "\\"),
 }

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ferflow.analytics.markers import find_markers_file, parse_rest, read_markers, store_markers
 from ferflow.analytics.peaks import peaks
-from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.rest import describe_unknown_names, find_rest_problems
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
 from ferflow.analytics.signals import describe_start, store_signals, stored_metadata
@@ -20,7 +19,7 @@ from ferflow.analytics.timeline import person_timeline
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Additions
-from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, read_session
+from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, read_persons, read_session
 from ferflow.jobs.timelines import update_timeline
 from ferflow.media.creation_time import read_creation_time
 from ferflow.render.clips import write_clips
@@ -116,7 +115,7 @@ def warn_of_rest(folder: OutputFolder, video_ids: Collection[str], sessions: Pat
         if files.video_id in video_ids and files.markers.exists():
             # A table that cannot be read is reported with the video.
             with suppress(RecordsError):
-                found.append(find_rest_problems(Persons.of(files, lists.of(files.video_id))))
+                found.append(find_rest_problems(read_persons(files, lists.of(files.video_id))))
     for line in (*(line for one in found for line in one.lines), *describe_unknown_names(found)):
         log.warning("%s", line)
 
@@ -180,7 +179,7 @@ def _add_signals(source: Path, files: VideoFiles, additions: Additions) -> None:
 
 def _add_clips(files: VideoFiles, additions: Additions) -> None:
     # The peaks that the page shows: those of persons, merged by name.
-    persons = Persons.of(files, read_names(files, additions.sessions))
+    persons = read_persons(files, read_names(files, additions.sessions))
     call_in_child(write_clips, files, peaks(person_timeline(persons)))
 
 

@@ -1,4 +1,4 @@
-"""The user's lists of people and sessions, for one video or for the videos of a run.
+"""The user's lists of people and sessions, and corrections, for one video or for the videos of a run.
 
 A list that cannot be read costs no results here: the overview warns of it.
 """
@@ -6,10 +6,14 @@ A list that cannot be read costs no results here: the overview warns of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from ferflow.analytics.correction_rows import NO_CORRECTIONS, Corrections
+from ferflow.analytics.corrections import read_corrections
 from ferflow.analytics.people_list import PeopleList, PersonNames, read_people
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.session_list import UNLISTED, SessionRow, Sessions, read_sessions
 from ferflow.errors import OptionsError
@@ -17,7 +21,7 @@ from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import PAGE_OPTIONS, OutputFolder
 from ferflow.store.video_files import VideoFiles
 
-_List = TypeVar("_List", PeopleList, Sessions)
+_List = TypeVar("_List", PeopleList, Sessions, Corrections)
 
 
 def find_session_list(out: Path, chosen: Path | None = None) -> Path | None:
@@ -51,9 +55,11 @@ def read_name_lists(out: Path, sources: Mapping[str, str], chosen: Path | None =
         chosen: the session list; None: that of the folder.
     """
     path = find_session_list(out, chosen)
+    people = _or_default(lambda: read_people(out), PeopleList())
     return NameLists(
-        _or_default(lambda: read_people(out), PeopleList()),
+        people,
         _or_default(lambda: read_sessions(path, sources) if path else Sessions(), Sessions()),
+        _or_default(lambda: read_corrections(out, people), Corrections()),
     )
 
 
@@ -65,6 +71,18 @@ def read_names(files: VideoFiles, chosen: Path | None = None) -> PersonNames:
     """
     sources = {files.video_id: read_metadata(files.faces).source.path}
     return read_name_lists(files.out, sources, chosen).of(files.video_id)
+
+
+def read_persons(files: VideoFiles, names: PersonNames) -> Persons:
+    """The persons of a finished video, as the lists say; without its corrections, if these do not fit the names.
+
+    Raises:
+        RecordsError: FRAMES or FACES cannot be read.
+    """
+    try:
+        return Persons.of(files, names)
+    except OptionsError:
+        return Persons.of(files, replace(names, corrections=NO_CORRECTIONS))
 
 
 def _or_default(read: Callable[[], _List], default: _List) -> _List:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ferflow.analytics.people_list import PersonNames
-from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.timeline import is_current, usual_bins, write_timeline
 from ferflow.errors import RecordsError
-from ferflow.jobs.lists import read_name_lists, read_names
+from ferflow.jobs.lists import read_name_lists, read_names, read_persons
 from ferflow.models.timeline_basis import find_basis
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
@@ -28,7 +27,7 @@ def update_timeline(
     Raises:
         RecordsError: the records cannot be read, or make no timeline.
     """
-    basis = find_basis(Persons.of(files, read_names(files, sessions)))
+    basis = find_basis(read_persons(files, read_names(files, sessions)))
     if not is_current(files, basis, bin_seconds):
         files.remove_page()  # first: should the process be killed here, no page shows other numbers than the table
         write_timeline(files, basis, usual_bins(files) if bin_seconds is None else bin_seconds)
@@ -46,7 +45,7 @@ def stale_timelines(folder: OutputFolder, options: AnalyzeOptions) -> list[Video
 
 def _is_stale(files: VideoFiles, names: PersonNames, bin_seconds: float) -> bool:
     try:
-        basis = find_basis(Persons.of(files, names))
+        basis = find_basis(read_persons(files, names))
     except RecordsError:  # no timeline can be made of it, and the page or `ferflow doctor` says why
         return False
     return not is_current(files, basis, bin_seconds)

@@ -128,6 +128,8 @@ def describe_reason(left_out: LeftOut) -> str:
     match left_out.reason:
         case "outside":
             return explain_outside(one.parts[0].video)
+        case "excluded":
+            return "left out by corrections.csv"
         case "unseen":
             return "no face was seen for a second or longer"
         case "unreadable":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_outside, natural_key
 from ferflow.analytics.copies import describe_copies
+from ferflow.analytics.correction_rows import Correction
+from ferflow.analytics.csv_input import count_rows
 from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists, describe_joined
@@ -31,7 +33,7 @@ from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.output_folder import OutputFolder
+from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
@@ -58,6 +60,11 @@ class Entry:
     """From the overview to its page."""
     source: tuple[str, object] | None = None
     """Path of the file, and what copies of it have in common; None: not known."""
+
+    n_corrections: int = 0
+    """That its numbers honour."""
+    unknown_corrections: tuple[Correction, ...] = ()
+    """About a person or track that it does not have."""
 
     @property
     def group(self) -> str | None:
@@ -198,6 +205,8 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         *problems,
         *lists.people.warnings,
         *find_problems_of_names(out, lists.people),
+        *lists.corrections.warnings,
+        *_count_unknown_corrections(entries),
         *lists.sessions.warnings,
         *_find_renamed_participants(videos),
         *_find_joined_participants(videos),
@@ -311,6 +320,16 @@ def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
     return found
 
 
+def _count_unknown_corrections(entries: Iterable[Entry]) -> list[str]:
+    found = [
+        f"line {row.line}: {row.who} of {entry.video_id}"
+        for entry in entries
+        for row in entry.unknown_corrections
+    ]
+    return count_rows(CORRECTIONS, found, "is about a track or person that its video does not have",
+                      "are about tracks or persons that their videos do not have")  # fmt: skip
+
+
 def _find_joined_participants(videos: Sequence[CohortVideo]) -> list[str]:
     """Where several people count as the participant of the session list."""
     return [
@@ -329,6 +348,8 @@ def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: _Stimuli)
         return Entry(video_id, name, report.status, report.error or "")
     try:
         return _build_finished(paths, report, lists, stimuli)
+    except OptionsError as error:
+        return Entry(video_id, name, report.status, str(error))
     except FerflowError as error:
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
@@ -343,13 +364,14 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli
         timeline=table,
         name=metadata.source.name,
         names=persons.names,
-        session=session,
+        session=replace(session, excluded=persons.limits.excluded),
         group=lists.sessions.group(paths.video_id, lists.by),
         own_groups=lists.sessions.groups_of_sharers(paths.video_id, lists.by),
         stimulus=stimuli.by_video.get(paths.video_id),
         markers=drop_rest_of_others(persons, load_markers(paths)),
         duration_s=metadata.duration_s,
         stimulus_s=stimuli.length_s(paths.video_id),
+        is_corrected=any(row.action != "relabel" for row in persons.corrections.honoured),
     )
     signals = sum_timeline_bins(load_signals(paths).signals, table, video.start_s, video.end_s)
     return Entry(
@@ -364,6 +386,8 @@ def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli
         face_s=float(np.nan_to_num(column(rows, "presence") * seconds).sum()),
         link=f"reports/{quote(paths.report.name)}" if paths.report.exists() else None,
         source=_identify_source(metadata, session),
+        n_corrections=len(persons.corrections.honoured),
+        unknown_corrections=persons.corrections.unknown,
     )
 
 

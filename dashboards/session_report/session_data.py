@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.applied_corrections import NO_EFFECT, AppliedCorrections
 from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
 from ferflow.analytics.face_scores import Basis, score_columns
@@ -136,6 +137,8 @@ class Session:
     """The peaks that each clip shows, as places in their list, by the clip's URL."""
     limits: Limits = NO_LIMITS
     """The part of the recording that counts: all numbers are of it, and the charts show the rest as outside."""
+    corrections: AppliedCorrections = NO_EFFECT
+    """What `corrections.csv` changes."""
     has_clips: bool = False
     has_thumbnails: bool = False
     """Whether clips, or pictures of its persons, are stored."""
@@ -228,6 +231,13 @@ class Session:
         """A column of the audience, float64 (bins,), NaN where unknown."""
         return column(self.audience, name)
 
+    @property
+    def left_out_s(self) -> float:
+        """Analysed time in which only faces are seen that corrections leave out."""
+        others = sum(self.seconds_in(state) for state in ("readable", *REASONS, "uncounted", "no_face"))
+        left_s = self.analysed_s - others
+        return left_s if self.corrections.honoured and left_s > 1e-6 else 0.0
+
     def seconds_in(self, state: str) -> float:
         """Time in one of `coverage.STATES`."""
         return float(column(self.coverage_timeline, state).sum())
@@ -284,6 +294,7 @@ def load_session(
         boxes=_pack_boxes(records),
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, found)},
         limits=persons.limits,
+        corrections=persons.corrections,
         has_clips=paths.has_clips,
         has_thumbnails=paths.has_thumbnails,
     )
@@ -357,15 +368,17 @@ class _Signals:
 
 
 def _divide_time(records: _Records) -> pa.Table:
+    faces = records.persons.faces("frame_index", *READABILITY_COLUMNS)
     return coverage_timeline(
         records.all_times,
         records.all_frames,
-        records.persons.faces("frame_index", *READABILITY_COLUMNS),
+        faces,
         counted=records.counted,
         bin_seconds=records.footer.bin_seconds or bin_length(records.timeline),
         # Time before a chosen start was not analysed; without one, it could not be read.
         ranged=records.metadata.options.start is not None,
         limits=records.persons.limits,
+        find_left_out=faces.find_left_out,
     )
 
 
@@ -376,7 +389,10 @@ def _pack_boxes(records: _Records) -> FaceBoxes | None:
         faces("frame_index", "time_s", *_BOX_COLUMNS),
         PictureSizes.from_frames(records.all_frames, metadata.source),
         find_shown_labels(
-            records.all_frames, faces(*score_columns(metadata.labels)), Basis.stored(records.footer)
+            records.all_frames,
+            faces(*score_columns(metadata.labels)),
+            Basis.stored(records.footer),
+            records.persons.corrections.relabels,
         ),
         frame_step_s=records.frame_step_s,
     )

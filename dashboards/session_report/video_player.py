@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.applied_corrections import Relabel
 from ferflow.analytics.face_scores import Basis, Scorer
 from ferflow.analytics.tally import Faces, blocks, column, read_ids, rows_by_value
 from ferflow.store.metadata import SourceInfo
@@ -121,18 +122,21 @@ class ShownLabels:
     """Place of the label among the model's; -1 where unknown."""
 
 
-def find_shown_labels(frames: pa.Table, faces: Faces, basis: Basis) -> ShownLabels:
+def find_shown_labels(
+    frames: pa.Table, faces: Faces, basis: Basis, relabels: tuple[Relabel, ...] = ()
+) -> ShownLabels:
     """The shown label of each face of the people who are not seen only briefly.
 
     Args:
         frames: FRAMES of the video.
         faces: FACES, `face_scores.score_columns`, as a table or in blocks that can be iterated twice.
         basis: what the video's measures are computed with.
+        relabels: what human coders saw.
 
     Raises:
         RecordsError: a face belongs to a frame that FRAMES does not have.
     """
-    scorer = Scorer.of(frames, faces, basis)
+    scorer = replace(Scorer.of(frames, faces, basis), relabels=relabels)
     times, tracks, found = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for scores in scorer(faces):
         times.append(scorer.times.time_s[scores.frame_row])

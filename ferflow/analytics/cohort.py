@@ -36,10 +36,10 @@ as those who sit through the session. Half of the longest session is enough wher
 LEAST_SHORT_SECONDS = 5.0
 """But never less: the means of a few seconds would count as much as those of a whole session."""
 
-Reason: TypeAlias = Literal["outside", "unseen", "unreadable", "short", "brief", "little"]
-"""Why somebody is not counted: nothing of the stimulus lies within the video; no face is seen for long enough to be a
-person; none is ever readable; the session is too short; in view too briefly; in view for longer, but readable too
-briefly."""
+Reason: TypeAlias = Literal["outside", "excluded", "unseen", "unreadable", "short", "brief", "little"]
+"""Why somebody is not counted: nothing of the stimulus lies within the video; corrections leave out the time or the
+face; no face is seen for long enough to be a person; none is ever readable; the session is too short; in view too
+briefly; in view for longer, but readable too briefly."""
 
 LEAST_PART_OF_BIN = 0.05
 """A bin of which less belongs to the stimulus does not: recordings end some frames apart."""
@@ -73,6 +73,8 @@ class CohortVideo:
     """Length of the stimulus; None: unknown, so that everything after its start counts."""
     signals: Mapping[str, BinnedSignal] = field(default_factory=dict)
     """By name, in the bins of the timeline, as far as they belong to the stimulus; see `cohort_signals`."""
+    is_corrected: bool = False
+    """Whether `corrections.csv` leaves out stretches or people of it."""
 
     @property
     def bin_seconds(self) -> float:
@@ -342,6 +344,8 @@ def _why_left_out(one: Participant, least_s: Mapping[Stimulus | None, float]) ->
         return "outside"
     if any(0 < seconds >= least_s[where] - _TOLERANCE_SECONDS for where, seconds in readable.items()):
         return None
+    if not one.face_s and any(part.video.is_corrected for part in one.parts):
+        return "excluded"
     if not one.face_s or not one.readable_s:
         return "unreadable" if one.face_s else "unseen"
     least = min(least_s[where] for where in readable)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
@@ -45,11 +47,15 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
     )
 
 
-STATES = ("readable", *REASONS, "uncounted", "no_face", "missing", "outside")
+STATES = ("readable", *REASONS, "uncounted", "no_face", "excluded", "missing", "outside")
 """States of a video's time: analysed, with a readable face of a person who counts; with none that is readable, by what
 the largest of their faces is unreadable for; only with faces that do not count, such as people seen briefly and
-pictures of faces; without a face; without a frame that could be read; before the requested start, or outside of the
-part that counts."""
+pictures of faces; without a face; excluded by `corrections.csv`, or only with faces that it leaves out; without a frame
+that could be read; before the requested start, or outside of the part that counts."""
+
+_STATES_OF_FRAMES = STATES[: STATES.index("excluded") + 1]
+
+FindLeftOut: TypeAlias = Callable[[pa.Table], npt.NDArray[np.bool_]]
 
 COVERAGE_TIMELINE = pa.schema([("bin_start_s", pa.float64()), *((state, pa.float64()) for state in STATES)])
 """Seconds of each bin by state."""
@@ -64,6 +70,7 @@ def coverage_timeline(
     bin_seconds: float,
     ranged: bool,
     limits: Limits = NO_LIMITS,
+    find_left_out: FindLeftOut | None = None,
 ) -> pa.Table:
     """Divide the time of every bin by state; a table of `COVERAGE_TIMELINE`.
 
@@ -74,37 +81,50 @@ def coverage_timeline(
         counted: ids of the persons who count.
         bin_seconds: length of a bin.
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
-        limits: the part that counts; all other time is `outside`.
+        limits: the part that counts; what is excluded of it is `excluded`, and all other time `outside`.
+        find_left_out: which faces of a block corrections leave out; None: there are none.
     """
     starts, ends = times.time_s, times.time_s + times.seconds
     # At the end, not at the last frame: the time for which it stands may reach into further bins.
     n_bins = int(np.ceil(ends.max(initial=0.0) / bin_seconds - 1e-9))
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
-    state = _frame_states(times, frames, faces, counted)
+    state = _frame_states(times, frames, faces, counted, find_left_out)
 
     def seconds(first: Float64Array, last: Float64Array) -> Float64Array:
-        return _seconds_between(edges, *limits.clip(first, last))
+        _, low, high = limits.split(first, last)
+        return _seconds_between(edges, low, high)
 
     columns = {
-        name: seconds(starts[state == k], ends[state == k])
-        for k, name in enumerate(("readable", *REASONS, "uncounted", "no_face"))
+        name: seconds(starts[state == k], ends[state == k]) for k, name in enumerate(_STATES_OF_FRAMES)
     }
     before = seconds(np.zeros(len(starts[:1])), starts[:1])
     gaps = seconds(ends[:-1], np.maximum(ends[:-1], starts[1:]))
     columns["missing"] = gaps if ranged else gaps + before
     end_s = np.array([ends.max(initial=0.0)])
+    excluded = np.array(limits.excluded, dtype=np.float64).reshape(-1, 2).T
+    whole = Limits(limits.start_s, min(limits.end_s, float(end_s[0])))
+    columns["excluded"] = columns["excluded"] + _seconds_between(edges, *whole.clip(*excluded))
     outside = _seconds_between(edges, np.zeros(1), np.minimum(limits.start_s, end_s))
     outside += _seconds_between(edges, np.minimum(limits.end_s, end_s), end_s)
     columns["outside"] = outside + before if ranged else outside
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
 
 
-def _frame_states(times: FrameTimes, frames: pa.Table, faces: Faces, counted: Collection[int]) -> Int64Array:
-    """State of every frame, int64 (F,): 0 readable, 1 and more by `REASONS`, then uncounted, then without a face."""
+def _frame_states(
+    times: FrameTimes,
+    frames: pa.Table,
+    faces: Faces,
+    counted: Collection[int],
+    find_left_out: FindLeftOut | None,
+) -> Int64Array:
+    """State of every frame, int64 (F,): place in `_STATES_OF_FRAMES`."""
+    n_left_out = np.zeros(len(frames), dtype=np.int64)
     readable, reason = np.zeros(len(frames), dtype=np.bool_), np.zeros(len(frames), dtype=np.int64)
     largest = np.zeros(len(frames))
     persons = np.array(sorted(counted), dtype=np.int64)
     for block in blocks(faces):
+        if find_left_out is not None:
+            n_left_out += np.bincount(times.rows(block)[find_left_out(block)], minlength=len(frames))
         block = block.filter(pa.array(np.isin(read_ids(block), persons)))
         rows, codes, side = times.rows(block), read_codes(block), column(block, "face_px")
         # Not `readable[rows] = ...`, which keeps only one of several faces in a frame.
@@ -112,7 +132,13 @@ def _frame_states(times: FrameTimes, frames: pa.Table, faces: Faces, counted: Co
         np.maximum.at(largest, rows, side)
         is_largest = side == largest[rows]
         reason[rows[is_largest]] = codes[is_largest]
-    without = np.where(column(frames, "n_faces") > 0, len(REASONS) + 1, len(REASONS) + 2)
+    n_faces = column(frames, "n_faces")
+    kinds = [n_faces == 0, n_left_out < n_faces]
+    without = np.select(
+        kinds,
+        [_STATES_OF_FRAMES.index(name) for name in ("no_face", "uncounted")],
+        len(_STATES_OF_FRAMES) - 1,
+    )
     return np.where(readable, 0, np.where(largest > 0, np.maximum(reason, 1), without)).astype(np.int64)
 
 

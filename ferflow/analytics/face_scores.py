@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ferflow.analytics.applied_corrections import Relabel
 from ferflow.analytics.expressions import (
     NO_PRIOR,
     SMOOTHING_SECONDS,
@@ -104,6 +105,8 @@ class Scorer:
     """Calibration by person, log odds; see `_find_shifts`."""
     counted_s: float
     """Analysed time in which people are looked for."""
+    relabels: tuple[Relabel, ...] = ()
+    """Stretches of which a human coder says what people show."""
 
     @classmethod
     def of(cls, frames: pa.Table, faces: Faces, basis: Basis) -> Self:
@@ -157,6 +160,11 @@ class Scorer:
         neutral = {NEUTRAL_LABEL: weighted[NEUTRAL_LABEL]} if NEUTRAL_LABEL in weighted else {}
         curve = [smooth(neutral, at=at) for at in _TIMES_IN_FRAME]
         shown = share_shown(smoothed, [one[NEUTRAL_LABEL] for one in curve if one])
+        coded = self._find_coded(self.times.time_s[rows], person_id)
+        if (coded >= 0).any():
+            # As if the model had been sure: a coder gives no scores.
+            scores, smoothed, shown = (_replace_coded(one, coded) for one in (scores, smoothed, shown))
+            known = known | (coded >= 0)
         values = FaceValues(
             yaw=column(faces, "yaw")[own],
             pitch=column(faces, "pitch")[own],
@@ -172,6 +180,13 @@ class Scorer:
         label = shown_labels(smoothed)[own]
         return FaceScores(rows[own], person_id[own], seconds[own], known[own], label, columns)
 
+    def _find_coded(self, time_s: Float64Array, person_id: Int64Array) -> Int64Array:
+        """Place of the label that a human coder gave each face, int64 (N,); -1 without one."""
+        coded = np.full(len(time_s), -1, dtype=np.int64)
+        for one in self.relabels:
+            coded[one.holds_at(time_s, person_id)] = self.basis.labels.index(one.label)
+        return coded
+
     @property
     def _prior(self) -> float:
         return NO_PRIOR if self.basis.neutral_prior is None else self.basis.neutral_prior
@@ -180,6 +195,14 @@ class Scorer:
         # By distinct person: there are few people, but millions of faces.
         persons, place = np.unique(person_id, return_inverse=True)
         return np.array([self.shifts.get(int(one), 0.0) for one in persons], dtype=np.float64)[place]
+
+
+def _replace_coded(values: Mapping[str, Float64Array], coded: Int64Array) -> dict[str, Float64Array]:
+    """1 for the label of each coded face, and 0 for all others."""
+    return {
+        label: np.where(coded < 0, old, np.asarray(coded == place, dtype=np.float64))
+        for place, (label, old) in enumerate(values.items())
+    }
 
 
 def _with_context(

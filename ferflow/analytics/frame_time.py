@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
-from ferflow.analytics.limits import NO_LIMITS, Limits
+from ferflow.analytics.limits import WHOLE_RECORDING, CountedPart
 from ferflow.analytics.tally import column
 from ferflow.errors import RecordsError
 from ferflow.store.metadata import Gap
@@ -34,6 +34,12 @@ class FrameTimes:
     """Ascending."""
     seconds: Float64Array
     """Seconds of the video that each frame stands for."""
+    seconds_by_person: Mapping[int, Float64Array] = field(default_factory=dict)
+    """The same for a person of whom stretches do not count."""
+
+    def seconds_of(self, person_id: int) -> Float64Array:
+        """Seconds for which each frame stands for a person."""
+        return self.seconds_by_person.get(person_id, self.seconds)
 
     @classmethod
     def from_frames(cls, frames: pa.Table, *, end_s: float | None = None, gaps: Sequence[Gap] = ()) -> Self:
@@ -63,14 +69,17 @@ class FrameTimes:
         seconds = np.where(before_gap, np.minimum(steps, usual), steps)
         return cls(np.arange(len(time_s), dtype=np.int64), time_s, seconds.astype(np.float64))
 
-    def within(self, limits: Limits) -> Self:
-        """The frames that stand for time within limits, for that part of their time."""
-        if limits == NO_LIMITS:
+    def within(self, part: CountedPart) -> Self:
+        """The frames that stand for time that counts, for that part of their time."""
+        if part == WHOLE_RECORDING:
             return self
+        limits = part.limits
         starts, ends = self.time_s, self.time_s + self.seconds
-        kept = limits.reach(starts, ends)
-        low, high = limits.clip(starts[kept], ends[kept])
-        return type(self)(self.frame_index[kept], low, high - low)
+        interval, low, _ = limits.split(starts, ends)
+        kept, first = np.unique(interval, return_index=True)
+        starts, ends = starts[kept], ends[kept]
+        by_person = {person: own.measure(starts, ends) for person, own in part.of_persons.items()}
+        return type(self)(self.frame_index[kept], low[first], limits.measure(starts, ends), by_person)
 
     @property
     def total_s(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
 from ferflow.analytics.person_faces import Overlap, Persons
@@ -24,6 +25,8 @@ class LeftOut:
     """Tracks that are still pictures of a face."""
     duplicate: tuple[Sighting, ...]
     """Tracks that show a face of another track a second time."""
+    by_corrections: tuple[Sighting, ...]
+    """Tracks of which corrections leave out a part, with the time of that part."""
     second: tuple[Overlap, ...]
     """Second faces of counted persons: two tracks of one name in view at the same time."""
     n_unassigned: int
@@ -45,10 +48,12 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
     """
     kinds = read_not_faces(persons)
     tracks = find_sightings(persons.faces("frame_index", "score"), times, by="track_id")
+    corrected = _find_corrected(persons, times)
     brief = {
         track
         for track, one in tracks.items()
         if track not in kinds
+        and track not in corrected
         and is_brief(one, times.total_s)
         and not counted & set(persons.person_of[track].values())
     }
@@ -60,12 +65,22 @@ def find_left_out(persons: Persons, times: FrameTimes, counted: Set[int]) -> Lef
 
     return LeftOut(
         brief=sightings(brief),
-        still=sightings({track for track, kind in kinds.items() if kind == "still"}),
-        duplicate=sightings({track for track, kind in kinds.items() if kind == "duplicate"}),
+        still=sightings({track for track, kind in kinds.items() if kind == "still"} - set(corrected)),
+        duplicate=sightings({track for track, kind in kinds.items() if kind == "duplicate"} - set(corrected)),
+        by_corrections=tuple(sorted(corrected.values(), key=lambda one: one.first_s)),
         second=_find_second_faces(persons, times, counted),
         n_unassigned=len(found),
         unassigned_s=float(times.seconds[np.unique(found)].sum()),
     )
+
+
+def _find_corrected(persons: Persons, times: FrameTimes) -> dict[int, Sighting]:
+    """What corrections leave out of each track."""
+    if not persons.leaves_out_faces:
+        return {}
+    faces = persons.faces("frame_index", "score")
+    left_out = (block.filter(pa.array(faces.find_left_out(block))) for block in faces)
+    return find_sightings(left_out, times, by="track_id")
 
 
 def _find_second_faces(persons: Persons, times: FrameTimes, counted: Set[int]) -> tuple[Overlap, ...]:
@@ -93,5 +108,6 @@ def _rows_of_unassigned(
     for block in faces:
         mine = np.isin(read_ids(block), sorted(counted))
         mine |= np.isin(faces.find_second_faces(block), sorted(counted))
+        mine |= faces.find_left_out(block)
         other = np.isin(column(block, "track_id").astype(np.int64), sorted(explained))
         yield times.rows(block)[~mine & ~other]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferflow.analytics.correction_rows import NO_CORRECTIONS, VideoCorrections
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import parse_seconds
@@ -24,7 +25,7 @@ COLUMNS = ("video_id", "name")
 
 @dataclass(frozen=True, slots=True)
 class PersonNames:
-    """What the lists of people and sessions say of one video: its names, and the part of it that counts."""
+    """What the lists say of one video: its names, the part of it that counts, and corrections."""
 
     by_track: Mapping[int, Mapping[float, str]] = field(default_factory=dict)
     """By track id: the names, by the time from which they hold; 0 is the track's beginning."""
@@ -34,6 +35,10 @@ class PersonNames:
     """Whom the session list names."""
     limits: Limits = NO_LIMITS
     """The part of the video that counts, as the session list says."""
+    corrections: VideoCorrections = NO_CORRECTIONS
+    """What `corrections.csv` says of the video."""
+    lines: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """The first line of `people.csv` that names a `track` or a `person` of a number."""
 
     @property
     def in_people_list(self) -> set[str]:
@@ -73,6 +78,7 @@ def read_people(out: Path) -> PeopleList:
         return PeopleList()
     finished = set(OutputFolder(out).finished_ids())
     named: dict[_Key, str] = {}
+    lines: dict[_Key, int] = {}
     repeated, unknown = [], []
     for row in read_csv(path, required=COLUMNS, numbers=("from_s",)):
         name = row.values["name"]
@@ -85,8 +91,8 @@ def read_people(out: Path) -> PeopleList:
         elif key.video_id not in finished:
             unknown.append(key.video_id)
         else:
-            named[key] = name
-    return PeopleList(_by_video(named), (
+            named[key], lines[key] = name, row.line
+    return PeopleList(_by_video(named, lines), (
         *count_rows(PEOPLE_LIST, unknown, "names a video that is not in this folder",
                     "name videos that are not in this folder"),
         *count_rows(PEOPLE_LIST, repeated, "repeats another", "repeat others"),
@@ -147,15 +153,17 @@ def _refuse_second_name(path: Path, row: Row, key: _Key, name: str) -> None:
         )
 
 
-def _by_video(named: Mapping[_Key, str]) -> dict[str, PersonNames]:
+def _by_video(named: Mapping[_Key, str], lines: Mapping[_Key, int]) -> dict[str, PersonNames]:
     tracks: dict[str, dict[int, dict[float, str]]] = {}
     persons: dict[str, dict[int, str]] = {}
+    first_lines: dict[str, dict[tuple[str, int], int]] = {}
     for key, name in named.items():
+        first_lines.setdefault(key.video_id, {}).setdefault((key.kind, key.number), lines[key])
         if key.kind == "person":
             persons.setdefault(key.video_id, {})[key.number] = name
         else:
             tracks.setdefault(key.video_id, {}).setdefault(key.number, {})[key.from_s] = name
     return {
-        video_id: PersonNames(tracks.get(video_id, {}), persons.get(video_id, {}))
-        for video_id in (*tracks, *persons)
+        video_id: PersonNames(tracks.get(video_id, {}), persons.get(video_id, {}), lines=found)
+        for video_id, found in first_lines.items()
     }

@@ -1,25 +1,33 @@
-"""FACES of a video with the person of each face: as the analysis stitched them, changed by the names in `people.csv`.
+"""FACES of a video with the person of each face: as the analysis stitched them, changed by the user's lists.
 
     persons = Persons.of(paths, names)
     for block in persons.faces("frame_index", "score"):
         print(block.column("person_id"))
 
-Everything that is computed of people reads FRAMES and FACES through this: it gives those of the part of the recording
-that counts (`start` and `end` of the session list). `person_id` is `UNTRACKED` for a face that is no person's.
+Everything that is computed of people reads FRAMES and FACES through this: `people.csv` joins and divides persons,
+`corrections.csv` leaves out faces and stretches, and the session list says which part of the recording counts (`start`
+and `end`). `person_id` is `UNTRACKED` for a face that is no person's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from ferflow.analytics.applied_corrections import (
+    NO_EFFECT,
+    AppliedCorrections,
+    KnownPersons,
+    PersonOfTrack,
+)
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.limits import NO_LIMITS, Limits
+from ferflow.analytics.limits import WHOLE_RECORDING, CountedPart, Limits
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
 from ferflow.analytics.person_names import GivenNames, name_sole_person
 from ferflow.analytics.sightings import find_counted
@@ -37,40 +45,63 @@ class Persons:
     """Who the tracks of one video are."""
 
     paths: VideoFiles
-    person_of: Mapping[int, Mapping[float, int]]
-    """By track: the persons, by the time from which the track is theirs."""
+    person_of: PersonOfTrack
     names: GivenNames = field(default_factory=GivenNames)
     is_changed: bool = False
-    """Whether the names join or divide what the analysis stitched."""
+    """Whether the lists join, divide, drop or relabel what the analysis found."""
     lengths: Mapping[int, int] = field(default_factory=dict)
-    """Faces by track; only if the names change anything."""
-    limits: Limits = NO_LIMITS
+    """Faces by track; only if the lists change anything."""
+    counted: CountedPart = WHOLE_RECORDING
     """The part of the recording that counts."""
-    frame_range: tuple[int, int] | None = None
-    """First `frame_index` of that part, and the first after it; None: all frames."""
+    frame_index: Int64Array | None = None
+    """The frames of that part, ascending; None: all."""
+    corrections: AppliedCorrections = NO_EFFECT
+    dropped: Mapping[int, Mapping[float, bool]] = field(default_factory=dict)
+    """By track of which a part is dropped: whether, by the time from which on."""
 
     @classmethod
     def of(cls, paths: VideoFiles, names: PersonNames = NO_NAMES) -> Self:
-        """Apply names to what the analysis stitched: a pass over FACES, of few columns, and a part of another.
+        """Apply the lists to what the analysis stitched: a pass over FACES, of few columns, and a part of another.
 
         In a folder of an earlier version no face has a person; each track is then a person.
 
         Raises:
             RecordsError: FRAMES or FACES cannot be read.
+            OptionsError: a correction does not fit the names, or another one.
         """
-        metadata = read_metadata(paths.faces)
-        tracks = _Tracks.read(paths, metadata.options.regions)
+        tracks = _Tracks.read(paths, read_metadata(paths.faces).options.regions)
+        found = cls._named(paths, names, tracks, NO_EFFECT)
+        if not names.corrections.rows:
+            return found
+        # Again, since the only person of a video may be the only one because others were dropped, and then has
+        # another name, by which a correction may call this person.
+        applied = found._apply(names, tracks)
+        found = cls._named(paths, names, tracks, applied)
+        return cls._named(paths, names, tracks, found._apply(names, tracks)) if applied.unknown else found
+
+    @classmethod
+    def _named(
+        cls, paths: VideoFiles, names: PersonNames, tracks: _Tracks, corrections: AppliedCorrections
+    ) -> Self:
         plain = {track: {0.0: person} for track, person in tracks.stitched.items()}
         person_of, given = _apply(names, tracks)
-        is_changed = person_of != plain
+        dropped = corrections.drop(person_of)
+        for track, pieces in dropped.items():
+            person_of[track] = {
+                from_s: UNTRACKED if pieces[from_s] else person for from_s, person in person_of[track].items()
+            }
+        is_changed = person_of != plain or bool(corrections.relabels)
+        counted = corrections.limit(names.limits)
         found = cls(
             paths,
             person_of,
             GivenNames(given),
             is_changed,
             tracks.lengths if is_changed else {},
-            names.limits,
-            _find_frame_range(paths, names.limits),
+            counted,
+            None if counted == WHOLE_RECORDING else _read_times(paths).within(counted).frame_index,
+            corrections,
+            dropped,
         )
         of_regions = set(tracks.region_names.values()) - names.in_people_list
         named = name_sole_person(
@@ -78,9 +109,19 @@ class Persons:
             _find_sole(found),
             of_regions=of_regions,
             participant=names.participant,
-            file_name=metadata.source.name,
+            file_name=read_metadata(paths.faces).source.name,
         )
         return replace(found, names=replace(named, of_region=_find_regions(person_of, tracks)))
+
+    def _apply(self, names: PersonNames, tracks: _Tracks) -> AppliedCorrections:
+        """Find whom corrections are about; persons whom the corrections so far drop keep their ids."""
+        person_of, _ = _apply(names, tracks)
+        ids = sorted({one for pieces in person_of.values() for one in pieces.values()} - {UNTRACKED})
+        by_name: dict[str, Collection[int]] = {self.name_of(person): [person] for person in ids}
+        if names.participant is not None:
+            by_name[names.participant] = self.names.find_participant(names.participant, ids)
+        known = KnownPersons(self.paths.video_id, tracks.stitched, person_of, names, by_name)
+        return known.apply(names.corrections)
 
     def name_of(self, person_id: int) -> str:
         """See `GivenNames.name_of`."""
@@ -93,27 +134,37 @@ class Persons:
         return sorted(found - {UNTRACKED})
 
     @property
+    def limits(self) -> Limits:
+        """The part of the recording that counts, of everybody."""
+        return self.counted.limits
+
+    @property
+    def leaves_out_faces(self) -> bool:
+        """Whether corrections leave out faces of a person or a track."""
+        return bool(self.dropped or self.counted.of_persons)
+
+    @property
     def of_whole_recording(self) -> Self:
         """The same persons, without limits."""
-        return replace(self, limits=NO_LIMITS, frame_range=None)
+        return replace(self, counted=WHOLE_RECORDING, frame_index=None)
 
     def frames(self) -> pa.Table:
         """FRAMES of the part that counts."""
         frames = read_table(self.paths.frames)
-        if self.frame_range is None:
+        if self.frame_index is None:
             return frames
-        first, after = np.searchsorted(column(frames, "frame_index"), self.frame_range)
-        return frames.slice(first, after - first)
+        return frames.filter(pa.array(np.isin(column(frames, "frame_index"), self.frame_index)))
 
     def times(self) -> FrameTimes:
         """Times of these frames, as far as they count."""
-        return _read_times(self.paths).within(self.limits)
+        return _read_times(self.paths).within(self.counted)
 
     def faces(self, *columns: str) -> PersonFaces:
         """Columns of FACES of these frames, and `track_id` and `person_id`, block by block: memory stays flat."""
         own = ["track_id", "person_id"]
-        own += ["time_s", "frame_index"] if self.is_changed or self.frame_range is not None else []
-        return PersonFaces(Blocks(self.paths.faces, list(dict.fromkeys([*own, *columns]))), self)
+        own += ["time_s", "frame_index"] if self.is_changed or self.frame_index is not None else []
+        stored = Blocks(self.paths.faces, list(dict.fromkeys([*own, *columns])))
+        return PersonFaces(stored, self, self.times() if self.counted.of_persons else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +189,8 @@ class PersonFaces:
     stored: Faces
     """All faces of a frame are in one block, as they are written."""
     persons: Persons
+    times: FrameTimes | None = None
+    """Of the frames, where stretches of persons do not count."""
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Yield the blocks in order; only `person_id` is changed."""
@@ -148,10 +201,9 @@ class PersonFaces:
 
     def _counted_blocks(self) -> Iterator[pa.Table]:
         for block in blocks(self.stored):
-            if self.persons.frame_range is not None:
-                first, after = self.persons.frame_range
+            if self.persons.frame_index is not None:
                 frame = column(block, "frame_index")
-                block = block.filter(pa.array((frame >= first) & (frame < after)))
+                block = block.filter(pa.array(np.isin(frame, self.persons.frame_index)))
             yield block
 
     def overlaps(self, times: FrameTimes) -> list[Overlap]:
@@ -197,18 +249,34 @@ class PersonFaces:
             person[_second_faces(block, person, track, lengths[index])] = UNTRACKED
         return person
 
+    def find_left_out(self, block: pa.Table) -> npt.NDArray[np.bool_]:
+        """Whether corrections leave out each face of a block, bool (N,)."""
+        found = np.zeros(len(block), dtype=np.bool_)
+        if self.persons.dropped:
+            found |= _look_up(block, self.persons.dropped, False).astype(np.bool_)
+        if self.times is not None:
+            found |= self._is_excluded(block, self._look_up_persons(block))
+        return found
+
     def _assign(self, block: pa.Table) -> Int64Array:
         """The person of each face, also of those that are a person's second one in a frame."""
-        tracks, index = np.unique(column(block, "track_id").astype(np.int64), return_inverse=True)
-        pieces = [self.persons.person_of.get(int(track), {0.0: UNTRACKED}) for track in tracks]
-        person = np.array([piece[min(piece)] for piece in pieces], dtype=np.int64)[index]
-        if not self.persons.is_changed:
-            return person
-        time_s = column(block, "time_s")
-        for row, piece in enumerate(pieces):
-            for from_s in sorted(piece)[1:]:
-                person[(index == row) & (time_s >= from_s)] = piece[from_s]
+        person = self._look_up_persons(block)
+        if self.times is not None:
+            person[self._is_excluded(block, person)] = UNTRACKED
         return person
+
+    def _look_up_persons(self, block: pa.Table) -> Int64Array:
+        return _look_up(block, self.persons.person_of, UNTRACKED)
+
+    def _is_excluded(self, block: pa.Table, person: Int64Array) -> npt.NDArray[np.bool_]:
+        """Whether the time of each face's frame does not count for its person."""
+        found = np.zeros(len(block), dtype=np.bool_)
+        assert self.times is not None
+        rows = self.times.rows(block)
+        for one in self.times.seconds_by_person:
+            out = (self.times.seconds_of(one) == 0) & (self.times.seconds > 0)
+            found |= (person == one) & out[rows]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,11 +340,15 @@ def find_overlaps(persons: Persons) -> list[Overlap]:
     return persons.faces("frame_index").overlaps(persons.times())
 
 
-def _find_frame_range(paths: VideoFiles, limits: Limits) -> tuple[int, int] | None:
-    if limits == NO_LIMITS:
-        return None
-    counted = _read_times(paths).within(limits).frame_index
-    return (int(counted[0]), int(counted[-1]) + 1) if len(counted) else (0, 0)
+def _look_up(block: pa.Table, pieces_of: Mapping[int, Mapping[float, int]], default: int) -> Int64Array:
+    """What a table by track and time says of each face, int64 (N,)."""
+    tracks, index = np.unique(column(block, "track_id").astype(np.int64), return_inverse=True)
+    pieces = [pieces_of.get(int(track), {0.0: default}) for track in tracks]
+    found = np.array([piece[min(piece)] for piece in pieces], dtype=np.int64)[index]
+    for row, piece in enumerate(pieces):
+        for from_s in sorted(piece)[1:]:
+            found[(index == row) & (column(block, "time_s") >= from_s)] = piece[from_s]
+    return found
 
 
 def _read_times(paths: VideoFiles) -> FrameTimes:

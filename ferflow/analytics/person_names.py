@@ -20,6 +20,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
+from ferflow.analytics.correction_rows import Corrections
 from ferflow.analytics.people_list import PeopleList, PersonNames
 from ferflow.analytics.session_list import Sessions
 from ferflow.text import sanitize
@@ -27,15 +28,21 @@ from ferflow.text import sanitize
 
 @dataclass(frozen=True, slots=True)
 class NameLists:
-    """The lists in which users name people."""
+    """The lists in which users name and correct what was found."""
 
     people: PeopleList = field(default_factory=PeopleList)
     sessions: Sessions = field(default_factory=Sessions)
+    corrections: Corrections = field(default_factory=Corrections)
 
     def of(self, video_id: str) -> PersonNames:
         """What they say of one video."""
         listed = self.sessions.of(video_id)
-        return replace(self.people.of(video_id), participant=listed.participant, limits=listed.limits)
+        return replace(
+            self.people.of(video_id),
+            participant=listed.participant,
+            limits=listed.limits,
+            corrections=self.corrections.of(video_id),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
-from ferflow.analytics.limits import Limits
+from ferflow.analytics.limits import Limits, Stretch
 from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.regions import AUTO, Region, parse_regions, split_regions
@@ -63,11 +63,13 @@ class SessionRow:
     """Parts of the picture to analyse, as in `AnalyzeOptions.region`; empty: as the options say."""
     shared: tuple[SessionRow, ...] = ()
     """The rows of all participants, where several share the video, each in a region."""
+    excluded: tuple[Stretch, ...] = ()
+    """What `corrections.csv` excludes of the video."""
 
     @property
     def limits(self) -> Limits:
         """The part of the video that counts."""
-        return Limits(self.start_s, self.end_s)
+        return Limits(self.start_s, self.end_s, self.excluded)
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -48,10 +48,11 @@ def find_sightings(
         rows, score = times.rows(block), column(block, "score")
         for person, mine in rows_by_value(read_ids(block, by)).items():
             time_s = times.time_s[rows[mine]]
+            seconds = times.seconds_of(person) if by == "person_id" else times.seconds
             part = Sighting(
                 first_s=float(time_s.min()),
                 last_s=float(time_s.max()),
-                seconds=float(times.seconds[rows[mine]].sum()),
+                seconds=float(seconds[rows[mine]].sum()),
                 n_faces=len(mine),
                 best_score=float(score[mine].max()),
             )

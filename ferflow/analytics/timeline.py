@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from typing import Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from msgspec.structs import replace
 
 from ferflow.analytics.face_scores import Basis, FaceScores, Scorer, score_columns
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.limits import NO_LIMITS, Limits
+from ferflow.analytics.limits import WHOLE_RECORDING, CountedPart
 from ferflow.analytics.measures import (
     DEFINITION,
     LEAST_READABLE,
@@ -106,10 +107,10 @@ def _timeline(
     scorer: Scorer,
     video_id: str,
     bin_seconds: float,
-    limits: Limits = NO_LIMITS,
+    counted: CountedPart = WHOLE_RECORDING,
 ) -> pa.Table:
     times, labels = scorer.times, scorer.basis.labels
-    bins = _Bins.of(times, bin_seconds, limits)
+    bins = _Bins.of(times, bin_seconds, counted)
     n_faces = np.zeros(len(bins.n_frames), dtype=np.int64)
     for block in blocks(faces):
         n_faces += np.bincount(bins.first_bins_of(times.rows(block)), minlength=len(n_faces))
@@ -194,35 +195,51 @@ class _Bins:
     bin: Int64Array
     """Of each piece."""
     piece_s: Float64Array
+    piece_s_by_person: Mapping[int, Float64Array]
+    """The same of a person of whom stretches do not count."""
     n_frames: Int64Array
     """Frames that start in each bin, int64 (B,); of a frame that starts before what counts, the first bin that does."""
     seconds: Float64Array
     """Analysed time of each bin that counts, (B,)."""
 
     @classmethod
-    def of(cls, times: FrameTimes, bin_seconds: float, limits: Limits) -> Self:
-        """Bins of the whole video; outside of the limits they are empty."""
-        start_s, end_s = times.time_s, times.time_s + times.seconds
-        counts = limits.reach(start_s, end_s)
-        n_bins = int(_last_bins(start_s, end_s, bin_seconds).max(initial=-1)) + 1
-        start_s, end_s = limits.clip(start_s, end_s)
+    def of(cls, times: FrameTimes, bin_seconds: float, counted: CountedPart) -> Self:
+        """Bins of the whole video; what does not count of it is empty."""
+        end_s = times.time_s + times.seconds
+        n_bins = int(_last_bins(times.time_s, end_s, bin_seconds).max(initial=-1)) + 1
+        frame, start_s, end_s = counted.limits.split(times.time_s, end_s)
         first, last = bin_of(start_s, bin_seconds), _last_bins(start_s, end_s, bin_seconds)
-        n_pieces = np.where(counts, last - first + 1, 0)
-        first_piece = np.concatenate([[0], np.cumsum(n_pieces)])
-        row = np.repeat(np.arange(len(first)), n_pieces)
-        bin_ = first[row] + np.arange(len(row)) - first_piece[row]
-        low, high = (
-            np.maximum(start_s[row], bin_ * bin_seconds),
-            np.minimum(end_s[row], (bin_ + 1) * bin_seconds),
-        )
-        piece_s = np.maximum(high - low, 0.0)
+        n_pieces = last - first + 1
+        part = np.repeat(np.arange(len(frame)), n_pieces)
+        bin_ = first[part] + np.arange(len(part)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+        low = np.maximum(start_s[part], bin_ * bin_seconds)
+        high = np.maximum(np.minimum(end_s[part], (bin_ + 1) * bin_seconds), low)
+        n_of_frame = np.bincount(frame[part], minlength=len(times.time_s))
+        _, first_part = np.unique(frame, return_index=True)
         return cls(
-            first_piece,
+            np.concatenate([[0], np.cumsum(n_of_frame)]),
             bin_,
-            piece_s,
-            np.bincount(first[counts], minlength=n_bins),
-            np.bincount(bin_, piece_s, n_bins).astype(np.float64),
+            high - low,
+            {person: own.measure(low, high) for person, own in counted.of_persons.items()},
+            np.bincount(first[first_part], minlength=n_bins),
+            np.bincount(bin_, high - low, n_bins).astype(np.float64),
         )
+
+    def seconds_of(self, person_id: Int64Array, piece: Int64Array) -> Float64Array:
+        """Seconds that pieces stand for, each for a person, float64 (N,)."""
+        seconds = self.piece_s[piece]
+        for person, own in self.piece_s_by_person.items():
+            mine = person_id == person
+            seconds[mine] = own[piece[mine]]
+        return seconds
+
+    def seconds_in(self, person_id: Int64Array, bins: Int64Array) -> Float64Array:
+        """Analysed time of bins that counts, each for a person, float64 (N,)."""
+        seconds = self.seconds[bins]
+        for person, own in self.piece_s_by_person.items():
+            mine = person_id == person
+            seconds[mine] = np.bincount(self.bin, own, len(self.seconds))[bins[mine]]
+        return seconds
 
     def first_bins_of(self, rows: Int64Array) -> Int64Array:
         """The bin in which each of these rows of FRAMES starts, of those that count."""
@@ -264,10 +281,14 @@ class _BinSums:
     def of(cls, scores: FaceScores, bins: _Bins) -> Self:
         """Sum up the faces of a block."""
         face, piece = bins.pieces_of(scores.frame_row)
+        seconds = bins.seconds_of(scores.person_id[face], piece)
+        # A piece of a person's excluded stretch must not make a row of the table.
+        kept = (seconds > 0) | (bins.piece_s[piece] == 0)
+        face, piece, seconds = face[kept], piece[kept], seconds[kept]
         bin_, person_id, cell = _distinct(bins.bin[piece], scores.person_id[face])
         columns = {"face_s": np.ones(len(face)), "readable_s": scores.readable.astype(np.float64)[face]}
         columns |= {name: values[face] for name, values in scores.columns.items()}
-        total = tally(columns, cell, len(bin_), bins.piece_s[piece])
+        total = tally(columns, cell, len(bin_), seconds)
         # A face counts in the bin in which its frame starts.
         starts = piece == bins.first_piece[scores.frame_row[face]]
         return cls(bin_, person_id, np.bincount(cell[starts], minlength=len(bin_)), total)
@@ -303,7 +324,7 @@ class _TimelineRows:
 
 def _person_rows(cells: _BinSums, bins: _Bins) -> _TimelineRows:
     seconds, face_s, readable_s = (
-        bins.seconds[cells.bin],
+        bins.seconds_in(cells.person_id, cells.bin),
         cells.total.sums["face_s"],
         cells.total.sums["readable_s"],
     )
@@ -419,22 +440,24 @@ def person_timeline(persons: Persons) -> pa.Table:
     """TIMELINE of a finished video as far as it counts, with the persons that the user's list makes of its tracks.
 
     Where the lists change nothing it is the table on disk. Otherwise it is computed again from FRAMES and FACES, block
-    by block, with the same bins. Of a part of the recording, the bins outside are empty; smoothing and calibration use
-    all of it.
+    by block, with the same bins. Of a part of the recording, the bins outside are empty, as are those that
+    `corrections.csv` excludes; smoothing and calibration use all of it.
 
     Raises:
         RecordsError: a table is missing or cannot be read, or the timeline is of an earlier version.
     """
     paths, metadata = persons.paths, read_metadata(persons.paths.timeline)
-    if not persons.is_changed and persons.limits == NO_LIMITS:
+    if not persons.is_changed and persons.counted == WHOLE_RECORDING:
         return read_timeline(paths)
     bin_seconds = metadata.bin_seconds or bin_length(read_table(paths.timeline))
     frames = read_table(paths.frames)
     faces = persons.of_whole_recording.faces(*score_columns(metadata.labels))
-    scorer = Scorer.of(frames, faces, Basis.stored(metadata))
-    if persons.limits != NO_LIMITS:
+    scorer = replace_fields(
+        Scorer.of(frames, faces, Basis.stored(metadata)), relabels=persons.corrections.relabels
+    )
+    if persons.counted != WHOLE_RECORDING:
         scorer = scorer.limited_to(persons.faces("frame_index", "score"), persons.times())
-    return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.limits)
+    return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.counted)
 
 
 def check_n_bins(metadata: VideoMetadata, bin_seconds: float) -> None:

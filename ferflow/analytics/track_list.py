@@ -17,7 +17,7 @@ from ferflow.analytics.persons import people as people_in
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import column, rows_by_value
 from ferflow.analytics.timeline import is_current, person_timeline, timeline
-from ferflow.errors import RecordsError
+from ferflow.errors import FerflowError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records, read_table
@@ -74,7 +74,7 @@ def list_tracks(
             check_records(paths)
             persons = Persons.of(paths, names.of(paths.video_id))
             found += _list_tracks_of(persons, find_basis(persons))
-        except RecordsError as error:
+        except FerflowError as error:
             failed[paths.video_id] = str(error)
     return found, failed
 

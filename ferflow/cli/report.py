@@ -98,10 +98,10 @@ def report(
 ) -> None:
     """Build the pages of an output folder again from its tables.
 
-    Nothing is analysed, and only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people), the
-    session list, notes in Markdown (OUT/notes.md for the overview, OUT/notes/VIDEO_ID.md for a video), and the markers
-    and signals next to the videos. Exit code: 0 all pages are up to date, 10 a page, or markers, signals or clips of a
-    video, could not be made; otherwise as of ferflow analyze.
+    Nothing is analysed, and only pages whose inputs changed are written. Reads OUT/people.csv (see ferflow people),
+    OUT/corrections.csv, the session list, notes in Markdown (OUT/notes.md for the overview, OUT/notes/VIDEO_ID.md for a
+    video), and the markers and signals next to the videos. Exit code: 0 all pages are up to date, 10 a page, or
+    markers, signals or clips of a video, could not be made; otherwise as of ferflow analyze.
     """
     from ferflow.dashboards import PageOptions, last_options, refresh
     from ferflow.dashboards.exports.export_status import update_exports

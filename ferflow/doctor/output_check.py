@@ -15,14 +15,18 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ferflow.analytics.corrections import read_corrections
 from ferflow.analytics.markers import load_markers
+from ferflow.analytics.people_list import read_people
+from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.signals import load_signals
 from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
-from ferflow.errors import RecordsError
+from ferflow.errors import OptionsError, RecordsError
+from ferflow.jobs.lists import read_name_lists
 from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import OutputFolder
+from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
@@ -44,6 +48,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
         yield Finding("note", f"a run is in progress in {out}", "Wait for it: what follows may change.")
     yield from _check_tables(folder)
     yield from _check_manifest(folder)
+    yield from _check_lists(folder)
     # Temporary files of a run in progress are its own.
     if not is_locked and (left := folder.find_leftovers()):
         yield Finding(
@@ -171,6 +176,34 @@ def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
         yield Finding(
             "note", f"{pluralize(len(failed), 'input')} failed: {', '.join(failed[:3])}", f"{path} says why."
         )
+
+
+def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
+    """Check the user's `people.csv` and `corrections.csv`, and that the two fit the videos and each other."""
+    try:
+        people = read_people(folder.path)
+        corrections = read_corrections(folder.path, people)
+        persons = [
+            Persons.of(files, names.of(files.video_id))
+            for names in (read_name_lists(folder.path, folder.find_sources()),)
+            for files in folder.finished_videos()
+            if files.video_id in corrections.videos
+        ]
+    except OptionsError as error:
+        what, _, remedy = str(error).rpartition(". ")
+        yield Finding("problem", what or str(error), remedy)
+        return
+    except RecordsError:  # found with the tables
+        return
+    for warning in (*people.warnings, *corrections.warnings):
+        yield Finding("note", warning.removesuffix("."), "Correct or delete them; they have no effect.")
+    n_honoured = sum(len(one.corrections.honoured) for one in persons)
+    if n_honoured:
+        yield Finding("fine", f"{pluralize(n_honoured, 'correction')} of {CORRECTIONS} honoured")
+    for one in persons:
+        for row in one.corrections.unknown:
+            what = f"{CORRECTIONS}: line {row.line}: {one.paths.video_id} has no {row.who}"
+            yield Finding("note", what, "Correct the row or delete it; it has no effect.")
 
 
 def _load_manifest(path: Path) -> RunManifest | None:

@@ -39,6 +39,7 @@ PAGE_OPTIONS = "options"
 OVERVIEW_CONTENT = "index.content"
 """Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
 PEOPLE_LIST = "people.csv"
+CORRECTIONS = "corrections.csv"
 
 _FOLDERS = (
     "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", THUMBNAILS,
@@ -75,6 +76,11 @@ class OutputFolder:
     def people_list(self) -> Path:
         """Names of tracks, from the user; see `analytics.people_list`."""
         return self.path / PEOPLE_LIST
+
+    @property
+    def corrections(self) -> Path:
+        """What the user corrects in the results; see `analytics.corrections`."""
+        return self.path / CORRECTIONS
 
     @property
     def session_list(self) -> Path:

@@ -27,7 +27,7 @@ MEASURES = ["attention", "expressiveness", "engagement", "valence", "positive", 
 NEGATIVE = ["angry", "disgust", "fear", "sad"]
 REASONS = ["turned", "small", "blurred", "occluded"]
 PLAYABLE = ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d"]
-STATES = ["readable", *REASONS, "uncounted", "no_face", "missing", "outside"]
+STATES = ["readable", *REASONS, "uncounted", "no_face", "excluded", "missing", "outside"]
 NAN = float("nan")
 
 
@@ -407,7 +407,8 @@ class Tables:
         """Seconds of each bin by state."""
         starts, ends = self.frames.time_s.to_numpy(), (self.frames.time_s + self.frames.seconds).to_numpy()
         low = np.arange(self.shares.shape[1]) * self.bin_s
-        found = {state: (self.state == state).to_numpy(float) @ self.shares for state in STATES[:-2]}
+        found = {state: (self.state == state).to_numpy(float) @ self.shares for state in STATES[:-3]}
+        found["excluded"] = np.zeros(len(low))  # these videos have no corrections
         between = overlap(ends[:-1], starts[1:], low, low + self.bin_s).sum(axis=0)
         before = overlap(np.zeros(len(starts[:1])), starts[:1], low, low + self.bin_s).sum(axis=0)
         is_chosen = self.facts["options"].get("start") is not None

@@ -31,7 +31,8 @@ from tests.dashboards.recompute import MEASURES, STATES, Tables
 ROUNDING = 1.1e-3  # three digits; 0.9997 is no 1.000
 WORDS = dict(zip(STATES, (
     "with a face that can be read", "only faces turned away", "only small faces", "only blurred faces",
-    "only covered faces", "only faces that do not count", "no face", "no frame could be read", "outside start and end",
+    "only covered faces", "only faces that do not count", "no face", "excluded by corrections",
+    "no frame could be read", "outside start and end",
 ), strict=True))  # fmt: skip
 FORMATS = {"engagement": "%{y:.0%}", "attention": "%{y:.0%}", "reacting": "%{y:.0%}", "expressiveness": "%{y:.2f}",
            "valence": "%{y:+.2f}"}  # fmt: skip

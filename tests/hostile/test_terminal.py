@@ -79,7 +79,21 @@ def test_names_in_tables_and_lists_are_printed_as_plain_lines(ferflow, tmp_path)
         f'video_id,track_id,name\nmade-0123abcd,1,"{SHORT}"\n"{SHORT}",9,"x{SHORT}"\n'
     )
     (tmp_path / "sessions.csv").write_text(f'video,participant,"{SHORT}"\nnone,"{SHORT}",z\n')
-    printed = printed_by(ferflow, ["people", tmp_path], ["report", tmp_path], ["doctor", tmp_path])
+    corrections = tmp_path / "corrections.csv"
+    commands = ["people", tmp_path], ["report", tmp_path], ["doctor", tmp_path]
+    corrections.write_text(
+        f'video_id,action,person,start,end,value,note\nmade-0123abcd,drop,"{SHORT}",,,,"{SHORT}"\n"{SHORT}",drop,a,,,,\n'
+        f'made-0123abcd,exclude,"{SHORT}",0,1,,"{SHORT}"\n'
+    )
+    printed = printed_by(ferflow, *commands)
+    for wrong in (
+        f'"{SHORT}",,,,',
+        f'relabel,,0,1,"{SHORT}",',
+        f'exclude,,"{SHORT}",1,,',
+        f'drop,"{SHORT}",,,"{SHORT}",',
+    ):
+        corrections.write_text(f"video_id,action,person,start,end,value,note\nmade-0123abcd,{wrong}\n")
+        printed += printed_by(ferflow, *commands)
     assert "made-0123abcd" in printed
     assert_is_plain(printed)
 

@@ -138,6 +138,25 @@ def read_people_list(path: Path) -> None:
     read_people(path.parent).of("made-0123abcd")
 
 
+def read_corrections_of_a_folder(path: Path) -> None:
+    """Corrections lie in an output folder, under their name, and are applied to the video that they are about."""
+    from ferflow.analytics.corrections import read_corrections
+    from ferflow.analytics.people_list import PeopleList
+    from ferflow.analytics.person_faces import Persons
+    from ferflow.analytics.person_names import NameLists
+    from ferflow.analytics.timeline import person_timeline
+    from ferflow.store.video_files import VideoFiles
+    from tests.made_records import Made, write_session
+
+    out = path.parent / "out"
+    files = VideoFiles(out, Made().video_id)
+    if not files.frames.exists():
+        write_session(out, Made(seconds=2))
+    (out / "corrections.csv").write_bytes(path.read_bytes())
+    lists = NameLists(corrections=read_corrections(out, PeopleList()))
+    person_timeline(Persons.of(files, lists.of(files.video_id)))
+
+
 def read_page_options(path: Path) -> None:
     """The settings of the last report; what is invalid counts as none."""
     from ferflow.dashboards import last_options
@@ -350,6 +369,16 @@ TARGETS = {
             "video_id;track_id;name\nmade-0123abcd;1;'Zoë'\n",
         ),
         read_people_list,
+        ".csv",
+        is_text=True,
+    ),
+    "corrections": Target(
+        texts(
+            "video_id,action,start,end,person,value,note\nmade-0123abcd,exclude,0.5,1,,,break\n"
+            "made-0123abcd,relabel,1:00,1:30.5,Person 1,happy,\nmade-0123abcd,drop,,,track 2,,\n",
+            "video_id;action;start;end;person\nmade-0123abcd;exclude;0,5;1,5;Person 1\n",
+        ),
+        read_corrections_of_a_folder,
         ".csv",
         is_text=True,
     ),

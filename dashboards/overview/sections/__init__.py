@@ -12,6 +12,7 @@ from ferflow.dashboards.overview.sections.groups import build_comparisons, build
 from ferflow.dashboards.overview.sections.headline import (
     build_cards,
     build_copies,
+    build_corrections,
     build_failures,
     build_left_out,
     build_list_warnings,
@@ -29,6 +30,7 @@ SECTIONS: tuple[Section[Folder], ...] = (
     Section("copies", build_copies, "sections/notice.html.j2"),
     Section("cards", build_cards, "sections/cards.html.j2"),
     Section("left-out", build_left_out, "sections/notice.html.j2"),
+    Section("corrections", build_corrections, "sections/notice.html.j2"),
     Section("words", build_words, "sections/words.html.j2"),
     Section(
         "stimuli", build_stimuli, "sections/stimuli.html.j2", ("chart.js", "video_controls.js", "stimuli.js")

@@ -42,7 +42,20 @@ def build_list_warnings(folder: Folder) -> Notice | None:
     if not folder.warnings:
         return None
     lines = tuple(sanitize(warning) for warning in folder.warnings)
-    return Notice("Problems in the lists of people or sessions", lines=lines)
+    return Notice("Problems in the lists of people, sessions or corrections", lines=lines)
+
+
+def build_corrections(folder: Folder) -> Notice | None:
+    """How many corrections the numbers of this page include."""
+    corrected = [entry for entry in folder.finished if entry.n_corrections]
+    if not corrected:
+        return None
+    n = sum(entry.n_corrections for entry in corrected)
+    return Notice(
+        f"This page honours {pluralize(n, 'correction')} of corrections.csv.",
+        f"{'It is' if n == 1 else 'They are'} about {pluralize(len(corrected), 'video')}; the pages of the sessions "
+        "list them.",
+    )
 
 
 def build_copies(folder: Folder) -> Notice | None:

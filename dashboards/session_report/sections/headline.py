@@ -93,11 +93,23 @@ def build_no_people(session: Session) -> Notice | None:
     """Which of three reasons applies if no person was tracked: no frame, no face, or no track."""
     if session.people:
         return None
+    if any(row.action != "relabel" for row in session.corrections.honoured):
+        return _all_left_out()
     if session.coverage.n_frames == 0:
         return _no_frames()
     if session.coverage.n_faces == 0:
         return _no_faces(session.coverage.n_frames)
     return _no_tracks(session)
+
+
+def _all_left_out() -> Notice:
+    return Notice(
+        "The corrections leave nobody to count",
+        lines=(
+            "corrections.csv excludes the stretches, or drops the people, in which a person would have counted. This "
+            "does not mean that the video shows no people.",
+        ),
+    )
 
 
 def _no_frames() -> Notice:
@@ -155,6 +167,8 @@ def _visible_card(session: Session) -> Card:
     if (seconds := session.seconds_in("uncounted")) > 0:
         parts.append(f"only faces that do not count {_share(session, seconds)}")
     parts += [f"no face {_share(session, seconds)}"] if (seconds := session.seconds_in("no_face")) > 0 else []
+    if (seconds := session.left_out_s) > 0:
+        parts.append(f"only faces that corrections leave out {_share(session, seconds)}")
     of = f"of {timecode(session.analysed_s)}"
     return Card("Face visible", readable, "; ".join([f"{of} a face can be read", *parts]))
 

@@ -20,6 +20,7 @@ def _describe_faces(session: Session) -> list[str]:
         _part(found.brief, ("person", "people"), "seen only briefly or unclearly"),
         _part(found.still, ("still picture", "still pictures"), "of a face, such as a poster or a slide"),
         _part(found.duplicate, ("copy", "copies"), "of a face that is shown a second time"),
+        _part(found.by_corrections, ("track", "tracks"), "that corrections.csv leaves out"),
         *map(_describe_second_face, found.second),
     ]
     if found.n_unassigned:
@@ -62,13 +63,22 @@ def _describe_regions(session: Session) -> list[str]:
 def _describe_counted(session: Session) -> list[str]:
     """Which part of the recording the numbers are about."""
     start_s, end_s = session.limits.start_s, session.limits.end_s
+    excluded = [
+        f"{timecode(start)} to {timecode(min(end, session.end_s))}"
+        for start, end in session.limits.excluded
+        if start < session.end_s
+    ]
+    of_corrections = (
+        [f"No number is of {join_words(excluded)}, which corrections.csv excludes."] if excluded else []
+    )
     parts = [
         *([f"from {timecode(start_s)} on"] if start_s > 0 else []),
         *([f"up to {timecode(end_s)}"] if end_s < session.end_s else []),
     ]
     if not parts:
-        return []
+        return of_corrections
     return [
+        *of_corrections,
         f"All numbers are of this recording {' and '.join(parts)}, as the session list says. The rest of the chart is "
-        "marked as outside."
+        "marked as outside.",
     ]

@@ -93,13 +93,19 @@ def _frame_facts(session: Session) -> FactGroup:
         ("Read", count(counts.n_decoded)),
         ("Could not be read", count(counts.n_failed)),
         ("Damaged, not analysed", count(counts.n_damaged)),
-        ("Analysed" if session.limits == NO_LIMITS else "Analysed, and within start and end", count(cover.n_frames)),
+        (_name_analysed(session), count(cover.n_frames)),
         ("With a face", count(cover.n_frames_with_face)),
         ("Without a face", count(cover.n_frames - cover.n_frames_with_face)),
         *_coverage_times(session),
         ("Shot cuts", count(counts.n_cuts)),
         ("Length of a step", f"{session.bin_seconds:g} s"),
     ])  # fmt: skip
+
+
+def _name_analysed(session: Session) -> str:
+    if session.limits.excluded:
+        return "Analysed, and not excluded"
+    return "Analysed" if session.limits == NO_LIMITS else "Analysed, and within start and end"
 
 
 def _coverage_times(session: Session) -> list[tuple[str, str]]:
