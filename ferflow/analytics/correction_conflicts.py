@@ -63,7 +63,8 @@ def refuse_named_numbers(corrections: Mapping[str, VideoCorrections], people: Pe
                 given = names.by_person
             elif row.who.kind == "track":
                 given = {track: next(iter(pieces.values())) for track, pieces in names.by_track.items()}
-            if row.who.number in given:
+            # The list may say that person 3 is called `Person 3`, as when somebody else was split off.
+            if given.get(row.who.number, row.who.name) != row.who.name:
                 line = names.lines.get((row.who.kind, row.who.number))
                 raise OptionsError(
                     f"{CORRECTIONS}: line {row.line} is about {row.who} of {sanitize(video_id[:200])}, which "

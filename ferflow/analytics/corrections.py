@@ -16,7 +16,7 @@ corrections are applied when they are read (`person_faces`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,12 +29,15 @@ from ferflow.analytics.correction_rows import (
     VideoCorrections,
     parse_correction,
 )
-from ferflow.analytics.csv_input import count_rows, read_csv
+from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.analytics.people_list import PeopleList
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.text import sanitize
+
+COMMENT = "#"
+"""A row that begins with it is a comment."""
 
 
 def read_corrections(out: Path, people: PeopleList) -> Corrections:
@@ -53,12 +56,20 @@ def read_corrections(out: Path, people: PeopleList) -> Corrections:
     path = OutputFolder(out).corrections
     if not path.exists():
         return Corrections()
+    return build_corrections(out, read_csv(path, required=REQUIRED, numbers=TIMES), people)
+
+
+def build_corrections(out: Path, rows: Iterable[Row], people: PeopleList) -> Corrections:
+    """The corrections of rows of a list; see `read_corrections`."""
     finished = set(OutputFolder(out).finished_ids())
     found: dict[str, list[Correction]] = {}
     seen: set[tuple[str, Correction]] = set()
     repeated, unknown = [], []
-    for row in read_csv(path, required=REQUIRED, numbers=TIMES):
-        one, video_id = parse_correction(path.name, row), row.values["video_id"]
+    for row in rows:
+        video_id = row.values["video_id"]
+        if video_id.startswith(COMMENT):
+            continue
+        one = parse_correction(CORRECTIONS, row)
         key = video_id, replace(one, line=0, note="")
         if key in seen:
             repeated.append(f"{video_id}, {one.describe()}")
@@ -67,10 +78,10 @@ def read_corrections(out: Path, people: PeopleList) -> Corrections:
         else:
             found.setdefault(video_id, []).append(one)
         seen.add(key)
-    for video_id, rows in found.items():
-        _check_labels(out, video_id, rows)
-        refuse_contradictions(video_id, rows)
-    corrections = {video_id: VideoCorrections(tuple(rows)) for video_id, rows in found.items()}
+    for video_id, own in found.items():
+        _check_labels(out, video_id, own)
+        refuse_contradictions(video_id, own)
+    corrections = {video_id: VideoCorrections(tuple(own)) for video_id, own in found.items()}
     refuse_named_numbers(corrections, people)
     return Corrections(corrections, (
         *count_rows(CORRECTIONS, unknown, "names a video that is not in this folder",

@@ -291,11 +291,12 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         # The csv module writes floats with all their digits.
         return value
-    return _escape(value)
+    return escape_formula(value)
 
 
 @lru_cache(maxsize=1024)  # columns of text repeat their values
-def _escape(value: str) -> str:
+def escape_formula(value: str) -> str:
+    """A text that no spreadsheet runs: with an apostrophe before what it would run."""
     # A file name may contain halves of surrogate pairs, which UTF-8 cannot encode.
     safe = value.encode("utf-8", "replace").decode("utf-8")
     return _FORMULA_START.sub(r"\1\2'", safe)

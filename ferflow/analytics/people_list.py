@@ -76,11 +76,17 @@ def read_people(out: Path) -> PeopleList:
     path = OutputFolder(out).people_list
     if not path.exists():
         return PeopleList()
+    return build_people(out, read_csv(path, required=COLUMNS, numbers=("from_s",)))
+
+
+def build_people(out: Path, rows: Iterable[Row]) -> PeopleList:
+    """The names of rows of a list; see `read_people`."""
+    path = OutputFolder(out).people_list
     finished = set(OutputFolder(out).finished_ids())
     named: dict[_Key, str] = {}
     lines: dict[_Key, int] = {}
     repeated, unknown = [], []
-    for row in read_csv(path, required=COLUMNS, numbers=("from_s",)):
+    for row in rows:
         name = row.values["name"]
         if not name:
             continue

@@ -46,6 +46,8 @@ class Persons:
 
     paths: VideoFiles
     person_of: PersonOfTrack
+    stitched: Mapping[int, int] = field(default_factory=dict)
+    """By track: the persons as the analysis stitched them."""
     names: GivenNames = field(default_factory=GivenNames)
     is_changed: bool = False
     """Whether the lists join, divide, drop or relabel what the analysis found."""
@@ -95,6 +97,7 @@ class Persons:
         found = cls(
             paths,
             person_of,
+            tracks.stitched,
             GivenNames(given),
             is_changed,
             tracks.lengths if is_changed else {},
