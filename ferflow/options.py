@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
@@ -98,7 +99,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
             OptionsError: naming the option, the bound and the value.
         """
         # A frozen struct refuses assignments; nothing else can have a reference to this one yet.
-        for field in structs.fields(type(self)):
+        for field in _fields_of(type(self)):
             structs.force_setattr(self, field.name, _check(field, getattr(self, field.name)))
 
     def updated(self, /, **changes: object) -> Self:
@@ -117,6 +118,12 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     def _parse(cls, name: str, value: object) -> object:
         """The value of an option that may be given as text."""
         return value
+
+
+@cache
+def _fields_of(kind: type[Checked]) -> tuple[structs.FieldInfo, ...]:
+    """Fields of a struct; msgspec evaluates all annotations each time, which took most of the reading of a footer."""
+    return structs.fields(kind)
 
 
 class AnalyzeOptions(Checked, frozen=True, kw_only=True):

@@ -23,6 +23,10 @@ from ferflow.options import AnalyzeOptions
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Files of tests need not outlive a power cut, and thousands of waits for the disk would double the time of the tests.
+# Commands that they start as processes of their own do wait.
+os.fsync = lambda descriptor: None
+
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 

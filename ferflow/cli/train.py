@@ -188,7 +188,9 @@ def _run(data: Path, out: Path, options: TrainOptions, start: str | None, *, qui
             epochs_bar.ended(figures)
             write_curves(out, options.name)
 
-        return run_training(data, out, options, start=start, on_epoch=end_epoch, on_step=epochs_bar.reached)
+        card = run_training(data, out, options, start=start, on_epoch=end_epoch, on_step=epochs_bar.reached)
+    write_curves(out, options.name)  # a resumed run may have had no epoch left
+    return card
 
 
 def _print_scores(card: ModelCard, out: Path) -> None:

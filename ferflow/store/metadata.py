@@ -10,6 +10,7 @@ import json
 import re
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -279,12 +280,29 @@ def encode_metadata(metadata: Metadata) -> bytes:
 def _read(path: Path, kind: type[_S]) -> _S:
     try:
         check_plain_file(path)
+        status = path.stat()
+    except OSError as error:
+        raise _refuse_footer(path, error) from error
+    # A page asks for the same footer dozens of times.
+    found: _S = _read_as_of(
+        path, kind, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    )
+    return found
+
+
+def _refuse_footer(path: Path, error: Exception) -> RecordsError:
+    return RecordsError(
+        f"{path}: not a table written by ferflow ({type(error).__name__}). Move it away, or use --overwrite."
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read_as_of(path: Path, kind: type[_S], stamp: tuple[int, ...]) -> _S:
+    """Read a footer; `stamp` changes when the file does."""
+    try:
         content = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError) as error:
-        raise RecordsError(
-            f"{path}: not a table written by ferflow ({type(error).__name__}). "
-            "Move it away, or use --overwrite."
-        ) from error
+        raise _refuse_footer(path, error) from error
     # Before the other facts, so that a table of a newer ferflow is refused for its version, not for an unknown value.
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(content, dict) and version not in READABLE_VERSIONS:

@@ -75,9 +75,9 @@ def seconds_allowed() -> float:
     ("when", "number", "group", "options"),
     [
         (tables_are_begun, signal.SIGINT, False, []),
-        (tables_are_begun, signal.SIGTERM, False, []),
+        pytest.param(tables_are_begun, signal.SIGTERM, False, [], marks=pytest.mark.slow),
         (tables_are_begun, signal.SIGHUP, False, []),
-        (lock_is_there, signal.SIGINT, False, []),
+        pytest.param(lock_is_there, signal.SIGINT, False, [], marks=pytest.mark.slow),
         (tables_are_begun, signal.SIGINT, True, ["--workers", "2"]),
         (lock_is_there, signal.SIGTERM, False, ["--workers", "2"]),
         # The decoder skips for minutes and hands nothing on: nobody notices but the clock.

@@ -82,7 +82,17 @@ def pointed_at(page, share=0.5):
 
 
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
-@pytest.mark.parametrize("name", ["many", "audience", "single", "empty", "hostile", "trailer", "two", "play"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "many",
+        "empty",
+        "hostile",
+        "two",
+        "play",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("audience", "single", "trailer")),
+    ],
+)
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
     assert wrong == []

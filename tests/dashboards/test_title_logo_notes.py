@@ -59,9 +59,14 @@ def test_a_title_that_is_empty_or_too_long_is_refused_and_nothing_is_done(two, t
 
 @pytest.mark.parametrize(
     ("name", "content", "media"),
-    [("logo.png", picture("PNG"), "png"), ("logo.jpg", picture("JPEG"), "jpeg"), ("logo.svg", SVG, "svg+xml"),
-     ("without suffix", picture("PNG"), "png"), ("logo.svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n" + SVG, "svg+xml")],
-)  # fmt: skip
+    [
+        ("logo.png", picture("PNG"), "png"),
+        ("logo.svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n" + SVG, "svg+xml"),
+        pytest.param("logo.svg", SVG, "svg+xml", marks=pytest.mark.slow),
+        pytest.param("logo.jpg", picture("JPEG"), "jpeg", marks=pytest.mark.slow),
+        pytest.param("without suffix", picture("PNG"), "png", marks=pytest.mark.slow),
+    ],
+)
 def test_a_logo_is_inside_every_page_with_its_bytes_and_its_file_may_go(two, tmp_path, name, content, media):  # noqa: F811
     file = tmp_path / name
     file.write_bytes(content)

@@ -126,7 +126,7 @@ def run(order: Order) -> dict:
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(code)
-    watchdog = threading.Timer(60, os.kill, (child, signal.SIGKILL))
+    watchdog = threading.Timer(240, os.kill, (child, signal.SIGKILL))
     watchdog.start()
     _, status = os.waitpid(child, 0)
     watchdog.cancel()

@@ -22,13 +22,15 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that writes; `{out}`, `{videos}` and `{scratch}` stand for folders."""
+    """A command that writes; `{out}`, `{videos}` and `{scratch}` stand for folders, `{faces}` for a data set."""
 
     argv: tuple[str, ...]
     needs_results: bool = True
     """It runs on a copy of a finished folder."""
     prepare: str = ""
     """What is done to that copy before: `names`, `no_manifest`, `thumbnails`."""
+    is_slow: bool = False
+    """It takes many seconds: not among the quick draws."""
 
 
 COMMANDS = {
@@ -49,4 +51,13 @@ COMMANDS = {
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),
     "doctor --repair": Command(("doctor", "{out}", "--repair"), prepare="no_manifest"),
+    "evaluate": Command(
+        ("evaluate", "{faces}", "--json", "{scratch}/scores.json", "--report", "{scratch}/page.html"),
+        needs_results=False,
+    ),
+    "train": Command(
+        ("train", "{faces}", "-o", "{out}", "--recipe", "two-conv", "--epochs", "2", "--batch-size", "8"),
+        needs_results=False,
+        is_slow=True,
+    ),
 }

@@ -40,7 +40,13 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("command", FULL)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(name, marks=[] if name in ("csv", "people", "clips", "explain") else pytest.mark.slow)
+        for name in FULL
+    ],
+)
 def test_a_full_disk_is_one_line_and_exit_code_5(tmp_path, whole_output, command):
     """Files may have 64 bytes: EFBIG at each larger one, in child processes, too."""
     out = copy_output(whole_output, tmp_path / "it")

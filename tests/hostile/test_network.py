@@ -86,12 +86,12 @@ def test_analyze_reaches_nobody(workers, clip, tmp_path):
     "command",
     [
         ["report", "OUT", "--csv", "--embed-clips"],
-        ["people", "OUT"],
+        pytest.param(["people", "OUT"], marks=pytest.mark.slow),
         ["explain", "CLIP", "-o", "PAGE"],
         ["predict", "PICTURE", "--annotate", "ANNOTATED"],
         ["doctor"],
-        ["doctor", "OUT"],
-        ["models"],
+        pytest.param(["doctor", "OUT"], marks=pytest.mark.slow),
+        pytest.param(["models"], marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )
@@ -123,6 +123,7 @@ def test_what_chromium_prints_is_sent_nowhere(export, out, tmp_path):
     assert done.reached <= {IPV6_PROBE}
 
 
+@pytest.mark.slow
 @needs_strace
 @needs_ray
 def test_ray_started_here_stays_here(clip, tmp_path):

@@ -132,7 +132,13 @@ LEFT = (
 
 
 @pytest.mark.parametrize(
-    "command", [("doctor", "--repair"), ("report",), ("people", "--thumbnails"), ("analyze",)]
+    "command",
+    [
+        ("doctor", "--repair"),
+        ("report",),
+        pytest.param(("people", "--thumbnails"), marks=pytest.mark.slow),
+        pytest.param(("analyze",), marks=pytest.mark.slow),
+    ],
 )
 def test_what_an_interrupted_command_left_is_found_at_every_depth_and_removed(
     tmp_path, whole_output, ferflow, command

@@ -73,10 +73,18 @@ FILES = ("people.csv", "corrections.csv", "sessions.csv", "run.json", ".pages/op
          "timeline/ID.parquet", "markers/ID.parquet", "signals/ID.parquet", "../talk.markers.csv",
          "../talk.signals.csv", "../talk.signals.jsonl")  # fmt: skip
 
+OF_EACH_READER = ("people.csv", "run.json", "faces/ID.parquet")
+
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", ["pipe", "endless", "huge", "folder"])
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, marks=[] if kind == "pipe" or name in OF_EACH_READER else pytest.mark.slow)
+        for name in FILES
+        for kind in ("pipe", "endless", "huge", "folder")
+    ],
+)
 def test_commands_neither_wait_nor_fill_the_memory(tmp_path, whole_output, ferflow, name, kind, flat_memory):
     out = copy_output(whole_output, tmp_path / "it")
     (video,) = OutputFolder(out).finished_ids()
@@ -121,7 +129,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("kind", DEEP)
-@pytest.mark.parametrize("depth", [900, 100_000])
+@pytest.mark.parametrize("depth", [pytest.param(900, marks=pytest.mark.slow), 100_000])
 def test_deeply_nested_json_is_one_line(tmp_path, whole_output, ferflow, kind, depth):
     out = copy_output(whole_output, tmp_path / "it")
     (out / "run.json").write_text(DEEP[kind](depth))

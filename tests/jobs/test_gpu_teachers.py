@@ -55,6 +55,7 @@ def test_the_teachers_leave_answers_to_all_training_faces_and_a_table(run, path,
     assert table in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_with_its_epochs_and_a_finished_teacher_is_not_trained_again(
     run, tmp_path, monkeypatch
 ):

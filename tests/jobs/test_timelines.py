@@ -270,7 +270,10 @@ def test_people_are_those_with_rows_in_the_timeline_everywhere(tmp_path, three_p
     assert people_of(out) == (2, 2)
 
 
-@pytest.mark.parametrize("again", ["run", "report", "other"])
+@pytest.mark.parametrize(
+    "again",
+    ["run", pytest.param("report", marks=pytest.mark.slow), pytest.param("other", marks=pytest.mark.slow)],
+)
 def test_the_number_of_people_follows_a_timeline_that_is_written_again(
     tmp_path, three_people, face_video, stand_in, again
 ):

@@ -107,9 +107,9 @@ def test_a_lead_of_the_sound_moves_all_times_but_not_what_the_header_counts():
 def test_times_are_exact_after_ten_hours():
     # 29.97 frames per second, counted in 90 kHz: 3003 units a frame.
     tick, n = Fraction(1, 90_000), 10 * 3600 * 30
-    frames = (SkippedFrame(1000 + 3003 * i, tick, 3003) for i in range(0, n, 25))
+    frames = (SkippedFrame(1000 + 3003 * i, tick, 3003) for i in range(0, n, 250))
     (last,) = deque(Clock(tick).run(frames), maxlen=1)
-    assert last.time == Fraction(3003 * (n - 25), 90_000)
+    assert last.time == Fraction(3003 * (n - 250), 90_000)
 
 
 @pytest.mark.parametrize(

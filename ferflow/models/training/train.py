@@ -30,7 +30,7 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import Draw
 from ferflow.models.data.dataset import Split, load, split
 from ferflow.models.heads import ByHead
-from ferflow.models.history import Epoch
+from ferflow.models.history import Epoch, write_history
 from ferflow.models.networks import NETWORKS
 from ferflow.models.training import checkpoint
 from ferflow.models.training.checkpoint import Progress
@@ -175,7 +175,9 @@ class _Run:
         """Restore the checkpoint in the folder, or begin a new run; return its progress."""
         path = self.out / checkpoint.STATE_FILE
         if path.exists():
-            return checkpoint.restore(path, self.model, self.options)
+            progress = checkpoint.restore(path, self.model, self.options)
+            write_history(self.out, progress.history)  # the run may have ended between the two files
+            return progress
         if start is not None:
             initialise(load_trained(start), self.model, seed=self.options.seed)
         return checkpoint.new_progress(self.model)

@@ -282,6 +282,7 @@ def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, da
         train(data, tmp_path, replace(OPTIONS, epochs=1))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_what_its_teachers_said_and_without_them(undisturbed, data, tmp_path):
     taught_run = replace(OPTIONS, teachers=(str(tmp_path / "teacher"),))
     shutil.copytree(undisturbed, tmp_path / "teacher")
