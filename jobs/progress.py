@@ -204,6 +204,12 @@ def log_event(event: RunEvent) -> None:
                 _run_log.info("%s: %s", report.source, warning)
 
 
+def event_to_json(event: RunEvent) -> JsonObject:
+    """An event as JSON, with its name as `event`; as in docs/progress.schema.json, without a time."""
+    name, fields = _to_json(event)
+    return {"event": name, **_to_valid_json(fields)}
+
+
 def _to_json(event: RunEvent) -> tuple[str, JsonObject]:
     """Name and fields of an event in docs/progress.schema.json."""
     match event:

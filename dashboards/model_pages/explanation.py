@@ -200,20 +200,24 @@ def _part(answer: HeadAnswer, k: int) -> _Part:
 
 
 def _evidence(seen: Inspection, card: ModelCard, order: npt.NDArray[np.intp]) -> list[_Evidence]:
-    """Draw each label's evidence over the crop, on one scale: orange for the label, blue against it."""
+    images = draw_evidence(seen)
+    if images is None:
+        return []
+    return [_Evidence(sanitize(card.labels[k]), percent(float(seen.probs[k])), images[k]) for k in order]
+
+
+def draw_evidence(seen: Inspection) -> list[str] | None:
+    """Draw each label's evidence over the crop, on one scale: orange for the label, blue against it.
+
+    Returns:
+        Data URIs of PNG, in the card's order of labels; None: the network does not end in an average.
+    """
     evidence = seen.evidence
     if evidence is None:
-        return []
+        return None
     # One scale for all labels, so that their colours can be compared.
     most = float(np.abs(evidence).max()) or 1.0
-    return [
-        _Evidence(
-            label=sanitize(card.labels[k]),
-            share=percent(float(seen.probs[k])),
-            image=png_uri(_overlay(seen.crop, evidence[k] / most)),
-        )
-        for k in order
-    ]
+    return [png_uri(_overlay(seen.crop, part / most)) for part in evidence]
 
 
 def _overlay(crop: UInt8Array, evidence: Float32Array) -> UInt8Array:

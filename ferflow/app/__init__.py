@@ -1,1 +1,1 @@
-"""The local web application: pictures, videos and finished analyses in a browser. Needs the extra `app`."""
+"""The local web application: pictures, videos and a webcam in the browser, on this machine only."""

@@ -27,6 +27,7 @@ from ferflow.cli.report import report
 from ferflow.cli.run import run
 from ferflow.cli.train import train
 from ferflow.cli.usage_errors import USAGE_ERRORS, describe_usage_error
+from ferflow.cli.web_app import web_app
 from ferflow.errors import FerflowError, ModelError, OptionsError, RecordsError
 from ferflow.version import __version__
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 for command in (analyze, predict, run, report, people, bench, demo, doctor, evaluate, explain, train):
     app.command()(command)
+app.command(name="app")(web_app)
 app.add_typer(models)
 
 

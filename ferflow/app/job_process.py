@@ -1,0 +1,46 @@
+"""The process of one job: a run whose events go to the server."""
+
+from __future__ import annotations
+
+import logging
+from multiprocessing.connection import Connection
+
+from ferflow.errors import FerflowError
+from ferflow.jobs.job import Job
+from ferflow.types import JsonObject
+
+JOB_FAILED = "failed"
+
+
+def work(connection: Connection, job: Job) -> None:
+    """Carry out a job; each event is sent as `progress.event_to_json` writes it."""
+    from ferflow.jobs.progress import event_to_json
+    from ferflow.jobs.run import run_events
+    from ferflow.store.failure_kinds import describe_system_error
+
+    logging.getLogger("ferflow").addHandler(_Sender(connection))
+    try:
+        for event in run_events(job):
+            connection.send(event_to_json(event))
+    except FerflowError as error:
+        connection.send(_failure(str(error)))
+    except (OSError, MemoryError) as error:
+        connection.send(_failure(describe_system_error(error)))
+    except Exception as error:
+        connection.send(_failure(f"unexpected {type(error).__name__}: {error}"))
+
+
+def _failure(message: str) -> JsonObject:
+    return {"event": JOB_FAILED, "message": message}
+
+
+class _Sender(logging.Handler):
+    """Sends warnings as events."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(logging.WARNING)
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        self._connection.send({"event": "log", "message": record.getMessage()})

@@ -1,0 +1,124 @@
+"""The pages of the application, its scripts and styles, and the pages of the output folder."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from ferflow.app.folder_files import find_file, find_source, read_page
+from ferflow.app.video_jobs import JobQueue
+from ferflow.dashboards.shared.page import inline_json, render_template, template_text
+from ferflow.errors import RecordsError
+from ferflow.store.output_folder import OutputFolder
+from ferflow.version import __version__
+
+router = APIRouter(include_in_schema=False)
+
+_HERE = Path(__file__).parent
+_STATIC = {path.name: path for path in (_HERE / "static").iterdir()}
+
+
+@router.get("/")
+async def start(request: Request) -> Response:
+    """Drop a picture or a video."""
+    return _page(request, "start")
+
+
+@router.get("/jobs")
+async def jobs(request: Request) -> Response:
+    """The videos that were uploaded."""
+    return _page(request, "jobs")
+
+
+@router.get("/webcam")
+async def webcam(request: Request) -> Response:
+    """The faces of the webcam."""
+    return _page(request, "webcam")
+
+
+@router.get("/api/docs")
+async def docs(request: Request) -> Response:
+    """The description of the API."""
+    return _page(request, "docs")
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """Scripts and styles."""
+    if name == "style.css":  # that of the reports
+        return Response(str(template_text("style.css")), media_type="text/css")
+    if name in _STATIC:
+        return FileResponse(_STATIC[name], media_type=mimetypes.guess_type(name)[0])
+    raise HTTPException(404, "There is no such file.")
+
+
+@router.get("/static/swagger/{name}")
+async def swagger(name: str) -> Response:
+    """The page of the API, from the package `swagger-ui-bundle`."""
+    from swagger_ui_bundle import swagger_ui_path
+
+    if name not in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        raise HTTPException(404, "There is no such file.")
+    return FileResponse(Path(swagger_ui_path) / name)
+
+
+@router.get("/favicon.ico")
+async def icon() -> Response:
+    """Browsers ask for it."""
+    return FileResponse(_STATIC["icon.svg"], media_type="image/svg+xml")
+
+
+@router.get("/folder")
+async def folder(request: Request) -> Response:
+    """The overview; before the first video, the start page."""
+    queue: JobQueue = request.app.state.jobs
+    has_overview = await queue.pool.run(OutputFolder(queue.out).index.is_file)
+    return RedirectResponse("/folder/index.html" if has_overview else "/", 303)
+
+
+@router.get("/folder/source/{video_id}")
+async def source(request: Request, video_id: str) -> Response:
+    """The video of a report's player, if it is still the one that was analysed."""
+    queue: JobQueue = request.app.state.jobs
+    try:
+        path = await queue.pool.run(find_source, queue.out, video_id)
+    except RecordsError as error:
+        raise HTTPException(404, str(error)) from error
+    if path is None:
+        raise HTTPException(404, "The video is not where it was analysed.")
+    return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0] or "video/mp4")
+
+
+@router.get("/folder/{name:path}")
+async def folder_file(request: Request, name: str) -> Response:
+    """A page of the output folder, or what it loads."""
+    queue: JobQueue = request.app.state.jobs
+    path = await queue.pool.run(find_file, queue.out, name)
+    if path is None:
+        raise HTTPException(404, "There is no such file in this folder.")
+    if path.suffix != ".html":
+        return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0])
+    is_report = path.parent.name == "reports"
+    url = f"../source/{quote(path.stem, safe='')}" if is_report else None
+    return HTMLResponse(await queue.pool.run(read_page, path, url))
+
+
+def _page(request: Request, name: str) -> HTMLResponse:
+    state = request.app.state
+    return HTMLResponse(
+        render_template(
+            str(_HERE / "templates" / f"{name}.html.j2"),
+            page=name,
+            version=__version__,
+            keeps=state.keeps,
+            has_folder=OutputFolder(state.jobs.out).index.is_file(),
+            out=str(state.jobs.out) if state.keeps else "",
+            look=inline_json(json.dumps(state.look)),
+            base=str(_HERE / "templates" / "app.html.j2"),
+        )
+    )

@@ -1,0 +1,119 @@
+"""Listen, say where, and serve until Ctrl+C."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import FrameType
+
+from ferflow.app.settings import AppSettings
+from ferflow.errors import OptionsError
+
+_GRACE_SECONDS = 3
+"""For answers that are on their way when the application is ended."""
+
+
+def serve(settings: AppSettings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: where and what.
+        announce: called with the address, once the port is this process's own and requests wait to be answered.
+
+    Raises:
+        OptionsError: the address cannot be used.
+        ModelError: the model does not exist.
+    """
+    listener = listen(settings)
+    with listener:
+        settings = replace(settings, port=listener.getsockname()[1])
+        announce(make_address(settings))
+        _run(settings, listener)
+
+
+def make_address(settings: AppSettings) -> str:
+    """What is opened in a browser."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    shown = f"[{host}]" if ":" in host else host
+    token = "" if settings.token is None else f"?token={settings.token}"
+    return f"http://{shown}:{settings.port}/{token}"
+
+
+def listen(settings: AppSettings) -> socket.socket:
+    """Open the port.
+
+    Raises:
+        OptionsError: it is taken, or the host is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            raise OptionsError(
+                f"port {settings.port} is in use, perhaps by another ferflow app. Give --port 0 for any free one."
+            ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise OptionsError(f"{settings.host}, port {settings.port}: cannot be used ({reason}).") from error
+    return listener
+
+
+def _run(settings: AppSettings, listener: socket.socket) -> None:
+    # Imported when the address has been printed: they take half a second.
+    import uvicorn
+
+    from ferflow.app.application import make_app
+
+    class Server(uvicorn.Server):
+        """Ends on a signal without raising it again: Ctrl+C is how this command ends."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            def end(number: int, frame: FrameType | None) -> None:
+                self.handle_exit(number, frame)
+
+            before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    config = uvicorn.Config(
+        make_app(settings),
+        log_level="error",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ws_max_size=8 << 20,
+        ws_max_queue=2,
+    )
+    Server(config).run(sockets=[listener])
+
+
+def open_browser(address: str) -> None:
+    """Open the address as soon as it answers, in a thread; a machine without a browser is no error."""
+    import webbrowser
+
+    def wait_and_open() -> None:
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(address, timeout=5).close()  # noqa: S310 - our own address
+                webbrowser.open(address)
+                return
+            time.sleep(0.1)
+
+    threading.Thread(target=wait_and_open, daemon=True, name="ferflow-browser").start()
