@@ -135,14 +135,14 @@ def _update_manifest(folder: OutputFolder) -> None:
 def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
     file = (
         additions.markers
-        or _find_listed_markers(source, files, additions.sessions)
+        or find_listed_markers(source, files, additions.sessions)
         or find_markers_file(source)
     )
     duration_s = read_metadata(files.faces).duration_s if file is not None else math.inf
     store_markers(files, file, additions.rest, duration_s=duration_s)
 
 
-def _find_listed_markers(source: Path, files: VideoFiles, sessions: Path | None) -> Path | None:
+def find_listed_markers(source: Path, files: VideoFiles, sessions: Path | None) -> Path | None:
     """The file of markers that the session list names for a video; None: none, or no list that can be used.
 
     Raises:

@@ -16,8 +16,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ferflow.app import api_jobs, api_pictures, pages
+from ferflow.app import api_edits, api_jobs, api_pictures, pages
 from ferflow.app.answers import problem
+from ferflow.app.edit_desk import EditDesk
 from ferflow.app.guard import Guard
 from ferflow.app.picture_pool import PicturePool
 from ferflow.app.settings import AppSettings
@@ -56,6 +57,7 @@ def make_app(settings: AppSettings) -> Guard:
     app.state.keeps = settings.out is not None
     app.include_router(api_pictures.router)
     app.include_router(api_jobs.router)
+    app.include_router(api_edits.router)
     app.include_router(pages.router)
     app.add_api_websocket_route("/api/webcam", _webcam)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -71,13 +73,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with tempfile.TemporaryDirectory(prefix="ferflow-app-", ignore_cleanup_errors=True) as folder:
         pool = PicturePool(settings.options, Path(folder))
         jobs = JobQueue(settings.out or Path(folder) / "results", settings.options, pool)
-        app.state.pool, app.state.jobs, app.state.webcams = pool, jobs, WebcamDesk(pool)
+        edits = EditDesk(jobs.out, pool)
+        app.state.pool, app.state.jobs, app.state.edits = pool, jobs, edits
+        app.state.webcams = WebcamDesk(pool)
         pool.warm_up()
         await jobs.start()
         try:
             yield
         finally:
             await jobs.stop()
+            await edits.stop()
             await asyncio.to_thread(pool.close)
 
 

@@ -236,6 +236,7 @@ def test_the_description_of_the_api_names_every_route_and_no_other_host(api):
     assert set(found["paths"]) == {
         "/api/predict", "/api/activation", "/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/events",
         "/api/jobs/{job_id}/tables/{table}", "/api/videos", "/api/videos/{video_id}/tables/{table}",
+        "/api/videos/{video_id}/edit", "/api/videos/{video_id}/edits", "/api/videos/{video_id}/undo",
     }  # fmt: skip
     page = api.get("/api/docs").text
     assert "http://" not in page

@@ -19,7 +19,8 @@ _SETTINGS = {
 }
 _PATHS = [
     "/api/predict", "/api/activation", "/api/picture", "/api/jobs", "/api/jobs/{}", "/api/jobs/{}/events",
-    "/api/jobs/{}/tables/{}", "/api/videos", "/api/videos/{}/tables/{}", "/folder/{}", "/folder/source/{}",
+    "/api/jobs/{}/tables/{}", "/api/videos", "/api/videos/{}/tables/{}",
+    "/api/videos/{}/edit", "/api/videos/{}/edits", "/api/videos/{}/undo", "/folder/{}", "/folder/source/{}",
     "/static/{}", "/static/swagger/{}", "/", "/jobs", "/webcam", "/api/openapi.json", "/favicon.ico",
 ]  # fmt: skip
 _FACE = jpeg(portrait()[:200, 120:320, ::-1])

@@ -1,0 +1,231 @@
+"""The edit mode: what a video's lists say, and changes of them, each saved at once and undone as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ferflow.analytics.correction_rows import COLUMNS, REQUIRED, TIMES
+from ferflow.analytics.list_edits import (
+    CorrectionCells,
+    Edit,
+    Lists,
+    add_correction,
+    change_correction,
+    name_persons,
+    name_track,
+    remove_correction,
+    undo,
+)
+from ferflow.analytics.person_faces import Persons
+from ferflow.app.edit_requests import (
+    AddCorrection,
+    AddMarker,
+    ChangeCorrection,
+    ChangeMarker,
+    EditRequest,
+    ListRequest,
+    NamePersons,
+    NameTrack,
+    RemoveCorrection,
+    RemoveMarker,
+)
+from ferflow.app.folder_files import find_source
+from ferflow.app.marker_file import MarkerFile
+from ferflow.dashboards import last_options, load_names, refresh
+from ferflow.errors import OptionsError, RecordsError, VideoError
+from ferflow.jobs.additions import add_to_all, find_listed_markers
+from ferflow.jobs.job import Additions
+from ferflow.render.portraits import best_faces, read_portraits
+from ferflow.render.thumbnails import draw_thumbnail
+from ferflow.single_picture import PictureReader
+from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import CORRECTIONS, OutputFolder
+from ferflow.store.video_files import VideoFiles
+from ferflow.types import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class EditedVideo:
+    """A finished video, its persons, and its lists as they are on disk."""
+
+    files: VideoFiles
+    source: Path | None
+    """The video, if it is where it was analysed."""
+    persons: Persons
+    lists: Lists
+    markers: MarkerFile | None
+    """None: markers cannot be edited here; see `why_no_markers`."""
+    why_no_markers: str = ""
+
+    @classmethod
+    def read(cls, out: Path, video_id: str) -> EditedVideo:
+        """Read all of it.
+
+        Raises:
+            RecordsError: there is no such video, or its tables cannot be read.
+            OptionsError: a list cannot be used.
+        """
+        files = OutputFolder(out).video(video_id)
+        if not files.is_finished:
+            raise RecordsError(f"{video_id}: there is no finished video of this id.")
+        source = find_source(out, video_id)
+        persons = Persons.of(files, load_names(out).of(video_id))
+        why = _why_no_markers(files, source)
+        markers = MarkerFile.of(source) if source is not None and not why else None
+        return cls(files, source, persons, Lists.read(out), markers, why)
+
+    @property
+    def version(self) -> str:
+        """Changes with each change of what can be edited."""
+        content = None if self.markers is None else self.markers.content
+        return hashlib.sha256(repr((self.lists.version, content)).encode()).hexdigest()[:16]
+
+    def to_json(self) -> JsonObject:
+        """All that the page shows."""
+        metadata = read_metadata(self.files.faces)
+        return {
+            "video_id": self.files.video_id,
+            "name": metadata.source.name,
+            "version": self.version,
+            "duration_s": metadata.duration_s,
+            "has_source": self.source is not None,
+            "labels": list(metadata.labels),
+            "persons": [self._person(person) for person in self.persons.ids],
+            "tracks": self._tracks(),
+            "corrections": self._corrections(),
+            "markers": self._markers(),
+            "why_no_markers": self.why_no_markers,
+        }
+
+    def _person(self, person: int) -> JsonObject:
+        tracks = [track for track, pieces in self.persons.person_of.items() if person in pieces.values()]
+        return {"id": person, "name": self.persons.name_of(person), "tracks": sorted(tracks)}
+
+    def _tracks(self) -> list[JsonValue]:
+        first = _first_times(self.files)
+        return [
+            {
+                "id": track,
+                "first_s": first.get(track),
+                "pieces": [[s, one] for s, one in sorted(pieces.items())],
+            }
+            for track, pieces in sorted(self.persons.person_of.items())
+        ]
+
+    def _corrections(self) -> list[JsonValue]:
+        if self.lists.corrections is None:
+            return []
+        rows = self.lists.editable_corrections.rows(CORRECTIONS, REQUIRED, TIMES)
+        return [
+            {"line": row.line, **{name: row.values.get(name, "") for name in COLUMNS}}
+            for row in rows
+            if row.values["video_id"] == self.files.video_id
+        ]
+
+    def _markers(self) -> list[JsonValue]:
+        found = [] if self.markers is None else self.markers.markers()
+        return [
+            {"line": line, "time_s": one.time_s, "end_s": one.end_s, "label": one.label, "kind": one.kind}
+            for line, one in found
+        ]
+
+    def apply(self, request: EditRequest) -> Callable[[], None]:
+        """Carry out a change; what undoes it.
+
+        Raises:
+            OptionsError: it is wrong, or contradicts another; nothing is written.
+            RecordsError: a file cannot be written.
+        """
+        if isinstance(request, AddMarker | ChangeMarker | RemoveMarker):
+            if self.markers is None:
+                raise OptionsError(self.why_no_markers)
+            after = self.markers.change(request)
+            self.markers.write(after)
+            return partial(_undo_markers, self.markers, after)
+        return partial(_undo_lists, self.files.out, self._change_lists(request))
+
+    def _change_lists(self, request: ListRequest) -> Edit:
+        lists, persons = self.lists, self.persons
+        match request:
+            case NamePersons():
+                return name_persons(lists, persons, request.persons, request.name)
+            case NameTrack():
+                return name_track(lists, persons, request.track_id, request.name, from_s=request.from_s)
+            case ChangeCorrection():
+                return change_correction(lists, request.line, self._cells(request))
+            case AddCorrection():
+                return add_correction(lists, self._cells(request))
+            case RemoveCorrection():
+                return remove_correction(lists, request.line)
+
+    def _cells(self, request: AddCorrection) -> CorrectionCells:
+        return CorrectionCells(
+            self.files.video_id, request.action, request.start, request.end, request.person, request.value,
+            request.note,
+        )  # fmt: skip
+
+
+def _why_no_markers(files: VideoFiles, source: Path | None) -> str:
+    if source is None:
+        return "Markers lie next to the video, and it is not where it was analysed."
+    try:
+        listed = find_listed_markers(source, files, last_options(files.out).sessions)
+    except OptionsError as error:
+        return str(error)
+    # A list may name any file; only the one next to the video is changed from here.
+    return "" if listed is None else "The session list names a file of markers for this video: edit it there."
+
+
+def _undo_lists(out: Path, edit: Edit) -> None:
+    undo(out, edit)
+
+
+def _undo_markers(before: MarkerFile, after: bytes) -> None:
+    if MarkerFile.read(before.path).content != after:
+        raise OptionsError(f"{before.path.name} was changed since, so this cannot be undone.")
+    before.write(before.content)
+
+
+def _first_times(files: VideoFiles) -> dict[int, float]:
+    """When each track is first seen, seconds."""
+    import pyarrow.parquet as pq
+
+    faces = pq.read_table(files.faces, columns=["track_id", "time_s"])
+    found = faces.group_by("track_id").aggregate([("time_s", "min")])
+    return dict(zip(found["track_id"].to_pylist(), found["time_s_min"].to_pylist(), strict=True))
+
+
+def update_pages(out: Path) -> str | None:
+    """Write the pages that a change made stale; what went wrong, or None."""
+    folder = OutputFolder(out)
+    with folder.lock():
+        folder.remove_leftovers()
+        options = last_options(out)
+        failed = add_to_all(out, Additions(sessions=options.sessions or folder.session_list))
+        done = refresh(out, options)
+    problems = [f"{video_id}: {reason}" for video_id, reason in (*failed.items(), *done.failed.items())]
+    return "; ".join(problems) or None
+
+
+def draw_thumbnails(reader: PictureReader, out: Path, video_id: str) -> dict[int, bytes]:
+    """A picture of each person, JPEG by id, cut from the video; nothing is stored. In a child process.
+
+    Raises:
+        VideoError: the video is not where it was analysed.
+    """
+    import cv2
+
+    if find_source(out, video_id) is None:
+        raise VideoError("the video is not where it was analysed.")
+    files = OutputFolder(out).video(video_id)
+    persons = Persons.of(files, load_names(out).of(video_id))
+    found = {}
+    for portrait in read_portraits(files, best_faces(persons, count=1)):
+        done, encoded = cv2.imencode(".jpg", draw_thumbnail(portrait))
+        if done:
+            found[portrait.place.person_id] = encoded.tobytes()
+    return found
