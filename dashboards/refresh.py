@@ -1,11 +1,11 @@
 """Which pages are stale, and the updates of those that are.
 
 Nothing else decides whether a page is current. `.pages/` holds a digest of all inputs of each page, in a file per page
-so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its tables,
-markers, signals, clips and video file, the markers next to its stimulus, the names of its people, its corrections, the
-part of it that counts, its notes, theme, title and logo, and ferflow's own code. Inputs of the overview: the same of
-all finished videos as far as it shows them, the manifest of the run, the lists, the stimuli, its notes, and the
-options.
+so that workers that run in parallel never write the same file. Inputs of a session's page: size and time of its
+tables, markers, signals, clips and video file, the markers next to its stimulus, the names of its people, its
+corrections, what coders saw, the part of it that counts, its notes, theme, title and logo, and ferflow's own code.
+Inputs of the overview: the same of all finished videos as far as it shows them, the manifest of the run, the lists,
+the stimuli, its notes, and the options.
 
 Code that replaces a table of a finished video calls `VideoFiles.remove_page` first: if the process is killed, no page
 of older data stays next to new tables.
@@ -298,10 +298,11 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     notes = load_notes(files.notes, page=files.report, out=files.out)
     given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant, names.limits
     corrections = [asdict(row) for row in names.corrections.rows]
+    codings = [asdict(coding) for coding in names.codings]
     stimulus = find_session_stimulus(files, options)
     scenes = (stimulus.offset_s, _stat_files([stimulus.markers_file])) if stimulus.markers_file else None
     shown = notes.html, notes.problems, scenes, files.has_thumbnails
-    return _digest(_stat_files(inputs), link, given, corrections, header, *shown)
+    return _digest(_stat_files(inputs), link, given, corrections, codings, header, *shown)
 
 
 def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
@@ -312,7 +313,7 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
 def _index_content_digest(folder: OutputFolder, options: PageOptions) -> str:
     """Digest of what the overview shows, but for when the last run started."""
     run, videos = RunManifest.load(folder.manifest), folder.finished_videos()
-    lists = [folder.people_list, folder.corrections, options.sessions or folder.session_list]
+    lists = [folder.people_list, folder.corrections, *folder.codings, options.sessions or folder.session_list]
     notes = load_notes(folder.notes, page=folder.index, out=folder.path)
     return _digest(
         _stat_files(

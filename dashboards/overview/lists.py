@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ferflow.analytics.correction_rows import Corrections
+from ferflow.analytics.codings import read_codings
+from ferflow.analytics.correction_rows import Codings, Corrections
 from ferflow.analytics.corrections import read_corrections
 from ferflow.analytics.people_list import NO_NAMES, PeopleList, count_unknown, read_people
 from ferflow.analytics.person_faces import Overlap, Persons, find_overlaps
@@ -32,6 +33,7 @@ class Lists:
     people: PeopleList
     sessions: Sessions
     corrections: Corrections
+    codings: Codings
     by: str | None
     """Column of the session list that makes the groups."""
     problems: tuple[str, ...]
@@ -40,7 +42,7 @@ class Lists:
     @property
     def names(self) -> NameLists:
         """What they say of people."""
-        return NameLists(self.people, self.sessions, self.corrections)
+        return NameLists(self.people, self.sessions, self.corrections, self.codings)
 
 
 def load_lists(
@@ -61,19 +63,20 @@ def load_lists(
     corrections, problems = _attempt(
         lambda: read_corrections(out, people), Corrections(), forgiving, "left out: "
     )
-    problems = (*of_people, *problems)
+    codings, of_codings = _attempt(lambda: read_codings(out), Codings(), forgiving, "left out: ")
+    problems = (*of_people, *problems, *of_codings)
     if _is_gone(options):
         gone = (
             f"session list {options.sessions}: no longer there, so the overview has no list and no groups. Put it "
             "back, name another with --sessions, or use --forget."
         )
-        return Lists(people, Sessions(), corrections, None, (*problems, gone))
+        return Lists(people, Sessions(), corrections, codings, None, (*problems, gone))
     sessions, more = _attempt(
         lambda: _read_sessions(out, options, sources), Sessions(), forgiving, "left out: "
     )
     forgiving_column = forgiving or "by" in options.remembered
     by, last = _attempt(lambda: sessions.grouping(options.by), sessions.grouping(None), forgiving_column, "")
-    return Lists(people, sessions, corrections, by, (*problems, *more, *last))
+    return Lists(people, sessions, corrections, codings, by, (*problems, *more, *last))
 
 
 def find_problems_of_names(out: Path, people: PeopleList) -> list[str]:

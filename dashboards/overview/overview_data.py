@@ -206,6 +206,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         *lists.people.warnings,
         *find_problems_of_names(out, lists.people),
         *lists.corrections.warnings,
+        *lists.codings.warnings,
         *_count_unknown_corrections(entries),
         *lists.sessions.warnings,
         *_find_renamed_participants(videos),

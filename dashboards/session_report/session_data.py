@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from ferflow.analytics.agreement import NO_AGREEMENT, Agreement, compare_codings
 from ferflow.analytics.applied_corrections import NO_EFFECT, AppliedCorrections
 from ferflow.analytics.coverage import Coverage, coverage, coverage_timeline
 from ferflow.analytics.event_locked import locked_curves, segments
@@ -139,6 +140,8 @@ class Session:
     """The part of the recording that counts: all numbers are of it, and the charts show the rest as outside."""
     corrections: AppliedCorrections = NO_EFFECT
     """What `corrections.csv` changes."""
+    agreement: Agreement = NO_AGREEMENT
+    """Of human coders with the model and with each other."""
     has_clips: bool = False
     has_thumbnails: bool = False
     """Whether clips, or pictures of its persons, are stored."""
@@ -295,6 +298,7 @@ def load_session(
         clips={url_between(paths.report, clip.path): clip.peaks for clip in existing_clips(paths, found)},
         limits=persons.limits,
         corrections=persons.corrections,
+        agreement=_compare_codings(records, names),
         has_clips=paths.has_clips,
         has_thumbnails=paths.has_thumbnails,
     )
@@ -379,6 +383,14 @@ def _divide_time(records: _Records) -> pa.Table:
         ranged=records.metadata.options.start is not None,
         limits=records.persons.limits,
         find_left_out=faces.find_left_out,
+    )
+
+
+def _compare_codings(records: _Records, names: PersonNames) -> Agreement:
+    """With what the model shows, not with what corrections make of it."""
+    bin_seconds = records.footer.bin_seconds or bin_length(records.timeline)
+    return compare_codings(
+        records.persons, names, records.all_frames, Basis.stored(records.footer), bin_seconds
     )
 
 

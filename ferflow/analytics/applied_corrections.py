@@ -101,23 +101,28 @@ class KnownPersons:
     by_name: Mapping[str, Collection[int]]
     """Ids by what pages call the persons."""
 
-    def apply(self, corrections: VideoCorrections) -> AppliedCorrections:
+    def apply(self, corrections: VideoCorrections, file: str = CORRECTIONS) -> AppliedCorrections:
         """Find whom each correction is about.
+
+        Args:
+            corrections: the rows.
+            file: name of their list, for messages.
 
         Raises:
             OptionsError: a row is about a person by number whom the names divide, or two contradict each other.
         """
-        found = {row: self._find(row) for row in corrections.rows}
+        found = {row: self._find(row, file) for row in corrections.rows}
         known = {row: ids for row, ids in found.items() if ids or row.who == EVERYBODY}
         refuse_contradictions(
             self.video_id,
             known,
             # Of a person with several tracks, one may be dropped and the person relabelled.
             lambda row: [row.who] if row.who.kind in ("everybody", "track") else known[row],
+            file,
         )
         return AppliedCorrections(known, tuple(row for row in found if row not in known))
 
-    def _find(self, row: Correction) -> frozenset[int]:
+    def _find(self, row: Correction, file: str) -> frozenset[int]:
         who = row.who
         if who == EVERYBODY:
             return frozenset()
@@ -125,14 +130,14 @@ class KnownPersons:
             return frozenset(self.person_of.get(who.number, {}).values())
         if who.name in self.by_name:
             return frozenset(self.by_name[who.name])
-        return self._find_by_number(row, who) if who.kind == "person" else frozenset()
+        return self._find_by_number(row, who, file) if who.kind == "person" else frozenset()
 
-    def _find_by_number(self, row: Correction, who: Who) -> frozenset[int]:
+    def _find_by_number(self, row: Correction, who: Who, file: str) -> frozenset[int]:
         tracks = [track for track, person in self.stitched.items() if person == who.number]
         found = {one for track in tracks for one in self.person_of[track].values()} - {UNTRACKED}
         if len(found) > 1:
             raise OptionsError(
-                f"{CORRECTIONS}: line {row.line} is about {who} of {sanitize(self.video_id[:200])}, whom "
+                f"{file}: line {row.line} is about {who} of {sanitize(self.video_id[:200])}, whom "
                 f"{PEOPLE_LIST}: line {self._find_line(tracks)} divides. Write the name of the one who is meant."
             )
         return frozenset(found)

@@ -22,6 +22,7 @@ def refuse_contradictions(
     video_id: str,
     rows: Iterable[Correction],
     find_persons: Callable[[Correction], Iterable[object]] = lambda row: [row.who],
+    file: str = CORRECTIONS,
 ) -> None:
     """Compare the corrections of one video.
 
@@ -29,6 +30,7 @@ def refuse_contradictions(
         video_id: of the video.
         rows: its corrections.
         find_persons: whom a correction is about; of one about everybody, `EVERYBODY`.
+        file: name of the list.
 
     Raises:
         OptionsError: two of them contradict each other.
@@ -38,12 +40,13 @@ def refuse_contradictions(
         for person in find_persons(row):
             by_who.setdefault(person, []).append(row)
     of_everybody = _Latest.of(by_who.pop(EVERYBODY, ()))
-    of_everybody.check_against_each_other(video_id)
+    where = file, video_id
+    of_everybody.check_against_each_other(where)
     for own in by_who.values():
-        _Latest.of(own).check_against_each_other(video_id)
+        _Latest.of(own).check_against_each_other(where)
         for row in own:
             if row.action == "relabel":
-                _refuse(video_id, row, of_everybody.find_contradiction(row))
+                _refuse(where, row, of_everybody.find_contradiction(row))
 
 
 def refuse_named_numbers(corrections: Mapping[str, VideoCorrections], people: PeopleList) -> None:
@@ -73,12 +76,12 @@ def refuse_named_numbers(corrections: Mapping[str, VideoCorrections], people: Pe
                 )
 
 
-def _refuse(video_id: str, row: Correction, other: Correction | None) -> None:
+def _refuse(where: tuple[str, str], row: Correction, other: Correction | None) -> None:
     if other is not None:
         first, second = sorted((row, other), key=lambda one: one.line)
         raise OptionsError(
-            f"{CORRECTIONS}: line {second.line} ({second.describe()}) contradicts line {first.line} "
-            f"({first.describe()}) in {sanitize(video_id[:200])}. Change one of the two."
+            f"{where[0]}: line {second.line} ({second.describe()}) contradicts line {first.line} "
+            f"({first.describe()}) in {sanitize(where[1][:200])}. Change one of the two."
         )
 
 
@@ -108,9 +111,9 @@ class _Latest:
                 return other
         return None
 
-    def check_against_each_other(self, video_id: str) -> None:
+    def check_against_each_other(self, where: tuple[str, str]) -> None:
         for k, row in enumerate(self.rows):
-            _refuse(video_id, row, self.find_contradiction(row, k))
+            _refuse(where, row, self.find_contradiction(row, k))
 
 
 def _add(

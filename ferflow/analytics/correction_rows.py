@@ -22,6 +22,9 @@ COLUMNS = ("video_id", "action", "start", "end", "person", "value", "note")
 REQUIRED = ("video_id", "action")
 TIMES = ("start", "end")
 
+COMMENT = "#"
+"""A row that begins with it is a comment."""
+
 Action: TypeAlias = Literal["exclude", "drop", "relabel"]
 
 LONGEST_TEXT = 1000
@@ -126,6 +129,28 @@ class Corrections:
     def of(self, video_id: str) -> VideoCorrections:
         """The corrections of one video."""
         return self.videos.get(video_id, NO_CORRECTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What one coder saw in one video."""
+
+    coder: str
+    rows: tuple[Correction, ...]
+    """Of action `relabel`, with the coder's label as `value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codings:
+    """What all coders saw."""
+
+    videos: Mapping[str, tuple[Coding, ...]] = field(default_factory=dict)
+    """By video id, in the order of the coders' names."""
+    warnings: tuple[str, ...] = ()
+
+    def of(self, video_id: str) -> tuple[Coding, ...]:
+        """What coders saw in one video."""
+        return self.videos.get(video_id, ())
 
 
 def parse_correction(name: str, row: Row) -> Correction:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ferflow.analytics.correction_conflicts import refuse_contradictions, refuse_named_numbers
 from ferflow.analytics.correction_rows import (
+    COMMENT,
     REQUIRED,
     TIMES,
     Correction,
@@ -35,9 +36,6 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.text import sanitize
-
-COMMENT = "#"
-"""A row that begins with it is a comment."""
 
 
 def read_corrections(out: Path, people: PeopleList) -> Corrections:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ferflow.analytics.correction_rows import NO_CORRECTIONS, VideoCorrections
+from ferflow.analytics.correction_rows import NO_CORRECTIONS, Coding, VideoCorrections
 from ferflow.analytics.csv_input import Row, count_rows, read_csv
 from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import parse_seconds
@@ -37,6 +37,8 @@ class PersonNames:
     """The part of the video that counts, as the session list says."""
     corrections: VideoCorrections = NO_CORRECTIONS
     """What `corrections.csv` says of the video."""
+    codings: tuple[Coding, ...] = ()
+    """What human coders saw in the video."""
     lines: Mapping[tuple[str, int], int] = field(default_factory=dict)
     """The first line of `people.csv` that names a `track` or a `person` of a number."""
 

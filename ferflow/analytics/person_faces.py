@@ -60,6 +60,8 @@ class Persons:
     corrections: AppliedCorrections = NO_EFFECT
     dropped: Mapping[int, Mapping[float, bool]] = field(default_factory=dict)
     """By track of which a part is dropped: whether, by the time from which on."""
+    undropped: PersonOfTrack = field(default_factory=dict)
+    """Whose these tracks would be."""
 
     @classmethod
     def of(cls, paths: VideoFiles, names: PersonNames = NO_NAMES) -> Self:
@@ -75,11 +77,13 @@ class Persons:
         found = cls._named(paths, names, tracks, NO_EFFECT)
         if not names.corrections.rows:
             return found
+        applied = found.know(names).apply(names.corrections)
+        found = cls._named(paths, names, tracks, applied)
+        if not applied.unknown:
+            return found
         # Again, since the only person of a video may be the only one because others were dropped, and then has
         # another name, by which a correction may call this person.
-        applied = found._apply(names, tracks)
-        found = cls._named(paths, names, tracks, applied)
-        return cls._named(paths, names, tracks, found._apply(names, tracks)) if applied.unknown else found
+        return cls._named(paths, names, tracks, found.know(names).apply(names.corrections))
 
     @classmethod
     def _named(
@@ -88,6 +92,7 @@ class Persons:
         plain = {track: {0.0: person} for track, person in tracks.stitched.items()}
         person_of, given = _apply(names, tracks)
         dropped = corrections.drop(person_of)
+        undropped = {track: person_of[track] for track in dropped}
         for track, pieces in dropped.items():
             person_of[track] = {
                 from_s: UNTRACKED if pieces[from_s] else person for from_s, person in person_of[track].items()
@@ -105,6 +110,7 @@ class Persons:
             None if counted == WHOLE_RECORDING else _read_times(paths).within(counted).frame_index,
             corrections,
             dropped,
+            undropped,
         )
         of_regions = set(tracks.region_names.values()) - names.in_people_list
         named = name_sole_person(
@@ -116,15 +122,18 @@ class Persons:
         )
         return replace(found, names=replace(named, of_region=_find_regions(person_of, tracks)))
 
-    def _apply(self, names: PersonNames, tracks: _Tracks) -> AppliedCorrections:
-        """Find whom corrections are about; persons whom the corrections so far drop keep their ids."""
-        person_of, _ = _apply(names, tracks)
+    def know(self, names: PersonNames) -> KnownPersons:
+        """Who is in the video, to find whom a row of a list is about; those who are dropped, too.
+
+        Args:
+            names: that these persons were read with.
+        """
+        person_of = {**self.person_of, **self.undropped}
         ids = sorted({one for pieces in person_of.values() for one in pieces.values()} - {UNTRACKED})
         by_name: dict[str, Collection[int]] = {self.name_of(person): [person] for person in ids}
         if names.participant is not None:
             by_name[names.participant] = self.names.find_participant(names.participant, ids)
-        known = KnownPersons(self.paths.video_id, tracks.stitched, person_of, names, by_name)
-        return known.apply(names.corrections)
+        return KnownPersons(self.paths.video_id, self.stitched, person_of, names, by_name)
 
     def name_of(self, person_id: int) -> str:
         """See `GivenNames.name_of`."""

@@ -20,7 +20,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from ferflow.analytics.correction_rows import Corrections
+from ferflow.analytics.correction_rows import Codings, Corrections
 from ferflow.analytics.people_list import PeopleList, PersonNames
 from ferflow.analytics.session_list import Sessions
 from ferflow.text import sanitize
@@ -33,6 +33,7 @@ class NameLists:
     people: PeopleList = field(default_factory=PeopleList)
     sessions: Sessions = field(default_factory=Sessions)
     corrections: Corrections = field(default_factory=Corrections)
+    codings: Codings = field(default_factory=Codings)
 
     def of(self, video_id: str) -> PersonNames:
         """What they say of one video."""
@@ -42,6 +43,7 @@ class NameLists:
             participant=listed.participant,
             limits=listed.limits,
             corrections=self.corrections.of(video_id),
+            codings=self.codings.of(video_id),
         )
 
 

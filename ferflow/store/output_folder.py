@@ -83,6 +83,11 @@ class OutputFolder:
         return self.path / CORRECTIONS
 
     @property
+    def codings(self) -> list[Path]:
+        """What human coders saw, from the user, a file per coder, sorted by name; see `analytics.codings`."""
+        return sorted((self.path / "coding").glob("*.csv"))
+
+    @property
     def session_list(self) -> Path:
         """Who was in which video, from the user, unless the list lies elsewhere; see `analytics.session_list`."""
         return self.path / "sessions.csv"

@@ -68,7 +68,7 @@ def test_the_seam_reads_regular_files_of_a_limited_size_only(tmp_path, kind, fla
         read_plain_file(tmp_path / "plain", MIB)
 
 
-FILES = ("people.csv", "corrections.csv", "sessions.csv", "run.json", ".pages/options.json",
+FILES = ("people.csv", "corrections.csv", "coding/MK.csv", "sessions.csv", "run.json", ".pages/options.json",
          ".pages/index.html.json", "notes.md", "notes/ID.md", "faces/ID.parquet", "frames/ID.parquet",
          "timeline/ID.parquet", "markers/ID.parquet", "signals/ID.parquet", "../talk.markers.csv",
          "../talk.signals.csv", "../talk.signals.jsonl")  # fmt: skip

@@ -7,6 +7,7 @@ value if it has one part), a template in `templates/sections`, and a line below.
 from __future__ import annotations
 
 from ferflow.dashboards.session_report.sections.around_markers import build_around_markers
+from ferflow.dashboards.session_report.sections.coding import build_coding
 from ferflow.dashboards.session_report.sections.corrections import build_corrections
 from ferflow.dashboards.session_report.sections.glossary import build_glossary, build_words
 from ferflow.dashboards.session_report.sections.headline import (
@@ -43,6 +44,7 @@ SECTIONS: tuple[Section[Session], ...] = (
     Section("segments", build_segments, "sections/segments.html.j2", ("tables.js",)),
     Section("around", build_around_markers, "sections/around.html.j2", ("tables.js", *_CHARTS)),
     Section("people", build_people, "sections/people.html.j2", ("tables.js",)),
+    Section("coding", build_coding, "sections/coding.html.j2", ("tables.js",)),
     Section("quality", build_quality, "sections/quality.html.j2"),
     Section("glossary", build_glossary, "sections/glossary.html.j2"),
 )
