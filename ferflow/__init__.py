@@ -27,6 +27,8 @@ if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file
 if TYPE_CHECKING:
     from ferflow.face_result import FaceResult
     from ferflow.jobs.job import Job
+    from ferflow.jobs.live.session import Live
+    from ferflow.jobs.live.stream_analyzer import LiveFrame
     from ferflow.jobs.run import run, run_events
     from ferflow.jobs.run_events import RunReport
     from ferflow.options import AnalyzeOptions, TimePoint
@@ -41,6 +43,8 @@ _HOMES = {
     "FaceRows": "ferflow.store.records",
     "FrameRows": "ferflow.store.records",
     "Job": "ferflow.jobs.job",
+    "Live": "ferflow.jobs.live.session",
+    "LiveFrame": "ferflow.jobs.live.stream_analyzer",
     "RunReport": "ferflow.jobs.run_events",
     "TimePoint": "ferflow.options",
     "TrackRows": "ferflow.store.records",
@@ -59,6 +63,8 @@ __all__ = [
     "FaceRows",
     "FrameRows",
     "Job",
+    "Live",
+    "LiveFrame",
     "RunReport",
     "TimePoint",
     "TrackRows",

@@ -79,7 +79,7 @@ def plan(
     replaced = {id_ for task in tasks for id_ in _find_earlier_ids(task, earlier)} if overwrite else set()
     # All tables of a folder are read as one, so all must be made with the same options, also those of other inputs.
     kept = {id_: footer for id_, footer in footers.items() if id_ not in replaced}
-    _refuse_other_results(out, kept, options, regions)
+    _refuse_other_results(out, kept, options, model_sha256(options), regions)
     if overwrite:
         return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
     tasks = [replace(task, problem=task.problem or broken.get(task.video_id or "")) for task in tasks]
@@ -244,10 +244,28 @@ def _determine_state(
     )
 
 
+def check_compatible(out: Path, options: AnalyzeOptions, model: str) -> None:
+    """Refuse to add results to a folder that holds those of other options or of another model.
+
+    Args:
+        out: the output folder; need not exist.
+        options: of the new results.
+        model: sha256 of their expression model.
+
+    Raises:
+        RecordsError: it does.
+    """
+    footers, _ = _read_footers(OutputFolder(out).finished_videos())
+    _refuse_other_results(out, footers, options, model, {})
+
+
 def _refuse_other_results(
-    out: Path, footers: Footers, options: AnalyzeOptions, regions: Mapping[str, tuple[str, ...]]
+    out: Path,
+    footers: Footers,
+    options: AnalyzeOptions,
+    model: str,
+    regions: Mapping[str, tuple[str, ...]],
 ) -> None:
-    model = model_sha256(options)
     for video_id, found in footers.items():
         # Where the session list decides the region, another one only means that this video is analysed again.
         wanted = structs.replace(options, region=found.options.region) if video_id in regions else options

@@ -160,7 +160,7 @@ def _carry_out(job: Job, folder: OutputFolder) -> Generator[RunEvent, None, None
     manifest.save(folder.manifest)
     warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
     if job.pages:
-        _write_pages(folder)
+        write_pages(folder)
     else:
         _remove_outdated(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
@@ -302,7 +302,7 @@ def _derive_others(
             manifest.note_people(files.video_id, count_people(files))
 
 
-def _write_pages(folder: OutputFolder) -> None:
+def write_pages(folder: OutputFolder) -> None:
     """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
     from ferflow.dashboards import last_options, refresh
     from ferflow.dashboards.exports.export_status import update_exports

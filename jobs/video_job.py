@@ -18,6 +18,7 @@ from ferflow.errors import VideoError
 from ferflow.jobs.finished_video import bring_up_to_date
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
+from ferflow.media.decode_report import DecodeReport
 from ferflow.media.fingerprint import Fingerprint, fingerprint, signature
 from ferflow.media.video import Reading, Video, open_video
 from ferflow.options import AnalyzeOptions
@@ -76,7 +77,7 @@ def _analyze(
 def _write_records(
     task: VideoTask, files: VideoFiles, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed, None, VideoMetadata]:
-    source, counts, pace = task.source, _Counts(), _Pace()
+    source, counts, pace = task.source, RowCounts(), _Pace()
     with (
         open_video(source, Reading.of(options), threads=options.threads) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
@@ -91,7 +92,7 @@ def _write_records(
         if counts.n_frames == 0:
             raise VideoError(f"{source.name}: no frame in the requested range. Check --start and --end.")
         _check_unchanged(source, known_by)
-        metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video))
+        metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video.report))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
@@ -112,7 +113,7 @@ def _check_unchanged(source: Path, before: Fingerprint) -> None:
 
 
 @dataclass(slots=True)
-class _Counts:
+class RowCounts:
     """Sums over the batches of one video."""
 
     n_frames: int = 0
@@ -122,6 +123,7 @@ class _Counts:
     last_time_s: float = 0.0
 
     def add(self, rows: Rows) -> None:
+        """Count further rows."""
         batch = rows.batch
         if isinstance(rows, FrameRows):
             self.n_frames += batch.num_rows
@@ -132,9 +134,8 @@ class _Counts:
         else:
             self.n_people = len(batch["person_id"].drop_null().unique())
 
-    def of(self, video: Video) -> FrameCounts:
+    def of(self, report: DecodeReport) -> FrameCounts:
         """With what the decoder counted."""
-        report = video.report
         return FrameCounts(
             n_decoded=report.n_decoded, n_analysed=self.n_frames, n_failed=report.n_failed,
             n_damaged=report.n_damaged, n_faces=self.n_faces, n_people=self.n_people, n_cuts=self.n_cuts,
@@ -165,8 +166,8 @@ def describe_analysis(
         ferflow_version=__version__,
         video_id=video_id,
         labels=tuple(card.labels),
-        model=ModelIdentity(name=card.name, sha256=card.sha256, neutral_prior=card.neutral_prior),
-        detector=ModelIdentity(name=tools.detector.name, sha256=tools.detector.sha256),
+        model=identify_model(tools),
+        detector=identify_detector(tools),
         options=options,
         options_digest=options.digest(),
         source=_source_info(video),
@@ -176,6 +177,17 @@ def describe_analysis(
         gaps=tuple(report.gaps),
         duration_s=video.end_s,
     )
+
+
+def identify_model(tools: Tools) -> ModelIdentity:
+    """The expression model, for footers."""
+    card = tools.classifier.card
+    return ModelIdentity(name=card.name, sha256=card.sha256, neutral_prior=card.neutral_prior)
+
+
+def identify_detector(tools: Tools) -> ModelIdentity:
+    """The detector, for footers."""
+    return ModelIdentity(name=tools.detector.name, sha256=tools.detector.sha256)
 
 
 def _source_info(video: Video) -> SourceInfo:

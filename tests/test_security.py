@@ -183,4 +183,4 @@ def test_every_demuxer_that_is_allowed_reads_its_own_file_only():
         "h264 hevc m4v obu av1 vc1 dv rm wtv mjpeg nsv gxf bink roq swf amv live_flv png_pipe jpeg_pipe bmp_pipe "
         "webp_pipe tiff_pipe webp webp_anim"
     )
-    assert frozenset(known.split()) == container._DEMUXERS
+    assert frozenset(known.split()) == container.DEMUXERS

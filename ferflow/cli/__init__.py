@@ -19,6 +19,7 @@ from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
 from ferflow.cli.interrupt import RUN_AGAIN, interruptible
+from ferflow.cli.live import live
 from ferflow.cli.models import models
 from ferflow.cli.people import people
 from ferflow.cli.predict import predict
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, predict, run, report, people, bench, demo, doctor, evaluate, explain, train):
+for command in (analyze, live, predict, run, report, people, bench, demo, doctor, evaluate, explain, train):
     app.command()(command)
 app.command(name="app")(web_app)
 app.add_typer(models)

@@ -61,13 +61,13 @@ def interruptible(
         exit_now()
 
 
-def exit_now() -> NoReturn:
+def exit_now(code: int = EXIT_INTERRUPTED) -> NoReturn:
     """End this process at once: an interpreter that shuts down while a decoder's thread runs can crash."""
     # `os._exit` flushes nothing; the terminal may be closed.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(EXIT_INTERRUPTED)
+    os._exit(code)
 
 
 def _exit_after_grace(show: Callable[[], None], clean_up: Callable[[], object]) -> None:

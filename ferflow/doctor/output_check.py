@@ -24,13 +24,14 @@ from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.lists import read_name_lists
+from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
 from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import pluralize
+from ferflow.text import pluralize, sanitize, timecode
 
 LOW_DISK_BYTES = 1 << 30
 """An hour of video makes some tens of MB of tables."""
@@ -49,7 +50,13 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     yield from _check_tables(folder)
     yield from _check_manifest(folder)
     yield from _check_lists(folder)
-    # Temporary files of a run in progress are its own.
+    # Temporary files of a run in progress are its own, as is its recording.
+    if not is_locked and (interrupted := find_interrupted(folder)):
+        yield Finding(
+            "problem",
+            f"{pluralize(len(interrupted), 'live recording')} not finished: {', '.join(interrupted[:3])}",
+            f"ferflow doctor {out} --repair makes its tables and page of what is on the disk.",
+        )
     if not is_locked and (left := folder.find_leftovers()):
         yield Finding(
             "note",
@@ -62,9 +69,10 @@ def examine_folder(out: Path) -> Iterator[Finding]:
 
 
 def repair(out: Path) -> list[str]:
-    """Remove leftovers, and rebuild `run.json` where it is missing, broken or does not match the tables.
+    """Remove leftovers, finish live recordings that were interrupted, and rebuild `run.json` where that is needed.
 
-    A broken one is kept under another name. Returns what was done, a line for each change.
+    That is where it is missing, broken or does not match the tables. A broken one is kept under another name. Returns
+    what was done, a line for each change.
 
     Raises:
         RecordsError: it is not an output folder, a run has locked it, or its tables cannot be read.
@@ -73,6 +81,7 @@ def repair(out: Path) -> list[str]:
     with folder.lock():
         if removed := folder.remove_leftovers():
             done.append(f"removed {pluralize(len(removed), 'file')} of an interrupted run")
+        done += _finish_recordings(folder)
         path = folder.manifest
         run = _load_manifest(path)
         if run is None or _find_mismatches(folder, run):
@@ -93,6 +102,18 @@ def repair(out: Path) -> list[str]:
     return done
 
 
+def _finish_recordings(folder: OutputFolder) -> list[str]:
+    done = []
+    for video_id in find_interrupted(folder):
+        report = finish_interrupted(folder, video_id)
+        done.append(
+            f"{sanitize(video_id)}: nothing of this live recording was on the disk"
+            if report is None
+            else f"{sanitize(video_id)}: tables made of {timecode(report.duration_s)} of a live recording"
+        )
+    return done
+
+
 def _open_folder(out: Path) -> OutputFolder:
     """The output folder at a path, which nothing here creates.
 
@@ -102,7 +123,8 @@ def _open_folder(out: Path) -> OutputFolder:
     folder = OutputFolder(out)
     if not out.is_dir():
         raise RecordsError(f"{out}: no such folder. Give the output folder of a run (-o).")
-    if not (folder.manifest.exists() or folder.finished_ids() or folder.find_leftovers()):
+    is_used = folder.manifest.exists() or folder.finished_ids() or folder.find_leftovers()
+    if not is_used and not find_interrupted(folder):
         raise RecordsError(f"{out}: not an output folder of ferflow. Give the output folder of a run (-o).")
     return folder
 

@@ -42,7 +42,7 @@ MAX_SECONDS_WITHOUT_FRAME = 60.0
 """The stream also ends after this time of reading and decoding without a frame."""
 
 # Only demuxers that read the named file itself. Playlists (hls, concat, dash, sdp) point elsewhere.
-_DEMUXERS = frozenset(
+DEMUXERS = frozenset(
     "mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg mpegvideo flv asf ogg mxf gif apng ivf nut "
     "yuv4mpegpipe h264 hevc m4v obu av1 vc1 dv rm wtv mjpeg nsv gxf bink roq swf amv live_flv "
     "png_pipe jpeg_pipe bmp_pipe webp_pipe tiff_pipe webp webp_anim".split(" ")
@@ -57,7 +57,7 @@ _STILL_DEMUXERS = frozenset({"jpeg_pipe", "png_pipe", "bmp_pipe", "webp_pipe", "
 
 # Up to PyAV 18, tags that are not UTF-8 raise without this argument; PyAV 19 replaces such characters itself and
 # refuses the argument.
-_METADATA_ERRORS: dict[str, Any] = (
+METADATA_ERRORS: dict[str, Any] = (
     {"metadata_errors": "replace"} if hasattr(av.container.Container, "metadata_errors") else {}
 )
 
@@ -329,7 +329,7 @@ class Container:
             frame_rate=float(stream.average_rate) if stream.average_rate else None,
             duration_s_from_header=_header_seconds(self._container, stream),
             n_frames_from_header=stream.frames or None,
-            pixel_aspect=_valid_aspect(float(stream.sample_aspect_ratio or 1)),
+            pixel_aspect=valid_aspect(float(stream.sample_aspect_ratio or 1)),
             stream=stream.index,
             stream_text=describe_stream(stream),
             other_streams=tuple(
@@ -425,11 +425,11 @@ def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
         format=demuxer,
         options={
             "protocol_whitelist": "file",
-            "format_whitelist": ",".join(sorted(_DEMUXERS)),
+            "format_whitelist": ",".join(sorted(DEMUXERS)),
             "max_pixels": str(MAX_PIXELS),
         },
         timeout=MAX_SECONDS_WITHOUT_FRAME,
-        **_METADATA_ERRORS,
+        **METADATA_ERRORS,
     )
     return container
 
@@ -475,7 +475,8 @@ def _sound_lead_s(container: av.container.InputContainer, stream: av.VideoStream
     return Fraction(stream.start_time * stream.time_base) - min(starts)
 
 
-def _valid_aspect(aspect: float) -> float:
+def valid_aspect(aspect: float) -> float:
+    """A pixel aspect, or 1 in place of one that only a damaged header states."""
     return aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
 
 

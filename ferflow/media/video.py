@@ -339,7 +339,7 @@ class Video:
         )
 
     def _frame(self, picture: av.VideoFrame, index: int, time: Fraction) -> Frame:
-        rotation = _quarter_turn(picture.rotation) if self.turn is None else -self.turn % 360
+        rotation = quarter_turn(picture.rotation) if self.turn is None else -self.turn % 360
         planes = planes_from_frame(
             picture, rotation, mirrored=self._mirrored(picture), has_fields=self._has_fields
         )
@@ -429,5 +429,6 @@ def _without_other_side_data(picture: av.VideoFrame) -> av.VideoFrame:
     return cast(av.VideoFrame, graph.pull())
 
 
-def _quarter_turn(degrees: int) -> int:
+def quarter_turn(degrees: int) -> int:
+    """The multiple of 90 degrees, 0 to 270, that is nearest."""
     return round(degrees / 90) * 90 % 360

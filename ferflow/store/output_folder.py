@@ -40,10 +40,11 @@ OVERVIEW_CONTENT = "index.content"
 """Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
 PEOPLE_LIST = "people.csv"
 CORRECTIONS = "corrections.csv"
+RECORDINGS = "live"
 
 _FOLDERS = (
     "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", THUMBNAILS,
-    PAGE_STATUSES,
+    PAGE_STATUSES, RECORDINGS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -131,6 +132,11 @@ class OutputFolder:
     def figures(self) -> Path:
         """Folder of the figures of all pages as pictures."""
         return self.path / "figures"
+
+    @property
+    def recordings(self) -> Path:
+        """Folder of live recordings in progress, and of those that were interrupted; see `jobs.live.segments`."""
+        return self.path / RECORDINGS
 
     def find_sources(self) -> dict[str, str]:
         """Path of the source of each finished video, by id; empty if its tables cannot be read."""

@@ -89,6 +89,7 @@ def test_analyze_reaches_nobody(workers, clip, tmp_path):
         pytest.param(["people", "OUT"], marks=pytest.mark.slow),
         ["explain", "CLIP", "-o", "PAGE"],
         ["predict", "PICTURE", "--annotate", "ANNOTATED"],
+        ["live", "CLIP", "--record", "LIVE"],
         ["doctor"],
         pytest.param(["doctor", "OUT"], marks=pytest.mark.slow),
         pytest.param(["models"], marks=pytest.mark.slow),
@@ -99,7 +100,7 @@ def test_commands_about_results_reach_nobody(command, clip, out, tmp_path):
     cv2.imwrite(str(tmp_path / "picture.jpg"), portrait()[..., ::-1])
     places = {
         "OUT": out, "CLIP": clip, "PAGE": tmp_path / "page.html",
-        "PICTURE": tmp_path / "picture.jpg", "ANNOTATED": tmp_path / "annotated",
+        "PICTURE": tmp_path / "picture.jpg", "LIVE": tmp_path / "live", "ANNOTATED": tmp_path / "annotated",
     }  # fmt: skip
     done = trace_ferflow([places.get(word, word) for word in command], tmp_path / "log")
     assert done.returncode == 0, done.output

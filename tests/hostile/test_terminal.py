@@ -66,6 +66,7 @@ def test_analysis_report_people_and_doctor_print_plain_lines(ferflow, folder, tm
         ["analyze", folder, "-o", out, f"--{SHORT}"], ["models", SHORT], ["run", folder / SHORT],
         ["explain", folder / f"{SHORT}.mp4", "-o", tmp_path / "page.html"],
         ["predict", folder / f"{SHORT}.mp4", folder / f"{SHORT}.jpg"],
+        ["live", folder / f"{SHORT}.mp4", "--seconds", "1"], ["live", f"rtsp://{SHORT}/"],
     )  # fmt: skip
     assert "\ufffd" in printed
     assert_is_plain(printed)
