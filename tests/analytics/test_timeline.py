@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import numpy as np
 import pandas as pd
@@ -487,15 +486,6 @@ def test_coverage_counts_what_is_there():
     assert got.n_untracked == (g.track_id == -1).sum()
     assert got.n_pose_unknown == g.yaw.isna().sum()
     assert got.n_frames_with_face == (f.n_faces > 0).sum()
-
-
-@pytest.mark.slow
-def test_an_hour_of_eight_people_takes_seconds():
-    made = Made(seconds=3600, fps=30, people=8)
-    tables = made_tables(made)
-    start = time.perf_counter()
-    bins_of(made, tables=tables)
-    assert time.perf_counter() - start < 10
 
 
 @pytest.mark.parametrize("rest", [(), (Rest(3.0, 9.0, None),)])

@@ -1,5 +1,3 @@
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -114,16 +112,6 @@ def test_points_that_are_no_face_give_nan(points):
 def test_points_in_one_line_give_no_error():
     line = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
     assert estimate_head_pose(line).shape == (1, 3)
-
-
-def test_a_face_costs_less_than_a_tenth_of_a_millisecond():
-    points = np.repeat(turned(10, 5, 3)[None], 16, axis=0)
-    seconds = []
-    for _ in range(20):
-        start = time.perf_counter()
-        estimate_head_pose(points)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) / 16 < 1e-4
 
 
 def detected(image):

@@ -1,5 +1,3 @@
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -135,18 +133,6 @@ def test_reset_forgets_the_last_shot(portrait, coffee):
     cuts.update(portrait)
     cuts.reset()
     assert not cuts.update(coffee)
-
-
-def test_a_1080p_frame_costs_well_under_a_decoded_one():
-    cuts = ShotCutDetector()
-    frame = np.random.default_rng(0).integers(0, 255, (1080, 1920), dtype=np.uint8)
-    seconds = []
-    for _ in range(30):
-        start = time.perf_counter()
-        cuts.update(frame)
-        seconds.append(time.perf_counter() - start)
-    # 0.25 ms on one free core; the bound allows for a busy machine.
-    assert min(seconds) < 0.001
 
 
 @pytest.mark.clips
