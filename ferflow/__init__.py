@@ -25,7 +25,7 @@ if (Path(__file__).parents[1] / "jobs" / "run.py").exists() and not (Path(__file
     __path__.append(str(Path(__file__).parents[1]))
 
 if TYPE_CHECKING:
-    from ferflow.face_result import FaceResult
+    from ferflow.faces.face_result import FaceResult
     from ferflow.jobs.job import Job
     from ferflow.jobs.live.session import Live
     from ferflow.jobs.live.stream_analyzer import LiveFrame
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AnalyzeOptions": "ferflow.options",
-    "FaceResult": "ferflow.face_result",
+    "FaceResult": "ferflow.faces.face_result",
     "FaceRows": "ferflow.store.records",
     "FrameRows": "ferflow.store.records",
     "Job": "ferflow.jobs.job",

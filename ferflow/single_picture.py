@@ -19,9 +19,9 @@ import numpy as np
 
 from ferflow.analytics.readability import REASONS
 from ferflow.errors import DecodeError, OptionsError, VideoError
-from ferflow.face_result import FaceResult
 from ferflow.faces.crops import FaceCrops, crop_faces
 from ferflow.faces.detector import KeyFrameDetector
+from ferflow.faces.face_result import FaceResult
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.media.container import MAX_PIXELS
 from ferflow.media.planes import planes_from_frame

@@ -2,8 +2,8 @@
 
 The file in the output folder has a row per correction: `video_id, action, start, end, person, value, note`.
 
-- `exclude`: from `start` to `end`, nobody counts; with a `person`, that person does not.
-- `drop`: a person, or a track, is nobody who counts: a poster, a passer-by.
+- `exclude`: leaves out all people from `start` to `end`; with a `person`, that person only.
+- `drop`: leaves out a person, or a track: a poster, a passer-by.
 - `relabel`: from `start` to `end`, a person, or everybody in view, shows the expression `value`, as a human coder says.
 
 `person` is a name as pages show it, `Person 3`, or `track 7`; empty: everybody. `note` is for people. Other columns
@@ -94,7 +94,7 @@ def _check_labels(out: Path, video_id: str, rows: Sequence[Correction]) -> None:
         return
     try:
         labels = read_metadata(OutputFolder(out).video(video_id).faces).labels
-    except RecordsError:  # whoever reads the video reports it
+    except RecordsError:  # the reader of the video reports it
         return
     for row in relabels:
         if row.value not in labels:

@@ -89,7 +89,7 @@ class Lists:
 
     @property
     def version(self) -> str:
-        """Changes with each change of a list: who edits what somebody else has edited in between is told so."""
+        """Changes with each change of a list, so that an edit of a list that changed in the meantime is refused."""
         return hashlib.sha256(repr((self.people, self.corrections)).encode()).hexdigest()[:16]
 
     def check_version(self, version: str) -> Self:

@@ -21,6 +21,9 @@ router = APIRouter()
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 VideoId = Annotated[str, Path(max_length=200)]
 TableName = Literal["frames", "faces", "timeline", "markers", "signals"]
+TableFormat = Literal["json", "parquet"]
+Offset = Annotated[int, Query(ge=0, le=2**53)]
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 
 _VIDEO_BODY = {
     "requestBody": {
@@ -108,9 +111,9 @@ async def get_job_table(
     request: Request,
     job_id: JobId,
     table: TableName,
-    format: Literal["json", "parquet"] = "json",  # noqa: A002 - the name in the address
-    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000,
+    format: TableFormat = "json",  # noqa: A002 - the name in the address
+    offset: Offset = 0,
+    limit: Limit = 1000,
 ) -> Response:
     """As Parquet the whole table; as JSON some of its rows."""
     job = _find(request, job_id)
@@ -134,9 +137,9 @@ async def get_video_table(
     request: Request,
     video_id: VideoId,
     table: TableName,
-    format: Literal["json", "parquet"] = "json",  # noqa: A002 - the name in the address
-    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000,
+    format: TableFormat = "json",  # noqa: A002 - the name in the address
+    offset: Offset = 0,
+    limit: Limit = 1000,
 ) -> Response:
     """As Parquet the whole table; as JSON some of its rows."""
     return await _answer_table(request, video_id, table, format, offset, limit)

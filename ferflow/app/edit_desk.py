@@ -56,7 +56,7 @@ class EditDesk:
             video = await self.pool.run(EditedVideo.read, self.out, video_id)
             if request.version != video.version:
                 raise OutdatedError(
-                    "the lists were changed in the meantime. They are shown anew; repeat the change."
+                    "the lists were changed in the meantime. The page shows them as they are now; repeat the change."
                 )
             steps = self._undo.setdefault(video_id, [])
             steps.append(await self.pool.run(video.apply, request))

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ferflow.errors import DecodeError, VideoError
-from ferflow.face_result import FaceResult
 from ferflow.faces.crops import crop_faces
 from ferflow.faces.detections import Detections
+from ferflow.faces.face_result import FaceResult
 from ferflow.single_picture import PictureReader, read_faces, read_picture
 
 _NAME = "the file"

@@ -29,7 +29,7 @@ class AppSettings:
     port: int = DEFAULT_PORT
     """0: any free one."""
     token: str | None = None
-    """Without it nobody is answered; None: everybody who reaches the host is."""
+    """Requests without it are refused; None: no token is needed."""
     options: AnalyzeOptions = field(default_factory=AnalyzeOptions)
     """How pictures and videos are analysed."""
 
@@ -41,15 +41,15 @@ class AppSettings:
         """
         if self.token is None and not is_loopback(self.host):
             raise OptionsError(
-                f"--host {self.host} is reached from other machines, and whoever reaches the application sees pictures "
-                "and reports and can upload files. Give --token TEXT as well, or leave out --host."
+                f"--host {self.host} is reached from other machines, and everybody who reaches the application sees "
+                "pictures and reports and can upload files. Give --token TEXT as well, or leave out --host."
             )
         if self.token is not None and (len(self.token) < LEAST_TOKEN or not self.token.isascii()):
             raise OptionsError(f"--token must have at least {LEAST_TOKEN} ASCII characters.")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, reached by nobody else."""
+    """Whether a host name or address is this machine's own, which other machines cannot reach."""
     if host == "localhost":
         return True
     try:

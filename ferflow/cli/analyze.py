@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from ferflow.cli.analysis_options import (
+    Backend,
+    BinSeconds,
+    Detector,
+    Device,
+    ExpressionModel,
+    MinFace,
+    Participants,
+    Score,
+    Stitch,
+)
 from ferflow.cli.common import (
     DEFAULTS,
     DryRun,
@@ -38,10 +49,6 @@ from ferflow.cli.common import (
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import EngineName, Job
 from ferflow.options import (
-    BackendName,
-    DetectorName,
-    DeviceName,
-    StitchName,
     TimePoint,
     ZeroName,
 )
@@ -97,20 +104,8 @@ def analyze(
             help="Stop before this point; written as --start.  [default: end of video]",
         ),
     ] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Height of the smallest face to detect, in source pixels, 10 or more.  [default: 1/15 of the short "
-            "side of the picture, at least 24]",
-            metavar="PX",
-        ),
-    ] = None,
-    detector: Annotated[
-        DetectorName | None,
-        typer.Option(
-            help=f"Face detector; haar finds fewer faces and gives no head pose.  [default: {DEFAULTS.detector}]"
-        ),
-    ] = None,
+    min_face: MinFace = None,
+    detector: Detector = None,
     detect: Annotated[
         str | None,
         typer.Option(
@@ -119,36 +114,10 @@ def analyze(
             metavar="full|every:N",
         ),
     ] = None,
-    score: Annotated[
-        float | None,
-        typer.Option(
-            help=f"Ignore detections with a lower score, 0.1 to 1; no effect with haar.  [default: {DEFAULTS.score}]",
-            metavar="S",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Expression model: default, fer2013 or ferplus (see ferflow models), or the folder or card of one "
-            f"that you trained.  [default: {DEFAULTS.model}]",
-            metavar="NAME|PATH",
-        ),
-    ] = None,
-    participants: Annotated[
-        int | None,
-        typer.Option(
-            help="Known number of people in each video: only the N largest faces of a frame count, and there are at "
-            "most N track ids.  [default: unknown]",
-            metavar="N",
-        ),
-    ] = None,
-    stitch: Annotated[
-        StitchName | None,
-        typer.Option(
-            help="Recognise a person who returns by the colours of clothing and hair (colour), by the face (face; needs"
-            f" ferflow[face], nothing of it is stored), or not at all (off).  [default: {DEFAULTS.stitch}]"
-        ),
-    ] = None,
+    score: Score = None,
+    model: ExpressionModel = None,
+    participants: Participants = None,
+    stitch: Stitch = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -167,15 +136,7 @@ def analyze(
             f"{DEFAULTS.zero}]"
         ),
     ] = None,
-    bin_seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--bin",
-            help="Length of a timeline bin; may be changed later without a new analysis.  [default: "
-            f"{DEFAULTS.bin_seconds:g}]",
-            metavar="SECONDS",
-        ),
-    ] = None,
+    bin_seconds: BinSeconds = None,
     sequence_fps: Annotated[
         float | None,
         typer.Option(
@@ -189,19 +150,8 @@ def analyze(
             metavar="N",
         ),
     ] = None,
-    device: Annotated[
-        DeviceName | None,
-        typer.Option(
-            help=f"Where faces are classified; auto: on a GPU if possible.  [default: {DEFAULTS.device}]"
-        ),
-    ] = None,
-    backend: Annotated[
-        BackendName | None,
-        typer.Option(
-            help="Runtime: onnx, or keras (TensorFlow; needs ferflow[train]); auto: onnx, unless only TensorFlow "
-            f"can use the GPU.  [default: {DEFAULTS.backend}]"
-        ),
-    ] = None,
+    device: Device = None,
+    backend: Backend = None,
     threads: Annotated[
         int | None,
         typer.Option(help="CPU threads of all workers together.  [default: all CPUs]", metavar="N"),

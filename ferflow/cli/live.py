@@ -16,6 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from ferflow.cli.analysis_options import (
+    Backend,
+    BinSeconds,
+    Detector,
+    Device,
+    ExpressionModel,
+    MinFace,
+    Participants,
+    Score,
+    Stitch,
+)
 from ferflow.cli.common import (
     DEFAULTS,
     LogFile,
@@ -30,7 +41,6 @@ from ferflow.cli.common import (
 from ferflow.cli.interrupt import exit_now
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL, OptionsError, VideoError
-from ferflow.options import BackendName, DetectorName, DeviceName, StitchName
 
 if TYPE_CHECKING:
     from ferflow.cli.live_view import View
@@ -109,45 +119,12 @@ def live(
         float | None,
         typer.Option(help="Analyse at most F frames per second.  [default: every frame]", metavar="F"),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Expression model: a name (see ferflow models) or a path.  [default: {DEFAULTS.model}]",
-            metavar="NAME|PATH",
-        ),
-    ] = None,
-    detector: Annotated[
-        DetectorName | None,
-        typer.Option(
-            help=f"Face detector; haar finds fewer faces and gives no head pose.  [default: {DEFAULTS.detector}]"
-        ),
-    ] = None,
-    min_face: Annotated[
-        int | None,
-        typer.Option(
-            help="Height of the smallest face to detect, in pixels.  [default: 1/15 of the short side, at least 24]",
-            metavar="PX",
-        ),
-    ] = None,
-    score: Annotated[
-        float | None,
-        typer.Option(
-            help=f"Ignore detections with a lower score, 0.1 to 1.  [default: {DEFAULTS.score}]", metavar="S"
-        ),
-    ] = None,
-    participants: Annotated[
-        int | None,
-        typer.Option(
-            help="Known number of people; only the N largest faces count.  [default: unknown]", metavar="N"
-        ),
-    ] = None,
-    stitch: Annotated[
-        StitchName | None,
-        typer.Option(
-            help="How the recording recognises a person who returns, see ferflow analyze.  [default: "
-            f"{DEFAULTS.stitch}]"
-        ),
-    ] = None,
+    model: ExpressionModel = None,
+    detector: Detector = None,
+    min_face: MinFace = None,
+    score: Score = None,
+    participants: Participants = None,
+    stitch: Stitch = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -160,23 +137,12 @@ def live(
         Literal["0", "90", "180", "270"] | None,
         typer.Option(help="Turn the picture by these degrees clockwise.  [default: as the source says]"),
     ] = None,
-    bin_seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--bin",
-            help=f"Length of a timeline bin of the recording.  [default: {DEFAULTS.bin_seconds:g}]",
-            metavar="SECONDS",
-        ),
-    ] = None,
+    bin_seconds: BinSeconds = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of the decoder.  [default: up to 4]", metavar="N")
     ] = None,
-    device: Annotated[
-        DeviceName | None, typer.Option(help=f"Where faces are classified.  [default: {DEFAULTS.device}]")
-    ] = None,
-    backend: Annotated[
-        BackendName | None, typer.Option(help=f"Runtime of the classifier.  [default: {DEFAULTS.backend}]")
-    ] = None,
+    device: Device = None,
+    backend: Backend = None,
     log_file: LogFile = None,
     verbose: Verbose = False,
     quiet: Quiet = False,

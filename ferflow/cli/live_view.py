@@ -78,7 +78,7 @@ class Lines:
         if live.frame is None or live.frame.time_s < 1 or time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + _SECONDS_BETWEEN_LINES
-        people = ", ".join(f"#{one.track_id} {_words(one)}" for one in summary.people()) or "nobody"
+        people = ", ".join(f"#{one.track_id} {_words(one)}" for one in summary.people()) or "no person"
         echo(f"{timecode(live.frame.time_s)}  {_rates(live, summary)}  {people}")
 
     def note(self, text: str) -> None:
@@ -158,7 +158,7 @@ def _draw_people(people: list[LivePerson]) -> RenderableType:
             "" if one.engagement is None else f"{one.engagement:4.0%}",
         )
     if not people:
-        return _line("nobody in view", "dim")
+        return _line("no person in view", "dim")
     if len(people) > _MOST_PEOPLE:
         table.add_row("", f"and {len(people) - _MOST_PEOPLE} more")
     return table

@@ -30,7 +30,7 @@ from ferflow.options import AnalyzeOptions, DetectorName
 from ferflow.text import pluralize
 
 if TYPE_CHECKING:
-    from ferflow.face_result import FaceResult
+    from ferflow.faces.face_result import FaceResult
     from ferflow.single_picture import PictureReader
     from ferflow.system.resident_child import ResidentChild
 

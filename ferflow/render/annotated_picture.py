@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from ferflow.errors import VideoError
-from ferflow.face_result import FaceResult
+from ferflow.faces.face_result import FaceResult
 from ferflow.palette import colours, stacked
 from ferflow.single_picture import PictureReader, read_faces, read_picture
 from ferflow.types import UInt8Array

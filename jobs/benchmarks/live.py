@@ -2,7 +2,7 @@
 
     python -m ferflow.jobs.benchmarks.live [--seconds 60] [--video FILE]
 
-Once alone, and once beside a process that keeps one core busy. The first two seconds are left out of rates and
+Once alone, and once while another process keeps one core busy. The first two seconds are left out of rates and
 latencies: a recording of minutes does not depend on them. Memory is that of the process after a quarter of the time,
 and at the end.
 """

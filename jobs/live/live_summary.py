@@ -20,7 +20,7 @@ import numpy as np
 
 from ferflow.analytics.expressions import NO_PRIOR, SMOOTHING_SECONDS, reweight
 from ferflow.analytics.measures import EXPRESSIVE_THRESHOLD, NEUTRAL_LABEL
-from ferflow.face_result import FaceResult
+from ferflow.faces.face_result import FaceResult
 from ferflow.jobs.live.stream_analyzer import LiveFrame
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ferflow.errors import OptionsError
-from ferflow.face_result import FaceResult
+from ferflow.faces.face_result import FaceResult
 from ferflow.jobs.live.stream_analyzer import LiveFrame
 from ferflow.store.schemas import UNTRACKED
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ferflow.errors import OptionsError
-from ferflow.face_result import FaceResult
 from ferflow.faces.crops import FaceCrops, crop_faces
 from ferflow.faces.detector import KeyFrameDetector
+from ferflow.faces.face_result import FaceResult
 from ferflow.faces.frame_sample import FrameSampler
 from ferflow.faces.people import People
 from ferflow.faces.track_interpolation import TrackedFrame

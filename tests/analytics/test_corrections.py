@@ -180,7 +180,7 @@ def test_time_with_only_faces_that_are_left_out_is_excluded_and_not_without_a_fa
     assert after.seconds_no_face == pytest.approx(before.seconds_no_face)
     assert after.seconds_excluded == pytest.approx(40 - before.seconds_no_face)
     page = text(page_of(tmp_path, "solo"))
-    assert "The corrections leave nobody to count" in page
+    assert "The corrections leave out all people" in page
     assert "No face was found" not in page
     overview = text((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert "no face was seen" not in overview
@@ -191,7 +191,7 @@ def test_a_video_that_is_excluded_altogether_is_called_that(talk):
     found = tables(talk)["quality"].iloc[0]
     assert found.seconds_excluded == pytest.approx(40)
     assert found.filter(like="seconds_").sum() == pytest.approx(40)
-    assert "The corrections leave nobody to count" in text(page_of(talk))
+    assert "The corrections leave out all people" in text(page_of(talk))
 
 
 def test_a_participant_who_is_left_out_is_not_called_unseen(tmp_path):

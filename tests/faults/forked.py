@@ -74,7 +74,7 @@ def _kill(pid: int) -> None:
 
 
 def _stop(pid: int) -> None:
-    # Whoever would go on after a stop is stopped too, so another process wakes it.
+    # All of this process is stopped, so another one wakes it.
     if os.fork() == 0:
         time.sleep(0.05)
         os.kill(pid, signal.SIGCONT)

@@ -104,7 +104,7 @@ def build_no_people(session: Session) -> Notice | None:
 
 def _all_left_out() -> Notice:
     return Notice(
-        "The corrections leave nobody to count",
+        "The corrections leave out all people",
         lines=(
             "corrections.csv excludes the stretches, or drops the people, in which a person would have counted. This "
             "does not mean that the video shows no people.",

@@ -3,7 +3,7 @@ import { drawBoxes, faceCard } from "/static/faces.js";
 const MOST_WIDTH = 640;
 const toggle = document.getElementById("toggle"), camera = document.getElementById("camera"), overlay = document.getElementById("overlay");
 const stage = document.getElementById("stage"), numbers = document.getElementById("numbers"), message = document.getElementById("message");
-const list = document.getElementById("faces"), nobody = document.getElementById("nobody"), mirror = document.getElementById("mirror");
+const list = document.getElementById("faces"), noFace = document.getElementById("no-face"), mirror = document.getElementById("mirror");
 const sender = document.createElement("canvas");
 let stream = null, socket = null, sentAt = 0, answered = [];
 
@@ -38,7 +38,7 @@ function stop(why = "") {
   stream = null;
   if (socket) socket.close();
   socket = null;
-  stage.hidden = nobody.hidden = true;
+  stage.hidden = noFace.hidden = true;
   list.replaceChildren();
   numbers.textContent = "";
   toggle.textContent = "Start the webcam";
@@ -70,7 +70,7 @@ function show(found) {
   drawBoxes(overlay, found.faces, found.width, found.height, mirror.checked);
   const rate = answered.length > 1 ? (answered.length - 1) / ((now - answered[0]) / 1000) : 0;
   numbers.textContent = `${Math.round(now - sentAt)} ms from picture to answer, ${Math.round(found.latency_ms)} ms of it analysis · ${rate.toFixed(0)} frames per second`;
-  nobody.hidden = found.faces.length > 0;
+  noFace.hidden = found.faces.length > 0;
   list.replaceChildren(...found.faces.map((face, i) => faceCard(face, found.faces.length > 1 ? i + 1 : 0)));
 }
 

@@ -179,7 +179,7 @@ def test_fewer_frames_are_taken_where_fewer_are_asked_for(camera):
     with Capture(CAMERA, AnalyzeOptions(fps=10), Patience(give_up_s=0.01)) as capture:
         take_until_lost(capture)
         assert capture.counts.n_captured == 50
-        assert capture.counts.n_dropped == 0  # what nobody wants is not dropped
+        assert capture.counts.n_dropped == 0  # frames that were never asked for are not dropped ones
 
 
 def test_a_file_is_played_in_real_time(face_video):
