@@ -81,6 +81,34 @@ def test_analyze_reaches_nobody(workers, clip, tmp_path):
     assert done.reached == frozenset()
 
 
+ASK_THE_APPLICATION = """
+import base64, json, subprocess, sys, urllib.request
+command = [sys.executable, "-m", "ferflow", "app", sys.argv[1], "--port", "0", "--no-browser"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    address = server.stdout.readline().split()[-1]
+    try:
+        for path in ("", "jobs", "webcam", "api/docs", "static/style.css"):
+            urllib.request.urlopen(address.rstrip("/") + "/" + path).read()
+        picture = base64.b64encode(open(sys.argv[2], "rb").read()).decode()
+        ask = urllib.request.Request(
+            address.rstrip("/") + "/api/predict", json.dumps({"image": picture}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        assert len(json.load(urllib.request.urlopen(ask))["faces"]) == 1
+    finally:
+        server.terminate()
+"""
+
+
+@needs_strace
+def test_the_web_application_reaches_no_other_machine(out, tmp_path):
+    cv2.imwrite(str(tmp_path / "picture.jpg"), portrait()[..., ::-1])
+    command = [sys.executable, "-c", ASK_THE_APPLICATION, out, tmp_path / "picture.jpg"]
+    done = trace_command(command, tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
 @needs_strace
 @pytest.mark.parametrize(
     "command",
