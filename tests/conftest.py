@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -170,6 +170,14 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     """Work inside a fresh folder; returns a maker of paths in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path.joinpath
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[object]:
+    """The one Playwright of a process: a second one cannot be started while the first runs."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

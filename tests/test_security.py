@@ -47,6 +47,14 @@ NEVER = {
 }
 
 
+SERVES = {
+    "ferflow/app/guard.py": {"http.cookies"},
+    "ferflow/app/server.py": {"socket", "webbrowser"},
+    "jobs/benchmarks/app.py": {"http.client"},
+}
+"""The web application listens on this machine and opens its own address; `tests/hostile/test_network.py` follows it."""
+
+
 def called(tree: ast.AST) -> list[tuple[str, ast.Call]]:
     return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
@@ -56,7 +64,8 @@ def test_nothing_that_is_read_can_run_and_nobody_is_called(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not {name for name in imported if name in NEVER or name.split(".")[0] in NEVER}
+    suspect = {name for name in imported if name in NEVER or name.split(".")[0] in NEVER}
+    assert suspect <= SERVES.get(path.relative_to(ROOT).as_posix(), set())
     for name, call in called(tree):
         assert name not in ("eval", "exec", "compile", "os.system", "os.popen"), name
         assert not name.endswith((".load_model", ".unsafe_load", "read_pickle")), (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import socket
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -125,7 +125,7 @@ def is_known_host(host: str, settings: AppSettings) -> bool:
     name = name.removeprefix("[").removesuffix("]").lower()
     if name in _LOOPBACK_NAMES or name == settings.host.lower():
         return True
-    return not is_loopback(settings.host) and (_is_address(name) or name == socket.gethostname().lower())
+    return not is_loopback(settings.host) and (_is_address(name) or name == platform.node().lower())
 
 
 def _is_address(name: str) -> bool:

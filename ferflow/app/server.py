@@ -8,10 +8,10 @@ import signal
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import FrameType
+from urllib.parse import urlsplit
 
 from ferflow.app.settings import AppSettings
 from ferflow.errors import OptionsError
@@ -109,10 +109,12 @@ def open_browser(address: str) -> None:
     """Open the address as soon as it answers, in a thread; a machine without a browser is no error."""
     import webbrowser
 
+    place = urlsplit(address)
+
     def wait_and_open() -> None:
         for _ in range(100):
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(address, timeout=5).close()  # noqa: S310 - our own address
+                socket.create_connection((place.hostname or "", place.port or 80), timeout=5).close()
                 webbrowser.open(address)
                 return
             time.sleep(0.1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -155,6 +156,19 @@ def remove_folder(folder: Path, *, out: Path) -> None:
     check_contained(folder, out)
     with suppress(OSError):
         folder.rmdir()
+
+
+def remove_tree(folder: Path, *, out: Path) -> None:
+    """Remove a folder of ferflow's own with all that is in it, if it is there; links in it are not followed.
+
+    Raises:
+        RecordsError: it cannot be removed, or leads out of the output folder.
+    """
+    with name_write_errors(folder):
+        check_contained(folder / "file", out)
+        if folder.exists():
+            shutil.rmtree(folder)
+            flush_folder(folder.parent)
 
 
 def flush(path: Path) -> None:

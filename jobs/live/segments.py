@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,8 +25,7 @@ from typing import Self
 
 from ferflow.errors import RecordsError
 from ferflow.jobs.video_job import RowCounts
-from ferflow.store.atomic_files import flush_folder, make_folder, name_write_errors
-from ferflow.store.contained import check_contained
+from ferflow.store.atomic_files import make_folder, name_write_errors, remove_folder, remove_tree
 from ferflow.store.metadata import VideoMetadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import RecordsWriter, Rows, TrackRows
@@ -163,11 +161,5 @@ def remove_segments(folder: OutputFolder, video_id: str) -> None:
     Raises:
         RecordsError: it leads out of the output folder, or cannot be removed.
     """
-    place = folder.recordings / video_id
-    with name_write_errors(place):
-        check_contained(place / "file", folder.path)
-        if place.exists():
-            shutil.rmtree(place)  # follows no links
-            flush_folder(folder.recordings)
-        with suppress(OSError):  # others may be in it
-            folder.recordings.rmdir()
+    remove_tree(folder.recordings / video_id, out=folder.path)
+    remove_folder(folder.recordings, out=folder.path)  # others may be in it

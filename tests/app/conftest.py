@@ -85,18 +85,15 @@ def camera(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium(camera) -> Iterator[object]:
+def chromium(camera, request) -> Iterator[object]:
     if CHROMIUM is None:
         pytest.skip("no Chromium found; set FERFLOW_CHROMIUM to one")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGS, *fake, f"--use-file-for-fake-video-capture={camera}"]
-        )
-        yield browser
-        browser.close()
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    browser = request.getfixturevalue("playwright").chromium.launch(
+        executable_path=CHROMIUM, args=[*ARGS, *fake, f"--use-file-for-fake-video-capture={camera}"]
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

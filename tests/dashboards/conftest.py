@@ -37,12 +37,10 @@ def session(request, made_session) -> Session:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
+def browser(request) -> Iterator:
     """The one Chromium of all tests."""
     if CHROMIUM is None:
         pytest.skip("no Chromium found; set FERFLOW_CHROMIUM to one")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
+    chromium = request.getfixturevalue("playwright").chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    yield chromium
+    chromium.close()

@@ -107,8 +107,9 @@ def test_doctor_looks_at_a_folder_that_may_only_be_read(whole_output):
     code = (
         "import os, sys; from ferflow.doctor.output_check import examine_folder; from pathlib import Path\n"
         "from ferflow.store.output_folder import OutputFolder\n"
-        "import ferflow.store.run_manifest, pyarrow.parquet\n"
+        "import ferflow.store.run_manifest, ferflow.jobs.lists, ferflow.dashboards, pyarrow.parquet\n"
         "pyarrow.array(['a'])  # imports pandas, which the other user may not read\n"
+        "'a'.encode('utf-8-sig')  # a module too\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "assert not os.access(sys.argv[1], os.W_OK)\n"
         "for found in examine_folder(Path(sys.argv[1])): print(found.level, found.what)"

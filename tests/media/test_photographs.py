@@ -267,7 +267,7 @@ def test_photographs_without_numbers_are_no_video_and_the_message_says_what_to_d
     (found,) = discover([tmp_path], out=tmp_path / "out")
     assert found.problem is not None
     assert "3 images" in found.problem
-    assert "ferflow explain" in found.problem
+    assert "ferflow predict" in found.problem
 
 
 def test_a_folder_of_numbered_images_says_how_many_others_it_holds(photo, tmp_path):

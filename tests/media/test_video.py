@@ -344,7 +344,9 @@ def test_a_playlist_is_refused_before_what_it_names_is_looked_for(tmp_path, targ
     write_video(tmp_path / "there.mp4", [numbered_image(i) for i in range(5)])
     path = tmp_path / "list.mp4"
     path.write_text(f"ffconcat version 1.0\nfile '{target}'\n")
-    with pytest.raises(VideoError, match=r"list\.mp4: not a video \(no format that ferflow reads\)"):
+    with pytest.raises(
+        VideoError, match=r"list\.mp4: not a video or picture \(no format that ferflow reads\)"
+    ):
         read(path)
 
 
