@@ -17,8 +17,11 @@ from ferflow.store.schemas import FRAMES, TRACKS, faces_schema
 from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, write_video
 
 
-def no_threads_left() -> bool:
-    return not [thread for thread in threading.enumerate() if thread.name.startswith("ferflow-")]
+@pytest.fixture
+def no_threads_left():
+    """Whether all threads that began within the test have ended; other tests' servers may keep theirs."""
+    before = set(threading.enumerate())
+    return lambda: not [each for each in set(threading.enumerate()) - before if each.name.startswith("ferflow-")]
 
 
 def tables(path, tools, **chosen) -> tuple[pa.Table, pa.Table | None]:
@@ -148,7 +151,7 @@ def test_every_batch_but_the_last_is_full(face_video, tools):
     assert sorted(sizes) == [6, 8, 8, 8]
 
 
-def test_a_failing_classifier_ends_the_decode_thread(face_video, tools):
+def test_a_failing_classifier_ends_the_decode_thread(face_video, tools, no_threads_left):
     class Broken(MeanClassifier):
         def __call__(self, images):
             raise MemoryError("no room")
@@ -158,7 +161,7 @@ def test_a_failing_classifier_ends_the_decode_thread(face_video, tools):
     assert no_threads_left()
 
 
-def test_stopping_early_ends_the_decode_thread(face_video, tools):
+def test_stopping_early_ends_the_decode_thread(face_video, tools, no_threads_left):
     batches = analyze(face_video, AnalyzeOptions(batch_size=1), tools=tools)
     next(batches)
     batches.close()
@@ -175,7 +178,7 @@ def test_the_real_network_gives_the_same_bits_with_any_number_of_threads(tmp_pat
     assert one[1].equals(many[1])
 
 
-def test_a_failing_detector_is_heard_and_ends_all_threads(face_video, tools):
+def test_a_failing_detector_is_heard_and_ends_all_threads(face_video, tools, no_threads_left):
     class Broken:
         name, sha256, crop_side = "broken", "0" * 64, 1.0
 
