@@ -21,7 +21,9 @@ from tests.conftest import LABELS, MeanClassifier, face_frames, numbered_image, 
 def no_threads_left():
     """Whether all threads that began within the test have ended; other tests' servers may keep theirs."""
     before = set(threading.enumerate())
-    return lambda: not [each for each in set(threading.enumerate()) - before if each.name.startswith("ferflow-")]
+    return lambda: (
+        not [each for each in set(threading.enumerate()) - before if each.name.startswith("ferflow-")]
+    )
 
 
 def tables(path, tools, **chosen) -> tuple[pa.Table, pa.Table | None]:

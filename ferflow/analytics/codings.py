@@ -10,6 +10,7 @@ what the model shows and with each other (`agreement`); it changes no number.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ferflow.analytics.correction_conflicts import refuse_contradictions
@@ -46,30 +47,44 @@ def read_codings(out: Path) -> Codings:
                 found.setdefault(video_id, []).append(Coding(path.stem, tuple(rows)))
             else:
                 unknown += [video_id] * len(rows)
-        warnings += count_rows(_name(path), unknown, "names a video that is not in this folder",
+        warnings += count_rows(describe_file(path), unknown, "names a video that is not in this folder",
                                "name videos that are not in this folder")  # fmt: skip
     return Codings({video_id: tuple(codings) for video_id, codings in found.items()}, tuple(warnings))
 
 
-def _read_coder(path: Path) -> dict[str, list[Correction]]:
+def group_coding(rows: Iterable[Row], name: str) -> dict[str, list[Correction]]:
+    """What one coder saw, by video id.
+
+    Args:
+        rows: of the coder's file.
+        name: of the file, for messages.
+
+    Raises:
+        OptionsError: a row is wrong, or contradicts another.
+    """
     found: dict[str, list[Correction]] = {}
-    for row in read_csv(path, required=REQUIRED, numbers=TIMES):
+    for row in rows:
         if not row.values["video_id"].startswith(COMMENT):
-            found.setdefault(row.values["video_id"], []).append(_parse(path, row))
-    for video_id, rows in found.items():
-        refuse_contradictions(video_id, rows, file=_name(path))
+            found.setdefault(row.values["video_id"], []).append(_parse(name, row))
+    for video_id, own in found.items():
+        refuse_contradictions(video_id, own, file=name)
     return found
 
 
-def _parse(path: Path, row: Row) -> Correction:
-    where = f"{_name(path)}: line {row.line}"
+def _read_coder(path: Path) -> dict[str, list[Correction]]:
+    return group_coding(read_csv(path, required=REQUIRED, numbers=TIMES), describe_file(path))
+
+
+def _parse(name: str, row: Row) -> Correction:
+    where = f"{name}: line {row.line}"
     label, times = row.values["label"].casefold(), [row.values[name] for name in TIMES]
     if not label or not all(times):
         raise OptionsError(f"{where}: a coded stretch needs start, end and label.")
     cells = {"action": "relabel", "value": label, "person": row.values.get("person", "")}
     cells |= dict(zip(TIMES, times, strict=True))
-    return parse_correction(_name(path), Row(row.line, cells))
+    return parse_correction(name, Row(row.line, cells))
 
 
-def _name(path: Path) -> str:
+def describe_file(path: Path) -> str:
+    """The name of a coder's file, for messages."""
     return sanitize(f"coding/{path.name}")

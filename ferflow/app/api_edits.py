@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, HTTPException, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from ferflow.app.answers import problems
@@ -16,6 +16,10 @@ from ferflow.errors import OptionsError, RecordsError, VideoError
 router = APIRouter()
 
 VideoId = Annotated[str, Path(max_length=200)]
+
+_NO_PICTURE = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><path fill='#888' d='M0 0h1v1H0z'/></svg>"
+)
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -58,17 +62,37 @@ async def undo_edit(request: Request, video_id: VideoId) -> Response:
         return JSONResponse(await desk.undo(video_id))
 
 
-@router.get("/api/videos/{video_id}/thumbnails/{person}", include_in_schema=False)
+@router.get("/api/videos/{video_id}/edit/status", include_in_schema=False)
+async def show_status(request: Request, video_id: VideoId) -> Response:
+    """Whether the pages follow what was changed."""
+    desk: EditDesk = request.app.state.edits
+    return JSONResponse(desk.status(video_id))
+
+
+@router.get("/api/videos/{video_id}/thumbnails/{kind}/{number}", include_in_schema=False)
 async def thumbnail(
-    request: Request, video_id: VideoId, person: Annotated[int, Path(ge=0, le=10**9)]
+    request: Request,
+    video_id: VideoId,
+    kind: Literal["person", "track"],
+    number: Annotated[int, Path(ge=0, le=10**9)],
 ) -> Response:
-    """A picture of a person, cut from the video."""
+    """A picture of a person or a track, cut from the video; a gray one if it has no face that can be shown."""
     desk: EditDesk = request.app.state.edits
     with _EditErrors():
-        picture = await desk.thumbnail(video_id, person)
+        picture = await desk.thumbnail(video_id, (kind, number))
     if picture is None:
-        raise HTTPException(404, "There is no picture of this person.")
+        return Response(_NO_PICTURE, media_type="image/svg+xml")
     return Response(picture, media_type="image/jpeg")
+
+
+@router.get("/api/videos/{video_id}/frame", include_in_schema=False)
+async def frame(
+    request: Request, video_id: VideoId, time_s: Annotated[float, Query(ge=0, le=10**7)] = 0.0
+) -> Response:
+    """The picture at a time, for videos that browsers do not play."""
+    desk: EditDesk = request.app.state.edits
+    with _EditErrors():
+        return Response(await desk.frame(video_id, time_s), media_type="image/jpeg")
 
 
 class _EditErrors:

@@ -8,19 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from ferflow.analytics.list_edits import Lists
+from ferflow.app.edit_pictures import Owner, cut_face, find_faces, show_frame
 from ferflow.app.edit_requests import EditRequest
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.video_edits import EditedVideo, draw_thumbnails, update_pages
+from ferflow.app.video_edits import EditedVideo, check_finished, update_pages
 from ferflow.errors import FerflowError, OptionsError
+from ferflow.render.portraits import FacePlace
 from ferflow.system.resident_child import ResidentChild
 from ferflow.types import JsonObject
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MOST_UNDO = 100
 _SECONDS_BEFORE_PAGES = 0.5
 """Changes follow one another while somebody works; pages are written when there is a pause."""
 _SECONDS_FOR_PAGES = 600.0
-_MOST_KEPT_THUMBNAILS = 4
+_MOST_KEPT_THUMBNAILS = 500
+"""Of about five kilobytes each."""
+_MOST_KEPT_FACES = 4
 
 
 class OutdatedError(OptionsError):
@@ -35,7 +44,8 @@ class EditDesk:
     pool: PicturePool
     _undo: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _thumbnails: dict[tuple[str, str], dict[int, bytes]] = field(default_factory=dict)
+    _faces: dict[tuple[str, str], dict[Owner, FacePlace]] = field(default_factory=dict)
+    _thumbnails: dict[tuple[str, float, tuple[float, ...]], bytes] = field(default_factory=dict)
     _pages: asyncio.Task[None] | None = None
     _problem: str | None = None
     _writer: ResidentChild[Path] | None = None
@@ -43,7 +53,7 @@ class EditDesk:
     async def show(self, video_id: str) -> JsonObject:
         """All that the edit page shows; raises as `EditedVideo.read`."""
         video = await self.pool.run(EditedVideo.read, self.out, video_id)
-        return await self.pool.run(video.to_json) | self._status(video_id)
+        return await self.pool.run(video.to_json) | self.status(video_id)
 
     async def edit(self, video_id: str, request: EditRequest) -> JsonObject:
         """Carry out a change; what is shown afterwards.
@@ -79,21 +89,36 @@ class EditDesk:
         self._update_pages()
         return await self.show(video_id)
 
-    async def thumbnail(self, video_id: str, person: int) -> bytes | None:
-        """A picture of a person, JPEG; None: there is none.
+    async def thumbnail(self, video_id: str, owner: Owner) -> bytes | None:
+        """A picture of a person or a track, JPEG; None: there is none.
 
         Raises:
+            RecordsError, OptionsError: as `EditedVideo.read`.
             VideoError: the video is not where it was analysed.
         """
-        video = await self.pool.run(EditedVideo.read, self.out, video_id)
-        key = (video_id, video.lists.version)
+        place = (await self._find_faces(video_id)).get(owner)
+        if place is None:
+            return None
+        key = (video_id, place.time_s, tuple(place.xyxy.tolist()))
+        if key not in self._thumbnails:
+            self._thumbnails[key] = await self.pool.ask(cut_face, self.out, video_id, place)
+            _drop_oldest(self._thumbnails, _MOST_KEPT_THUMBNAILS)
+        return self._thumbnails[key]
+
+    async def frame(self, video_id: str, time_s: float) -> bytes:
+        """The picture at a time, JPEG; raises as `thumbnail`."""
+        await self.pool.run(check_finished, self.out, video_id)
+        return await self.pool.ask(show_frame, self.out, video_id, time_s)
+
+    async def _find_faces(self, video_id: str) -> dict[Owner, FacePlace]:
         async with self._one_at_a_time:
-            if key not in self._thumbnails:
-                found = await self.pool.ask(draw_thumbnails, self.out, video_id)
-                self._thumbnails[key] = found
-                for old in list(self._thumbnails)[:-_MOST_KEPT_THUMBNAILS]:
-                    del self._thumbnails[old]
-        return self._thumbnails[key].get(person)
+            await self.pool.run(check_finished, self.out, video_id)
+            lists = await self.pool.run(Lists.read, self.out)
+            key = (video_id, lists.version)
+            if key not in self._faces:
+                self._faces[key] = await self.pool.run(find_faces, self.out, video_id)
+                _drop_oldest(self._faces, _MOST_KEPT_FACES)
+            return self._faces[key]
 
     async def stop(self) -> None:
         """Write the pages that are still to be written."""
@@ -103,7 +128,8 @@ class EditDesk:
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
 
-    def _status(self, video_id: str) -> JsonObject:
+    def status(self, video_id: str) -> JsonObject:
+        """How many changes can be undone, and whether the pages follow those that were made."""
         is_busy = self._pages is not None and not self._pages.done()
         return {
             "n_undo": len(self._undo.get(video_id, [])),
@@ -127,3 +153,8 @@ class EditDesk:
             self._problem = await self.pool.run(self._writer.call, update_pages)
         except FerflowError as error:
             self._problem = str(error)
+
+
+def _drop_oldest(kept: dict[K, V], most: int) -> None:
+    for key in list(kept)[:-most]:
+        del kept[key]

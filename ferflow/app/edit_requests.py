@@ -77,6 +77,30 @@ class RemoveMarker(_Request, tag="unmark", frozen=True, kw_only=True):
     line: Line
 
 
+class AddCoding(_Request, tag="code", frozen=True, kw_only=True):
+    """Add a stretch to the file of a coder."""
+
+    coder: Text
+    start: Text
+    end: Text
+    label: Text
+    person: Text = ""
+
+
+class ChangeCoding(AddCoding, tag="recode", frozen=True, kw_only=True):
+    """Change the stretch of a line."""
+
+    line: Line
+
+
+class RemoveCoding(_Request, tag="uncode", frozen=True, kw_only=True):
+    """Remove the stretch of a line."""
+
+    coder: Text
+    line: Line
+
+
 ListRequest: TypeAlias = NamePersons | NameTrack | AddCorrection | ChangeCorrection | RemoveCorrection
 MarkerRequest: TypeAlias = AddMarker | ChangeMarker | RemoveMarker
-EditRequest: TypeAlias = ListRequest | MarkerRequest
+CodingRequest: TypeAlias = AddCoding | ChangeCoding | RemoveCoding
+EditRequest: TypeAlias = ListRequest | MarkerRequest | CodingRequest

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from ferflow.errors import RecordsError, VideoError
 from ferflow.media.fingerprint import has_changed
@@ -16,10 +18,20 @@ from ferflow.plain_file import read_plain_file
 from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
+from ferflow.text import sanitize
 
 _SHOWN = re.compile(r"index\.html|reports/[^/]+\.html|reports/[^/]+\.clips/[^/]+\.mp4|assets/plotly\.min\.js")
 _MOST_PAGE_BYTES = 256 << 20
+_HEADER = b'<header class="top">'
 _VIDEO_TAG = re.compile(rb'(<video id="video"[^>]* src=")[^"]*(")')
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVideo:
+    """A finished video."""
+
+    video_id: str
+    name: str
 
 
 def find_file(out: Path, name: str) -> Path | None:
@@ -40,16 +52,37 @@ def find_file(out: Path, name: str) -> Path | None:
     return path if is_file else None
 
 
-def read_page(path: Path, source_url: str | None) -> bytes:
-    """A page, whose player gets its video from the application: the page's own path leads out of what is served.
+def read_page(path: Path, video_id: str | None) -> bytes:
+    """A page with a way back to the application; the player of a session's gets its video from the application.
+
+    The page's own path of the video leads out of what is served.
+
+    Args:
+        path: of the page.
+        video_id: of its session; None: it is the overview.
 
     Raises:
         OSError: it cannot be read.
     """
     content = read_plain_file(path, _MOST_PAGE_BYTES)
-    if source_url is None:
+    quoted = quote(video_id or "", safe="")
+    edit = f"/edit/{quoted}" if video_id else "/edit"
+    links = f'<p class="brand screen"><a href="/">Application</a> · <a href="{edit}">Edit</a></p>'
+    content = content.replace(_HEADER, _HEADER + links.encode(), 1)
+    if video_id is None:
         return content
-    return _VIDEO_TAG.sub(rb"\g<1>" + source_url.encode() + rb"\g<2>", content, count=1)
+    return _VIDEO_TAG.sub(rb"\g<1>" + f"../source/{quoted}".encode() + rb"\g<2>", content, count=1)
+
+
+def list_videos(out: Path) -> list[ShownVideo]:
+    """The finished videos of a folder, by name."""
+    found = []
+    for files in OutputFolder(out).finished_videos():
+        try:
+            found.append(ShownVideo(files.video_id, sanitize(read_metadata(files.faces).source.name)))
+        except RecordsError:  # the overview and `doctor` report it
+            continue
+    return sorted(found, key=lambda one: (one.name.casefold(), one.video_id))
 
 
 def find_source(out: Path, video_id: str) -> Path | None:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from ferflow.app.folder_files import find_file, find_source, read_page
+from ferflow.app.folder_files import find_file, find_source, list_videos, read_page
+from ferflow.app.video_edits import check_finished
 from ferflow.app.video_jobs import JobQueue
 from ferflow.dashboards.shared.page import inline_json, render_template, template_text
 from ferflow.errors import RecordsError
@@ -39,6 +40,24 @@ async def jobs(request: Request) -> Response:
 async def webcam(request: Request) -> Response:
     """The faces of the webcam."""
     return _page(request, "webcam")
+
+
+@router.get("/edit")
+async def edit_list(request: Request) -> Response:
+    """The videos that can be edited."""
+    queue: JobQueue = request.app.state.jobs
+    return _page(request, "edit_list", videos=await queue.pool.run(list_videos, queue.out))
+
+
+@router.get("/edit/{video_id}")
+async def edit(request: Request, video_id: str) -> Response:
+    """Edit what the lists say about one video."""
+    queue: JobQueue = request.app.state.jobs
+    try:
+        await queue.pool.run(check_finished, queue.out, video_id)
+    except (RecordsError, OSError, ValueError) as error:
+        raise HTTPException(404, "There is no finished video of this id.") from error
+    return _page(request, "edit", video_id=video_id, report=_report_url(video_id))
 
 
 @router.get("/api/docs")
@@ -104,11 +123,14 @@ async def folder_file(request: Request, name: str) -> Response:
     if path.suffix != ".html":
         return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0])
     is_report = path.parent.name == "reports"
-    url = f"../source/{quote(path.stem, safe='')}" if is_report else None
-    return HTMLResponse(await queue.pool.run(read_page, path, url))
+    return HTMLResponse(await queue.pool.run(read_page, path, path.stem if is_report else None))
 
 
-def _page(request: Request, name: str) -> HTMLResponse:
+def _report_url(video_id: str) -> str:
+    return f"/folder/reports/{quote(video_id, safe='')}.html"
+
+
+def _page(request: Request, name: str, **values: object) -> HTMLResponse:
     state = request.app.state
     return HTMLResponse(
         render_template(
@@ -120,5 +142,6 @@ def _page(request: Request, name: str) -> HTMLResponse:
             out=str(state.jobs.out) if state.keeps else "",
             look=inline_json(json.dumps(state.look)),
             base=str(_HERE / "templates" / "app.html.j2"),
+            **values,
         )
     )

@@ -21,31 +21,38 @@ from ferflow.analytics.list_edits import (
     undo,
 )
 from ferflow.analytics.person_faces import Persons
+from ferflow.app.coding_file import CoderFile, apply_coding
 from ferflow.app.edit_requests import (
+    AddCoding,
     AddCorrection,
     AddMarker,
+    ChangeCoding,
     ChangeCorrection,
     ChangeMarker,
     EditRequest,
     ListRequest,
     NamePersons,
     NameTrack,
+    RemoveCoding,
     RemoveCorrection,
     RemoveMarker,
 )
 from ferflow.app.folder_files import find_source
 from ferflow.app.marker_file import MarkerFile
 from ferflow.dashboards import last_options, load_names, refresh
-from ferflow.errors import OptionsError, RecordsError, VideoError
+from ferflow.dashboards.session_report.video_player import find_video
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import add_to_all, find_listed_markers
 from ferflow.jobs.job import Additions
-from ferflow.render.portraits import best_faces, read_portraits
-from ferflow.render.thumbnails import draw_thumbnail
-from ferflow.single_picture import PictureReader
-from ferflow.store.metadata import read_metadata
+from ferflow.store.metadata import SourceInfo, read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
+from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
 from ferflow.types import JsonObject, JsonValue
+
+_ON_PAGES = " The data below is complete."
+"""What a page with data says about a video that it cannot play."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class EditedVideo:
     lists: Lists
     markers: MarkerFile | None
     """None: markers cannot be edited here; see `why_no_markers`."""
+    codings: tuple[CoderFile, ...]
+    """Of all coders."""
     why_no_markers: str = ""
 
     @classmethod
@@ -69,48 +78,60 @@ class EditedVideo:
             RecordsError: there is no such video, or its tables cannot be read.
             OptionsError: a list cannot be used.
         """
-        files = OutputFolder(out).video(video_id)
-        if not files.is_finished:
-            raise RecordsError(f"{video_id}: there is no finished video of this id.")
+        files = check_finished(out, video_id)
         source = find_source(out, video_id)
         persons = Persons.of(files, load_names(out).of(video_id))
         why = _why_no_markers(files, source)
         markers = MarkerFile.of(source) if source is not None and not why else None
-        return cls(files, source, persons, Lists.read(out), markers, why)
+        return cls(files, source, persons, Lists.read(out), markers, tuple(CoderFile.read_all(out)), why)
 
     @property
     def version(self) -> str:
         """Changes with each change of what can be edited."""
-        content = None if self.markers is None else self.markers.content
-        return hashlib.sha256(repr((self.lists.version, content)).encode()).hexdigest()[:16]
+        markers = None if self.markers is None else self.markers.content
+        codings = [(file.coder, file.content) for file in self.codings]
+        return hashlib.sha256(repr((self.lists.version, markers, codings)).encode()).hexdigest()[:16]
 
     def to_json(self) -> JsonObject:
         """All that the page shows."""
         metadata = read_metadata(self.files.faces)
         return {
             "video_id": self.files.video_id,
-            "name": metadata.source.name,
+            "name": sanitize(metadata.source.name),
             "version": self.version,
             "duration_s": metadata.duration_s,
+            "frame_s": 1 / metadata.source.frame_rate if metadata.source.frame_rate else None,
             "has_source": self.source is not None,
+            **self._player(metadata.source),
             "labels": list(metadata.labels),
             "persons": [self._person(person) for person in self.persons.ids],
             "tracks": self._tracks(),
             "corrections": self._corrections(),
             "markers": self._markers(),
+            "coders": [file.coder for file in self.codings],
+            "codings": self._codings(),
             "why_no_markers": self.why_no_markers,
         }
+
+    def _player(self, source: SourceInfo) -> JsonObject:
+        """Whether browsers can play the video, and when its first picture is shown in a player, seconds."""
+        if self.source is None:
+            return {"player_problem": "The video is not where it was analysed.", "first_s": 0.0}
+        frames = read_table(self.files.frames, ["pts", "time_s"])
+        found = find_video(source, self.files.report, frames)
+        return {"player_problem": found.problem.removesuffix(_ON_PAGES), "first_s": found.first_s}
 
     def _person(self, person: int) -> JsonObject:
         tracks = [track for track, pieces in self.persons.person_of.items() if person in pieces.values()]
         return {"id": person, "name": self.persons.name_of(person), "tracks": sorted(tracks)}
 
     def _tracks(self) -> list[JsonValue]:
-        first = _first_times(self.files)
+        spans = _find_spans(self.files)
         return [
             {
                 "id": track,
-                "first_s": first.get(track),
+                "first_s": spans[track][0],
+                "last_s": spans[track][1],
                 "pieces": [[s, one] for s, one in sorted(pieces.items())],
             }
             for track, pieces in sorted(self.persons.person_of.items())
@@ -133,6 +154,14 @@ class EditedVideo:
             for line, one in found
         ]
 
+    def _codings(self) -> list[JsonValue]:
+        names = ("start", "end", "label", "person")
+        return [
+            {"coder": file.coder, "line": row.line, **{name: row.values.get(name, "") for name in names}}
+            for file in self.codings
+            for row in file.rows(self.files.video_id)
+        ]
+
     def apply(self, request: EditRequest) -> Callable[[], None]:
         """Carry out a change; what undoes it.
 
@@ -146,6 +175,8 @@ class EditedVideo:
             after = self.markers.change(request)
             self.markers.write(after)
             return partial(_undo_markers, self.markers, after)
+        if isinstance(request, AddCoding | ChangeCoding | RemoveCoding):
+            return apply_coding(self.codings, self.files.out, self.files.video_id, request)
         return partial(_undo_lists, self.files.out, self._change_lists(request))
 
     def _change_lists(self, request: ListRequest) -> Edit:
@@ -169,6 +200,18 @@ class EditedVideo:
         )  # fmt: skip
 
 
+def check_finished(out: Path, video_id: str) -> VideoFiles:
+    """The files of a video.
+
+    Raises:
+        RecordsError: there is no such video, or it is not finished.
+    """
+    files = OutputFolder(out).video(video_id)
+    if not files.is_finished:
+        raise RecordsError(f"{video_id}: there is no finished video of this id.")
+    return files
+
+
 def _why_no_markers(files: VideoFiles, source: Path | None) -> str:
     if source is None:
         return "Markers lie next to the video, and it is not where it was analysed."
@@ -190,13 +233,14 @@ def _undo_markers(before: MarkerFile, after: bytes) -> None:
     before.write(before.content)
 
 
-def _first_times(files: VideoFiles) -> dict[int, float]:
-    """When each track is first seen, seconds."""
+def _find_spans(files: VideoFiles) -> dict[int, tuple[float, float]]:
+    """When each track is first and last seen, seconds."""
     import pyarrow.parquet as pq
 
     faces = pq.read_table(files.faces, columns=["track_id", "time_s"])
-    found = faces.group_by("track_id").aggregate([("time_s", "min")])
-    return dict(zip(found["track_id"].to_pylist(), found["time_s_min"].to_pylist(), strict=True))
+    found = faces.group_by("track_id").aggregate([("time_s", "min"), ("time_s", "max")])
+    times = zip(found["time_s_min"].to_pylist(), found["time_s_max"].to_pylist(), strict=True)
+    return dict(zip(found["track_id"].to_pylist(), times, strict=True))
 
 
 def update_pages(out: Path) -> str | None:
@@ -209,23 +253,3 @@ def update_pages(out: Path) -> str | None:
         done = refresh(out, options)
     problems = [f"{video_id}: {reason}" for video_id, reason in (*failed.items(), *done.failed.items())]
     return "; ".join(problems) or None
-
-
-def draw_thumbnails(reader: PictureReader, out: Path, video_id: str) -> dict[int, bytes]:
-    """A picture of each person, JPEG by id, cut from the video; nothing is stored. In a child process.
-
-    Raises:
-        VideoError: the video is not where it was analysed.
-    """
-    import cv2
-
-    if find_source(out, video_id) is None:
-        raise VideoError("the video is not where it was analysed.")
-    files = OutputFolder(out).video(video_id)
-    persons = Persons.of(files, load_names(out).of(video_id))
-    found = {}
-    for portrait in read_portraits(files, best_faces(persons, count=1)):
-        done, encoded = cv2.imencode(".jpg", draw_thumbnail(portrait))
-        if done:
-            found[portrait.place.person_id] = encoded.tobytes()
-    return found

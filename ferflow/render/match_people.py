@@ -87,7 +87,7 @@ def _describe(files: VideoFiles, describer: FaceDescriber) -> dict[SeenPerson, F
     for portrait in read_portraits(files, best_faces(Persons.of(files), count=FACES_PER_TRACK)):
         image = align(portrait.frame, portrait.place.landmarks)
         if image is not None:
-            person = SeenPerson(files.video_id, portrait.place.person_id)
+            person = SeenPerson(files.video_id, portrait.place.owner_id)
             described.setdefault(person, []).append(describer.embed(image[None])[0])
     means = {person: np.mean(rows, axis=0) for person, rows in described.items()}
     return {person: mean / max(float(np.linalg.norm(mean)), 1e-9) for person, mean in means.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,8 @@ _LATER = Fraction(1, 100_000)
 class FacePlace:
     """A face of FACES."""
 
-    person_id: int
+    owner_id: int
+    """Person or track whose face it is."""
     time_s: float
     quality: float
     """Larger for certain, large and frontal faces."""
@@ -54,21 +55,23 @@ class Portrait:
     frame: Frame
 
 
-def best_faces(persons: Persons, *, count: int) -> dict[int, list[FacePlace]]:
-    """The best faces of each person, by person, the best one first.
+def best_faces(
+    persons: Persons, *, count: int, of: Literal["person_id", "track_id"] = "person_id"
+) -> dict[int, list[FacePlace]]:
+    """The best faces of each person, or of each track, by its id, the best one first.
 
     Raises:
         RecordsError: the table of faces cannot be read.
     """
     best: dict[int, list[FacePlace]] = {}
     for block in persons.faces(*_COLUMNS):
-        for face in _rank(block):
-            kept = best.setdefault(face.person_id, [])
+        for face in _rank(block, of):
+            kept = best.setdefault(face.owner_id, [])
             if len(kept) < count and all(abs(face.time_s - one.time_s) >= _SECONDS_BETWEEN for one in kept):
                 kept.append(face)
             elif kept and face.quality > kept[-1].quality:
-                best[face.person_id] = _insert(kept, face, count)
-    return {person: best[person] for person in sorted(best)}
+                best[face.owner_id] = _insert(kept, face, count)
+    return {owner: best[owner] for owner in sorted(best)}
 
 
 def read_portraits(files: VideoFiles, faces: dict[int, list[FacePlace]]) -> Iterator[Portrait]:
@@ -92,9 +95,9 @@ def read_portraits(files: VideoFiles, faces: dict[int, list[FacePlace]]) -> Iter
                 yield Portrait(place, frame)
 
 
-def _rank(block: pa.Table) -> list[FacePlace]:
-    """The faces of persons in a block, the best first."""
-    ids = _numbers(block, "person_id", UNTRACKED).astype(np.int64)
+def _rank(block: pa.Table, of: str) -> list[FacePlace]:
+    """The faces of persons or tracks in a block, the best first."""
+    ids = _numbers(block, of, UNTRACKED).astype(np.int64)
     qualities = _qualities(block)
     rows = np.flatnonzero((ids != UNTRACKED) & (qualities > 0))
     xyxy = np.stack([_numbers(block, name, np.nan) for name in ("x1", "y1", "x2", "y2")], axis=1)
@@ -102,7 +105,7 @@ def _rank(block: pa.Table) -> list[FacePlace]:
     marks = block.column("landmarks").to_pylist()
     return [
         FacePlace(
-            person_id=int(ids[row]),
+            owner_id=int(ids[row]),
             time_s=float(time_s[row]),
             quality=float(qualities[row]),
             xyxy=xyxy[row].astype(np.float32),
@@ -112,15 +115,15 @@ def _rank(block: pa.Table) -> list[FacePlace]:
     ]
 
 
-_ROWS_PER_PERSON = 50
+_ROWS_PER_OWNER = 50
 """Of a block of some thousand rows; the best faces are among them."""
 
 
 def _best_rows(ids: Int64Array, qualities: Float64Array, rows: npt.NDArray[np.intp]) -> list[int]:
     order = rows[np.argsort(-qualities[rows], kind="stable")]
     found: list[int] = []
-    for person in np.unique(ids[order]):
-        found += order[ids[order] == person][:_ROWS_PER_PERSON].tolist()
+    for owner in np.unique(ids[order]):
+        found += order[ids[order] == owner][:_ROWS_PER_OWNER].tolist()
     return sorted(found, key=lambda row: -qualities[row])
 
 

@@ -31,7 +31,7 @@ def write_thumbnails(persons: Persons) -> list[Path]:
     files.remove_thumbnails()
     written = []
     for portrait in read_portraits(files, best_faces(persons, count=1)):
-        path = files.thumbnails / f"{portrait.place.person_id}.jpg"
+        path = files.thumbnails / f"{portrait.place.owner_id}.jpg"
         done, encoded = cv2.imencode(".jpg", draw_thumbnail(portrait))
         if not done:
             raise RecordsError(f"{path}: the picture could not be encoded.")

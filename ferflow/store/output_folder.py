@@ -88,6 +88,10 @@ class OutputFolder:
         """What human coders saw, from the user, a file per coder, sorted by name; see `analytics.codings`."""
         return sorted((self.path / "coding").glob("*.csv"))
 
+    def coding(self, coder: str) -> Path:
+        """The file of one coder."""
+        return self.path / "coding" / f"{coder}.csv"
+
     @property
     def session_list(self) -> Path:
         """Who was in which video, from the user, unless the list lies elsewhere; see `analytics.session_list`."""

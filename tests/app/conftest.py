@@ -8,18 +8,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
 from ferflow.app.application import make_app
 from ferflow.app.settings import AppSettings
-from tests.conftest import face_frames, portrait, write_video
+from tests.conftest import face_frames, numbered_image, portrait, write_video
 from tests.dashboards.browse import ARGS, CHROMIUM
+from tests.made_records import Made, write_session
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,35 @@ def end_server(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     return process.returncode, said
+
+
+class Visitor:
+    """A user: a browser context of its own; notes console errors, and blocks and counts what leaves loopback."""
+
+    def __init__(self, chromium, server: Server, **context) -> None:
+        self.server = server
+        self.context = chromium.new_context(permissions=["camera"], **context)
+        self.wrong: list[str] = []
+        self.outside: list[str] = []
+        self.context.route("**/*", self._route)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+
+    def _route(self, route) -> None:
+        address = urlsplit(route.request.url)
+        if address.scheme in ("blob", "data") or address.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def open(self, path: str = "") -> Visitor:
+        self.page.goto(self.server.address + path)
+        return self
+
+    def drop(self, name: str, content: bytes, kind: str = "image/jpeg") -> None:
+        self.page.set_input_files("#files", {"name": name, "mimeType": kind, "buffer": content})
 
 
 @pytest.fixture(scope="session")
@@ -96,12 +129,83 @@ def chromium(camera, request) -> Iterator[object]:
     browser.close()
 
 
+@pytest.fixture
+def visit(chromium, server) -> Iterator[object]:
+    visitors: list[Visitor] = []
+
+    def make(**context) -> Visitor:
+        visitors.append(Visitor(chromium, server, **context))
+        return visitors[-1]
+
+    yield make
+    for visitor in visitors:
+        visitor.context.close()
+        assert visitor.outside == []
+        assert visitor.wrong == []
+
+
 @pytest.fixture(scope="session")
 def api(tmp_path_factory) -> Iterator[TestClient]:
     """Requests without a socket, to an application of its own."""
     out = tmp_path_factory.mktemp("api") / "out"
     with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A finished video of an application, whose lists a test changes; they are as before when it has ended."""
+
+    out: Path
+    video_id: str
+    source: Path
+
+    @property
+    def markers(self) -> Path:
+        """The file next to the video."""
+        return self.source.with_suffix(".markers.csv")
+
+    def read(self, name: str) -> list[dict[str, str]]:
+        """Rows about this video of a list in the output folder, as pandas reads it; none without the file."""
+        path = self.out / name
+        if not path.exists():
+            return []
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+        return [row for row in rows if row["video_id"] == self.video_id]
+
+    def read_markers(self) -> list[dict[str, str]]:
+        """Rows of the file of markers."""
+        if not self.markers.exists():
+            return []
+        return pd.read_csv(self.markers, dtype=str, keep_default_na=False).to_dict("records")
+
+    def faces(self) -> pd.DataFrame:
+        """FACES, as the analysis wrote it."""
+        return pd.read_parquet(self.out / "faces" / f"{self.video_id}.parquet")
+
+
+def make_edited(out: Path, source: Path, name: str = "trio", people: int = 3, codec: str = "h264") -> Edited:
+    """Three people in eight seconds, whom nobody has filmed."""
+    formats = {"h264": "mov,mp4", "mjpeg": "avi"}
+    size = source.stat().st_size if source.exists() else 1
+    facts = {"path": str(source), "name": source.name, "size": size, "codec": codec, "format": formats[codec],
+             "time_base": Fraction(1, 1000)}  # fmt: skip
+    made = Made(seconds=8.0, fps=10.0, people=people, video_id=f"{name}-0123abcd", source=facts)
+    edited = Edited(out, write_session(out, made), source)
+    (out / ".ferflow.lock").touch()
+    return edited
+
+
+def write_numbered(path: Path, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Path:
+    """Eight seconds of gray pictures, of the size that made tables state."""
+    images = [numbered_image(number // 2, (1280, 720)) for number in range(80)]
+    return write_video(path, images, pts=range(0, 8000, 100), codec=codec, pix_fmt=pix_fmt)
+
+
+def undo_all(client: httpx.Client | TestClient, video_id: str) -> None:
+    """Undo what a test has changed."""
+    while client.post(f"/api/videos/{video_id}/undo").status_code == 200:
+        pass
 
 
 def jpeg(image: np.ndarray) -> bytes:

@@ -2,61 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import cv2
 import httpx
 import numpy as np
 import pytest
 
-from tests.app.conftest import Server, end_server, jpeg, start_server, wait_for_job
+from tests.app.conftest import end_server, jpeg, start_server, wait_for_job
 from tests.conftest import portrait
 from tests.dashboards.browse import HOSTILE, until
-
-
-class Visitor:
-    """A user: a browser context of its own; notes console errors, and blocks and counts what leaves loopback."""
-
-    def __init__(self, chromium, server: Server, **context) -> None:
-        self.server = server
-        self.context = chromium.new_context(permissions=["camera"], **context)
-        self.wrong: list[str] = []
-        self.outside: list[str] = []
-        self.context.route("**/*", self._route)
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-
-    def _route(self, route) -> None:
-        address = urlsplit(route.request.url)
-        if address.scheme in ("blob", "data") or address.hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            self.outside.append(route.request.url)
-            route.abort()
-
-    def open(self, path: str = "") -> Visitor:
-        self.page.goto(self.server.address + path)
-        return self
-
-    def drop(self, name: str, content: bytes, kind: str = "image/jpeg") -> None:
-        self.page.set_input_files("#files", {"name": name, "mimeType": kind, "buffer": content})
-
-
-@pytest.fixture
-def visit(chromium, server) -> Iterator[object]:
-    visitors: list[Visitor] = []
-
-    def make(**context) -> Visitor:
-        visitors.append(Visitor(chromium, server, **context))
-        return visitors[-1]
-
-    yield make
-    for visitor in visitors:
-        visitor.context.close()
-        assert visitor.outside == []
-        assert visitor.wrong == []
 
 
 def test_a_picture_shows_each_face_with_all_probabilities_and_maps(visit):

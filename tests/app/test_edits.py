@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import time
 
+import cv2
+import numpy as np
+import pandas as pd
 import pytest
 
-from tests.app.conftest import wait_for_job
+from tests.app.conftest import Edited, make_edited, undo_all, wait_for_job, write_numbered
 
 
 @pytest.fixture(scope="module")
@@ -69,5 +73,206 @@ def test_pages_follow_a_change_and_thumbnails_are_made_in_memory(api, video_id):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert "Grace" in api.get(f"/folder/reports/{video_id}.html").text
-    assert api.get(f"/api/videos/{video_id}/thumbnails/1").headers["content-type"] == "image/jpeg"
+    assert api.get(f"/api/videos/{video_id}/thumbnails/person/1").headers["content-type"] == "image/jpeg"
     assert not (api.app.app.state.jobs.out / "thumbnails").exists()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_numbered(tmp_path_factory.mktemp("trio") / "trio.mp4")
+
+
+@pytest.fixture
+def trio(api, source):
+    out = api.app.app.state.jobs.out
+    edited = make_edited(out, source)
+    before = {path: path.read_bytes() for path in (out / "faces").iterdir()}
+    yield edited
+    undo_all(api, edited.video_id)
+    lists = ("people.csv", "corrections.csv", "coding/MK.csv", "coding/AB.csv")
+    assert [edited.read(name) for name in lists] == [[], [], [], []]
+    assert edited.read_markers() == []
+    assert {path: path.read_bytes() for path in (out / "faces").iterdir()} == before
+
+
+def change(api, edited: Edited, **fields):
+    """Make a change that must succeed; the state after it."""
+    answer = edit(api, edited.video_id, **fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def names_of(state) -> list[str]:
+    return [person["name"] for person in state["persons"]]
+
+
+def written_page(api, edited: Edited) -> str:
+    deadline = time.monotonic() + 60
+    while (status := api.get(f"/api/videos/{edited.video_id}/edit/status").json())["pages"] == "updating":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert status["problem"] is None
+    return api.get(f"/folder/reports/{edited.video_id}.html").text
+
+
+def test_merged_people_are_one_name_in_people_csv_and_one_person_afterwards(api, trio):
+    first, second, third = (
+        person["id"] for person in api.get(f"/api/videos/{trio.video_id}/edit").json()["persons"]
+    )
+    state = change(api, trio, edit="name", persons=[first, third], name="Ada")
+    assert {(row["person_id"], row["name"]) for row in trio.read("people.csv")} == {
+        (str(first), "Ada"),
+        (str(third), "Ada"),
+    }
+    assert len(state["persons"]) == 2
+    assert sorted(names_of(state)) == ["Ada", f"Person {second}"]
+    assert "Ada" in written_page(api, trio)
+
+
+def test_a_split_track_is_another_person_from_a_time_on_in_people_csv(api, trio):
+    track = trio.faces()["track_id"].min()
+    state = change(api, trio, edit="split", track_id=int(track), name="Grace", from_s=3.25)
+    (row,) = [row for row in trio.read("people.csv") if row["name"] == "Grace"]
+    assert (int(row["track_id"]), float(row["from_s"])) == (track, 3.25)
+    (pieces,) = [one["pieces"] for one in state["tracks"] if one["id"] == track]
+    assert [start for start, _ in pieces] == [0.0, 3.25]
+    state = change(api, trio, edit="split", track_id=int(track), name="Ada")
+    assert {row["name"] for row in trio.read("people.csv") if row["from_s"] == ""} >= {"Ada"}
+    assert {"Ada", "Grace"} <= set(names_of(state))
+
+
+def test_dropped_people_and_tracks_are_rows_of_corrections_csv_and_gone_from_the_page(api, trio):
+    people = names_of(api.get(f"/api/videos/{trio.video_id}/edit").json())
+    state = change(api, trio, edit="correct", action="drop", person=people[0])
+    (row,) = trio.read("corrections.csv")
+    assert (row["action"], row["person"], row["start"], row["end"]) == ("drop", people[0], "", "")
+    assert people[0] not in names_of(state)
+    track = next(one["id"] for one in state["tracks"] if one["pieces"][0][1] >= 0)
+    state = change(api, trio, edit="correct", action="drop", person=f"track {track}")
+    assert [row["person"] for row in trio.read("corrections.csv")] == [people[0], f"track {track}"]
+    assert len(state["persons"]) == 1
+
+
+def test_a_changed_correction_is_the_same_row_with_other_cells(api, trio):
+    change(api, trio, edit="correct", action="exclude", start="1", end="2", note="first")
+    state = change(api, trio, edit="correct", action="exclude", start="5", end="6", note="second")
+    line = state["corrections"][0]["line"]
+    person = state["persons"][1]["name"]
+    change(api, trio, edit="change", line=line, action="relabel", start="0:01.5", end="2.5", person=person,
+           value="happy", note="moved")  # fmt: skip
+    first, second = trio.read("corrections.csv")
+    assert [first[name] for name in ("action", "start", "end", "person", "value", "note")] == [
+        "relabel", "0:01.5", "2.5", person, "happy", "moved",
+    ]  # fmt: skip
+    assert second["note"] == "second"
+    contradiction = edit(
+        api, trio.video_id, edit="correct", action="exclude", start="2", end="3", person=person
+    )
+    assert contradiction.status_code == 400
+    assert "contradicts" in contradiction.json()["error"]
+    assert len(trio.read("corrections.csv")) == 2
+
+
+def test_a_marker_is_set_moved_and_removed_in_the_file_next_to_the_video(api, trio):
+    state = change(api, trio, edit="mark", time_s=1.5, label="boss", end_s=2.0, kind="stimulus")
+    state = change(api, trio, edit="mark", time_s=6.1234, label="=cmd()")
+    assert [row["label"] for row in trio.read_markers()] == ["boss", "'=cmd()"]
+    line = state["markers"][0]["line"]
+    state = change(api, trio, edit="move", line=line, time_s=2.5, label="boss", end_s=3.0, kind="stimulus")
+    rows = [(float(row["time_s"]), row["end_s"], row["kind"]) for row in trio.read_markers()]
+    assert rows[0] == (2.5, "3", "stimulus")
+    state = change(api, trio, edit="unmark", line=state["markers"][0]["line"])
+    (left,) = trio.read_markers()
+    assert float(left["time_s"]) == 6.123
+    assert edit(api, trio.video_id, edit="unmark", line=999).status_code == 400
+    assert "cmd()" in written_page(api, trio)
+
+
+def test_coded_stretches_are_in_the_file_of_their_coder_and_on_the_page(api, trio):
+    person = names_of(api.get(f"/api/videos/{trio.video_id}/edit").json())[0]
+    change(api, trio, edit="code", coder="MK", start="0", end="2.5", label="happy", person=person)
+    change(api, trio, edit="code", coder="MK", start="2.5", end="4", label="bored", person=person)
+    state = change(api, trio, edit="code", coder="AB", start="0:01", end="3", label="neutral")
+    assert [[row[name] for name in ("start", "end", "label", "person")] for row in trio.read("coding/MK.csv")] == [
+        ["0", "2.5", "happy", person], ["2.5", "4", "bored", person],
+    ]  # fmt: skip
+    assert [row["label"] for row in trio.read("coding/AB.csv")] == ["neutral"]
+    assert state["coders"] == ["AB", "MK"]
+    assert "Human coding" in written_page(api, trio)
+    line = next(row["line"] for row in state["codings"] if row["label"] == "bored")
+    change(api, trio, edit="recode", coder="MK", line=line, start="3", end="4", label="sad", person=person)
+    assert trio.read("coding/MK.csv")[1]["label"] == "sad"
+    change(api, trio, edit="uncode", coder="MK", line=line)
+    assert len(trio.read("coding/MK.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"coder": "../../evil"}, "coder's name"),
+        ({"coder": ""}, "coder's name"),
+        ({"coder": "x" * 41}, "coder's name"),
+        ({"start": "soon"}, "not a time"),
+        ({"start": "3", "end": "2"}, "must lie after"),
+        ({"label": ""}, "needs start, end and label"),
+        ({"start": "0.5", "label": "sad"}, "contradicts"),
+    ],
+)
+def test_a_wrong_coding_is_refused_with_its_reason_and_writes_nothing(api, trio, fields, problem):
+    cells = {"coder": "MK", "start": "0", "end": "2", "label": "happy"}
+    change(api, trio, edit="code", **cells)
+    answer = edit(api, trio.video_id, edit="code", **cells | fields)
+    assert answer.status_code == 400
+    assert problem in answer.json()["error"]
+    assert len(trio.read("coding/MK.csv")) == 1
+    assert not list(trio.out.parent.rglob("evil*"))
+
+
+def test_a_coding_file_of_the_user_keeps_its_comments_columns_and_dialect(api, trio):
+    path = trio.out / "coding" / "Anna Maria.csv"
+    path.parent.mkdir(exist_ok=True)
+    given = f"video_id;start;end;label;remark\n# checked\n{trio.video_id};0,5;1;happy;clear\n"
+    path.write_text(given)
+    try:
+        change(api, trio, edit="code", coder="Anna Maria", start="2", end="3", label="sad")
+        text = path.read_text()
+        assert text.startswith("video_id;start;end;label;remark;person\n# checked\n")
+        table = pd.read_csv(io.StringIO(text), sep=";", comment="#", dtype=str)
+        assert table["start"].tolist() == ["0,5", "2"]
+        assert api.post(f"/api/videos/{trio.video_id}/undo").status_code == 200
+        assert path.read_text() == given
+    finally:
+        path.unlink()
+
+
+def test_pictures_of_people_tracks_and_times_are_made_on_the_fly_and_not_stored(api, trio):
+    state = api.get(f"/api/videos/{trio.video_id}/edit").json()
+    where = f"/api/videos/{trio.video_id}"
+    for kind, one in (("person", state["persons"][0]), ("track", state["tracks"][-1])):
+        answer = api.get(f"{where}/thumbnails/{kind}/{one['id']}")
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert cv2.imdecode(np.frombuffer(answer.content, np.uint8), 1).shape == (160, 160, 3)
+    assert api.get(f"{where}/thumbnails/track/999999").headers["content-type"] == "image/svg+xml"
+    # Picture number 4.2 s / 0.1 s = 42 is 20 + 4 * 21 bright.
+    picture = cv2.imdecode(
+        np.frombuffer(api.get(f"{where}/frame", params={"time_s": 4.2}).content, np.uint8), 0
+    )
+    assert picture.shape == (540, 960)
+    assert np.median(picture) == pytest.approx(20 + 4 * 21, abs=3)
+    assert api.get(f"{where}/frame", params={"time_s": -1}).status_code == 400
+    assert api.get("/api/videos/nobody/frame").status_code == 404
+    assert not list(trio.out.rglob("*.jpg"))
+
+
+def test_without_its_video_a_session_says_so_and_is_edited_by_time(api, tmp_path):
+    gone = make_edited(api.app.app.state.jobs.out, tmp_path / "gone.mp4", "gone")
+    state = api.get(f"/api/videos/{gone.video_id}/edit").json()
+    assert not state["has_source"]
+    assert "not where it was analysed" in state["player_problem"]
+    assert "not where it was analysed" in state["why_no_markers"]
+    assert edit(api, gone.video_id, edit="mark", time_s=1, label="a").status_code == 400
+    assert api.get(f"/api/videos/{gone.video_id}/frame").status_code == 404
+    change(api, gone, edit="correct", action="exclude", start="1", end="2")
+    change(api, gone, edit="code", coder="MK", start="1", end="2", label="sad")
+    assert len(gone.read("corrections.csv")) == len(gone.read("coding/MK.csv")) == 1
+    undo_all(api, gone.video_id)

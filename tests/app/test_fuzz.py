@@ -8,10 +8,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.app.conftest import jpeg
+from tests.app.conftest import jpeg, make_edited, undo_all, write_numbered
 from tests.conftest import portrait
 
-_QUICK, _SLOW = 250, 10_000
+_QUICK, _SLOW, _SLOW_EDITS = 250, 10_000, 1_000
 _SETTINGS = {
     "deadline": None,
     "database": None,
@@ -20,13 +20,16 @@ _SETTINGS = {
 _PATHS = [
     "/api/predict", "/api/activation", "/api/picture", "/api/jobs", "/api/jobs/{}", "/api/jobs/{}/events",
     "/api/jobs/{}/tables/{}", "/api/videos", "/api/videos/{}/tables/{}",
-    "/api/videos/{}/edit", "/api/videos/{}/edits", "/api/videos/{}/undo", "/folder/{}", "/folder/source/{}",
+    "/api/videos/{}/edit", "/api/videos/{}/edits", "/api/videos/{}/undo", "/api/videos/{}/edit/status",
+    "/api/videos/{}/thumbnails/person/{}", "/api/videos/{}/thumbnails/{}/1", "/api/videos/{}/frame",
+    "/edit", "/edit/{}", "/folder/{}", "/folder/source/{}",
     "/static/{}", "/static/swagger/{}", "/", "/jobs", "/webcam", "/api/openapi.json", "/favicon.ico",
 ]  # fmt: skip
 _FACE = jpeg(portrait()[:200, 120:320, ::-1])
 
+_EDITED = "fuzzed-0123abcd"
 segments = st.text(max_size=30) | st.sampled_from(
-    ["..", "%00", "faces", "0123456789abcdef", "reports/a.html", "index.html"]
+    ["..", "%00", "faces", "0123456789abcdef", "reports/a.html", "index.html", _EDITED, "1"]
 )
 damaged_pictures = st.builds(
     lambda at, bits: _FACE[:at] + bits + _FACE[at + len(bits) :],
@@ -61,8 +64,54 @@ bodies = (
     | st.fixed_dictionaries(raw)
 )
 queries = st.dictionaries(
-    st.sampled_from(["format", "offset", "limit", "token", "x"]), st.text(max_size=8), max_size=3
+    st.sampled_from(["format", "offset", "limit", "token", "time_s", "x"]), st.text(max_size=8), max_size=3
 )
+
+
+times = st.floats(0, 10) | st.sampled_from([0, -1, 1e9, 4.0])
+cells = st.sampled_from(["", "1", "2.5", "0:03", "-1", "1e999", "happy", "Ada", "Person 1", "track 1", "MK", "../x"])
+cells |= st.text(max_size=12)
+edit_fields = {
+    "name": {"persons": st.lists(st.integers(0, 4), max_size=3), "name": cells},
+    "split": {"track_id": st.integers(0, 4), "name": cells, "from_s": times},
+    "correct": dict.fromkeys(("start", "end", "person", "value", "note"), cells)
+    | {"action": st.sampled_from(["exclude", "drop", "relabel", "x"])},
+    "remove": {"line": st.integers(0, 9)},
+    "mark": {"time_s": times, "label": cells, "end_s": times | st.none(), "kind": cells},
+    "unmark": {"line": st.integers(0, 9)},
+    "code": dict.fromkeys(("coder", "start", "end", "label", "person"), cells),
+    "uncode": {"coder": cells, "line": st.integers(0, 9)},
+}
+for _name, _of in (("change", "correct"), ("move", "mark"), ("recode", "code")):
+    edit_fields[_name] = edit_fields[_of] | {"line": st.integers(0, 9)}
+edits = st.sampled_from(sorted(edit_fields)).flatmap(
+    lambda name: st.fixed_dictionaries({"edit": st.just(name), **edit_fields[name]})
+)
+
+
+def edit_at_random(client, source, n_examples: int) -> None:
+    """Changes of a video that is there, by their description and near it; what is refused writes nothing wrong."""
+    edited = make_edited(client.app.app.state.jobs.out, source, "fuzzed")
+    path = f"/api/videos/{edited.video_id}"
+
+    @settings(max_examples=n_examples, **_SETTINGS)
+    @given(change=edits, is_undo=st.integers(0, 5))
+    def ask(change, is_undo) -> None:
+        state = client.get(f"{path}/edit")
+        assert state.status_code == 200, (change, state.text)
+        answer = client.post(f"{path}/edits", json=change | {"version": state.json()["version"]})
+        assert answer.status_code in (200, 400), (change, answer.text)
+        if not is_undo:
+            assert client.post(f"{path}/undo").status_code in (200, 400)
+
+    try:
+        ask()
+    finally:
+        undo_all(client, edited.video_id)
+        for name in ("people.csv", "corrections.csv"):
+            (edited.out / name).unlink(missing_ok=True)
+        for file in (edited.out / "coding").glob("*.csv"):
+            file.unlink()
 
 
 def ask_at_random(client, n_examples: int) -> None:
@@ -89,10 +138,20 @@ def test_hundreds_of_requests_at_random_give_no_500(api):
     ask_at_random(api, _QUICK)
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_numbered(tmp_path_factory.mktemp("fuzzed") / "fuzzed.mp4")
+
+
+def test_changes_at_random_are_done_or_refused(api, source):
+    edit_at_random(api, source, 40)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_ten_thousand_requests_at_random_give_no_500(api):
-    ask_at_random(api, _SLOW)
+def test_ten_thousand_requests_at_random_give_no_500(api, source):
+    edit_at_random(api, source, _SLOW_EDITS)
+    ask_at_random(api, _SLOW - _SLOW_EDITS)
 
 
 def test_requests_made_by_the_description_of_the_api_give_no_500(server):
