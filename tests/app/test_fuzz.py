@@ -69,7 +69,9 @@ queries = st.dictionaries(
 
 
 times = st.floats(0, 10) | st.sampled_from([0, -1, 1e9, 4.0])
-cells = st.sampled_from(["", "1", "2.5", "0:03", "-1", "1e999", "happy", "Ada", "Person 1", "track 1", "MK", "../x"])
+cells = st.sampled_from(
+    ["", "1", "2.5", "0:03", "-1", "1e999", "happy", "Ada", "Person 1", "track 1", "MK", "../x"]
+)
 cells |= st.text(max_size=12)
 edit_fields = {
     "name": {"persons": st.lists(st.integers(0, 4), max_size=3), "name": cells},
