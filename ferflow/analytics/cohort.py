@@ -404,6 +404,21 @@ def _parts(video: CohortVideo, *, is_alone: bool) -> list[Part]:
     return [Part((name,), name, video, _cut_to_stimulus(people, video), is_expected=True)]
 
 
+def part_of(video: CohortVideo, person: int, *, is_alone: bool) -> Part:
+    """A person of a video as the participant whom the overview has.
+
+    Args:
+        video: the video.
+        person: one of its `person_ids`.
+        is_alone: whether there is no other video.
+    """
+    ids, name = video.person_ids, video.participant
+    part = _person_part(video, person, is_sole=len(ids) == 1, is_alone=is_alone)
+    if not name or person not in video.names.find_participant(name, ids):
+        return part
+    return replace(part, key=(name,), name=name, is_expected=True, listed_as=None)
+
+
 def _absent_part(video: CohortVideo, participant: str | None) -> Part:
     """One without a row, so that the page can say who is missing."""
     key = (participant,) if participant else (video.video_id, "")

@@ -89,6 +89,8 @@ class FaceScores:
     readable: npt.NDArray[np.bool_]
     label: Int64Array
     """Place of the shown label in the middle of the frame among the model's; -1 where unknown."""
+    score: Float64Array
+    """Smoothed score p' of that label, in [0, 1]."""
     columns: dict[str, Float64Array]
     """Of every measure, by name; see `measures.face_measures`."""
 
@@ -177,8 +179,12 @@ class Scorer:
             for name, measure in face_measures(self.basis.labels).items()
             if measure.compute is not None
         }
-        label = shown_labels(smoothed)[own]
-        return FaceScores(rows[own], person_id[own], seconds[own], known[own], label, columns)
+        label = shown_labels(smoothed)
+        score = np.stack(list(smoothed.values()))[np.maximum(label, 0), np.arange(len(label))]
+        score = np.where(label < 0, np.nan, score)
+        return FaceScores(
+            rows[own], person_id[own], seconds[own], known[own], label[own], score[own], columns
+        )
 
     def _find_coded(self, time_s: Float64Array, person_id: Int64Array) -> Int64Array:
         """Place of the label that a human coder gave each face, int64 (N,); -1 without one."""

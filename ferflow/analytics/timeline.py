@@ -452,12 +452,41 @@ def person_timeline(persons: Persons) -> pa.Table:
     bin_seconds = metadata.bin_seconds or bin_length(read_table(paths.timeline))
     frames = read_table(paths.frames)
     faces = persons.of_whole_recording.faces(*score_columns(metadata.labels))
+    scorer = person_scorer(persons, frames)
+    return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.counted)
+
+
+def person_scorer(persons: Persons, frames: pa.Table) -> Scorer:
+    """What scores the faces of the whole recording, of the people who count in the part of it that counts.
+
+    Args:
+        persons: of a finished video.
+        frames: FRAMES of all of it.
+
+    Raises:
+        RecordsError: FACES or the footer of TIMELINE cannot be read.
+    """
+    metadata = read_metadata(persons.paths.timeline)
+    faces = persons.of_whole_recording.faces(*score_columns(metadata.labels))
     scorer = replace_fields(
         Scorer.of(frames, faces, Basis.stored(metadata)), relabels=persons.corrections.relabels
     )
-    if persons.counted != WHOLE_RECORDING:
-        scorer = scorer.limited_to(persons.faces("frame_index", "score"), persons.times())
-    return _timeline(frames, faces, scorer, paths.video_id, bin_seconds, persons.counted)
+    if persons.counted == WHOLE_RECORDING:
+        return scorer
+    return scorer.limited_to(persons.faces("frame_index", "score"), persons.times())
+
+
+def counted_seconds(
+    persons: Persons, bin_seconds: float, person_ids: Sequence[int]
+) -> dict[int, Float64Array]:
+    """Analysed time of each bin of `person_timeline` that counts for each of these people, float64 (bins,).
+
+    Raises:
+        RecordsError: FRAMES cannot be read.
+    """
+    bins = _Bins.of(persons.of_whole_recording.times(), bin_seconds, persons.counted)
+    every = np.arange(len(bins.seconds))
+    return {person: bins.seconds_in(np.full(len(every), person), every) for person in person_ids}
 
 
 def check_n_bins(metadata: VideoMetadata, bin_seconds: float) -> None:

@@ -18,6 +18,7 @@ from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
+from ferflow.cli.export import export
 from ferflow.cli.interrupt import RUN_AGAIN, interruptible
 from ferflow.cli.live import live
 from ferflow.cli.models import models
@@ -41,7 +42,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (analyze, live, predict, run, report, people, bench, demo, doctor, evaluate, explain, train):
+for command in (
+    analyze,
+    live,
+    predict,
+    run,
+    report,
+    export,
+    people,
+    bench,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    train,
+):
     app.command()(command)
 app.command(name="app")(web_app)
 app.add_typer(models)
@@ -55,16 +70,6 @@ def ferflow(
     if version:
         echo(f"ferflow {__version__}")
         raise typer.Exit
-
-
-@app.command(
-    hidden=True,
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def export() -> NoReturn:
-    """Refuse the former name of `ferflow models export`."""
-    raise OptionsError("`ferflow export` exports no models. Use: ferflow models export RUN --out FOLDER")
 
 
 def main() -> NoReturn:

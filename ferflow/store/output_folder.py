@@ -43,7 +43,7 @@ CORRECTIONS = "corrections.csv"
 RECORDINGS = "live"
 
 _FOLDERS = (
-    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", THUMBNAILS,
+    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", "export", THUMBNAILS,
     PAGE_STATUSES, RECORDINGS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
@@ -136,6 +136,11 @@ class OutputFolder:
     def figures(self) -> Path:
         """Folder of the figures of all pages as pictures."""
         return self.path / "figures"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of files in the formats of other tools, unless the user names another one."""
+        return self.path / "export"
 
     @property
     def recordings(self) -> Path:

@@ -333,7 +333,7 @@ def score_faces(made: Made, tables=None) -> FaceScores:
 
 def _joined(made: Made, frames, faces) -> list[FaceScores]:
     parts = list(Scorer.of(frames, faces, made_basis(made))(faces))
-    names = ("frame_row", "person_id", "seconds", "readable", "label")
+    names = ("frame_row", "person_id", "seconds", "readable", "label", "score")
     columns = {k: np.concatenate([part.columns[k] for part in parts]) for k in parts[0].columns}
     return [FaceScores(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), columns)]
 

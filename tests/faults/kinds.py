@@ -47,6 +47,7 @@ COMMANDS = {
     "report": Command(("report", "{out}"), prepare="names"),
     "report --csv": Command(("report", "{out}", "--csv"), prepare="names"),
     "report --embed-clips": Command(("report", "{out}", "--embed-clips"), prepare="names"),
+    "export": Command(("export", "{out}", "-f", "csv,wide", "--overwrite"), prepare="names"),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),

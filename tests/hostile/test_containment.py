@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "clips": lambda out: ("report", out, "--embed-clips"),
     "csv": lambda out: ("report", out, "--csv"),
+    "export": lambda out: ("export", out, "-f", "csv", "--overwrite"),
     "rest": lambda out: ("report", out, "--rest", "0:00-0:01"),
     "thumbnails": lambda out: ("people", out, "--thumbnails"),
     "forget": lambda out: ("people", out, "--forget"),
@@ -42,8 +43,8 @@ QUICK = [
 ]
 
 FOLDERS = (
-    ".pages", "assets", "csv", "faces", "figures", "frames", "markers", "reports", "reports/ID.clips", "signals",
-    "thumbnails", "thumbnails/ID", "timeline",
+    ".pages", "assets", "csv", "export", "faces", "figures", "frames", "markers", "reports", "reports/ID.clips",
+    "signals", "thumbnails", "thumbnails/ID", "timeline",
 )  # fmt: skip
 
 
@@ -96,8 +97,8 @@ def test_a_link_in_the_place_of_a_folder_is_refused_by_every_command(
 
 CHANGED = {
     ("analyze", "faces"), ("analyze", "reports/ID.clips"), ("clips", "reports/ID.clips"), ("csv", ".pages"),
-    ("csv", "csv"), ("csv", "reports"), ("rest", "markers"), ("rest", "timeline"), ("thumbnails", "thumbnails/ID"),
-    ("forget", "thumbnails"), ("repair", "frames"),
+    ("csv", "csv"), ("csv", "reports"), ("export", "export"), ("rest", "markers"), ("rest", "timeline"),
+    ("thumbnails", "thumbnails/ID"), ("forget", "thumbnails"), ("repair", "frames"),
 }  # fmt: skip
 """Folders that a command changes."""
 
@@ -209,7 +210,7 @@ ELSEWHERE = {
 def test_nothing_else_changes_files_in_an_output_folder():
     """In the rooms that know an output folder, files are changed by `store.atomic_files` alone."""
     found = []
-    rooms = [ROOT / "ferflow" / room for room in ("store", "analytics", "render", "doctor")]
+    rooms = [ROOT / "ferflow" / room for room in ("store", "analytics", "exchange", "render", "doctor")]
     modules = [
         path for room in (*rooms, ROOT / "dashboards", ROOT / "jobs") for path in sorted(room.rglob("*.py"))
     ]

@@ -1,0 +1,1 @@
+"""Formats of other tools, in and out: a short file each. `docs/exchange.md` is about their use."""
