@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +46,7 @@ def read_content(reader: PictureReader, content: bytes, folder: Path) -> ReadPic
     Args:
         reader: of the child process.
         content: of a file.
-        folder: for the file, which is removed again.
+        folder: see `as_file`.
 
     Raises:
         VideoError: not a picture, or it cannot be read.
@@ -76,7 +78,7 @@ def map_activation(
         reader: of the child process.
         content: of a file.
         xyxy: box of the face, as `read_content` has found it.
-        folder: for the file, which is removed again.
+        folder: see `as_file`.
 
     Raises:
         VideoError: not a picture, or it cannot be read.
@@ -99,13 +101,31 @@ def map_activation(
 
 @contextmanager
 def as_file(content: bytes, folder: Path) -> Iterator[Path]:
-    """A temporary file with this content; messages about it call it `the file`."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="picture-") as file:
-        file.write(content)
-        file.flush()
-        path = Path(file.name)
+    """A file with this content, which on Linux is in memory alone; messages about it call it `the file`.
+
+    Args:
+        content: of the file.
+        folder: for a temporary file, which is removed at the end, on other systems.
+    """
+    with _write(content, folder) as path:
         try:
             yield path
         except VideoError as error:
-            message = str(error).replace(path.name, _NAME, 1)
+            text = str(error)
+            message = f"{_NAME}{text.removeprefix(path.name)}" if text.startswith(path.name) else text
             raise (DecodeError if isinstance(error, DecodeError) else VideoError)(message) from error
+
+
+@contextmanager
+def _write(content: bytes, folder: Path) -> Iterator[Path]:
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("ferflow-picture"), "wb") as file:
+            file.write(content)
+            file.flush()
+            # FFmpeg opens files by name.
+            yield Path(f"/proc/self/fd/{file.fileno()}")
+    else:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="picture-") as file:
+            file.write(content)
+            file.flush()
+            yield Path(file.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -15,7 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import ferflow
+from ferflow.app import picture_calls
+from ferflow.app.picture_calls import read_content
 from ferflow.app.video_jobs import find_unfinished, plain_name
+from ferflow.app.webcam import WebcamReader
+from ferflow.jobs.live.stream_analyzer import StreamAnalyzer
+from ferflow.options import AnalyzeOptions
+from ferflow.single_picture import PictureReader
 from tests.app.conftest import jpeg, wait_for_job
 from tests.conftest import portrait
 
@@ -265,3 +272,20 @@ def test_nothing_of_a_picture_is_left(api, portrait_jpeg):
     api.post("/api/predict", files={"image": portrait_jpeg})
     folder = api.app.app.state.pool.folder
     assert not list(folder.glob("picture-*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files in memory are Linux's")
+def test_pictures_and_webcam_frames_are_decoded_from_memory_and_in_no_folder(monkeypatch, portrait_jpeg):
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a file on disk")
+
+    monkeypatch.setattr(picture_calls.tempfile, "NamedTemporaryFile", refuse)
+    options = AnalyzeOptions()
+    nowhere = Path("/nowhere")
+    reader = PictureReader.load(options)
+    wanted = read_content(reader, portrait_jpeg, nowhere)
+    assert (len(wanted.faces), wanted.width) == (1, 640)
+    webcam = WebcamReader(options, StreamAnalyzer(reader.tools, options))
+    answer = webcam.answer(portrait_jpeg, 0.0, nowhere)
+    assert [round(x) for x in answer["faces"][0]["xyxy"]] == [round(x) for x in wanted.faces[0].xyxy]
+    assert "the file" in webcam.answer(b"no picture", 0.1, nowhere)["error"]

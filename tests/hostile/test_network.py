@@ -15,6 +15,7 @@ import pytest
 from ferflow.dashboards.exports.figure_files import BROWSERS
 from tests.conftest import face_frames, portrait, write_video
 from tests.hostile.trace import needs_strace, read_log, trace_command, trace_ferflow
+from tests.jobs.live.ffmpeg_server import address, free_port, needs_ffmpeg, serve, wait_until_listening
 from tests.torture import cage
 
 needs_chromium = pytest.mark.skipif(
@@ -133,6 +134,20 @@ def test_commands_about_results_reach_nobody(command, clip, out, tmp_path):
     done = trace_ferflow([places.get(word, word) for word in command], tmp_path / "log")
     assert done.returncode == 0, done.output
     assert done.reached == frozenset()
+
+
+@needs_strace
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["http", pytest.param("rtmp", marks=pytest.mark.slow)])
+def test_live_connects_to_the_address_that_it_is_given_and_to_no_other(kind, clip, tmp_path):
+    port = free_port()
+    with serve(clip, kind, port):
+        wait_until_listening(port)
+        done = trace_ferflow(["live", address(kind, port), "--json", "--seconds", "1"], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert '"faces"' in done.output
+    assert done.reached == frozenset()
+    assert done.on_loopback == {("127.0.0.1", port)}
 
 
 @needs_strace

@@ -29,6 +29,8 @@ class Traced:
     output: str
     reached: frozenset[tuple[str, int]]
     """Address and port, also of attempts that failed, and of datagram sockets that sent nothing."""
+    on_loopback: frozenset[tuple[str, int]] = frozenset()
+    """The same of this machine's own addresses."""
 
 
 def trace_command(command: Sequence[str | Path], log: Path, *, seconds: float = 250) -> Traced:
@@ -42,7 +44,10 @@ def trace_command(command: Sequence[str | Path], log: Path, *, seconds: float = 
         check=False,
         env=cage.a_users_environment(),
     )
-    return Traced(done.returncode, done.stdout + done.stderr, read_log(log.read_text(errors="replace")))
+    text = log.read_text(errors="replace")
+    return Traced(
+        done.returncode, done.stdout + done.stderr, read_log(text), read_addresses(text) - read_log(text)
+    )
 
 
 def trace_ferflow(arguments: Sequence[str | Path], log: Path) -> Traced:
@@ -50,8 +55,13 @@ def trace_ferflow(arguments: Sequence[str | Path], log: Path) -> Traced:
 
 
 def read_log(text: str) -> frozenset[tuple[str, int]]:
-    found = {(match[2], int(match[1])) for match in map(_ADDRESS.search, text.splitlines()) if match}
-    return frozenset((address, port) for address, port in found if not _is_loopback(address))
+    """Addresses of a log, without those of this machine."""
+    return frozenset((address, port) for address, port in read_addresses(text) if not _is_loopback(address))
+
+
+def read_addresses(text: str) -> frozenset[tuple[str, int]]:
+    """All addresses of a log."""
+    return frozenset((match[2], int(match[1])) for match in map(_ADDRESS.search, text.splitlines()) if match)
 
 
 def _is_loopback(text: str) -> bool:
