@@ -20,14 +20,23 @@ from ferflow.analytics.measures import MEASURES
 from ferflow.analytics.peaks import strongest_moment
 from ferflow.analytics.signals import COLUMN_PREFIX
 from ferflow.analytics.stimuli import Stimulus
-from ferflow.dashboards.exports.session_tables import Cells, Table, probability_names, session_tables
+from ferflow.dashboards.exports.session_tables import (
+    Cells,
+    Table,
+    describe_bounds,
+    probability_names,
+    session_tables,
+)
 from ferflow.dashboards.overview.overview_data import Entry, Folder, load_folder
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.store.output_folder import OutputFolder
 
 
-def write_tables(out: Path, options: PageOptions) -> list[Path]:
+def write_tables(out: Path, options: PageOptions) -> list[str]:
     """Write every table.
+
+    Returns:
+        A warning for each video of which a table does not have everything.
 
     Raises:
         OptionsError, RecordsError: as `overview_data.load_folder`.
@@ -35,7 +44,9 @@ def write_tables(out: Path, options: PageOptions) -> list[Path]:
     folder = load_folder(out, options)
     tables = overview_tables(folder) | session_tables(out, folder)
     place = OutputFolder(out).csv_tables
-    return [write_csv(place / f"{name}.csv", *table, out=out) for name, table in tables.items()]
+    for name, table in tables.items():
+        write_csv(place / f"{name}.csv", *table, out=out)
+    return describe_bounds(folder)
 
 
 def overview_tables(folder: Folder) -> dict[str, Table]:

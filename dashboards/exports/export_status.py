@@ -47,16 +47,17 @@ def update_exports(out: Path, options: PageOptions) -> list[str]:
     PDF and pictures take a browser and minutes, so they are not made again unasked.
 
     Returns:
-        A warning if there are PDF or pictures of an earlier state.
+        Warnings: of `write_tables`, and one if there are PDF or pictures of an earlier state.
 
     Raises:
         OptionsError, RecordsError: as `csv_tables.write_tables`.
     """
     folder = OutputFolder(out)
+    warnings = list[str]()
     if _has_outdated_tables(folder):
-        write_tables(out, options)
+        warnings = write_tables(out, options)
         record_tables(folder)
-    return describe_outdated(folder)
+    return [*warnings, *describe_outdated(folder)]
 
 
 def _has_outdated_tables(folder: OutputFolder) -> bool:

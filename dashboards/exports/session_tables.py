@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 from ferflow.analytics.cohort import CohortVideo
 from ferflow.analytics.coverage import COVERAGE_TIMELINE
 from ferflow.analytics.event_locked import CurveSummary, curves_by_label, segments, summarize_curves
-from ferflow.analytics.markers import MARKERS, event_markers
+from ferflow.analytics.markers import MARKERS, event_markers, times_by_label
 from ferflow.analytics.measures import LEADING, MEASURES
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.persons import Person
@@ -25,11 +25,16 @@ from ferflow.dashboards.session_report.sections.headline import describe_shown
 from ferflow.dashboards.session_report.session_data import Session, load_session
 from ferflow.errors import RecordsError
 from ferflow.store.output_folder import OutputFolder
+from ferflow.text import sanitize
 from ferflow.types import Float64Array
 
 Cells = list[object]
 Table = tuple[list[str], Iterable[Cells]]
 """Columns and rows."""
+
+MOST_LABELS = 500
+"""Labels of a video with marker-locked curves in the CSV files, those with most markers: a curve has hundreds of rows,
+and the curves of 20,000 labels would take minutes and 700 MB."""
 
 _VIDEO = ["video_id", "video"]
 
@@ -140,9 +145,22 @@ def _locked(out: Path, folder: Folder) -> Iterator[Cells]:
 
 
 def _curves(watched: CohortVideo, signals: Mapping[str, Float64Array]) -> Iterator[pa.Table]:
-    """Marker-locked curves of a video, a table per label."""
+    """Marker-locked curves of a video, a table per label, of `MOST_LABELS` labels at most."""
     markers = event_markers(watched.markers, watched.session.limits)
-    return curves_by_label(watched.timeline, markers, extra=signals)
+    return islice(curves_by_label(watched.timeline, markers, extra=signals), MOST_LABELS)
+
+
+def describe_bounds(folder: Folder) -> list[str]:
+    """A warning for each video that has more labels than the tables of curves."""
+    found = []
+    for (_, name), watched in _iterate_videos(folder):
+        n_labels = len(times_by_label(event_markers(watched.markers, watched.session.limits)))
+        if n_labels > MOST_LABELS:
+            found.append(
+                f"{sanitize(str(name))}: {n_labels:,} marker labels. around_markers.csv and marker_curves.csv have the "
+                f"{MOST_LABELS} with most markers; markers.csv has all."
+            )
+    return found
 
 
 _SIGNALS = ["start_s", "end_s", "signal", "mean"]

@@ -19,6 +19,7 @@ from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS, si
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.overview.sparkline import find_runs
 from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     escape_html,
@@ -62,9 +63,7 @@ class _Content:
 
 def build_response_figure(pool: PooledMarkers, looks: Sequence[GroupLook]) -> Figure:
     """Mean over participants at each lag, with its 95 % interval, around the markers of each label."""
-    from plotly.graph_objects import Figure
-
-    figure, labels = Figure(), pool.labels[:MOST_LABELS]
+    figure, labels = FigureDraft(), pool.labels[:MOST_LABELS]
     contents = [_measure_content(pool, looks, name) for name in _WORDS]
     contents += [_signal_content(pool, looks, name) for name in shown_signals(pool)]
     per_label = math.ceil(len(contents) / _COLUMNS)
@@ -82,7 +81,7 @@ def build_response_figure(pool: PooledMarkers, looks: Sequence[GroupLook]) -> Fi
         template={}, height=grid.height_px, margin={"l": 44, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
-    return figure
+    return figure.build()
 
 
 def shown_signals(pool: PooledMarkers) -> list[str]:
@@ -138,7 +137,7 @@ def _signal_content(pool: PooledMarkers, looks: Sequence[GroupLook], name: str) 
     )
 
 
-def _add_panel(figure: Figure, panel: Panel, content: _Content, label: str) -> None:
+def _add_panel(figure: FigureDraft, panel: Panel, content: _Content, label: str) -> None:
     common: PlotlyAttributes = {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         # A little wider than the data, so that the first and the last value are not at the edge.
@@ -157,7 +156,7 @@ def _add_panel(figure: Figure, panel: Panel, content: _Content, label: str) -> N
 
 
 def _add_curve(
-    figure: Figure, panel: Panel, content: _Content, look: GroupLook, band: Band, lags: Float64Array
+    figure: FigureDraft, panel: Panel, content: _Content, look: GroupLook, band: Band, lags: Float64Array
 ) -> None:
     axes: PlotlyAttributes = {"xaxis": f"x{panel.axis}", "yaxis": f"y{panel.axis}"}
     for run in find_runs(np.isfinite(band.low) & (band.n >= LEAST_SOLID)):

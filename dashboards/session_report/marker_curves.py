@@ -17,6 +17,7 @@ from ferflow.analytics.signals import Signal
 from ferflow.analytics.tally import column
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.axis_range import fit_range, signed_ticks
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     coloured,
@@ -43,9 +44,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
 
     The session must have marker-locked curves.
     """
-    from plotly.graph_objects import Figure
-
-    figure, limits = Figure(), _valence_limits(session)
+    figure, limits = FigureDraft(), _valence_limits(session)
     labels = list(dict.fromkeys(session.curves.column("label").to_pylist()))
     scales = {signal.column: signal_scale(session, signal) for signal in session.shown_signals}
     per_label = 1 + math.ceil(len(scales) / _COLUMNS)
@@ -63,7 +62,7 @@ def build_marker_curves_figure(session: Session) -> Figure:
         template={}, height=grid.height_px, margin={"l": 34, "r": 10, "t": 0, "b": _BOTTOM_PX}, showlegend=False,
         hovermode="x unified", dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
-    return figure
+    return figure.build()
 
 
 def signal_scale(session: Session, signal: Signal) -> SignalScale:
@@ -109,7 +108,11 @@ def _valence_limits(session: Session) -> tuple[float, float]:
 
 
 def _draw_row(
-    figure: Figure, panels: Sequence[Panel], rows: pa.Table, session: Session, limits: tuple[float, float]
+    figure: FigureDraft,
+    panels: Sequence[Panel],
+    rows: pa.Table,
+    session: Session,
+    limits: tuple[float, float],
 ) -> None:
     label, n = rows.column("label")[0].as_py(), rows.column("n_markers")[0].as_py()
     lead, valence = MEASURES[LEADING], MEASURES["valence"]
@@ -133,7 +136,9 @@ def _draw_row(
         _draw_curve(figure, panels[2], rows, curve)
 
 
-def _draw_signal(figure: Figure, panel: Panel, rows: pa.Table, signal: Signal, scale: SignalScale) -> None:
+def _draw_signal(
+    figure: FigureDraft, panel: Panel, rows: pa.Table, signal: Signal, scale: SignalScale
+) -> None:
     title, unit = (escape_html(shorten(sanitize(text), 40)) for text in (signal.title, signal.unit))
     # The label of the first row stands above the others, too.
     _draw_panel(figure, panel, f"{coloured(title, palette.SIGNAL)} {unit}", scale.axis_range)
@@ -141,7 +146,7 @@ def _draw_signal(figure: Figure, panel: Panel, rows: pa.Table, signal: Signal, s
     _draw_curve(figure, panel, rows, _Curve(signal.column, title, palette.SIGNAL, scale=scale))
 
 
-def _draw_panel(figure: Figure, panel: Panel, title: str, limits: tuple[float, float]) -> None:
+def _draw_panel(figure: FigureDraft, panel: Panel, title: str, limits: tuple[float, float]) -> None:
     name, axis = panel.axis, {"fixedrange": True, "zeroline": True, "zerolinewidth": 1}
     figure.update_layout({
         # A little wider than the data, so that the first and the last value are not at the edge.
@@ -157,7 +162,7 @@ def _draw_panel(figure: Figure, panel: Panel, title: str, limits: tuple[float, f
     )  # fmt: skip
 
 
-def _draw_curve(figure: Figure, panel: Panel, rows: pa.Table, curve: _Curve) -> None:
+def _draw_curve(figure: FigureDraft, panel: Panel, rows: pa.Table, curve: _Curve) -> None:
     rows = rows.filter(pc.equal(rows.column("measure"), curve.measure))
     lag, mean, sd = column(rows, "lag_s"), column(rows, "mean"), column(rows, "sd")
     axes: PlotlyAttributes = {"xaxis": f"x{panel.axis}", "yaxis": f"y{panel.axis}"}

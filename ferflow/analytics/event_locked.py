@@ -26,7 +26,7 @@ from ferflow.analytics.timeline import (
     person_rows,
     probability_columns,
     shown_columns,
-    weighted_means,
+    weighted_means_of_parts,
 )
 from ferflow.types import Float64Array
 
@@ -88,27 +88,40 @@ def segments(timeline: pa.Table, markers: pa.Table) -> pa.Table:
     """
     everybody, people = audience(timeline), person_rows(timeline)
     found = segments_of(markers, _end_of(everybody))
-    parts = [_part_in(people, one) for one in found]
-    rows = [
-        {
-            "label": one.label,
-            "kind": one.kind,
-            "start_s": one.start_s,
-            "end_s": one.end_s,
-            "n_people": len(np.unique(column(people, "person_id")[part > 0])),
-            "presence": _presence(everybody, one),
-            **weighted_means(people, part),
-        }
-        for one, part in zip(found, parts, strict=True)
-    ]
     names = [*MEASURES, *probability_columns(timeline), *shown_columns(timeline)]
     schema = pa.schema([*_SEGMENT_FIELDS, *((name, pa.float64()) for name in names)])
-    values = {field.name: [row[field.name] for row in rows] for field in schema}
-    return pa.table(
-        {name: pa.array(values[name], schema.field(name).type, from_pandas=True) for name in schema.names}
-    )
+    # In blocks, since each segment has a share of each row: 20,000 segments of an hour would need gigabytes.
+    blocks = [
+        _means_of_segments(everybody, people, found[k : k + _SEGMENTS_AT_ONCE])
+        for k in range(0, len(found), _SEGMENTS_AT_ONCE)
+    ]
+    tables = [
+        pa.table({each.name: pa.array(block[each.name], each.type, from_pandas=True) for each in schema})
+        for block in blocks
+    ]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
+def _means_of_segments(
+    everybody: pa.Table, people: pa.Table, found: Sequence[Segment]
+) -> dict[str, Sequence[str | int] | Float64Array]:
+    """Columns of `segments`."""
+    parts = _parts_in(people, found)
+    # Of each person, whether a row lies in the segment.
+    ids = column(people, "person_id")
+    in_view = [(parts[:, ids == one] > 0).any(axis=1) for one in np.unique(ids)]
+    return {
+        "label": [one.label for one in found],
+        "kind": [one.kind for one in found],
+        "start_s": np.array([one.start_s for one in found]),
+        "end_s": np.array([one.end_s for one in found]),
+        "n_people": np.sum(in_view, axis=0) if in_view else np.zeros(len(found)),
+        "presence": _presence(everybody, found),
+        **weighted_means_of_parts(people, parts),
+    }
+
+
+_SEGMENTS_AT_ONCE = 128
 _SEGMENT_FIELDS = [
     ("label", pa.string()),
     ("kind", pa.string()),
@@ -119,16 +132,17 @@ _SEGMENT_FIELDS = [
 ]
 
 
-def _part_in(rows: pa.Table, segment: Segment) -> Float64Array:
-    """Share of each row's bin that lies in a segment."""
+def _parts_in(rows: pa.Table, found: Sequence[Segment]) -> Float64Array:
+    """Share of each row's bin that lies in each segment, float64 (segments, rows)."""
     starts, ends = column(rows, "bin_start_s"), column(rows, "bin_end_s")
-    inside = np.clip(np.minimum(ends, segment.end_s) - np.maximum(starts, segment.start_s), 0, None)
-    return ratio(inside, ends - starts)
+    first, last = (np.array([getattr(one, name) for one in found])[:, None] for name in ("start_s", "end_s"))
+    inside = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
+    return ratio(inside, np.broadcast_to(ends - starts, inside.shape))
 
 
-def _presence(everybody: pa.Table, segment: Segment) -> float:
-    seconds = column(everybody, "seconds") * _part_in(everybody, segment)
-    return float(ratio(np.nan_to_num(column(everybody, "presence") * seconds).sum(), seconds.sum()))
+def _presence(everybody: pa.Table, found: Sequence[Segment]) -> Float64Array:
+    parts, seconds = _parts_in(everybody, found), column(everybody, "seconds")
+    return ratio(parts @ (np.nan_to_num(column(everybody, "presence")) * seconds), parts @ seconds)
 
 
 def lags(bin_seconds: float) -> Float64Array:

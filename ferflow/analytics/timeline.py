@@ -148,23 +148,36 @@ def leading_label(shares: Mapping[str, float], *, neutral: bool = False) -> str 
     return max(named, key=lambda label: named[label]) if named else None
 
 
-def weighted_means(table: pa.Table, part: Float64Array | None = None) -> dict[str, float]:
+def weighted_means(table: pa.Table) -> dict[str, float]:
     """Means of rows of people, weighted by time: `attention` by time in view, all else by readable time.
 
     Args:
         table: rows of TIMELINE of one or several people, not those of the audience.
-        part: share of each row's time that counts, float64 (rows,); None: all of it.
 
     Returns:
         By name of the column: all measures, `prob_*` and `shown_*`; NaN where nothing is known.
     """
-    part = np.ones(len(table)) if part is None else part
-    weights = {name: column(table, name) * part for name in ("face_s", "readable_s")}
+    found = weighted_means_of_parts(table, np.ones((1, len(table))))
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def weighted_means_of_parts(table: pa.Table, parts: Float64Array) -> dict[str, Float64Array]:
+    """`weighted_means` of several parts of a table at once.
+
+    Args:
+        table: as in `weighted_means`.
+        parts: share of each row's time that counts, float64 (parts, rows).
+
+    Returns:
+        By name of the column, float64 (parts,).
+    """
+    weights = {name: column(table, name) for name in ("face_s", "readable_s")}
     found = {}
     for name in (*MEASURES, *probability_columns(table), *shown_columns(table)):
         values, weight = column(table, name), weights["face_s" if name == "attention" else "readable_s"]
         known = np.isfinite(values)
-        found[name] = float(ratio((values * weight)[known].sum(), weight[known].sum()))
+        weight = np.where(known, weight, 0.0)
+        found[name] = ratio(parts @ (np.where(known, values, 0.0) * weight), parts @ weight)
     return found
 
 

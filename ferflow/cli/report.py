@@ -184,7 +184,8 @@ def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str
     if csv:
         from ferflow.dashboards.exports.csv_tables import write_tables
 
-        write_tables(out, options)
+        for warning in write_tables(out, options):
+            print_message(warning)
         record_tables(folder)
         written.append(folder.csv_tables)
     if pictures:

@@ -317,3 +317,16 @@ def test_no_text_from_outside_is_run_by_a_spreadsheet(tmp_path):
             running = [cell for cell in cells if re.match(r" *[=+@]|-[^\d]", cell)]
             assert not running, (path.name, delimiter, running)
     assert len(read(tmp_path, "markers", "v0")) == len(RUN)
+
+
+def test_curves_of_the_labels_with_most_markers_are_written_and_the_others_are_mentioned(tmp_path):
+    rare = tuple((10 + k / 100, None, f"rare {k:03d}", "") for k in range(600))
+    often = ((12.0, None, "often", ""), (14.0, None, "often", ""))
+    write_session(tmp_path, Made(seconds=30, people=1, video_id="a", markers=(*rare, *often)))
+    (warning,) = write_tables(tmp_path, PageOptions())
+    assert "601 marker labels" in warning
+    for name in ("around_markers", "marker_curves"):
+        found = set(read(tmp_path, name).label)
+        assert len(found) == 500
+        assert "often" in found
+    assert len(set(read(tmp_path, "markers").label)) == 601

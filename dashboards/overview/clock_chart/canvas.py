@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from ferflow.analytics.intervals import Band
 from ferflow.analytics.shared_clock import SharedClock
 from ferflow.dashboards.overview.cohort import GroupLook
 from ferflow.dashboards.overview.sparkline import find_runs
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     axis_time,
@@ -22,9 +23,6 @@ from ferflow.dashboards.shared.figure_values import (
 )
 from ferflow.dashboards.shared.row_layout import RowLayout
 from ferflow.types import Float64Array
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
 
 RoundValues: TypeAlias = Callable[[Float64Array], list[float | None]]
 """Rounds to what can be seen; for JSON."""
@@ -58,7 +56,7 @@ class Scale:
 class Canvas:
     """A figure with its rows laid out, ready to be drawn on."""
 
-    figure: Figure
+    figure: FigureDraft
     clock: SharedClock
     looks: Sequence[GroupLook]
     """The groups that are drawn."""

@@ -30,6 +30,7 @@ from ferflow.dashboards.overview.clock_chart.people_row import PEOPLE_ROW, drawn
 from ferflow.dashboards.overview.clock_chart.scenes_row import SCENES_ROW
 from ferflow.dashboards.overview.clock_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.overview.cohort import GroupLook, looks_in
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time
 from ferflow.dashboards.shared.row_layout import RowLayout, lay_out_on_paper
 
@@ -57,15 +58,13 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
         looks: the groups that are drawn; those without a participant here are left out.
         scale: of the axes.
     """
-    from plotly.graph_objects import Figure
-
     rows = {row: row.height_px(clock) for row in list_rows()}
     shown = {row: height for row, height in rows.items() if height}
     heights_px = {row.id: height for row, height in shown.items()}
     layout = RowLayout(heights_px, title_px=TITLE_PX, bottom_px=BOTTOM_PX)
     fixed = {row.id for row in shown if not row.is_curve}
     paper = lay_out_on_paper(heights_px, fixed, bottom_px=BOTTOM_PX, most_px=_PAPER_PX)
-    canvas = Canvas(Figure(), clock, looks_in(clock.cohort, looks), scale, layout, _left_px(clock))
+    canvas = Canvas(FigureDraft(), clock, looks_in(clock.cohort, looks), scale, layout, _left_px(clock))
     # The cursor's label lists the last trace first.
     for row in reversed(shown):
         row.draw(canvas)
@@ -77,7 +76,7 @@ def build_clock_figure(clock: SharedClock, looks: Sequence[GroupLook], scale: Sc
         # For the page's script: where the rows lie on screen and on paper.
         meta={"screen": layout.as_meta(), "paper": [one.as_meta() for one in paper]},
     )  # fmt: skip
-    return canvas.figure
+    return canvas.figure.build()
 
 
 def common_scale(clocks: Sequence[SharedClock], looks: Sequence[GroupLook]) -> Scale:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ferflow import palette
 from ferflow.analytics.measures import MEASURES, Measure
 from ferflow.dashboards.session_report.downsample import Downsampled
 from ferflow.dashboards.session_report.session_data import Session
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import (
     PlotlyAttributes,
     axis_time,
@@ -21,9 +21,6 @@ from ferflow.dashboards.shared.figure_values import (
 )
 from ferflow.dashboards.shared.row_layout import RowLayout
 from ferflow.types import Float64Array
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
 
 TITLE_PX = 44
 """Space above each row, for its title."""
@@ -48,7 +45,7 @@ MOST_RUNS = 200
 class Canvas:
     """A figure with its rows laid out, ready to be drawn on."""
 
-    figure: Figure
+    figure: FigureDraft
     data: Downsampled
     rows: RowLayout
     left_px: int

@@ -27,6 +27,7 @@ from ferflow.dashboards.session_report.timeline_chart.people_row import PEOPLE_R
 from ferflow.dashboards.session_report.timeline_chart.reacting_row import REACTING_ROW
 from ferflow.dashboards.session_report.timeline_chart.signal_rows import build_signal_rows
 from ferflow.dashboards.session_report.timeline_chart.valence_row import VALENCE_ROW
+from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, with_opacity
 from ferflow.dashboards.shared.row_layout import RowLayout, lay_out_on_paper
 
@@ -55,15 +56,13 @@ def build_timeline_figure(session: Session) -> Figure:
 
     The session must have at least one bin; without people, only markers, signals and coverage are drawn.
     """
-    from plotly.graph_objects import Figure
-
     data = downsample(session)
     heights = {row: row.height_px(session, data) for row in list_rows()}
     shown = {row: height for row, height in heights.items() if height}
     heights_px = {row.id: height for row, height in shown.items()}
     layout = RowLayout(heights_px, title_px=TITLE_PX, bottom_px=BOTTOM_PX, slider_px=SLIDER_PX)
     paper = lay_out_on_paper(heights_px, {row.id for row in shown if not row.is_curve}, bottom_px=BOTTOM_PX)
-    canvas = Canvas(Figure(), data, layout, _left_px(session, data))
+    canvas = Canvas(FigureDraft(), data, layout, _left_px(session, data))
     _draw_base(canvas)
     # The cursor's label lists the last trace first.
     for row in reversed(shown):
@@ -85,7 +84,7 @@ def build_timeline_figure(session: Session) -> Figure:
         # For the page's script: where the rows lie on screen and on paper.
         meta={"screen": layout.as_meta(), "paper": [one.as_meta() for one in paper]},
     )
-    return canvas.figure
+    return canvas.figure.build()
 
 
 def _left_px(session: Session, data: Downsampled) -> int:
