@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import logging
 import os
 import signal
@@ -76,9 +77,12 @@ class Seen:
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
-    """Worker processes, without Python's own helper and those that have just died."""
+    """Worker processes, without Python's own helper, those that have just died, and children for other purposes."""
     found = []
+    others = {child.pid for child in multiprocessing.active_children() if child.name != "ferflow-worker"}
     for child in psutil.Process(pid).children():
+        if child.pid in others:
+            continue
         with contextlib.suppress(psutil.Error):
             if any("spawn_main" in word for word in child.cmdline()):
                 found.append(child)
