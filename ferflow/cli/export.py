@@ -159,7 +159,5 @@ def _print_outcome(content: Folder, failed: Mapping[str, str], place: Destinatio
     if not quiet:
         if not place.written:
             echo("Nothing to export: no finished video.")
-        for path in place.written[:20]:
+        for path in place.places_written:
             echo(f"Written: {path}")
-        if len(place.written) > 20:
-            echo(f"... and {len(place.written) - 20} more files in {place.folder}")

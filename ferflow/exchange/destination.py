@@ -42,6 +42,13 @@ class Destination:
                 f"{sanitize(found[0])}{more} exists. Give --overwrite to replace it, or another folder with -o."
             )
 
+    @property
+    def places_written(self) -> list[Path]:
+        """The files, and the folders of files, that were written directly into the destination."""
+        return list(
+            dict.fromkeys(self.folder / path.relative_to(self.folder).parts[0] for path in self.written)
+        )
+
     @contextmanager
     def write(self, *parts: str) -> Iterator[Path]:
         """Give a path to write a file to, which gets its name when it is complete.

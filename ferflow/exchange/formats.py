@@ -61,7 +61,29 @@ FORMATS: dict[str, Format] = {
         "csv_tables",
         "write_wide",
     ),
-}
+    "xlsx": Format(
+        "an Excel workbook of sessions, people, timeline, events and markers",
+        ("ferflow.xlsx",), "excel", "write_xlsx", "openpyxl",
+    ),
+    "vtt": Format("WebVTT subtitles and chapters, per session", ("vtt",), "web_vtt", "write_vtt"),
+    "elan": Format("ELAN tiers, per session", ("elan",), "elan", "write_elan", "pympi"),
+    "boris": Format("a BORIS project, and its aggregated events", ("boris",), "boris", "write_boris"),
+    "bids": Format(
+        "a BIDS folder: events, and the timeline as a recording of a derivative", ("bids",), "bids", "write_bids"
+    ),
+    "otio": Format(
+        "peaks and segments as an OpenTimelineIO cut list, per session",
+        ("otio",), "cut_formats", "write_otio_files", "opentimelineio",
+    ),
+    "edl": Format(
+        "peaks and segments as a CMX 3600 EDL, per session",
+        ("edl",), "cut_formats", "write_edl_files", "otio_cmx3600_adapter",
+    ),
+    "duckdb": Format(
+        "one DuckDB file with tables and views", ("ferflow.duckdb",), "duckdb_file", "write_duckdb", "duckdb"
+    ),
+    "spss": Format("timeline.sav for SPSS", ("timeline.sav",), "spss", "write_sav", "pyreadstat"),
+}  # fmt: skip
 
 
 def write_formats(
