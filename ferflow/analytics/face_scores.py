@@ -8,7 +8,7 @@ print(scores.columns["expressiveness"])
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
@@ -93,6 +93,8 @@ class FaceScores:
     """Smoothed score p' of that label, in [0, 1]."""
     columns: dict[str, Float64Array]
     """Of every measure, by name; see `measures.face_measures`."""
+    expressions: dict[str, Float64Array] = field(default_factory=dict)
+    """By label, what the shown one is the largest of: re-weighted and smoothed; 0 and 1 where a human coder says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,14 @@ class Scorer:
         score = np.stack(list(smoothed.values()))[np.maximum(label, 0), np.arange(len(label))]
         score = np.where(label < 0, np.nan, score)
         return FaceScores(
-            rows[own], person_id[own], seconds[own], known[own], label[own], score[own], columns
+            rows[own],
+            person_id[own],
+            seconds[own],
+            known[own],
+            label[own],
+            score[own],
+            columns,
+            dict(values.expressions),
         )
 
     def _find_coded(self, time_s: Float64Array, person_id: Int64Array) -> Int64Array:

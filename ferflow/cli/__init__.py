@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ferflow.cli.analyze import analyze
+from ferflow.cli.annotate import annotate
 from ferflow.cli.bench import bench
 from ferflow.cli.common import print_message
 from ferflow.cli.demo import demo
@@ -50,6 +51,7 @@ for command in (
     report,
     export,
     people,
+    annotate,
     bench,
     demo,
     doctor,

@@ -1,8 +1,10 @@
-"""The one way to write a video: H.264 in MP4, the frames' own times, sound if there is any.
+"""The one way to write a video: MP4, the frames' own times, sound if there is any.
 
 >>> with open_video_writer(Path("clip.mp4"), VideoSettings(size=(640, 360))) as writer:
 ...     for frame in video.frames_between(Fraction(10), Fraction(17)):
 ...         writer.write(frame.bgr((640, 360)), frame.time - 10)
+
+A copy of a video with other pictures keeps the source's timestamps, exactly (`write_picture`).
 
 The file appears under its name when the block ends without an error, and only then.
 """
@@ -10,7 +12,8 @@ The file appears under its name when the block ends without an error, and only t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,15 +26,55 @@ import cv2
 import numpy as np
 
 from ferflow.errors import VideoError
+from ferflow.media.planes import UNSPECIFIED_MATRIX, Planes
+from ferflow.media.yuv_picture import YuvPicture, pixel_format
+from ferflow.options import CodecName
 from ferflow.store.atomic_files import atomic_write
 from ferflow.types import Float32Array, UInt8Array
 
 _AAC_FRAME_SAMPLES = 1024
 """Samples that AAC encodes together; an encoder accepts fewer only in its last frame."""
-_BT601, _LIMITED_RANGE = 6, 1
-"""ITU-T H.273 matrix coefficients, and FFmpeg's AVColorRange, of OpenCV's conversion from BGR."""
+_BT601, _LIMITED_RANGE, _FULL_RANGE = 6, 1, 2
+"""ITU-T H.273 matrix coefficients, and FFmpeg's AVColorRange; the first two are of OpenCV's conversion from BGR."""
+_FALLBACK = "mpeg4"
 _FALLBACK_QUALITY = {"qscale": "3"}
-"""Options of MPEG-4 Part 2, which is used where this FFmpeg was built without an H.264 encoder."""
+"""MPEG-4 Part 2 and its options, used where this FFmpeg was built without an H.264 encoder."""
+_LONGEST_TIMESCALE = 2**31 - 1
+"""Units per second, in the headers of MP4."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """An encoder of FFmpeg; options that make it about as fast, and files about as large, as x264's `veryfast`."""
+
+    name: str
+    crf: int
+    """That looks about like x264 at 23, the default there."""
+    options: dict[str, str]
+    tag: str = ""
+
+
+_ENCODERS: dict[CodecName, _Encoder] = {
+    "h264": _Encoder("libx264", 23, {}),
+    "h265": _Encoder("libx265", 28, {"x265-params": "log-level=none"}, tag="hvc1"),
+    "vp9": _Encoder("libvpx-vp9", 31, {"deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),
+    "av1": _Encoder("libsvtav1", 35, {"preset": "10"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """How players turn the planes into colours: values of ITU-T H.273, and the range."""
+
+    matrix: int = _BT601
+    full_range: bool = False
+    primaries: int = UNSPECIFIED_MATRIX
+    transfer: int = UNSPECIFIED_MATRIX
+
+    @classmethod
+    def of(cls, planes: Planes) -> Colours:
+        """As planes are meant; what their source does not say stays unsaid, so that a copy is shown as the source."""
+        return cls(planes.matrix, planes.full_range, planes.primaries, planes.transfer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +82,34 @@ class VideoSettings:
     """How pictures are encoded."""
 
     size: tuple[int, int]
-    """(width, height) in pixels, both even: chroma has half of each."""
+    """(width, height) in pixels. Both even, except for `write_picture`: chroma has half of each."""
     frame_rate: int = 30
     """For the header; frames keep the times they are written with."""
     time_base: Fraction = Fraction(1, 90_000)
     """Unit of the timestamps in the file, in seconds: MPEG's clock of 90 kHz, in which a frame has an integer duration
     at 24, 25, 30 and 30000/1001 frames per second."""
-    crf: int = 23
-    """Quality of H.264, 0 (lossless) to 51; ignored where a bit rate is given."""
+    codec: CodecName = "h264"
+    crf: int | None = 23
+    """Quality, 0 (lossless) to 51, of VP9 and AV1 to 63; None: usual for the codec. Ignored where a bit rate is
+    given."""
     bits_per_second: int | None = None
     preset: str = "veryfast"
     """Of x264: slower presets give smaller files of the same quality."""
     threads: int = 2
     """Of the encoder. A fixed number, because another one gives other bytes."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel over its height, as it should be shown."""
+    colours: Colours = Colours()
+    movie_timescale: int | None = None
+    """Units per second in which delays of whole streams are stored; see `common_timescale`. None: 1000."""
+
+
+def common_timescale(time_base: Fraction, rates: Iterable[int]) -> int | None:
+    """Units per second in which every time of a stream of pictures and of sound is a whole number, so that MP4 stores
+    the delays of both exactly; None where its headers cannot hold so many.
+    """
+    found = math.lcm(time_base.denominator, *rates)
+    return found if found <= _LONGEST_TIMESCALE else None
 
 
 class AudioTrack(Protocol):
@@ -120,7 +178,7 @@ class VideoWriter:
         self._stream = _add_video_stream(container, settings)
         if audio is not None:
             audio.add_to(container)
-        self._last_pts = -1
+        self._last_pts: int | None = None
         self._step = round(Fraction(1, settings.frame_rate) / settings.time_base)
 
     def write(self, image: UInt8Array, time_s: Fraction) -> None:
@@ -139,15 +197,32 @@ class VideoWriter:
             raise ValueError(f"picture must be {self._settings.size}, got {image.shape[1::-1]}")
         pts = round(time_s / self._settings.time_base)
         # Two pictures may fall on one unit of the time base; MP4 needs timestamps that increase.
-        if pts <= self._last_pts:
+        if self._last_pts is not None and pts <= self._last_pts:
             return
-        if self._last_pts >= 0:
-            self._step = pts - self._last_pts
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        picture.pts, picture.time_base = pts, self._settings.time_base
+        self._write(av.VideoFrame.from_ndarray(planes, format="yuv420p"), pts)
+
+    def write_picture(self, picture: YuvPicture, pts: int, duration: int = 0) -> None:
+        """Encode the next picture of a copy of a video.
+
+        Args:
+            picture: of the size in the settings.
+            pts: when it is shown, in units of the time base, as it will be in the file. MP4 needs timestamps that
+                increase: one that does not becomes that of the last picture and 1.
+            duration: of the picture, in the same units, for the last one; 0: unknown.
+
+        Raises:
+            VideoError: it cannot be written.
+        """
+        picture.frame.duration = duration
+        self._write(picture.frame, pts if self._last_pts is None else max(pts, self._last_pts + 1))
+
+    def _write(self, frame: av.VideoFrame, pts: int) -> None:
+        if self._last_pts is not None:
+            self._step = pts - self._last_pts
+        frame.pts, frame.time_base = pts, self._settings.time_base
         with _write_errors_of(self._path):
-            self._encode(picture)
+            self._encode(frame)
             if self._audio is not None:
                 self._audio.write_until(pts * self._settings.time_base)
         self._last_pts = pts
@@ -157,7 +232,8 @@ class VideoWriter:
         with _write_errors_of(self._path):
             self._encode(None)
             if self._audio is not None:
-                self._audio.write_until((self._last_pts + self._step) * self._settings.time_base, is_end=True)
+                end = (-1 if self._last_pts is None else self._last_pts) + self._step
+                self._audio.write_until(end * self._settings.time_base, is_end=True)
             self._container.close()
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
@@ -183,7 +259,7 @@ def open_video_writer(
     with atomic_write(path, out=out) as part:
         # With the index at the start (faststart), browsers play a file before it is loaded completely.
         with _write_errors_of(path):
-            container = av.open(str(part), "w", format="mp4", options={"movflags": "faststart"})
+            container = av.open(str(part), "w", format="mp4", options=_muxer_options(settings))
         try:
             with _write_errors_of(path):
                 writer = VideoWriter(path, container, settings, audio)
@@ -196,27 +272,61 @@ def open_video_writer(
                 container.close()
 
 
+def _muxer_options(settings: VideoSettings) -> dict[str, str]:
+    options = {"movflags": "faststart", "video_track_timescale": str(settings.time_base.denominator)}
+    if settings.movie_timescale is not None:
+        options["movie_timescale"] = str(settings.movie_timescale)
+    return options
+
+
 def _add_video_stream(container: av.container.OutputContainer, settings: VideoSettings) -> av.VideoStream:
-    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    options = _encoder_options(codec, settings)
-    stream = cast(av.VideoStream, container.add_stream(codec, rate=settings.frame_rate, options=options))
+    encoder = _find_encoder(settings.codec)
+    options = _encoder_options(encoder, settings)
+    stream = cast(
+        av.VideoStream, container.add_stream(encoder.name, rate=settings.frame_rate, options=options)
+    )
     if settings.bits_per_second is not None:
         stream.bit_rate = settings.bits_per_second
+    elif encoder.name == _ENCODERS["vp9"].name:
+        stream.bit_rate = 0  # otherwise the quality is limited by FFmpeg's default of 200 kbit/s
     stream.width, stream.height = settings.size
-    stream.pix_fmt = "yuv420p"
-    context = stream.codec_context
+    stream.pix_fmt = pixel_format(settings.size)
+    context, colours = stream.codec_context, settings.colours
+    if encoder.tag:
+        context.codec_tag = encoder.tag
     stream.time_base = context.time_base = settings.time_base
     context.thread_count = settings.threads
+    context.sample_aspect_ratio = settings.pixel_aspect
     # Without these tags players guess the matrix of the colours from the size of the picture.
-    context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
+    context.colorspace, context.color_range = (
+        colours.matrix,
+        _FULL_RANGE if colours.full_range else _LIMITED_RANGE,
+    )
+    context.color_primaries, context.color_trc = colours.primaries, colours.transfer
     return stream
 
 
-def _encoder_options(codec: str, settings: VideoSettings) -> dict[str, str]:
-    if codec != "libx264":
+def _find_encoder(codec: CodecName) -> _Encoder:
+    """The encoder of a codec.
+
+    Raises:
+        VideoError: this FFmpeg was built without it.
+    """
+    encoder = _ENCODERS[codec]
+    if encoder.name in av.codecs_available:
+        return encoder
+    if codec == "h264":
+        return _Encoder(_FALLBACK, 0, {})
+    raise VideoError(f"codec {codec}: PyAV was built without {encoder.name}. Use another --codec.")
+
+
+def _encoder_options(encoder: _Encoder, settings: VideoSettings) -> dict[str, str]:
+    if encoder.name == _FALLBACK:
         return _FALLBACK_QUALITY if settings.bits_per_second is None else {}
-    quality = {"crf": str(settings.crf)} if settings.bits_per_second is None else {}
-    return {"preset": settings.preset} | quality
+    crf = encoder.crf if settings.crf is None else settings.crf
+    quality = {"crf": str(crf)} if settings.bits_per_second is None else {}
+    preset = {"preset": settings.preset} if settings.codec in ("h264", "h265") else {}
+    return preset | encoder.options | quality
 
 
 @contextlib.contextmanager

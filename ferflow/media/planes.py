@@ -44,6 +44,9 @@ _LIMITED_TO_BGR = np.array(
 _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 _BT601_WEIGHTS = (0.299, 0.114)
 UNSPECIFIED_MATRIX = 2
+"""Also of primaries and transfer characteristics."""
+_BT601_MATRIX = 6
+_SDR_TRANSFER = 1
 _EXPAND_LIMITED = np.clip(np.round((np.arange(256) - 16) * _SCALE), 0, 255).astype(np.uint8)
 
 
@@ -54,6 +57,7 @@ class Planes:
     y: uint8 (H, W); u, v: uint8 (h, w), h <= H and w <= W, or None where the picture is gray.
     full_range: luma is in 0-255, otherwise in 16-235.
     matrix: conversion from RGB to Y, U, V, as ITU-T H.273 matrix coefficients.
+    primaries, transfer: colour primaries and transfer characteristics, as of ITU-T H.273.
     """
 
     y: UInt8Array
@@ -61,6 +65,8 @@ class Planes:
     v: UInt8Array | None
     full_range: bool
     matrix: int = UNSPECIFIED_MATRIX
+    primaries: int = UNSPECIFIED_MATRIX
+    transfer: int = UNSPECIFIED_MATRIX
 
     @property
     def height(self) -> int:
@@ -96,7 +102,7 @@ class Planes:
         Returns:
             uint8 (height, width, 3), BGR, 0-255.
         """
-        to_bgr = _matrix_to_bgr(*_LUMA_WEIGHTS.get(self.matrix, _BT601_WEIGHTS), full_range=self.full_range)
+        to_bgr = _matrix_to_bgr(*luma_weights(self.matrix), full_range=self.full_range)
         return self._to_bgr(1, size or (self.width, self.height), to_bgr)
 
     def downscale_bgr(self, factor: int, size: tuple[int, int]) -> UInt8Array:
@@ -129,6 +135,11 @@ class Planes:
         rows = -(-self.u.shape[0] * height // self.height)
         columns = -(-self.u.shape[1] * width // self.width)
         return y, shrink(self.u[:rows, :columns], size), shrink(self.v[:rows, :columns], size)
+
+
+def luma_weights(matrix: int) -> tuple[float, float]:
+    """Weights of red and blue in luma, by ITU-T H.273 matrix coefficients."""
+    return _LUMA_WEIGHTS.get(matrix, _BT601_WEIGHTS)
 
 
 def yuv_to_bgr(full_range: bool) -> npt.NDArray[np.float64]:
@@ -186,9 +197,10 @@ def planes_from_frame(
         mirrored: rows must be reversed before that.
         has_fields: false where "interlaced" says in which order the pixels of one moment are stored, as in a PNG.
     """
-    name, transfer = frame.format.name, frame.color_trc
+    name, transfer, primaries = frame.format.name, int(frame.color_trc), int(frame.color_primaries)
     interlaced = frame.interlaced_frame and has_fields
-    matrix = int(frame.colorspace)
+    # FFmpeg converts RGB by BT.601.
+    matrix = _BT601_MATRIX if frame.format.is_rgb or frame.format.has_palette else int(frame.colorspace)
     if name not in _PLANAR_YUV and name not in _GRAY:
         # To limited range, that of nearly all videos, whatever the range of the source is.
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
@@ -199,11 +211,12 @@ def planes_from_frame(
     arrays = [_as_array(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
     if (table := sdr_luma_table(transfer)) is not None and not full_range:
         arrays[0] = cv2.LUT(arrays[0], table).astype(np.uint8, copy=False)
+        transfer = _SDR_TRANSFER
     if interlaced:
         arrays = [_interpolate_upper_field(array) for array in arrays]
     y, *chroma = [_turn_upright(array, rotation, mirrored) for array in arrays]
     u, v = chroma if chroma else (None, None)
-    return Planes(y, u, v, full_range, matrix)
+    return Planes(y, u, v, full_range, matrix, primaries, transfer)
 
 
 def _as_array(plane: av.video.plane.VideoPlane) -> UInt8Array:

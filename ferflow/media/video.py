@@ -70,6 +70,8 @@ class Frame:
     """Upright."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height, as it should be shown, upright."""
+    duration: int = 0
+    """As the container states it, in units of `VideoInfo.time_base`; 0: unknown."""
 
     @property
     def time_s(self) -> float:
@@ -345,7 +347,7 @@ class Video:
         )
         self._note_size(planes, rotation, float(time))
         aspect = self.info.pixel_aspect if rotation % 180 == 0 else 1 / self.info.pixel_aspect
-        return Frame(index, picture.pts or 0, time, planes, aspect)
+        return Frame(index, picture.pts or 0, time, planes, aspect, picture.duration or 0)
 
     def _mirrored(self, picture: av.VideoFrame) -> bool:
         # Within a stream this is read only where the rotation or the size changes. Reading takes a millisecond, and

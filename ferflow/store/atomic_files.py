@@ -63,7 +63,7 @@ def atomic_write(path: Path, *, out: Path | None = None) -> Iterator[Path]:
             return
         make_folder(path.parent, out=out)
         part = temporary_path(path.with_name(f"{path.name}.{os.getpid()}"))
-        _remove_abandoned(path)
+        remove_abandoned(path)
         part.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
         try:
             yield part
@@ -191,7 +191,7 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_abandoned(path: Path) -> None:
+def remove_abandoned(path: Path) -> None:
     """Remove what processes that were killed while they wrote this file left behind."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
         # Workers may write one file at the same time, so the part of a living process stays.

@@ -80,6 +80,67 @@ def call_in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return unpack(reply)  # type: ignore[no-any-return]
 
 
+def follow_in_child(function: Callable[P, Iterator[T]], *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    """Iterate in a child process of its own; directly where this process is one already.
+
+    Closing the iterator kills the child.
+
+    Args:
+        function: of a module, which the child imports.
+        *args: its arguments; they, the items and errors are pickled.
+        **kwargs: likewise.
+
+    Raises:
+        ChildDiedError: the child died.
+    """
+    if multiprocessing.current_process().daemon:
+        yield from function(*args, **kwargs)
+        return
+    process, connection = start_child(_answer_steps, name="ferflow-steps")
+    try:
+        _send(connection, process, Call(function, args, kwargs))
+        while not isinstance(item := _receive(connection, process), Reply):
+            yield item
+        unpack(item)
+    finally:
+        connection.close()
+        process.kill()
+        process.join()
+
+
+def _send(connection: Connection, process: BaseProcess, call: Call) -> None:
+    try:
+        connection.send(call)
+    except OSError:
+        raise _died(process) from None
+
+
+def _receive(connection: Connection, process: BaseProcess) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        raise _died(process) from None
+
+
+def _died(process: BaseProcess) -> ChildDiedError:
+    process.join()
+    return ChildDiedError(f"the process that read it {describe_end(process.exitcode)}")
+
+
+def _answer_steps(connection: Connection) -> None:
+    def send_each(call: Call) -> Reply:
+        return answer_call(replace(call, function=_send_items, args=(connection, call.function, *call.args)))
+
+    answer_calls(connection, send_each, idle_seconds=None)
+
+
+def _send_items(
+    connection: Connection, function: Callable[..., Iterator[object]], *args: Any, **kwargs: Any
+) -> None:
+    for item in function(*args, **kwargs):
+        connection.send(item)
+
+
 def unpack(reply: Reply) -> Any:
     """Log here what a child has logged, and return its result or raise its error."""
     for record in reply.records:

@@ -48,6 +48,9 @@ COMMANDS = {
     "report --csv": Command(("report", "{out}", "--csv"), prepare="names"),
     "report --embed-clips": Command(("report", "{out}", "--embed-clips"), prepare="names"),
     "export": Command(("export", "{out}", "-f", "csv,wide", "--overwrite"), prepare="names"),
+    "annotate": Command(
+        ("annotate", "{videos}", "--from", "{out}", "-o", "{scratch}", "--overwrite"), is_slow=True
+    ),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),
