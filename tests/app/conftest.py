@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -119,6 +120,11 @@ def camera(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium(camera, request) -> Iterator[object]:
+    yield from launch(request, camera)
+
+
+def launch(request, camera: Path) -> Iterator[object]:
+    """Chromium with a fake webcam."""
     if CHROMIUM is None:
         pytest.skip("no Chromium found; set FERFLOW_CHROMIUM to one")
     fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
@@ -211,6 +217,17 @@ def undo_all(client: httpx.Client | TestClient, video_id: str) -> None:
 def jpeg(image: np.ndarray) -> bytes:
     """BGR as JPEG."""
     return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG that states a size and holds no more than a few kilobytes, with correct checksums."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    rows = zlib.compress(b"\0" * min(3 * width * height + height, 50_000_000), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def wait_for_job(client: httpx.Client | TestClient, job_id: str, *, state: str = "done") -> dict[str, object]:

@@ -7,7 +7,6 @@ import io
 import json
 import sys
 import time
-import zlib
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,7 @@ from ferflow.app.webcam import WebcamReader
 from ferflow.jobs.live.stream_analyzer import StreamAnalyzer
 from ferflow.options import AnalyzeOptions
 from ferflow.single_picture import PictureReader
-from tests.app.conftest import jpeg, wait_for_job
+from tests.app.conftest import jpeg, png_of, wait_for_job
 from tests.conftest import portrait
 
 
@@ -48,17 +47,6 @@ def test_a_form_and_base64_give_what_python_gives(api, portrait_jpeg, tmp_path):
 def test_a_picture_without_a_face_has_none(api):
     answer = api.post("/api/predict", files={"image": jpeg(np.full((90, 90, 3), 99, np.uint8))})
     assert answer.json()["faces"] == []
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG that states a size and holds no more than a few kilobytes, with correct checksums."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
-    rows = zlib.compress(b"\0" * min(3 * width * height + height, 50_000_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import cv2
 import httpx
 import numpy as np
 import pytest
 
-from tests.app.conftest import end_server, jpeg, start_server, wait_for_job
-from tests.conftest import portrait
+from tests.app.conftest import Visitor, end_server, jpeg, launch, png_of, start_server, wait_for_job
+from tests.conftest import portrait, real_data
 from tests.dashboards.browse import HOSTILE, until
 
 
@@ -73,7 +75,40 @@ def test_the_webcam_shows_faces_and_its_latency_and_stops(visit):
     assert page.locator("#faces .face").count() == 0
 
 
-def test_a_wrong_and_an_oversized_file_are_refused_in_words(visit):
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """A theatre audience and a singer, as a camera would film them."""
+    clip = real_data() / "videos" / "facerec_short_hamilton_clip.mp4"
+    path = tmp_path_factory.mktemp("crowd") / "crowd.mjpeg"
+    command = ["ffmpeg", "-v", "error", "-ss", "7.2", "-t", "1.6", "-i", str(clip), "-c:v", "mjpeg", "-q:v", "3",
+               "-pix_fmt", "yuvj420p", str(path)]  # fmt: skip
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium_in_a_crowd(crowd, request):
+    yield from launch(request, crowd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_webcam_shows_a_crowd_of_a_real_clip(chromium_in_a_crowd, server, width):
+    visitor = Visitor(chromium_in_a_crowd, server, viewport={"width": width, "height": 900}).open("webcam")
+    page = visitor.page
+    page.click("#toggle")
+    # Six people of the audience face the camera.
+    page.wait_for_selector("#faces .face >> nth=3", timeout=30_000)
+    until(page, "document.getElementById('numbers').textContent.includes('frames per second')")
+    assert page.evaluate("document.getElementById('camera').videoWidth") == 640
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click("#toggle")
+    until(page, "document.getElementById('stage').hidden")
+    visitor.context.close()
+    assert visitor.outside == visitor.wrong == []
+
+
+def test_wrong_oversized_and_bomb_files_are_refused_in_words(visit, portrait_jpeg):
     visitor = visit().open()
     page = visitor.page
     visitor.drop("notes.jpg", b"no picture")
@@ -83,12 +118,19 @@ def test_a_wrong_and_an_oversized_file_are_refused_in_words(visit):
     # What the server answers with 415 is an error in the console; nothing else is.
     assert [text for text in visitor.wrong if "415" not in text] == []
     visitor.wrong.clear()
+    visitor.drop("bomb.png", png_of(30_000, 30_000), "image/png")
+    until(page, "document.getElementById('message').textContent.startsWith('bomb.png: ')")
+    assert page.locator(".result").count() == 0
+    assert len(visitor.wrong) == 1
+    visitor.wrong.clear()
     page.evaluate(
         "(() => { const t = new DataTransfer(), e = new Event('drop');"
         " t.items.add(new File([new Uint8Array(65 * 2 ** 20)], 'huge.jpg', {type: 'image/jpeg'}));"
         " e.dataTransfer = t; dispatchEvent(e); })()"
     )
     until(page, "document.getElementById('message').textContent.includes('huge.jpg: too large')")
+    visitor.drop("one.jpg", portrait_jpeg)
+    page.wait_for_selector(".face .probs")
 
 
 def test_two_users_at_once_get_their_own_answers(visit, portrait_jpeg):
