@@ -51,24 +51,23 @@ export function drawBoxes(canvas, faces, width, height, mirrored = false) {
   drawTitles(context, canvas, faces.map(({ xyxy: [x1, y1, x2] }) => [(mirrored ? width - x2 : x1) * sx, y1 * sy]), faces, ratio);
 }
 
-// Where the title of a face would cover that of another one, its number is enough.
+// Where titles would cover one another, the numbers are enough.
 function drawTitles(context, canvas, corners, faces, ratio) {
-  const taken = [];
   context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
-  faces.forEach((face, i) => {
-    const number = faces.length > 1 ? `${i + 1}` : "", words = `${face.label} ${percent(face.probs[face.label])}`;
-    const place = (text) => {
-      const wide = context.measureText(text).width + 10 * ratio;
-      return { text, wide, x: Math.max(0, Math.min(corners[i][0], canvas.width - wide)), y: Math.max(20 * ratio, corners[i][1] - 4 * ratio) };
-    };
-    const isFree = (one) => !taken.some((other) => one.x < other.x + other.wide && other.x < one.x + one.wide && Math.abs(one.y - other.y) < 20 * ratio);
-    const full = place(number ? `${number} · ${words}` : words), title = isFree(full) ? full : place(number);
-    taken.push(title);
+  const place = (text, [x, y]) => {
+    const wide = context.measureText(text).width + 10 * ratio;
+    return { text, wide, x: Math.max(0, Math.min(x, canvas.width - wide)), y: Math.max(20 * ratio, y - 4 * ratio) };
+  };
+  const covers = (one, other) => one.x < other.x + other.wide && other.x < one.x + one.wide && Math.abs(one.y - other.y) < 20 * ratio;
+  const words = faces.map((face, i) => `${faces.length > 1 ? `${i + 1} · ` : ""}${face.label} ${percent(face.probs[face.label])}`);
+  const full = words.map((text, i) => place(text, corners[i]));
+  const isCrowded = full.some((one, i) => full.slice(i + 1).some((other) => covers(one, other)));
+  for (const { text, wide, x, y } of isCrowded ? corners.map((corner, i) => place(`${i + 1}`, corner)) : full) {
     context.fillStyle = "rgba(10, 12, 18, .78)";
-    context.fillRect(title.x, title.y - 17 * ratio, title.wide, 20 * ratio);
+    context.fillRect(x, y - 17 * ratio, wide, 20 * ratio);
     context.fillStyle = "#fff";
-    context.fillText(title.text, title.x + 5 * ratio, title.y - 3 * ratio);
-  });
+    context.fillText(text, x + 5 * ratio, y - 3 * ratio);
+  }
 }
 
 export function faceCard(face, number) {
