@@ -20,12 +20,12 @@ from ferflow.app import api_edits, api_jobs, api_pictures, pages
 from ferflow.app.answers import problem
 from ferflow.app.edit_desk import EditDesk
 from ferflow.app.guard import Guard
+from ferflow.app.page_drawing import make_look, static_router
 from ferflow.app.picture_pool import PicturePool
 from ferflow.app.settings import AppSettings
 from ferflow.app.video_jobs import JobQueue
 from ferflow.app.webcam import WebcamDesk
 from ferflow.models.registry import resolve
-from ferflow.palette import colours, stacked
 from ferflow.version import __version__
 
 _ABOUT = (
@@ -52,13 +52,13 @@ def make_app(settings: AppSettings) -> Guard:
     )
     app.openapi_version = "3.0.3"  # the one that the page of swagger-ui-bundle draws
     app.state.settings, app.state.model = settings, card.name
-    labels = list(card.labels)
-    app.state.look = {"labels": labels, "stacked": stacked(labels), "colours": colours(labels)}
+    app.state.look = make_look(card.labels)
     app.state.keeps = settings.out is not None
     app.include_router(api_pictures.router)
     app.include_router(api_jobs.router)
     app.include_router(api_edits.router)
     app.include_router(pages.router)
+    app.include_router(static_router)
     app.add_api_websocket_route("/api/webcam", _webcam)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

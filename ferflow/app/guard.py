@@ -28,7 +28,6 @@ from ferflow.app.settings import (
     is_loopback,
 )
 
-COOKIE = "ferflow-token"
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _REPORTS = "/folder/"
 """Pages of output folders have no origin (see `PAGE_POLICIES`), so that what they load counts as cross-site."""
@@ -103,9 +102,9 @@ class Guard:
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         if _matches(query.pop("token", ""), self.settings.token):
             if scope["type"] == "http" and scope["method"] == "GET":
-                return _move_token_to_cookie(scope, query, self.settings.token)
+                return _move_token_to_cookie(scope, query, self.settings)
             return None
-        if _matches(_bearer(headers) or _cookie(headers), self.settings.token):
+        if _matches(_bearer(headers) or _cookie(headers, self.settings), self.settings.token):
             return None
         return _error(
             401, "A token is needed: open the address that ferflow has printed, or send it as a Bearer."
@@ -155,19 +154,24 @@ def _bearer(headers: Headers) -> str:
     return given if kind.lower() == "bearer" else ""
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie_name(settings: AppSettings) -> str:
+    """Browsers send the cookies of a host to all of its ports: of two applications, each has its own."""
+    return f"ferflow-token-{settings.port}"
+
+
+def _cookie(headers: Headers, settings: AppSettings) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(settings))
     except CookieError:
         return ""
     return "" if found is None else found.value
 
 
-def _move_token_to_cookie(scope: Scope, query: Mapping[str, str], token: str) -> Response:
+def _move_token_to_cookie(scope: Scope, query: Mapping[str, str], settings: AppSettings) -> Response:
     """An address with a token stays in the history and in logs: go on without it."""
     path = quote(scope["path"]) if not scope["path"].startswith("//") else "/"
     answer = RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+    answer.set_cookie(_cookie_name(settings), settings.token or "", httponly=True, samesite="strict")
     return answer
 
 

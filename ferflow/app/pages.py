@@ -1,8 +1,7 @@
-"""The pages of the application, its scripts and styles, and the pages of the output folder."""
+"""The pages of the application, and the pages of the output folder."""
 
 from __future__ import annotations
 
-import json
 import mimetypes
 from pathlib import Path
 from urllib.parse import quote
@@ -11,17 +10,13 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from ferflow.app.folder_files import find_file, find_source, list_videos, read_page
+from ferflow.app.page_drawing import draw_page
 from ferflow.app.video_edits import check_finished
 from ferflow.app.video_jobs import JobQueue
-from ferflow.dashboards.shared.page import inline_json, render_template, template_text
 from ferflow.errors import RecordsError
 from ferflow.store.output_folder import OutputFolder
-from ferflow.version import __version__
 
 router = APIRouter(include_in_schema=False)
-
-_HERE = Path(__file__).parent
-_STATIC = {path.name: path for path in (_HERE / "static").iterdir()}
 
 
 @router.get("/")
@@ -66,16 +61,6 @@ async def docs(request: Request) -> Response:
     return _page(request, "docs")
 
 
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Scripts and styles."""
-    if name == "style.css":  # that of the reports
-        return Response(str(template_text("style.css")), media_type="text/css")
-    if name in _STATIC:
-        return FileResponse(_STATIC[name], media_type=mimetypes.guess_type(name)[0])
-    raise HTTPException(404, "There is no such file.")
-
-
 @router.get("/static/swagger/{name}")
 async def swagger(name: str) -> Response:
     """The page of the API, from the package `swagger-ui-bundle`."""
@@ -84,12 +69,6 @@ async def swagger(name: str) -> Response:
     if name not in ("swagger-ui-bundle.js", "swagger-ui.css"):
         raise HTTPException(404, "There is no such file.")
     return FileResponse(Path(swagger_ui_path) / name)
-
-
-@router.get("/favicon.ico")
-async def icon() -> Response:
-    """Browsers ask for it."""
-    return FileResponse(_STATIC["icon.svg"], media_type="image/svg+xml")
 
 
 @router.get("/folder")
@@ -132,16 +111,11 @@ def _report_url(video_id: str) -> str:
 
 def _page(request: Request, name: str, **values: object) -> HTMLResponse:
     state = request.app.state
-    return HTMLResponse(
-        render_template(
-            str(_HERE / "templates" / f"{name}.html.j2"),
-            page=name,
-            version=__version__,
-            keeps=state.keeps,
-            has_folder=OutputFolder(state.jobs.out).index.is_file(),
-            out=str(state.jobs.out) if state.keeps else "",
-            look=inline_json(json.dumps(state.look)),
-            base=str(_HERE / "templates" / "app.html.j2"),
-            **values,
-        )
+    return draw_page(
+        name,
+        state.look,
+        keeps=state.keeps,
+        has_folder=OutputFolder(state.jobs.out).index.is_file(),
+        out=str(state.jobs.out) if state.keeps else "",
+        **values,
     )

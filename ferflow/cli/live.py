@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -38,11 +39,13 @@ from ferflow.cli.common import (
     parse_path,
     print_message,
 )
+from ferflow.cli.extras import check_app_packages
 from ferflow.cli.interrupt import exit_now
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL, OptionsError, VideoError
 
 if TYPE_CHECKING:
+    from ferflow.app.live_window import LiveWindow
     from ferflow.cli.live_view import View
     from ferflow.jobs.live.lsl import LslOutlet
     from ferflow.jobs.live.session import Live
@@ -51,6 +54,14 @@ if TYPE_CHECKING:
 _LOOK_S = 0.1
 """How often keys are read while no frame comes."""
 _END_KEY = "q"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where results go besides the terminal; None: not there."""
+
+    lsl: LslOutlet | None
+    window: LiveWindow | None
 
 
 def live(
@@ -76,6 +87,13 @@ def live(
             help="Output folder: write tables and a report as ferflow analyze does. No picture is stored.",
         ),
     ] = None,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window",
+            help="Show the annotated picture in the browser, served on this machine alone (needs ferflow[app]).",
+        ),
+    ] = False,
     seconds: Annotated[
         float | None, typer.Option(help="End after this time.  [default: when the source ends]", metavar="N")
     ] = None,
@@ -166,6 +184,8 @@ def live(
         threads=threads, device=device, backend=backend,
     )  # fmt: skip
     labels = _parse_keys(key or [])
+    if window:
+        check_app_packages("ferflow live --window")
     from ferflow.jobs.live.capture import Patience
     from ferflow.jobs.live.session import Live
     from ferflow.jobs.live.sources import find_source
@@ -175,9 +195,9 @@ def live(
     session = Live(
         found, options, record=record, seconds=seconds, patience=Patience(stall_s=stall, give_up_s=give_up)
     )
-    outlet = _make_outlet(session) if lsl else None
+    outlets = Outlets(_make_outlet(session) if lsl else None, _make_window(session) if window else None)
     _show_notice(session, output)
-    _exit(_run(session, output, labels, outlet))
+    _exit(_run(session, output, labels, outlets))
 
 
 def _list_devices() -> None:
@@ -215,13 +235,34 @@ def _make_outlet(session: Live) -> LslOutlet:
     return LslOutlet(session.labels, f"ferflow-{session.source.name}")
 
 
+def _make_window(session: Live) -> LiveWindow:
+    from ferflow.app.live_window import LiveWindow
+
+    return LiveWindow(session.source.label, session.labels, is_recording=session.recording is not None)
+
+
+@contextlib.contextmanager
+def _open_window(window: LiveWindow | None) -> Iterator[None]:
+    """Serve the window, and open the browser; a machine without one is no error."""
+    if window is None:
+        yield
+        return
+    from ferflow.app.server import open_browser
+
+    with window:
+        # Also with --quiet: it is the only way to the picture.
+        print_message(f"the picture is at {window.address}")
+        open_browser(window.address)
+        yield
+
+
 def _show_notice(session: Live, output: Output) -> None:
     """Consent, before the first recording in a folder."""
     if session.recording is not None and not output.quiet and not session.recording.folder.manifest.exists():
         echo(*format_notice(clips=False).split("\n"), err=True)
 
 
-def _run(session: Live, output: Output, labels: Mapping[str, str], outlet: LslOutlet | None) -> int:
+def _run(session: Live, output: Output, labels: Mapping[str, str], outlets: Outlets) -> int:
     from ferflow.cli.hot_keys import HotKeys
     from ferflow.cli.live_view import format_summary
     from ferflow.jobs.live.live_summary import LiveSummary
@@ -232,13 +273,13 @@ def _run(session: Live, output: Output, labels: Mapping[str, str], outlet: LslOu
         hint = _hint(session, labels) if keys.is_active else "Ctrl+C ends"
         try:
             with session:
-                with _view(output, hint) as view:
+                with _open_window(outlets.window), _view(output, hint) as view:
                     while not session.is_over:
                         frame = session.next_frame(_LOOK_S)
                         if frame is not None:
                             summary.add(frame)
-                            _publish(frame, session, output, outlet)
-                        _take_keys(keys.pressed(), session, labels, view, outlet)
+                            _publish(frame, session, output, outlets)
+                        _take_keys(keys.pressed(), session, labels, view, outlets.lsl)
                         view.show(session, summary)
                 if session.recording is not None and not output.quiet:
                     print_message("finishing the recording; Ctrl+C leaves that to ferflow doctor --repair")
@@ -278,9 +319,11 @@ def _hint(session: Live, labels: Mapping[str, str]) -> str:
     return f"{marks}{_END_KEY} or Ctrl+C ends".strip()
 
 
-def _publish(frame: LiveFrame, session: Live, output: Output, outlet: LslOutlet | None) -> None:
-    if outlet is not None:
-        outlet.send(frame)
+def _publish(frame: LiveFrame, session: Live, output: Output, outlets: Outlets) -> None:
+    if outlets.lsl is not None:
+        outlets.lsl.send(frame)
+    if outlets.window is not None and session.frame is not None:
+        outlets.window.show(frame, session.frame)
     if output.as_json:
         try:
             echo(json.dumps(frame.to_json()))  # which flushes

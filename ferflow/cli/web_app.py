@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ferflow.cli.common import DEFAULTS, Model, Output, Verbose, log_to_stderr, parse_path, print_message
+from ferflow.cli.extras import check_app_packages
 from ferflow.cli.printing import echo
 from ferflow.errors import OptionsError
-
-_PACKAGES = ("fastapi", "uvicorn", "websockets", "python_multipart", "swagger_ui_bundle")
 
 
 def web_app(
@@ -49,9 +47,7 @@ def web_app(
     stdout is its address; the API is described at /api/docs.
     """
     log_to_stderr(Output(verbose=verbose))
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise OptionsError("ferflow app needs further packages. Run: pip install 'ferflow[app]'")
+    check_app_packages("ferflow app")
     from ferflow.app.server import open_browser, serve
     from ferflow.app.settings import AppSettings
 

@@ -91,7 +91,7 @@ def test_without_the_token_nothing_is_answered(locked):
         assert locked.get(path, params={"token": TOKEN[:-1]}).status_code == 401
     assert locked.get("/api/jobs", headers={"authorization": "Bearer wrong"}).status_code == 401
     assert locked.get("/api/jobs", headers={"authorization": f"Basic {TOKEN}"}).status_code == 401
-    assert locked.get("/api/jobs", headers={"cookie": b"ferflow-token=\xff"}).status_code == 401
+    assert locked.get("/api/jobs", headers={"cookie": b"ferflow-token-80=\xff"}).status_code == 401
     with pytest.raises(WebSocketDisconnect), locked.websocket_connect("ws://127.0.0.1/api/webcam"):
         pass
 

@@ -152,6 +152,16 @@ def test_live_connects_to_the_address_that_it_is_given_and_to_no_other(kind, cli
 
 @needs_strace
 @pytest.mark.slow
+def test_a_live_window_reaches_nobody(clip, tmp_path):
+    # Which browser a machine has, and what that asks for, is its own affair.
+    command = ["env", "BROWSER=true", sys.executable, "-m", "ferflow", "live", clip, "--window"]
+    done = trace_command(command, tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+
+
+@needs_strace
+@pytest.mark.slow
 def test_demo_reaches_nobody(tmp_path):
     done = trace_ferflow(["demo", "-o", tmp_path / "demo"], tmp_path / "log")
     assert done.returncode == 0, done.output
