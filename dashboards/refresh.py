@@ -222,6 +222,16 @@ def remove_stale_overview(out: Path) -> None:
         remove(page, out=status.folder.path, durable=False)
 
 
+def remove_overview(out: Path) -> None:
+    """Remove the overview, and what the folder remembers that it said: for what must not be shown any more."""
+    status = PageStatus.load(OutputFolder(out))
+    folder = status.folder
+    for path in (folder.page_status(folder.index.name), folder.page_status(OVERVIEW_CONTENT), folder.index):
+        remove(path, out=out)
+    if status.warnings:
+        replace(status, warnings=()).save()
+
+
 def _update_session(files: VideoFiles, names: PersonNames, status: PageStatus) -> bool:
     """Update one page; whether it was stale."""
     basis = find_basis(Persons.of(files, names))

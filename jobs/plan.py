@@ -17,6 +17,7 @@ from msgspec import structs
 from ferflow.analytics.csv_input import read_csv
 from ferflow.analytics.session_list import read_regions
 from ferflow.errors import OptionsError, RecordsError, VideoError
+from ferflow.jobs.forget.record import leave_out_erased, leave_out_forgotten
 from ferflow.jobs.lists import find_session_list
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
@@ -45,6 +46,9 @@ def plan(
 ) -> list[VideoTask]:
     """What `run` would do, in order; nothing is written.
 
+    Videos that were forgotten in the folder are left out, with a warning; so are finished ones from which somebody was
+    removed, where they would be analysed again.
+
     A source whose content changed since it was analysed is a problem of that input alone; with `overwrite` its
     earlier results are replaced. A video whose region in the session list has changed is pending again.
 
@@ -64,6 +68,10 @@ def plan(
     taken: set[str] = set()
     folder = OutputFolder(out)
     tasks = [_make_task(found, folder, taken) for found in discover(inputs, out=out)]
+    wanted = leave_out_forgotten(folder, tasks, overwrite=overwrite)
+    # The results of those that are left out stay, and must match.
+    taken -= {task.video_id or "" for task in tasks if task not in wanted}
+    tasks = wanted
     # Results that are about to be replaced need not match the options of this run.
     finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
     footers, broken = _read_footers(finished)
@@ -83,7 +91,11 @@ def plan(
     if overwrite:
         return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
     tasks = [replace(task, problem=task.problem or broken.get(task.video_id or "")) for task in tasks]
-    return [_determine_state(task, options, footers, _find_earlier_ids(task, earlier)) for task in tasks]
+    tasks = [_determine_state(task, options, footers, _find_earlier_ids(task, earlier)) for task in tasks]
+    # A region in the session list may have changed.
+    pending = [task for task in tasks if task.is_pending]
+    left_out = set(pending) - set(leave_out_erased(pending))
+    return [task for task in tasks if task not in left_out]
 
 
 def _read_footers(videos: Sequence[VideoFiles]) -> tuple[Footers, dict[str, str]]:

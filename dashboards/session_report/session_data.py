@@ -236,10 +236,11 @@ class Session:
 
     @property
     def left_out_s(self) -> float:
-        """Analysed time in which only faces are seen that corrections leave out."""
+        """Analysed time in which only faces are seen that corrections leave out, or that were erased on request."""
         others = sum(self.seconds_in(state) for state in ("readable", *REASONS, "uncounted", "no_face"))
         left_s = self.analysed_s - others
-        return left_s if self.corrections.honoured and left_s > 1e-6 else 0.0
+        is_left_out = self.corrections.honoured or self.metadata.erasure
+        return left_s if is_left_out and left_s > 1e-6 else 0.0
 
     def seconds_in(self, state: str) -> float:
         """Time in one of `coverage.STATES`."""
@@ -383,6 +384,7 @@ def _divide_time(records: _Records) -> pa.Table:
         ranged=records.metadata.options.start is not None,
         limits=records.persons.limits,
         find_left_out=faces.find_left_out,
+        erased=records.metadata.erasure.alone if records.metadata.erasure else (),
     )
 
 

@@ -69,6 +69,24 @@ def load_notes(path: Path, *, page: Path, out: Path) -> Notes:
     return Notes(html, tuple(f"{name}: {problem}" for problem in references.problems))
 
 
+def find_pictures(path: Path, out: Path) -> list[Path]:
+    """Files of the output folder that notes show as pictures, also those that cannot be shown; none without notes."""
+    try:
+        tokens = (
+            MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).parse(_read(path))
+        )
+    except OptionsError:
+        return []
+    images = [child for token in tokens for child in token.children or () if child.type == "image"]
+    urls = [_split(str(image.attrs["src"])) for image in images]
+    paths = [
+        Path(os.path.normpath(path.parent / unquote(url.path)))
+        for url in urls
+        if url.path and not (url.scheme or url.netloc or "\0" in unquote(url.path))
+    ]
+    return [one for one in dict.fromkeys(paths) if one.is_relative_to(out) and os.path.lexists(one)]
+
+
 def _read(path: Path) -> str:
     try:
         return read_plain_file(path, MOST_NOTES_BYTES).decode("utf-8-sig")

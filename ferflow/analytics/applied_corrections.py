@@ -111,7 +111,7 @@ class KnownPersons:
         Raises:
             OptionsError: a row is about a person by number whom the names divide, or two contradict each other.
         """
-        found = {row: self._find(row, file) for row in corrections.rows}
+        found = {row: self.find(row, file) for row in corrections.rows}
         known = {row: ids for row, ids in found.items() if ids or row.who == EVERYBODY}
         refuse_contradictions(
             self.video_id,
@@ -122,7 +122,12 @@ class KnownPersons:
         )
         return AppliedCorrections(known, tuple(row for row in found if row not in known))
 
-    def _find(self, row: Correction, file: str) -> frozenset[int]:
+    def find(self, row: Correction, file: str = CORRECTIONS) -> frozenset[int]:
+        """Ids of the persons whom a row is about; none for everybody, and for somebody who is not there.
+
+        Raises:
+            OptionsError: it is about a person by number whom the names divide.
+        """
         who = row.who
         if who == EVERYBODY:
             return frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ferflow.analytics.frame_time import FrameTimes
-from ferflow.analytics.limits import NO_LIMITS, Limits
+from ferflow.analytics.limits import NO_LIMITS, Limits, Stretch
 from ferflow.analytics.readability import REASONS, read_codes
 from ferflow.analytics.tally import Faces, blocks, column, read_ids
 from ferflow.store.schemas import UNTRACKED
@@ -50,8 +50,8 @@ def coverage(frames: pa.Table, faces: Faces) -> Coverage:
 STATES = ("readable", *REASONS, "uncounted", "no_face", "excluded", "missing", "outside")
 """States of a video's time: analysed, with a readable face of a person who counts; with none that is readable, by what
 the largest of their faces is unreadable for; only with faces that do not count, such as people seen briefly and
-pictures of faces; without a face; excluded by `corrections.csv`, or only with faces that it leaves out; without a frame
-that could be read; before the requested start, or outside of the part that counts."""
+pictures of faces; without a face; excluded by `corrections.csv`, or only with faces that it leaves out or that were
+erased; without a frame that could be read; before the requested start, or outside of the part that counts."""
 
 _STATES_OF_FRAMES = STATES[: STATES.index("excluded") + 1]
 
@@ -71,6 +71,7 @@ def coverage_timeline(
     ranged: bool,
     limits: Limits = NO_LIMITS,
     find_left_out: FindLeftOut | None = None,
+    erased: Sequence[Stretch] = (),
 ) -> pa.Table:
     """Divide the time of every bin by state; a table of `COVERAGE_TIMELINE`.
 
@@ -83,12 +84,15 @@ def coverage_timeline(
         ranged: whether a start was requested; the time before the first frame is then `outside`, else `missing`.
         limits: the part that counts; what is excluded of it is `excluded`, and all other time `outside`.
         find_left_out: which faces of a block corrections leave out; None: there are none.
+        erased: stretches whose only faces were erased on request.
     """
     starts, ends = times.time_s, times.time_s + times.seconds
     # At the end, not at the last frame: the time for which it stands may reach into further bins.
     n_bins = int(np.ceil(ends.max(initial=0.0) / bin_seconds - 1e-9))
     edges: Float64Array = np.arange(n_bins + 1, dtype=np.float64) * bin_seconds
     state = _frame_states(times, frames, faces, counted, find_left_out)
+    without_face = state == _STATES_OF_FRAMES.index("no_face")
+    state[without_face & _is_within(starts, erased)] = _STATES_OF_FRAMES.index("excluded")
 
     def seconds(first: Float64Array, last: Float64Array) -> Float64Array:
         _, low, high = limits.split(first, last)
@@ -108,6 +112,12 @@ def coverage_timeline(
     outside += _seconds_between(edges, np.minimum(limits.end_s, end_s), end_s)
     columns["outside"] = outside + before if ranged else outside
     return pa.table({"bin_start_s": edges[:-1], **columns}, schema=COVERAGE_TIMELINE)
+
+
+def _is_within(time_s: Float64Array, stretches: Sequence[Stretch]) -> npt.NDArray[np.bool_]:
+    """Whether each time lies in one of the stretches, which are in order and do not overlap."""
+    bounds = np.array(stretches, dtype=np.float64).ravel()
+    return np.asarray(np.searchsorted(bounds, time_s, side="right") % 2 == 1)
 
 
 def _frame_states(

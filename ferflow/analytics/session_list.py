@@ -156,6 +156,21 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     ))  # fmt: skip
 
 
+def find_videos(rows: Sequence[Row], name: str, sources: Mapping[str, str]) -> dict[int, str | None]:
+    """Which video each row of a list is about, by the row's line; None: no video of `sources`.
+
+    Args:
+        rows: of the list.
+        name: of the list, for messages.
+        sources: as of `read_sessions`.
+
+    Raises:
+        OptionsError: a row names several videos.
+    """
+    known = _Sources.of(sources)
+    return {row.line: known.find(row.values["video"], f"{name}: line {row.line}") for row in rows}
+
+
 def _session(path: Path, row: Row) -> SessionRow:
     where, participant = f"{path}: line {row.line}", row.values.get("participant") or None
     try:

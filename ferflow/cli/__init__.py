@@ -20,6 +20,7 @@ from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
 from ferflow.cli.export import export
+from ferflow.cli.forget import forget
 from ferflow.cli.interrupt import RUN_AGAIN, interruptible
 from ferflow.cli.live import live
 from ferflow.cli.models import models
@@ -52,6 +53,7 @@ for command in (
     export,
     people,
     annotate,
+    forget,
     bench,
     demo,
     doctor,

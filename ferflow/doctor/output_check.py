@@ -47,6 +47,12 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     is_locked = folder.is_locked()
     if is_locked:
         yield Finding("note", f"a run is in progress in {out}", "Wait for it: what follows may change.")
+    if not is_locked and folder.forget_journal.exists():
+        yield Finding(
+            "problem",
+            "a ferflow forget was interrupted, and not all is removed",
+            f"The next ferflow forget in {out} completes it first.",
+        )
     yield from _check_tables(folder)
     yield from _check_manifest(folder)
     yield from _check_lists(folder)

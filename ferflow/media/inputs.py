@@ -93,23 +93,38 @@ def video_id_of(path: Path) -> str:
     """
     path = path.resolve() if not path.name else path  # `.` has no name of its own
     digest = hashlib.sha256(path.name.encode(errors="surrogateescape"))
-    if path.is_dir():
-        for image in list_images(path):
-            digest.update(f"{image.name!r} {image.stat().st_size}".encode())
-    else:
-        check_is_file(path)
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            digest.update(str(size).encode())
-            for start in (0, max(size - _FINGERPRINT_BYTES, 0)):
-                file.seek(start)
-                digest.update(file.read(_FINGERPRINT_BYTES))
+    _hash_content(path, digest)
     # The stem is for people who look into the folder; the digits make the name unique.
     stem = path.name if path.is_dir() else path.stem
     # Word characters of any script; no separators, no leading dot or dash, no surrogates.
     readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode())
     short = readable.encode()[:_MAX_STEM_BYTES].decode(errors="ignore").strip("._-")
     return f"{short or 'video'}-{digest.hexdigest()[:8]}"
+
+
+def content_key(path: Path) -> bytes:
+    """What `video_id_of` hashes, without the name: the same after a file was renamed.
+
+    Raises:
+        OSError, VideoError: not a file that can be read.
+    """
+    digest = hashlib.sha256()
+    _hash_content(path, digest)
+    return digest.digest()
+
+
+def _hash_content(path: Path, digest: hashlib._Hash) -> None:
+    if path.is_dir():
+        for image in list_images(path):
+            digest.update(f"{image.name!r} {image.stat().st_size}".encode())
+        return
+    check_is_file(path)
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest.update(str(size).encode())
+        for start in (0, max(size - _FINGERPRINT_BYTES, 0)):
+            file.seek(start)
+            digest.update(file.read(_FINGERPRINT_BYTES))
 
 
 def _identity(item: DiscoveredInput) -> str:

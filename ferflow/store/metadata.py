@@ -125,6 +125,14 @@ class Gap(msgspec.Struct, frozen=True):
     None: they do not."""
 
 
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Faces of a person that were removed from the tables on request, see `ferflow.jobs.forget`."""
+
+    n_faces: Count
+    alone: tuple[tuple[Seconds, Seconds], ...] = ()
+    """Stretches [start, end) in which no other face is left: erased, not without a face."""
+
+
 class Rest(msgspec.Struct, frozen=True):
     """A stretch in which a person is at rest, as the user says; for calibration."""
 
@@ -178,6 +186,8 @@ class VideoMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """Length of the bins; in TIMELINE only, None elsewhere."""
     basis: TimelineBasis | None = None
     """In TIMELINE only, None elsewhere and in those of earlier versions."""
+    erasure: Erasure | None = None
+    """None: nothing was removed."""
 
     def __post_init__(self) -> None:
         """Refuse what would make two columns of one name, or more bins than fit into memory.
@@ -330,7 +340,7 @@ def to_json_values(record: msgspec.Struct) -> JsonObject:
     if isinstance(options := getattr(record, "options", None), AnalyzeOptions):
         content["options"] = options.as_dict()
     if isinstance(record, VideoMetadata):
-        for name in ("bin_seconds", "basis"):
+        for name in ("bin_seconds", "basis", "erasure"):
             if content[name] is None:
                 del content[name]
     return content

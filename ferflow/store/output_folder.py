@@ -41,10 +41,12 @@ OVERVIEW_CONTENT = "index.content"
 PEOPLE_LIST = "people.csv"
 CORRECTIONS = "corrections.csv"
 RECORDINGS = "live"
+PRODUCTS = ("csv", "figures", "export", "mail")
+"""Folders of what is made of all pages or tables together, to be handed on; each can be made again."""
 
 _FOLDERS = (
-    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", "csv", "figures", "export", THUMBNAILS,
-    PAGE_STATUSES, RECORDINGS,
+    "frames", "faces", "timeline", "markers", "signals", "reports", "assets", *PRODUCTS, THUMBNAILS, PAGE_STATUSES,
+    RECORDINGS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -141,6 +143,26 @@ class OutputFolder:
     def exports(self) -> Path:
         """Folder of files in the formats of other tools, unless the user names another one."""
         return self.path / "export"
+
+    @property
+    def products(self) -> list[Path]:
+        """Folders of what is made of all pages or tables together."""
+        return [self.path / name for name in PRODUCTS]
+
+    @property
+    def mail(self) -> Path:
+        """Folder of pages that need no other file."""
+        return self.path / "mail"
+
+    @property
+    def forgotten(self) -> Path:
+        """Which videos must not be analysed here again, as hashes; see `jobs.forget.record`."""
+        return self.path / "forgotten.json"
+
+    @property
+    def forget_journal(self) -> Path:
+        """What an erasure in progress removes; see `jobs.forget.request`."""
+        return self.path / ".forget.json"
 
     @property
     def recordings(self) -> Path:

@@ -54,6 +54,7 @@ COMMANDS = {
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),
+    "forget": Command(("forget", "{out}", "--participant", "Person of a", "--yes"), prepare="names"),
     "doctor --repair": Command(("doctor", "{out}", "--repair"), prepare="no_manifest"),
     "evaluate": Command(
         ("evaluate", "{faces}", "--json", "{scratch}/scores.json", "--report", "{scratch}/page.html"),

@@ -35,10 +35,13 @@ COMMANDS = {
     "thumbnails": lambda out: ("people", out, "--thumbnails"),
     "forget": lambda out: ("people", out, "--forget"),
     "repair": lambda out: ("doctor", out, "--repair"),
+    "erase": lambda out: ("forget", out, "--video", "talk.mp4", "--yes"),
 }  # fmt: skip
 """Every command that changes an output folder."""
 QUICK = [
-    pytest.param(name, marks=[] if name in ("analyze", "clips", "forget", "repair") else pytest.mark.slow)
+    pytest.param(
+        name, marks=[] if name in ("analyze", "clips", "forget", "repair", "erase") else pytest.mark.slow
+    )
     for name in COMMANDS
 ]
 
@@ -99,6 +102,7 @@ CHANGED = {
     ("analyze", "faces"), ("analyze", "reports/ID.clips"), ("clips", "reports/ID.clips"), ("csv", ".pages"),
     ("csv", "csv"), ("csv", "reports"), ("export", "export"), ("rest", "markers"), ("rest", "timeline"),
     ("thumbnails", "thumbnails/ID"), ("forget", "thumbnails"), ("repair", "frames"),
+    ("erase", "faces"), ("erase", "reports/ID.clips"), ("erase", "csv"),
 }  # fmt: skip
 """Folders that a command changes."""
 

@@ -116,6 +116,7 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
     [
         ["report", "OUT", "--csv", "--embed-clips"],
         pytest.param(["people", "OUT"], marks=pytest.mark.slow),
+        pytest.param(["forget", "OUT", "--participant", "clip", "--dry-run"], marks=pytest.mark.slow),
         ["explain", "CLIP", "-o", "PAGE"],
         ["predict", "PICTURE", "--annotate", "ANNOTATED"],
         ["live", "CLIP", "--record", "LIVE"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ferflow.dashboards.session_report.sections.around_markers import build_around_markers
 from ferflow.dashboards.session_report.sections.coding import build_coding
 from ferflow.dashboards.session_report.sections.corrections import build_corrections
+from ferflow.dashboards.session_report.sections.erasure import build_erasure
 from ferflow.dashboards.session_report.sections.glossary import build_glossary, build_words
 from ferflow.dashboards.session_report.sections.headline import (
     build_cards,
@@ -36,6 +37,7 @@ SECTIONS: tuple[Section[Session], ...] = (
     Section("summary", build_summary, "sections/summary.html.j2"),
     Section("left-out", build_left_out, "sections/hint.html.j2"),
     Section("corrections", build_corrections, "sections/notice.html.j2"),
+    Section("erasure", build_erasure, "sections/notice.html.j2"),
     Section("words", build_words, "sections/words.html.j2"),
     Section("expressions", build_expressions, "sections/expressions.html.j2"),
     Section("player", build_player, "sections/player.html.j2", (*_CHARTS, "video_controls.js", "player.js")),

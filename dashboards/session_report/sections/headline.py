@@ -168,9 +168,16 @@ def _visible_card(session: Session) -> Card:
         parts.append(f"only faces that do not count {_share(session, seconds)}")
     parts += [f"no face {_share(session, seconds)}"] if (seconds := session.seconds_in("no_face")) > 0 else []
     if (seconds := session.left_out_s) > 0:
-        parts.append(f"only faces that corrections leave out {_share(session, seconds)}")
+        parts.append(f"only faces that {_name_why(session)} {_share(session, seconds)}")
     of = f"of {timecode(session.analysed_s)}"
     return Card("Face visible", readable, "; ".join([f"{of} a face can be read", *parts]))
+
+
+def _name_why(session: Session) -> str:
+    """Why faces do not count of which nothing is shown."""
+    if session.metadata.erasure is None:
+        return "corrections leave out"
+    return "corrections leave out or that were erased" if session.corrections.honoured else "were erased"
 
 
 def _share(session: Session, seconds: float) -> str:
