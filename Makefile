@@ -29,11 +29,11 @@ demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say wh
 
 test: $(VENV)/installed-dev    ## Set up and run the tests: about a quarter of an hour on two cores
 	@echo "Running the tests; on two cores this takes about a quarter of an hour."
-	$(BIN)/python -m pytest -n 2 -m 'not slow'
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
 	@echo "Running all tests; this takes several times as long as make test."
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 # What users get who install without the pinned versions: `make test-newest PYTHON=python3.13 TESTS=tests`
 EXTRAS ?= demo,face,figures,pandas
@@ -63,7 +63,7 @@ build/layout:   # the three rooms as they are installed, for tools that read a p
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
 
 mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: two hours
-	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 2 -m 'not slow' -q -p tests.mutation.record \
+	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow' -q -p tests.mutation.record \
 	  --cov=ferflow --cov=jobs --cov=dashboards --cov-context=test --cov-report= || true
 	$(BIN)/python -m tests.mutation
 

@@ -27,6 +27,36 @@ sys.dont_write_bytecode = False
 # Commands that they start as processes of their own do wait.
 os.fsync = lambda descriptor: None
 
+_LONG_FILES = (
+    "tests/torture/test_torture.py", "tests/jobs/test_kill.py", "tests/faults/test_faults.py",
+    "tests/dashboards/test_dashboards_browser.py", "tests/models/training/test_train.py",
+    "tests/models/training/test_presets.py",
+)  # fmt: skip
+"""They start first: at the end, one process would work on such a file, and the others wait."""
+_FILES_WITH_CLIPS = (
+    "tests/test_agreement.py", "tests/test_clips.py", "tests/dashboards/test_chart_numbers.py",
+    "tests/dashboards/test_session_numbers.py", "tests/render/test_annotate.py",
+)  # fmt: skip
+"""They use `analysed_clips`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith((*_LONG_FILES, *_FILES_WITH_CLIPS)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests of a file run in one process, so that its fixtures are made once; all that analyse the real clips, too."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFixtures(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "real clips" if file in _FILES_WITH_CLIPS else file
+
+    return ByFixtures(config, log) if config.getoption("dist") == "load" else None
+
+
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 

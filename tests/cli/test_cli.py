@@ -91,6 +91,7 @@ def test_a_terminal_shows_a_bar_for_the_video_and_one_for_all(tmp_path, face_vid
     assert "2 done, 1 failed." in shown
 
 
+@pytest.mark.slow
 def test_the_bar_of_a_training_moves_within_an_epoch(tmp_path):
     pytest.importorskip("keras", reason="needs ferflow[train]")
     rng = np.random.default_rng(0)

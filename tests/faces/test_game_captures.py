@@ -12,6 +12,8 @@ from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from tests.conftest import real_data
 
+pytestmark = pytest.mark.slow  # to draw and encode the gameplay alone takes twenty seconds
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
@@ -37,7 +39,7 @@ def is_player(faces: pd.DataFrame, truth) -> pd.Series:
     return pd.Series(overlaps, index=faces.index) > 0.5
 
 
-@pytest.mark.parametrize("region", ["auto", pytest.param("player=1472,828,416,234", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("region", ["auto", "player=1472,828,416,234"])
 def test_with_a_region_the_player_alone_is_seen_and_is_one_track(recorded, tmp_path, region):
     video, truth = recorded
     faces = analyse(video, tmp_path / "out", region=(region,))

@@ -118,7 +118,7 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
         pytest.param(["people", "OUT"], marks=pytest.mark.slow),
         pytest.param(["forget", "OUT", "--participant", "clip", "--dry-run"], marks=pytest.mark.slow),
         ["explain", "CLIP", "-o", "PAGE"],
-        ["predict", "PICTURE", "--annotate", "ANNOTATED"],
+        pytest.param(["predict", "PICTURE", "--annotate", "ANNOTATED"], marks=pytest.mark.slow),
         ["live", "CLIP", "--record", "LIVE"],
         ["doctor"],
         pytest.param(["doctor", "OUT"], marks=pytest.mark.slow),
@@ -171,7 +171,7 @@ def test_demo_reaches_nobody(tmp_path):
 
 @needs_strace
 @needs_chromium
-@pytest.mark.parametrize("export", ["--pdf", pytest.param("--png", marks=needs_kaleido)])
+@pytest.mark.parametrize("export", ["--pdf", pytest.param("--png", marks=[needs_kaleido, pytest.mark.slow])])
 def test_what_chromium_prints_is_sent_nowhere(export, out, tmp_path):
     done = trace_ferflow(["report", out, export], tmp_path / "log")
     assert done.returncode == 0, done.output

@@ -42,6 +42,7 @@ def test_the_command_measures_and_writes_json(clip, tmp_path):
     assert "| **ferflow / decoding** |" in done.stdout
 
 
+@pytest.mark.slow
 def test_another_program_is_timed_in_the_same_rounds(clip, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(

@@ -42,6 +42,7 @@ def run(monkeypatch, path):
     return run
 
 
+@pytest.mark.slow
 def test_the_teachers_leave_answers_to_all_training_faces_and_a_table(run, path, tmp_path, capsys):
     run(tmp_path)
     parts = split(load(path), seed=1, hold_out=True)

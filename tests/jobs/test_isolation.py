@@ -123,6 +123,7 @@ def test_a_child_that_crashes_is_an_error_and_the_next_call_has_another_child():
     assert call_in_child(divide, 3, 2) == 1.5
 
 
+@pytest.mark.slow
 def test_a_crash_while_a_thumbnail_is_read_costs_the_thumbnails_of_that_video(
     tmp_path, face_video, environment
 ):

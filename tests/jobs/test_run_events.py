@@ -40,7 +40,7 @@ def test_the_schema_is_one_and_covers_what_is_documented():
         jsonschema.validate({"event": "started", "time": "now"}, SCHEMA)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_run_is_told_event_by_event(tmp_path, face_video, workers):
     other = write_video(tmp_path / "other.mp4", face_frames(12))
     (tmp_path / "notes.mp4").write_text("Dear diary")
@@ -68,7 +68,7 @@ def test_a_run_is_told_event_by_event(tmp_path, face_video, workers):
     assert again[1]["status"] == "skipped"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_program_gets_the_same_events_as_objects(tmp_path, face_video, workers):
     other = write_video(tmp_path / "other.mp4", face_frames(12))
     job = Job(inputs=(str(face_video), str(other)), out=tmp_path / "out", workers=workers, pages=False)

@@ -269,6 +269,7 @@ def test_a_preset_exported_again_brings_those_that_share_its_files(presets, data
         assert registry.resolve(tmp_path / f"{made.name}.json") == structs.replace(made, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_selected_on_a_held_out_tenth_is_exported_and_measured_on_public_test(data, tmp_path):
     pytest.importorskip("keras")
     from ferflow.models.training.train import train

@@ -52,6 +52,7 @@ def test_the_mean_of_several_answers_is_over_those_that_have_the_head():
     assert mean["vote_head"] == pytest.approx(other)
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_mean_of_a_file_and_another_teacher_as_its_targets(data, tmp_path):  # noqa: F811
     images, labels, _ = faces(60, seed=0)  # those of `data`
     certain = np.eye(7, dtype=np.float32)[labels]

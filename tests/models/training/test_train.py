@@ -90,6 +90,7 @@ def curve(out):
     return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_curve_and_weights(undisturbed, resumed):
     assert [epoch["epoch"] for epoch in curve(resumed)] == [1, 2, 3]
     assert curve(resumed) == curve(undisturbed)
@@ -107,6 +108,7 @@ def test_each_step_tells_how_far_training_is(data, tmp_path):
     assert reported == [1 / 2, 1]  # 44 rows are two batches of 16
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_first_epoch_and_another_does_not(data, undisturbed, resumed, tmp_path):
     assert curve(undisturbed)[0] == curve(resumed)[0]
     train(data, tmp_path, replace(OPTIONS, seed=2, patience=1, epochs=1))
@@ -319,6 +321,7 @@ def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path)
     assert kernels[1] == pytest.approx(kernels[0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_begins_near_it(data, tmp_path):
     """A folder of somebody's own faces has no votes, and the shipped network has two heads."""
     images = load(data).images
