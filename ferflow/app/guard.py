@@ -10,8 +10,9 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import platform
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -62,6 +63,9 @@ class Guard:
 
     app: ASGIApp
     settings: AppSettings
+    folder_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    """With a token, pages of the output folder are served below it: they have no origin, so that browsers ask for what
+    they load, and follow their links, without the cookie. It opens nothing else."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -69,7 +73,11 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refuse(scope, headers) or self._ask_for_token(scope, headers)
+        opened = self._open_by_folder_key(scope)
+        refusal = self._refuse(scope, headers)
+        if refusal is None and opened is None:
+            refusal = self._ask_for_token(scope, headers)
+        scope = opened or scope
         if refusal is not None and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
         elif refusal is not None:
@@ -105,10 +113,25 @@ class Guard:
                 return _move_token_to_cookie(scope, query, self.settings)
             return None
         if _matches(_bearer(headers) or _cookie(headers, self.settings), self.settings.token):
-            return None
+            return self._lead_to_folder(scope)
         return _error(
             401, "A token is needed: open the address that ferflow has printed, or send it as a Bearer."
         )
+
+    def _open_by_folder_key(self, scope: Scope) -> Scope | None:
+        """The request without the key of the folder; None: it has none."""
+        start, _, rest = scope.get("path", "").removeprefix(_REPORTS).partition("/")
+        is_reading = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if self.settings.token is None or not is_reading or not _matches(start, f"~{self.folder_key}"):
+            return None
+        return {**scope, "path": f"{_REPORTS}{rest}", "raw_path": quote(f"{_REPORTS}{rest}").encode()}
+
+    def _lead_to_folder(self, scope: Scope) -> Response | None:
+        """The answer to a request for a page of the output folder: its place below the key; None: another request."""
+        path = scope["path"]
+        if scope["type"] != "http" or not (path.startswith(_REPORTS) and path.endswith(".html")):
+            return None
+        return RedirectResponse(f"{_REPORTS}~{self.folder_key}/{quote(path.removeprefix(_REPORTS))}", 303)
 
 
 def is_known_host(host: str, settings: AppSettings) -> bool:
@@ -171,7 +194,9 @@ def _move_token_to_cookie(scope: Scope, query: Mapping[str, str], settings: AppS
     """An address with a token stays in the history and in logs: go on without it."""
     path = quote(scope["path"]) if not scope["path"].startswith("//") else "/"
     answer = RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
-    answer.set_cookie(_cookie_name(settings), settings.token or "", httponly=True, samesite="strict")
+    # Not strict: links of reports, which have no origin, would come without it. Links of other sites come with it, too;
+    # they can only read, and `_is_cross_site` refuses everything else.
+    answer.set_cookie(_cookie_name(settings), settings.token or "", httponly=True, samesite="lax")
     return answer
 
 

@@ -9,7 +9,18 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.app.conftest import Visitor, end_server, jpeg, launch, png_of, start_server, wait_for_job
+from ferflow.dashboards import refresh
+from tests.app.conftest import (
+    Visitor,
+    end_server,
+    jpeg,
+    launch,
+    make_edited,
+    png_of,
+    start_server,
+    wait_for_job,
+    write_numbered,
+)
 from tests.conftest import portrait, real_data
 from tests.dashboards.browse import HOSTILE, until
 
@@ -188,6 +199,28 @@ def test_scripts_of_a_report_can_ask_nothing_of_the_application(visit, server):
     assert visitor.page.title() == "refused"
     visitor.wrong.clear()  # the browser says what it has refused
     (server.out / "reports" / "evil-0123abcd.html").unlink()
+
+
+@pytest.mark.slow
+def test_with_a_token_the_links_of_reports_and_the_edit_page_work(chromium, tmp_path):
+    out = tmp_path / "out"
+    edited = make_edited(out, write_numbered(tmp_path / "trio.mp4"))
+    refresh(out)
+    process, address = start_server(out, "--token", "a-token-of-some-length")
+    context = chromium.new_context()
+    page = context.new_page()
+    try:
+        page.goto(address)
+        page.get_by_role("link", name="Reports").click()
+        page.get_by_role("link", name="trio.mp4").first.click()
+        page.wait_for_selector("#timeline[data-drawn=yes]", timeout=20_000)
+        until(page, "document.getElementById('video').readyState >= 2")
+        page.get_by_role("link", name="Edit", exact=True).click()
+        page.wait_for_url(f"**/edit/{edited.video_id}")
+        until(page, "!document.getElementById('edit').hidden")
+    finally:
+        context.close()
+        end_server(process)
 
 
 def test_a_job_that_ctrl_c_interrupts_is_queued_again_by_the_next_start(tmp_path, clip):

@@ -103,9 +103,39 @@ def test_the_token_is_taken_as_bearer_or_moves_from_the_address_to_a_cookie(lock
     assert first.status_code == 303
     assert first.headers["location"] == "/jobs?a=b"
     assert "httponly" in first.headers["set-cookie"].lower()
-    assert "samesite=strict" in first.headers["set-cookie"].lower()
+    assert "samesite=lax" in first.headers["set-cookie"].lower()
     assert locked.get("/jobs").status_code == 200
     assert locked.get("//evil.example", params={"token": TOKEN}).headers["location"] == "/"
+
+
+def test_reports_are_read_below_a_key_that_opens_nothing_else(locked):
+    out = locked.app.app.state.jobs.out
+    (out / "assets").mkdir(parents=True, exist_ok=True)
+    (out / "assets" / "plotly.min.js").write_text("1")
+    (out / "index.html").write_text("<p>overview</p>")
+    locked.cookies.clear()
+    bearer = {"authorization": f"Bearer {TOKEN}"}
+    assert locked.get("/folder/index.html").status_code == 401
+    moved = locked.get("/folder/index.html", headers=bearer)
+    assert moved.status_code == 303
+    place = moved.headers["location"].removesuffix("index.html")
+    assert locked.app.folder_key in place
+    page = locked.get(f"{place}index.html")
+    assert page.text == "<p>overview</p>"
+    assert "sandbox allow-scripts" in page.headers["content-security-policy"]
+    assert locked.get(f"{place}assets/plotly.min.js").status_code == 200
+    for path in (
+        f"{place}../api/jobs",
+        f"{place}..%2f..%2fapi%2fjobs",
+        f"{place}run.json",
+        f"{place}%2fetc%2fpasswd",
+    ):
+        assert locked.get(path).status_code in (401, 404)
+    assert locked.post(f"{place}index.html").status_code == 401
+    wrong = place.replace(locked.app.folder_key, "x" * len(locked.app.folder_key))
+    assert locked.get(f"{wrong}index.html").status_code == 401
+    evil = {"host": "evil.example"}
+    assert locked.get(f"{place}index.html", headers=evil).status_code == 403
 
 
 def test_the_token_is_compared_in_constant_time(locked, monkeypatch):
@@ -118,7 +148,8 @@ def test_the_token_is_compared_in_constant_time(locked, monkeypatch):
     monkeypatch.setattr(guard.hmac, "compare_digest", note)
     locked.cookies.clear()
     locked.get("/", params={"token": "guess"}, headers={"authorization": "Bearer other"})
-    assert compared == [(b"guess", TOKEN.encode()), (b"other", TOKEN.encode())]
+    key = f"~{locked.app.folder_key}".encode()
+    assert compared == [(b"", key), (b"guess", TOKEN.encode()), (b"other", TOKEN.encode())]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
