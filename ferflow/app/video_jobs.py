@@ -188,8 +188,8 @@ class JobQueue:
         if self.jobs[job.id].state == "cancelled":
             await self.pool.run(clean_up, self.out)
         elif problem is not None or self.jobs[job.id].state != "done":
-            await self._update(job.id, state="failed", error=self.jobs[job.id].error or problem)
             await self.pool.run(remove_upload, job.path, self.out)
+            await self._update(job.id, state="failed", error=self.jobs[job.id].error or problem)
 
     async def _note(self, job_id: str, event: JsonObject) -> None:
         """Change a job as an event of its run says."""
