@@ -22,6 +22,7 @@ from ferflow.store.atomic_files import (
 )
 from ferflow.store.contained import check_contained
 from ferflow.store.output_folder import OutputFolder
+from tests.dashboards.browse import CHROMIUM
 from tests.hostile.outputs import copy_output, snapshot
 
 COMMANDS = {
@@ -38,6 +39,8 @@ COMMANDS = {
     "erase": lambda out: ("forget", out, "--video", "talk.mp4", "--yes"),
 }  # fmt: skip
 """Every command that changes an output folder."""
+if CHROMIUM:
+    COMMANDS["pdf"] = lambda out: ("report", out, "--pdf")
 QUICK = [
     pytest.param(
         name, marks=[] if name in ("analyze", "clips", "forget", "repair", "erase") else pytest.mark.slow
@@ -102,7 +105,7 @@ CHANGED = {
     ("analyze", "faces"), ("analyze", "reports/ID.clips"), ("clips", "reports/ID.clips"), ("csv", ".pages"),
     ("csv", "csv"), ("csv", "reports"), ("export", "export"), ("rest", "markers"), ("rest", "timeline"),
     ("thumbnails", "thumbnails/ID"), ("forget", "thumbnails"), ("repair", "frames"),
-    ("erase", "faces"), ("erase", "reports/ID.clips"), ("erase", "csv"),
+    ("erase", "faces"), ("erase", "reports/ID.clips"), ("erase", "csv"), ("pdf", "reports"),
 }  # fmt: skip
 """Folders that a command changes."""
 
