@@ -16,7 +16,9 @@ from ferflow.models.cards import ModelCard
 from ferflow.models.heads import OCCLUSION_HEAD
 from ferflow.system.runtime import start_session
 
-_TENSOR = "onnx.TensorProto"
+_TENSOR, _NODE = "onnx.TensorProto", "onnx.NodeProto"
+_LOOPS = {"Loop", "Scan"}
+"""Operators that may repeat for ever; no network for pictures of one size needs them."""
 _GRAY = 128
 _N_IMAGES = 2
 """More than one, so that a network with a fixed batch is found."""
@@ -26,7 +28,7 @@ def read_network(path: Path) -> bytes:
     """The content of an ONNX file without external data, which no digest in a card covers.
 
     Raises:
-        ModelError: it cannot be read, is not ONNX, or has weights in other files.
+        ModelError: it cannot be read, is not ONNX, has weights in other files, or a loop.
     """
     import onnx
 
@@ -37,23 +39,26 @@ def read_network(path: Path) -> bytes:
         raise ModelError(
             f"{path.name}: not a network ONNX Runtime can load ({type(error).__name__})."
         ) from error
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _find_tensors(model)):
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _find(_TENSOR, model)):
         raise ModelError(
             f"{path.name}: has weights in other files, which the digest in its card does not cover. Save the network "
             "as one file."
         )
+    if any(node.op_type in _LOOPS for node in _find(_NODE, model)):
+        raise ModelError(f"{path.name}: has a loop, which might never end. Export the network without loops.")
     return content
 
 
-def _find_tensors(message: Any) -> Iterator[Any]:
-    """All tensors in a message of protobuf, at any depth: also those of subgraphs, functions and attributes."""
-    if message.DESCRIPTOR.full_name == _TENSOR:
+def _find(kind: str, message: Any) -> Iterator[Any]:
+    """All messages of a kind in a message of protobuf, at any depth: also in subgraphs, functions and attributes."""
+    if message.DESCRIPTOR.full_name == kind:
         yield message
+    if message.DESCRIPTOR.full_name == _TENSOR:  # nothing but numbers
         return
     for field, value in message.ListFields():
         if field.message_type is not None:
             for part in value if hasattr(value, "append") else [value]:
-                yield from _find_tensors(part)
+                yield from _find(kind, part)
 
 
 def start_checked(card: ModelCard, path: Path, *, threads: int, providers: tuple[str, ...]) -> Any:

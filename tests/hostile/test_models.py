@@ -90,6 +90,30 @@ def test_weights_in_another_file_are_refused(tmp_path, make):
         OnnxClassifier(resolve(folder))
 
 
+def with_endless_loop() -> onnx.ModelProto:
+    """A network with a loop in a branch, which repeats for as long as its condition stays true."""
+    true = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["before"], ["go_on"])], "body",
+        [helper.make_tensor_value_info("round", TensorProto.INT64, []),
+         helper.make_tensor_value_info("before", TensorProto.BOOL, [])], [true],
+    )  # fmt: skip
+    branch = helper.make_graph(
+        [helper.make_node("Loop", ["", "truth"], [], body=body), helper.make_node("Identity", ["truth"], ["done"])],
+        "branch", [], [helper.make_tensor_value_info("done", TensorProto.BOOL, [])],
+    )  # fmt: skip
+    model = network()
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "truth"))
+    model.graph.node.append(helper.make_node("If", ["truth"], ["d"], then_branch=branch, else_branch=branch))
+    return model
+
+
+def test_a_network_with_a_loop_at_any_depth_is_refused_before_it_runs(tmp_path):
+    folder = card_of(tmp_path / "a", with_endless_loop())
+    with pytest.raises(ModelError, match="has a loop, which might never end"):
+        OnnxClassifier(resolve(folder))
+
+
 CONTRADICTIONS = {
     "fewer labels": network(n=5),
     "more labels": network(n=9),
