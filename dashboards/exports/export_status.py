@@ -1,4 +1,4 @@
-"""Whether tables, PDF and pictures that were exported from the pages of a folder still say what the pages say.
+"""Whether tables, PDF, pictures and pages for a mail that were exported from a folder still say what its pages say.
 
 `.pages/` holds a digest of what each page was made from; of each export it holds the digests of its pages at that time.
 """
@@ -41,6 +41,24 @@ def is_pdf_current(folder: OutputFolder, page: Path) -> bool:
     return pdf.exists() and read_status(folder, pdf.name) == _read_page(folder, page) != ""
 
 
+def record_mail(folder: OutputFolder, page: Path, made_with: object) -> None:
+    """Note that a page for a mail says what a page says.
+
+    Args:
+        folder: the output folder.
+        page: its own page.
+        made_with: options of the page for a mail.
+    """
+    _record(folder, f"mail.{page.name}", f"{_read_page(folder, page)} {made_with!r}")
+
+
+def is_mail_current(folder: OutputFolder, page: Path, made_with: object) -> bool:
+    """Whether a page has one for a mail of its present state, made with these options."""
+    digest = _read_page(folder, page)
+    is_there = digest != "" and (folder.mail / page.name).exists()
+    return is_there and read_status(folder, f"mail.{page.name}") == f"{digest} {made_with!r}"
+
+
 def update_exports(out: Path, options: PageOptions) -> list[str]:
     """Write the tables as CSV again if the folder has such of an earlier state.
 
@@ -65,12 +83,18 @@ def _has_outdated_tables(folder: OutputFolder) -> bool:
 
 
 def find_outdated(folder: OutputFolder) -> list[Path]:
-    """The folder of tables, PDF and pictures, as far as they are of an earlier state of the pages."""
+    """The folder of tables, PDF, pages for a mail and pictures, as far as they are of an earlier state of the pages."""
     pages = [folder.index, *sorted((folder.path / "reports").glob("*.html"))]
     found = [
         pdf
         for page in pages
         if (pdf := page.with_suffix(".pdf")).exists() and not is_pdf_current(folder, page)
+    ]
+    found += [
+        folder.mail / page.name
+        for page in pages
+        if (folder.mail / page.name).exists()
+        and read_status(folder, f"mail.{page.name}").partition(" ")[0] != _read_page(folder, page)
     ]
     if _has_outdated_tables(folder):
         found.append(folder.csv_tables)
@@ -85,7 +109,9 @@ def describe_outdated(folder: OutputFolder) -> list[str]:
     outdated = find_outdated(folder)
     if not outdated:
         return []
-    kinds = sorted({path.suffix.removeprefix(".") or path.name for path in outdated})
+    kinds = sorted(
+        {"single-file" if path.parent == folder.mail else path.suffix[1:] or path.name for path in outdated}
+    )
     first, number = outdated[0].relative_to(folder.path), pluralize(len(outdated), "export")
     return [
         f"{number} of an earlier state of the pages (first: {sanitize(first)}). Make them again: "

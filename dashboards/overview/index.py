@@ -12,6 +12,7 @@ from ferflow.dashboards.shared.number_format import pluralize, sanitize, timecod
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.dashboards.shared.single_file import SingleFile
 from ferflow.store.output_folder import OutputFolder
 
 
@@ -42,6 +43,7 @@ def render_index(
     notes: Notes = NO_NOTES,
     *,
     sections: Sequence[Section[Folder]] = SECTIONS,
+    single: SingleFile | None = None,
 ) -> str:
     """The page as HTML; the same folder gives the same text."""
     rendered = render_sections(sections, folder)
@@ -58,6 +60,7 @@ def render_index(
         clips_kept=folder.has_clips,
         thumbnails_kept=folder.has_thumbnails,
         theme=options.theme,
+        single=single,
     )
 
 

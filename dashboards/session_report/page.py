@@ -14,6 +14,7 @@ from ferflow.dashboards.shared.number_format import sanitize
 from ferflow.dashboards.shared.page import ensure_assets, render, template_text, write_text
 from ferflow.dashboards.shared.section import Section, render_sections
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.dashboards.shared.single_file import SingleFile
 from ferflow.store.output_folder import OutputFolder
 
 
@@ -48,6 +49,7 @@ def render_session(
     notes: Notes = NO_NOTES,
     *,
     sections: Sequence[Section[Session]] = SECTIONS,
+    single: SingleFile | None = None,
 ) -> str:
     """A session's page as HTML; the same session gives the same text."""
     options = options or PageOptions()
@@ -65,6 +67,7 @@ def render_session(
         version=session.metadata.ferflow_version,
         report=options,
         theme=options.theme,
+        single=single,
     )
 
 

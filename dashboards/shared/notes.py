@@ -43,13 +43,15 @@ class Notes:
 NO_NOTES = Notes()
 
 
-def load_notes(path: Path, *, page: Path, out: Path) -> Notes:
+def load_notes(path: Path, *, page: Path, out: Path, single: bool = False, pictures: bool = True) -> Notes:
     """The notes of a page; what is wrong with them is in `problems` and costs nothing else.
 
     Args:
         path: the Markdown file; it need not exist.
         page: the page that shows them, which relative links are rewritten for.
         out: the output folder, which pictures must lie in.
+        single: the page is sent without other files: links to files are text.
+        pictures: show them; otherwise their descriptions are shown.
     """
     if not os.path.lexists(path):
         return NO_NOTES
@@ -59,7 +61,7 @@ def load_notes(path: Path, *, page: Path, out: Path) -> Notes:
     except OptionsError as error:
         return Notes(problems=(f"{name}: {error}",))
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    references = _References(path, page, out)
+    references = _References(path, page, out, single=single, pictures=pictures)
     tokens = parser.parse(text)
     for token in tokens:
         _lower_heading(token)
@@ -107,7 +109,8 @@ def _lower_heading(token: Token) -> None:
 class _References:
     """Links and pictures of one text: those that are allowed are adapted to the page, the others become text."""
 
-    def __init__(self, path: Path, page: Path, out: Path) -> None:
+    def __init__(self, path: Path, page: Path, out: Path, *, single: bool, pictures: bool) -> None:
+        self._single, self._pictures = single, pictures
         self.problems: list[str] = []
         self._folder, self._out = path.parent, out
         self._from_page = quote(os.path.relpath(path.parent, page.parent).replace(os.sep, "/"))
@@ -137,6 +140,8 @@ class _References:
                 f"link to {sanitize(unquote(url))}: not shown as a link. Use http, https, mailto or a relative path."
             )
             return False
+        elif parts.path and self._single:
+            return False
         elif parts.path:
             # With a folder in front, no browser can take a name for a scheme.
             token.attrSet("href", f"{self._from_page}/{url}")
@@ -144,6 +149,8 @@ class _References:
 
     def _check_image(self, token: Token) -> Token:
         url = str(token.attrs["src"])
+        if not self._pictures:
+            return Token("text", "", 0, content=f"[{token.content}]")
         try:
             token.attrSet("src", self._embed(url))
         except OptionsError as error:

@@ -37,7 +37,9 @@ globalThis.charts = (() => {
   const canDraw = (elements, place) => {
     if (typeof Plotly !== "undefined") return true;
     for (const element of elements) {
-      element.innerHTML = `<p class='notice'>The chart needs assets/plotly.min.js next to ${place}. Keep the output folder complete, or run <code>ferflow report</code> again.</p>`;
+      element.innerHTML = document.getElementById("plotly-packed")
+        ? "<p class='notice'>This browser cannot unpack the chart: a newer one can. The tables have the same numbers.</p>"
+        : `<p class='notice'>The chart needs assets/plotly.min.js next to ${place}. Keep the output folder complete, or run <code>ferflow report</code> again.</p>`;
     }
     return false;
   };

@@ -31,6 +31,7 @@ from ferflow.errors import EXIT_PARTIAL
 
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
+    from ferflow.dashboards.exports.mail_pages import Mailed, MailOptions
     from ferflow.dashboards.refresh import Refreshed
     from ferflow.store.output_folder import OutputFolder
 
@@ -93,6 +94,29 @@ def report(
     svg: Annotated[
         bool, typer.Option("--svg", help="Also write each figure as SVG to OUT/figures; needs Chromium.")
     ] = False,
+    single_file: Annotated[
+        bool,
+        typer.Option(
+            "--single-file",
+            help="Also write the overview and each session as one HTML file to OUT/mail, with everything inside, to be "
+            "opened offline from a mail.",
+        ),
+    ] = False,
+    video_mb: Annotated[
+        float | None,
+        typer.Option(
+            help="With --single-file: put a small copy of the video inside, without sound, of at most so many "
+            "megabytes; it shows faces.  [default: no video]",
+            metavar="N",
+        ),
+    ] = None,
+    anonymize: Annotated[
+        bool,
+        typer.Option(
+            "--anonymize",
+            help="With --single-file: leave out what could show a face, such as pictures in notes.",
+        ),
+    ] = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -111,6 +135,7 @@ def report(
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_is_output(out)
+    mail = _read_mail_options(single_file=single_file, video_mb=video_mb, anonymize=anonymize)
     last = PageOptions() if forget else last_options(out)
     options = last.updated(theme=theme, sessions=sessions, by=by, title=title, logo=logo)
     additions = Additions(
@@ -140,6 +165,10 @@ def report(
         extras = _write_extras(out, options, csv, pictures)
         pages = [*done.written, *done.kept]
         extras += _print_pages(folder, pages) if pdf else []
+        if mail is not None:
+            mailed = _write_mail(out, options, mail)
+            extras += [folder.mail] if mailed.written else []
+            failed = {**failed, **{key: f"--single-file: {why}" for key, why in mailed.failed.items()}}
         for warning in update_exports(out, options):
             print_message(warning)
     if not quiet:
@@ -195,6 +224,27 @@ def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str
         record_pictures(folder, pictures)
         written.append(folder.figures)
     return written
+
+
+def _read_mail_options(*, single_file: bool, video_mb: float | None, anonymize: bool) -> MailOptions | None:
+    from ferflow.dashboards.exports.mail_pages import MailOptions
+    from ferflow.errors import OptionsError
+
+    if single_file:
+        return MailOptions(video_mb=video_mb, anonymize=anonymize)
+    if video_mb is not None or anonymize:
+        raise OptionsError("--video-mb and --anonymize are about --single-file: give that, too.")
+    return None
+
+
+def _write_mail(out: Path, options: PageOptions, mail: MailOptions) -> Mailed:
+    from ferflow.dashboards.exports.mail_pages import write_mail_pages
+    from ferflow.render.small_copy import copy_in_child
+
+    mailed = write_mail_pages(out, options, mail, copy_in_child)
+    for video_id, reason in mailed.failed.items():
+        print_message(f"{video_id}: --single-file: {reason}")
+    return mailed
 
 
 def _print_pages(folder: OutputFolder, pages: list[Path]) -> list[Path]:

@@ -105,7 +105,7 @@ def _encode_clip(clip: Clip, video: Video, out: Path) -> None:
 
     start_s, end_s = Fraction(clip.start_s), Fraction(clip.end_s)
     # The first frame is decoded before the file is made, because it determines the size.
-    frames = _thin_out(video.frames_between(start_s, end_s))
+    frames = thin_out(video.frames_between(start_s, end_s), MAX_FPS)
     first = next(frames, None)
     if first is None:
         raise VideoError(f"{clip.path.name}: no frame around this peak can be read any more.")
@@ -115,7 +115,7 @@ def _encode_clip(clip: Clip, video: Video, out: Path) -> None:
     audio = (
         None if samples is None else EncodedSamples(samples, rate=RATE, bits_per_second=SOUND_BITS_PER_SECOND)
     )
-    settings = VideoSettings(size=_clip_size(first), crf=CLIP_CRF)
+    settings = VideoSettings(size=fit_size(first, MAX_HEIGHT_PX), crf=CLIP_CRF)
     with open_video_writer(clip.path, settings, audio, out=out) as writer:
         for frame in chain((first,), frames):
             # The first frame is the one that is shown when the clip starts, so its own time may be before that; without
@@ -123,18 +123,18 @@ def _encode_clip(clip: Clip, video: Video, out: Path) -> None:
             writer.write(frame.bgr(settings.size), max(frame.time - start_s, Fraction(0)))
 
 
-def _thin_out(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Yield at most `MAX_FPS` frames per second, with a tolerance of a tenth of a step, since timestamps jitter."""
+def thin_out(frames: Iterator[Frame], most_fps: float) -> Iterator[Frame]:
+    """Yield so many frames per second at most, with a tolerance of a tenth of a step, since timestamps jitter."""
     last_s = None
     for frame in frames:
-        if last_s is None or frame.time_s - last_s >= 0.9 / MAX_FPS:
+        if last_s is None or frame.time_s - last_s >= 0.9 / most_fps:
             last_s = frame.time_s
             yield frame
 
 
-def _clip_size(frame: Frame) -> tuple[int, int]:
-    """(width, height) with square pixels, at most `MAX_HEIGHT_PX` high, both even."""
+def fit_size(frame: Frame, most_height: int) -> tuple[int, int]:
+    """(width, height) with square pixels, at most so many pixels high, both even."""
     shown = frame.planes.width * frame.pixel_aspect, float(frame.planes.height)
-    scale = min(1.0, MAX_HEIGHT_PX / shown[1])
+    scale = min(1.0, most_height / shown[1])
     width, height = (max(2, round(side * scale / 2) * 2) for side in shown)
     return width, height

@@ -51,6 +51,9 @@ COMMANDS = {
     "annotate": Command(
         ("annotate", "{videos}", "--from", "{out}", "-o", "{scratch}", "--overwrite"), is_slow=True
     ),
+    "report --single-file": Command(
+        ("report", "{out}", "--single-file", "--video-mb", "0.1"), prepare="names"
+    ),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),

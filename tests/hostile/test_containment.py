@@ -32,6 +32,7 @@ COMMANDS = {
     "clips": lambda out: ("report", out, "--embed-clips"),
     "csv": lambda out: ("report", out, "--csv"),
     "export": lambda out: ("export", out, "-f", "csv", "--overwrite"),
+    "mail": lambda out: ("report", out, "--single-file", "--video-mb", 1),
     "rest": lambda out: ("report", out, "--rest", "0:00-0:01"),
     "thumbnails": lambda out: ("people", out, "--thumbnails"),
     "forget": lambda out: ("people", out, "--forget"),
@@ -43,13 +44,14 @@ if CHROMIUM:
     COMMANDS["pdf"] = lambda out: ("report", out, "--pdf")
 QUICK = [
     pytest.param(
-        name, marks=[] if name in ("analyze", "clips", "forget", "repair", "erase") else pytest.mark.slow
+        name,
+        marks=[] if name in ("analyze", "clips", "forget", "mail", "repair", "erase") else pytest.mark.slow,
     )
     for name in COMMANDS
 ]
 
 FOLDERS = (
-    ".pages", "assets", "csv", "export", "faces", "figures", "frames", "markers", "reports", "reports/ID.clips",
+    ".pages", "assets", "csv", "export", "faces", "figures", "frames", "mail", "markers", "reports", "reports/ID.clips",
     "signals", "thumbnails", "thumbnails/ID", "timeline",
 )  # fmt: skip
 
@@ -106,6 +108,7 @@ CHANGED = {
     ("csv", "csv"), ("csv", "reports"), ("export", "export"), ("rest", "markers"), ("rest", "timeline"),
     ("thumbnails", "thumbnails/ID"), ("forget", "thumbnails"), ("repair", "frames"),
     ("erase", "faces"), ("erase", "reports/ID.clips"), ("erase", "csv"), ("pdf", "reports"),
+    ("mail", "mail"),
 }  # fmt: skip
 """Folders that a command changes."""
 
