@@ -17,6 +17,7 @@ from ferflow.app.picture_pool import PicturePool
 from ferflow.app.video_edits import EditedVideo, check_finished, update_pages
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.render.portraits import FacePlace
+from ferflow.store.output_folder import OutputFolder
 from ferflow.system.resident_child import ResidentChild
 from ferflow.types import JsonObject
 
@@ -26,6 +27,7 @@ V = TypeVar("V")
 MOST_UNDO = 100
 _SECONDS_BEFORE_PAGES = 0.5
 """Changes follow one another while somebody works; pages are written when there is a pause."""
+_SECONDS_BETWEEN_TRIES = 0.5
 _SECONDS_FOR_PAGES = 600.0
 _MOST_KEPT_THUMBNAILS = 500
 """Of about five kilobytes each."""
@@ -48,6 +50,7 @@ class EditDesk:
     _thumbnails: dict[tuple[str, float, tuple[float, ...]], bytes] = field(default_factory=dict)
     _pages: asyncio.Task[None] | None = None
     _problem: str | None = None
+    _is_ending: bool = False
     _writer: ResidentChild[Path] | None = None
 
     async def show(self, video_id: str) -> JsonObject:
@@ -121,7 +124,8 @@ class EditDesk:
             return self._faces[key]
 
     async def stop(self) -> None:
-        """Write the pages that are still to be written."""
+        """Write the pages that are still to be written, if nobody else is writing there."""
+        self._is_ending = True
         if self._pages is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pages
@@ -145,6 +149,9 @@ class EditDesk:
         await asyncio.sleep(_SECONDS_BEFORE_PAGES)
         if before is not None and not before.done():
             await before
+        # A video that is analysed here takes minutes, and another program may write here, too.
+        while await self.pool.run(OutputFolder(self.out).is_locked) and not self._is_ending:
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
         if self._pages is not asyncio.current_task():
             return  # a later change writes them
         if self._writer is None:

@@ -115,11 +115,12 @@ class EditedVideo:
 
     def _player(self, source: SourceInfo) -> JsonObject:
         """Whether browsers can play the video, and when its first picture is shown in a player, seconds."""
-        if self.source is None:
-            return {"player_problem": "The video is not where it was analysed.", "first_s": 0.0}
         frames = read_table(self.files.frames, ["pts", "time_s"])
         found = find_video(source, self.files.report, frames)
-        return {"player_problem": found.problem.removesuffix(_ON_PAGES), "first_s": found.first_s}
+        problem = found.problem
+        if self.source is None and not problem:
+            problem = "The video was changed since it was analysed."
+        return {"player_problem": problem.removesuffix(_ON_PAGES), "first_s": found.first_s}
 
     def _person(self, person: int) -> JsonObject:
         tracks = [track for track, pieces in self.persons.person_of.items() if person in pieces.values()]

@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +24,8 @@ from starlette.testclient import TestClient
 
 from ferflow.app.application import make_app
 from ferflow.app.settings import AppSettings
+from ferflow.errors import RecordsError
+from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, numbered_image, portrait, write_video
 from tests.dashboards.browse import ARGS, CHROMIUM
 from tests.made_records import Made, write_session
@@ -197,9 +201,25 @@ def make_edited(out: Path, source: Path, name: str = "trio", people: int = 3, co
     facts = {"path": str(source), "name": source.name, "size": size, "codec": codec, "format": formats[codec],
              "time_base": Fraction(1, 1000)}  # fmt: skip
     made = Made(seconds=8.0, fps=10.0, people=people, video_id=f"{name}-0123abcd", source=facts)
-    edited = Edited(out, write_session(out, made), source)
-    (out / ".ferflow.lock").touch()
-    return edited
+    with lock(
+        OutputFolder(out)
+    ):  # an application that writes its pages there would remove half-written tables
+        return Edited(out, write_session(out, made), source)
+
+
+@contextmanager
+def lock(folder: OutputFolder) -> Iterator[None]:
+    """Keep an application out, once it is not writing."""
+    deadline = time.monotonic() + 60
+    while True:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(folder.lock())
+            except RecordsError:
+                assert time.monotonic() < deadline
+                continue
+            yield
+            return
 
 
 def write_numbered(path: Path, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Path:

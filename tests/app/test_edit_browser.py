@@ -14,13 +14,13 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return write_numbered(tmp_path_factory.mktemp("edited") / "trio.mp4")
+def finished(server, tmp_path_factory):
+    return make_edited(server.out, write_numbered(tmp_path_factory.mktemp("edited") / "trio.mp4"))
 
 
 @pytest.fixture
-def trio(server, source):
-    edited = make_edited(server.out, source)
+def trio(server, finished):
+    edited = finished
     yield edited
     with httpx.Client(base_url=server.address, timeout=30) as client:
         undo_all(client, edited.video_id)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.app.conftest import Edited, make_edited, undo_all, wait_for_job, write_numbered
+from ferflow.store.output_folder import OutputFolder
+from tests.app.conftest import (
+    Edited,
+    end_server,
+    lock,
+    make_edited,
+    start_server,
+    undo_all,
+    wait_for_job,
+    write_numbered,
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +95,14 @@ def source(tmp_path_factory):
     return write_numbered(tmp_path_factory.mktemp("trio") / "trio.mp4")
 
 
+@pytest.fixture(scope="module")
+def finished(api, source):
+    return make_edited(api.app.app.state.jobs.out, source)
+
+
 @pytest.fixture
-def trio(api, source):
-    out = api.app.app.state.jobs.out
-    edited = make_edited(out, source)
+def trio(api, finished):
+    out, edited = finished.out, finished
     before = {path: path.read_bytes() for path in (out / "faces").iterdir()}
     yield edited
     undo_all(api, edited.video_id)
@@ -264,6 +281,17 @@ def test_pictures_of_people_tracks_and_times_are_made_on_the_fly_and_not_stored(
     assert not list(trio.out.rglob("*.jpg"))
 
 
+def test_pages_wait_while_somebody_else_writes_in_the_folder_and_changes_do_not(api, trio):
+    written_page(api, trio)
+    with lock(OutputFolder(trio.out)):
+        change(api, trio, edit="name", persons=[1], name="Grace Hopper")
+        assert "Grace Hopper" in {row["name"] for row in trio.read("people.csv")}
+        time.sleep(1.2)
+        status = api.get(f"/api/videos/{trio.video_id}/edit/status").json()
+        assert (status["pages"], status["problem"]) == ("updating", None)
+    assert "Grace Hopper" in written_page(api, trio)
+
+
 def test_without_its_video_a_session_says_so_and_is_edited_by_time(api, tmp_path):
     gone = make_edited(api.app.app.state.jobs.out, tmp_path / "gone.mp4", "gone")
     state = api.get(f"/api/videos/{gone.video_id}/edit").json()
@@ -276,3 +304,46 @@ def test_without_its_video_a_session_says_so_and_is_edited_by_time(api, tmp_path
     change(api, gone, edit="code", coder="MK", start="1", end="2", label="sad")
     assert len(gone.read("corrections.csv")) == len(gone.read("coding/MK.csv")) == 1
     undo_all(api, gone.video_id)
+
+
+def send_codings(address: str, video_id: str, sent: list[str]) -> None:
+    """Code one stretch after another until the application does not answer any more."""
+    with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=address, timeout=10) as client:
+        version = client.get(f"/api/videos/{video_id}/edit").json()["version"]
+        for number in range(1000):
+            sent.append(f"label{number}")
+            cells = {"coder": "MK", "start": str(number), "end": str(number + 1), "label": sent[-1]}
+            answer = client.post(
+                f"/api/videos/{video_id}/edits", json={"edit": "code", "version": version, **cells}
+            )
+            version = answer.json()["version"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.4, 0.7, 1.1])
+def test_an_application_that_is_killed_leaves_whole_lists_with_all_that_it_has_confirmed(
+    seconds, source, tmp_path
+):
+    edited = make_edited(tmp_path / "out", source)
+    process, address = start_server(edited.out)
+    sent: list[str] = []
+    with ThreadPoolExecutor() as threads:
+        sending = threads.submit(send_codings, address, edited.video_id, sent)
+        while not sent:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        sending.result(timeout=20)
+    written = [row["label"] for row in edited.read("coding/MK.csv")]
+    # The last one that was sent may have been written, or not; of those before, each was confirmed.
+    assert written in (sent, sent[:-1])
+    assert len(written) > 1
+    process, address = start_server(edited.out)
+    with httpx.Client(base_url=address, timeout=30) as client:
+        state = client.get(f"/api/videos/{edited.video_id}/edit").json()
+        assert [row["label"] for row in state["codings"]] == written
+        change(client, edited, edit="code", coder="MK", start="2000", end="2001", label="after")
+    assert end_server(process)[0] == 0
+    assert len(edited.read("coding/MK.csv")) == len(written) + 1
+    assert not [path for path in (edited.out / "coding").iterdir() if path.suffix != ".csv"]

@@ -145,7 +145,7 @@ function renderMarkers() {
   const cannot = state.why_no_markers;
   id("no-markers-here").textContent = cannot;
   id("no-markers-here").hidden = !cannot;
-  id("markers-tools").hidden = Boolean(cannot);
+  id("markers-tools").hidden = id("mark-now").hidden = Boolean(cannot);
   id("marker-keys").replaceChildren(...markerLabels().map((label, k) => {
     const row = element("li");
     row.append(element("kbd", "", String(k + 1)), " ", bdi(label));
@@ -431,7 +431,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !id("keys-on").checked || !state) return;
   const { target, key } = event;
   if (target.matches("input:not([type=range], [type=checkbox]), select, textarea")) return;
-  if (key === " " && target.matches("button, summary, input, a")) return;
+  if (key === " " && target.matches("button, summary, a, input[type=checkbox]")) return;
   if (key.startsWith("Arrow")) {
     if (target.type === "range" || !["ArrowLeft", "ArrowRight"].includes(key)) return;
     event.preventDefault();
@@ -455,7 +455,7 @@ id("go-to").addEventListener("keydown", (event) => {
 id("start-here").addEventListener("click", () => setTime("start"));
 id("end-here").addEventListener("click", () => setTime("end"));
 id("undo").addEventListener("click", undo);
-id("mark").addEventListener("click", () => mark(id("marker-label").value));
+for (const name of ["mark", "mark-now"]) id(name).addEventListener("click", () => mark(id("marker-label").value));
 id("marker-label").addEventListener("keydown", (event) => { if (event.key === "Enter") mark(event.target.value); });
 id("merge").addEventListener("click", async () => {
   if (selected.size < 2) return say("Choose at least two people to merge.");
