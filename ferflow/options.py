@@ -36,6 +36,8 @@ RotateName = Literal["auto", "file", "0", "90", "180", "270"]
 ZeroName = Literal["video", "audio"]
 CodecName = Literal["h264", "h265", "vp9", "av1"]
 """How videos are encoded that are made from videos."""
+CoverName = Literal["blur", "pixelate", "solid", "mask"]
+"""How faces are covered."""
 
 # hh:mm:ss.fff or mm:ss.fff; only the last part may carry a fraction.
 _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)

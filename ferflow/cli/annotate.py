@@ -14,12 +14,14 @@ from ferflow.cli.common import (
     Quiet,
     Verbose,
     log_to_stderr,
+    parse_not_empty,
     parse_path,
     print_message,
 )
 from ferflow.cli.made_videos import (
     Codec,
     Crf,
+    Encoding,
     End,
     Folder,
     Outcome,
@@ -30,10 +32,11 @@ from ferflow.cli.made_videos import (
     follow_steps,
 )
 from ferflow.cli.tables_first import NoTables, find_or_make_tables
-from ferflow.errors import FerflowError
+from ferflow.options import CoverName
 
 if TYPE_CHECKING:
-    from ferflow.options import CodecName
+    from collections.abc import Sequence
+
     from ferflow.render.rewrite import Stretch
     from ferflow.render.targets import Target
     from ferflow.store.video_files import VideoFiles
@@ -52,6 +55,40 @@ def annotate(
             "analysed first, as all are without it; those tables are not kept.",
         ),
     ] = None,
+    anonymize: Annotated[
+        CoverName | None,
+        typer.Option(
+            help="Cover faces instead of drawing: FOLDER/NAME.anonymized.mp4, checked by the detector. Metadata of the "
+            "source is not copied."
+        ),
+    ] = None,
+    excepted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except",
+            parser=parse_not_empty,
+            metavar="NAME",
+            help="With --anonymize and --from: this person stays visible; may be repeated.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=parse_not_empty,
+            metavar="NAME",
+            help="With --anonymize and --from: only this person and unknown faces are covered; may be repeated.",
+        ),
+    ] = None,
+    min_face: Annotated[
+        int | None,
+        typer.Option(
+            min=10,
+            max=100_000,
+            metavar="PX",
+            help="With --anonymize: height of the smallest face to cover, in source pixels.  [default: 1/30 of the "
+            "short side of the picture, at least 16]",
+        ),
+    ] = None,
     start: Start = None,
     end: End = None,
     codec: Codec = "h264",
@@ -60,64 +97,64 @@ def annotate(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a copy of each video with faces, names, expressions and engagement drawn in.
+    """Write a copy of each video with faces, names, expressions and engagement drawn in, or with faces covered.
 
     FOLDER/NAME.annotated.mp4 has the size, the frames and the timestamps of the source, and its sound unchanged where
-    MP4 can hold it. Exit code: 0 all done, 10 some inputs failed or have gaps, 3 every input failed; otherwise as of
-    ferflow analyze.
+    MP4 can hold it. Exit code: 0 all done, 10 some inputs failed, have gaps, or may still show a face after
+    --anonymize, 3 every input failed; otherwise as of ferflow analyze.
     """
+    from ferflow.cli.anonymize import Covering, anonymize_all
     from ferflow.cli.interrupt import RUN_AGAIN, interruptible
     from ferflow.render.rewrite import Stretch
     from ferflow.render.targets import find_inputs, plan_targets
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_crf(codec, crf)
-    options = DEFAULTS.updated(start=start, end=end)
-    targets = plan_targets(find_inputs(inputs, tables), out, "annotated", overwrite=overwrite)
+    covering = Covering.parse(anonymize, excepted, only, min_face, tables)
+    stretch = Stretch(start=start, end=end)
+    kind = "annotated" if covering is None else "anonymized"
+    targets = plan_targets(find_inputs(inputs, tables), out, kind, overwrite=overwrite)
     outcome = Outcome(quiet)
-    remove_parts = clean_up([target.path for target in targets])
-    sources = [target.source for target in targets if target.problem is None]
-    with (
-        interruptible(show=print_message, clean_up=remove_parts, message=RUN_AGAIN),
-        find_or_make_tables(sources, tables, options, quiet=quiet) as found,
+    encoding = Encoding(codec, crf, not stretch.is_whole)
+    with interruptible(
+        show=print_message, clean_up=clean_up([target.path for target in targets]), message=RUN_AGAIN
     ):
-        for target in targets:
-            if target.problem is not None:
-                outcome.fail(target.problem)
-                continue
-            files = found.get(target.source, NoTables(f"{target.source}: it was not analysed."))
-            if isinstance(files, NoTables):
-                outcome.fail(None if files.is_reported else files.reason)
-                continue
-            _annotate_one(target, files, Stretch(start=start, end=end), (codec, crf), outcome)
-    if outcome.written and not quiet:
+        if covering is not None:
+            anonymize_all(outcome.drop_problems(targets), covering, stretch, encoding, outcome)
+        else:
+            _annotate_all(outcome.drop_problems(targets), tables, stretch, encoding, outcome)
+    if outcome.written and not quiet and covering is None:
         print_message("annotated videos show faces: protect them like the videos that they were made from.")
     outcome.exit()
 
 
+def _annotate_all(
+    targets: Sequence[Target], tables: Path | None, stretch: Stretch, encoding: Encoding, outcome: Outcome
+) -> None:
+    options = DEFAULTS.updated(start=stretch.start, end=stretch.end)
+    sources = [target.source for target in targets]
+    with find_or_make_tables(sources, tables, options, quiet=outcome.quiet) as found:
+        for target in targets:
+            files = found.get(target.source, NoTables(f"{target.source}: it was not analysed."))
+            if isinstance(files, NoTables):
+                outcome.fail(None if files.is_reported else files.reason)
+            else:
+                _annotate_one(target, files, stretch, encoding, outcome)
+
+
 def _annotate_one(
-    target: Target,
-    files: VideoFiles,
-    stretch: Stretch,
-    encoding: tuple[CodecName, int | None],
-    outcome: Outcome,
+    target: Target, files: VideoFiles, stretch: Stretch, encoding: Encoding, outcome: Outcome
 ) -> None:
     from ferflow.jobs.lists import read_names, read_persons
     from ferflow.render.annotate_video import AnnotateRequest, annotate_video
-    from ferflow.render.rewrite import Rewrite
-    from ferflow.store.failure_kinds import describe_failure
     from ferflow.system.child_process import follow_in_child
 
-    codec, crf = encoding
-    try:
+    with outcome.note_errors(target.source):
         request = AnnotateRequest(
             source=target.source,
             persons=read_persons(files, read_names(files)),
             stretch=stretch,
-            wanted=Rewrite(target=target.path, codec=codec, crf=crf, is_part=not stretch.is_whole),
+            wanted=encoding.write(target.path),
         )
         made = follow_steps(target.source, follow_in_child(annotate_video, request), quiet=outcome.quiet)
-    except (FerflowError, OSError, MemoryError) as error:
-        outcome.fail(describe_failure(target.source, error))
-    else:
         outcome.finish(target.source, target.path, made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +13,14 @@ import typer
 
 from ferflow.cli.common import parse_path, print_message
 from ferflow.cli.printing import echo
-from ferflow.errors import EXIT_PARTIAL, OptionsError, VideoError
+from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, VideoError
 from ferflow.options import CodecName, TimePoint
 from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.render.annotate_video import Made, Step
+    from ferflow.render.rewrite import Rewrite
+    from ferflow.render.targets import Target
 
 Codec = Annotated[
     CodecName,
@@ -80,6 +83,22 @@ def check_crf(codec: CodecName, crf: int | None) -> None:
         raise OptionsError(f"crf must be at most 51 with {codec}, got {crf}")
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the videos of a command are encoded."""
+
+    codec: CodecName
+    crf: int | None
+    is_part: bool
+    """See `Rewrite`."""
+
+    def write(self, path: Path, out: Path | None = None) -> Rewrite:
+        """Into a file, in an output folder if there is one."""
+        from ferflow.render.rewrite import Rewrite
+
+        return Rewrite(target=path, out=out, codec=self.codec, crf=self.crf, is_part=self.is_part)
+
+
 @dataclass(slots=True)
 class Outcome:
     """How the inputs of a command end; it counts, and prints what went wrong."""
@@ -95,6 +114,23 @@ class Outcome:
         self.n_failed += 1
         if message is not None:
             print_message(message)
+
+    def drop_problems(self, targets: Sequence[Target]) -> list[Target]:
+        """Report targets that cannot be written, and return the others."""
+        for target in targets:
+            if target.problem is not None:
+                self.fail(target.problem)
+        return [target for target in targets if target.problem is None]
+
+    @contextmanager
+    def note_errors(self, source: Path) -> Iterator[None]:
+        """Count and report what is wrong with one input, which must not cost the others."""
+        from ferflow.store.failure_kinds import describe_failure
+
+        try:
+            yield
+        except (FerflowError, OSError, MemoryError) as error:
+            self.fail(describe_failure(source, error))
 
     def finish(self, source: Path, path: Path, made: Made) -> None:
         """Count one with a result."""

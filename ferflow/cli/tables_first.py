@@ -46,13 +46,22 @@ def find_or_make_tables(
     Raises:
         RecordsError: the folder is no output folder.
     """
-    found = dict(_find(sources, folder)) if folder is not None else {}
+    found = find_tables_of(sources, folder) if folder is not None else {}
     missing = [source for source in sources if source not in found]
     if not missing:
         yield found
         return
     with tempfile.TemporaryDirectory(prefix="ferflow-") as scratch:
         yield {**found, **_analyze(missing, Path(scratch) / "out", options, quiet=quiet)}
+
+
+def find_tables_of(sources: Sequence[Path], folder: Path) -> Tables:
+    """The tables of those videos that an output folder has.
+
+    Raises:
+        RecordsError: it is no output folder.
+    """
+    return dict(_find(sources, folder))
 
 
 def _find(sources: Sequence[Path], folder: Path) -> Iterator[tuple[Path, VideoFiles | NoTables]]:

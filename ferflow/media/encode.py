@@ -256,20 +256,37 @@ def open_video_writer(
         VideoError: it cannot be encoded.
         RecordsError: it cannot be written.
     """
-    with atomic_write(path, out=out) as part:
-        # With the index at the start (faststart), browsers play a file before it is loaded completely.
-        with _write_errors_of(path):
-            container = av.open(str(part), "w", format="mp4", options=_muxer_options(settings))
-        try:
-            with _write_errors_of(path):
-                writer = VideoWriter(path, container, settings, audio)
-            yield writer
-            writer.finish()
-        finally:
-            # After an error the file is discarded, so that errors of closing do not matter; after `finish` it is
-            # closed.
-            with contextlib.suppress(av.error.FFmpegError, OSError):
-                container.close()
+    with atomic_write(path, out=out) as part, open_part_writer(part, settings, audio, name=path) as writer:
+        yield writer
+
+
+@contextlib.contextmanager
+def open_part_writer(
+    part: Path, settings: VideoSettings, audio: AudioTrack | None = None, *, name: Path
+) -> Iterator[VideoWriter]:
+    """As `open_video_writer`, into a file of `atomic_write`, which the caller checks before it gets its name.
+
+    Args:
+        part: the file, replaced.
+        settings: how pictures are encoded.
+        audio: the sound; None: the file has no sound.
+        name: what the file will be called, for messages.
+
+    Raises:
+        VideoError: it cannot be written.
+    """
+    # With the index at the start (faststart), browsers play a file before it is loaded completely.
+    with _write_errors_of(name):
+        container = av.open(str(part), "w", format="mp4", options=_muxer_options(settings))
+    try:
+        with _write_errors_of(name):
+            writer = VideoWriter(name, container, settings, audio)
+        yield writer
+        writer.finish()
+    finally:
+        # After an error the file is discarded, so that errors of closing do not matter; after `finish` it is closed.
+        with contextlib.suppress(av.error.FFmpegError, OSError):
+            container.close()
 
 
 def _muxer_options(settings: VideoSettings) -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -23,11 +23,19 @@ from typing import Protocol
 
 from ferflow.errors import VideoError
 from ferflow.media.copied_audio import CopiedAudio
-from ferflow.media.encode import Colours, VideoSettings, VideoWriter, common_timescale, open_video_writer
+from ferflow.media.encode import (
+    Colours,
+    VideoSettings,
+    VideoWriter,
+    common_timescale,
+    open_part_writer,
+    open_video_writer,
+)
 from ferflow.media.prefetch import map_ahead, prefetch
 from ferflow.media.video import Frame, Selection, Video
 from ferflow.media.yuv_picture import YuvPicture
 from ferflow.options import CodecName, TimePoint
+from ferflow.render.shown_faces import Key
 from ferflow.system.cpus import available_cpus
 
 _FRAMES_AHEAD = 6
@@ -62,12 +70,56 @@ class Stretch:
         """Whether it is all of the video."""
         return self.start is None and self.end is None
 
-    def selection(self) -> Selection:
-        """For `Video.frames`."""
-        return Selection(start=self.start, end=self.end)
+    @property
+    def key(self) -> Key:
+        """By what its frames are found in tables."""
+        return "frame_index"
+
+    def frames(self, video: Video) -> Iterator[Frame]:
+        """Its frames; see `Video.frames`."""
+        return video.frames(Selection(start=self.start, end=self.end))
+
+    def length_s(self, video: Video) -> float | None:
+        """Seconds, as far as headers say; None: unknown."""
+        start_s = self.start.seconds if self.start else 0.0
+        end_s = self.end.seconds if self.end else None
+        total_s = video.info.duration_s_from_header
+        if end_s is None or (total_s is not None and total_s < end_s):
+            end_s = total_s
+        return None if start_s is None or end_s is None else max(end_s - start_s, 0.0)
 
 
 WHOLE = Stretch()
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A short part of a video that is found without decoding what is before."""
+
+    start_s: float
+    """Seconds after the zero of time."""
+    end_s: float
+
+    @property
+    def is_whole(self) -> bool:
+        """It is not all of the video."""
+        return False
+
+    @property
+    def key(self) -> Key:
+        """By what its frames are found in tables: their numbers are not known."""
+        return "pts"
+
+    def frames(self, video: Video) -> Iterator[Frame]:
+        """Its frames; see `Video.frames_between`. The first one may be shown before the start."""
+        return video.frames_between(Fraction(self.start_s), Fraction(self.end_s))
+
+    def length_s(self, video: Video) -> float:
+        """Seconds."""
+        return self.end_s - self.start_s
+
+
+Part = Stretch | Between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +129,8 @@ class Rewrite:
     target: Path
     out: Path | None = None
     """The output folder that it is in; None: the user has named the file."""
+    part: Path | None = None
+    """The file that is written, which the caller gives its name; None: it gets its name when it is complete."""
     codec: CodecName = "h264"
     crf: int | None = None
     """None: usual for the codec."""
@@ -117,7 +171,7 @@ def rewrite(video: Video, frames: Iterable[Frame], wanted: Rewrite, painter: Pai
             stack.enter_context(audio)
             video.report.warnings.extend(filter(None, [audio.describe_converted()]))
         settings = _settings(first, clock, wanted, audio)
-        writer = stack.enter_context(open_video_writer(wanted.target, settings, audio, out=wanted.out))
+        writer = stack.enter_context(_open_writer(wanted, settings, audio))
         for frame, picture in painted:
             _write(writer, picture, frame, clock)
             yield frame
@@ -150,6 +204,14 @@ class _Clock:
     def pts(self, frame: Frame) -> int:
         # Equal to the source's own, except where these jump.
         return round((frame.time + self.origin_s - self.shift_s) / self.time_base)
+
+
+def _open_writer(
+    wanted: Rewrite, settings: VideoSettings, audio: CopiedAudio | None
+) -> AbstractContextManager[VideoWriter]:
+    if wanted.part is not None:
+        return open_part_writer(wanted.part, settings, audio, name=wanted.target)
+    return open_video_writer(wanted.target, settings, audio, out=wanted.out)
 
 
 def _write(writer: VideoWriter, picture: YuvPicture, frame: Frame, clock: _Clock) -> None:

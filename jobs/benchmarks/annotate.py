@@ -70,7 +70,7 @@ def _measure(video: Path, folder: Path, files: VideoFiles | None) -> tuple[float
     painter: Painter = Unchanged() if files is None else Annotator.read(Persons.of(files), key="frame_index")
     wanted = Rewrite(target=folder / "made.mp4")
     with open_video(video) as opened:
-        n = sum(1 for _ in rewrite(opened, opened.frames(WHOLE.selection()), wanted, painter))
+        n = sum(1 for _ in rewrite(opened, WHOLE.frames(opened), wanted, painter))
     return time.perf_counter() - start, n
 
 

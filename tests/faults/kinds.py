@@ -54,6 +54,9 @@ COMMANDS = {
     "report --single-file": Command(
         ("report", "{out}", "--single-file", "--video-mb", "0.1"), prepare="names"
     ),
+    "annotate --anonymize": Command(
+        ("annotate", "{videos}", "--anonymize", "blur", "-o", "{scratch}", "--overwrite"), is_slow=True
+    ),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),

@@ -37,7 +37,7 @@ def copy(source, target, *, stretch=None, **settings):
     stretch = stretch or Stretch()
     wanted = Rewrite(target=target, is_part=not stretch.is_whole, **settings)
     with open_video(source) as video:
-        for _ in rewrite(video, video.frames(stretch.selection()), wanted, Nothing()):
+        for _ in rewrite(video, stretch.frames(video), wanted, Nothing()):
             pass
     return target, video.report.warnings
 
@@ -125,6 +125,6 @@ def test_an_error_leaves_no_file(tmp_path):
 
     source, target = make_source(tmp_path, "even.mp4"), tmp_path / "copy.mp4"
     with open_video(source) as video, pytest.raises(ValueError, match="no paint"):
-        for _ in rewrite(video, video.frames(Stretch().selection()), Rewrite(target=target), Broken()):
+        for _ in rewrite(video, Stretch().frames(video), Rewrite(target=target), Broken()):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["even.mp4"]
