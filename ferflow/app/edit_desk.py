@@ -46,6 +46,7 @@ class EditDesk:
     pool: PicturePool
     _undo: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _one_search_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _faces: dict[tuple[str, str], dict[Owner, FacePlace]] = field(default_factory=dict)
     _thumbnails: dict[tuple[str, float, tuple[float, ...]], bytes] = field(default_factory=dict)
     _pages: asyncio.Task[None] | None = None
@@ -114,7 +115,8 @@ class EditDesk:
         return await self.pool.ask(show_frame, self.out, video_id, time_s)
 
     async def _find_faces(self, video_id: str) -> dict[Owner, FacePlace]:
-        async with self._one_at_a_time:
+        # Not the lock of changes: a search takes a second per hour of video.
+        async with self._one_search_at_a_time:
             await self.pool.run(check_finished, self.out, video_id)
             lists = await self.pool.run(Lists.read, self.out)
             key = (video_id, lists.version)

@@ -201,6 +201,76 @@ def test_stretches_are_left_out_changed_and_coded_by_the_keyboard(editor):
     assert [row["start"] for row in edited.read("coding/MK.csv")] == ["2.5"]
 
 
+@pytest.mark.slow
+def test_the_rarer_changes_are_done_by_the_keyboard_too(editor):
+    edited = editor.edited
+    tracks = sorted(edited.faces()["track_id"].unique())
+    editor.tab_to("Tracks (1)")
+    editor.press("Enter")
+    editor.until("document.querySelectorAll('.rows img').length === 1")
+    editor.type_into(f"Whose track {tracks[0]} is", "Ada")
+    editor.tab_to(f"Give track {tracks[0]} to this person")
+    editor.press("Enter")
+    editor.saved()
+    named = [(row["track_id"], row["name"]) for row in edited.read("people.csv")]
+    assert (str(tracks[0]), "Ada") in named
+    editor.page.locator("details summary").last.press("Enter")
+    editor.tab_to(f"Leave out track {tracks[-1]}")
+    editor.press("Enter")
+    editor.saved()
+    assert [row["person"] for row in edited.read("corrections.csv")] == [f"track {tracks[-1]}"]
+    editor.type_into("Start", "1")
+    editor.type_into("End", "2")
+    editor.tab_to("What")
+    editor.press("ArrowDown")
+    editor.tab_to("Expression")
+    editor.press("h")  # happy
+    editor.tab_to("Save")
+    editor.press("Enter")
+    editor.saved()
+    row = edited.read("corrections.csv")[1]
+    assert [row[name] for name in ("action", "start", "end", "person", "value")] == [
+        "relabel", "1", "2", "", "happy",
+    ]  # fmt: skip
+    editor.go_to(5)
+    editor.press("m")
+    editor.saved()
+    editor.type_into("Label of marker at 00:05.00", "boss")
+    editor.press("Enter")
+    editor.saved()
+    editor.go_to(6.5)
+    editor.tab_to("Let boss at 00:05.00 last until the present time")
+    editor.press("Enter")
+    editor.saved()
+    (marker,) = edited.read_markers()
+    assert (marker["label"], float(marker["time_s"]), float(marker["end_s"])) == ("boss", 5.0, 6.5)
+    editor.press("p")
+    editor.go_to(2)
+    editor.press("h")
+    editor.saved()
+    (marker,) = edited.read_markers()
+    assert (float(marker["time_s"]), float(marker["end_s"])) == (2.0, 3.5)  # it keeps its length
+    editor.type_into("Coder", "MK")
+    editor.page.fill("#code-label", "sad")
+    editor.page.fill("#start", "3")
+    editor.page.fill("#end", "4")
+    editor.page.locator("#code-label").press("Enter")
+    editor.saved()
+    editor.tab_to("Change: sad by MK")
+    editor.press("Enter")
+    editor.page.fill("#code-label", "happy")
+    editor.page.locator("#code-label").press("Enter")
+    editor.saved()
+    assert [(row["start"], row["end"], row["label"]) for row in edited.read("coding/MK.csv")] == [
+        ("3", "4", "happy")
+    ]
+    for left in range(editor.n_done - 1, -1, -1):
+        editor.leave_field()
+        editor.press("u")
+        editor.until(f"document.getElementById('undo').textContent === 'Undo{f' ({left})' if left else ''}'")
+    assert edited.read("people.csv") == edited.read("corrections.csv") == edited.read("coding/MK.csv") == []
+
+
 def test_what_is_refused_is_said_and_writes_nothing(visit, trio):
     visitor = visit()
     editor = Editor(visitor, trio)
