@@ -81,8 +81,9 @@ class EditedVideo:
         files = check_finished(out, video_id)
         source = find_source(out, video_id)
         persons = Persons.of(files, load_names(out).of(video_id))
-        why = _why_no_markers(files, source)
-        markers = MarkerFile.of(source) if source is not None and not why else None
+        place = source or find_recording(files)
+        why = _why_no_markers(files, place)
+        markers = MarkerFile.of(place) if place is not None and not why else None
         return cls(files, source, persons, Lists.read(out), markers, tuple(CoderFile.read_all(out)), why)
 
     @property
@@ -118,7 +119,9 @@ class EditedVideo:
         frames = read_table(self.files.frames, ["pts", "time_s"])
         found = find_video(source, self.files.report, frames)
         problem = found.problem
-        if self.source is None and not problem:
+        if find_recording(self.files) is not None:
+            problem = "Of a live recording, no picture is stored."
+        elif self.source is None and not problem:
             problem = "The video was changed since it was analysed."
         return {"player_problem": problem.removesuffix(_ON_PAGES), "first_s": found.first_s}
 
@@ -211,6 +214,12 @@ def check_finished(out: Path, video_id: str) -> VideoFiles:
     if not files.is_finished:
         raise RecordsError(f"{video_id}: there is no finished video of this id.")
     return files
+
+
+def find_recording(files: VideoFiles) -> Path | None:
+    """Where a video would be whose session was recorded live into this folder, and its markers are; None: no such."""
+    path = files.out / files.video_id
+    return path if read_metadata(files.faces).source.path == str(path.absolute()) else None
 
 
 def _why_no_markers(files: VideoFiles, source: Path | None) -> str:

@@ -292,6 +292,19 @@ def test_pages_wait_while_somebody_else_writes_in_the_folder_and_changes_do_not(
     assert "Grace Hopper" in written_page(api, trio)
 
 
+def test_markers_of_a_live_recording_are_edited_in_the_output_folder(api):
+    out = api.app.app.state.jobs.out
+    live = make_edited(out, out / "live-0123abcd", "live")
+    state = api.get(f"/api/videos/{live.video_id}/edit").json()
+    assert "no picture is stored" in state["player_problem"]
+    assert state["why_no_markers"] == ""
+    change(api, live, edit="mark", time_s=2.5, label="door")
+    assert [row["label"] for row in live.read_markers()] == ["door"]
+    assert live.markers == out / "live-0123abcd.markers.csv"
+    assert "door" in written_page(api, live)
+    undo_all(api, live.video_id)
+
+
 def test_without_its_video_a_session_says_so_and_is_edited_by_time(api, tmp_path):
     gone = make_edited(api.app.app.state.jobs.out, tmp_path / "gone.mp4", "gone")
     state = api.get(f"/api/videos/{gone.video_id}/edit").json()
