@@ -156,14 +156,16 @@ def refresh(out: Path, options: PageOptions | None = None, *, forgiving: bool = 
     )
 
 
-def save_options(out: Path, *, title: str | None, logo: Path | None, sessions: Path | None) -> None:
+def save_options(
+    out: Path, *, title: str | None, logo: Path | None, sessions: Path | None, corrections: Path | None = None
+) -> None:
     """Remember options for all pages of a folder that are written from now on; None: as before.
 
     Raises:
         OptionsError: the title is empty or too long, or the logo cannot be used.
     """
     status = PageStatus.load(OutputFolder(out))
-    options = status.options.updated(title=title, logo=logo, sessions=sessions)
+    options = status.options.updated(title=title, logo=logo, sessions=sessions, corrections=corrections)
     replace(status, options=options).save()
 
 
@@ -307,7 +309,7 @@ def _session_digest(files: VideoFiles, names: PersonNames, options: PageOptions)
     header = options.theme, options.title, options.logo
     notes = load_notes(files.notes, page=files.report, out=files.out)
     given = sorted(names.by_track.items()), sorted(names.by_person.items()), names.participant, names.limits
-    corrections = [asdict(row) for row in names.corrections.rows]
+    corrections = [names.corrections.file, *(asdict(row) for row in names.corrections.rows)]
     codings = [asdict(coding) for coding in names.codings]
     stimulus = find_session_stimulus(files, options)
     scenes = (stimulus.offset_s, _stat_files([stimulus.markers_file])) if stimulus.markers_file else None
@@ -323,7 +325,8 @@ def _index_digest(folder: OutputFolder, options: PageOptions) -> str:
 def _index_content_digest(folder: OutputFolder, options: PageOptions) -> str:
     """Digest of what the overview shows, but for when the last run started."""
     run, videos = RunManifest.load(folder.manifest), folder.finished_videos()
-    lists = [folder.people_list, folder.corrections, *folder.codings, options.sessions or folder.session_list]
+    corrections = options.corrections or folder.corrections
+    lists = [folder.people_list, corrections, *folder.codings, options.sessions or folder.session_list]
     notes = load_notes(folder.notes, page=folder.index, out=folder.path)
     return _digest(
         _stat_files(

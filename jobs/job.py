@@ -72,6 +72,8 @@ class Job(Checked, frozen=True, kw_only=True):
     video files say."""
     sessions: Path | None = None
     """The session list; None: that of the last report, else `sessions.csv` in the output folder."""
+    corrections: Path | None = None
+    """The list of corrections; None: that of the last report, else `corrections.csv` in the output folder."""
     title: str | None = None
     """Title of the report; None: as in the last one."""
     logo: Path | None = None
@@ -143,7 +145,9 @@ class Job(Checked, frozen=True, kw_only=True):
     def _parse(cls, name: str, value: object) -> object:
         if name == "signals_start" and isinstance(value, str):
             return parse_clock(value)
-        if name in ("out", "markers", "signals", "sessions", "logo") and isinstance(value, str):
+        if name in ("out", "markers", "signals", "sessions", "corrections", "logo") and isinstance(
+            value, str
+        ):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)

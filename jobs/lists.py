@@ -36,6 +36,15 @@ def find_session_list(out: Path, chosen: Path | None = None) -> Path | None:
     return path if path.exists() else None
 
 
+def find_corrections(out: Path) -> Path | None:
+    """The list of corrections that a command named in place of the folder's own; None: none did."""
+    if not OutputFolder(out).page_status(PAGE_OPTIONS).exists():
+        return None
+    from ferflow.dashboards import last_options
+
+    return last_options(out).corrections
+
+
 def read_session(files: VideoFiles, source: str | Path, chosen: Path | None = None) -> SessionRow:
     """What the session list says of a video.
 
@@ -59,7 +68,7 @@ def read_name_lists(out: Path, sources: Mapping[str, str], chosen: Path | None =
     return NameLists(
         people,
         _or_default(lambda: read_sessions(path, sources) if path else Sessions(), Sessions()),
-        _or_default(lambda: read_corrections(out, people), Corrections()),
+        _or_default(lambda: read_corrections(out, people, find_corrections(out)), Corrections()),
     )
 
 

@@ -57,6 +57,7 @@ def run(
     signals: Path | None = None,
     signals_start: datetime | None = None,
     sessions: Path | None = None,
+    corrections: Path | None = None,
     title: str | None = None,
     logo: Path | None = None,
     rest: Sequence[str] | None = None,
@@ -81,6 +82,8 @@ def run(
         signals_start: when the first frame of the videos was recorded, for signals with times of day; None: as the
             session list or the video files say.
         sessions: the session list; None: that of the last report, else `sessions.csv` in the output folder.
+        corrections: the list of corrections; None: that of the last report, else `corrections.csv` in the output
+            folder.
         title: of the report; None: as in the last one.
         logo: of the report, a picture; None: as in the last one.
         rest: stretches in which people are at rest, for calibration; see `Job.rest`.
@@ -101,8 +104,8 @@ def run(
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
         pages=pages, markers=markers, signals=signals, signals_start=signals_start, sessions=sessions,
-        title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
-        stimulus=stimulus, engine=engine,
+        corrections=corrections, title=title, logo=logo, rest=None if rest is None else tuple(rest),
+        embed_clips=embed_clips, stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
@@ -189,10 +192,12 @@ def _check_page_options(job: Job) -> None:
 
 def _save_page_options(job: Job, folder: OutputFolder) -> None:
     """Remember what is given for all pages before the first one is written, which may happen on another machine."""
-    if any(given is not None for given in (job.title, job.logo, job.sessions)):
+    if any(given is not None for given in (job.title, job.logo, job.sessions, job.corrections)):
         from ferflow.dashboards import save_options
 
-        save_options(folder.path, title=job.title, logo=job.logo, sessions=job.sessions)
+        save_options(
+            folder.path, title=job.title, logo=job.logo, sessions=job.sessions, corrections=job.corrections
+        )
 
 
 def _process(

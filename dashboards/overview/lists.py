@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ferflow.analytics.codings import read_codings
 from ferflow.analytics.correction_rows import Codings, Corrections
@@ -61,11 +61,17 @@ def load_lists(
     """
     people, of_people = _attempt(lambda: read_people(out), PeopleList(), forgiving, "left out: ")
     corrections, problems = _attempt(
-        lambda: read_corrections(out, people), Corrections(), forgiving, "left out: "
+        lambda: _read_corrections(out, people, options), Corrections(), forgiving, "left out: "
     )
     codings, of_codings = _attempt(lambda: read_codings(out), Codings(), forgiving, "left out: ")
     problems = (*of_people, *problems, *of_codings)
-    if _is_gone(options):
+    if _is_gone(options, "corrections"):
+        gone = (
+            f"corrections {options.corrections}: no longer there, so nothing is corrected. Put it back, name another "
+            "with --corrections, or use --forget."
+        )
+        problems = (*problems, gone)
+    if _is_gone(options, "sessions"):
         gone = (
             f"session list {options.sessions}: no longer there, so the overview has no list and no groups. Put it "
             "back, name another with --sessions, or use --forget."
@@ -113,11 +119,18 @@ def _attempt(
         return default, (f"{prefix}{error}",)
 
 
-def _is_gone(options: PageOptions) -> bool:
+def _is_gone(options: PageOptions, name: Literal["sessions", "corrections"]) -> bool:
     """Whether a list that an earlier command named no longer exists."""
-    if options.sessions is None or "sessions" not in options.remembered:
+    path: Path | None = getattr(options, name)
+    if path is None or name not in options.remembered:
         return False
-    return not os.path.exists(options.sessions)  # noqa: PTH110 - False, no error, for a share that is not mounted
+    return not os.path.exists(path)  # noqa: PTH110 - False, no error, for a share that is not mounted
+
+
+def _read_corrections(out: Path, people: PeopleList, options: PageOptions) -> Corrections:
+    if _is_gone(options, "corrections"):
+        return Corrections()
+    return read_corrections(out, people, options.corrections)
 
 
 def _read_sessions(out: Path, options: PageOptions, sources: Mapping[str, str]) -> Sessions:

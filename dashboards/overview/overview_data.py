@@ -33,7 +33,7 @@ from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.store.metadata import VideoMetadata, read_metadata
-from ferflow.store.output_folder import CORRECTIONS, OutputFolder
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
@@ -207,7 +207,7 @@ def load_folder(out: Path, options: PageOptions, *, forgiving: bool = False) -> 
         *find_problems_of_names(out, lists.people),
         *lists.corrections.warnings,
         *lists.codings.warnings,
-        *_count_unknown_corrections(entries),
+        *_count_unknown_corrections(entries, lists.corrections.file),
         *lists.sessions.warnings,
         *_find_renamed_participants(videos),
         *_find_joined_participants(videos),
@@ -321,13 +321,13 @@ def _find_renamed_participants(videos: Sequence[CohortVideo]) -> list[str]:
     return found
 
 
-def _count_unknown_corrections(entries: Iterable[Entry]) -> list[str]:
+def _count_unknown_corrections(entries: Iterable[Entry], file: str) -> list[str]:
     found = [
         f"line {row.line}: {row.who} of {entry.video_id}"
         for entry in entries
         for row in entry.unknown_corrections
     ]
-    return count_rows(CORRECTIONS, found, "is about a track or person that its video does not have",
+    return count_rows(file, found, "is about a track or person that its video does not have",
                       "are about tracks or persons that their videos do not have")  # fmt: skip
 
 

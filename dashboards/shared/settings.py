@@ -18,7 +18,7 @@ MOST_TITLE_LETTERS = 200
 MOST_LOGO_BYTES = 512 * 2**10
 """Every page contains the logo."""
 
-_REMEMBERED = frozenset({"sessions", "by"})
+_REMEMBERED = frozenset({"sessions", "by", "corrections"})
 
 
 class SavedPageOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,8 @@ class SavedPageOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     theme: Theme = "auto"
     sessions: str | None = None
-    """Absolute path."""
+    """Absolute path, as that of the corrections."""
+    corrections: str | None = None
     by: str | None = None
     title: str = ""
     logo: Annotated[str, msgspec.Meta(pattern="^(data:image/|$)")] = ""
@@ -40,6 +41,8 @@ class PageOptions:
     """`auto` follows the system of the reader."""
     sessions: Path | None = None
     """The list of sessions; None: `sessions.csv` in the folder, if it exists."""
+    corrections: Path | None = None
+    """The list of corrections; None: `corrections.csv` in the folder, if it exists."""
     by: str | None = None
     """Column of the list that makes the groups; None: `group`, if the list has it."""
     title: str = ""
@@ -47,8 +50,8 @@ class PageOptions:
     logo: str = ""
     """A picture as a data URI, see `read_logo`; empty: none."""
     remembered: frozenset[str] = frozenset()
-    """Which of `sessions` and `by` come from an earlier command. If such a list or column no longer exists, that is a
-    warning; one that was given now is an error."""
+    """Which of `sessions`, `corrections` and `by` come from an earlier command. If such a list or column no longer
+    exists, that is a warning; one that was given now is an error."""
 
     def __post_init__(self) -> None:
         if self.theme not in get_args(Theme):
@@ -59,6 +62,7 @@ class PageOptions:
         *,
         theme: Theme | None = None,
         sessions: Path | None = None,
+        corrections: Path | None = None,
         by: str | None = None,
         title: str | None = None,
         logo: Path | None = None,
@@ -68,11 +72,13 @@ class PageOptions:
         Raises:
             OptionsError: the title is empty or too long, or the logo cannot be used.
         """
-        given = {name for name, value in (("sessions", sessions), ("by", by)) if value is not None}
+        chosen = (("sessions", sessions), ("corrections", corrections), ("by", by))
+        given = {name for name, value in chosen if value is not None}
         return replace(
             self,
             theme=theme or self.theme,
             sessions=sessions if "sessions" in given else self.sessions,
+            corrections=corrections if "corrections" in given else self.corrections,
             by=by if "by" in given else self.by,
             title=self.title if title is None else check_title(title),
             logo=self.logo if logo is None else read_logo(logo),
@@ -81,19 +87,28 @@ class PageOptions:
 
     def to_saved(self) -> SavedPageOptions:
         """For storage in the folder."""
-        sessions = None if self.sessions is None else str(self.sessions.absolute())
         return SavedPageOptions(
-            theme=self.theme, sessions=sessions, by=self.by, title=self.title, logo=self.logo
-        )
+            theme=self.theme, sessions=_save_path(self.sessions), corrections=_save_path(self.corrections),
+            by=self.by, title=self.title, logo=self.logo,
+        )  # fmt: skip
 
     @classmethod
     def from_saved(cls, saved: SavedPageOptions) -> Self:
         """Read back; all values count as remembered."""
-        sessions = Path(saved.sessions) if saved.sessions else None
+        sessions, corrections = (Path(text) if text else None for text in (saved.sessions, saved.corrections))
         return cls(
-            theme=saved.theme, sessions=sessions, by=saved.by, title=saved.title, logo=saved.logo,
+            theme=saved.theme,
+            sessions=sessions,
+            corrections=corrections,
+            by=saved.by,
+            title=saved.title,
+            logo=saved.logo,
             remembered=_REMEMBERED,
-        )  # fmt: skip
+        )
+
+
+def _save_path(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
 
 
 def check_title(title: str) -> str:

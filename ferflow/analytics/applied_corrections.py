@@ -46,6 +46,8 @@ class AppliedCorrections:
     """Of those that are about a person or a track who is in the video, the ids; of everybody, none."""
     unknown: tuple[Correction, ...] = ()
     """About a person or track that the video does not have: without effect."""
+    file: str = CORRECTIONS
+    """What their list is called."""
 
     @property
     def honoured(self) -> tuple[Correction, ...]:
@@ -120,7 +122,7 @@ class KnownPersons:
             lambda row: [row.who] if row.who.kind in ("everybody", "track") else known[row],
             file,
         )
-        return AppliedCorrections(known, tuple(row for row in found if row not in known))
+        return AppliedCorrections(known, tuple(row for row in found if row not in known), file)
 
     def find(self, row: Correction, file: str = CORRECTIONS) -> frozenset[int]:
         """Ids of the persons whom a row is about; none for everybody, and for somebody who is not there.

@@ -70,7 +70,7 @@ def refuse_named_numbers(corrections: Mapping[str, VideoCorrections], people: Pe
             if given.get(row.who.number, row.who.name) != row.who.name:
                 line = names.lines.get((row.who.kind, row.who.number))
                 raise OptionsError(
-                    f"{CORRECTIONS}: line {row.line} is about {row.who} of {sanitize(video_id[:200])}, which "
+                    f"{found.file}: line {row.line} is about {row.who} of {sanitize(video_id[:200])}, which "
                     f"{PEOPLE_LIST}: line {line} calls {sanitize(given[row.who.number][:80])!r}. Write the name, or "
                     "remove one of the rows."
                 )

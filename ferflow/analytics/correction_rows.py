@@ -16,6 +16,7 @@ from ferflow.analytics.csv_input import Row, is_missing
 from ferflow.analytics.limits import Stretch
 from ferflow.analytics.video_times import parse_seconds
 from ferflow.errors import OptionsError
+from ferflow.store.output_folder import CORRECTIONS
 from ferflow.text import sanitize, timecode
 
 COLUMNS = ("video_id", "action", "start", "end", "person", "value", "note")
@@ -108,6 +109,8 @@ class VideoCorrections:
 
     rows: tuple[Correction, ...] = ()
     """In the order of the file."""
+    file: str = CORRECTIONS
+    """What the list is called, for pages and messages."""
 
     def count(self, action: Action) -> int:
         """How many there are of one kind."""
@@ -125,6 +128,8 @@ class Corrections:
     """By video id."""
     warnings: tuple[str, ...] = ()
     """Rows without effect, counted."""
+    file: str = CORRECTIONS
+    """What the list is called."""
 
     def of(self, video_id: str) -> VideoCorrections:
         """The corrections of one video."""

@@ -38,7 +38,7 @@ from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.text import sanitize
 
 
-def read_corrections(out: Path, people: PeopleList) -> Corrections:
+def read_corrections(out: Path, people: PeopleList, chosen: Path | None = None) -> Corrections:
     """Read the folder's `corrections.csv`; without one, nothing is corrected.
 
     Rows about unknown videos and repeated rows are counted in the warnings.
@@ -46,19 +46,23 @@ def read_corrections(out: Path, people: PeopleList) -> Corrections:
     Args:
         out: the output folder.
         people: what its `people.csv` says.
+        chosen: another list, which must be there, in place of the folder's.
 
     Raises:
         OptionsError: it is no such table, a label is none of the video's model, or a row contradicts another one or
             `people.csv`.
     """
-    path = OutputFolder(out).corrections
-    if not path.exists():
+    path = chosen or OutputFolder(out).corrections
+    if chosen is None and not path.exists():
         return Corrections()
-    return build_corrections(out, read_csv(path, required=REQUIRED, numbers=TIMES), people)
+    name = CORRECTIONS if chosen is None else sanitize(chosen)
+    return build_corrections(out, read_csv(path, required=REQUIRED, numbers=TIMES), people, name)
 
 
-def build_corrections(out: Path, rows: Iterable[Row], people: PeopleList) -> Corrections:
-    """The corrections of rows of a list; see `read_corrections`."""
+def build_corrections(
+    out: Path, rows: Iterable[Row], people: PeopleList, name: str = CORRECTIONS
+) -> Corrections:
+    """The corrections of rows of a list of some name; see `read_corrections`."""
     finished = set(OutputFolder(out).finished_ids())
     found: dict[str, list[Correction]] = {}
     seen: set[tuple[str, Correction]] = set()
@@ -67,7 +71,7 @@ def build_corrections(out: Path, rows: Iterable[Row], people: PeopleList) -> Cor
         video_id = row.values["video_id"]
         if video_id.startswith(COMMENT):
             continue
-        one = parse_correction(CORRECTIONS, row)
+        one = parse_correction(name, row)
         key = video_id, replace(one, line=0, note="")
         if key in seen:
             repeated.append(f"{video_id}, {one.describe()}")
@@ -77,18 +81,18 @@ def build_corrections(out: Path, rows: Iterable[Row], people: PeopleList) -> Cor
             found.setdefault(video_id, []).append(one)
         seen.add(key)
     for video_id, own in found.items():
-        _check_labels(out, video_id, own)
-        refuse_contradictions(video_id, own)
-    corrections = {video_id: VideoCorrections(tuple(own)) for video_id, own in found.items()}
+        _check_labels(out, video_id, own, name)
+        refuse_contradictions(video_id, own, file=name)
+    corrections = {video_id: VideoCorrections(tuple(own), name) for video_id, own in found.items()}
     refuse_named_numbers(corrections, people)
     return Corrections(corrections, (
-        *count_rows(CORRECTIONS, unknown, "names a video that is not in this folder",
+        *count_rows(name, unknown, "names a video that is not in this folder",
                     "name videos that are not in this folder"),
-        *count_rows(CORRECTIONS, repeated, "repeats another", "repeat others"),
-    ))  # fmt: skip
+        *count_rows(name, repeated, "repeats another", "repeat others"),
+    ), name)  # fmt: skip
 
 
-def _check_labels(out: Path, video_id: str, rows: Sequence[Correction]) -> None:
+def _check_labels(out: Path, video_id: str, rows: Sequence[Correction], name: str) -> None:
     relabels = [row for row in rows if row.action == "relabel"]
     if not relabels:
         return
@@ -99,6 +103,6 @@ def _check_labels(out: Path, video_id: str, rows: Sequence[Correction]) -> None:
     for row in relabels:
         if row.value not in labels:
             raise OptionsError(
-                f"{CORRECTIONS}: line {row.line}: {sanitize(row.value[:40])!r} is no expression of the model of "
+                f"{name}: line {row.line}: {sanitize(row.value[:40])!r} is no expression of the model of "
                 f"{sanitize(video_id[:200])}. It has: {', '.join(map(sanitize, labels))}."
             )

@@ -118,8 +118,9 @@ class Lists:
         """Check the changed lists together, and write those that changed.
 
         Raises:
-            OptionsError: a row is wrong, or contradicts another; nothing is written.
-            RecordsError: a file cannot be written.
+            OptionsError: a row is wrong, or contradicts another, or a list was changed since it was read; nothing is
+                written.
+            RecordsError: a file cannot be written, or another process is changing the lists.
         """
         after = Lists(
             self.out,
@@ -266,13 +267,18 @@ def _write(before: Lists, after: Lists) -> Edit:
         (PEOPLE_LIST, before.people, after.people),
     )
     changes = tuple(ListChange(name, old, new) for name, old, new in pairs if old != new)
-    for change in changes:
-        path = after.out / change.name
-        if change.after is None:
-            remove(path, out=after.out)
-        else:
-            with atomic_write(path, out=after.out) as part:
-                part.write_bytes(change.after)
+    if not changes:
+        return Edit((), after.version)
+    with OutputFolder(after.out).lock_lists():
+        # Another process may have written one since it was read: its edit must not be lost.
+        Lists.read(after.out).check_version(before.version)
+        for change in changes:
+            path = after.out / change.name
+            if change.after is None:
+                remove(path, out=after.out)
+            else:
+                with atomic_write(path, out=after.out) as part:
+                    part.write_bytes(change.after)
     return Edit(changes, after.version)
 
 

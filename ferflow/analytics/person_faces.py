@@ -77,13 +77,15 @@ class Persons:
         found = cls._named(paths, names, tracks, NO_EFFECT)
         if not names.corrections.rows:
             return found
-        applied = found.know(names).apply(names.corrections)
+        applied = found.know(names).apply(names.corrections, names.corrections.file)
         found = cls._named(paths, names, tracks, applied)
         if not applied.unknown:
             return found
         # Again, since the only person of a video may be the only one because others were dropped, and then has
         # another name, by which a correction may call this person.
-        return cls._named(paths, names, tracks, found.know(names).apply(names.corrections))
+        return cls._named(
+            paths, names, tracks, found.know(names).apply(names.corrections, names.corrections.file)
+        )
 
     @classmethod
     def _named(

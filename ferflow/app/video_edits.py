@@ -181,6 +181,8 @@ class EditedVideo:
             return partial(_undo_markers, self.markers, after)
         if isinstance(request, AddCoding | ChangeCoding | RemoveCoding):
             return apply_coding(self.codings, self.files.out, self.files.video_id, request)
+        if isinstance(request, AddCorrection | ChangeCorrection | RemoveCorrection):
+            _refuse_list_without_effect(self.files.out)
         return partial(_undo_lists, self.files.out, self._change_lists(request))
 
     def _change_lists(self, request: ListRequest) -> Edit:
@@ -235,6 +237,15 @@ def _why_no_markers(files: VideoFiles, source: Path | None) -> str:
 
 def _undo_lists(out: Path, edit: Edit) -> None:
     undo(out, edit)
+
+
+def _refuse_list_without_effect(out: Path) -> None:
+    chosen = last_options(out).corrections
+    if chosen is not None:
+        raise OptionsError(
+            f"corrections are read from {sanitize(chosen)} (ferflow report --corrections), so one in {CORRECTIONS} "
+            "would have no effect. Change that file, or use ferflow report --forget."
+        )
 
 
 def _undo_markers(before: MarkerFile, after: bytes) -> None:

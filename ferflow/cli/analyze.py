@@ -20,6 +20,7 @@ from ferflow.cli.analysis_options import (
 )
 from ferflow.cli.common import (
     DEFAULTS,
+    Corrections,
     DryRun,
     EmbedClips,
     FailFast,
@@ -176,6 +177,7 @@ def analyze(
             metavar="FILE.csv",
         ),
     ] = None,
+    corrections: Corrections = None,
     stimulus: Annotated[
         str | None,
         typer.Option(
@@ -215,7 +217,8 @@ def analyze(
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
         rest=parse_rest_stretches(rest),
-        signals=signals, signals_start=signals_start, sessions=sessions, embed_clips=embed_clips,
+        signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
+        embed_clips=embed_clips,
         stimulus=stimulus, title=title, logo=logo, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip

@@ -137,6 +137,14 @@ RestStretches = Annotated[
         metavar="START-END",
     ),
 ]
+Corrections = Annotated[
+    Path | None,
+    typer.Option(
+        help="List of corrections: CSV with the columns video_id,action,start,end,person,value,note, in place of "
+        "OUT/corrections.csv.  [default: as in the last report; else OUT/corrections.csv]",
+        metavar="FILE.csv",
+    ),
+]
 Title = Annotated[
     str | None,
     typer.Option(

@@ -64,6 +64,13 @@ def export(
             "SCORE",
         ),
     ] = 0.0,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            help="List of corrections for this export.  [default: as in the last report; else OUT/corrections.csv]",
+            metavar="FILE.csv",
+        ),
+    ] = None,
     excel: Annotated[
         bool,
         typer.Option("--excel", help="Start CSV files with a byte order mark, by which Excel knows UTF-8."),
@@ -95,7 +102,10 @@ def export(
         if to is None:
             stack.enter_context(folder.lock())
             folder.remove_leftovers()
-        content = load_folder(out, last_options(out))
+        options = last_options(out).updated(corrections=corrections)
+        if options.corrections is not None and not quiet:
+            echo(f"Corrections: {sanitize(options.corrections)}")
+        content = load_folder(out, options)
         sessions, failed = _load_sessions(out, content, bounds)
         if sessions:
             write_formats(names, sessions, place, ExportOptions(bounds=bounds, excel=excel))

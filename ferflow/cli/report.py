@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ferflow.cli.common import (
+    Corrections,
     EmbedClips,
     Logo,
     Markers,
@@ -28,6 +29,7 @@ from ferflow.cli.common import (
 )
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL
+from ferflow.text import sanitize
 
 if TYPE_CHECKING:
     from ferflow.dashboards import PageOptions
@@ -60,6 +62,7 @@ def report(
             metavar="FILE.csv",
         ),
     ] = None,
+    corrections: Corrections = None,
     theme: Annotated[
         Theme | None,
         typer.Option(
@@ -73,8 +76,8 @@ def report(
         bool,
         typer.Option(
             "--forget",
-            help="Use the defaults in place of --by, --sessions, --theme, --title and --logo of the last report. "
-            "Pictures of people stay: ferflow people OUT --forget removes them.",
+            help="Use the defaults in place of --by, --sessions, --corrections, --theme, --title and --logo of the "
+            "last report. Pictures of people stay: ferflow people OUT --forget removes them.",
         ),
     ] = False,
     markers: Markers = None,
@@ -137,7 +140,9 @@ def report(
     check_is_output(out)
     mail = _read_mail_options(single_file=single_file, video_mb=video_mb, anonymize=anonymize)
     last = PageOptions() if forget else last_options(out)
-    options = last.updated(theme=theme, sessions=sessions, by=by, title=title, logo=logo)
+    options = last.updated(
+        theme=theme, sessions=sessions, corrections=corrections, by=by, title=title, logo=logo
+    )
     additions = Additions(
         markers=markers,
         rest=parse_rest_stretches(rest),
@@ -172,6 +177,8 @@ def report(
         for warning in update_exports(out, options):
             print_message(warning)
     if not quiet:
+        if options.corrections is not None:
+            echo(f"Corrections: {sanitize(options.corrections)}")
         echo(f"Pages written: {len(done.written)}; unchanged: {len(done.kept)}.")
         for path in extras:
             # Of fifteen tables, the one that statistics start from.

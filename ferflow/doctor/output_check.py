@@ -23,11 +23,11 @@ from ferflow.analytics.signals import load_signals
 from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import OptionsError, RecordsError
-from ferflow.jobs.lists import read_name_lists
+from ferflow.jobs.lists import find_corrections, read_name_lists
 from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
 from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import CORRECTIONS, OutputFolder
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
 from ferflow.store.video_files import VideoFiles
@@ -210,7 +210,7 @@ def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
     """Check the user's `people.csv` and `corrections.csv`, and that the two fit the videos and each other."""
     try:
         people = read_people(folder.path)
-        corrections = read_corrections(folder.path, people)
+        corrections = read_corrections(folder.path, people, find_corrections(folder.path))
         persons = [
             Persons.of(files, names.of(files.video_id))
             for names in (read_name_lists(folder.path, folder.find_sources()),)
@@ -227,10 +227,10 @@ def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
         yield Finding("note", warning.removesuffix("."), "Correct or delete them; they have no effect.")
     n_honoured = sum(len(one.corrections.honoured) for one in persons)
     if n_honoured:
-        yield Finding("fine", f"{pluralize(n_honoured, 'correction')} of {CORRECTIONS} honoured")
+        yield Finding("fine", f"{pluralize(n_honoured, 'correction')} of {corrections.file} honoured")
     for one in persons:
         for row in one.corrections.unknown:
-            what = f"{CORRECTIONS}: line {row.line}: {one.paths.video_id} has no {row.who}"
+            what = f"{corrections.file}: line {row.line}: {one.paths.video_id} has no {row.who}"
             yield Finding("note", what, "Correct the row or delete it; it has no effect.")
 
 

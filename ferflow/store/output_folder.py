@@ -35,6 +35,7 @@ from ferflow.store.video_files import PAGE_STATUSES, THUMBNAILS, VideoFiles
 log = logging.getLogger(__name__)
 
 LOCK = ".ferflow.lock"
+LISTS_LOCK = ".lists.lock"
 PAGE_OPTIONS = "options"
 OVERVIEW_CONTENT = "index.content"
 """Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
@@ -52,6 +53,8 @@ _FOLDERS = (
 
 _LOCK_TIMEOUT_SECONDS = 0.5
 """Time for the workers of a killed run to end."""
+_LISTS_TIMEOUT_SECONDS = 10.0
+"""Time for another edit of a list, which takes a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,33 @@ class OutputFolder:
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RecordsError(f"{self.path}: cannot be written ({reason}). Use another -o.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def lock_lists(self) -> Iterator[None]:
+        """Keep other processes from writing the user's lists, between reading one and replacing it.
+
+        Runs read the lists without this lock: a list is replaced at once.
+
+        Raises:
+            RecordsError: another process has locked them for long, or the folder cannot be written.
+        """
+        path = self.path / LISTS_LOCK
+        if os.path.lexists(path) and not _is_lock_file(path):
+            raise RecordsError(f"{path}: not a file of ferflow. Remove it.")
+        lock = FileLock(path, timeout=_LISTS_TIMEOUT_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RecordsError(
+                f"{self.path}: another program is changing the lists. Try again when it has finished."
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RecordsError(f"{path}: cannot be written ({reason}). Check its permissions.") from error
         try:
             yield
         finally:

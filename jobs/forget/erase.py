@@ -29,7 +29,7 @@ from ferflow.jobs.forget.files import (
     remove_products,
     remove_session_files,
 )
-from ferflow.jobs.forget.lists import edit_lists, find_list_elsewhere, write_lists
+from ferflow.jobs.forget.lists import edit_lists, find_lists_elsewhere, write_lists
 from ferflow.jobs.forget.record import record_video
 from ferflow.jobs.forget.request import Request, Share, remove_journal, write_journal
 from ferflow.jobs.forget.traces import Traces, Words, find_traces
@@ -108,7 +108,8 @@ def carry_out(folder: OutputFolder, request: Request, *, record: bool = True) ->
     edit_lists(folder, request)
     write_journal(folder, request)
     stays = [] if request.is_empty else list(_remove_results(folder, request, record=record))
-    write_lists(folder, edit_lists(folder, request))
+    with folder.lock_lists():
+        write_lists(folder, edit_lists(folder, request))
     for share in request.shares:
         if (files := folder.video(share.video_id)).is_finished:
             update_timeline(files)
@@ -230,6 +231,6 @@ def _list_elsewhere(folder: OutputFolder, request: Request) -> Iterator[str]:
     for path in videos:
         if os.path.lexists(path):
             yield f"{sanitize(path)}: the video itself."
-    if (listed := find_list_elsewhere(folder)) is not None:
-        yield f"{sanitize(listed)}: the session list, which lies outside of {sanitize(folder.path)}."
+    for listed in find_lists_elsewhere(folder):
+        yield f"{sanitize(listed)}: a list of the pages, outside of {sanitize(folder.path)}."
     yield "copies, backups, logs, job files, files next to the videos, and what was handed on."

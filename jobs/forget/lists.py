@@ -76,21 +76,31 @@ def write_lists(folder: OutputFolder, edits: list[ListEdit]) -> None:
             part.write_bytes(edit.content)
 
 
-def find_list_elsewhere(folder: OutputFolder) -> Path | None:
-    """The session list of the pages, if it lies outside of the folder, where nothing is changed."""
-    path = last_options(folder.path).sessions
-    return None if path is None or _is_inside(folder, path) else path
+def find_lists_elsewhere(folder: OutputFolder) -> list[Path]:
+    """Lists of the pages that lie outside of the folder, where nothing is changed."""
+    options = last_options(folder.path)
+    chosen = [path for path in (options.sessions, options.corrections) if path is not None]
+    return [path for path in chosen if not _is_inside(folder, path)]
 
 
 def _plan(folder: OutputFolder, request: Request) -> Iterator[tuple[Path, tuple[str, ...], _Decide]]:
     about = _About.of(request)
     yield folder.people_list, PEOPLE_REQUIRED, about.decide_people
-    yield folder.corrections, CORRECTION_REQUIRED, about.decide_corrections
+    options = last_options(folder.path)
+    for path in _own(folder, folder.corrections, options.corrections):
+        yield path, CORRECTION_REQUIRED, about.decide_corrections
     for path in folder.codings:
         yield path, CODING_REQUIRED, about.decide_corrections
-    chosen = last_options(folder.path).sessions
-    for path in {folder.session_list, *([chosen] if chosen and _is_inside(folder, chosen) else [])}:
+    for path in _own(folder, folder.session_list, options.sessions):
         yield path, ("video",), _SessionRows.read(folder, path, request).decide
+
+
+def _own(folder: OutputFolder, usual: Path, chosen: Path | None) -> list[Path]:
+    """The usual list, and the one of the pages, if it lies in the folder."""
+    if chosen is None or not _is_inside(folder, chosen):
+        return [usual]
+    inside = folder.path / chosen.absolute().relative_to(folder.path.absolute())
+    return list(dict.fromkeys([usual, inside]))
 
 
 def _is_inside(folder: OutputFolder, path: Path) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -277,3 +279,45 @@ def test_a_file_is_put_together_from_its_records_again():
         EditableCsv.parse(b'a,b\n"x')
     with pytest.raises(OptionsError):
         EditableCsv.parse(b"a,b\n\xff\xff")
+
+
+ADD_ROWS = """
+import sys
+from pathlib import Path
+from ferflow.analytics.list_edits import CorrectionCells, Lists, add_correction
+from ferflow.errors import OptionsError
+out, first = Path(sys.argv[1]), int(sys.argv[2])
+for k in range(first, first + 15):
+    while True:
+        try:
+            add_correction(Lists.read(out), CorrectionCells("talk", "exclude", str(k / 10), str(k / 10 + 0.05)))
+            break
+        except OptionsError as error:
+            assert "changed in the meantime" in str(error), error
+"""
+
+
+def test_no_edit_of_two_programs_at_once_is_lost(talk):
+    """As of the application and a script; each reads the lists again and repeats what was refused."""
+    programs = [
+        subprocess.Popen([sys.executable, "-c", ADD_ROWS, str(talk), str(first)]) for first in (0, 100)
+    ]
+    assert [program.wait(60) for program in programs] == [0, 0]
+    found = sorted(row.start_s for row in corrections(talk))
+    assert found == pytest.approx([k / 10 for k in (*range(15), *range(100, 115))])
+
+
+def test_an_edit_of_lists_that_changed_since_they_were_read_is_refused(talk):
+    before = Lists.read(talk)
+    add_correction(Lists.read(talk), BREAK)
+    written = (talk / "corrections.csv").read_bytes()
+    with pytest.raises(OptionsError, match="changed in the meantime"):
+        add_correction(before, CorrectionCells("talk", "exclude", "8", "9"))
+    assert (talk / "corrections.csv").read_bytes() == written
+
+
+def test_what_lies_in_the_place_of_the_lock_is_left_alone(talk):
+    (talk / ".lists.lock").symlink_to(talk / "precious")
+    with pytest.raises(RecordsError, match="not a file of ferflow"):
+        add_correction(Lists.read(talk), BREAK)
+    assert not (talk / "precious").exists()

@@ -52,7 +52,7 @@ def build_corrections(folder: Folder) -> Notice | None:
         return None
     n = sum(entry.n_corrections for entry in corrected)
     return Notice(
-        f"This page honours {pluralize(n, 'correction')} of corrections.csv.",
+        f"This page honours {pluralize(n, 'correction')} of {sanitize(folder.names.corrections.file)}.",
         f"{'It is' if n == 1 else 'They are'} about {pluralize(len(corrected), 'video')}; the pages of the sessions "
         "list them.",
     )

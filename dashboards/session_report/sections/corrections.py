@@ -13,15 +13,13 @@ MOST_LINES = 12
 
 def build_corrections(session: Session) -> Notice | None:
     """A line for each correction that the numbers of this page include; None without any."""
-    rows = session.corrections.honoured
+    rows, file = session.corrections.honoured, session.corrections.file
     if not rows:
         return None
     lines = [_describe(row) for row in rows[:MOST_LINES]]
     if hidden := len(rows) - MOST_LINES:
-        lines += [f"{hidden} more, see corrections.csv."] if hidden > 0 else []
-    return Notice(
-        f"This page honours {pluralize(len(rows), 'correction')} of corrections.csv.", lines=tuple(lines)
-    )
+        lines += [f"{hidden} more, see {file}."] if hidden > 0 else []
+    return Notice(f"This page honours {pluralize(len(rows), 'correction')} of {file}.", lines=tuple(lines))
 
 
 def _describe(row: Correction) -> str:
