@@ -14,6 +14,7 @@ import typer
 from ferflow.cli.analyze import analyze
 from ferflow.cli.annotate import annotate
 from ferflow.cli.bench import bench
+from ferflow.cli.clips import clips
 from ferflow.cli.common import print_message
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
@@ -53,6 +54,7 @@ for command in (
     export,
     people,
     annotate,
+    clips,
     forget,
     bench,
     demo,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,6 +17,7 @@ from ferflow.text import pluralize, sanitize, timecode
 if TYPE_CHECKING:
     from ferflow.analytics.person_faces import Persons
     from ferflow.render.anonymize import Anonymized, Exceptions, Residue
+    from ferflow.render.cut_clips import Covers
     from ferflow.render.rewrite import Part, Rewrite
     from ferflow.render.targets import Target
 
@@ -85,6 +86,31 @@ class Covering:
             )
         return frozenset(persons.ids) - named
 
+    def check_names(self, people: Iterable[Persons]) -> None:
+        """Refuse names that nobody has.
+
+        Raises:
+            OptionsError: there is one.
+        """
+        known = {persons.name_of(person) for persons in people for person in persons.ids}
+        if unknown := [name for name in self.names if name not in known]:
+            shown = ", ".join(map(sanitize, sorted(known)[:10])) or "nobody"
+            raise OptionsError(
+                f"nobody is called {sanitize(unknown[0][:80])!r}. There is: {shown}. See ferflow people."
+            )
+
+    def cover(self, persons: Persons) -> Covers:
+        """How the faces of a video are covered.
+
+        Raises:
+            OptionsError: see `find_visible`.
+        """
+        from ferflow.render.anonymize import Exceptions
+        from ferflow.render.cut_clips import Covers
+
+        exceptions = Exceptions(persons=persons, visible=self.find_visible(persons)) if self.names else None
+        return Covers(method=self.method, min_face=self.min_face, exceptions=exceptions)
+
 
 def anonymize_all(
     targets: Sequence[Target], covering: Covering, stretch: Part, encoding: Encoding, outcome: Outcome
@@ -143,12 +169,7 @@ def _read_people(targets: Sequence[Target], covering: Covering, outcome: Outcome
             continue
         with outcome.note_errors(target.source):
             found[target.source] = read_persons(files, read_names(files))
-    known = {persons.name_of(person) for persons in found.values() for person in persons.ids}
-    if unknown := [name for name in covering.names if name not in known]:
-        shown = ", ".join(map(sanitize, sorted(known)[:10])) or "nobody"
-        raise OptionsError(
-            f"nobody is called {sanitize(unknown[0][:80])!r}. There is: {shown}. See ferflow people."
-        )
+    covering.check_names(found.values())
     return found
 
 

@@ -150,7 +150,13 @@ class Outcome:
 
 
 def follow_steps(source: Path, steps: Iterator[Step | Made], *, quiet: bool) -> Made:
-    """Show steps as a bar, as far as stderr is a terminal; what was made at the end."""
+    """As `follow_each`, where one file is made."""
+    (made,) = follow_each(source, steps, quiet=quiet)
+    return made
+
+
+def follow_each(source: Path, steps: Iterator[Step | Made], *, quiet: bool) -> Iterator[Made]:
+    """Show steps as a bar, as far as stderr is a terminal; yields what was made."""
     from contextlib import closing
 
     from tqdm import tqdm
@@ -166,12 +172,12 @@ def follow_steps(source: Path, steps: Iterator[Step | Made], *, quiet: bool) -> 
     ):  # fmt: skip
         for step in steps:
             if isinstance(step, Made):
-                return step
+                yield step
+                continue
             bar.set_postfix_str(step.doing, refresh=False)
             bar.total = round(max(step.of_s or 0.0, step.done_s), 1)
             bar.n = round(step.done_s, 1)
             bar.refresh()
-    raise AssertionError("steps end with what was made")
 
 
 def clean_up(paths: Sequence[Path]) -> Callable[[], None]:

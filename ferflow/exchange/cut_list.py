@@ -21,6 +21,7 @@ EDL_LIBRARY = "otio_cmx3600_adapter"
 RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0)
 """Frames per second for which editors have time codes."""
 USUAL_RATE = 25.0
+_LONGEST_REEL = 8
 _LONGEST_TITLE = 70
 """Characters of the title of an EDL, by its specification."""
 
@@ -62,6 +63,9 @@ def write_edl(cuts: Sequence[Cut], path: Path, title: str) -> None:
         return
     rate = find_rate(next((one.frame_rate for one in cuts if one.frame_rate), None))
     timeline = _build_timeline(otio, cuts, _shorten(title), [rate] * len(cuts))
+    for clip, cut in zip(timeline.find_clips(), cuts, strict=True):
+        # The adapter would keep spaces of the file's name, and they separate the columns.
+        clip.metadata["cmx_3600"] = {"reel": _make_reel(cut.video)}
     text = otio.adapters.write_to_string(timeline, "cmx_3600", rate=rate)
     path.write_text(text, encoding="utf-8")
 
@@ -99,6 +103,11 @@ def to_url(path: Path) -> str:
         return path.as_uri()
     except ValueError:  # a relative path, such as one of Windows seen from here
         return clean_line(str(path))
+
+
+def _make_reel(video: Path) -> str:
+    """Name of a reel, as old editors read it; AX: unnamed."""
+    return re.sub(r"[^A-Za-z0-9]", "", video.stem)[:_LONGEST_REEL] or "AX"
 
 
 def _shorten(title: str) -> str:

@@ -88,6 +88,8 @@ class AnonymizeRequest:
     """Height of the smallest face, pixels; None: see `face_search`."""
     exceptions: Exceptions | None = None
     """None: everybody is covered."""
+    reading: Reading | None = None
+    """How the source is read; None: as an analysis of the exceptions did, or as the file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,12 @@ class Anonymized(Made):
     """What may still show a face."""
 
 
-def anonymize_video(
-    request: AnonymizeRequest, over: Callable[[], Painter] | None = None
-) -> Iterator[Step | Made]:
+def anonymize_video(request: AnonymizeRequest, drawn: Painter | None = None) -> Iterator[Step | Made]:
     """Write the copy and check it.
 
     Args:
         request: what is anonymised.
-        over: makes a painter that draws over the covers; None: nothing is drawn.
+        drawn: draws over the covers; None: nothing is drawn.
 
     Yields:
         Steps, and what was made at the end.
@@ -131,7 +131,6 @@ def anonymize_video(
     with open_video(request.source, reading) as video:
         finder = FaceFinder.make(video.size, request.min_face)
         places = yield from _search(video, request, finder, who)
-    drawn = over() if over is not None else None
     with atomic_write(request.wanted.target, out=request.wanted.out) as part:
         wanted = replace(request.wanted, part=part)
         for copy in range(1, _MOST_COPIES + 1):
@@ -147,7 +146,7 @@ def anonymize_video(
 
 def _read_exceptions(request: AnonymizeRequest) -> tuple[Reading, WhoIsVisible]:
     if request.exceptions is None:
-        return Reading(), NobodyIsVisible()
+        return request.reading or Reading(), NobodyIsVisible()
     persons = request.exceptions.persons
     metadata = read_metadata(persons.paths.faces)
     who = ExceptedFaces.read(persons, request.exceptions.visible, request.stretch.key)

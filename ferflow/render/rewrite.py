@@ -112,7 +112,9 @@ class Between:
 
     def frames(self, video: Video) -> Iterator[Frame]:
         """Its frames; see `Video.frames_between`. The first one may be shown before the start."""
-        return video.frames_between(Fraction(self.start_s), Fraction(self.end_s))
+        # 0.6 as a float is a little less than three fifths, at which a frame may start.
+        start_s, end_s = (Fraction(side).limit_denominator(10**6) for side in (self.start_s, self.end_s))
+        return video.frames_between(start_s, end_s)
 
     def length_s(self, video: Video) -> float:
         """Seconds."""

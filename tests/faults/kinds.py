@@ -57,6 +57,10 @@ COMMANDS = {
     "annotate --anonymize": Command(
         ("annotate", "{videos}", "--anonymize", "blur", "-o", "{scratch}", "--overwrite"), is_slow=True
     ),
+    "clips": Command(
+        ("clips", "{out}", "-o", "{scratch}", "--expression", "neutral", "--top", "1", "--overwrite"),
+        is_slow=True,
+    ),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),

@@ -1,0 +1,3 @@
+"""What tests of commands share."""
+
+from tests.dashboards.conftest import browser  # noqa: F401 - a fixture
