@@ -5,12 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
-from ferflow.analytics.markers import find_markers_file, parse_rest, read_markers, store_markers
+from ferflow.analytics.markers import (
+    SPEECH_KIND,
+    GivenMarkers,
+    Marker,
+    parse_rest,
+    read_stored_footer,
+    store_markers,
+)
 from ferflow.analytics.peaks import peaks
 from ferflow.analytics.rest import describe_unknown_names, find_rest_problems
 from ferflow.analytics.signal_input import find_signals_file, read_signal_file
@@ -18,6 +25,13 @@ from ferflow.analytics.signals import describe_start, store_signals, stored_meta
 from ferflow.analytics.timeline import person_timeline
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.exchange.file_clock import parse_clock_map
+from ferflow.exchange.marker_files import (
+    find_marker_file,
+    find_transcript_file,
+    read_marker_file,
+    read_transcript_file,
+)
 from ferflow.jobs.job import Additions
 from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, read_persons, read_session
 from ferflow.jobs.timelines import update_timeline
@@ -35,6 +49,9 @@ from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
 
+CLOCK_COLUMN = "markers_offset"
+"""Of the session list: the clock of the file of markers of a video; see `exchange.file_clock`."""
+
 
 def check_additions(additions: Additions) -> None:
     """Refuse files that are meant for all videos, before any work is done.
@@ -43,7 +60,11 @@ def check_additions(additions: Additions) -> None:
         OptionsError: one of them cannot be used.
     """
     if additions.markers is not None:
-        read_markers(additions.markers)
+        read_marker_file(additions.markers)
+    if additions.markers_offset is not None:
+        parse_clock_map(additions.markers_offset)
+    if additions.speech is not None:
+        read_transcript_file(additions.speech)
     for stretch in additions.rest or ():
         parse_rest(stretch)
     if additions.signals is not None:
@@ -136,10 +157,36 @@ def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
     file = (
         additions.markers
         or find_listed_markers(source, files, additions.sessions)
-        or find_markers_file(source)
+        or find_marker_file(source)
     )
-    duration_s = read_metadata(files.faces).duration_s if file is not None else math.inf
-    store_markers(files, file, additions.rest, duration_s=duration_s)
+    transcript = additions.speech or find_transcript_file(source)
+    given = None if file is None else _read_markers(file, _find_clock(source, files, additions))
+    speech = None if transcript is None else GivenMarkers(transcript, read_transcript_file(transcript))
+    if given is not None and all(one.kind == SPEECH_KIND for one in given.markers):
+        given, speech = None, given  # a transcript in the place of markers
+    duration_s = read_metadata(files.faces).duration_s if given is not None else math.inf
+    store_markers(files, given, additions.rest, speech, duration_s=duration_s)
+
+
+def _read_markers(file: Path, clock: str) -> GivenMarkers:
+    """The markers of a file at the times of the video."""
+    place: Callable[[Marker], Marker] = parse_clock_map(clock).place if clock else _keep
+    return GivenMarkers(file, [place(one) for one in read_marker_file(file)], clock)
+
+
+def _keep(marker: Marker) -> Marker:
+    return marker
+
+
+def _find_clock(source: Path, files: VideoFiles, additions: Additions) -> str:
+    """The offset of the markers' clock: as given, else of the session list, else as given before; empty: none."""
+    if additions.markers_offset is not None:
+        return additions.markers_offset.strip()
+    try:
+        listed = read_session(files, source, additions.sessions).values.get(CLOCK_COLUMN, "")
+    except OptionsError:
+        listed = ""  # what reads the list for the pages reports it
+    return listed or read_stored_footer(files).clock
 
 
 def find_listed_markers(source: Path, files: VideoFiles, sessions: Path | None) -> Path | None:

@@ -34,7 +34,12 @@ class Additions:
     """What to add to videos."""
 
     markers: Path | None = None
-    """One file for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    """One file for all videos; None: `<stem>.markers.csv` or the like next to each video, if there is one."""
+    markers_offset: str | None = None
+    """The clock of files of markers beside that of the video, as `exchange.file_clock` reads it; None: as the session
+    list says, else as given before."""
+    speech: Path | None = None
+    """One transcript for all videos; None: `<stem>.vtt` or `<stem>.srt` next to each video, if there is one."""
     signals: Path | None = None
     """One file for all videos; None: `<stem>.signals.csv` or `.jsonl` next to each video, if there is one."""
     signals_start: datetime | None = None
@@ -64,7 +69,12 @@ class Job(Checked, frozen=True, kw_only=True):
     pages: bool = True
     """Write the HTML reports."""
     markers: Path | None = None
-    """One file of markers for all videos; None: `<stem>.markers.csv` next to each video, if there is one."""
+    """One file of markers for all videos; None: `<stem>.markers.csv` or the like next to each video, if it exists."""
+    markers_offset: str | None = None
+    """Seconds that are added to times of files of markers, or two points `FILE=VIDEO,FILE=VIDEO`; None: as the session
+    list says, else as given before."""
+    speech: Path | None = None
+    """One transcript for all videos; None: `<stem>.vtt` or `<stem>.srt` next to each video, if there is one."""
     signals: Path | None = None
     """One file of signals for all videos; None: `<stem>.signals.csv` or `.jsonl` next to each video, if it exists."""
     signals_start: datetime | None = None
@@ -111,6 +121,8 @@ class Job(Checked, frozen=True, kw_only=True):
         """What to add to the videos."""
         return Additions(
             markers=self.markers,
+            markers_offset=self.markers_offset,
+            speech=self.speech,
             signals=self.signals,
             signals_start=self.signals_start,
             sessions=self.sessions,
@@ -145,9 +157,8 @@ class Job(Checked, frozen=True, kw_only=True):
     def _parse(cls, name: str, value: object) -> object:
         if name == "signals_start" and isinstance(value, str):
             return parse_clock(value)
-        if name in ("out", "markers", "signals", "sessions", "corrections", "logo") and isinstance(
-            value, str
-        ):
+        paths = ("out", "markers", "speech", "signals", "sessions", "corrections", "logo")
+        if name in paths and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
             return Path(value)

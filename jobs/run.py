@@ -54,6 +54,8 @@ def run(
     overwrite: bool = False,
     pages: bool = True,
     markers: Path | None = None,
+    markers_offset: str | None = None,
+    speech: Path | None = None,
     signals: Path | None = None,
     signals_start: datetime | None = None,
     sessions: Path | None = None,
@@ -78,6 +80,8 @@ def run(
             analyse finished videos again.
         pages: write the HTML reports.
         markers: one file of markers for all videos; None: the file next to each video, if there is one.
+        markers_offset: clock of files of markers; see `Job.markers_offset`.
+        speech: one transcript for all videos; None: the file next to each video, if there is one.
         signals: one file of continuous signals for all videos; None: the file next to each video, if there is one.
         signals_start: when the first frame of the videos was recorded, for signals with times of day; None: as the
             session list or the video files say.
@@ -103,9 +107,10 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, signals=signals, signals_start=signals_start, sessions=sessions,
-        corrections=corrections, title=title, logo=logo, rest=None if rest is None else tuple(rest),
-        embed_clips=embed_clips, stimulus=stimulus, engine=engine,
+        pages=pages, markers=markers, markers_offset=markers_offset, speech=speech, signals=signals,
+        signals_start=signals_start, sessions=sessions, corrections=corrections,
+        title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
+        stimulus=stimulus, engine=engine,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
@@ -299,7 +304,9 @@ def _derive_others(
 ) -> None:
     """Give the other finished videos of the folder current timelines with the same bins; their records stay."""
     # Those additions were meant for the inputs.
-    bins_only = structs.replace(job, markers=None, signals=None, rest=None, embed_clips=False)
+    bins_only = structs.replace(
+        job, markers=None, markers_offset=None, speech=None, signals=None, rest=None, embed_clips=False
+    )
     for files in stale_timelines(folder, job.options):
         if files.video_id not in of_this_run:
             task = VideoTask(Path(files.video_id), files, is_finished=True)

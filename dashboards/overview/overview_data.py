@@ -14,7 +14,7 @@ from ferflow.analytics.cohort import Cohort, CohortVideo, build_cohort, explain_
 from ferflow.analytics.copies import describe_copies
 from ferflow.analytics.correction_rows import Correction
 from ferflow.analytics.csv_input import count_rows
-from ferflow.analytics.markers import MARKERS, find_markers_file, load_markers, read_markers
+from ferflow.analytics.markers import MARKERS, load_markers
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists, describe_joined
 from ferflow.analytics.pooled_markers import PooledMarkers, pool_markers
@@ -32,6 +32,7 @@ from ferflow.dashboards.shared.number_format import join_words
 from ferflow.dashboards.shared.session_stimulus import locate
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import FerflowError, OptionsError
+from ferflow.exchange.marker_files import find_marker_file, read_marker_table
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, Status, TaskReport
@@ -253,8 +254,8 @@ def _add_stimulus_markers(
     found, problems = dict[Path, pa.Table](), list[str]()
     for path in sorted(files):
         try:
-            markers = find_markers_file(path)
-            found[path] = MARKERS.empty_table() if markers is None else read_markers(markers)
+            markers = find_marker_file(path)
+            found[path] = MARKERS.empty_table() if markers is None else read_marker_table(markers)
         except OptionsError as error:
             if not forgiving:
                 raise
@@ -281,7 +282,7 @@ def stimulus_files(out: Path, options: PageOptions) -> list[Path]:
     lists = load_lists(out, options, sources, forgiving=True)
     found = find_stimuli(out, options, run, lists.sessions, sources)
     paths = sorted({stimulus.path for stimulus in found.values() if stimulus.path is not None})
-    return [file for path in paths for file in (path, find_markers_file(path)) if file is not None]
+    return [file for path in paths for file in (path, find_marker_file(path)) if file is not None]
 
 
 def find_stimuli(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ferflow.analytics.markers import find_markers_file, read_markers
 from ferflow.analytics.session_list import UNLISTED, SessionRow, read_sessions
 from ferflow.analytics.stimuli import Stimulus, find_stimulus
 from ferflow.analytics.stimulus_markers import StimulusMarkers
 from ferflow.dashboards.shared.placed_sessions import read_placed_sessions
 from ferflow.dashboards.shared.settings import PageOptions
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.exchange.marker_files import find_marker_file, read_marker_table
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest
@@ -35,7 +35,7 @@ class SessionStimulus:
         if self.markers_file is None:
             return StimulusMarkers()
         try:
-            return StimulusMarkers(read_markers(self.markers_file), self.offset_s, self.name)
+            return StimulusMarkers(read_marker_table(self.markers_file), self.offset_s, self.name)
         except OptionsError:
             return StimulusMarkers()
 
@@ -59,7 +59,7 @@ def find_session_stimulus(files: VideoFiles, options: PageOptions) -> SessionSti
     if not text:
         return SessionStimulus()
     stimulus = locate(text, files.out, options, source)
-    markers = find_markers_file(stimulus.path) if stimulus.path is not None else None
+    markers = find_marker_file(stimulus.path) if stimulus.path is not None else None
     return SessionStimulus(stimulus.name, row.offset_s, markers)
 
 

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from ferflow.analytics.csv_input import Row, is_missing, read_csv
 from ferflow.analytics.limits import NO_LIMITS, Limits
 from ferflow.analytics.video_times import looks_like_milliseconds, parse_seconds
 from ferflow.errors import OptionsError
-from ferflow.plain_file import read_plain_file
+from ferflow.plain_file import check_plain_file
 from ferflow.store.metadata import GivenFile, MarkersMetadata, read_markers_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.table_checks import refuse
@@ -37,9 +37,11 @@ REST_KIND = "rest"
 """Kind of a marker from which to which a person is at rest: the basis of a calibration, see `rest`."""
 SEGMENT_KIND = "segment"
 """A marker of this kind without an end lasts until the next such marker, or until the end of the video."""
-_KINDS_WITH_A_MEANING = (REST_KIND, SEGMENT_KIND)
+SPEECH_KIND = "speech"
+"""A cue of a transcript: the page has a lane of them, and nothing else counts them as events."""
+_KINDS_WITH_A_MEANING = (REST_KIND, SEGMENT_KIND, SPEECH_KIND)
 SUFFIX = ".markers.csv"
-"""`talk.markers.csv` in the folder of `talk.mp4` is found without being given."""
+"""`talk.markers.csv` in the folder of `talk.mp4` is found without being given; see `exchange.marker_files`."""
 MOST_BYTES = 8 * 2**20
 MOST_MARKERS = 20_000
 """A marker a second for five hours; a file with more is not a list of markers."""
@@ -72,12 +74,6 @@ class Marker:
     """What sort of marker it is, such as `event`; free text."""
 
 
-def find_markers_file(video: Path) -> Path | None:
-    """Path of `<stem>.markers.csv` in the folder of a video; None if there is no such file."""
-    path = video.with_name(video.stem + SUFFIX)
-    return path if os.path.isfile(path) else None  # noqa: PTH113 - Path.is_file raises for a name that is too long
-
-
 def read_markers(path: Path, video_id: str = "") -> pa.Table:
     """Read a file of markers.
 
@@ -92,7 +88,7 @@ def read_markers(path: Path, video_id: str = "") -> pa.Table:
         OptionsError: unreadable, a column is missing, or a row is no marker; one line says which.
     """
     rows = read_csv(path, required=COLUMNS, numbers=("time_s", "end_s"), most_bytes=MOST_BYTES)
-    return _table(markers_of(rows, sanitize(path)), video_id)
+    return to_table(markers_of(rows, sanitize(path)), video_id)
 
 
 def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
@@ -110,10 +106,21 @@ def markers_of(rows: Sequence[Row], name: str) -> list[Marker]:
     return [_marker(row.values, f"{name}, line {row.line}") for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class GivenMarkers:
+    """What a file of the user says of a video."""
+
+    source: Path
+    markers: Sequence[Marker]
+    clock: str = ""
+    """The offset of the file's clock with which they were placed; see `MarkersMetadata`."""
+
+
 def store_markers(
     paths: VideoFiles,
-    source: Path | None,
+    given: GivenMarkers | None,
     rest: Sequence[str] | None = None,
+    speech: GivenMarkers | None = None,
     *,
     duration_s: float = math.inf,
 ) -> bool:
@@ -121,31 +128,44 @@ def store_markers(
 
     Args:
         paths: of the video.
-        source: file of markers; None: those stored before stay.
+        given: a file of markers; None: those stored before stay.
         rest: stretches at rest, as `parse_rest` reads them; None: those given before stay.
+        speech: a transcript; None: the one stored before stays.
         duration_s: length of the video.
 
     Raises:
         OptionsError: as `read_markers` and `parse_rest`, or all times look like milliseconds; what was stored before
             stays.
     """
-    before = load_markers(paths)
-    known = MarkersMetadata(video_id=paths.video_id)
-    footer = read_markers_metadata(paths.markers) if paths.markers.exists() else known
-    given = tuple(footer.rest if rest is None else rest)
-    if source is None:
-        earlier = {parse_rest(text) for text in footer.rest}
-        markers, origin = [one for one in markers_in(before) if one not in earlier], footer.source
-    else:
-        markers = markers_in(read_markers(source))
-        _check_unit(source, markers, duration_s)
-        origin = GivenFile(name=source.name, sha256=_sha256(source))
-    table = _table([*markers, *map(parse_rest, given)], paths.video_id)
+    before, footer = _load_stored(paths), read_stored_footer(paths)
+    at_rest = tuple(footer.rest if rest is None else rest)
+    earlier = [one for one in markers_in(before) if one not in {parse_rest(text) for text in footer.rest}]
+    markers = [one for one in earlier if one.kind != SPEECH_KIND]
+    spoken = [one for one in earlier if one.kind == SPEECH_KIND]
+    made_of = replace(footer, rest=at_rest)
+    if given is not None:
+        _check_unit(given.source, given.markers, duration_s)
+        markers = list(given.markers)
+        made_of = replace(made_of, source=_describe_file(given.source), clock=given.clock)
+    if speech is not None:
+        spoken, made_of = list(speech.markers), replace(made_of, speech=_describe_file(speech.source))
+    table = to_table([*markers, *spoken, *map(parse_rest, at_rest)], paths.video_id)
     # An equal table is not written again: its new time would make the page stale.
-    if table.equals(before):
+    if table.equals(before) and (not len(table) or made_of.clock == footer.clock):
         return False
-    write_table(paths.markers, table, MarkersMetadata(video_id=paths.video_id, source=origin, rest=given))
+    write_table(paths.markers, table, made_of)
     return True
+
+
+def read_stored_footer(paths: VideoFiles) -> MarkersMetadata:
+    """What the stored markers of a video were made of; without any, of nothing.
+
+    Raises:
+        RecordsError: the table is there but cannot be read.
+    """
+    if not paths.markers.exists():
+        return MarkersMetadata(video_id=paths.video_id)
+    return read_markers_metadata(paths.markers)
 
 
 def _check_unit(source: Path, markers: Sequence[Marker], duration_s: float) -> None:
@@ -178,6 +198,21 @@ def load_markers(paths: VideoFiles) -> pa.Table:
     Raises:
         RecordsError: the table is there but cannot be read.
     """
+    found = _load_stored(paths)
+    return found.filter(pc.not_equal(found.column("kind"), SPEECH_KIND))
+
+
+def load_speech(paths: VideoFiles) -> list[Marker]:
+    """Load the cues of the transcript of a video, by time; raises as `load_markers`."""
+    found = _load_stored(paths)
+    return [
+        one
+        for one in markers_in(found.filter(pc.equal(found.column("kind"), SPEECH_KIND)))
+        if one.end_s is not None
+    ]
+
+
+def _load_stored(paths: VideoFiles) -> pa.Table:
     if not paths.markers.exists():
         return MARKERS.empty_table()
     # Raises for a table of another schema, whose columns may mean something else.
@@ -216,6 +251,14 @@ def markers_in(table: pa.Table) -> list[Marker]:
     return [Marker(**row) for row in table.select(_FIELDS).to_pylist()]
 
 
+def to_table(markers: Iterable[Marker], video_id: str = "") -> pa.Table:
+    """A table of `MARKERS`, by time."""
+    rows = [
+        {"video_id": video_id, **asdict(marker)} for marker in sorted(markers, key=lambda one: one.time_s)
+    ]
+    return pa.Table.from_pylist(rows, schema=MARKERS)
+
+
 def normalize_kind(text: str) -> str:
     """A kind as it is stored: without spaces around it; `rest` and `segment` in lower case, whatever their spelling."""
     plain = text.strip()
@@ -239,13 +282,6 @@ def _read_stored(paths: VideoFiles) -> pa.Table:
     return table.set_column(
         table.column_names.index("kind"), MARKERS.field("kind"), pa.array(kinds, pa.string())
     )
-
-
-def _table(markers: Sequence[Marker], video_id: str) -> pa.Table:
-    rows = [
-        {"video_id": video_id, **asdict(marker)} for marker in sorted(markers, key=lambda one: one.time_s)
-    ]
-    return pa.Table.from_pylist(rows, schema=MARKERS)
 
 
 def _marker(row: dict[str, str], where: str) -> Marker:
@@ -273,5 +309,7 @@ def _given(row: dict[str, str], name: str) -> str:
     return "" if is_missing(text) else text
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(read_plain_file(path, MOST_BYTES)).hexdigest()
+def _describe_file(path: Path) -> GivenFile:
+    check_plain_file(path)
+    with path.open("rb") as file:  # of any size: a recording with chapters
+        return GivenFile(name=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())

@@ -3,8 +3,9 @@
 A CSV with a row per video: `video,participant,group,stimulus` and any others. `video` is a video's id, its file name,
 the name without its ending, or its path. `stimulus` is what the person watched or did: a video file, or any text.
 `offset_s`, where given, is the time in the video at which the stimulus starts: seconds or a timecode. Only what lies
-from `start` to `end` of the video counts. `markers` is a file of markers for the video, `part` tells which of several
-files of a participant it is, and `recording_start` is when the recording started, for signals with times of day.
+from `start` to `end` of the video counts. `markers` is a file of markers for the video, `markers_offset` how its clock
+differs from the video's, `part` tells which of several files of a participant it is, and `recording_start` is when the
+recording started, for signals with times of day.
 `region`, where given, is the part of the picture to analyse, as `--region` has it; participants who share a video have
 a row each, with a region of their own.
 
@@ -37,7 +38,7 @@ AUTO_PART = 0
 """In place of the number of a part: its place follows from the file, see `analytics.parts`."""
 
 _TIMES = ("offset_s", "start", "end")
-_OWN_COLUMNS = {"video", *_TIMES, "part", "markers", "recording_start", REGION}
+_OWN_COLUMNS = {"video", *_TIMES, "part", "markers", "markers_offset", "recording_start", REGION}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from ferflow.cli.common import (
     LogFile,
     Logo,
     Markers,
+    MarkersOffset,
     NoReport,
     Out,
     Output,
@@ -38,6 +39,7 @@ from ferflow.cli.common import (
     Rotate,
     Signals,
     SignalsStart,
+    Speech,
     Stream,
     Title,
     Verbose,
@@ -164,6 +166,8 @@ def analyze(
     retries: Retries = 1,
     fail_fast: FailFast = False,
     markers: Markers = None,
+    markers_offset: MarkersOffset = None,
+    speech: Speech = None,
     signals: Signals = None,
     signals_start: SignalsStart = None,
     rest: RestStretches = None,
@@ -216,7 +220,7 @@ def analyze(
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
-        rest=parse_rest_stretches(rest),
+        markers_offset=markers_offset, speech=speech, rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
         embed_clips=embed_clips,
         stimulus=stimulus, title=title, logo=logo, engine=engine,

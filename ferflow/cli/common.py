@@ -104,9 +104,27 @@ Rotate = Annotated[
 Markers = Annotated[
     Path | None,
     typer.Option(
-        help="CSV of events for the pages, in seconds of video time: time_s,label[,end_s][,kind]. One file for "
-        "all videos.  [default: STEM.markers.csv next to each video, if it exists]",
-        metavar="FILE.csv",
+        help="Events for the pages: CSV in seconds of video time (time_s,label[,end_s][,kind]), or a file of ELAN, "
+        "BORIS, PsychoPy, OBS, LabRecorder (XDF) and others, recognised by its content. One file for all videos.  "
+        "[default: STEM.markers.csv, .tsv, .txt, .eaf, .xdf or .log next to each video, if it exists]",
+        metavar="FILE",
+    ),
+]
+MarkersOffset = Annotated[
+    str | None,
+    typer.Option(
+        help="Seconds to add to the times of files of markers, or two points that also correct a drift: "
+        "FILE=VIDEO,FILE=VIDEO, such as 10=12.5,610=613.1.  [default: the column markers_offset of the session list, "
+        "else as given before, else 0]",
+        metavar="SECONDS|POINTS",
+    ),
+]
+Speech = Annotated[
+    Path | None,
+    typer.Option(
+        help="Transcript, WebVTT or SubRip, for a lane on the page of what is said. One file for all videos.  "
+        "[default: STEM.vtt or .srt next to each video, if it exists]",
+        metavar="FILE",
     ),
 ]
 Signals = Annotated[

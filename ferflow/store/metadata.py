@@ -218,6 +218,10 @@ class MarkersMetadata(msgspec.Struct, frozen=True, kw_only=True):
     rest: tuple[str, ...] = ()
     """Stretches at rest that were given as an option, as `analytics.rest.parse_rest` reads them; also rows of the
     table."""
+    clock: str = ""
+    """The offset of the file's clock that was given, as `exchange.file_clock` reads it; empty: none."""
+    speech: GivenFile | None = None
+    """The transcript, whose cues are rows of kind `speech`."""
 
 
 class RecordingStart(msgspec.Struct, frozen=True, kw_only=True):

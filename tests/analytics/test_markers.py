@@ -16,18 +16,17 @@ from ferflow.analytics.markers import (
     LONGEST_LABEL,
     MARKERS,
     Marker,
-    find_markers_file,
     load_markers,
     markers_of,
     parse_rest,
     read_markers,
-    store_markers,
 )
 from ferflow.analytics.timeline import timeline_schema
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import MarkersMetadata
 from ferflow.store.records import write_table
 from ferflow.store.video_files import VideoFiles
+from tests.analytics.stored import store_markers
 from tests.made_records import LABELS, Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\n"q" \u202egnp.exe שלום'
@@ -155,13 +154,6 @@ def test_a_hostile_label_comes_through_unchanged_and_a_hostile_name_stays_on_one
         read_markers(tmp_path / "a\nb\u202e.csv")
     assert "\n" not in str(refused.value)
     assert "\u202e" not in str(refused.value)
-
-
-def test_the_file_beside_a_video_bears_its_stem(tmp_path):
-    video = tmp_path / "my.talk.mp4"
-    assert find_markers_file(video) is None
-    (tmp_path / "my.talk.markers.csv").write_text("time_s,label\n")
-    assert find_markers_file(video).name == "my.talk.markers.csv"
 
 
 def test_kept_markers_are_found_again_without_the_file(tmp_path):

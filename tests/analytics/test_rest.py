@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ferflow.analytics.markers import load_markers, parse_rest, read_markers, store_markers
+from ferflow.analytics.markers import load_markers, parse_rest, read_markers
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.rest import load_rest
@@ -22,6 +22,7 @@ from ferflow.jobs.lists import read_names
 from ferflow.store.metadata import Rest
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
+from tests.analytics.stored import store_markers
 from tests.analytics.test_person_names import list_people, list_sessions, write_in_regions
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from ferflow.analytics.csv_input import parse_csv
-from ferflow.analytics.markers import Marker, load_markers, markers_in, read_markers, store_markers
+from ferflow.analytics.markers import Marker, load_markers, markers_in, read_markers
 from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signal_input import read_signal_file
 from ferflow.errors import OptionsError
 from ferflow.store.video_files import VideoFiles
+from tests.analytics.stored import store_markers
 from tests.desks.lab_tables import FOREIGN
 
 CLAP = [Marker(1.5, None, "clap"), Marker(2.25, 4.0, "über", "scene")]

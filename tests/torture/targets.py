@@ -248,6 +248,27 @@ def read_markers_of_a_lab(path: Path) -> None:
         assert marker.end_s is None or marker.end_s >= marker.time_s
 
 
+def read_events_of_a_program(path: Path) -> None:
+    """The same of files of other programs, read in this process, where an XDF would be read in a child."""
+    from ferflow.analytics.markers import LONGEST_LABEL, MOST_MARKERS, to_table
+    from ferflow.exchange import marker_files, xdf
+
+    is_xdf = path.read_bytes()[:4] == xdf.MAGIC
+    found = xdf.read_xdf(path) if is_xdf else marker_files.read_marker_file(path)
+    assert 0 <= len(found) <= MOST_MARKERS
+    for marker in found:
+        assert 0 < len(marker.label) <= LONGEST_LABEL
+        assert math.isfinite(marker.time_s)
+        assert marker.end_s is None or marker.end_s > marker.time_s
+    to_table(found)
+
+
+def read_clock(path: Path) -> None:
+    from ferflow.exchange.file_clock import parse_clock_map
+
+    assert math.isfinite(parse_clock_map(path.read_text("utf-8", "replace")).to_video(60.0))
+
+
 def read_sessions_of_a_lab(path: Path) -> None:
     """Every video has a row, and a finite place on the common clock."""
     from ferflow.analytics.session_list import read_sessions
@@ -260,6 +281,32 @@ def read_sessions_of_a_lab(path: Path) -> None:
 def _marker_tables(folder: Path) -> list[bytes]:
     written = [dialect.write(MARKERS) for dialect in (DIALECTS | UNREADABLE).values()]
     return [*written, *(text.encode() for text in FOREIGN.values()), *NOT_A_TABLE.values()]
+
+
+def _events_of_programs(folder: Path) -> list[bytes]:
+    """Without files of recordings, which decoders read: `tests.torture.test_fuzz` is for those."""
+    import pympi
+
+    file = pympi.Elan.Eaf()
+    file.add_tier("face")
+    file.add_annotation("face", 1500, 2500, "smile")
+    file.to_file(str(folder / "a.eaf"))
+    texts = [
+        *FOREIGN.values(),
+        "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ada>Hello</v>\n\n00:03.000 --> 00:04.000\nyou\n",
+        "1\n00:00:01,500 --> 00:00:02,500\nsmile\n\n2\n00:00:03,000 --> 00:00:04,000\nlaugh\n",
+        "00:00:05 Boss\n00:01:05 - Menu\n",
+        "1.500000\t2.500000\tsmile\n",
+        "10:00:00.000: ==== Recording Start ====\n10:00:01.000: User switched to scene 'A'\n"
+        "10:00:02.000: Wrote replay buffer to '/a/b.mkv'\n",
+    ]
+    return [*(text.encode() for text in texts), (folder / "a.eaf").read_bytes()]
+
+
+def _xdf(folder: Path) -> list[bytes]:
+    from tests.exchange.xdf_writer import recording
+
+    return [recording(), recording(with_video=False)]
 
 
 def _session_lists(folder: Path) -> list[bytes]:
@@ -356,6 +403,9 @@ TARGETS = {
         is_text=True,
     ),
     "markers": Target(_marker_tables, read_markers_of_a_lab, ".csv"),
+    "events": Target(_events_of_programs, read_events_of_a_program),
+    "xdf": Target(_xdf, read_events_of_a_program),
+    "clock": Target(texts("12.5", "10=12.5,610=613.1", "-1:30=0:00, 1:30=3:00.5"), read_clock, is_text=True),
     "sessions": Target(_session_lists, read_sessions_of_a_lab, ".csv"),
     "time": Target(texts("12.5", "300f", "1:30.5", "00:01:30.25"), read_time, is_text=True),
     "footer": Target(_tables, read_footer, ".parquet"),
