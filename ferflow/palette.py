@@ -31,6 +31,7 @@ VALENCE = "#7A8699"
 REST = "#0E7490"
 """Stretches at rest, by which people are calibrated."""
 MARKER = "#6B7280"
+SPEECH = "#7C8DB5"
 SIGNAL = "#A17C63"
 
 

@@ -162,7 +162,7 @@ def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
     transcript = additions.speech or find_transcript_file(source)
     given = None if file is None else _read_markers(file, _find_clock(source, files, additions))
     speech = None if transcript is None else GivenMarkers(transcript, read_transcript_file(transcript))
-    if given is not None and all(one.kind == SPEECH_KIND for one in given.markers):
+    if given is not None and given.markers and all(one.kind == SPEECH_KIND for one in given.markers):
         given, speech = None, given  # a transcript in the place of markers
     duration_s = read_metadata(files.faces).duration_s if given is not None else math.inf
     store_markers(files, given, additions.rest, speech, duration_s=duration_s)

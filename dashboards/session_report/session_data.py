@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,7 @@ from ferflow.analytics.face_scores import Basis, score_columns
 from ferflow.analytics.frame_time import FrameTimes, usual_step
 from ferflow.analytics.left_out import LeftOut, find_left_out
 from ferflow.analytics.limits import NO_LIMITS, Limits
-from ferflow.analytics.markers import event_markers, load_markers
+from ferflow.analytics.markers import Marker, event_markers, load_markers, load_speech
 from ferflow.analytics.measures import DEFINITION
 from ferflow.analytics.peaks import Moment, Peak, peaks, strongest_moment
 from ferflow.analytics.people_list import NO_NAMES, PersonNames
@@ -142,6 +142,8 @@ class Session:
     """What `corrections.csv` changes."""
     agreement: Agreement = NO_AGREEMENT
     """Of human coders with the model and with each other."""
+    speech: tuple[Marker, ...] = ()
+    """What is said when, by a transcript, as far as it reaches into the video."""
     has_clips: bool = False
     has_thumbnails: bool = False
     """Whether clips, or pictures of its persons, are stored."""
@@ -300,6 +302,7 @@ def load_session(
         limits=persons.limits,
         corrections=persons.corrections,
         agreement=_compare_codings(records, names),
+        speech=_load_speech(records),
         has_clips=paths.has_clips,
         has_thumbnails=paths.has_thumbnails,
     )
@@ -352,6 +355,16 @@ def _load_markers(persons: Persons, options: PageOptions) -> tuple[StimulusMarke
     stimulus = find_session_stimulus(persons.paths, options).load_markers()
     own = drop_rest_of_others(persons, load_markers(persons.paths))
     return stimulus, stimulus.merge_into(own)
+
+
+def _load_speech(records: _Records) -> tuple[Marker, ...]:
+    """The cues within the video, cut at its ends."""
+    end_s = records.metadata.duration_s
+    return tuple(
+        replace(one, time_s=max(0.0, one.time_s), end_s=min(one.end_s, end_s))
+        for one in load_speech(records.paths)
+        if one.end_s is not None and one.end_s > 0 and one.time_s < end_s
+    )
 
 
 @dataclass(frozen=True, slots=True)

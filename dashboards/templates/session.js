@@ -58,6 +58,13 @@ globalThis.ferflow = (() => {
   }
   for (const [k, labels] of markersByBin) markersByBin.set(k, labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : ""));
   if (markersTrace) addHoverLine("", markersTrace.yaxis, bins.map((k) => escaped(markersByBin.get(k))), 0.5, figure.data.length);
+  // What is said, by bin.
+  const speechTrace = figure.data.find((trace) => trace.name === "speech"), saidByBin = new Map();
+  for (const [start, end, text] of facts.speech) {
+    for (let k = Math.floor(start / step + 1e-9); k < end / step - 1e-9; k++) (saidByBin.get(k) || saidByBin.set(k, []).get(k)).push(text);
+  }
+  const describeSaid = (said) => said && said.slice(0, 2).join(" / ") + (said.length > 2 ? " …" : "");
+  if (speechTrace) addHoverLine("said", speechTrace.yaxis, bins.map((k) => escaped(describeSaid(saidByBin.get(k)))), 0.5, figure.data.length);
 
   // A finger must be able to scroll past the chart.
   const narrow = charts.isNarrow(chart);

@@ -27,6 +27,11 @@ _COVERAGE = (
     "faces that do not count, such as those of people seen briefly; no face; or no frame that could be read, so that "
     "this time is unknown.",
 )
+_SPEECH = (
+    "Speech",
+    "is what a transcript says that is spoken, by whomever. A mouth that forms words may look happy, surprised or "
+    "disgusted: while somebody speaks, expressions of the mouth are less certain. No number is changed by it.",
+)
 _TIMES = ("Times", "are minutes and seconds after the first frame, from the timestamps of the file.")
 
 
@@ -47,7 +52,12 @@ def build_glossary(session: Session) -> Terms:
     """Explanations of what is on the page."""
     if not session.people:
         return _COVERAGE, *_signals(session), _TIMES
-    return *_measures(), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *_signals(session), *_markers(session), _TIMES
+    of_lanes = *_signals(session), *_markers(session), *_speech(session)
+    return *_measures(), _EXPRESSIONS, _AUDIENCE, _COVERAGE, *of_lanes, _TIMES
+
+
+def _speech(session: Session) -> Terms:
+    return (_SPEECH,) if session.speech else ()
 
 
 def _measures() -> Terms:

@@ -27,6 +27,12 @@ from ferflow.dashboards.shared.signal_values import SignalScale
 
 MOST_LISTED_MARKERS = 120
 """Markers in the list below the chart, in order of time."""
+MOST_LISTED_CUES = 300
+"""Cues of a transcript in the list below the chart."""
+MOST_CUES = 4000
+"""Cues whose words the cursor shows: two to three hours of speech."""
+MOST_SAID = 70
+"""Letters of a cue at the cursor; the list has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Timeline:
     """JSON: what the page's scripts need besides the figure."""
     markers: tuple[ListedMarker, ...]
     markers_title: str
+    speech: tuple[ListedMarker, ...] = ()
+    speech_title: str = ""
 
 
 def build_timeline(session: Session) -> Timeline | None:
@@ -70,6 +78,8 @@ def build_timeline(session: Session) -> Timeline | None:
         markers=tuple(_build_listed_marker(session, marker) for marker in markers),
         markers_title=pluralize(len(inside), "marker")
         + (f", the first {len(markers)} listed" if len(inside) > len(markers) else ""),
+        speech=tuple(_build_listed_cue(cue) for cue in session.speech[:MOST_LISTED_CUES]),
+        speech_title=_title_speech(session),
     )
 
 
@@ -78,6 +88,15 @@ def _build_listed_marker(session: Session, marker: Marker) -> ListedMarker:
     kind = "at rest" if marker.kind == REST_KIND else session.describe_kind(marker.label, marker.kind)
     kind = shorten(sanitize(kind), 40)
     return ListedMarker(TimeButton.at(marker.time_s), label, kind)
+
+
+def _build_listed_cue(cue: Marker) -> ListedMarker:
+    return ListedMarker(TimeButton.at(cue.time_s), sanitize(cue.label), "")
+
+
+def _title_speech(session: Session) -> str:
+    n, more = len(session.speech), len(session.speech) > MOST_LISTED_CUES
+    return f"Transcript: {pluralize(n, 'line')}" + (f", the first {MOST_LISTED_CUES} listed" if more else "")
 
 
 def _hint(session: Session, drawn: Downsampled) -> str:
@@ -94,7 +113,7 @@ def _hint(session: Session, drawn: Downsampled) -> str:
     )
     return (
         f"{meaning} Point at the chart to read values, click to go to a time, drag to zoom in, double-click to reset."
-        f"{lanes}{_describe_signals(session)}"
+        f"{lanes}{_describe_signals(session)}{_describe_speech(session)}"
     )
 
 
@@ -116,11 +135,21 @@ def _describe_signals(session: Session) -> str:
     return f" {which} {come} from {source}{clock}; each value holds until the next one."
 
 
+def _describe_speech(session: Session) -> str:
+    if not session.speech or not session.people:
+        return ""
+    return (
+        " Where the rows are shaded somebody speaks, by the transcript: a mouth that forms words may look happy, "
+        "surprised or disgusted, so expressions of the mouth are less certain there. No number is changed."
+    )
+
+
 def _describe(session: Session) -> str:
     rows = ["engagement with expressiveness", "reacting", "expressions", "net positivity"]
     rows += [*(["facing the camera"] if session.pose_known else []), "people in view"]
     rows = [
         *(["markers"] if len(session.markers) else []),
+        *(["speech"] if session.speech else []),
         *(rows if session.people else []),
         *(sanitize(signal.name) for signal in session.shown_signals),
         "coverage",
@@ -149,6 +178,8 @@ class ScriptFacts(TypedDict):
     """Seconds and label."""
     segments: list[tuple[float, float, str]]
     """Start and end in seconds, and label."""
+    speech: list[tuple[float, float, str]]
+    """Start and end of each cue in seconds, and what is said."""
 
 
 def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
@@ -182,5 +213,9 @@ def _script_facts(session: Session, drawn: Downsampled) -> ScriptFacts:
                 (round(one.start_s, 3), round(one.end_s, 3), shorten(sanitize(one.words), 40))
                 for one in session.rest
             ),
+        ],
+        "speech": [
+            (round(one.time_s, 2), round(one.end_s or 0.0, 2), shorten(sanitize(one.label), MOST_SAID))
+            for one in session.speech[:MOST_CUES]
         ],
     }

@@ -26,6 +26,7 @@ from ferflow.dashboards.session_report.timeline_chart.measure_rows import build_
 from ferflow.dashboards.session_report.timeline_chart.people_row import PEOPLE_ROW, lane_name
 from ferflow.dashboards.session_report.timeline_chart.reacting_row import REACTING_ROW
 from ferflow.dashboards.session_report.timeline_chart.signal_rows import build_signal_rows
+from ferflow.dashboards.session_report.timeline_chart.speech_row import SPEECH_ROW
 from ferflow.dashboards.session_report.timeline_chart.valence_row import VALENCE_ROW
 from ferflow.dashboards.shared.figure_draft import FigureDraft
 from ferflow.dashboards.shared.figure_values import PlotlyAttributes, axis_time, with_opacity
@@ -48,13 +49,13 @@ def list_rows() -> tuple[ChartRow, ...]:
         ATTENTION_ROW,
         *build_measure_rows(),
     )
-    return MARKERS_ROW, *measures, *build_signal_rows(), PEOPLE_ROW, COVERAGE_ROW
+    return MARKERS_ROW, SPEECH_ROW, *measures, *build_signal_rows(), PEOPLE_ROW, COVERAGE_ROW
 
 
 def build_timeline_figure(session: Session) -> Figure:
-    """Markers, engagement, reacting, expressions, net positivity, signals, people and coverage, one above the other.
+    """Markers, speech, engagement, reacting, expressions, net positivity, signals, people and coverage, in this order.
 
-    The session must have at least one bin; without people, only markers, signals and coverage are drawn.
+    The session must have at least one bin; without people, only markers, speech, signals and coverage are drawn.
     """
     data = downsample(session)
     heights = {row: row.height_px(session, data) for row in list_rows()}
