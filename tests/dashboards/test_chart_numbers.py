@@ -276,7 +276,7 @@ def check_facts(chart: Chart) -> None:
     assert facts == {
         "frame_s": round(float(np.median(steps)), 4) if len(steps) else 0.04, "names": names, "labels": video.labels,
         "measures": ["engagement", "attention", "expressiveness", "valence"], "signals": signals, "markers": markers,
-        "segments": segments,
+        "segments": segments, "speech": [],
     }  # fmt: skip
     assert len(set(colours)) == len(video.labels)
     assert (boxes is None) == (not video.is_playable or not names)

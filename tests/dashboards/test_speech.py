@@ -66,7 +66,9 @@ def test_a_transcript_next_to_a_video_is_a_lane_and_no_markers(talk):
     shades = [one for one in figure["layout"]["shapes"] if one["type"] == "rect"]
     assert len(shades) == 3
     assert "expressions of the mouth are less certain" in page.read_text()
-    curves = [[trace["y"] for trace in one["data"] if trace.get("dx") and "y" in trace] for one in (before, figure)]
+    curves = [
+        [trace["y"] for trace in one["data"] if trace.get("dx") and "y" in trace] for one in (before, figure)
+    ]
     assert curves[0] == curves[1]
 
 
