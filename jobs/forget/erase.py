@@ -154,7 +154,7 @@ def _describe_rest(files: VideoFiles, erased: Erased, request: Request) -> Itera
             f"one is {name}'s is not known. --video {video_id} removes the whole session."
         )
     if files.markers.exists() or files.signals.exists():
-        yield f"{video_id}: markers and signals that do not name {name}: whose they are is not known."
+        yield f"{video_id}: markers, speech and signals that do not name {name}: whose they are is not known."
 
 
 def _clean_tables(files: VideoFiles, words: Words) -> None:
@@ -164,11 +164,13 @@ def _clean_tables(files: VideoFiles, words: Words) -> None:
         texts = zip(table.column("label").to_pylist(), table.column("kind").to_pylist(), strict=True)
         is_kept = [not words.are_in(f"{label}\n{kind}") for label, kind in texts]
         rest = tuple(text for text in footer.rest if not words.are_in(text))
-        source = None if footer.source and words.are_in(footer.source.name) else footer.source
-        if not all(is_kept) or (rest, source) != (footer.rest, footer.source):
-            write_table(
-                files.markers, table.filter(pa.array(is_kept)), replace(footer, rest=rest, source=source)
-            )
+        source, speech = (
+            None if file is not None and words.are_in(file.name) else file
+            for file in (footer.source, footer.speech)
+        )
+        cleaned = replace(footer, rest=rest, source=source, speech=speech)
+        if not all(is_kept) or cleaned != footer:
+            write_table(files.markers, table.filter(pa.array(is_kept)), cleaned)
     if files.signals.exists():
         signals, about = read_table(files.signals), read_signals_metadata(files.signals)
         names = signals.column("name").cast(pa.string())

@@ -16,7 +16,7 @@ def build_erasure(session: Session) -> Notice | None:
     text = "The numbers of this page are of everybody else."
     if alone_s > 0:
         text += (
-            f" For {timecode(alone_s)} nobody else was in view: that time was analysed, and is neither without a face "
-            "nor counted as one; in the row Coverage it is shown as excluded."
+            f" For {timecode(alone_s)} nobody else was in view: that time was analysed, and the row Coverage shows it "
+            "as excluded, not as time without a face."
         )
     return Notice("Somebody was removed from this session on request.", text)
