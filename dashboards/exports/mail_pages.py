@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from ferflow.store.metadata import VideoMetadata
 
-    CopyVideo = Callable[[VideoMetadata, int, Path], bytes]
-    """Makes a small copy of a video, MP4 of so many bytes at most, with the help of a temporary file next to a path;
-    raises VideoError."""
+    CopyVideo = Callable[[VideoMetadata, int, Path, bool], bytes]
+    """Makes a small copy of a video, MP4 of so many bytes at most, with the help of a temporary file next to a path,
+    and with faces covered if asked for; raises VideoError."""
 
 MOST_VIDEO_MB = 100.0
 """Browsers keep a page, and what it has inside, in memory several times."""
@@ -44,6 +44,10 @@ _PICTURES = (
     "face."
 )
 _LEFT_OUT = "This file holds all that it shows. What could show a face was left out, as requested."
+_COVERED = (
+    "This file holds all that it shows, with a small copy of the video in which faces are covered, as requested, "
+    "without its sound. What else could show a face was left out."
+)
 _VIDEO = (
     "This file holds all that it shows, with a small copy of the video, which shows faces, as requested: protect it "
     "like the recording."
@@ -57,15 +61,13 @@ class MailOptions:
     video_mb: float | None = None
     """Size of the copy of a video at most, in units of 10^6 bytes; None: no video."""
     anonymize: bool = False
-    """Leave out what could show a face: the pictures of notes."""
+    """Leave out what could show a face, such as the pictures of notes; cover the faces in the video."""
 
     def __post_init__(self) -> None:
         if self.video_mb is not None and not 0 < self.video_mb <= MOST_VIDEO_MB:
             raise OptionsError(
                 f"video-mb must be above 0 and at most {MOST_VIDEO_MB:g}, got {self.video_mb:g}"
             )
-        if self.video_mb is not None and self.anonymize:
-            raise OptionsError("video-mb and anonymize: a video shows faces. Give one of them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def _embed_video(session: Session, mail: MailOptions, copy_video: CopyVideo | No
     if mail.video_mb is None or copy_video is None:
         return PageVideo(None, "This file has no video inside.")
     try:
-        content = copy_video(session.metadata, round(mail.video_mb * 1e6), place)
+        content = copy_video(session.metadata, round(mail.video_mb * 1e6), place, mail.anonymize)
     except FerflowError as error:
         if is_disk_full(error):
             raise
@@ -169,7 +171,7 @@ def _without_links(folder: Folder) -> Folder:
 
 def _describe(notes: Notes, mail: MailOptions, has_video: bool) -> SingleFile:
     if has_video:
-        return SingleFile.stating(_VIDEO)
+        return SingleFile.stating(_COVERED if mail.anonymize else _VIDEO)
     if mail.anonymize:
         return SingleFile.stating(_LEFT_OUT)
     return SingleFile.stating(_PICTURES if "<img" in notes.html else _NO_FACE)

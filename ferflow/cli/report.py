@@ -121,7 +121,8 @@ def report(
         bool,
         typer.Option(
             "--anonymize",
-            help="With --single-file: leave out what could show a face, such as pictures in notes.",
+            help="With --single-file: leave out what could show a face, such as pictures in notes, and cover the "
+            "faces in the video of --video-mb.",
         ),
     ] = False,
     verbose: Verbose = False,

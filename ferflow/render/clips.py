@@ -75,13 +75,17 @@ def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     Clips of other moments, which an earlier analysis left, are removed; planned clips that exist are kept.
 
     Raises:
-        VideoError: the video is no longer at its path, or cannot be read.
+        VideoError: the video is no longer at its path, or cannot be read, or somebody was removed from its session.
         RecordsError: the tables of the video cannot be read.
     """
     wanted = plan_clips(paths, peaks)
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
         remove(old, out=paths.out)
     metadata = read_metadata(paths.faces)
+    if metadata.erasure is not None:
+        raise VideoError(
+            f"{metadata.source.name}: somebody was removed from this session on request, and clips would show them."
+        )
     for clip in wanted:
         if not clip.path.exists():
             _write_clip(clip, metadata, paths.out)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import subprocess
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +20,7 @@ from ferflow.dashboards.exports.export_status import describe_outdated
 from ferflow.dashboards.exports.mail_pages import MailOptions, write_mail_pages
 from ferflow.errors import OptionsError, VideoError
 from ferflow.render.small_copy import copy_in_child, copy_small
-from ferflow.store.metadata import read_metadata
+from ferflow.store.metadata import Erasure, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import numbered_image, write_video
 from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened, until
@@ -173,15 +176,42 @@ def test_a_page_of_an_earlier_state_is_named_until_it_is_written_again(out):
     assert describe_outdated(folder) == []
 
 
-def test_options_that_contradict_each_other_are_refused():
-    for wrong in (
-        {"video_mb": 0},
-        {"video_mb": 1000},
-        {"video_mb": float("nan")},
-        {"video_mb": 1, "anonymize": True},
-    ):
+def test_a_size_that_is_none_is_refused():
+    for wrong in (0, 1000, float("nan")):
         with pytest.raises(OptionsError):
-            MailOptions(**wrong)
+            MailOptions(video_mb=wrong)
+
+
+def test_the_faces_of_a_video_are_covered_on_request(tmp_path):
+    """Of real faces: the same detector finds them in the plain copy, and nobody in the covered one."""
+    from ferflow.jobs.run import run
+    from ferflow.options import AnalyzeOptions
+    from tests.conftest import face_frames
+
+    out = tmp_path / "out"
+    video = write_video(tmp_path / "ada.mp4", face_frames(30))
+    run([video], out, AnalyzeOptions())
+    (video_id,) = OutputFolder(out).finished_ids()
+    n_faces = []
+    for anonymize in (False, True):
+        write(out, video_mb=0.2, anonymize=anonymize)
+        page = (out / "mail" / f"{video_id}.html").read_text()
+        copied = tmp_path / f"copied {anonymize}.mp4"
+        copied.write_bytes(base64.b64decode(re.search(r"data:video/mp4;base64,([^\"]+)", page)[1]))
+        report = run([copied], tmp_path / f"again {anonymize}", AnalyzeOptions(), pages=False)
+        n_faces.append(report.videos[0].n_faces)
+    assert n_faces[0] > 5
+    assert n_faces[1] == 0
+    assert "in which faces are covered, as requested" in page
+    assert not [path for path in (out / "mail").iterdir() if path.suffix != ".html"]
+
+
+def test_no_copy_shows_somebody_who_was_removed(folder, tmp_path):
+    metadata = read_metadata(OutputFolder(folder).video("film").faces)
+    erased = msgspec.structs.replace(metadata, erasure=Erasure(n_faces=3))
+    (tmp_path / "mail").mkdir()
+    with pytest.raises(VideoError, match="somebody was removed from this session on request"):
+        copy_small(erased, 150_000, tmp_path / "mail" / "film.mp4")
 
 
 @pytest.mark.slow
