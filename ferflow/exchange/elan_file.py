@@ -109,7 +109,7 @@ def _read_slots(root: Element, name: str) -> dict[str, float]:
 def _parse_ms(text: str, name: str) -> float:
     try:
         return float(int(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise OptionsError(f"{name}: {text[:40]!r} is no time in milliseconds.") from None
 
 

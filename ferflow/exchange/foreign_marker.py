@@ -14,6 +14,9 @@ from ferflow.exchange.plain_text import clean_line
 MOST_BYTES = 64 * 2**20
 """Of a text: a table of PsychoPy has hundreds of columns."""
 
+UNNAMED = "event"
+"""Label of an event without a name."""
+
 
 def make_marker(time_s: float, end_s: float | None, label: str, kind: str, where: str) -> Marker:
     """A marker; texts that are too long are cut, and an end that is not after the start is none.
@@ -21,7 +24,7 @@ def make_marker(time_s: float, end_s: float | None, label: str, kind: str, where
     Args:
         time_s: in seconds.
         end_s: None for a moment.
-        label: not empty.
+        label: empty or spaces: `event`.
         kind: may be empty.
         where: file and place in it, for messages.
 
@@ -35,7 +38,7 @@ def make_marker(time_s: float, end_s: float | None, label: str, kind: str, where
     plain = normalize_kind(_shorten(kind))
     if plain == REST_KIND and end is None:  # a rest has an end
         plain = ""
-    return Marker(time_s, end, _shorten(label), plain)
+    return Marker(time_s, end, _shorten(label) or UNNAMED, plain)
 
 
 def check_number(markers: Iterable[Marker], name: str) -> list[Marker]:

@@ -112,6 +112,12 @@ def test_psychopy_with_hundreds_of_columns_and_rows(tmp_path):
     assert read(tmp_path, text.getvalue()) == expected
 
 
+def test_an_event_without_a_name_and_a_time_beyond_all_numbers(tmp_path):
+    assert read(tmp_path, ".started,psychopyVersion\n0.4,2024\n") == [Marker(0.4, None, "event")]
+    text = f"Tier\tBegin Time - msec\tEnd Time - msec\tAnnotation\nface\t1500\t{'9' * 400}\tsmile\n"
+    assert "is no time in milliseconds" in refused(tmp_path, text)
+
+
 def test_boris_pairs_starts_with_stops_by_subject_and_modifier(tmp_path):
     text = (
         "Observation id\tSubject\tBehavior\tModifiers\tBehavior type\tTime\n"
