@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from ferflow.analytics.measures import LEAST_READABLE, MEASURES
+from ferflow.errors import RecordsError
 from ferflow.exchange.destination import Destination
 from ferflow.exchange.libraries import load_library
+from ferflow.exchange.plain_text import clean_line
 from ferflow.exchange.request import ExportOptions
 from ferflow.exchange.session import Session
 from ferflow.exchange.session_tables import (
@@ -21,6 +23,7 @@ from ferflow.exchange.session_tables import (
     session_rows,
     timeline_rows,
 )
+from ferflow.store.atomic_files import DATABASE_LOG, remove
 
 LIBRARY = "duckdb"
 FILE = "ferflow.duckdb"
@@ -31,18 +34,30 @@ def write_duckdb(sessions: Sequence[Session], to: Destination, options: ExportOp
     expressions and audience.
     """
     duckdb = load_library(LIBRARY, "--format duckdb")
-    with to.write(FILE) as part, duckdb.connect(str(part)) as database:
-        for name, table in (
-            ("sessions", session_rows(sessions)),
-            ("people", people_rows(sessions)),
-            ("events", event_rows(sessions)),
-            ("markers", marker_rows(sessions)),
-        ):
-            _insert(database, name, [table])
-        _insert(database, "timeline", map(timeline_rows, sessions))
-        _insert(database, "faces", chain.from_iterable(map(face_rows, sessions)))
-        for statement in _views():
-            database.execute(statement)
+    with to.write(FILE) as part:
+        try:
+            with duckdb.connect(str(part)) as database:
+                _fill(database, sessions)
+        except duckdb.Error as error:  # its own for a full disk, too
+            raise RecordsError(
+                f"{to.folder / FILE}: cannot be written ({clean_line(str(error))[:300]})."
+            ) from error
+        finally:
+            remove(part.with_name(part.name + DATABASE_LOG), out=to.out, durable=False)
+
+
+def _fill(database: Any, sessions: Sequence[Session]) -> None:
+    for name, table in (
+        ("sessions", session_rows(sessions)),
+        ("people", people_rows(sessions)),
+        ("events", event_rows(sessions)),
+        ("markers", marker_rows(sessions)),
+    ):
+        _insert(database, name, [table])
+    _insert(database, "timeline", map(timeline_rows, sessions))
+    _insert(database, "faces", chain.from_iterable(map(face_rows, sessions)))
+    for statement in _views():
+        database.execute(statement)
 
 
 def _insert(database: Any, name: str, tables: Iterable[pa.Table]) -> None:

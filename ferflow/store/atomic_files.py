@@ -23,6 +23,8 @@ from ferflow.errors import RecordsError
 from ferflow.store.contained import check_contained
 
 TEMPORARY_SUFFIX = ".tmp"
+DATABASE_LOG = ".wal"
+"""What DuckDB adds to the name of a file that it writes, for what is not in it yet."""
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
@@ -38,9 +40,10 @@ def temporary_path(path: Path) -> Path:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file has a name that `temporary_path` or `atomic_write` gives."""
+    """Whether a file has a name that `temporary_path` or `atomic_write` gives, or is DuckDB's log of such a file."""
+    part = path.with_name(path.name.removesuffix(DATABASE_LOG))
     # The second dot is in every name of ours; `.notes.tmp` belongs to the user and must not be removed.
-    return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX and path.stem.count(".") > 1
+    return part.name.startswith(".") and part.suffix == TEMPORARY_SUFFIX and part.stem.count(".") > 1
 
 
 @contextmanager

@@ -157,6 +157,7 @@ def test_no_id_of_a_video_leads_out_of_the_folder(tmp_path, name):
 def test_temporary_files_are_recognised_and_others_are_not(tmp_path):
     assert is_temporary(temporary_path(tmp_path / "a.parquet"))
     assert is_temporary(tmp_path / ".run.json.123.tmp")
+    assert is_temporary(tmp_path / ".ferflow.duckdb.123.tmp.wal")
     for name in ("a.tmp", ".notes.tmp", "a.parquet", ".ferflow.lock"):
         assert not is_temporary(tmp_path / name)
 
