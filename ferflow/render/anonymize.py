@@ -45,7 +45,7 @@ from ferflow.render.visible_faces import (
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import read_metadata
 from ferflow.system.cpus import available_cpus
-from ferflow.types import BoolArray, Float32Array
+from ferflow.types import BoolArray, Float32Array, UInt8Array
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ REPORTED_SCORE = 0.3
 """From which on a detection in the result counts as a face that may still show."""
 _TARGET_SCORE = 0.25
 """The same before encoding; the margin is for what encoding changes."""
+_CAREFUL_SCORE = 0.12
+"""The same in frames that showed something like a face in an earlier copy: there the margin was not enough."""
 _CERTAIN_SCORE = 0.55
 """From which on a detection counts anywhere; weaker ones only where the source has a face."""
 _MUCH_LARGER = 6.0
@@ -207,30 +209,76 @@ class CoveringPainter:
         if len(visible.visible):
             self.visible[frame.index] = visible
         covers = [cover.scaled(across, down) for cover in self.places.at(frame.index)]
-        for cover in covers:
-            draw_cover(picture, cover, self.method)
-        self._cover_what_is_left(frame, picture, covers, visible)
+        kept = _Kept.of(picture, visible)
+        self._draw(picture, covers, kept)
+        self._cover_what_is_left(frame, picture, covers, visible, kept)
         if self.drawn is not None:
             self.drawn.paint(frame, picture)
 
+    def _draw(self, picture: YuvPicture, covers: Sequence[Cover], kept: _Kept) -> None:
+        """Draw covers; those that may cover no face leave the faces that stay visible."""
+        for cover in covers:
+            if not cover.is_certain:
+                draw_cover(picture, cover, self.method)
+        kept.restore()
+        for cover in covers:
+            if cover.is_certain:
+                draw_cover(picture, cover, self.method)
+
     def _cover_what_is_left(
-        self, frame: Frame, picture: YuvPicture, covers: Sequence[Cover], visible: VisibleFaces
+        self,
+        frame: Frame,
+        picture: YuvPicture,
+        covers: Sequence[Cover],
+        visible: VisibleFaces,
+        kept: _Kept,
     ) -> None:
         shown = replace(frame, planes=picture.planes)
         known = list(covers)
+        target = _CAREFUL_SCORE if any(cover.level for cover in covers) else _TARGET_SCORE
         for again in range(1, _MOST_COVERS_AGAIN + 1):
-            found = self.finder.find(shown, _TARGET_SCORE)
-            left = found[_may_show_a_face(found, known, _TARGET_SCORE) & ~visible.find_visible(found)]
+            found = self.finder.find(shown, target)
+            is_visible = visible.find_visible(found) | visible.is_near(found)
+            left = found[_may_show_a_face(found, known, target) & ~is_visible]
             if not len(left):
                 return
+            n_before = len(known)
             # A large pattern of small covers may look like a face. Then the covers are the reason: made of less, they
             # look like none, and what is between them can stay.
             is_large = _is_larger_than_all(left.xyxy, known) & (again < _MOST_COVERS_AGAIN)
             touched = _touching(known, left.xyxy)
-            added = [Cover(_as_box(xyxy)) for xyxy in left.xyxy[~is_large]]
-            for cover in (*touched, *added):
-                draw_cover(picture, replace(cover, level=min(again, STRONGEST)), self.method)
-            known += added
+            known += [Cover(_as_box(xyxy)) for xyxy in left.xyxy[~is_large]]
+            level = min(again, STRONGEST)
+            known = [
+                replace(cover, level=max(level, cover.level))
+                if cover in touched or number >= n_before
+                else cover
+                for number, cover in enumerate(known)
+            ]
+            self._draw(picture, known, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The pixels of faces that stay visible, as they were before anything was covered."""
+
+    parts: tuple[tuple[UInt8Array, UInt8Array], ...] = ()
+    """Parts of the planes, and copies of them."""
+
+    @classmethod
+    def of(cls, picture: YuvPicture, visible: VisibleFaces) -> _Kept:
+        """Keep them."""
+        step, parts = picture.chroma_step, []
+        for x1, y1, x2, y2 in np.maximum(visible.visible, 0).astype(int).tolist():
+            for plane, size in ((picture.y, 1), (picture.u, step), (picture.v, step)):
+                part = plane[y1 // size : -(-y2 // size), x1 // size : -(-x2 // size)]
+                parts.append((part, part.copy()))
+        return cls(tuple(parts))
+
+    def restore(self) -> None:
+        """Put them back into the picture that they are parts of."""
+        for part, before in self.parts:
+            part[:] = before
 
 
 def _may_show_a_face(found: Detections, covers: Sequence[Cover], least_score: float) -> BoolArray:
@@ -299,7 +347,7 @@ def _check(
             index = copy.index[number]
             visible = copy.visible.get(index, NOBODY)
             is_left = _may_show_a_face(faces, places.at(index), REPORTED_SCORE)
-            rest = faces[is_left & ~visible.find_visible(faces)]
+            rest = faces[is_left & ~visible.find_visible(faces) & ~visible.is_near(faces)]
             found += [
                 Residue(number, frame.time_s, score, _as_box(xyxy))
                 for xyxy, score in zip(rest.xyxy, rest.score.tolist(), strict=True)

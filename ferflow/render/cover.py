@@ -40,11 +40,14 @@ class Cover:
     xyxy: Box
     """Of the face, pixels."""
     level: int = 0
+    is_certain: bool = True
+    """Whether what was found here, or before and after, is a face for certain. A cover that is not certain leaves the
+    faces that stay visible: it may be of a hand before them."""
 
     def scaled(self, across: float, down: float) -> Cover:
         """In a picture of another size."""
         x1, y1, x2, y2 = self.xyxy
-        return Cover((x1 * across, y1 * down, x2 * across, y2 * down), self.level)
+        return Cover((x1 * across, y1 * down, x2 * across, y2 * down), self.level, self.is_certain)
 
     def dilated(self) -> Box:
         """The part of the picture that is covered; larger with each level."""

@@ -24,11 +24,13 @@ from ferflow.faces.tracker import LOST_AFTER_SECONDS, Tracker
 from ferflow.media.video import Frame
 from ferflow.render.cover import Cover
 from ferflow.store.schemas import UNTRACKED
-from ferflow.types import Float32Array, Int8Array, Int64Array
+from ferflow.types import BoolArray, Float32Array, Int8Array, Int64Array
 
 LEAST_SCORE = 0.25
 """Of faces that are covered. An analysis continues tracks with detections of .3; the margin is for encoding, which
 changes scores a little."""
+CERTAIN_SCORE = 0.6
+"""A detection of a lower score may be no face."""
 BEFORE_AND_AFTER_SECONDS = 0.5
 
 
@@ -41,14 +43,18 @@ class Places:
     xyxy: Float32Array = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     """Pixels of the source."""
     level: Int8Array = field(default_factory=lambda: np.zeros(0, np.int8))
+    is_certain: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def at(self, index: int) -> list[Cover]:
         """Those of a frame."""
         first, last = np.searchsorted(self.index, (index, index + 1))
         return [
-            Cover((x1, y1, x2, y2), level)
-            for (x1, y1, x2, y2), level in zip(
-                self.xyxy[first:last].tolist(), self.level[first:last].tolist(), strict=True
+            Cover((x1, y1, x2, y2), level, is_certain)
+            for (x1, y1, x2, y2), level, is_certain in zip(
+                self.xyxy[first:last].tolist(),
+                self.level[first:last].tolist(),
+                self.is_certain[first:last].tolist(),
+                strict=True,
             )
         ]
 
@@ -59,10 +65,12 @@ class Places:
         order = np.argsort(index, kind="stable")
         xyxy = np.array([cover.xyxy for _, cover in added], np.float32).reshape(-1, 4)
         levels = np.array([cover.level for _, cover in added], np.int8)
+        certain = np.array([cover.is_certain for _, cover in added], np.bool_)
         return Places(
             index[order],
             np.concatenate([self.xyxy, xyxy])[order],
             np.concatenate([self.level, levels])[order],
+            np.concatenate([self.is_certain, certain])[order],
         )
 
 
@@ -71,6 +79,7 @@ class _Sighting:
     place: int
     """Of its frame, in the order of frames."""
     xyxy: Float32Array
+    is_certain: bool
 
 
 class PlaceCollector:
@@ -106,7 +115,7 @@ class PlaceCollector:
         self._alone += [[one] for one in self._unconfirmed.values()]
         self._unconfirmed = {}
         for row, track in enumerate(ids):
-            sighting = _Sighting(place, found.xyxy[row])
+            sighting = _Sighting(place, found.xyxy[row], bool(found.score[row] >= CERTAIN_SCORE))
             if track == UNTRACKED:
                 self._unconfirmed[row] = sighting
             else:
@@ -122,7 +131,7 @@ class PlaceCollector:
     def _cover(self, track: Sequence[_Sighting]) -> None:
         self._extend(track[0], -1)
         for one in track:
-            self._note(one.place, one.xyxy)
+            self._note(one.place, one.xyxy, is_certain=one.is_certain)
         for before, after in pairwise(track):
             if self._time_s[after.place] - self._time_s[before.place] <= LOST_AFTER_SECONDS:
                 self._fill(before, after)
@@ -132,11 +141,12 @@ class PlaceCollector:
         self._extend(track[-1], 1)
 
     def _fill(self, before: _Sighting, after: _Sighting) -> None:
+        is_certain = before.is_certain and after.is_certain
         start_s = self._time_s[before.place]
         span_s = max(self._time_s[after.place] - start_s, 1e-9)
         for place in range(before.place + 1, after.place):
             share = np.float32((self._time_s[place] - start_s) / span_s)
-            self._note(place, before.xyxy + share * (after.xyxy - before.xyxy))
+            self._note(place, before.xyxy + share * (after.xyxy - before.xyxy), is_certain=is_certain)
 
     def _extend(self, one: _Sighting, step: int, until: int | None = None) -> None:
         """Cover the same place in the frames before or after, up to a cut."""
@@ -147,8 +157,9 @@ class PlaceCollector:
                 or abs(self._time_s[place] - self._time_s[one.place]) > BEFORE_AND_AFTER_SECONDS
             ):
                 return
-            self._note(place, one.xyxy)
+            # Nothing was found here: a face that stays visible may have moved to this place.
+            self._note(place, one.xyxy, is_certain=False)
 
-    def _note(self, place: int, xyxy: Float32Array) -> None:
+    def _note(self, place: int, xyxy: Float32Array, *, is_certain: bool) -> None:
         x1, y1, x2, y2 = (float(value) for value in xyxy)
-        self._found.append((self._index[place], Cover((x1, y1, x2, y2))))
+        self._found.append((self._index[place], Cover((x1, y1, x2, y2), 0, is_certain)))

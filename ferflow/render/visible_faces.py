@@ -22,8 +22,11 @@ from ferflow.types import BoolArray, Float32Array
 _SAME_FACE_IOU = 0.3
 _SAME_FACE_OVERLAP = 0.6
 """Of the smaller box: a part of a face that is found as a face."""
+_PART_SCORE = 0.75
+"""From which on a detection within a visible face is another face in front of it, unless it is the same one: half faces
+with a hand before them had up to .7."""
 _CERTAIN_SCORE = 0.6
-"""From which on a detection over a visible face is another face in front of it, unless it is the same one."""
+"""Below it, what only touches a visible face is no other face."""
 _LONGEST_GAP_S = 1.0
 """For which a person who stays visible is not found by the analysis, and is assumed to be between the two places."""
 
@@ -42,9 +45,16 @@ class VisibleFaces:
         same = iou(found.xyxy, self.visible).max(axis=1)
         other = iou(found.xyxy, self.others).max(axis=1, initial=0.0)
         overlap = overlap_of_smaller(found.xyxy, self.visible).max(axis=1)
-        is_part = (overlap >= _SAME_FACE_OVERLAP) & (found.score < _CERTAIN_SCORE)
+        is_part = (overlap >= _SAME_FACE_OVERLAP) & (found.score < _PART_SCORE)
         is_visible: BoolArray = ((same >= _SAME_FACE_IOU) | is_part) & (same >= other)
         return is_visible
+
+    def is_near(self, found: Detections) -> BoolArray:
+        """Which uncertain detections touch somebody who stays visible, bool (N,): hands, a part of the face."""
+        if not len(self.visible) or not len(found):
+            return np.zeros(len(found), np.bool_)
+        touches: BoolArray = (iou(found.xyxy, self.visible) > 0).any(axis=1) & (found.score < _CERTAIN_SCORE)
+        return touches
 
     def scaled(self, across: float, down: float) -> VisibleFaces:
         """In a picture of another size."""

@@ -245,6 +245,31 @@ def test_no_face_is_left_in_any_real_clip(clips, tmp_path, ferflow, method):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_hands_before_a_person_who_is_excepted_do_not_cover_the_face(analysed_clips, tmp_path, ferflow):
+    """The detector takes his hands and his microphone for faces."""
+    folder, out, _ = analysed_clips
+    source = next(folder.glob("*hamilton*"))
+    done = ferflow(
+        "annotate", source, "--from", out, "--anonymize", "blur", "--except", "Person 3", "-o", tmp_path
+    )
+    assert done.code == 0, done
+    after = detect(next(tmp_path.glob("*.mp4")), 0.3)
+    from ferflow.jobs.lists import read_names, read_persons
+    from ferflow.render.shown_faces import ShownFaces
+
+    (files,) = (one for one in OutputFolder(out).finished_videos() if "hamilton" in one.video_id)
+    faces = ShownFaces.read(read_persons(files, read_names(files)), "frame_index")
+    seen = 0
+    for number, time_s in enumerate(faces.time_s):
+        for face in faces.at(number, time_s):
+            if face.name == "Person 3":
+                seen += 1
+                assert iou(after[number].xyxy, np.array([face.xyxy], np.float32)).max() > 0.4, number
+    assert seen > 100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_in_a_real_clip_one_person_stays_visible(analysed_clips, tmp_path, ferflow):
     folder, out, _ = analysed_clips
     source = next(folder.glob("*female-and-male.gif"))
