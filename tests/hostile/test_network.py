@@ -114,7 +114,7 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        ["report", "OUT", "--csv", "--embed-clips"],
+        ["report", "OUT", "--csv", "--embed-clips", "--single-file"],
         pytest.param(["people", "OUT"], marks=pytest.mark.slow),
         pytest.param(["forget", "OUT", "--participant", "clip", "--dry-run"], marks=pytest.mark.slow),
         ["explain", "CLIP", "-o", "PAGE"],
