@@ -47,7 +47,9 @@ COMMANDS = {
     "report": Command(("report", "{out}"), prepare="names"),
     "report --csv": Command(("report", "{out}", "--csv"), prepare="names"),
     "report --embed-clips": Command(("report", "{out}", "--embed-clips"), prepare="names"),
-    "export": Command(("export", "{out}", "-f", "csv,wide", "--overwrite"), prepare="names"),
+    "export": Command(
+        ("export", "{out}", "-f", "csv,vtt,elan,duckdb,xlsx,bids", "--overwrite"), prepare="names"
+    ),
     "annotate": Command(
         ("annotate", "{videos}", "--from", "{out}", "-o", "{scratch}", "--overwrite"), is_slow=True
     ),

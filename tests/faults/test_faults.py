@@ -17,10 +17,13 @@ from pathlib import Path
 
 import av
 import cv2
+import duckdb
 import h5py
 import numpy as np
 import onnx
+import openpyxl
 import pyarrow.parquet as pq
+import pympi
 import pytest
 
 from tests.conftest import face_frames, write_video
@@ -167,6 +170,13 @@ def _normal(path: Path) -> object:  # noqa: C901 - a case per kind of file
         case ".onnx":
             onnx.checker.check_model(str(path))
             return "network"
+        case ".duckdb":
+            with duckdb.connect(str(path), read_only=True) as database:
+                return len(database.sql("from timeline").fetchall())
+        case ".xlsx":
+            return openpyxl.load_workbook(path).sheetnames
+        case ".eaf":
+            return sorted(pympi.Elan.Eaf(str(path)).get_tier_names())
         case ".h5":
             with h5py.File(path) as file:
                 return sorted(file)
