@@ -60,7 +60,7 @@ COMMANDS = {
         ("annotate", "{videos}", "--anonymize", "blur", "-o", "{scratch}", "--overwrite"), is_slow=True
     ),
     "clips": Command(
-        ("clips", "{out}", "-o", "{scratch}", "--expression", "neutral", "--top", "1", "--overwrite"),
+        ("clips", "{out}", "-o", "{scratch}", "--expression", "happy", "--top", "1", "--overwrite"),
         is_slow=True,
     ),
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),

@@ -163,6 +163,24 @@ def test_a_live_window_reaches_nobody(clip, tmp_path):
 
 @needs_strace
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("annotate", "{clip}", "--from", "{out}"),
+        ("annotate", "{clip}", "--anonymize", "blur"),
+        ("clips", "{out}", "--expression", "happy", "--annotate"),
+    ],
+)
+def test_videos_made_from_videos_reach_nobody(arguments, clip, out, tmp_path):
+    argv = [part.format(clip=clip, out=out) for part in arguments]
+    done = trace_ferflow([*argv, "-o", tmp_path / "made"], tmp_path / "log")
+    assert done.returncode == 0, done.output
+    assert done.reached == frozenset()
+    assert list((tmp_path / "made").glob("*.mp4"))
+
+
+@needs_strace
+@pytest.mark.slow
 def test_demo_reaches_nobody(tmp_path):
     done = trace_ferflow(["demo", "-o", tmp_path / "demo"], tmp_path / "log")
     assert done.returncode == 0, done.output
