@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,7 +59,7 @@ _ENCODERS: dict[CodecName, _Encoder] = {
     "h264": _Encoder("libx264", 23, {}),
     "h265": _Encoder("libx265", 28, {"x265-params": "log-level=none"}, tag="hvc1"),
     "vp9": _Encoder("libvpx-vp9", 31, {"deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),
-    "av1": _Encoder("libsvtav1", 35, {"preset": "10"}),
+    "av1": _Encoder("libsvtav1", 35, {"preset": "9"}),
 }
 
 
@@ -330,6 +331,9 @@ def _find_encoder(codec: CodecName) -> _Encoder:
         VideoError: this FFmpeg was built without it.
     """
     encoder = _ENCODERS[codec]
+    if codec == "av1":
+        # SVT-AV1 writes thirty lines to the terminal, unless its environment says: errors only.
+        os.environ.setdefault("SVT_LOG", "1")
     if encoder.name in av.codecs_available:
         return encoder
     if codec == "h264":

@@ -105,3 +105,21 @@ def pictures(path: Path, size: tuple[int, int]):
         capture_output=True, check=True,
     )  # fmt: skip
     return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+
+
+def plays(browser, path, folder) -> float:
+    """Play a file to its end; its length in seconds."""
+    page = browser.new_page()
+    (html := folder / "play.html").write_text(f"<video src='{path.as_uri()}' muted></video>")
+    page.goto(html.as_uri())
+    seconds = page.evaluate(
+        """() => new Promise((done, fail) => {
+            const video = document.querySelector("video");
+            video.onerror = () => fail(video.error.message);
+            video.onended = () => done(video.currentTime);
+            video.playbackRate = 8;
+            video.play().catch(fail);
+        })"""
+    )
+    page.close()
+    return seconds

@@ -17,7 +17,7 @@ from ferflow.render.shown_faces import ShownFaces
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
 from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM
-from tests.render.sources import needs_ffmpeg, packet_hashes, pictures, shown_times, streams
+from tests.render.sources import needs_ffmpeg, packet_hashes, pictures, plays, shown_times, streams
 
 pytestmark = needs_ffmpeg
 
@@ -199,24 +199,6 @@ def test_it_plays_in_a_browser(analysed, tmp_path, ferflow, browser):
     video, out = analysed
     ferflow("annotate", video, "--from", out, "-o", tmp_path)
     assert plays(browser, tmp_path / "talk.annotated.mp4", tmp_path) == pytest.approx(0.96, abs=0.05)
-
-
-def plays(browser, path, folder) -> float:
-    """Play a file to its end; its length in seconds."""
-    page = browser.new_page()
-    (html := folder / "play.html").write_text(f"<video src='{path.as_uri()}' muted></video>")
-    page.goto(html.as_uri())
-    seconds = page.evaluate(
-        """() => new Promise((done, fail) => {
-            const video = document.querySelector("video");
-            video.onerror = () => fail(video.error.message);
-            video.onended = () => done(video.currentTime);
-            video.playbackRate = 8;
-            video.play().catch(fail);
-        })"""
-    )
-    page.close()
-    return seconds
 
 
 @pytest.mark.slow

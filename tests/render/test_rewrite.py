@@ -11,12 +11,14 @@ from ferflow.media.copied_audio import HELD_CODECS
 from ferflow.media.video import open_video
 from ferflow.options import TimePoint
 from ferflow.render.rewrite import Rewrite, Stretch, rewrite
+from tests.dashboards.browse import NEEDS_CHROMIUM
 from tests.render.sources import (
     SOURCES,
     make_source,
     needs_ffmpeg,
     packet_hashes,
     pictures,
+    plays,
     rotated,
     shown_times,
     streams,
@@ -111,6 +113,14 @@ def test_other_codecs_keep_frames_and_times(tmp_path, codec):
     made, _ = copy(source, tmp_path / "copy.mp4", codec=codec)
     assert shown_times(made) == shown_times(source)
     assert streams(made)[0]["codec_name"] == {"h265": "hevc"}.get(codec, codec)
+
+
+@NEEDS_CHROMIUM
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_copy_of_any_source_plays_in_a_browser(tmp_path, browser, name):
+    made, _ = copy(make_source(tmp_path, name), tmp_path / "copy.mp4")
+    assert plays(browser, made, tmp_path) > 1.9
 
 
 def test_sound_that_mp4_does_not_hold_is_named(tmp_path):
