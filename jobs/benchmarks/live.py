@@ -56,11 +56,15 @@ def measure(video: Path, out: Path, seconds: float) -> Measured:
         sampler = threading.Thread(target=_sample_sizes, args=(process, sizes), daemon=True)
         sampler.start()
         assert process.stdout is not None
-        lines = [json.loads(line) for line in process.stdout]
+        lines, n_sizes = [], 0
+        for line in process.stdout:
+            # Samples after the last line are of the report, which is drawn once the session is over.
+            n_sizes = len(sizes)
+            lines.append(json.loads(line))
     sampler.join()
     if process.returncode:
         raise SystemExit(f"ferflow live ended with {process.returncode}")
-    return _sum_up(lines, sizes)
+    return _sum_up(lines, sizes[:n_sizes])
 
 
 def _sum_up(lines: list[dict[str, float]], sizes: list[float]) -> Measured:
@@ -75,8 +79,7 @@ def _sum_up(lines: list[dict[str, float]], sizes: list[float]) -> Measured:
         worst_ms=float(latencies.max()),
         n_dropped=int(counted[-1]["dropped"]),
         early_mib=sizes[len(sizes) // 4],
-        # The last samples are of the report, which is drawn once the session is over.
-        end_mib=sizes[max(len(sizes) - 1 - round(5 / _SECONDS_BETWEEN_SIZES), 0)],
+        end_mib=sizes[-1],
     )
 
 
