@@ -17,7 +17,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferflow.analytics.csv_input import escape_formula
 from ferflow.cli.common import print_message
 from ferflow.errors import OptionsError
 from ferflow.text import sanitize
@@ -131,17 +130,14 @@ def _by_session(cuts: Iterable[CutClip]) -> list[list[CutClip]]:
 
 
 def _write_table(folder: Path, cuts: Sequence[CutClip]) -> None:
-    from ferflow.store.atomic_files import atomic_write
+    from ferflow.analytics.csv_input import write_csv
 
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    for cut in cuts:
-        times = f"{cut.start_s:.3f}", f"{cut.end_s:.3f}"
-        own = (cut.path.name, cut.video_id, cut.metadata.source.name, *times, cut.title)
-        table.writerow([escape_formula(sanitize(value)) for value in own])
-    with atomic_write(folder / TABLE) as part:
-        part.write_text(text.getvalue(), encoding="utf-8", newline="")
+    rows = [
+        [sanitize(cell) for cell in (cut.path.name, cut.video_id, cut.metadata.source.name)]
+        + [f"{cut.start_s:.3f}", f"{cut.end_s:.3f}", sanitize(cut.title)]
+        for cut in cuts
+    ]
+    write_csv(folder / TABLE, _COLUMNS, rows, out=None)
 
 
 def _write_chapters(folder: Path, cuts: Sequence[CutClip]) -> None:

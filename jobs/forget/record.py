@@ -50,7 +50,7 @@ class ForgottenVideos(msgspec.Struct, frozen=True, kw_only=True):
         """
         try:
             return msgspec.json.decode(read_plain_file(folder.forgotten, _MOST_BYTES), type=cls)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, RecursionError, msgspec.DecodeError) as error:
             raise RecordsError(

@@ -162,14 +162,6 @@ def test_a_model_or_nothing_after_models_lists_and_its_subcommands_keep_their_he
     assert "--label-share" in run(["models", "export", "--help"]).output
 
 
-@pytest.mark.parametrize("arguments", [[], ["run", "-o", "out", "--data", "d.npz"], ["--help"]])
-def test_the_former_export_command_names_the_present_one(arguments):
-    done = CliRunner().invoke(app, ["export", *arguments])
-    assert isinstance(done.exception, OptionsError)
-    assert done.exception.exit_code == 2
-    assert "ferflow models export RUN" in str(done.exception)
-
-
 def test_curves_of_a_run_are_drawn_from_its_history():
     history = [
         Epoch(epoch=k, loss=2 - k / 10, accuracy=k / 10, selection=k / 10, seconds=60.0) for k in (1, 2, 3)
