@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -208,6 +209,15 @@ def playwright() -> Iterator[object]:
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _the_log_is_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sends the log to its own stderr; the next test listens to it, too."""
+    logger = logging.getLogger("ferflow")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture(autouse=True)
