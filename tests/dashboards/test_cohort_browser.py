@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, until
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, some_slow, until
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,
@@ -84,14 +84,7 @@ def pointed_at(page, share=0.5):
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 @pytest.mark.parametrize(
     "name",
-    [
-        "many",
-        "empty",
-        "hostile",
-        "two",
-        "play",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("audience", "single", "trailer")),
-    ],
+    some_slow("many", "empty", "hostile", slow=("two", "play", "audience", "single", "trailer")),
 )
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
@@ -225,7 +218,7 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", ["many", "trailer", "play", "two", "hostile"])
+@pytest.mark.parametrize("name", some_slow("trailer", "hostile", slow=("many", "play", "two")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, name):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": 390, "height": 844})
     assert page.evaluate(CUT_OFF) == []
@@ -240,7 +233,7 @@ def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, 
     page.context.close()
 
 
-@pytest.mark.parametrize("name", ["many", "trailer", "play"])
+@pytest.mark.parametrize("name", some_slow("many", slow=("trailer", "play")))
 def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, name):
     page, wrong = opened(browser, out / name / "index.html")
     sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
@@ -277,7 +270,7 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_so
     page.context.close()
 
 
-@pytest.mark.parametrize(("theme", "system"), [("dark", "light"), ("light", "dark")])
+@pytest.mark.parametrize(("theme", "system"), some_slow(("dark", "light"), slow=[("light", "dark")]))
 def test_a_theme_wins_over_the_readers_system(browser, tmp_path, theme, system):
     write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
     refresh(tmp_path, PageOptions(theme=theme))

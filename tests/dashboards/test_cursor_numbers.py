@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dashboards.browse import NEEDS_CHROMIUM, Opened
+from tests.dashboards.browse import NEEDS_CHROMIUM, Opened, some_slow
 from tests.dashboards.expect_session import MOST_LANES
 from tests.dashboards.test_chart_numbers import WORDS, Chart
 
@@ -19,7 +19,7 @@ NAMES = {"engagement": "engagement", "facing the camera": "attention", "expressi
          "net positivity": "valence", "reacting": "reacting"}  # fmt: skip
 ACCURACY = 0.0051 + 0.0011
 """Half of the last digit, and the rounding of the chart's own numbers."""
-SESSIONS = ["six", "no pose", "variable frame rate", "bins of half a second", "a crowd"]
+SESSIONS = some_slow("six", "a crowd", slow=("no pose", "variable frame rate", "bins of half a second"))
 
 
 def number(words: str) -> float:

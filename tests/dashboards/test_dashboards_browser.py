@@ -15,7 +15,7 @@ from ferflow.render.clips import write_clips
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
 from tests.conftest import numbered_image, write_video
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf, some_slow
 from tests.made_records import Made, write_session
 
 pytestmark = NEEDS_CHROMIUM
@@ -83,7 +83,9 @@ def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **
     write_session_report(out, write_session(out, made))
 
 
-@pytest.mark.parametrize("video", ["one", "eight", "nobody", "haar", "hour", "hostile", "h264", "avi"])
+@pytest.mark.parametrize(
+    "video", some_slow("eight", "nobody", "hostile", slow=("one", "haar", "hour", "h264", "avi"))
+)
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_pages_open_without_errors_and_fit_the_screen(browser, out, video, width):
     size = {"width": width, "height": 844}
@@ -107,7 +109,7 @@ def test_dark_pages_are_dark_and_paper_is_white(browser, out):
         assert opened.wrong == []
 
 
-@pytest.mark.parametrize("row", range(5))
+@pytest.mark.parametrize("row", some_slow(0, 4, slow=(1, 2, 3)))
 def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
     with Opened(browser, out / "reports/eight.html") as opened:
         opened.point_at(0.55, row)
@@ -277,7 +279,7 @@ def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(
         assert opened.wrong == []
 
 
-@pytest.mark.parametrize("video", ["one", "eight", "sixteen", "h264"])
+@pytest.mark.parametrize("video", some_slow("eight", slow=("one", "sixteen", "h264")))
 def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html") as opened:
         order = "[...document.querySelectorAll('[data-section]')].map((section) => section.dataset.section)"
@@ -302,7 +304,7 @@ def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(b
     assert any("Durationintheheader" in text for text in sheets[first : first + 2])
 
 
-@pytest.mark.parametrize("video", ["one", "eight", "hour", "h264", "hostile"])
+@pytest.mark.parametrize("video", some_slow("eight", "hostile", slow=("one", "hour", "h264")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html", viewport={"width": 390, "height": 844}) as opened:
         assert opened.page.evaluate(CUT_OFF) == []
@@ -326,7 +328,7 @@ def test_a_page_without_the_shared_script_says_what_is_missing(browser, out, tmp
         assert "plotly.min.js" in page.locator("#timeline").inner_text()
 
 
-@pytest.mark.parametrize("video", ["h264", "vp8"])
+@pytest.mark.parametrize("video", some_slow("h264", slow=["vp8"]))
 def test_a_click_on_the_timeline_moves_video_and_cursor(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html") as opened:
         opened.ready()
@@ -413,7 +415,7 @@ LABELS_AND_BOXES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("video", ["h264", "edge"])
+@pytest.mark.parametrize("video", some_slow("edge", slow=["h264"]))
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_labels_of_boxes_lie_in_the_picture_and_over_no_face(browser, out, video, width):
     with Opened(browser, out / f"reports/{video}.html", viewport={"width": width, "height": 900}) as opened:
