@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from multiprocessing.connection import Connection
 
-from ferflow.errors import FerflowError
+from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.types import JsonObject
 
@@ -22,6 +22,9 @@ def work(connection: Connection, job: Job) -> None:
     try:
         for event in run_events(job):
             connection.send(event_to_json(event))
+    except RecordsError as error:
+        # The video is not at fault: another run may be writing there, of this very video.
+        connection.send({**_failure(str(error)), "keeps_upload": True})
     except FerflowError as error:
         connection.send(_failure(str(error)))
     except (OSError, MemoryError) as error:

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
+from ferflow.analytics.markers import SUFFIX as MARKERS_SUFFIX
 from ferflow.app.job_process import JOB_FAILED, work
 from ferflow.app.picture_pool import PicturePool
 from ferflow.errors import FerflowError, OptionsError
@@ -80,6 +81,8 @@ class _Running:
     job_id: str
     process: BaseProcess | None = None
     is_cancelled: bool = False
+    keeps_upload: bool = False
+    """The output folder was at fault, not the video: the next start tries again."""
 
 
 @dataclass(slots=True)
@@ -188,7 +191,8 @@ class JobQueue:
         if self.jobs[job.id].state == "cancelled":
             await self.pool.run(clean_up, self.out)
         elif problem is not None or self.jobs[job.id].state != "done":
-            await self.pool.run(remove_upload, job.path, self.out)
+            if self._running is None or not self._running.keeps_upload:
+                await self.pool.run(remove_upload, job.path, self.out)
             await self._update(job.id, state="failed", error=self.jobs[job.id].error or problem)
 
     async def _note(self, job_id: str, event: JsonObject) -> None:
@@ -209,6 +213,8 @@ class JobQueue:
             case "finished" if self.jobs[job_id].error is None:
                 await self._update(job_id, state="done")
             case _ if event["event"] == JOB_FAILED:
+                if self._running is not None:
+                    self._running.keeps_upload = bool(job.get("keeps_upload"))
                 await self._update(job_id, error=sanitize(job["message"]))
 
     async def _update(self, job_id: str, **changes: Any) -> None:
@@ -297,6 +303,11 @@ def find_unfinished(out: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     finished = set(OutputFolder(out).finished_ids())
-    files = [path for path in folder.glob("*/*") if path.is_file() and not path.is_symlink()]
+    # The editor writes markers next to the video.
+    files = [
+        path
+        for path in folder.glob("*/*")
+        if path.is_file() and not path.is_symlink() and not path.name.endswith(MARKERS_SUFFIX)
+    ]
     files.sort(key=lambda path: path.stat().st_mtime)
     return [path for path in files if video_id_of(path) not in finished]

@@ -25,7 +25,7 @@ from ferflow.cli.common import (
     print_message,
 )
 from ferflow.cli.printing import echo
-from ferflow.errors import EXIT_PARTIAL, FerflowError, VideoError
+from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, VideoError
 from ferflow.options import AnalyzeOptions, DetectorName
 from ferflow.text import pluralize
 
@@ -85,6 +85,7 @@ def predict(
     picture could be read, 10 if some could not.
     """
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
+    _check(pictures, annotate)
     options = DEFAULTS.updated(
         model=model, detector=detector, min_face=min_face, score=score, rotate=rotate, backend="onnx"
     )
@@ -122,6 +123,18 @@ class _Answer:
     error: str | None = None
 
 
+def _check(given: list[Path], annotate: Path | None) -> None:
+    if given.count(_STDIN) > 1:
+        raise OptionsError("- can be given once: stdin holds one picture.")
+    if annotate is not None and any(
+        path != _STDIN and path.resolve() == annotate.resolve() for path in given
+    ):
+        raise OptionsError(
+            f"--annotate {annotate}: the pictures lie there, and their copies would be taken for pictures by the next "
+            "run. Give another folder."
+        )
+
+
 def _list_pictures(given: list[Path], temporary: Path, annotated: Path | None) -> Iterator[_Named]:
     from ferflow.media.image_list import IMAGE_SUFFIXES, list_photographs
 
@@ -130,7 +143,9 @@ def _list_pictures(given: list[Path], temporary: Path, annotated: Path | None) -
             yield _read_stdin(temporary / "stdin")
         elif path.is_dir():
             found = [
-                each for each in list_photographs(path) if annotated is None or annotated not in each.parents
+                each
+                for each in list_photographs(path)
+                if annotated is None or annotated.resolve() not in each.resolve().parents
             ]
             yield from (_Named(str(each), each) for each in found)
             if not found:

@@ -13,15 +13,19 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from starlette.testclient import TestClient
 
 import ferflow
 from ferflow.app import picture_calls
+from ferflow.app.application import make_app
 from ferflow.app.picture_calls import read_content
+from ferflow.app.settings import AppSettings
 from ferflow.app.video_jobs import find_unfinished, plain_name
 from ferflow.app.webcam import WebcamReader
 from ferflow.jobs.live.stream_analyzer import StreamAnalyzer
 from ferflow.options import AnalyzeOptions
 from ferflow.single_picture import PictureReader
+from ferflow.store.output_folder import OutputFolder
 from tests.app.conftest import jpeg, png_of, wait_for_job
 from tests.conftest import portrait
 
@@ -200,6 +204,27 @@ def test_a_job_that_waits_or_runs_can_be_cancelled_and_leaves_nothing(api, clip)
     again = api.post("/api/jobs", files={"video": ("again.mp4", content + b"again")}).json()["id"]
     wait_for_job(api, again)
     assert find_unfinished(queue.out) == []
+
+
+def test_markers_next_to_an_upload_are_no_upload(tmp_path):
+    upload = tmp_path / "uploads" / "0123456789abcdef" / "talk.mp4"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"a video")
+    upload.with_name("talk.markers.csv").write_text("time_s,label\n3,boss\n")
+    assert find_unfinished(tmp_path) == [upload]
+
+
+def test_a_video_that_could_not_be_written_about_is_kept_for_the_next_start(tmp_path, clip):
+    out = tmp_path / "out"
+    with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
+        with OutputFolder(out).lock():
+            upload = client.post("/api/jobs", files={"video": ("talk.mp4", clip.read_bytes())})
+            job = wait_for_job(client, upload.json()["id"], state="failed")
+        assert "another ferflow" in job["error"]
+    assert [path.name for path in find_unfinished(out)] == ["talk.mp4"]
+    with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
+        wait_for_job(client, job["id"])
+        assert find_unfinished(out) == []
 
 
 def test_jobs_that_are_unknown_or_no_ids_are_refused(api):

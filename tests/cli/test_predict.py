@@ -112,3 +112,24 @@ def test_annotated_pictures_show_box_and_bar_and_keep_their_size(ferflow, photo,
     # Reading the folder again leaves out what was annotated there.
     again = ferflow("predict", tmp_path, "--annotate", tmp_path / "annotated", "--json")
     assert [line["image"] for line in lines(again.text)] == [str(photo)]
+
+
+def test_annotated_copies_are_not_mixed_with_the_pictures(ferflow, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for given, folder in ((tmp_path, Path()), (Path(), tmp_path)):
+        done = ferflow("predict", given, "--annotate", folder)
+        assert done.code == 2
+        assert "Give another folder" in done.text
+    assert sorted(tmp_path.rglob("*")) == before
+    # A folder below may be used again, however it is named.
+    for folder in (Path("drawn"), tmp_path / "drawn"):
+        done = ferflow("predict", ".", "--annotate", folder)
+        assert done.code == 0
+        assert "1 annotated picture:" in done.text
+
+
+def test_stdin_is_one_picture(ferflow):
+    done = ferflow("predict", "-", "-")
+    assert done.code == 2
+    assert "stdin holds one picture" in done.text
