@@ -13,6 +13,7 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.shared.page import write_text
 from ferflow.dashboards.shared.page_digests import read_status
 from ferflow.dashboards.shared.settings import PageOptions
+from ferflow.store.atomic_files import remove
 from ferflow.store.output_folder import OVERVIEW_CONTENT, OutputFolder
 from ferflow.text import pluralize, sanitize
 
@@ -50,6 +51,16 @@ def record_mail(folder: OutputFolder, page: Path, made_with: object) -> None:
         made_with: options of the page for a mail.
     """
     _record(folder, f"mail.{page.name}", f"{_read_page(folder, page)} {made_with!r}")
+
+
+def forget_mail(folder: OutputFolder, page: Path) -> None:
+    """Remove the record of a page for a mail; called before the page is written, so that no record outlives its page.
+
+    Args:
+        folder: the output folder.
+        page: its own page.
+    """
+    remove(folder.page_status(f"mail.{page.name}"), out=folder.path)
 
 
 def is_mail_current(folder: OutputFolder, page: Path, made_with: object) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferflow.dashboards.exports.export_status import is_mail_current, record_mail
+from ferflow.dashboards.exports.export_status import forget_mail, is_mail_current, record_mail
 from ferflow.dashboards.overview.index import render_index
 from ferflow.dashboards.overview.overview_data import Folder, load_folder
 from ferflow.dashboards.session_report.page import render_session
@@ -110,6 +110,7 @@ def write_mail_pages(
     if not is_mail_current(paths, paths.index, mail):
         notes = load_notes(paths.notes, page=paths.index, out=out, single=True, pictures=not mail.anonymize)
         page = render_index(_without_links(folder), options, notes, single=_describe(notes, mail, False))
+        forget_mail(paths, paths.index)
         write_text(paths.mail / paths.index.name, page, out=out)
         record_mail(paths, paths.index, mail)
     return Mailed((paths.mail / paths.index.name, *written), failed)
@@ -141,12 +142,12 @@ def _write_session(
         has_thumbnails=False,
     )
     single = _describe(notes, mail, video.url is not None)
-    write_text(
-        paths.mail / files.report.name, render_session(session, options, notes, single=single), out=paths.path
-    )
+    page = render_session(session, options, notes, single=single)
+    forget_mail(paths, files.report)
+    write_text(paths.mail / files.report.name, page, out=paths.path)
     is_complete = mail.video_mb is None or video.url is not None
-    if is_complete:
-        record_mail(paths, files.report, mail)
+    # A page without its video says what the session's page says, and is tried again with any options.
+    record_mail(paths, files.report, mail if is_complete else "without the video")
     return "" if is_complete else video.problem
 
 

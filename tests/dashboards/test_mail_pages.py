@@ -176,6 +176,38 @@ def test_a_page_of_an_earlier_state_is_named_until_it_is_written_again(out):
     assert describe_outdated(folder) == []
 
 
+def test_a_page_that_lacks_its_video_is_made_again_with_the_options_of_before(out):
+    page = out / "mail" / "film.html"
+    write(out, anonymize=True)
+    covered = page.read_bytes()
+    failed = write_mail_pages(out, PageOptions(), MailOptions(video_mb=0.001), copy_in_child).failed
+    assert "film" in failed
+    assert page.read_bytes() != covered  # it has the pictures of its notes
+    assert not describe_outdated(OutputFolder(out))
+    again = write_mail_pages(out, PageOptions(), MailOptions(video_mb=0.001), copy_in_child).failed
+    assert again == failed
+    write(out, anonymize=True)
+    assert page.read_bytes() == covered
+
+
+def test_a_page_whose_record_could_not_be_written_is_made_again(out, monkeypatch):
+    page = out / "mail" / "film.html"
+    write(out, anonymize=True)
+    covered = page.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("ferflow.dashboards.exports.mail_pages.record_mail", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write(out)
+    assert page.read_bytes() != covered
+    write(out, anonymize=True)
+    assert page.read_bytes() == covered
+
+
+def _interrupt(_folder: OutputFolder, page: Path, _made_with: object) -> None:
+    if page.name == "film.html":
+        raise KeyboardInterrupt
+
+
 def test_a_size_that_is_none_is_refused():
     for wrong in (0, 1000, float("nan")):
         with pytest.raises(OptionsError):
