@@ -196,5 +196,10 @@ def _array_of_pillow(image: Image) -> UInt8Array:
     """BGR, upright."""
     from PIL import ImageOps
 
+    if not hasattr(image, "convert"):
+        raise OptionsError(
+            f"a picture must be a path, an array or a picture of Pillow, got {type(image).__name__}. For bytes, use "
+            "PIL.Image.open(io.BytesIO(content))."
+        )
     upright = ImageOps.exif_transpose(image).convert("RGB")
     return np.asarray(upright, np.uint8)[..., ::-1]

@@ -142,6 +142,12 @@ def test_an_array_of_another_shape_is_refused(loaded, shape):
         ferflow.predict(np.zeros(shape, np.uint8), tools=loaded)
 
 
+@pytest.mark.parametrize("thing", [5, None, b"content of a file"])
+def test_what_is_no_picture_at_all_is_refused_in_words(loaded, thing):
+    with pytest.raises(OptionsError, match=f"got {type(thing).__name__}"):
+        ferflow.predict(thing, tools=loaded)
+
+
 def test_an_array_of_other_numbers_is_refused(loaded):
     with pytest.raises(OptionsError, match="got float64"):
         ferflow.predict(np.zeros((9, 9, 3)), tools=loaded)

@@ -211,11 +211,22 @@ class JobQueue:
                     job_id, video_id=job["video_id"], warnings=warnings, seconds=job["duration_s"]
                 )
             case "finished" if self.jobs[job_id].error is None:
-                await self._update(job_id, state="done")
+                await self._finish(self.jobs[job_id])
             case _ if event["event"] == JOB_FAILED:
                 if self._running is not None:
                     self._running.keeps_upload = bool(job.get("keeps_upload"))
                 await self._update(job_id, error=sanitize(job["message"]))
+
+    async def _finish(self, job: VideoJob) -> None:
+        if job.video_id is not None:
+            await self._update(job.id, state="done")
+            return
+        # A run leaves out what was forgotten in this folder, and warns.
+        reason = next(
+            (text for text in job.warnings if text.startswith(f"{job.name}: ")), "it was not analysed."
+        )
+        others = tuple(text for text in job.warnings if text != reason)
+        await self._update(job.id, error=reason, warnings=others)
 
     async def _update(self, job_id: str, **changes: Any) -> None:
         # A job that was cancelled stays so, whatever its process still has to say.

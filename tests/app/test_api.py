@@ -28,6 +28,7 @@ from ferflow.single_picture import PictureReader
 from ferflow.store.output_folder import OutputFolder
 from tests.app.conftest import jpeg, png_of, wait_for_job
 from tests.conftest import portrait
+from tests.hostile.outputs import Command
 
 
 def test_a_form_and_base64_give_what_python_gives(api, portrait_jpeg, tmp_path):
@@ -225,6 +226,21 @@ def test_a_video_that_could_not_be_written_about_is_kept_for_the_next_start(tmp_
     with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
         wait_for_job(client, job["id"])
         assert find_unfinished(out) == []
+
+
+def test_a_video_that_was_forgotten_fails_with_the_reason_and_its_upload_goes(
+    tmp_path, clip, monkeypatch, capfd
+):
+    out = tmp_path / "out"
+    with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
+        job_id = client.post("/api/jobs", files={"video": ("talk.mp4", clip.read_bytes())}).json()["id"]
+        wait_for_job(client, job_id)
+    assert Command(monkeypatch, capfd)("forget", out, "--video", "talk.mp4", "--yes").code == 0
+    with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
+        job = wait_for_job(client, job_id, state="failed")
+    assert "forgotten" in job["error"]
+    assert (job["report"], job["warnings"]) == (None, [])
+    assert not (out / "uploads" / job_id).exists()
 
 
 def test_jobs_that_are_unknown_or_no_ids_are_refused(api):
