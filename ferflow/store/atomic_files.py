@@ -199,8 +199,16 @@ def remove_abandoned(path: Path) -> None:
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
         # Workers may write one file at the same time, so the part of a living process stays.
         owner = part.stem.rpartition(".")[2]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        if owner.isdecimal() and not _is_running(int(owner)):
             part.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process can still write; one that was killed keeps its number until its parent asks how it ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_disk_full(error: BaseException | None) -> bool:

@@ -6,8 +6,10 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -129,9 +131,14 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_pat
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     (tmp_path / f".x.js.{gone.pid}.tmp").write_text("half")
+    unasked = subprocess.Popen([sys.executable, "-c", ""])  # a zombie, until we wait for it
+    while psutil.Process(unasked.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    (tmp_path / f".x.js.{unasked.pid}.tmp").write_text("half, too")
     (tmp_path / f".x.js.{os.getppid()}.tmp").write_text("of somebody who is alive")
     with atomic_write(tmp_path / "x.js") as part:
         part.write_text("whole")
+    unasked.wait()
     assert sorted(path.name for path in tmp_path.iterdir()) == [f".x.js.{os.getppid()}.tmp", "x.js"]
 
 
