@@ -53,6 +53,11 @@ class CutClip:
         return cls(folder / name, metadata, start_s, end_s, moment.title)
 
     @property
+    def is_outside(self) -> bool:
+        """Whether it ends before the video starts, or starts where the video has ended."""
+        return self.end_s < self.start_s or self.end_s == self.start_s > 0
+
+    @property
     def video_id(self) -> str:
         """Of its video."""
         return self.metadata.video_id

@@ -28,7 +28,7 @@ from ferflow.cli.report import Folder as OutArgument
 from ferflow.cli.report import check_is_output
 from ferflow.errors import OptionsError, VideoError
 from ferflow.options import CoverName
-from ferflow.text import pluralize
+from ferflow.text import pluralize, sanitize
 
 if TYPE_CHECKING:
     from ferflow.analytics.moments import Moment, Wanted
@@ -102,7 +102,7 @@ def clips(
 
     Writes into FOLDER: the clips, index.html, clips.csv, chapters of each session (VIDEO_ID.chapters.vtt), clips.edl
     and clips.otio (these two need ferflow[exchange]). Clips have the size, frames and sound of the source. Exit code:
-    10 if the clips of a session cannot be made or may still show a face after --anonymize; otherwise as of ferflow
+    10 if clips of a session cannot be made or may still show a face after --anonymize; otherwise as of ferflow
     analyze.
     """
     from ferflow.analytics.moments import Wanted, find_moments
@@ -179,15 +179,18 @@ def _plan(
             if not source.exists():
                 raise VideoError(f"{source.name}: not where it was analysed, so no clips of it can be made.")
             covers = options.covering.cover(persons) if options.covering is not None else None
-            cuts = {
-                cut.path: cut
-                for cut in (
-                    CutClip.around(one, metadata, to, options.before_s, options.after_s)
-                    for one in moments
-                    if one.video_id == video_id
-                )
-            }
-            yield _Plan(source, persons, covers, tuple(cuts.values()))
+            cuts = dict[Path, CutClip]()
+            for one in (moment for moment in moments if moment.video_id == video_id):
+                cut = CutClip.around(one, metadata, to, options.before_s, options.after_s)
+                if cut.is_outside:
+                    outcome.fail(
+                        f"{sanitize(source.name)}: no clip at {one.start_s:g} s, outside of the video as far as it was "
+                        f"analysed (0 to {metadata.duration_s:g} s). Check the marker, and --markers-offset."
+                    )
+                else:
+                    cuts[cut.path] = cut
+            if cuts:
+                yield _Plan(source, persons, covers, tuple(cuts.values()))
 
 
 def _cut(plan: _Plan, options: _Options, outcome: Outcome, *, quiet: bool) -> list[CutClip]:

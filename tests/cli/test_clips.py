@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -68,6 +69,19 @@ def test_clips_around_markers_have_the_pictures_of_the_source(analysed, tmp_path
     before, after = pictures(videos[0], SIZE).astype(int), pictures(made, SIZE).astype(int)
     assert np.abs(before[15:31] - after).mean() < 4
     assert np.abs(before[14:30] - after).mean() > np.abs(before[15:31] - after).mean()
+
+
+def test_a_marker_outside_of_the_video_has_no_clip_and_costs_no_other(analysed, tmp_path, ferflow):
+    _, source = analysed
+    out = shutil.copytree(source, tmp_path / "out")
+    events = tmp_path / "events.csv"
+    events.write_text("time_s,label\n-9,late\n1,late\n99,late\n")
+    assert ferflow("report", out, "--markers", events).code == 0
+    done = ferflow("clips", out, "-o", tmp_path / "best", "--marker", "late", "--before", 0.4, "--after", 0.2)
+    assert done.code == 10, done
+    assert [(row["start_s"], row["end_s"]) for row in rows_of(tmp_path / "best")] == 2 * [("0.600", "1.200")]
+    assert "talk.mp4: no clip at -9 s" in done.text
+    assert "talk.mp4: no clip at 99 s" in done.text
 
 
 def test_chapters_and_cut_lists_are_read_by_other_programs(analysed, tmp_path, ferflow):
