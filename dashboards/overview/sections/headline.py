@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from ferflow.analytics.cohort import Cohort
 from ferflow.analytics.intervals import Interval, share_interval
@@ -52,7 +53,7 @@ def build_corrections(folder: Folder) -> Notice | None:
         return None
     n = sum(entry.n_corrections for entry in corrected)
     return Notice(
-        f"This page honours {pluralize(n, 'correction')} of {sanitize(folder.names.corrections.file)}.",
+        f"This page honours {pluralize(n, 'correction')} of {sanitize(Path(folder.names.corrections.file).name)}.",
         f"{'It is' if n == 1 else 'They are'} about {pluralize(len(corrected), 'video')}; the pages of the sessions "
         "list them.",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ferflow.analytics.correction_rows import EVERYBODY, Correction
 from ferflow.dashboards.session_report.session_data import Session
 from ferflow.dashboards.shared.elements import Notice
@@ -13,7 +15,8 @@ MOST_LINES = 12
 
 def build_corrections(session: Session) -> Notice | None:
     """A line for each correction that the numbers of this page include; None without any."""
-    rows, file = session.corrections.honoured, session.corrections.file
+    # A page is passed on, and a path may say whose computer it comes from.
+    rows, file = session.corrections.honoured, Path(session.corrections.file).name
     if not rows:
         return None
     lines = [_describe(row) for row in rows[:MOST_LINES]]
