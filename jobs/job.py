@@ -36,7 +36,7 @@ class Additions:
     markers: Path | None = None
     """One file for all videos; None: `<stem>.markers.csv` or the like next to each video, if there is one."""
     markers_offset: str | None = None
-    """The clock of files of markers beside that of the video, as `exchange.file_clock` reads it; None: as the session
+    """Clock of files of markers against that of the video, as `exchange.file_clock` reads it; None: as the session
     list says, else as given before."""
     speech: Path | None = None
     """One transcript for all videos; None: `<stem>.vtt` or `<stem>.srt` next to each video, if there is one."""

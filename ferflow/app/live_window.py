@@ -118,7 +118,7 @@ class LiveWindow:
     ) -> None:
         self._is_over = True
         end_s = time.monotonic() + 1
-        while self._n_viewers and time.monotonic() < end_s:  # they are told that it is over
+        while self._n_viewers and time.monotonic() < end_s:  # time to send them the end
             time.sleep(_LOOK_S)
         self._server.should_exit = True
         self._thread.join(_SECONDS_TO_END)

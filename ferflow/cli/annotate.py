@@ -14,7 +14,6 @@ from ferflow.cli.common import (
     Quiet,
     Verbose,
     log_to_stderr,
-    parse_not_empty,
     parse_path,
     print_message,
 )
@@ -23,7 +22,9 @@ from ferflow.cli.made_videos import (
     Crf,
     Encoding,
     End,
+    Excepted,
     Folder,
+    Only,
     Outcome,
     Replace,
     Start,
@@ -62,23 +63,8 @@ def annotate(
             "source is not copied."
         ),
     ] = None,
-    excepted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--except",
-            parser=parse_not_empty,
-            metavar="NAME",
-            help="With --anonymize and --from: this person stays visible; may be repeated.",
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=parse_not_empty,
-            metavar="NAME",
-            help="With --anonymize and --from: only this person and unknown faces are covered; may be repeated.",
-        ),
-    ] = None,
+    excepted: Excepted = None,
+    only: Only = None,
     min_face: Annotated[
         int | None,
         typer.Option(

@@ -47,7 +47,7 @@ class Covering:
         min_face: int | None,
         tables: Path | None,
     ) -> Self | None:
-        """What options say; None: nobody is covered.
+        """What options say; None: no face is covered.
 
         Raises:
             OptionsError: they do not go together.

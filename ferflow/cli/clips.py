@@ -16,7 +16,9 @@ from ferflow.cli.made_videos import (
     Codec,
     Crf,
     Encoding,
+    Excepted,
     Folder,
+    Only,
     Outcome,
     Replace,
     check_crf,
@@ -75,23 +77,8 @@ def clips(
     anonymize: Annotated[
         CoverName | None, typer.Option(help="Cover faces, as ferflow annotate --anonymize does.")
     ] = None,
-    excepted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--except",
-            parser=parse_not_empty,
-            metavar="NAME",
-            help="With --anonymize: this person stays visible.",
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=parse_not_empty,
-            metavar="NAME",
-            help="With --anonymize: only this person and unknown faces are covered.",
-        ),
-    ] = None,
+    excepted: Excepted = None,
+    only: Only = None,
     codec: Codec = "h264",
     crf: Crf = None,
     overwrite: Replace = False,

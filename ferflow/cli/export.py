@@ -125,7 +125,7 @@ def _parse_formats(given: Sequence[str]) -> list[str]:
 
 
 def _check_no_training_run(out: Path) -> None:
-    """Help whoever means a model."""
+    """Help a user who means a model."""
     from ferflow.store.output_folder import OutputFolder
 
     if not OutputFolder(out).is_used() and ((out / "card.json").is_file() or (out / "state.npz").is_file()):

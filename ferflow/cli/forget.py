@@ -137,7 +137,7 @@ def _print_nothing(folder: OutputFolder, found: Found) -> None:
 
 
 def _print_outcome(folder: OutputFolder, outcome: Outcome) -> int:
-    echo("Removed. Not removed, since it is not ferflow's or cannot be told apart:")
+    echo("Removed. Not removed, since it is not ferflow's or cannot be separated:")
     for line in outcome.stays:
         echo(f"  {line}")
     return _print_problems(folder, outcome)

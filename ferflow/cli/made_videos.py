@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ferflow.cli.common import parse_path, print_message
+from ferflow.cli.common import parse_not_empty, parse_path, print_message
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError, VideoError
 from ferflow.options import CodecName, TimePoint
@@ -42,6 +42,23 @@ Folder = Annotated[
     Path, typer.Option("--out", "-o", parser=parse_path, metavar="FOLDER", help="Folder for the videos.")
 ]
 
+Excepted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--except",
+        parser=parse_not_empty,
+        metavar="NAME",
+        help="With --anonymize, and a name of OUT: this person stays visible; may be repeated.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=parse_not_empty,
+        metavar="NAME",
+        help="With --anonymize, and a name of OUT: only this person and unknown faces are covered; may be repeated.",
+    ),
+]
 Replace = Annotated[
     bool, typer.Option("--overwrite", help="Replace videos of the same names in FOLDER; never an input.")
 ]

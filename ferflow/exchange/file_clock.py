@@ -1,4 +1,4 @@
-"""The clock of a file of events beside that of the video: an offset, and a drift between two points.
+"""The clock of a file of events in relation to that of the video: an offset, and a drift between two points.
 
 >>> parse_clock_map("12.5").to_video(10.0)
 22.5

@@ -36,7 +36,7 @@ from ferflow.render.face_search import FaceFinder, keep_strongest
 from ferflow.render.places_to_cover import LEAST_SCORE, PlaceCollector, Places
 from ferflow.render.rewrite import Painter, Part, Rewrite, rewrite
 from ferflow.render.visible_faces import (
-    NOBODY,
+    NONE_VISIBLE,
     ExceptedFaces,
     NobodyIsVisible,
     VisibleFaces,
@@ -345,7 +345,7 @@ def _check(
         frames = video.frames(Selection())
         for number, (frame, faces) in enumerate(_map_frames(frames, find)):
             index = copy.index[number]
-            visible = copy.visible.get(index, NOBODY)
+            visible = copy.visible.get(index, NONE_VISIBLE)
             is_left = _may_show_a_face(faces, places.at(index), REPORTED_SCORE)
             rest = faces[is_left & ~visible.find_visible(faces) & ~visible.is_near(faces)]
             found += [

@@ -27,7 +27,7 @@ Key = Literal["frame_index", "pts"]
 """By what a frame is found: its number where a video is read from its start, else its timestamp."""
 
 _LONGEST_GAP_S = 2.0
-"""Between two analysed frames; over a longer one, nobody knows where a face was."""
+"""Between two analysed frames; over a longer one, the place of a face is unknown."""
 _BOX = ("x1", "y1", "x2", "y2")
 _COLUMNS = ("frame_index", *_BOX, *READABILITY_COLUMNS)
 
@@ -40,7 +40,7 @@ class ShownFace:
     """Source pixels, upright."""
     track_id: int
     person_id: int
-    """`UNTRACKED`: it counts as nobody's."""
+    """`UNTRACKED`: it belongs to no person."""
     name: str | None
     """Of the person."""
     scores: Mapping[str, float]
@@ -176,7 +176,7 @@ def _read_block(block: pa.Table) -> _Columns:
 
 
 def _read_scores(persons: Persons, labels: Sequence[str], faces: _Columns) -> Float32Array:
-    """The scores of each face, float32 (N, labels); NaN for faces of nobody who counts."""
+    """The scores of each face, float32 (N, labels); NaN for faces of people who do not count."""
     found = np.full((len(faces.frame_index), len(labels)), np.nan, np.float32)
     if not len(found):
         return found
@@ -193,5 +193,5 @@ def _read_scores(persons: Persons, labels: Sequence[str], faces: _Columns) -> Fl
 
 
 def _join(frame_index: Int64Array, person_id: Int64Array) -> Int64Array:
-    """One number for a frame and a person: nobody is in a frame twice."""
+    """One number for a frame and a person: a person has one face in a frame."""
     return frame_index * (1 << 32) + person_id

@@ -30,7 +30,7 @@ def find_tables(source: Path, folder: OutputFolder) -> VideoFiles | None:
     for files in sorted(folder.finished_videos(), key=lambda one: not one.video_id.startswith(likely)):
         try:
             stored = read_metadata(files.faces).source
-        except RecordsError:  # a table that cannot be read is nobody's
+        except RecordsError:  # a table that cannot be read is no table of this video
             continue
         is_here = os.path.realpath(stored.path) == os.path.realpath(source)
         if is_here or _may_be(source, stored):

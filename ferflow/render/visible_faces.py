@@ -1,4 +1,4 @@
-"""Whose faces stay visible in an anonymised video, and which detections show them. In doubt, nobody's.
+"""Whose faces stay visible in an anonymised video, and which detections show them. In doubt, none.
 
 >>> who = ExceptedFaces.read(persons, visible={1}, key="frame_index")
 >>> who.at(frame).find_visible(found)
@@ -63,7 +63,7 @@ class VisibleFaces:
 
 
 _NO_FACES = np.zeros((0, 4), np.float32)
-NOBODY = VisibleFaces(_NO_FACES, _NO_FACES)
+NONE_VISIBLE = VisibleFaces(_NO_FACES, _NO_FACES)
 
 
 class WhoIsVisible(Protocol):
@@ -78,7 +78,7 @@ class NobodyIsVisible:
 
     def at(self, frame: Frame) -> VisibleFaces:
         """See `WhoIsVisible`."""
-        return NOBODY
+        return NONE_VISIBLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Outcome:
     """What an erasure could not do."""
 
     stays: tuple[str, ...]
-    """What lies elsewhere, or cannot be told apart, a line each."""
+    """What lies elsewhere, or cannot be separated, a line each."""
     traces: Traces
     problems: tuple[str, ...] = ()
     """Why pages were not written again."""
@@ -126,7 +126,7 @@ def _remove_results(folder: OutputFolder, request: Request, *, record: bool) -> 
     """Remove tables and what was made of them; yields what stays."""
     remove_products(folder)
     for session in request.sessions:
-        # Before the tables, without which nobody knows where the video is.
+        # Before the tables, which say where the video is.
         if record and not (session.source and record_video(folder, Path(session.source))):
             yield (
                 f"{sanitize(session.video_id)}: its video is not where it was analysed; ferflow analyze will not "

@@ -195,7 +195,7 @@ class Edited:
 
 
 def make_edited(out: Path, source: Path, name: str = "trio", people: int = 3, codec: str = "h264") -> Edited:
-    """Three people in eight seconds, whom nobody has filmed."""
+    """Three people in eight seconds, for whom there is no video."""
     formats = {"h264": "mov,mp4", "mjpeg": "avi"}
     size = source.stat().st_size if source.exists() else 1
     facts = {"path": str(source), "name": source.name, "size": size, "codec": codec, "format": formats[codec],

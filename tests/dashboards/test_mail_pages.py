@@ -215,7 +215,7 @@ def test_a_size_that_is_none_is_refused():
 
 
 def test_the_faces_of_a_video_are_covered_on_request(tmp_path):
-    """Of real faces: the same detector finds them in the plain copy, and nobody in the covered one."""
+    """Of real faces: the detector finds them in the plain copy, and none in the covered one."""
     from ferflow.jobs.run import run
     from ferflow.options import AnalyzeOptions
     from tests.conftest import face_frames
