@@ -80,7 +80,8 @@ class _Running:
 
     job_id: str
     process: BaseProcess | None = None
-    is_cancelled: bool = False
+    is_ended: bool = False
+    """Cancelled, or the application ends: the process is to end as soon as there is one."""
     keeps_upload: bool = False
     """The output folder was at fault, not the video: the next start tries again."""
 
@@ -110,9 +111,11 @@ class JobQueue:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._running is not None and self._running.process is not None:
-            await asyncio.to_thread(end_process, self._running.process)
-            await asyncio.to_thread(clean_up, self.out)
+        if self._running is not None:
+            self._running.is_ended = True
+            if self._running.process is not None:
+                await asyncio.to_thread(end_process, self._running.process)
+                await asyncio.to_thread(clean_up, self.out)
 
     def is_full(self) -> bool:
         """Whether no more uploads are taken."""
@@ -136,7 +139,7 @@ class JobQueue:
             return job
         running = self._running
         if running is not None and running.job_id == job_id:
-            running.is_cancelled = True
+            running.is_ended = True
             if running.process is not None:
                 await self.pool.run(end_process, running.process)
         await self._update(job_id, state="cancelled")
@@ -183,7 +186,7 @@ class JobQueue:
         def on_start(process: BaseProcess) -> None:
             assert self._running is not None
             self._running.process = process
-            if self._running.is_cancelled:
+            if self._running.is_ended:
                 end_process(process)
 
         request = Job(inputs=(str(job.path),), out=self.out, options=self.options, workers=0)
