@@ -216,14 +216,17 @@ class CoveringPainter:
             self.drawn.paint(frame, picture)
 
     def _draw(self, picture: YuvPicture, covers: Sequence[Cover], kept: _Kept) -> None:
-        """Draw covers; those that may cover no face leave the faces that stay visible."""
+        """Draw covers; where a face stays visible, only what lies on another face for certain.
+
+        The margin of a cover has the hair and the ears of its face. Where heads touch it would hide the next face.
+        """
         for cover in covers:
-            if not cover.is_certain:
-                draw_cover(picture, cover, self.method)
-        kept.restore()
-        for cover in covers:
-            if cover.is_certain:
-                draw_cover(picture, cover, self.method)
+            draw_cover(picture, cover, self.method)
+        if kept.parts:
+            kept.restore()
+            for cover in covers:
+                if cover.is_certain:
+                    draw_cover(picture, replace(cover, has_margin=cover.level > 0), self.method)
 
     def _cover_what_is_left(
         self,

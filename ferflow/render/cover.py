@@ -9,7 +9,7 @@ one value for the whole face.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -43,16 +43,18 @@ class Cover:
     is_certain: bool = True
     """Whether what was found here, or before and after, is a face for certain. A cover that is not certain leaves the
     faces that stay visible: it may be of a hand before them."""
+    has_margin: bool = True
+    """Whether it is larger than the face; without, only as its level asks for."""
 
     def scaled(self, across: float, down: float) -> Cover:
         """In a picture of another size."""
         x1, y1, x2, y2 = self.xyxy
-        return Cover((x1 * across, y1 * down, x2 * across, y2 * down), self.level, self.is_certain)
+        return replace(self, xyxy=(x1 * across, y1 * down, x2 * across, y2 * down))
 
     def dilated(self) -> Box:
         """The part of the picture that is covered; larger with each level."""
         x1, y1, x2, y2 = self.xyxy
-        width, height, more = x2 - x1, y2 - y1, 1 + _GROWTH * self.level
+        width, height, more = x2 - x1, y2 - y1, self.has_margin + _GROWTH * self.level
         return (
             x1 - more * _SIDE * width,
             y1 - more * _ABOVE * height,

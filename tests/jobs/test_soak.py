@@ -21,34 +21,44 @@ MIB = 1 << 20
 
 
 class Watch:
-    """What a process holds, looked at again and again while it runs."""
+    """What a process and its workers hold together, looked at again and again while it runs."""
 
     def __init__(self, process: psutil.Process) -> None:
         self.rss: list[int] = []
         self.threads: list[int] = []
         self.files: list[int] = []
+        self.processes: list[int] = []
         self.at: list[int] = []
         """Events seen when it was looked at."""
         self._process = process
 
     def look(self, n_events: int) -> None:
-        with self._process.oneshot():
-            self.rss.append(self._process.memory_info().rss)
-            self.threads.append(self._process.num_threads())
-            self.files.append(self._process.num_fds())
+        held = list(filter(None, map(_measure, [self._process, *self._process.children(recursive=True)])))
+        for values, sizes in zip((self.rss, self.threads, self.files), zip(*held, strict=True), strict=True):
+            values.append(sum(sizes))
+        self.processes.append(len(held))
         self.at.append(n_events)
 
     def reported(self) -> str:
         early, late = self.early_and_late(self.rss)
         return (
             f"resident {early / MIB:.0f} -> {late / MIB:.0f} MiB (most {max(self.rss) / MIB:.0f}), "
-            f"threads {self.early_and_late(self.threads)}, files {self.early_and_late(self.files)}"
+            f"threads {self.early_and_late(self.threads)}, files {self.early_and_late(self.files)}, "
+            f"processes {self.early_and_late(self.processes)}"
         )
 
     def early_and_late(self, values: list[int]) -> tuple[float, float]:
         """Medians of the second and of the last fifth; the first fifth warms up."""
         fifth = len(values) // 5
         return statistics.median(values[fifth : 2 * fifth]), statistics.median(values[-fifth:])
+
+
+def _measure(process: psutil.Process) -> tuple[int, int, int] | None:
+    try:
+        with process.oneshot():
+            return process.memory_info().rss, process.num_threads(), process.num_fds()
+    except psutil.Error:  # it has just ended
+        return None
 
 
 def soaked(arguments: list[object], every: int) -> Watch:
@@ -70,9 +80,10 @@ def soaked(arguments: list[object], every: int) -> Watch:
 
 def check_flat(watch: Watch) -> None:
     print(watch.reported())
+    assert statistics.median(watch.processes) >= 2  # the video is read in a worker, and its memory counts
     early, late = watch.early_and_late(watch.rss)
     assert late <= 1.05 * early, watch.reported()
-    for values in (watch.threads, watch.files):
+    for values in (watch.threads, watch.files, watch.processes):
         early, late = watch.early_and_late(values)
         # One that happens to be under way when it is looked at; a leak would be one for each video, or for each event.
         assert late <= early + 1, watch.reported()

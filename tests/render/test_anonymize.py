@@ -21,8 +21,10 @@ from ferflow.media.planes import Planes
 from ferflow.media.video import Frame, Selection, open_video
 from ferflow.media.yuv_picture import YuvPicture
 from ferflow.options import AnalyzeOptions
+from ferflow.render.anonymize import CoveringPainter
 from ferflow.render.cover import Cover, draw_cover
 from ferflow.render.places_to_cover import PlaceCollector
+from ferflow.render.visible_faces import VisibleFaces
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
 from tests.render.sources import FFMPEG, needs_ffmpeg, packet_hashes, probe, shown_times, streams
@@ -227,6 +229,31 @@ def test_under_a_cover_hardly_any_values_are_left(method, size):
     # Far away nothing changes, and covers outside of the picture do no harm.
     assert (picture.y[:, 130:] == before[:, 130:]).all()
     draw_cover(picture, replace(cover, xyxy=(-500.0, -500.0, -400.0, -400.0)), method)
+
+
+class NothingFound:
+    def find(self, frame, least_score):
+        return Detections.empty()
+
+
+class OneIsVisible:
+    def at(self, frame):
+        return VisibleFaces(np.array([[100, 50, 140, 100]], np.float32), np.array([[134, 50, 174, 100]], np.float32))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_where_heads_touch_a_cover_leaves_the_visible_face_but_for_what_lies_on_the_other(method):
+    noise = np.random.default_rng(1).integers(16, 235, (240, 320), np.uint8)
+    picture = YuvPicture.of(Planes(noise, noise[::2, ::2], noise[::2, ::2], full_range=False), (320, 240))
+    before = picture.y.copy()
+    collector = PlaceCollector()
+    collector.add(frame(0), face_at(134), is_cut=False)
+    CoveringPainter(collector.finish(), NothingFound(), method, OneIsVisible()).paint(frame(0), picture)
+    assert (picture.y[50:100, 100:134] == before[50:100, 100:134]).all()
+    # The margin above the visible face is covered, and the face that is not to be seen.
+    assert (picture.y[45:50, 134:140] != before[45:50, 134:140]).any()
+    assert picture.y[60:90, 140:170].std() < 0.3 * noise.std()
+    assert (picture.y[70:80, 134:140] != before[70:80, 134:140]).mean() > 0.9
 
 
 @pytest.mark.slow
