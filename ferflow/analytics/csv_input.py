@@ -26,7 +26,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from ferflow.analytics.decimal_sign import find_ambiguous
-from ferflow.analytics.foreign_tables import describe_foreign_table
 from ferflow.errors import OptionsError
 from ferflow.plain_file import TooLargeError, read_plain_file
 from ferflow.store.atomic_files import atomic_write
@@ -146,9 +145,7 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """
     try:
         content = read_plain_file(path, most_bytes)
-        # What spreadsheets call "Unicode text".
-        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+        return decode_text(content)
     except TooLargeError as error:
         raise OptionsError(f"{sanitize(path)}: {error.strerror}. Keep the rows that matter.") from error
     except OSError as error:
@@ -158,6 +155,17 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
         raise OptionsError(
             f"{sanitize(path)}: line {line} is not UTF-8 text. Save it as 'CSV UTF-8' in the spreadsheet."
         ) from error
+
+
+def decode_text(content: bytes) -> str:
+    """A text without a byte order mark.
+
+    Raises:
+        UnicodeDecodeError: it is neither UTF-8 nor UTF-16.
+    """
+    # UTF-16 is what spreadsheets call "Unicode text".
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +275,6 @@ def _naming(required: Sequence[str]) -> str:
 
 def _check_header(name: str, header: list[str], required: Sequence[str]) -> None:
     if missing := [column for column in required if column not in header]:
-        if "time_s" in required and (foreign := describe_foreign_table(header)):
-            raise OptionsError(f"{name}: this is {foreign}")
         found = sanitize(", ".join(header)[:80]) or "nothing"
         raise OptionsError(f"{name}: no column {missing[0]!r}. {_naming(required)}; it has: {found}.")
     check_unique(name, header)

@@ -20,6 +20,7 @@ from ferflow.analytics.list_edits import (
     remove_correction,
     undo,
 )
+from ferflow.analytics.markers import SUFFIX
 from ferflow.analytics.person_faces import Persons
 from ferflow.app.coding_file import CoderFile, apply_coding
 from ferflow.app.edit_requests import (
@@ -42,6 +43,7 @@ from ferflow.app.marker_file import MarkerFile
 from ferflow.dashboards import last_options, load_names, refresh
 from ferflow.dashboards.session_report.video_player import find_video
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.exchange.marker_files import find_marker_file, find_program
 from ferflow.jobs.additions import add_to_all, find_listed_markers
 from ferflow.jobs.job import Additions
 from ferflow.store.metadata import SourceInfo, read_metadata
@@ -228,11 +230,31 @@ def _why_no_markers(files: VideoFiles, source: Path | None) -> str:
     if source is None:
         return "Markers lie next to the video, and it is not where it was analysed."
     try:
-        listed = find_listed_markers(source, files, last_options(files.out).sessions)
+        # A list may name any file; only the one next to the video is changed from here.
+        if find_listed_markers(source, files, last_options(files.out).sessions) is not None:
+            return "The session list names a file of markers for this video: edit it there."
+        return _explain_other_markers(source)
     except OptionsError as error:
         return str(error)
-    # A list may name any file; only the one next to the video is changed from here.
-    return "" if listed is None else "The session list names a file of markers for this video: edit it there."
+
+
+def _explain_other_markers(source: Path) -> str:
+    """Why the file of markers next to a video is not changed here; empty: it is a table of ours, or there is none.
+
+    Raises:
+        OptionsError: it cannot be read.
+    """
+    found, ours = find_marker_file(source), source.stem + SUFFIX
+    if found is None:
+        return ""
+    if program := find_program(found):
+        return f"{sanitize(found.name)} is a file of {program}: change it there; ferflow report then reads it again."
+    # A second file would take precedence, and hide the markers of the first one.
+    return (
+        ""
+        if found.name == ours
+        else f"Markers are in {sanitize(found.name)}: rename it to {sanitize(ours)} first."
+    )
 
 
 def _undo_lists(out: Path, edit: Edit) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ferflow.analytics.csv_input import read_text
+from ferflow.analytics.csv_input import decode_text, read_text
 from ferflow.analytics.markers import SPEECH_KIND, SUFFIX, Marker, markers_in, read_markers, to_table
 from ferflow.errors import OptionsError
 from ferflow.exchange import elan_file, foreign_csv, obs, transcript, xdf
@@ -35,6 +35,7 @@ class TextFormat:
     """A format of text."""
 
     program: str
+    """By which users know it."""
     recognise: Callable[[str], bool]
     read: Callable[[str, str], list[Marker]]
     """Of the text and the name of the file; raises OptionsError."""
@@ -47,8 +48,8 @@ TEXT_FORMATS = (
     TextFormat("PsychoPy", foreign_csv.is_psychopy, foreign_csv.read_psychopy),
     TextFormat("BIDS", foreign_csv.is_bids, foreign_csv.read_bids),
     TextFormat("Audacity", foreign_csv.is_audacity, foreign_csv.read_audacity),
-    TextFormat("OBS, log", obs.is_obs_log, obs.read_obs_log),
-    TextFormat("OBS, chapters", obs.is_chapter_list, obs.read_chapter_list),
+    TextFormat("OBS", obs.is_obs_log, obs.read_obs_log),
+    TextFormat("OBS", obs.is_chapter_list, obs.read_chapter_list),
 )
 """In the order in which they are tried."""
 
@@ -73,6 +74,23 @@ def read_marker_file(path: Path) -> list[Marker]:
     return markers_in(read_markers(path))
 
 
+def find_program(path: Path) -> str:
+    """Whose format a file of markers has, such as `ELAN`; empty: it is a table of markers, or nothing that is known.
+
+    Raises:
+        OptionsError: unreadable.
+    """
+    head = _read_head(path)
+    if head.startswith(xdf.MAGIC):
+        return "LabRecorder (XDF)"
+    if obs.is_media(head):
+        return "OBS"
+    if _is_xml(head):
+        return "ELAN"
+    text = read_text(path, MOST_BYTES)
+    return next((one.program for one in TEXT_FORMATS if one.recognise(text)), "")
+
+
 def read_marker_table(path: Path) -> pa.Table:
     """The same as a table of `MARKERS`, without what is spoken; raises as `read_marker_file`."""
     return to_table(one for one in read_marker_file(path) if one.kind != SPEECH_KIND)
@@ -84,10 +102,23 @@ def read_transcript_file(path: Path) -> list[Marker]:
     Raises:
         OptionsError: it is none.
     """
-    found = [one for one in read_marker_file(path) if one.kind == SPEECH_KIND]
-    if not found:
-        raise OptionsError(f"{sanitize(path)}: no transcript. Give WebVTT or SubRip (.vtt, .srt).")
-    return found
+    name = sanitize(path)
+    try:
+        text = decode_text(read_plain_file(path, MOST_BYTES))
+    except OSError as error:
+        raise OptionsError(
+            f"{name}: the transcript cannot be read ({error.strerror}). Check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise OptionsError(
+            f"{name}: no transcript: it is not UTF-8 text. Give WebVTT or SubRip (.vtt, .srt) in UTF-8."
+        ) from error
+    if not transcript.is_transcript(text):
+        raise OptionsError(
+            f"{name}: no transcript: no line has the times of a cue, such as 00:00:01,000 --> 00:00:02,500. Give "
+            "WebVTT or SubRip (.vtt, .srt)."
+        )
+    return transcript.read_transcript(text, name)
 
 
 def find_marker_file(video: Path) -> Path | None:

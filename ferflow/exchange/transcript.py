@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from itertools import islice
 
-from ferflow.analytics.markers import SPEECH_KIND, Marker
-from ferflow.exchange.foreign_marker import check_number, make_marker
+from ferflow.analytics.markers import MOST_MARKERS, SPEECH_KIND, Marker
+from ferflow.errors import OptionsError
+from ferflow.exchange.foreign_marker import make_marker
 
 _TIME = r"((?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3})"
 _CUE = re.compile(rf"^[ \t]*{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?$", re.MULTILINE | re.ASCII)
@@ -30,7 +32,15 @@ def read_transcript(text: str, name: str) -> list[Marker]:
     Raises:
         OptionsError: no cue with a text, or too many.
     """
-    return check_number(_find_cues(text.replace("\r\n", "\n").replace("\r", "\n"), name), name)
+    found = _find_cues(text.replace("\r\n", "\n").replace("\r", "\n"), name)
+    cues = list(islice(found, MOST_MARKERS + 1))
+    if not cues:
+        raise OptionsError(f"{name}: no cue with a text in this transcript. Export it again.")
+    if len(cues) > MOST_MARKERS:
+        raise OptionsError(
+            f"{name}: more than {MOST_MARKERS} cues in this transcript. Give that of one video."
+        )
+    return sorted(cues, key=lambda cue: cue.time_s)
 
 
 def _find_cues(text: str, name: str) -> Iterator[Marker]:

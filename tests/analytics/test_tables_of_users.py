@@ -15,7 +15,6 @@ from ferflow.analytics.signal_input import read_signal_file
 from ferflow.errors import OptionsError
 from ferflow.store.video_files import VideoFiles
 from tests.analytics.stored import store_markers
-from tests.desks.lab_tables import FOREIGN
 
 CLAP = [Marker(1.5, None, "clap"), Marker(2.25, 4.0, "über", "scene")]
 
@@ -129,21 +128,6 @@ def test_decimal_commas_between_commas_are_refused_and_never_misread(tmp_path, c
 def test_whole_numbers_side_by_side_are_no_decimal_comma(tmp_path):
     assert read(tmp_path, "time_s,end_s,label\n1,5,clap\n") == [Marker(1.0, 5.0, "clap")]
     assert read(tmp_path, "time_s,label,kind\n10,7,trigger\n") == [Marker(10.0, None, "7", "trigger")]
-
-
-@pytest.mark.parametrize("program", ["BORIS", "BIDS", "ELAN"])
-def test_columns_renamed_as_the_message_says_are_read(tmp_path, program):
-    table = pd.read_csv(io.StringIO(FOREIGN[program]), sep=None, engine="python")
-    if program == "BIDS":
-        table = table.assign(end_s=table.onset + table.duration)
-    names = {
-        "BIDS": {"onset": "time_s", "trial_type": "label"},
-        "BORIS": {"Behavior": "label", "Start (s)": "time_s", "Stop (s)": "end_s"},
-        "ELAN": {"Begin Time - ss.msec": "time_s", "End Time - ss.msec": "end_s", "face": "label"},
-    }
-    instant = [] if program == "ELAN" else [Marker(4.0, None, "blink")]
-    found = read(tmp_path, table.rename(columns=names[program]).to_csv(index=False))
-    assert found == [Marker(1.5, 2.5, "smile"), *instant]
 
 
 @pytest.mark.parametrize(

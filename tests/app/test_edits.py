@@ -24,6 +24,7 @@ from tests.app.conftest import (
     wait_for_job,
     write_numbered,
 )
+from tests.desks.lab_tables import FOREIGN
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +304,30 @@ def test_markers_of_a_live_recording_are_edited_in_the_output_folder(api):
     assert live.markers == out / "live-0123abcd.markers.csv"
     assert "door" in written_page(api, live)
     undo_all(api, live.video_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "elan.markers.eaf",
+            "<?xml version='1.0'?><ANNOTATION_DOCUMENT/>",
+            "a file of ELAN: change it there",
+        ),
+        ("boris.markers.csv", FOREIGN["BORIS"], "a file of BORIS: change it there"),
+        ("tabs.markers.tsv", "time_s\tlabel\n1.5\tclap\n", "rename it to tabs.markers.csv first"),
+    ],
+)
+def test_a_file_of_markers_that_is_not_ours_is_never_hidden_by_one_of_ours(
+    api, tmp_path, name, content, said
+):
+    source = tmp_path / name.replace(".markers", "").replace(name[-3:], "mp4")
+    source.write_bytes(b"a video")
+    (tmp_path / name).write_text(content)
+    edited = make_edited(api.app.app.state.jobs.out, source, source.stem)
+    assert said in api.get(f"/api/videos/{edited.video_id}/edit").json()["why_no_markers"]
+    assert edit(api, edited.video_id, edit="mark", time_s=2.5, label="door").status_code == 400
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, source.name])
 
 
 def test_without_its_video_a_session_says_so_and_is_edited_by_time(api, tmp_path):

@@ -1,5 +1,5 @@
 """Tables of a lab: markers and lists of sessions as spreadsheets and statistics programs write them, and the exports of
-other programs, which ferflow recognises and refuses.
+other programs, which ferflow recognises.
 
 The columns of exports are those that each program documents; values are made up.
 """
@@ -168,7 +168,7 @@ FOREIGN: dict[str, str] = {
     "BIDS": "onset\tduration\ttrial_type\tresponse_time\n1.5\t1.0\tsmile\tn/a\n4.0\t0\tblink\tn/a\n",
     "BIDS, without types": "onset\tduration\tsample\tvalue\n1.5\tn/a\t37\t2\n",
 }  # fmt: skip
-"""Exports of programs that code behaviour and present stimuli, by program: named, with how to convert them."""
+"""Exports of programs that code behaviour and present stimuli, by program."""
 
 NOT_A_TABLE: dict[str, bytes] = {
     "Excel workbook": b"PK\x03\x04\x14\x00\x06\x00\x08\x00" + bytes(range(256)),

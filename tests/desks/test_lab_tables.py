@@ -9,6 +9,7 @@ import pytest
 from ferflow.analytics.markers import Marker, markers_in, read_markers
 from ferflow.analytics.session_list import read_sessions
 from ferflow.errors import OptionsError
+from ferflow.exchange.marker_files import find_program
 from tests.desks.lab_tables import DIALECTS, FOREIGN, MARKERS, NOT_A_TABLE, SESSIONS, UNREADABLE, Dialect
 
 VIDEOS = {"one-1": "/recordings/2024-05-01 14-30-00.mkv", "two-2": "/recordings/2024-05-01 15-02-11.mkv"}
@@ -55,11 +56,13 @@ def test_a_table_in_the_code_page_of_a_computer_is_refused_with_the_line_and_wha
 
 
 @pytest.mark.parametrize("program", FOREIGN)
-def test_an_export_of_another_program_is_named_with_how_to_convert_it(tmp_path, program):
-    message = refused(write(tmp_path, FOREIGN[program].encode()))
-    assert program.partition(",")[0] in message
-    assert "time_s" in message
-    assert "label" in message
+def test_an_export_of_another_program_is_named(tmp_path, program):
+    assert find_program(write(tmp_path, FOREIGN[program].encode())) == program.partition(",")[0]
+
+
+@pytest.mark.parametrize("program", DIALECTS)
+def test_a_table_of_markers_is_of_no_program(tmp_path, program):
+    assert find_program(write(tmp_path, DIALECTS[program].write(MARKERS))) == ""
 
 
 @pytest.mark.parametrize("name", NOT_A_TABLE)

@@ -245,6 +245,41 @@ def test_web_vtt_of_ours_and_of_others(tmp_path):
         read_transcript_file(path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello\n",
+        b"time_s,label\n1,a\n",
+        b"00:00:05 Boss\n00:01:05 Menu\n",
+        b"WEBVTT\n\n",
+        b"1\n00:00:01,000 --> 00:00:02,000\n\n",
+        "1\n00:00:01,000 --> 00:00:02,000\nJörg\n".encode("latin-1"),
+        b"\x1aE\xdf\xa3" + bytes(range(256)),
+        None,
+    ],
+)
+def test_what_is_no_transcript_is_refused_as_such(tmp_path, content):
+    path = tmp_path / "talk.srt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OptionsError) as error:
+        read_transcript_file(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert "transcript" in message
+    assert "\n" not in message
+    assert not any(word in message for word in ("marker", "event", "CSV", "spreadsheet", "time_s"))
+
+
+def test_a_transcript_with_more_cues_than_a_page_can_show_is_refused(tmp_path):
+    path = tmp_path / "talk.vtt"
+    cue = "00:01.000 --> 00:02.000\nyes\n\n"
+    path.write_text("WEBVTT\n\n" + 20_001 * cue)
+    with pytest.raises(OptionsError, match="more than 20000 cues in this transcript"):
+        read_transcript_file(path)
+
+
 def test_chapters_of_obs_in_recordings_texts_and_logs(tmp_path):
     assert read(tmp_path, "00:00:05 Boss\n00:01:05 - Menu\n") == [
         Marker(5, None, "Boss", "chapter"), Marker(65, None, "Menu", "chapter"),
