@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from ferflow.analytics.peaks import PEAK_SPACING_SECONDS, peaks
 from ferflow.analytics.tally import column
 from ferflow.analytics.timeline import person_rows, shown_columns
 from ferflow.errors import OptionsError
-from ferflow.text import sanitize
+from ferflow.text import pluralize, sanitize
 
 LEAST_SHARE = 0.25
 """Of a bin's readable time in which a person shows an expression; less is no moment of it."""
@@ -54,18 +55,16 @@ def find_moments(videos: Sequence[CohortVideo], wanted: Wanted) -> list[Moment]:
     """Find them, by session and time.
 
     Raises:
-        OptionsError: no session has a marker, or no model an expression, of that name.
+        OptionsError: there is none; or no model knows the expression.
     """
     by_video = [list(_find(video, wanted)) for video in videos]
+    found = [moment for moments in by_video for moment in moments]
+    if not found:
+        raise OptionsError(_explain_nothing(videos, wanted))
     if wanted.marker is not None:
-        found = [moment for moments in by_video for moment in moments]
-        if not found:
-            raise OptionsError(
-                f"no session has a marker {sanitize(wanted.marker[:80])!r}. {_list_labels(videos)}"
-            )
         return found
     if wanted.over_all:
-        chosen = _strongest([moment for moments in by_video for moment in moments], wanted.top)
+        chosen = _strongest(found, wanted.top)
     else:
         chosen = [moment for moments in by_video for moment in _strongest(moments, wanted.top)]
     order = {video.video_id: place for place, video in enumerate(videos)}
@@ -126,6 +125,30 @@ def _of_expression(video: CohortVideo, label: str) -> list[Moment]:
 def _values(rows: pa.Table, name: str) -> np.typing.NDArray[np.float64]:
     values: np.typing.NDArray[np.float64] = np.nan_to_num(column(rows, name))
     return values
+
+
+def _explain_nothing(videos: Sequence[CohortVideo], wanted: Wanted) -> str:
+    """What was looked for, and what there is."""
+    n_sessions = pluralize(len(videos), "session")
+    if wanted.marker is not None:
+        return f"no marker {sanitize(wanted.marker[:80])!r} in {n_sessions}. {_list_labels(videos)}"
+    if wanted.expression is not None:
+        return (
+            f"no moment of {sanitize(wanted.expression)} in {n_sessions}: nobody shows it for {100 * LEAST_SHARE:.0f} % of the "
+            f"readable time of a bin. {_list_expressions(videos)}"
+        )
+    return f"no peak in {n_sessions}: no curve rises enough. Use --expression or --marker."
+
+
+def _list_expressions(videos: Sequence[CohortVideo]) -> str:
+    """The expressions with a moment, the most frequent bins first."""
+    often = Counter[str]()
+    for video in videos:
+        rows = person_rows(video.timeline)
+        for name in shown_columns(rows):
+            often[name.removeprefix("shown_")] += int((_values(rows, name) >= LEAST_SHARE).sum())
+    shown = [label for label, n in often.most_common() if n]
+    return f"Shown that long: {', '.join(map(sanitize, shown)) or 'none'}."
 
 
 def _list_labels(videos: Sequence[CohortVideo]) -> str:

@@ -89,7 +89,7 @@ def clips(
 
     Writes into FOLDER: the clips, index.html, clips.csv, chapters of each session (VIDEO_ID.chapters.vtt), clips.edl
     and clips.otio (these two need ferflow[exchange]). Clips have the size, frames and sound of the source. Exit code:
-    10 if clips of a session cannot be made or may still show a face after --anonymize; otherwise as of ferflow
+    2, and nothing is written, if there is no such moment; 10 if clips of a session cannot be made or may still show a face after --anonymize; otherwise as of ferflow
     analyze.
     """
     from ferflow.analytics.moments import Wanted, find_moments
@@ -108,9 +108,13 @@ def clips(
     for warning in content.warnings:
         print_message(warning)
     videos = [entry.video for entry in content.finished if entry.video is not None]
+    outcome = Outcome(quiet=True)
+    _report_broken(out, content, outcome)
+    if not videos:
+        outcome.fail(f"{out}: no session of which clips can be made.")
+        outcome.exit()
     moments = find_moments(videos, wanted)
     options = _Options(before, after, annotate, covering, Encoding(codec, crf, is_part=True))
-    outcome = Outcome(quiet=True)
     plans = list(_plan(out, to, content, moments, options, outcome))
     paths = [cut.path for plan in plans for cut in plan.cuts]
     check_place(to, paths, overwrite=overwrite)
@@ -143,6 +147,15 @@ class _Plan:
     cuts: tuple[CutClip, ...]
 
 
+def _report_broken(out: Path, content: Content, outcome: Outcome) -> None:
+    from ferflow.store.output_folder import OutputFolder
+
+    folder = OutputFolder(out)
+    for entry in content.broken:
+        if entry.video_id and folder.video(entry.video_id).is_finished:
+            outcome.fail(f"{entry.video_id}: left out. {entry.reason}")
+
+
 def _plan(
     out: Path, to: Path, content: Content, moments: Sequence[Moment], options: _Options, outcome: Outcome
 ) -> Iterator[_Plan]:
@@ -150,11 +163,7 @@ def _plan(
     from ferflow.store.metadata import read_metadata
     from ferflow.store.output_folder import OutputFolder
 
-    folder = OutputFolder(out)
-    for entry in content.broken:
-        if entry.video_id and folder.video(entry.video_id).is_finished:
-            outcome.fail(f"{entry.video_id}: left out. {entry.reason}")
-    people = {}
+    folder, people = OutputFolder(out), {}
     for video_id in dict.fromkeys(moment.video_id for moment in moments):
         people[video_id] = Persons.of(folder.video(video_id), content.names.of(video_id))
     if options.covering is not None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import opentimelineio
+import pandas as pd
 import pytest
 
 from ferflow.analytics.cohort import CohortVideo
@@ -220,8 +221,31 @@ def test_unknown_markers_and_expressions_are_named(analysed):
 
     _, out = analysed
     videos: list[CohortVideo] = [entry.video for entry in load_folder(out, last_options(out)).finished]
-    with pytest.raises(OptionsError, match=r"no session has a marker 'x'\. There is: <b>joke</b> --> 1"):
+    with pytest.raises(OptionsError, match=r"no marker 'x' in 2 sessions\. There is: <b>joke</b> --> 1"):
         find_moments(videos, Wanted(marker="x"))
     with pytest.raises(OptionsError, match=r"no expression 'joy'\. There is: angry"):
         find_moments(videos, Wanted(expression="joy"))
     assert len(OutputFolder(out).finished_ids()) == 2
+
+
+@pytest.mark.parametrize("chosen", ["expression", "peaks", "marker"])
+def test_without_such_a_moment_it_says_what_there_is_and_writes_nothing(analysed, tmp_path, ferflow, chosen):
+    _, out = analysed
+    tables = pd.concat(pd.read_parquet(path) for path in (out / "timeline").iterdir())
+    people = tables[tables.person_id.notna()].filter(regex="^shown_").rename(columns=lambda name: name[6:])
+    often = (people >= 0.25).sum()
+    never, most = sorted(often[often == 0].index)[0], often.idxmax()
+    options, said = {
+        "expression": (["--expression", never], f"no moment of {never} in 2 sessions: nobody shows it for 25 %"),
+        "peaks": ([], "no peak in 2 sessions"),
+        "marker": (["--marker", "joy"], "no marker 'joy' in 2 sessions. There is: <b>joke</b>"),
+    }[chosen]
+    done = ferflow("clips", out, "-o", tmp_path / "best", *options)
+    assert done.code == 2, done
+    assert said in done.text
+    assert done.text.count("\n") == 1
+    if chosen == "expression":
+        listed = done.text.split("Shown that long: ")[1].rstrip(".\n").split(", ")
+        assert set(listed) == set(often[often > 0].index)
+        assert often[listed[0]] == often[most]
+    assert not (tmp_path / "best").exists()
