@@ -26,6 +26,8 @@ class _File:
     path: str
     size: int
     region: tuple[str, ...]
+    is_input: bool
+    """Of this run; otherwise finished in its folder."""
     sha256: str | None = None
     """None: not computed yet."""
 
@@ -42,9 +44,10 @@ def find_copies(tasks: Sequence[VideoTask], job: Job) -> list[str]:
     if not alike:
         return []
     lists = read_name_lists(job.out, {file.video_id: file.path for file, _ in alike}, job.sessions)
-    return describe_copies(
-        (file.path, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike
-    )
+    keyed = [(file, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike]
+    # Copies that were analysed before are no business of this run; the overview names them.
+    concerned = {key for file, key in keyed if file.is_input}
+    return describe_copies((file.path, key) for file, key in keyed if key in concerned)
 
 
 def _list_finished(folder: OutputFolder, tasks: Sequence[VideoTask]) -> Iterator[_File]:
@@ -59,7 +62,9 @@ def _list_finished(folder: OutputFolder, tasks: Sequence[VideoTask]) -> Iterator
             continue
         source = metadata.source
         if source.sha256 is not None:
-            yield _File(files.video_id, source.path, source.size, metadata.options.region, source.sha256)
+            yield _File(
+                files.video_id, source.path, source.size, metadata.options.region, False, source.sha256
+            )
 
 
 def _list_tasks(tasks: Sequence[VideoTask], job: Job) -> Iterator[_File]:
@@ -70,7 +75,7 @@ def _list_tasks(tasks: Sequence[VideoTask], job: Job) -> Iterator[_File]:
             size = sum(os.stat(file).st_size for file in list_files(task.source))  # noqa: PTH116 - long names
         except OSError:  # reported with the video
             continue
-        yield _File(task.files.video_id, str(task.source), size, task.options(job.options).region)
+        yield _File(task.files.video_id, str(task.source), size, task.options(job.options).region, True)
 
 
 def _hash(file: _File) -> str | None:

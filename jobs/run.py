@@ -126,10 +126,14 @@ def follow(events: Generator[RunEvent, None, None], *observers: Callable[[RunEve
     return event.report
 
 
-def run_events(job: Job) -> Generator[RunEvent, None, None]:
+def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, None, None]:
     """Carry out a job; yields what happens, when it happens. Nothing happens unless the events are consumed.
 
     Closing the generator ends the run: what is finished stays, no half-written file and no process is left.
+
+    Args:
+        job: the request.
+        warn_of_copies: warn of files of one content, which would count several times in a report of all.
 
     Raises:
         OptionsError, ModelError, RecordsError: nothing can be analysed at all, or the disk is full.
@@ -146,17 +150,19 @@ def run_events(job: Job) -> Generator[RunEvent, None, None]:
             return
     with folder.lock():
         try:
-            yield from _carry_out(job, folder)
+            yield from _carry_out(job, folder, warn_of_copies=warn_of_copies)
         finally:
             folder.remove_leftovers()  # a worker that is stopped early may have written one of its two tables
 
 
-def _carry_out(job: Job, folder: OutputFolder) -> Generator[RunEvent, None, None]:
+def _carry_out(
+    job: Job, folder: OutputFolder, *, warn_of_copies: bool
+) -> Generator[RunEvent, None, None]:
     """A run in a folder that is locked."""
     folder.remove_leftovers()
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
     _save_page_options(job, folder)
-    for warning in find_copies(tasks, job):
+    for warning in find_copies(tasks, job) if warn_of_copies else ():
         log.warning("%s", warning)
     yield Planned(tuple(tasks))
     manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())

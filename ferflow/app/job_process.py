@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.job import Job
+from ferflow.text import sanitize
 from ferflow.types import JsonObject
 
 JOB_FAILED = "failed"
@@ -18,8 +22,8 @@ def work(connection: Connection, job: Job) -> None:
     from ferflow.jobs.run import run_events
     from ferflow.store.failure_kinds import describe_system_error
 
-    logging.getLogger("ferflow").addHandler(_Sender(connection))
     try:
+        logging.getLogger("ferflow").addHandler(_Sender(connection, _list_names(job)))
         for event in run_events(job):
             connection.send(event_to_json(event))
     except RecordsError as error:
@@ -33,17 +37,28 @@ def work(connection: Connection, job: Job) -> None:
         connection.send(_failure(f"unexpected {type(error).__name__}: {error}"))
 
 
+def _list_names(job: Job) -> list[str]:
+    """By which messages name the inputs."""
+    from ferflow.media.inputs import video_id_of
+
+    paths = [Path(path) for path in job.inputs]
+    return [sanitize(name) for path in paths for name in (path.name, video_id_of(path))]
+
+
 def _failure(message: str) -> JsonObject:
     return {"event": JOB_FAILED, "message": message}
 
 
 class _Sender(logging.Handler):
-    """Sends warnings as events."""
+    """Sends warnings about the input as events; a run also warns of the other videos and lists of its folder."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, names: Iterable[str]) -> None:
         super().__init__(logging.WARNING)
         self._connection = connection
+        self._names = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)")
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
-        self._connection.send({"event": "log", "message": record.getMessage()})
+        message = record.getMessage()
+        if self._names.search(message):
+            self._connection.send({"event": "log", "message": message})

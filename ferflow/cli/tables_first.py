@@ -93,7 +93,7 @@ def _analyze(sources: Sequence[Path], out: Path, options: AnalyzeOptions, *, qui
         print_message(f"analysing {pluralize(len(sources), 'video')} first; these tables are not kept.")
     job = Job(inputs=tuple(map(str, sources)), out=out, options=options, pages=False)
     with Bars(quiet=quiet) as bars:
-        report = follow(run_events(job), bars.show)
+        report = follow(run_events(job, warn_of_copies=False), bars.show)
     folder: OutputFolder = OutputFolder(out)
     return {
         Path(one.source): (

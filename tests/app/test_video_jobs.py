@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import shutil
 import threading
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
 
-from ferflow.app import video_jobs
+from ferflow.app import job_process, video_jobs
 from ferflow.app.picture_pool import PicturePool
 from ferflow.app.video_jobs import JobQueue, find_unfinished, save_upload
+from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
+from tests.conftest import face_frames, write_video
 
 
 def test_a_job_whose_process_is_just_starting_is_ended_with_the_application(tmp_path, clip, monkeypatch):
@@ -46,3 +55,46 @@ def test_a_job_whose_process_is_just_starting_is_ended_with_the_application(tmp_
         pool.close()
     assert processes[0].exitcode == -9
     assert [path.name for path in find_unfinished(out)] == ["talk.mp4"]
+
+
+def test_a_job_has_only_the_warnings_about_its_own_video(tmp_path, clip, caplog):
+    out = tmp_path / "out"
+    for name in ("first.mp4", "its copy.mp4"):
+        place = out / "uploads" / name / name
+        place.parent.mkdir(parents=True)
+        shutil.copy(clip, place)
+    (out / "people.csv").write_text("video_id,track_id,name\nnot-there,1,Ada\n")
+    other = write_video(tmp_path / "other.mp4", face_frames(3))
+
+    def warnings_of(path: Path) -> list[str]:
+        said: list[str] = []
+        receiver, sender = Pipe(duplex=False)
+        reading = threading.Thread(target=lambda: said.extend(list_warnings(receiver)))
+        reading.start()
+        with sender:
+            job_process.work(sender, Job(inputs=(str(path),), out=out, workers=0))
+        reading.join()
+        handlers = logging.getLogger("ferflow").handlers
+        handlers.remove(next(one for one in handlers if type(one).__module__ == job_process.__name__))
+        return said
+
+    said = {path.name: warnings_of(path) for path in sorted((out / "uploads").glob("*/*.mp4"))}
+    assert said["first.mp4"] == []
+    (copies,) = said["its copy.mp4"]
+    assert "first.mp4 and its copy.mp4 have the same content" in copies
+    caplog.clear()
+    assert warnings_of(other) == []
+    # The list is reported to whoever runs the command.
+    assert any("people.csv" in message for message in caplog.messages)
+
+
+def list_warnings(connection: Connection) -> Iterator[str]:
+    """What a job says besides how it goes on."""
+    with contextlib.suppress(EOFError):
+        while True:
+            event = connection.recv()
+            if event["event"] == "log":
+                yield event["message"]
+            elif event["event"] == "ended":
+                assert event["status"] == "done", event
+                yield from event["warnings"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ferflow.cli import app
+from ferflow.cli.tables_first import find_or_make_tables
 from ferflow.jobs import copies
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
@@ -53,6 +55,24 @@ def test_a_copy_of_a_video_that_is_analysed_already_is_named(tmp_path, talk, cap
     (message,) = warned(caplog)
     assert message.startswith(f"talk.mp4 and b.mp4 {SAID}")
     assert "same content" in overview(tmp_path / "out")
+
+
+def test_copies_that_were_analysed_before_are_no_matter_of_a_run_of_another_video(tmp_path, talk, caplog):
+    run([talk, shutil.copy(talk, tmp_path / "b.mp4")], tmp_path / "out")
+    caplog.clear()
+    other = write_video(tmp_path / "other.mp4", face_frames(4, size=(128, 96)))
+    run([other], tmp_path / "out")
+    assert not warned(caplog)
+    run([talk], tmp_path / "out")
+    assert len(warned(caplog)) == 1
+    assert "same content" in overview(tmp_path / "out")
+
+
+def test_annotating_copies_says_nothing_of_reports(tmp_path, talk, caplog):
+    copy = Path(shutil.copy(talk, tmp_path / "b.mp4"))
+    with find_or_make_tables([talk, copy], None, AnalyzeOptions(), quiet=True) as tables:
+        assert set(tables) == {talk, copy}
+    assert caplog.messages == []
 
 
 def test_copies_of_one_name_are_told_apart_by_their_folders(tmp_path, talk, caplog):
