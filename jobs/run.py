@@ -155,9 +155,7 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
             folder.remove_leftovers()  # a worker that is stopped early may have written one of its two tables
 
 
-def _carry_out(
-    job: Job, folder: OutputFolder, *, warn_of_copies: bool
-) -> Generator[RunEvent, None, None]:
+def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Generator[RunEvent, None, None]:
     """A run in a folder that is locked."""
     folder.remove_leftovers()
     tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)

@@ -89,8 +89,8 @@ def clips(
 
     Writes into FOLDER: the clips, index.html, clips.csv, chapters of each session (VIDEO_ID.chapters.vtt), clips.edl
     and clips.otio (these two need ferflow[exchange]). Clips have the size, frames and sound of the source. Exit code:
-    2, and nothing is written, if there is no such moment; 10 if clips of a session cannot be made or may still show a face after --anonymize; otherwise as of ferflow
-    analyze.
+    2, and nothing is written, if there is no such moment; 10 if clips of a session cannot be made or may still show a
+    face after --anonymize; otherwise as of ferflow analyze.
     """
     from ferflow.analytics.moments import Wanted, find_moments
     from ferflow.cli.interrupt import RUN_AGAIN, interruptible

@@ -57,7 +57,7 @@ class CaptureCounts:
     n_dropped: int = 0
     """Frames that a newer one replaced before they were taken."""
     n_reconnects: int = 0
-    """Connections after the first one."""
+    """Connections after the first one that gave frames."""
 
 
 class SourceLostError(VideoError):
@@ -146,12 +146,11 @@ class Capture:
             self._note_trouble(end)
             if time.monotonic() - last_frame_s + wait_s > self._patience.give_up_s:
                 raise SourceLostError(
-                    f"{end.rstrip('.')}. It did not come back within {self._patience.give_up_s:g} s; --give-up allows "
-                    "more."
+                    f"{_end_sentence(end)} It did not come back within {self._patience.give_up_s:g} s; --give-up "
+                    "allows more."
                 )
             self._stop.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            self.counts = replace(self.counts, n_reconnects=self.counts.n_reconnects + 1)
 
     def _watch(self, connection: _Connection) -> str | None:
         """Wait for a connection to end, or to give no frames; returns why, None where the source has ended."""
@@ -176,14 +175,16 @@ class Capture:
 
     def _note_trouble(self, why: str) -> None:
         if self.trouble is None:
-            what = "waiting for it" if self.source.kind == "pipe" else "trying again"
-            log.warning("%s; %s", why.rstrip("."), what)
+            what = "Waiting for it." if self.source.kind == "pipe" else "Trying again."
+            log.warning("%s %s", _end_sentence(why), what)
         self.trouble = why
 
-    def put(self, captured: Captured) -> None:
-        """Let a frame be the newest one; called by connections."""
+    def put(self, captured: Captured, feed: Feed) -> None:
+        """Let a frame of a connection be the newest one; called by connections."""
         frame = captured.frame
         with self._changed:
+            is_reconnected = self.feed is not None and self.feed is not feed
+            self.feed = feed
             if self.trouble is not None:
                 self._end_gap(frame.time_s)
             if self.source.kind != "file":  # the frames of all connections are counted
@@ -194,7 +195,9 @@ class Capture:
                 dropped += self._newest is not None
                 self._newest = Captured(frame, captured.at_s)
                 self._changed.notify_all()
-            self.counts = replace(self.counts, n_captured=self.counts.n_captured + 1, n_dropped=dropped)
+            self.counts = CaptureCounts(
+                self.counts.n_captured + 1, dropped, self.counts.n_reconnects + is_reconnected
+            )
 
     def _is_taken(self, time_s: float) -> bool:
         """Whether a frame is analysed at all, at the rate of the options."""
@@ -269,7 +272,10 @@ class _Connection:
         for captured in feed.frames():
             if self._is_abandoned.is_set():
                 return
-            self._capture.feed = feed
-            self._capture.put(captured)
+            self._capture.put(captured, feed)
             self.last_frame_s = time.monotonic()
             del captured
+
+
+def _end_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -236,7 +236,10 @@ def test_without_such_a_moment_it_says_what_there_is_and_writes_nothing(analysed
     often = (people >= 0.25).sum()
     never, most = sorted(often[often == 0].index)[0], often.idxmax()
     options, said = {
-        "expression": (["--expression", never], f"no moment of {never} in 2 sessions: nobody shows it for 25 %"),
+        "expression": (
+            ["--expression", never],
+            f"no moment of {never} in 2 sessions: nobody shows it for 25 %",
+        ),
         "peaks": ([], "no peak in 2 sessions"),
         "marker": (["--marker", "joy"], "no marker 'joy' in 2 sessions. There is: <b>joke</b>"),
     }[chosen]

@@ -121,11 +121,11 @@ def test_a_camera_that_stands_still_is_opened_again(camera, caplog):
         with pytest.raises(SourceLostError, match="did not come back"):
             take_all(capture)
         assert capture.counts.n_captured == 15
-        assert capture.counts.n_reconnects >= 1
+        assert capture.counts.n_reconnects == 1
         (gap,) = capture.feed.report.gaps
         assert 0.25 < gap.end_s - gap.start_s < 2
     messages = [record.getMessage() for record in caplog.records]
-    assert messages[0] == "camera 0: no frame for 0.3 s; trying again"
+    assert messages[0] == "camera 0: no frame for 0.3 s. Trying again."
     assert messages[1].startswith("camera 0: back after")
 
 
@@ -136,6 +136,46 @@ def test_a_source_that_is_lost_is_tried_again_until_it_is_back(camera):
         with pytest.raises(SourceLostError):
             take_all(capture)
         assert capture.counts.n_captured == 6
+        # Attempts that gave no frame are none, neither the two in between nor those after the end.
+        assert capture.counts.n_reconnects == 1
+
+
+def test_connections_that_gave_frames_again_are_counted(camera):
+    refused = VideoError("camera 0: in use")
+    camera(steady(2), steady(2), refused, steady(2), *[refused] * 50)
+    with Capture(CAMERA, AnalyzeOptions()) as capture:
+        while capture.counts.n_captured < 6:
+            capture.wait(0.1)
+        assert capture.counts.n_reconnects == 2
+
+
+def test_a_pipe_that_pauses_is_no_reconnection(camera):
+    def frames(state: StreamState, stop: threading.Event) -> Iterator[float]:
+        yield 0.0
+        while capture.trouble is None:
+            time.sleep(0.01)
+        yield 0.0
+
+    camera(frames)
+    pipe = LiveSource(kind="pipe", address="-", label="stdin")
+    with Capture(pipe, AnalyzeOptions(), Patience(stall_s=0.1)) as capture:
+        while capture.counts.n_captured < 2:
+            capture.wait(0.1)
+        assert len(capture.feed.report.gaps) == 1
+        assert capture.counts.n_reconnects == 0
+
+
+@pytest.mark.parametrize("why", ["camera 0: in use", "camera 0: in use.", "camera 0: refused. Is it on?"])
+def test_a_reason_and_what_follows_are_sentences(camera, caplog, why):
+    camera(steady(1), *[VideoError(why)] * 50)
+    with (
+        Capture(CAMERA, AnalyzeOptions(), Patience(give_up_s=1.0)) as capture,
+        pytest.raises(SourceLostError) as lost,
+    ):
+        take_all(capture)
+    whole = why if why.endswith(("?", ".")) else f"{why}."
+    assert str(lost.value) == f"{whole} It did not come back within 1 s; --give-up allows more."
+    assert caplog.messages == ["camera 0: the connection ended. Trying again."]
 
 
 def test_pauses_between_attempts_double(camera, monkeypatch):

@@ -44,7 +44,7 @@ def test_a_stream_whose_server_dies_goes_on_with_the_next_one(kind, face_video, 
                 assert capture.counts.n_reconnects >= 1
             (gap,) = capture.feed.report.gaps
             assert 0 < gap.end_s - gap.start_s < 15
-    assert any("trying again" in record.getMessage() for record in caplog.records)
+    assert any("Trying again" in record.getMessage() for record in caplog.records)
     assert any("back after" in record.getMessage() for record in caplog.records)
 
 
