@@ -238,7 +238,9 @@ class NothingFound:
 
 class OneIsVisible:
     def at(self, frame):
-        return VisibleFaces(np.array([[100, 50, 140, 100]], np.float32), np.array([[134, 50, 174, 100]], np.float32))
+        return VisibleFaces(
+            np.array([[100, 50, 140, 100]], np.float32), np.array([[134, 50, 174, 100]], np.float32)
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
