@@ -7,6 +7,7 @@ import contextlib
 import logging
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -50,7 +51,9 @@ def test_a_job_whose_process_is_just_starting_is_ended_with_the_application(tmp_
 
     pool = PicturePool(AnalyzeOptions(), tmp_path)
     try:
-        asyncio.run(asyncio.wait_for(begin_and_stop(pool), 60))
+        # In a thread of its own: Playwright, in other tests, keeps a loop running in this one.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, asyncio.wait_for(begin_and_stop(pool), 60)).result()
     finally:
         pool.close()
     assert processes[0].exitcode == -9
