@@ -14,6 +14,7 @@ import pytest
 
 from ferflow.analytics.cohort import CohortVideo, build_cohort, natural_key
 from ferflow.analytics.group_comparison import comparison
+from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.pooled_markers import pool_markers
 from ferflow.analytics.session_list import SessionRow
 from ferflow.analytics.shared_clock import build_clocks
@@ -127,6 +128,18 @@ def test_the_cohorts_mean_weighs_participants_by_readable_time_and_groups_count_
     cohort = build_cohort(videos)
     assert cohort.mean("engagement") == pytest.approx(0.25)
     assert [one.mean("engagement") for one in cohort.of("x")] == [1.0, 0.0]
+
+
+def test_a_participant_in_two_groups_is_one_person_and_is_in_several():
+    ada = GivenNames({1: "Ada"})
+    videos = [
+        video("a", {1: [1.0] * 10}, group="x", names=ada),
+        video("b", {1: [0.0] * 10}, group="y", names=ada),
+        video("c", {1: [0.0] * 10}, group="y", names=GivenNames({1: "Bo"})),
+    ]
+    cohort = build_cohort(videos)
+    assert (cohort.n_participants, cohort.n_in_several) == (2, 1)
+    assert build_cohort(videos[1:]).n_in_several == 0
 
 
 def test_sessions_of_one_stimulus_share_a_clock_and_others_do_not():
