@@ -61,6 +61,11 @@ class PageVideo:
     first_s: float = 0.0
     """Time of the first picture in the player, seconds; used where the browser does not report it."""
 
+    @property
+    def is_source(self) -> bool:
+        """Whether the player has the user's own video, and not a copy inside the page."""
+        return self.url is not None and not self.url.startswith("data:")
+
 
 def find_video(source: SourceInfo, page: Path, frames: pa.Table | None = None) -> PageVideo:
     """The source of a session, if it is still there and browsers support its format. Nothing is copied.

@@ -9,8 +9,9 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from ferflow.app.answers import problems
-from ferflow.app.edit_desk import EditDesk, OutdatedError
+from ferflow.app.edit_desk import EditDesk
 from ferflow.app.edit_requests import EditRequest
+from ferflow.app.video_edits import OutdatedError
 from ferflow.errors import OptionsError, RecordsError, VideoError
 
 router = APIRouter()

@@ -14,9 +14,10 @@ from ferflow.analytics.list_edits import Lists
 from ferflow.app.edit_pictures import Owner, cut_face, find_faces, show_frame
 from ferflow.app.edit_requests import EditRequest
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.video_edits import EditedVideo, check_finished, update_pages
+from ferflow.app.video_edits import EditedVideo, OutdatedError, check_finished, update_pages
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.render.portraits import FacePlace
+from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.system.resident_child import ResidentChild
 from ferflow.types import JsonObject
@@ -34,10 +35,6 @@ _MOST_KEPT_THUMBNAILS = 500
 _MOST_KEPT_FACES = 4
 
 
-class OutdatedError(OptionsError):
-    """What was edited is no longer as the page has shown it."""
-
-
 @dataclass(slots=True)
 class EditDesk:
     """Used by the event loop alone."""
@@ -47,7 +44,7 @@ class EditDesk:
     _undo: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _one_search_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _faces: dict[tuple[str, str], dict[Owner, FacePlace]] = field(default_factory=dict)
+    _faces: dict[tuple[str, ...], dict[Owner, FacePlace]] = field(default_factory=dict)
     _thumbnails: dict[tuple[str, float, tuple[float, ...]], bytes] = field(default_factory=dict)
     _pages: asyncio.Task[None] | None = None
     _problem: str | None = None
@@ -69,9 +66,7 @@ class EditDesk:
         async with self._one_at_a_time:
             video = await self.pool.run(EditedVideo.read, self.out, video_id)
             if request.version != video.version:
-                raise OutdatedError(
-                    "the lists were changed in the meantime. The page shows them as they are now; repeat the change."
-                )
+                raise OutdatedError
             steps = self._undo.setdefault(video_id, [])
             steps.append(await self.pool.run(video.apply, request))
             del steps[:-MOST_UNDO]
@@ -117,9 +112,11 @@ class EditDesk:
     async def _find_faces(self, video_id: str) -> dict[Owner, FacePlace]:
         # Not the lock of changes: a search takes a second per hour of video.
         async with self._one_search_at_a_time:
-            await self.pool.run(check_finished, self.out, video_id)
+            files = await self.pool.run(check_finished, self.out, video_id)
+            metadata = await self.pool.run(read_metadata, files.faces)
             lists = await self.pool.run(Lists.read, self.out)
-            key = (video_id, lists.version)
+            # Nobody who was removed on request in the meantime is shown again.
+            key = (video_id, lists.version, repr(metadata.erasure))
             if key not in self._faces:
                 self._faces[key] = await self.pool.run(find_faces, self.out, video_id)
                 _drop_oldest(self._faces, _MOST_KEPT_FACES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.exchange.marker_files import find_marker_file, find_program
 from ferflow.jobs.additions import add_to_all, find_listed_markers
 from ferflow.jobs.job import Additions
-from ferflow.store.metadata import SourceInfo, read_metadata
+from ferflow.store.metadata import Erasure, SourceInfo, read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
@@ -55,6 +55,15 @@ from ferflow.types import JsonObject, JsonValue
 
 _ON_PAGES = " The data below is complete."
 """What a page with data says about a video that it cannot play."""
+
+
+class OutdatedError(OptionsError):
+    """What is to be edited is no longer as it was read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the lists were changed in the meantime. The page shows them as they are now; repeat the change."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class EditedVideo:
     """None: markers cannot be edited here; see `why_no_markers`."""
     codings: tuple[CoderFile, ...]
     """Of all coders."""
+    erasure: Erasure | None
+    """Who was removed on request: the persons are others afterwards."""
     why_no_markers: str = ""
 
     @classmethod
@@ -86,14 +97,16 @@ class EditedVideo:
         place = source or find_recording(files)
         why = _why_no_markers(files, place)
         markers = MarkerFile.of(place) if place is not None and not why else None
-        return cls(files, source, persons, Lists.read(out), markers, tuple(CoderFile.read_all(out)), why)
+        codings, erasure = tuple(CoderFile.read_all(out)), read_metadata(files.faces).erasure
+        return cls(files, source, persons, Lists.read(out), markers, codings, erasure, why)
 
     @property
     def version(self) -> str:
         """Changes with each change of what can be edited."""
         markers = None if self.markers is None else self.markers.content
         codings = [(file.coder, file.content) for file in self.codings]
-        return hashlib.sha256(repr((self.lists.version, markers, codings)).encode()).hexdigest()[:16]
+        parts = (self.lists.version, markers, codings, self.erasure)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def to_json(self) -> JsonObject:
         """All that the page shows."""
@@ -172,9 +185,37 @@ class EditedVideo:
         """Carry out a change; what undoes it.
 
         Raises:
+            OutdatedError: something was changed since this was read; nothing is written.
             OptionsError: it is wrong, or contradicts another; nothing is written.
-            RecordsError: a file cannot be written.
+            RecordsError: a file cannot be written, or the session was removed.
         """
+        # `ferflow forget` edits the lists under this lock after it has changed the tables: what is written here before
+        # is seen there, and what would be written after is refused here.
+        with OutputFolder(self.files.out).lock_lists():
+            if self._read_again().version != self.version:
+                raise OutdatedError
+            return partial(self._undo, self._write(request))
+
+    def _read_again(self) -> EditedVideo:
+        """With all that `version` is about as it is now."""
+        files = check_finished(self.files.out, self.files.video_id)
+        return replace(
+            self,
+            lists=Lists.read(files.out),
+            markers=MarkerFile.read(self.markers.path) if self.markers is not None else None,
+            codings=tuple(CoderFile.read_all(files.out)),
+            erasure=read_metadata(files.faces).erasure,
+        )
+
+    def _undo(self, step: Callable[[], None]) -> None:
+        with OutputFolder(self.files.out).lock_lists():
+            if self._read_again().erasure != self.erasure:
+                raise OptionsError(
+                    "somebody was removed from this session on request since, so this cannot be undone."
+                )
+            step()
+
+    def _write(self, request: EditRequest) -> Callable[[], None]:
         if isinstance(request, AddMarker | ChangeMarker | RemoveMarker):
             if self.markers is None:
                 raise OptionsError(self.why_no_markers)

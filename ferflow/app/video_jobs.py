@@ -17,12 +17,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from ferflow.analytics.markers import SUFFIX as MARKERS_SUFFIX
 from ferflow.app.job_process import JOB_FAILED, work
 from ferflow.app.picture_pool import PicturePool
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.jobs.job import Job
-from ferflow.media.inputs import video_id_of
+from ferflow.jobs.uploads import identify_uploads, remove_upload
 from ferflow.options import AnalyzeOptions
 from ferflow.store.atomic_files import make_folder
 from ferflow.store.contained import check_contained
@@ -31,7 +30,6 @@ from ferflow.system.child_process import describe_end, start_child
 from ferflow.text import sanitize
 from ferflow.types import JsonObject
 
-UPLOADS = "uploads"
 MOST_QUEUED = 100
 MOST_KEPT = 1000
 """Jobs that are remembered."""
@@ -125,7 +123,7 @@ class JobQueue:
         """A job for a file of this name, which is not queued yet."""
         job_id = secrets.token_hex(8)
         plain = plain_name(name)
-        return VideoJob(id=job_id, name=plain, path=self.out / UPLOADS / job_id / plain)
+        return VideoJob(id=job_id, name=plain, path=OutputFolder(self.out).uploads / job_id / plain)
 
     async def enqueue(self, job: VideoJob) -> None:
         """Take a job whose file is complete."""
@@ -302,26 +300,9 @@ def save_upload(file: Any, path: Path, out: Path) -> None:
         shutil.copyfileobj(file, target, _COPY_BYTES)
 
 
-def remove_upload(path: Path, out: Path) -> None:
-    """Remove an uploaded file and its folder."""
-    check_contained(path, out)
-    path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()
-
-
 def find_unfinished(out: Path) -> list[Path]:
     """Uploads without results, the oldest first."""
-    folder = out / UPLOADS
-    check_contained(folder / "job" / "file", out)
-    if not folder.is_dir():
-        return []
-    finished = set(OutputFolder(out).finished_ids())
-    # The editor writes markers next to the video.
-    files = [
-        path
-        for path in folder.glob("*/*")
-        if path.is_file() and not path.is_symlink() and not path.name.endswith(MARKERS_SUFFIX)
-    ]
-    files.sort(key=lambda path: path.stat().st_mtime)
-    return [path for path in files if video_id_of(path) not in finished]
+    folder = OutputFolder(out)
+    finished = set(folder.finished_ids())
+    waiting = [path for path, video_id in identify_uploads(folder).items() if video_id not in finished]
+    return sorted(waiting, key=lambda path: path.stat().st_mtime)

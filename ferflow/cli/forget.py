@@ -157,11 +157,13 @@ def _print_problems(folder: OutputFolder, outcome: Outcome) -> int:
         print_message(problem)
     for paths, what in (
         (outcome.traces.named, "still names them: change or delete it yourself."),
+        (outcome.traces.shown, "was made of a session of theirs, and may show them: delete it yourself."),
         (outcome.traces.unread, "could not be searched."),
     ):
         for path in paths[:_MOST_PATHS]:
             print_message(f"{sanitize(folder.path / path)}: {what}")
         if len(paths) > _MOST_PATHS:
             print_message(f"and {len(paths) - _MOST_PATHS} more files.")
-    is_clean = not (outcome.problems or outcome.traces.named or outcome.traces.unread)
+    traces = outcome.traces
+    is_clean = not (outcome.problems or traces.named or traces.shown or traces.unread)
     return 0 if is_clean else EXIT_PARTIAL

@@ -44,7 +44,7 @@ def find_or_make_tables(
         quiet: show no progress.
 
     Raises:
-        RecordsError: the folder is no output folder.
+        RecordsError: the folder is no output folder, or its record of forgotten videos cannot be read.
     """
     found = find_tables_of(sources, folder) if folder is not None else {}
     missing = [source for source in sources if source not in found]
@@ -56,22 +56,24 @@ def find_or_make_tables(
 
 
 def find_tables_of(sources: Sequence[Path], folder: Path) -> Tables:
-    """The tables of those videos that an output folder has.
+    """The tables of those videos that an output folder has; none for those that were forgotten there.
 
     Raises:
-        RecordsError: it is no output folder.
+        RecordsError: it is no output folder, or its record of forgotten videos cannot be read.
     """
     return dict(_find(sources, folder))
 
 
 def _find(sources: Sequence[Path], folder: Path) -> Iterator[tuple[Path, VideoFiles | NoTables]]:
     from ferflow.cli.report import check_is_output
+    from ferflow.jobs.forget.record import ForgottenVideos, describe_forgotten
     from ferflow.render.source_tables import find_tables
     from ferflow.store.failure_kinds import describe_failure
     from ferflow.store.output_folder import OutputFolder
 
     check_is_output(folder)
     output = OutputFolder(folder)
+    forgotten = ForgottenVideos.load(output)
     for source in sources:
         try:
             files = find_tables(source, output)
@@ -80,6 +82,8 @@ def _find(sources: Sequence[Path], folder: Path) -> Iterator[tuple[Path, VideoFi
         else:
             if files is not None:
                 yield source, files
+            elif forgotten is not None and forgotten.has(source):
+                yield source, NoTables(describe_forgotten(source, output, "Cover everybody with --anonymize"))
 
 
 def _analyze(sources: Sequence[Path], out: Path, options: AnalyzeOptions, *, quiet: bool) -> Tables:

@@ -71,14 +71,13 @@ def web_app(
 
 def _check_folder(out: Path) -> None:
     """Refuse what is there and no folder of ferflow's: videos would be written into it."""
-    from ferflow.app.video_jobs import UPLOADS
-    from ferflow.store.output_folder import is_output_folder
+    from ferflow.store.output_folder import OutputFolder, is_output_folder
 
     if out.exists() and not out.is_dir():
         raise OptionsError(
             f"{out}: not a folder. Give an output folder of ferflow, or the name of a new one."
         )
     # Of an application that was ended during its first video, uploads alone may be there.
-    is_ours = is_output_folder(out) or (out / UPLOADS).is_dir()
+    is_ours = is_output_folder(out) or OutputFolder(out).uploads.is_dir()
     if out.is_dir() and not is_ours and any(out.iterdir()):
         raise OptionsError(f"{out}: not an output folder of ferflow. Give one, or the name of a new folder.")

@@ -23,7 +23,7 @@ from ferflow.analytics.signals import load_signals
 from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import OptionsError, RecordsError
-from ferflow.jobs.lists import find_corrections, read_name_lists
+from ferflow.jobs.lists import find_corrections, find_session_list, read_name_lists
 from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
 from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
@@ -56,6 +56,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     yield from _check_tables(folder)
     yield from _check_manifest(folder)
     yield from _check_lists(folder)
+    yield from _check_exports(folder)
     # Temporary files of a run in progress are its own, as is its recording.
     if not is_locked and (interrupted := find_interrupted(folder)):
         yield Finding(
@@ -232,6 +233,29 @@ def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
         for row in one.corrections.unknown:
             what = f"{corrections.file}: line {row.line}: {one.paths.video_id} has no {row.who}"
             yield Finding("note", what, "Correct the row or delete it; it has no effect.")
+
+
+def _check_exports(folder: OutputFolder) -> Iterator[Finding]:
+    """Check whether files of `ferflow export` are older than what they were made from; no command writes them again."""
+    lists = (
+        folder.people_list,
+        find_corrections(folder.path) or folder.corrections,
+        find_session_list(folder.path),
+    )
+    tables = [path for files in folder.finished_videos() for path in (files.faces, files.timeline)]
+    times = [path.stat().st_mtime for path in (*lists, *tables) if path is not None and path.is_file()]
+    older = [
+        path
+        for path in sorted(folder.exports.rglob("*"))
+        if path.is_file() and path.stat().st_mtime < max(times, default=0.0)
+    ]
+    if older:
+        first = sanitize(older[0].relative_to(folder.path))
+        yield Finding(
+            "note",
+            f"{pluralize(len(older), 'exported file')} from before the last change of the tables or lists: {first}",
+            f"ferflow export {folder.path} --format NAME --overwrite writes them again.",
+        )
 
 
 def _load_manifest(path: Path) -> RunManifest | None:

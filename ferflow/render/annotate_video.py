@@ -12,6 +12,7 @@ from pathlib import Path
 from ferflow.analytics.person_faces import Persons
 from ferflow.media.video import Reading, Video, open_video
 from ferflow.render.annotate import Annotator
+from ferflow.render.removed_people import check_shows_nobody_removed
 from ferflow.render.rewrite import Painter, Part, Rewrite, rewrite
 from ferflow.store.metadata import read_metadata
 
@@ -59,10 +60,11 @@ def annotate_video(request: AnnotateRequest) -> Iterator[Step | Made]:
         Steps, and what was made at the end.
 
     Raises:
-        VideoError: the source cannot be read, or the copy not encoded.
+        VideoError: the source cannot be read, or the copy not encoded; or somebody was removed from the session.
         RecordsError: the tables cannot be read, or the copy not written.
     """
     metadata = read_metadata(request.persons.paths.faces)
+    check_shows_nobody_removed(metadata)
     painter = Annotator.read(request.persons, request.stretch.key)
     with open_video(request.source, Reading.again(metadata.options, metadata.source)) as video:
         yield from write_steps(video, request.stretch, request.wanted, painter)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ferflow.analytics.peaks import Peak
 from ferflow.errors import VideoError
+from ferflow.render.removed_people import check_shows_nobody_removed
 from ferflow.store.atomic_files import remove
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.video_files import VideoFiles
@@ -82,10 +83,7 @@ def write_clips(paths: VideoFiles, peaks: Sequence[Peak]) -> list[Path]:
     for old in set(paths.clips.glob("*.mp4")) - {clip.path for clip in wanted}:
         remove(old, out=paths.out)
     metadata = read_metadata(paths.faces)
-    if metadata.erasure is not None:
-        raise VideoError(
-            f"{metadata.source.name}: somebody was removed from this session on request, and clips would show them."
-        )
+    check_shows_nobody_removed(metadata)
     for clip in wanted:
         if not clip.path.exists():
             _write_clip(clip, metadata, paths.out)

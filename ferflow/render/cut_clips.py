@@ -16,6 +16,7 @@ from ferflow.options import CoverName
 from ferflow.render.annotate import Annotator
 from ferflow.render.annotate_video import Made, Step, write_steps
 from ferflow.render.anonymize import AnonymizeRequest, Exceptions, anonymize_video
+from ferflow.render.removed_people import check_shows_nobody_removed
 from ferflow.render.rewrite import Between, Painter, Rewrite
 from ferflow.store.metadata import read_metadata
 
@@ -53,10 +54,12 @@ def cut_clips(request: ClipsRequest) -> Iterator[Step | Made]:
         Steps, and what was made for each clip, in order.
 
     Raises:
-        VideoError: the source cannot be read, or a clip not encoded.
+        VideoError: the source cannot be read, or a clip not encoded; or somebody was removed from the session, and
+            faces are not covered.
         RecordsError: the tables cannot be read, or a clip not written.
     """
     metadata = read_metadata(request.persons.paths.faces)
+    check_shows_nobody_removed(metadata, is_covered=request.covers is not None)
     reading = Reading.again(metadata.options, metadata.source)
     drawn: Painter | None = Annotator.read(request.persons, "pts") if request.is_annotated else None
     for number, (between, wanted) in enumerate(request.cuts, start=1):

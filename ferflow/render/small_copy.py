@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ferflow.errors import VideoError
 from ferflow.render.clips import fit_size, thin_out
+from ferflow.render.removed_people import check_shows_nobody_removed
 from ferflow.store.atomic_files import remove, temporary_path
 from ferflow.store.metadata import VideoMetadata
 from ferflow.system.child_process import call_in_child
@@ -53,11 +54,7 @@ def copy_small(metadata: VideoMetadata, most_bytes: int, place: Path, anonymize:
     source, out = Path(metadata.source.path), place.parents[1]
     if not source.is_file():
         raise VideoError(f"{source.name}: not where it was analysed, so no copy of it can be made.")
-    if metadata.erasure is not None and not anonymize:
-        raise VideoError(
-            f"{source.name}: somebody was removed from this session on request, and a copy would show them. Use "
-            "--anonymize."
-        )
+    check_shows_nobody_removed(metadata, is_covered=anonymize)
     wanted = _SHARE * 8 * most_bytes / max(metadata.duration_s, 1.0)
     path, covered = temporary_path(place), temporary_path(place.with_name(f"covered.{place.name}"))
     if wanted < _LEAST_BITS_PER_SECOND:

@@ -11,10 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferflow.errors import OptionsError
 from ferflow.media.inputs import DiscoveredInput, discover
 from ferflow.store.output_folder import find_maker
+from ferflow.text import sanitize
 
 KINDS = ("annotated", "anonymized")
+_LONGEST_NAME = 255
+"""Bytes, on most file systems."""
+_LONGEST_ADDITION = len("..check.csv.1234567.tmp")
+"""Of a name: that of the report of a check while it is written, see `atomic_write`."""
 
 
 def find_inputs(inputs: Sequence[str], out: Path | None) -> list[DiscoveredInput]:
@@ -49,7 +55,11 @@ def plan_targets(
         folder: where the files go; need not exist.
         kind: one of `KINDS`.
         overwrite: whether files of these names may be replaced. One that is an input never is.
+
+    Raises:
+        OptionsError: the folder is none, or the names of all inputs are too long.
     """
+    check_folder(folder)
     sources = {os.path.realpath(each.path): each.path for each in inputs}
     taken: dict[str, Path] = {}
     targets = []
@@ -61,12 +71,32 @@ def plan_targets(
         if problem is None:
             taken[os.path.normcase(path)] = source
         targets.append(Target(source, path, problem))
+    if targets and all(_is_too_long(target.path) for target in targets):
+        raise OptionsError(targets[0].problem or "")
     return targets
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder for results that is, or lies in, something else.
+
+    Raises:
+        OptionsError: it is.
+    """
+    there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), None)
+    if there is not None and not there.is_dir():
+        raise OptionsError(f"{sanitize(there)}: not a folder. Give another one with -o.")
+
+
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path.name)) + _LONGEST_ADDITION > _LONGEST_NAME
 
 
 def _find_problem(
     source: Path, path: Path, sources: dict[str, Path], taken: dict[str, Path], *, overwrite: bool
 ) -> str | None:
+    if _is_too_long(path):
+        most = _LONGEST_NAME - _LONGEST_ADDITION - len(os.fsencode(path.name)) + len(os.fsencode(source.name))
+        return f"{source}: the name is too long for its result. Give it one of at most {most} bytes; a link will do."
     if (other := taken.get(os.path.normcase(path))) is not None:
         return f"{source}: has the same name as {other}, whose result is {path}. Give it another -o."
     if os.path.realpath(path) in sources:

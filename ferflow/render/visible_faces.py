@@ -17,6 +17,7 @@ from ferflow.analytics.person_faces import Persons
 from ferflow.faces.detections import Detections, iou, overlap_of_smaller
 from ferflow.media.video import Frame
 from ferflow.render.shown_faces import Key, ShownFaces
+from ferflow.store.metadata import read_metadata
 from ferflow.types import BoolArray, Float32Array
 
 _SAME_FACE_IOU = 0.3
@@ -100,7 +101,9 @@ class ExceptedFaces:
             RecordsError: they cannot be read.
         """
         faces = ShownFaces.read(persons, key)
-        return cls(faces, key, visible, _fill_gaps(faces, visible))
+        # Somebody who was removed from the tables may have passed in front: such a face is no longer among the others.
+        is_whole = read_metadata(persons.paths.faces).erasure is None
+        return cls(faces, key, visible, _fill_gaps(faces, visible) if is_whole else {})
 
     def at(self, frame: Frame) -> VisibleFaces:
         """See `WhoIsVisible`."""

@@ -172,6 +172,11 @@ class OutputFolder:
         """Folder of live recordings in progress, and of those that were interrupted; see `jobs.live.segments`."""
         return self.path / RECORDINGS
 
+    @property
+    def uploads(self) -> Path:
+        """Folder of the videos that were uploaded to the application; see `jobs.uploads`."""
+        return self.path / "uploads"
+
     def find_sources(self) -> dict[str, str]:
         """Path of the source of each finished video, by id; empty if its tables cannot be read."""
         found = {}
@@ -237,7 +242,8 @@ class OutputFolder:
     def lock_lists(self) -> Iterator[None]:
         """Keep other processes from writing the user's lists, between reading one and replacing it.
 
-        Runs read the lists without this lock: a list is replaced at once.
+        Runs read the lists without this lock: a list is replaced at once. A thread that has locked them may lock them
+        again, as for several files that must change together.
 
         Raises:
             RecordsError: another process has locked them for long, or the folder cannot be written.
@@ -245,7 +251,7 @@ class OutputFolder:
         path = self.path / LISTS_LOCK
         if os.path.lexists(path) and not _is_lock_file(path):
             raise RecordsError(f"{path}: not a file of ferflow. Remove it.")
-        lock = FileLock(path, timeout=_LISTS_TIMEOUT_SECONDS)
+        lock = FileLock(path, timeout=_LISTS_TIMEOUT_SECONDS, is_singleton=True)
         try:
             lock.acquire()
         except Timeout:

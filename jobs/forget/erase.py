@@ -31,9 +31,10 @@ from ferflow.jobs.forget.files import (
 )
 from ferflow.jobs.forget.lists import edit_lists, find_lists_elsewhere, write_lists
 from ferflow.jobs.forget.record import record_video
-from ferflow.jobs.forget.request import Request, Share, remove_journal, write_journal
+from ferflow.jobs.forget.request import Request, Session, Share, remove_journal, write_journal
 from ferflow.jobs.forget.traces import Traces, Words, find_traces
 from ferflow.jobs.timelines import update_timeline
+from ferflow.jobs.uploads import identify_uploads, list_files_of, remove_upload
 from ferflow.store.atomic_files import remove
 from ferflow.store.metadata import read_markers_metadata, read_metadata, read_signals_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -62,11 +63,7 @@ def describe(folder: OutputFolder, request: Request) -> list[str]:
         RecordsError: a table or the manifest cannot be read.
     """
     RunManifest.load(folder.manifest)
-    lines = [
-        f"{sanitize(one.video_id)}: the whole session, {_count(folder, files)}"
-        for one in request.sessions
-        if (files := list_session_files(folder, one.video_id))
-    ]
+    lines = [line for one in request.sessions for line in _describe_session(folder, one)]
     lines += [line for share in request.shares for line in _describe_share(folder, share, request)]
     for edit in edit_lists(folder, request):
         name = sanitize(edit.path.relative_to(folder.path))
@@ -75,6 +72,19 @@ def describe(folder: OutputFolder, request: Request) -> list[str]:
     if lines and not request.is_empty and (products := list_products(folder)):
         lines.append(f"made of all sessions: {_count(folder, products)}; pages and CSV are written again")
     return lines
+
+
+def _describe_session(folder: OutputFolder, session: Session) -> Iterator[str]:
+    if files := list_session_files(folder, session.video_id):
+        yield f"{sanitize(session.video_id)}: the whole session, {_count(folder, files)}"
+    for path in _list_uploads(folder, session):
+        if own := list_files_of(path):
+            markers = ", and its markers" if len(own) > 1 else ""
+            yield f"{sanitize(path.relative_to(folder.path))}: the video that was uploaded to ferflow app{markers}"
+
+
+def _list_uploads(folder: OutputFolder, session: Session) -> list[Path]:
+    return [folder.uploads / name for name in session.uploads]
 
 
 def _describe_share(folder: OutputFolder, share: Share, request: Request) -> Iterator[str]:
@@ -127,12 +137,16 @@ def _remove_results(folder: OutputFolder, request: Request, *, record: bool) -> 
     remove_products(folder)
     for session in request.sessions:
         # Before the tables, which say where the video is.
-        if record and not (session.source and record_video(folder, Path(session.source))):
+        if record and not _record(folder, session):
             yield (
                 f"{sanitize(session.video_id)}: its video is not where it was analysed; ferflow analyze will not "
                 "recognise it as forgotten."
             )
         remove_session_files(folder, session.video_id)
+        # After the tables: the application writes no markers of a session without them.
+        with folder.lock_lists():
+            for upload in _list_uploads(folder, session):
+                remove_upload(upload, folder.path)
     for share in request.shares:
         files = folder.video(share.video_id)
         remove_pictures(folder, files)
@@ -140,6 +154,15 @@ def _remove_results(folder: OutputFolder, request: Request, *, record: bool) -> 
             erased = erase_faces(files, share.pieces, _regions(request))
             _clean_tables(files, Words.of(request))
             yield from _describe_rest(files, erased, request)
+
+
+def _record(folder: OutputFolder, session: Session) -> bool:
+    """Note that a video was forgotten; False: it is not there."""
+    uploads = _list_uploads(folder, session)
+    places = [*uploads, *([Path(session.source)] if session.source else [])]
+    # An upload that is gone was recorded and removed by this request before it was interrupted.
+    is_removed = any(not upload.exists() for upload in uploads)
+    return is_removed or any(record_video(folder, place) for place in places)
 
 
 def _regions(request: Request) -> list[str]:
@@ -224,15 +247,20 @@ def write_pages(folder: OutputFolder) -> tuple[str, ...]:
 
 def _list_elsewhere(folder: OutputFolder, request: Request) -> Iterator[str]:
     """What is not in the folder, and so not touched."""
+    shared = {share.video_id for share in request.shares}
     videos = [one.source for one in request.sessions if one.source]
     videos += [
         read_metadata(files.faces).source.path
-        for share in request.shares
-        if (files := folder.video(share.video_id)).is_finished
+        for files in map(folder.video, sorted(shared))
+        if files.is_finished
     ]
-    for path in videos:
+    uploads = [path for path, video_id in identify_uploads(folder).items() if video_id in shared]
+    for path in {os.path.realpath(path): path for path in (*map(str, uploads), *videos)}.values():
         if os.path.lexists(path):
             yield f"{sanitize(path)}: the video itself."
     for listed in find_lists_elsewhere(folder):
         yield f"{sanitize(listed)}: a list of the pages, outside of {sanitize(folder.path)}."
-    yield "copies, backups, logs, job files, files next to the videos, and what was handed on."
+    yield (
+        "copies, backups, logs, job files, files next to the videos, what ferflow annotate, clips and export wrote "
+        "elsewhere, and what was handed on."
+    )

@@ -119,14 +119,24 @@ def leave_out_forgotten(
     kept = []
     for task in tasks:
         if record is not None and record.has(task.source):
-            log.warning(
-                "%s: left out. It was forgotten in this folder on request (ferflow forget). Use another -o, or, to "
-                "withdraw all such requests, delete %s.",
-                sanitize(task.source.name), sanitize(folder.forgotten),
-            )  # fmt: skip
+            log.warning("%s", describe_forgotten(task.source, folder, "Use another -o"))
         else:
             kept.append(task)
     return leave_out_erased(kept) if overwrite else kept
+
+
+def describe_forgotten(source: Path, folder: OutputFolder, remedy: str) -> str:
+    """Why a video is left out, and what to do.
+
+    Args:
+        source: the video.
+        folder: where it was forgotten.
+        remedy: how to do without this folder, an imperative.
+    """
+    return (
+        f"{sanitize(source.name)}: left out. It was forgotten in this folder on request (ferflow forget). {remedy}, "
+        f"or, to withdraw all such requests, delete {sanitize(folder.forgotten)}."
+    )
 
 
 def leave_out_erased(tasks: Sequence[VideoTask]) -> list[VideoTask]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
 from ferflow.analytics.correction_rows import Correction, Who
 from ferflow.analytics.csv_input import Row
@@ -19,6 +22,7 @@ from ferflow.analytics.session_list import find_videos
 from ferflow.analytics.sightings import find_counted
 from ferflow.dashboards import load_names
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.jobs.uploads import identify_uploads
 from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write, remove
 from ferflow.store.metadata import VideoId, read_metadata
@@ -29,12 +33,18 @@ from ferflow.text import sanitize
 _MOST_BYTES = 64 << 20
 
 
+UploadName = Annotated[str, Meta(pattern=r"^[^/\\]+/[^/\\]+$")]
+"""`<job>/<name>`, see `jobs.uploads`."""
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A session that is removed as a whole."""
 
     video_id: VideoId
     source: str = ""
     """Path of its video; empty: unknown."""
+    uploads: tuple[UploadName, ...] = ()
+    """Its video, as often as it was uploaded to the application."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +99,39 @@ def find_video(folder: OutputFolder, text: str) -> Request:
     run = RunManifest.load(folder.manifest)
     noted = {entry.video_id: entry.source for entry in (run.videos if run else ()) if entry.video_id}
     sources = noted | folder.find_sources()
-    video_id = find_videos([Row(1, {"video": text})], "--video", sources)[1] or text
-    # Also of one that was never finished: it may have markers, signals or rows in lists.
-    folder.video(video_id)
-    return _complete(
-        folder, Request(sessions=(Session(video_id=video_id, source=sources.get(video_id, "")),))
-    )
+    uploads = _Uploads.find(folder)
+    # Also of one that was never finished: it may have markers, signals or rows in lists, or wait in the application.
+    known = _find_id(text, sources) or _find_id(text, uploads.sources)
+    return _complete(folder, Request(sessions=(uploads.describe(known or text, sources),)))
+
+
+def _find_id(text: str, sources: Mapping[str, str]) -> str | None:
+    return find_videos([Row(1, {"video": text})], "--video", sources)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Uploads:
+    """Videos in the folder that were uploaded to the application, with the ids of their sessions."""
+
+    folder: OutputFolder
+    ids: Mapping[Path, str] = field(default_factory=dict)
+
+    @classmethod
+    def find(cls, folder: OutputFolder) -> Self:
+        return cls(folder, identify_uploads(folder))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Their paths, by id."""
+        return {video_id: str(path) for path, video_id in self.ids.items()}
+
+    def describe(self, video_id: str, sources: Mapping[str, str]) -> Session:
+        """A session that is removed as a whole; `sources`: where the videos of sessions are."""
+        self.folder.video(video_id)
+        own = [path for path, one in self.ids.items() if one == video_id]
+        names = tuple(path.relative_to(self.folder.uploads).as_posix() for path in own)
+        source = sources.get(video_id) or self.sources.get(video_id, "")
+        return Session(video_id=video_id, source=source, uploads=names)
 
 
 def find_participant(folder: OutputFolder, name: str) -> Found:
@@ -108,6 +145,7 @@ def find_participant(folder: OutputFolder, name: str) -> Found:
     name = unicodedata.normalize("NFC", name.strip())
     names = load_names(folder.path)
     known: set[str] = set()
+    uploads = _Uploads.find(folder)
     sessions, shares, unread = list[Session](), list[Share](), list[str]()
     for files in folder.finished_videos():
         try:
@@ -119,7 +157,7 @@ def find_participant(folder: OutputFolder, name: str) -> Found:
         known |= video.given
         ids = video.find(name)
         if ids and video.is_of(ids):
-            sessions.append(Session(video_id=files.video_id, source=source))
+            sessions.append(uploads.describe(files.video_id, {files.video_id: source}))
         elif ids or name in video.regions:
             shares.append(video.share(ids))
     if not (sessions or shares) and Who.parse(name).kind in ("person", "track"):

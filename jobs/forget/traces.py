@@ -22,12 +22,15 @@ import pyarrow.parquet as pq
 
 from ferflow.jobs.forget.request import Request
 from ferflow.plain_file import read_plain_file
+from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import LISTS_LOCK, LOCK, OutputFolder
 
 _MOST_BYTES = 256 << 20
 """A larger file is named as one that was not looked into."""
 _NOT_TEXT = frozenset({".mp4", ".jpg", ".jpeg", ".png", ".pdf", ".xlsx", ".zip", ".sav"})
 """Of these, the name alone is compared: their text is compressed."""
+_CLIP = re.compile(r"(.+)\.-?\d+\.mp4", re.DOTALL)
+"""`<video_id>.<milliseconds>.mp4`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,41 @@ class Traces:
 
     named: tuple[Path, ...] = ()
     """They, or their names, still name what was forgotten."""
+    shown: tuple[Path, ...] = ()
+    """Videos that `ferflow clips` and `ferflow annotate` made of these sessions; they may show who was forgotten."""
     unread: tuple[Path, ...] = ()
     """It is not known what is in them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _MadeVideos:
+    """How videos are called that were made of sessions, in folders that the user named."""
+
+    video_ids: frozenset[str]
+    annotated: frozenset[str]
+
+    @classmethod
+    def of(cls, folder: OutputFolder, request: Request) -> Self:
+        shared = [folder.video(one.video_id) for one in request.shares]
+        sources = [read_metadata(files.faces).source.path for files in shared if files.is_finished]
+        sources += [one.source for one in request.sessions if one.source]
+        ids = {one.video_id for one in request.sessions} | {one.video_id for one in request.shares}
+        return cls(frozenset(ids), frozenset(f"{Path(source).stem}.annotated.mp4" for source in sources))
+
+    def has(self, path: Path) -> bool:
+        """Whether a video is one of them."""
+        clip = _CLIP.fullmatch(path.name)
+        return path.name in self.annotated or (clip is not None and clip[1] in self.video_ids)
+
+
 def find_traces(folder: OutputFolder, request: Request) -> Traces:
-    """Look through every file of a folder, at every depth; links are not followed."""
-    words = Words.of(request)
-    named, unread = list[Path](), list[Path]()
+    """Look through every file of a folder, at every depth; links are not followed.
+
+    Raises:
+        RecordsError: the tables of a session that others share cannot be read.
+    """
+    words, made = Words.of(request), _MadeVideos.of(folder, request)
+    named, shown, unread = list[Path](), list[Path](), list[Path]()
     for path in _list_files(folder.path):
         relative = path.relative_to(folder.path)
         try:
@@ -88,7 +118,8 @@ def find_traces(folder: OutputFolder, request: Request) -> Traces:
             unread.append(relative)
         else:
             named += [relative] if is_named else []
-    return Traces(tuple(named), tuple(unread))
+            shown += [relative] if made.has(path) and not is_named else []
+    return Traces(tuple(named), tuple(shown), tuple(unread))
 
 
 def _list_files(folder: Path) -> Iterator[Path]:

@@ -228,15 +228,21 @@ def test_a_video_that_could_not_be_written_about_is_kept_for_the_next_start(tmp_
         assert find_unfinished(out) == []
 
 
-def test_a_video_that_was_forgotten_fails_with_the_reason_and_its_upload_goes(
+def test_a_video_that_was_forgotten_goes_with_its_upload_and_fails_with_the_reason_when_it_comes_again(
     tmp_path, clip, monkeypatch, capfd
 ):
     out = tmp_path / "out"
     with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
         job_id = client.post("/api/jobs", files={"video": ("talk.mp4", clip.read_bytes())}).json()["id"]
         wait_for_job(client, job_id)
-    assert Command(monkeypatch, capfd)("forget", out, "--video", "talk.mp4", "--yes").code == 0
+    done = Command(monkeypatch, capfd)("forget", out, "--video", "talk.mp4", "--yes")
+    assert done.code == 0, done
+    assert f"uploads/{job_id}/talk.mp4: the video that was uploaded to ferflow app" in done.text
+    assert "the video itself" not in done.text
+    assert not (out / "uploads" / job_id).exists()
     with TestClient(make_app(AppSettings(out=out, port=80)), base_url="http://127.0.0.1:80") as client:
+        assert client.get(f"/api/jobs/{job_id}").status_code == 404
+        job_id = client.post("/api/jobs", files={"video": ("other.mp4", clip.read_bytes())}).json()["id"]
         job = wait_for_job(client, job_id, state="failed")
     assert "forgotten" in job["error"]
     assert (job["report"], job["warnings"]) == (None, [])

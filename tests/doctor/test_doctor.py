@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -120,6 +121,23 @@ def test_a_whole_folder_is_called_whole(out):
     assert any("2 videos with complete tables" in finding.what for finding in found)
     assert any("1 input failed" in finding.what for finding in found)
     assert repair(out) == []
+
+
+def test_exported_files_that_are_older_than_what_they_were_made_from_are_named(out):
+    (table := out / "export" / "timeline.csv").parent.mkdir()
+    table.write_text("a table")
+
+    def find() -> list[str]:
+        return [one.what for one in examine_folder(out) if "exported file" in one.what]
+
+    assert find() == []
+    (out / "people.csv").write_text("video_id,track_id,name\n")
+    os.utime(table, (1.6e9, 1.6e9))
+    (found,) = find()
+    assert found.endswith(
+        "1 exported file from before the last change of the tables or lists: export/timeline.csv"
+    )
+    assert not problems(examine_folder(out))
 
 
 def run_file(out: Path) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import sys
@@ -31,6 +32,8 @@ from ferflow.jobs.forget.request import find_participant, find_video, read_journ
 from ferflow.jobs.forget.traces import Words
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
+from ferflow.jobs.uploads import remove_upload
+from ferflow.media.inputs import video_id_of
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -416,3 +419,140 @@ def test_a_name_of_a_region_leaves_the_footers(tmp_path):
     metadata = read_metadata(folder.video(PANEL).faces)
     assert metadata.options.region == ("left", "Bob=right")
     assert metadata.options_digest == metadata.options.digest()
+
+
+JOB = "0123456789abcdef"
+
+
+def write_upload(out: Path, people: int, name: str = "solo.mp4") -> tuple[Path, str]:
+    """A session whose video was uploaded to the application, in a folder that was moved later; video and id."""
+    upload = out / "uploads" / JOB / name
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"a video" * 1000)
+    upload.with_name(f"{upload.stem}.markers.csv").write_text("time_s,label\n1,boss\n")
+    (upload.parent / f".{upload.stem}.markers.csv.4000000.tmp").write_text("time_s,la")
+    facts = {"path": f"/before/uploads/{JOB}/{name}", "name": name, "size": upload.stat().st_size}
+    video_id = write_session(out, Made(seconds=12, people=people, video_id=video_id_of(upload), source=facts))
+    repair(out)
+    return upload, video_id
+
+
+def test_a_session_takes_the_video_that_was_uploaded_with_it(memory, monkeypatch, capsys):
+    out = memory / "out"
+    upload, video_id = write_upload(out, people=1)
+    copy = shutil.copy(upload, memory / "copy.mp4")
+    # Once more, waiting for the application.
+    again = shutil.copytree(upload.parent, out / "uploads" / "fedcba9876543210") / upload.name
+    (other := out / "uploads" / "0000000000000000" / "other.mp4").parent.mkdir()
+    other.write_bytes(b"another video")
+    before = texts_of(out)
+    assert ferflow(monkeypatch, "forget", out, "--video", upload.name, "--dry-run") == 0
+    line = f"uploads/{JOB}/solo.mp4: the video that was uploaded to ferflow app, and its markers"
+    assert line in capsys.readouterr().out
+    assert texts_of(out) == before
+    assert ferflow(monkeypatch, "forget", out, "--video", upload.name, "--yes") == 0
+    shown = capsys.readouterr()
+    assert line in shown.out
+    assert "the video itself" not in shown.out
+    assert [path for path in (out / "uploads").rglob("*") if path.is_file()] == [other]
+    assert not upload.parent.exists()
+    assert not again.parent.exists()
+    assert plan([copy], out, AnalyzeOptions()) == []
+    # One that was never analysed, too.
+    assert ferflow(monkeypatch, "forget", out, "--video", "other.mp4", "--yes") == 0
+    assert not other.exists()
+    assert named_in(out, video_id) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_upload_goes_when_an_interrupted_erasure_is_completed(memory, monkeypatch, capsys, after):
+    out = memory / "out"
+    upload, video_id = write_upload(out, people=1)
+    copy = shutil.copy(upload, memory / "copy.mp4")
+
+    def interrupt(*given):
+        if after:
+            remove_upload(*given)
+        raise KeyboardInterrupt
+
+    request = find_video(OutputFolder(out), video_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(erase, "remove_upload", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(OutputFolder(out), request)
+    assert upload.exists() is not after
+    # It is not analysed again meanwhile.
+    assert plan([copy], out, AnalyzeOptions()) == []
+    assert ferflow(monkeypatch, "forget", out, "--video", video_id, "--yes") == 0
+    shown = capsys.readouterr()
+    assert "it is completed first" in shown.err
+    assert "not where it was analysed" not in shown.out + shown.err
+    assert not upload.parent.exists()
+    assert read_journal(OutputFolder(out)) is None
+
+
+def test_the_upload_of_a_session_that_others_share_stays_and_is_named(memory, monkeypatch, capsys):
+    out = memory / "out"
+    upload, video_id = write_upload(out, people=2)
+    (out / "people.csv").write_text(f"video_id,track_id,name\n{video_id},1,{ZOE}\n{video_id},2,Bob\n")
+    assert ferflow(monkeypatch, "forget", out, "--participant", ZOE, "--yes") == 0
+    assert f"{upload}: the video itself." in capsys.readouterr().out
+    assert upload.exists()
+
+
+def test_a_journal_cannot_name_a_file_outside_of_the_uploads(memory):
+    out = memory / "out"
+    _, video_id = write_upload(out, people=1)
+    (out / "mine.txt").write_text("mine")
+    for name in ("../mine.txt", "a/../../mine.txt", "/etc/passwd", "mine.txt"):
+        (out / ".forget.json").write_text(
+            json.dumps({"sessions": [{"video_id": video_id, "uploads": [name]}]})
+        )
+        with pytest.raises(RecordsError):
+            carry_out(OutputFolder(out), read_journal(OutputFolder(out)))
+        assert (out / "mine.txt").exists()
+
+
+def test_a_page_says_that_its_player_still_shows_who_was_removed(memory, monkeypatch):
+    out, video = memory / "out", memory / "talk.mp4"
+    video.write_bytes(b"a video")
+    facts = {
+        "path": str(video),
+        "name": video.name,
+        "size": video.stat().st_size,
+        "format": "mov,mp4",
+        "codec": "h264",
+    }
+    video_id = write_session(out, Made(seconds=12, people=2, video_id="talk-0011aabb", source=facts))
+    (out / "people.csv").write_text(f"video_id,track_id,name\n{video_id},1,{ZOE}\n{video_id},2,Bob\n")
+    repair(out)
+    refresh(out)
+    page = out / "reports" / f"{video_id}.html"
+    sentence = "The player shows the video itself, which still shows that person."
+    assert sentence not in page.read_text()
+    assert ferflow(monkeypatch, "forget", out, "--participant", ZOE, "--yes") == 0
+    assert '<video id="video"' in page.read_text()
+    assert sentence in page.read_text()
+    video.unlink()
+    refresh(out)
+    assert "Somebody was removed from this session" in page.read_text()
+    assert sentence not in page.read_text()
+
+
+def test_videos_that_were_made_into_the_folder_are_named(out, monkeypatch, capsys):
+    (best := out / "best").mkdir()
+    for name in (f"{PANEL}.000001000.mp4", f"{SOLO}.000001000.mp4", f"{OTHER}.000001000.mp4",
+                 f"{SOLO}.anonymized.mp4", "mine.mp4"):  # fmt: skip
+        (best / name).write_bytes(b"a video")
+    source = read_metadata(OutputFolder(out).video(PANEL).faces).source.path
+    (best / f"{Path(source).stem}.annotated.mp4").write_bytes(b"a video")
+    (best / f"{Path(source).stem}.anonymized.mp4").write_bytes(b"a video")
+    assert ferflow(monkeypatch, "forget", out, "--participant", ZOE, "--yes") == 10
+    shown = capsys.readouterr().err
+    lines = [line.removeprefix("ferflow: ") for line in shown.splitlines() if "may show them" in line]
+    may_show = [line.split(": was made")[0] for line in lines]
+    assert may_show == [
+        str(best / f"{PANEL}.000001000.mp4"), str(best / f"{Path(source).stem}.annotated.mp4"),
+    ]  # fmt: skip
+    assert f"{SOLO}.000001000.mp4: still names them" in shown
+    assert (best / f"{PANEL}.000001000.mp4").exists()

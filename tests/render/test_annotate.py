@@ -176,6 +176,37 @@ def test_results_do_not_go_into_the_folders_of_an_analysis(analysed, ferflow):
     assert "ferflow's own" in done.text
 
 
+@pytest.mark.parametrize("command", ["annotate", "clips"])
+@pytest.mark.parametrize("place", ["notes.txt", "notes.txt/made"])
+def test_a_file_is_no_folder_for_results(analysed, tmp_path, ferflow, command, place):
+    video, out = analysed
+    (tmp_path / "notes.txt").write_text("mine")
+    given = (video, "--from", out) if command == "annotate" else (out,)
+    done = ferflow(command, *given, "-o", tmp_path / place)
+    assert done.code == 2
+    assert done.text.count("\n") == 1
+    assert "notes.txt: not a folder. Give another one with -o." in done.text
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_name_that_is_too_long_for_a_result_is_refused_before_any_work(
+    analysed, tmp_path, ferflow, monkeypatch
+):
+    video, out = analysed
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, long := tmp_path / f"{240 * 'x'}.mp4")
+    done = ferflow("annotate", long.name, "--from", out, "-o", "made")
+    assert done.code == 2
+    assert done.text.count("\n") == 1
+    assert (
+        "the name is too long for its result. Give it one of at most 222 bytes; a link will do." in done.text
+    )
+    shutil.copy(video, tmp_path / f"{218 * 'y'}.mp4")
+    done = ferflow("annotate", long.name, f"{218 * 'y'}.mp4", "--from", out, "-o", "made")
+    assert done.code == 10, done
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [f"{218 * 'y'}.annotated.mp4"]
+
+
 def test_a_hostile_file_name_is_only_a_name(analysed, tmp_path, ferflow):
     video, out = analysed
     shutil.copy(video, own := tmp_path / HOSTILE.replace("/", "-"))

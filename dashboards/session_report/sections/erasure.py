@@ -19,4 +19,7 @@ def build_erasure(session: Session) -> Notice | None:
             f" For {timecode(alone_s)} nobody else was in view: that time was analysed, and the row Coverage shows it "
             "as excluded, not as time without a face."
         )
+    # Without a timeline there is no player.
+    if session.video.is_source and len(session.timeline):
+        text += " The player shows the video itself, which still shows that person."
     return Notice("Somebody was removed from this session on request.", text)
