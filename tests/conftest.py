@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -19,6 +20,9 @@ import pytest
 from ferflow.faces.detector import make_detector
 from ferflow.models.classifier import Answer
 from ferflow.options import AnalyzeOptions
+
+if TYPE_CHECKING:
+    from tests.command import Command
 
 # The command is started hundreds of times: without cached bytecode each start takes half a second more.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -201,6 +205,14 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     """Work inside a fresh folder; returns a maker of paths in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path.joinpath
+
+
+@pytest.fixture
+def ferflow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """The command, in this process: `ferflow("report", out).code`."""
+    from tests.command import Command
+
+    return Command(monkeypatch, capfd)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -137,13 +135,14 @@ def test_a_stretch_in_which_nobody_can_be_read_for_two_seconds_is_said(play, cap
     assert len(lines) == 2
 
 
-def test_the_report_command_warns_on_stderr_and_forgets(play):
-    command = [sys.executable, "-m", "ferflow", "report", str(play), "--rest"]
-    asked = subprocess.run([*command, "Zoe=0:00-0:10"], capture_output=True, text=True, check=True)
+def test_the_report_command_warns_on_stderr_and_forgets(play, ferflow):
+    asked = ferflow("report", play, "--rest", "Zoe=0:00-0:10")
+    assert asked.code == 0
     assert [line for line in asked.stderr.splitlines() if "Zoe" in line] == [
         "ferflow: --rest Zoe=...: has no effect: no person in these videos has this name. Known: Ada, b."
     ]
-    forgotten = subprocess.run([*command, "none"], capture_output=True, text=True, check=True)
+    forgotten = ferflow("report", play, "--rest", "none")
+    assert forgotten.code == 0
     assert "Zoe" not in forgotten.stderr
     assert len(load_markers(VideoFiles(play, "a"))) == 0
 

@@ -27,8 +27,8 @@ from ferflow.options import AnalyzeOptions
 from ferflow.single_picture import PictureReader
 from ferflow.store.output_folder import OutputFolder
 from tests.app.conftest import jpeg, png_of, wait_for_job
+from tests.command import Command
 from tests.conftest import portrait
-from tests.hostile.outputs import Command
 
 
 def test_a_form_and_base64_give_what_python_gives(api, portrait_jpeg, tmp_path):

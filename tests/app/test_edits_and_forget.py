@@ -22,7 +22,6 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.store import output_folder
 from ferflow.store.output_folder import OutputFolder
 from tests.app.conftest import Edited, make_edited
-from tests.hostile.outputs import Command
 
 EDITS: tuple[EditRequest, ...] = (
     NamePersons(version="", persons=[1], name="Ada"),
@@ -38,12 +37,6 @@ def edited(tmp_path) -> Edited:
     """Three people, of whom no list says anything yet."""
     (tmp_path / "trio.mp4").write_bytes(b"a video")
     return make_edited(tmp_path / "out", tmp_path / "trio.mp4")
-
-
-@pytest.fixture
-def ferflow(monkeypatch, capfd) -> Command:
-    """The command, in this process."""
-    return Command(monkeypatch, capfd)
 
 
 def lists_of(edited: Edited) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from ferflow.app import guard
 from ferflow.app.application import make_app
 from ferflow.app.settings import AppSettings
 from ferflow.errors import OptionsError
-from tests.hostile.outputs import Command
+from tests.command import Command
 
 TOKEN = "a-token-of-some-length"
 

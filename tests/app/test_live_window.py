@@ -26,9 +26,9 @@ from ferflow.options import AnalyzeOptions
 from ferflow.single_picture import make_frame
 from ferflow.store.output_folder import OutputFolder
 from tests.app.conftest import Visitor
+from tests.command import Command
 from tests.conftest import LABELS, numbered_image
 from tests.dashboards.browse import HOSTILE, until
-from tests.hostile.outputs import Command
 
 
 def numbered(number: int) -> tuple[LiveFrame, object]:

@@ -24,13 +24,7 @@ from tests.made_records import Made, write_session
 ROOT = Path(__file__).parents[2]
 
 
-def ferflow(*arguments: object, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
-    command = [sys.executable, "-m", "ferflow", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, **options)
-
-
-def test_help_names_every_option_with_its_meaning():
+def test_help_names_every_option_with_its_meaning(ferflow):
     reported = ferflow("analyze", "--help").stdout
     for option in (
         "--out", "--every", "--fps", "--start", "--end", "--min-face", "--detector", "--score", "--model",
@@ -41,7 +35,7 @@ def test_help_names_every_option_with_its_meaning():
         assert re.search(rf"{option}\b.*\w{{3,}}", reported), option
 
 
-def test_the_version_is_printed():
+def test_the_version_is_printed(ferflow):
     import ferflow as package
 
     assert ferflow("--version").stdout.strip() == f"ferflow {package.__version__}"
@@ -107,20 +101,20 @@ def test_the_bar_of_a_training_moves_within_an_epoch(tmp_path):
     assert re.search(r"epochs: +100%\|.* 1\.00/1 ", shown)
 
 
-def test_the_second_run_says_skipped_and_keeps_quiet_about_the_law(tmp_path, face_video):
+def test_the_second_run_says_skipped_and_keeps_quiet_about_the_law(tmp_path, face_video, ferflow):
     ferflow("analyze", face_video, "-o", tmp_path / "out", "--no-report")
     again = ferflow("analyze", face_video, "-o", tmp_path / "out", "--no-report")
-    assert again.returncode == 0
+    assert again.code == 0
     assert "skipped" in again.stdout
     assert again.stderr == ""
 
 
-def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video):
+def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video, ferflow):
     (tmp_path / "notes.mp4").write_text("Dear diary")
     done = ferflow(
         "analyze", tmp_path / "notes.mp4", tmp_path / "gone.mp4", face_video, "-o", tmp_path / "out", "-q"
     )
-    assert done.returncode == 10
+    assert done.code == 10
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert len(lines) == 2
@@ -149,22 +143,22 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         (["--rest", "none", "--rest", "0:00-0:10"], "rest 'none': give start and end", 2),
     ],
 )
-def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, reported, code):
+def test_wrong_options_are_refused_before_any_work(tmp_path, face_video, arguments, reported, code, ferflow):
     done = ferflow("analyze", face_video, "-o", tmp_path / "out", *arguments)
-    assert done.returncode == code
+    assert done.code == code
     assert reported in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "faces").exists()
 
 
-def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, face_video, ferflow):
     done = ferflow("analyze", face_video, tmp_path / "gone.mp4", "-o", tmp_path / "out", "--dry-run")
     assert re.search(r"^analyse +\S*face\.mp4", done.stdout, re.MULTILINE)
     assert re.search(r"^cannot .*gone\.mp4: no such file", done.stdout, re.MULTILINE)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video):
+def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video, ferflow):
     (tmp_path / "notes.mp4").write_text("Dear diary")
     (tmp_path / "empty.mp4").touch()
     inputs = [face_video, tmp_path / "notes.mp4", tmp_path / "empty.mp4", tmp_path / "gone.mp4"]
@@ -176,34 +170,34 @@ def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video):
     assert re.fullmatch(r"\d of 4 inputs would be analysed\.", lines[-1])
 
 
-def test_when_every_input_fails_no_folder_is_named_that_does_not_exist(tmp_path):
+def test_when_every_input_fails_no_folder_is_named_that_does_not_exist(tmp_path, ferflow):
     notes = tmp_path / "notes.mp4"
     notes.write_text("Dear diary")
     done = ferflow("analyze", notes, "-o", tmp_path / "out")
-    assert done.returncode == 3
+    assert done.code == 3
     for line in done.stdout.splitlines():
         if line.startswith(("Data: ", "Report: ")):
             assert all(Path(text).exists() for text in line.split()[1:])
     assert f"Data: {tmp_path / 'out' / 'run.json'}\n" in done.stdout
 
 
-def test_mistyped_inputs_alone_are_refused_before_anything_is_made(tmp_path):
+def test_mistyped_inputs_alone_are_refused_before_anything_is_made(tmp_path, ferflow):
     gone = tmp_path / "gone.mp4"
     done = ferflow("analyze", gone, tmp_path / "*.nope", "-o", tmp_path / "out")
-    assert done.returncode == 3
+    assert done.code == 3
     assert f"failed: {gone}: no such file" in done.stderr
     assert "Data: " not in done.stdout
     assert not (tmp_path / "out").exists()
 
 
-def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, monkeypatch):
+def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, monkeypatch, ferflow):
     monkeypatch.chdir(tmp_path)
     for out in ("s3://bucket/out", "gs://bucket", "https://host/out"):
         done = ferflow("analyze", face_video, "-o", out)
-        assert done.returncode == 2
+        assert done.code == 2
         assert "out must be a folder, got the address" in done.stderr
     done = ferflow("analyze", "https://host/a.mp4?id=1", "-o", "out")
-    assert done.returncode == 3
+    assert done.code == 3
     assert "an address. ferflow reads files only" in done.stderr
     assert list(tmp_path.iterdir()) == [path for path in tmp_path.iterdir() if path == face_video]
 
@@ -218,7 +212,7 @@ def test_the_notice_says_whether_faces_are_stored():
     assert "this machine" not in format_notice(clips=False, engine="ray")
 
 
-def test_clips_and_thumbnails_are_said_wherever_they_are_asked_for(tmp_path, face_video):
+def test_clips_and_thumbnails_are_said_wherever_they_are_asked_for(tmp_path, face_video, ferflow):
     out = tmp_path / "out"
     assert "No face image is kept" in ferflow("analyze", face_video, "-o", out).stderr
     (page,) = (out / "reports").glob("*.html")
@@ -244,24 +238,24 @@ def test_clips_and_thumbnails_are_said_wherever_they_are_asked_for(tmp_path, fac
     assert not any(nothing in path.read_text() for path in pages)
 
 
-def test_one_model_as_json_comes_without_the_recipes():
+def test_one_model_as_json_comes_without_the_recipes(ferflow):
     every, one = (json.loads(ferflow("models", *names, "--json").stdout) for names in ([], ["fer2013"]))
     assert list(every) == ["models", "recipes"]
     assert list(one) == ["models"]
     assert one["models"] == [card for card in every["models"] if card["name"] == "fer2013"]
 
 
-def test_a_title_and_a_logo_are_given_with_the_analysis(tmp_path, face_video):
+def test_a_title_and_a_logo_are_given_with_the_analysis(tmp_path, face_video, ferflow):
     logo = tmp_path / "logo.svg"
     logo.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
     out = tmp_path / "out"
-    assert ferflow("analyze", face_video, "-o", out, "--title", "Study 7", "--logo", logo).returncode == 0
+    assert ferflow("analyze", face_video, "-o", out, "--title", "Study 7", "--logo", logo).code == 0
     for page in (out / "index.html", *(out / "reports").glob("*.html")):
         assert "Study 7" in page.read_text()
         assert "data:image/svg+xml" in page.read_text()
 
 
-def test_people_says_which_tracks_cannot_be_one_person(tmp_path):
+def test_people_says_which_tracks_cannot_be_one_person(tmp_path, ferflow):
     write_session(tmp_path, Made(seconds=20, people=2, video_id="a"))
     (tmp_path / "people.csv").write_text("video_id,track_id,name\na,1,Ada\na,2,Ada\n")
     said = ferflow("people", tmp_path).stderr
@@ -271,24 +265,24 @@ def test_people_says_which_tracks_cannot_be_one_person(tmp_path):
     ]
 
 
-def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video):
+def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video, ferflow):
     job = tmp_path / "job.toml"
     job.write_text(f'inputs = ["{face_video}"]\nout = "elsewhere"\nevery = 3\npages = false\n')
     planned = ferflow("run", job, "-o", tmp_path / "out", "--dry-run")
     assert re.search(r"^analyse +\S*face\.mp4", planned.stdout, re.MULTILINE), planned.stderr
     done = ferflow("run", job, "-o", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     options = json.loads((tmp_path / "out" / "run.json").read_text())["options"]
     assert (options["every"], options["detect"]) == (3, "full")
     assert not (tmp_path / "out" / "index.html").exists()
 
 
-def test_stretches_at_rest_are_given_remembered_and_forgotten_on_the_command_line(tmp_path):
+def test_stretches_at_rest_are_given_remembered_and_forgotten_on_the_command_line(tmp_path, ferflow):
     video, out = write_video(tmp_path / "long.mp4", face_frames(75, step=1)), tmp_path / "out"
 
     def rest_of(*arguments: object) -> list[tuple[float, float, str]]:
         done = ferflow(*arguments)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
         (table,) = (out / "markers").iterdir()
         rows = pd.read_parquet(table)
         assert set(rows.kind) <= {"rest"}
@@ -308,24 +302,24 @@ def test_stretches_at_rest_are_given_remembered_and_forgotten_on_the_command_lin
     assert rest_of(*analyze, "--rest", "none") == []
 
 
-def test_a_job_file_with_a_mistake_is_one_line_and_exit_code_2(tmp_path):
+def test_a_job_file_with_a_mistake_is_one_line_and_exit_code_2(tmp_path, ferflow):
     job = tmp_path / "job.toml"
     job.write_text('inputs = "a.mp4"\nout = "out"\nevry = 3\n')
     for argument in (job, tmp_path / "gone.toml"):
         done = ferflow("run", argument, cwd=tmp_path)
-        assert done.returncode == 2
+        assert done.code == 2
         assert len(done.stderr.splitlines()) == 1
         assert argument.name in done.stderr
 
 
-def test_the_demo_ends_with_a_page_that_exists(tmp_path):
+def test_the_demo_ends_with_a_page_that_exists(tmp_path, ferflow):
     done = ferflow("demo", "-o", tmp_path / "demo", "--seconds", "3")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     page = re.search(r"^Report: (.+)$", done.stdout, re.MULTILINE)[1]
     assert Path(page).is_file()
 
 
-def test_every_command_is_documented():
+def test_every_command_is_documented(ferflow):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^  (\w+)  ", ferflow("--help").stdout.split("Commands:")[1], re.MULTILINE)
     assert "analyze" in listed

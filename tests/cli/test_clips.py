@@ -42,14 +42,6 @@ def analysed(tmp_path_factory):
     return videos, place / "out"
 
 
-@pytest.fixture
-def ferflow(monkeypatch, capfd):
-    """The command, in this process."""
-    from tests.hostile.outputs import Command
-
-    return Command(monkeypatch, capfd)
-
-
 def around_markers(ferflow, out, to, *more):
     return ferflow("clips", out, "-o", to, "--marker", LABEL, "--before", 0.4, "--after", 0.2, *more)
 

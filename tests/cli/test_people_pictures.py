@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from ferflow.jobs.run import run
@@ -16,33 +13,28 @@ def out(tmp_path_factory):
     return place / "out"
 
 
-def people(out, *options):
-    command = [sys.executable, "-m", "ferflow", "people", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_thumbnails_are_made_and_forgotten(out):
-    made = people(out, "--thumbnails")
-    assert made.returncode == 0, made.stderr
+def test_thumbnails_are_made_and_forgotten(out, ferflow):
+    made = ferflow("people", out, "--thumbnails")
+    assert made.code == 0, made.stderr
     assert "1 thumbnail" in made.stdout
     assert len(list((out / "thumbnails").rglob("*.jpg"))) == 1
-    forgotten = people(out, "--forget")
+    forgotten = ferflow("people", out, "--forget")
     assert forgotten.stdout == "1 thumbnail removed.\n"
     assert not list((out / "thumbnails").rglob("*.jpg"))
 
 
-def test_one_thing_at_a_time(out):
-    refused = people(out, "--thumbnails", "--forget")
-    assert refused.returncode == 2
+def test_one_thing_at_a_time(out, ferflow):
+    refused = ferflow("people", out, "--thumbnails", "--forget")
+    assert refused.code == 2
     assert "give one of them" in refused.stderr
 
 
-def test_a_source_that_is_gone_costs_its_own_thumbnails_only(out):
+def test_a_source_that_is_gone_costs_its_own_thumbnails_only(out, ferflow):
     (source,) = out.parent.glob("a.mp4")
     moved = source.rename(source.with_name("b.mp4"))
     try:
-        ended = people(out, "--thumbnails")
+        ended = ferflow("people", out, "--thumbnails")
     finally:
         moved.rename(source)
-    assert ended.returncode == 0
+    assert ended.code == 0
     assert "not where it was analysed" in ended.stderr

@@ -13,14 +13,8 @@ import pytest
 
 import ferflow as package
 from tests.conftest import portrait
-from tests.hostile.outputs import Command
 
 LABELS = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
-
-
-@pytest.fixture
-def ferflow(monkeypatch, capfd) -> Command:
-    return Command(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
@@ -506,20 +505,12 @@ def test_without_chromium_nothing_is_done_and_one_line_says_what_to_do(two, opti
     assert state(two) == before
 
 
-def test_people_lists_tracks_and_writes_a_list_to_fill_in(two):
-    command = [sys.executable, "-m", "ferflow", "people", str(two)]
-    done = subprocess.run([*command, "--video", "a"], capture_output=True, text=True, check=False)
+def test_people_lists_tracks_and_writes_a_list_to_fill_in(two, ferflow):
+    done = ferflow("people", two, "--video", "a")
     assert len(re.findall(r"^ +[12]  ", done.stdout, re.M)) == 2
-    assert (
-        subprocess.run(
-            [*command, "--csv", str(two / "people.csv")], check=False, capture_output=True
-        ).returncode
-        == 0
-    )
+    assert ferflow("people", two, "--csv", two / "people.csv").code == 0
     assert (two / "people.csv").read_text("utf-8-sig").startswith("video_id,track_id,name")
-    again = subprocess.run(
-        [*command, "--csv", str(two / "people.csv")], check=False, capture_output=True, text=True
-    )
-    assert again.returncode == 2
+    again = ferflow("people", two, "--csv", two / "people.csv")
+    assert again.code == 2
     assert "may hold names" in again.stderr
     assert refresh(two).warnings == ()

@@ -22,7 +22,6 @@ from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
 from ferflow.system import memory
 from ferflow.system.cgroup import ControlGroups
-from tests.cli.test_cli import ferflow
 from tests.conftest import face_frames, write_video
 
 
@@ -48,9 +47,9 @@ def problems(findings) -> list[Finding]:
     return [finding for finding in findings if finding.level == "problem"]
 
 
-def test_this_machine_is_fit_and_the_self_test_shows_it():
+def test_this_machine_is_fit_and_the_self_test_shows_it(ferflow):
     done = ferflow("doctor")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     assert "PROBLEM" not in done.stdout
     assert re.search(r"self-test: 60 frames, \d+ faces, tables and page in [\d.]+ s", done.stdout)
     for word in (
@@ -219,12 +218,12 @@ def test_temporary_files_of_a_run_in_progress_are_not_leftovers(out):
         assert not any("interrupted" in finding.what for finding in examine_folder(out))
 
 
-def test_a_folder_that_is_no_output_folder_is_refused_and_not_changed(tmp_path):
+def test_a_folder_that_is_no_output_folder_is_refused_and_not_changed(tmp_path, ferflow):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     for command in (["doctor", tmp_path / "mine"], ["doctor", tmp_path / "mine", "--repair"]):
         done = ferflow(*command)
-        assert done.returncode == RecordsError.exit_code
+        assert done.code == RecordsError.exit_code
         assert "not an output folder of ferflow" in done.stdout + done.stderr
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
     with pytest.raises(RecordsError, match="no such folder"):
@@ -241,14 +240,14 @@ def test_a_finished_video_that_an_interrupted_run_has_not_listed_yet_is_no_probl
     assert any(missing in finding.what and "same command" in finding.remedy for finding in found)
 
 
-def test_the_command_tells_by_its_exit_code(out):
-    assert ferflow("doctor", out).returncode == 0
+def test_the_command_tells_by_its_exit_code(out, ferflow):
+    assert ferflow("doctor", out).code == 0
     (out / "run.json").write_text("{")
     broken = ferflow("doctor", out)
-    assert broken.returncode == 5
+    assert broken.code == 5
     assert re.search(r"PROBLEM .*run\.json cannot be read\n +-> ferflow doctor .* --repair", broken.stdout)
     mended = ferflow("doctor", out, "--repair")
-    assert mended.returncode == 0
+    assert mended.code == 0
     assert "rebuilt from the tables of 2 videos" in mended.stdout
-    assert ferflow("doctor", out / "nowhere").returncode == 5
-    assert ferflow("doctor", "--repair").returncode == 2
+    assert ferflow("doctor", out / "nowhere").code == 5
+    assert ferflow("doctor", "--repair").code == 2

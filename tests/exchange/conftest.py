@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import Command
 from tests.exchange.made_folder import make_folder
-from tests.hostile.outputs import Command
 
 Export = Callable[..., Path]
 
@@ -24,12 +24,6 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_folder(made_folder: Path, tmp_path: Path) -> Path:
     """A copy for a test that changes it."""
     return Path(shutil.copytree(made_folder, tmp_path / "own"))
-
-
-@pytest.fixture
-def ferflow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """The command, in this process."""
-    return Command(monkeypatch, capfd)
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.outputs import Command, make_output
+from tests.hostile.outputs import make_output
 
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where there is such, files are in memory: these tests flush them thousands of times."""
-
-
-@pytest.fixture
-def ferflow(monkeypatch, capfd) -> Command:
-    """The command, in this process."""
-    return Command(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -3,53 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import stat
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from ferflow.cli import main
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from tests.render.test_people_pictures import two_people
 
 MARKERS = "time_s,label\n0.4,joke\n"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it said."""
-
-    code: int
-    text: str
-
-
-class Command:
-    """Runs `ferflow` in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-        self._patch, self._capture = monkeypatch, capfd
-
-    def __call__(self, *arguments: object) -> Result:
-        """Exit code and output."""
-        self._capture.readouterr()
-        with self._patch.context() as patch:
-            patch.setattr(sys, "argv", ["ferflow", *map(str, arguments)])
-            patch.setattr(logging.root, "handlers", [])
-            patch.setattr(logging.getLogger("ferflow"), "handlers", [])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        logging.getLogger("ferflow").setLevel(
-            logging.NOTSET
-        )  # a command chooses it; the tests that follow do not
-        shown = self._capture.readouterr()
-        return Result(int(ended.value.code or 0), shown.out + shown.err)
 
 
 def make_output(place: Path) -> Path:

@@ -20,9 +20,9 @@ from ferflow.doctor.output_check import examine_folder
 from ferflow.jobs.run import run
 from ferflow.store.schemas import FRAMES, UNREADABLE, faces_schema
 from ferflow.store.table_checks import COLUMNS
+from tests.command import Command, Result
 from tests.conftest import face_frames, write_video
 from tests.hostile.bad_tables import BAD_FOOTERS, CASES
-from tests.hostile.outputs import Command, Result
 
 RESULTS = ("frames", "faces")
 HARMLESS = ("signals: flipped at the start", "signals: huge value", "signals: no rows")

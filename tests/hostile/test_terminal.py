@@ -15,8 +15,8 @@ import pytest
 import ferflow as package
 from ferflow.cli.printing import LineFormatter
 from ferflow.text import sanitize
+from tests.command import Command
 from tests.conftest import face_frames, write_video
-from tests.hostile.outputs import Command
 from tests.made_records import Made, write_session
 
 FORGED = "\r\n2026-01-01 00:00:00 ERROR ferflow: forged"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -217,18 +215,13 @@ def test_a_run_stores_signals_and_a_second_one_leaves_them(tmp_path, face_video)
     assert files.signals.stat().st_mtime_ns == before
 
 
-def ferflow(*command: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "ferflow", *map(str, command)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
-def test_the_command_line_takes_a_start_and_refuses_what_is_none(filmed, tmp_path):
+def test_the_command_line_takes_a_start_and_refuses_what_is_none(filmed, tmp_path, ferflow):
     folder, _ = filmed
     shared = tmp_path / "shared.csv"
     shared.write_text(CLOCKED)
     done = ferflow("report", folder.path, "--signals", shared, "--signals-start", "2024-05-12T12:00:00Z")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert stored(folder, "b")[0] == ("health", 5.0, 90.0)
     refused = ferflow("report", folder.path, "--signals", shared, "--signals-start", "noon")
-    assert refused.returncode == 2
+    assert refused.code == 2
     assert "is no date with a time of day" in re.sub(r"[\s│]+", " ", refused.stderr)

@@ -16,7 +16,7 @@ from ferflow.jobs.progress import JsonLines, format_summary
 from ferflow.jobs.run import run_events
 from ferflow.jobs.run_events import Ended, Finished, Planned, Progressed, Started
 from ferflow.store.run_manifest import TaskReport, VideoTask
-from tests.cli.test_cli import ROOT, ferflow
+from tests.cli.test_cli import ROOT
 from tests.conftest import face_frames, write_video
 
 SCHEMA = json.loads((ROOT / "docs" / "progress.schema.json").read_text(encoding="utf-8"))
@@ -41,13 +41,13 @@ def test_the_schema_is_one_and_covers_what_is_documented():
 
 
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_a_run_is_told_event_by_event(tmp_path, face_video, workers):
+def test_a_run_is_told_event_by_event(tmp_path, face_video, workers, ferflow):
     other = write_video(tmp_path / "other.mp4", face_frames(12))
     (tmp_path / "notes.mp4").write_text("Dear diary")
     inputs = [face_video, other, tmp_path / "notes.mp4"]
     out = tmp_path / "out"
     done = ferflow("analyze", *inputs, "-o", out, "--no-report", "--progress", "json", "--workers", workers)
-    assert done.returncode == 10
+    assert done.code == 10
     events = events_of(done.stderr)
     assert done.stdout == ""
     kinds = [event["event"] for event in events]
@@ -101,11 +101,11 @@ def test_closing_the_events_ends_the_run_and_leaves_nothing_half_done(tmp_path, 
     assert [video.status for video in last.report.videos] == ["done", "done"]
 
 
-def test_what_stops_a_run_is_the_last_event(tmp_path, face_video):
+def test_what_stops_a_run_is_the_last_event(tmp_path, face_video, ferflow):
     out = tmp_path / "out"
     done = ferflow("analyze", face_video, "-o", out, "--model", "nonsense", "--progress", "json")
     (event,) = events_of(done.stderr)
-    assert (event["event"], event["exit_code"], done.returncode) == ("failed", 4, 4)
+    assert (event["event"], event["exit_code"], done.code) == ("failed", 4, 4)
     assert "'nonsense' is not a model" in event["message"]
 
 
@@ -123,7 +123,7 @@ def test_hostile_names_and_warnings_stay_inside_their_line():
     assert reported[1]["source"] == "a\nb\udcff.mp4"
 
 
-def test_the_log_file_is_appended_to_and_holds_what_the_screen_does_not(tmp_path, face_video):
+def test_the_log_file_is_appended_to_and_holds_what_the_screen_does_not(tmp_path, face_video, ferflow):
     log = tmp_path / "run.log"
     (tmp_path / "notes.mp4").write_text("Dear diary")
     for _ in range(2):

@@ -33,14 +33,6 @@ def analysed(tmp_path_factory):
     return video, out
 
 
-@pytest.fixture
-def ferflow(monkeypatch, capfd):
-    """The command, in this process."""
-    from tests.hostile.outputs import Command
-
-    return Command(monkeypatch, capfd)
-
-
 def faces_of(out, key="frame_index"):
     (files,) = OutputFolder(out).finished_videos()
     return ShownFaces.read(read_persons(files, read_names(files)), key)

@@ -33,14 +33,6 @@ from tests.render.test_people_pictures import two_people
 METHODS = ("blur", "pixelate", "solid", "mask")
 
 
-@pytest.fixture
-def ferflow(monkeypatch, capfd):
-    """The command, in this process."""
-    from tests.hostile.outputs import Command
-
-    return Command(monkeypatch, capfd)
-
-
 def detect(path, score, options=None):
     """Per frame, what OpenCV finds."""
     detector = YuNetOpenCV(options or AnalyzeOptions(), weights_path())

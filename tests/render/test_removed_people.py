@@ -21,7 +21,6 @@ from ferflow.store.metadata import Erasure, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table, write_table
 from tests.conftest import face_frames, portrait, write_video
-from tests.hostile.outputs import Command
 from tests.made_records import Made, made_tables, write_session
 from tests.render.sources import needs_ffmpeg
 from tests.render.test_anonymize import check_covered, detect
@@ -54,12 +53,6 @@ def analysed(tmp_path_factory) -> tuple[Path, Path]:
     rows = [f"{video_id},{one},{name}\n" for one, name in zip(sorted(left, key=left.get), NAMES, strict=True)]
     (out / "people.csv").write_text("".join(["video_id,person_id,name\n", *rows]))
     return video, out
-
-
-@pytest.fixture
-def ferflow(monkeypatch, capfd) -> Command:
-    """The command, in this process."""
-    return Command(monkeypatch, capfd)
 
 
 @pytest.fixture

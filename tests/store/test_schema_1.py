@@ -21,13 +21,18 @@ from ferflow.store.run_manifest import RunManifest
 from ferflow.store.schemas import FRAMES, faces_schema
 from ferflow.store.video_files import VideoFiles
 from tests.by_hand import every_millisecond
-from tests.cli.test_cli import ferflow as command
 from tests.conftest import LABELS, face_frames, write_video
 
 NO_FACE, TWO_FACES = "nobody-a1ab9533", "two_faces-57615afc"
 PRIOR_OF_DEFAULT = 0.20516
 """Of neutral, of the shipped model of that name: what the folder says of its model has no such number."""
 NEW_OF_FACES = ["person_id", "region", "not_face", "unreadable"]
+
+
+@pytest.fixture
+def command(ferflow):
+    """The command: `ferflow` is the package here."""
+    return ferflow
 
 
 @pytest.fixture
@@ -75,8 +80,8 @@ def test_a_column_that_no_schema_has_is_refused(out):
         ferflow.load_faces(out, ["x3"])
 
 
-def test_the_report_and_the_list_of_people_are_made(out):
-    assert command("report", out).returncode == 0
+def test_the_report_and_the_list_of_people_are_made(out, command):
+    assert command("report", out).code == 0
     page = (out / "reports" / f"{TWO_FACES}.html").read_text(encoding="utf-8")
     assert "two faces.mp4" in page
     assert "missing.mp4" in (out / "index.html").read_text(encoding="utf-8")
@@ -110,7 +115,7 @@ def test_its_manifest_says_failures_and_inputs_not_started_in_the_words_of_today
     ]  # fmt: skip
 
 
-def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path, monkeypatch):
+def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path, monkeypatch, command):
     model = read_metadata(VideoFiles(out, NO_FACE).faces).model.sha256
     # The shipped model may be another one since: here the schema counts.
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
@@ -127,7 +132,7 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     assert faces.groupby("video_id").size().to_dict() == {TWO_FACES: 120, added: 9}
     timeline = ferflow.load_timeline(out)
     assert set(timeline[timeline.video_id == added].person_id.dropna()) == {1}
-    assert command("report", out).returncode == 0
+    assert command("report", out).code == 0
 
 
 def files_of(out: Path, *tables: str) -> dict[Path, tuple[int, bytes]]:
@@ -139,9 +144,9 @@ def files_of(out: Path, *tables: str) -> dict[Path, tuple[int, bytes]]:
     }
 
 
-def test_a_report_writes_the_timelines_again_from_records_that_stay_as_they_are(out):
+def test_a_report_writes_the_timelines_again_from_records_that_stay_as_they_are(out, command):
     before, records = stored(out, "timeline", TWO_FACES), files_of(out, "frames", "faces")
-    assert command("report", out).returncode == 0
+    assert command("report", out).code == 0
     assert files_of(out, "frames", "faces") == records
     after, faces = stored(out, "timeline", TWO_FACES), stored(out, "faces", TWO_FACES)
     assert after.columns.tolist() == timeline_schema(LABELS).names
@@ -192,11 +197,11 @@ def test_a_continued_folder_has_timelines_of_one_kind_and_counts_of_today(out, t
     }
 
 
-def test_a_video_whose_timeline_cannot_be_made_again_costs_the_others_nothing(out):
+def test_a_video_whose_timeline_cannot_be_made_again_costs_the_others_nothing(out, command):
     frames = VideoFiles(out, TWO_FACES).frames
     frames.write_bytes(b"")
     done = command("report", out, "--csv")
-    assert done.returncode == 10
+    assert done.code == 10
     assert f"{TWO_FACES}.parquet" in done.stderr
     assert "Traceback" not in done.stderr
     assert (out / "reports" / f"{NO_FACE}.html").exists()
@@ -204,7 +209,7 @@ def test_a_video_whose_timeline_cannot_be_made_again_costs_the_others_nothing(ou
     assert (out / "csv" / "videos.csv").exists()
 
 
-def test_people_are_listed_and_nothing_is_written(out):
+def test_people_are_listed_and_nothing_is_written(out, command):
     before = files_of(out, "timeline")
     listed = command("people", out).stdout.splitlines()
     rows = [line.split() for line in listed if line.startswith("  ") and "track" not in line]
@@ -215,11 +220,11 @@ def test_people_are_listed_and_nothing_is_written(out):
     assert files_of(out, "timeline") == before
 
 
-def test_a_missing_timeline_gets_the_bins_of_the_last_run(out):
+def test_a_missing_timeline_gets_the_bins_of_the_last_run(out, command):
     manifest = json.loads((out / "run.json").read_text())
     manifest["options"]["bin_seconds"] = 0.5
     (out / "run.json").write_text(json.dumps(manifest))
     (out / "timeline" / f"{TWO_FACES}.parquet").unlink()
-    assert command("report", out).returncode == 0
+    assert command("report", out).code == 0
     table = stored(out, "timeline", TWO_FACES)
     assert (table.bin_end_s - table.bin_start_s).unique().tolist() == [0.5]
