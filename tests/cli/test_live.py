@@ -82,34 +82,42 @@ def test_without_a_terminal_there_are_plain_lines(long_video):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "content", "code", "words"),
+    ("arguments", "code", "words"),
     [
-        (["99"], b"", 3, "no such device"),
-        (["-"], b"hello", 3, "not a video"),
-        (["rtsp://user:secret@127.0.0.1:1/a"], b"", 3, "connection refused"),
-        (["absent.mp4"], b"", 3, "no such file"),
-        (["ftp://127.0.0.1/a"], b"", 2, "no kind of stream"),
-        (["0", "--size", "big"], b"", 2, "WxH"),
-        (["0", "--key", "bb"], b"", 2, "KEY=LABEL"),
-        (["/dev/null"], b"", 3, "not a camera"),
+        (["99"], 3, "no such device"),
+        (["rtsp://user:secret@127.0.0.1:1/a"], 3, "connection refused"),
+        (["absent.mp4"], 3, "no such file"),
+        (["ftp://127.0.0.1/a"], 2, "no kind of stream"),
+        (["0", "--size", "big"], 2, "WxH"),
+        (["0", "--key", "bb"], 2, "KEY=LABEL"),
+        (["/dev/null"], 3, "not a camera"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_read_is_said_in_one_line(arguments, content, code, words, tmp_path):
-    command = [*FERFLOW, "live", *arguments]
-    done = subprocess.run(command, input=content, capture_output=True, check=False, timeout=60, cwd=tmp_path)
-    assert done.returncode == code
-    (line,) = done.stderr.decode().splitlines()
+def test_what_cannot_be_read_is_said_in_one_line(arguments, code, words, tmp_path, ferflow):
+    done = ferflow("live", *arguments, cwd=tmp_path)
+    assert done.code == code
+    (line,) = done.stderr.splitlines()
     assert line.startswith("ferflow: ")
     assert words in line
     assert "secret" not in line
-    assert done.stdout == b""
+    assert done.stdout == ""
 
 
-def test_a_text_file_is_no_video(tmp_path):
+def test_what_is_piped_in_and_is_no_video_is_said_in_one_line():
+    done = subprocess.run(
+        [*FERFLOW, "live", "-"], input=b"hello", capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (3, b"")
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("ferflow: ")
+    assert "not a video" in line
+
+
+def test_a_text_file_is_no_video(tmp_path, ferflow):
     (tmp_path / "notes.txt").write_text("hello")
-    done = run_live(tmp_path / "notes.txt")
-    assert done.returncode == 3
+    done = ferflow("live", tmp_path / "notes.txt")
+    assert done.code == 3
     assert len(done.stderr.splitlines()) == 1
 
 
