@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from msgspec import structs
@@ -87,7 +87,8 @@ def plan(
     replaced = {id_ for task in tasks for id_ in _find_earlier_ids(task, earlier)} if overwrite else set()
     # All tables of a folder are read as one, so all must be made with the same options, also those of other inputs.
     kept = {id_: footer for id_, footer in footers.items() if id_ not in replaced}
-    _refuse_other_results(out, kept, options, model_sha256(options), regions)
+    remedy = "Use another -o, or --overwrite together with all videos of this folder."
+    _refuse_other_results(kept, _Wanted(out, options, model_sha256(options), remedy), regions)
     if overwrite:
         return [replace(task, replaces=_find_earlier_ids(task, earlier)) for task in tasks]
     tasks = [replace(task, problem=task.problem or broken.get(task.video_id or "")) for task in tasks]
@@ -257,39 +258,45 @@ def _determine_state(
 
 
 def check_compatible(out: Path, options: AnalyzeOptions, model: str) -> None:
-    """Refuse to add results to a folder that holds those of other options or of another model.
+    """Refuse to record into a folder that holds results of other options or of another model.
 
     Args:
         out: the output folder; need not exist.
-        options: of the new results.
-        model: sha256 of their expression model.
+        options: of the recording.
+        model: sha256 of its expression model.
 
     Raises:
         RecordsError: it does.
     """
     footers, _ = _read_footers(OutputFolder(out).finished_videos())
-    _refuse_other_results(out, footers, options, model, {})
+    # What is recorded cannot be recorded again, so there is no --overwrite.
+    remedy = "Use another -o, or the options of that folder."
+    _refuse_other_results(footers, _Wanted(out, options, model, remedy), {})
 
 
-def _refuse_other_results(
-    out: Path,
-    footers: Footers,
-    options: AnalyzeOptions,
-    model: str,
-    regions: Mapping[str, tuple[str, ...]],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """New results of a folder."""
+
+    out: Path
+    options: AnalyzeOptions
+    model: str
+    remedy: str
+    """What to do where they do not fit those that are there."""
+
+
+def _refuse_other_results(footers: Footers, new: _Wanted, regions: Mapping[str, tuple[str, ...]]) -> None:
     for video_id, found in footers.items():
         # Where the session list decides the region, another one only means that this video is analysed again.
-        wanted = structs.replace(options, region=found.options.region) if video_id in regions else options
-        if (other := _find_difference(found, wanted, model)) is not None:
-            raise RecordsError(
-                f"{out}: holds results of {video_id} made with {other}. "
-                "Use another -o, or --overwrite together with all videos of this folder."
-            )
+        wanted = (
+            structs.replace(new.options, region=found.options.region) if video_id in regions else new.options
+        )
+        if (other := _find_difference(found, wanted, new.model)) is not None:
+            raise RecordsError(f"{new.out}: holds results of {video_id} made with {other}. {new.remedy}")
     # Only a warning: refusing would mean to analyse everything again after each update of ferflow.
     versions = {footer.ferflow_version for footer in footers.values()} - {__version__}
     if versions:
-        log.warning("%s: holds results of ferflow %s; this is %s", out, ", ".join(versions), __version__)
+        log.warning("%s: holds results of ferflow %s; this is %s", new.out, ", ".join(versions), __version__)
 
 
 def _find_difference(footer: VideoMetadata, options: AnalyzeOptions, model: str) -> str | None:

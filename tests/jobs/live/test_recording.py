@@ -123,8 +123,9 @@ def test_a_session_ends_after_the_seconds_that_it_is_given(tools, face_video, tm
 
 def test_a_folder_of_other_options_is_refused_before_the_source_is_opened(tools, face_video, tmp_path):
     record(face_video, tmp_path / "out", tools, seconds=0.2)
-    with pytest.raises(RecordsError, match="other options"):
+    with pytest.raises(RecordsError, match="other options") as error:
         Live(face_video, AnalyzeOptions(min_face=50), record=tmp_path / "out", tools=tools)
+    assert str(error.value).endswith("Use another -o, or the options of that folder.")
 
 
 def test_a_folder_that_is_locked_is_refused(tools, face_video, tmp_path):
