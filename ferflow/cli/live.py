@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -325,12 +324,9 @@ def _publish(frame: LiveFrame, session: Live, output: Output, outlets: Outlets) 
     if outlets.window is not None and session.frame is not None:
         outlets.window.show(frame, session.frame)
     if output.as_json:
-        try:
-            echo(json.dumps(frame.to_json()))  # which flushes
-        except BrokenPipeError:  # its reader has seen enough
+        is_read = echo(json.dumps(frame.to_json()))  # which flushes
+        if not is_read:
             session.stop()
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _take_keys(

@@ -96,8 +96,10 @@ def predict(
             n_read, n_failed = n_read + (answer.error is None), n_failed + (answer.error is not None)
             if answer.error is not None:
                 print_message(answer.error)
-            if as_json or (answer.error is None and not quiet):
-                show(answer)
+            is_shown = as_json or (answer.error is None and not quiet)
+            # With --annotate, the copies are what was asked for, too.
+            if is_shown and not show(answer) and annotate is None:
+                break
     if annotate is not None and n_read and not quiet and not as_json:
         echo(f"{pluralize(n_read, 'annotated picture')}: {annotate}")
     if n_failed:
@@ -208,19 +210,24 @@ def _describe(picture: _Named, error: FerflowError) -> str:
     return message if message.startswith((picture.name, picture.path.name)) else f"{picture.name}: {message}"
 
 
-def _print_json(answer: _Answer) -> None:
+def _print_json(answer: _Answer) -> bool:
+    """Returns whether somebody reads it, as `echo` does."""
     line: dict[str, object] = {"image": answer.name}
     if answer.error is not None:
         line["error"] = answer.error
     else:
         line |= {"faces": [face.to_json() for face in answer.faces], "model": answer.model}
-    echo(json.dumps(line))
+    return echo(json.dumps(line))
 
 
-def _print_table(answer: _Answer) -> None:
-    echo(f"{answer.name}: {pluralize(len(answer.faces), 'face') if answer.faces else 'no face'}")
-    for number, face in enumerate(answer.faces, start=1):
-        echo(f"  {number:>3}  {_format_probs(face)}{_format_place(face)}")
+def _print_table(answer: _Answer) -> bool:
+    """Returns whether somebody reads it, as `echo` does."""
+    n_faces = pluralize(len(answer.faces), "face") if answer.faces else "no face"
+    faces = [
+        f"  {number:>3}  {_format_probs(face)}{_format_place(face)}"
+        for number, face in enumerate(answer.faces, start=1)
+    ]
+    return echo(f"{answer.name}: {n_faces}", *faces)
 
 
 def _format_probs(face: FaceResult) -> str:

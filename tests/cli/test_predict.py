@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,3 +129,30 @@ def test_stdin_is_one_picture(ferflow):
     done = ferflow("predict", "-", "-")
     assert done.code == 2
     assert "stdin holds one picture" in done.text
+
+
+def run_without_reader(*arguments: object) -> tuple[int, str]:
+    """Exit code and stderr of a command whose stdout nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "ferflow", *map(str, arguments)]
+    with os.fdopen(writer, "wb") as stdout:
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_who_has_seen_enough_ends_it_quietly(photo, options):
+    # The second picture would be named on stderr.
+    assert run_without_reader("predict", photo, "missing.jpg", *options) == (0, "")
+
+
+def test_copies_are_made_whether_or_not_somebody_reads_the_table(photo, tmp_path):
+    (other := tmp_path / "other.jpg").write_bytes(photo.read_bytes())
+    assert run_without_reader("predict", photo, other, "--annotate", tmp_path / "made") == (0, "")
+    assert len(list((tmp_path / "made").glob("*.jpg"))) == 2
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["--version"]])
+def test_other_commands_end_quietly_without_a_reader(arguments):
+    assert run_without_reader(*arguments) == (0, "")
