@@ -194,7 +194,9 @@ def live(
     session = Live(
         found, options, record=record, seconds=seconds, patience=Patience(stall_s=stall, give_up_s=give_up)
     )
-    outlets = Outlets(_make_outlet(session) if lsl else None, _make_window(session) if window else None)
+    outlets = Outlets(
+        _make_outlet(session, verbose=verbose) if lsl else None, _make_window(session) if window else None
+    )
     _show_notice(session, output)
     _exit(_run(session, output, labels, outlets))
 
@@ -228,10 +230,10 @@ def _parse_keys(texts: list[str]) -> dict[str, str]:
     return labels
 
 
-def _make_outlet(session: Live) -> LslOutlet:
+def _make_outlet(session: Live, *, verbose: bool) -> LslOutlet:
     from ferflow.jobs.live.lsl import LslOutlet
 
-    return LslOutlet(session.labels, f"ferflow-{session.source.name}")
+    return LslOutlet(session.labels, f"ferflow-{session.source.name}", verbose=verbose)
 
 
 def _make_window(session: Live) -> LiveWindow:

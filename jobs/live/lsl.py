@@ -8,9 +8,12 @@ Other programs of the network can find and read these streams; nothing is sent t
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ferflow.errors import OptionsError
@@ -20,22 +23,27 @@ from ferflow.store.schemas import UNTRACKED
 
 _PLACE = ("x1", "y1", "x2", "y2", "score")
 _POSE = ("yaw", "pitch", "roll")
+_CONFIG_FILES = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
+"""Where liblsl looks for its configuration."""
 
 
 class LslOutlet:
     """The two streams."""
 
-    def __init__(self, labels: Sequence[str], source_id: str) -> None:
+    def __init__(self, labels: Sequence[str], source_id: str, *, verbose: bool = False) -> None:
         """Announce the streams.
 
         Args:
             labels: of the model.
             source_id: by which a recorder recognises the streams after an interruption.
+            verbose: let liblsl print how it is configured, too.
 
         Raises:
             OptionsError: pylsl is not installed, or its library is missing.
         """
         self._lsl = _import_pylsl()
+        if not verbose:
+            _print_warnings_only(self._lsl)
         self._labels = tuple(labels)
         channels = (
             "frame_index",
@@ -75,6 +83,15 @@ class LslOutlet:
         pose = [math.nan if angle is None else angle for angle in (face.yaw, face.pitch, face.roll)]
         probs = [face.probs[label] for label in self._labels]
         return [*of_frame, track, *face.xyxy, face.score, *probs, *pose]
+
+
+def _print_warnings_only(lsl: Any) -> None:
+    """Let liblsl keep its messages about its version and configuration to itself."""
+    # A laboratory's own file says how its network is found, and would not be read any more.
+    has_file = any(Path(path).expanduser().is_file() for path in _CONFIG_FILES)
+    if not has_file and not os.environ.get("LSLAPICFG"):
+        with contextlib.suppress(AttributeError, NotImplementedError):  # liblsl before 1.17.7
+            lsl.set_config_content("[log]\nlevel = -1\n")
 
 
 def _import_pylsl() -> Any:
