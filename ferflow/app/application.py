@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +20,7 @@ from ferflow.app.edit_desk import EditDesk
 from ferflow.app.guard import Guard
 from ferflow.app.page_drawing import make_look, static_router
 from ferflow.app.picture_pool import PicturePool
+from ferflow.app.scratch import make_scratch
 from ferflow.app.settings import AppSettings
 from ferflow.app.video_jobs import JobQueue
 from ferflow.app.webcam import WebcamDesk
@@ -70,9 +69,9 @@ def make_app(settings: AppSettings) -> Guard:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: AppSettings = app.state.settings
     # Uploads and frames lie here while they are read; without an output folder, so do results.
-    with tempfile.TemporaryDirectory(prefix="ferflow-app-", ignore_cleanup_errors=True) as folder:
-        pool = PicturePool(settings.options, Path(folder))
-        jobs = JobQueue(settings.out or Path(folder) / "results", settings.options, pool)
+    with make_scratch() as folder:
+        pool = PicturePool(settings.options, folder)
+        jobs = JobQueue(settings.out or folder / "results", settings.options, pool)
         edits = EditDesk(jobs.out, pool)
         app.state.pool, app.state.jobs, app.state.edits = pool, jobs, edits
         app.state.webcams = WebcamDesk(pool)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -29,13 +30,22 @@ def serve(settings: AppSettings, announce: Callable[[str], None]) -> None:
 
     Raises:
         OptionsError: the address cannot be used.
+        RecordsError: another application shows the output folder, or it cannot be written.
         ModelError: the model does not exist.
     """
-    listener = listen(settings)
-    with listener:
+    with contextlib.ExitStack() as stack:
+        if settings.out is not None:
+            stack.enter_context(_lock_folder(settings.out))
+        listener = stack.enter_context(listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
         announce(make_address(settings))
         _run(settings, listener)
+
+
+def _lock_folder(out: Path) -> contextlib.AbstractContextManager[None]:
+    from ferflow.store.output_folder import OutputFolder
+
+    return OutputFolder(out).lock_app()
 
 
 def make_address(settings: AppSettings) -> str:
@@ -84,7 +94,7 @@ def _run(settings: AppSettings, listener: socket.socket) -> None:
             def end(number: int, frame: FrameType | None) -> None:
                 self.handle_exit(number, frame)
 
-            before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+            before = {number: signal.signal(number, end) for number in _list_signals()}
             try:
                 yield
             finally:
@@ -103,6 +113,15 @@ def _run(settings: AppSettings, listener: socket.socket) -> None:
         ws_max_queue=2,
     )
     Server(config).run(sockets=[listener])
+
+
+def _list_signals() -> list[signal.Signals]:
+    """By which the application is ended: Ctrl+C, SIGTERM, and a closed terminal unless `nohup` ignores that."""
+    hang_up = [
+        signal.Signals[name] for name in ("SIGHUP",) if name in signal.Signals.__members__
+    ]  # not on Windows
+    heard = [number for number in hang_up if signal.getsignal(number) is not signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *heard]
 
 
 def open_browser(address: str) -> None:

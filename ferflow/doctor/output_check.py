@@ -47,6 +47,8 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     is_locked = folder.is_locked()
     if is_locked:
         yield Finding("note", f"a run is in progress in {out}", "Wait for it: what follows may change.")
+    if folder.is_shown():
+        yield Finding("note", f"a ferflow app shows {out}", "It may analyse videos and change lists.")
     if not is_locked and folder.forget_journal.exists():
         yield Finding(
             "problem",

@@ -26,7 +26,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import is_temporary, make_folder, remove
+from ferflow.store.atomic_files import is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 LOCK = ".ferflow.lock"
 LISTS_LOCK = ".lists.lock"
+APP_LOCK = ".app.lock"
+LOCKS = (LOCK, LISTS_LOCK, APP_LOCK)
 PAGE_OPTIONS = "options"
 OVERVIEW_CONTENT = "index.content"
 """Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
@@ -248,40 +250,44 @@ class OutputFolder:
         Raises:
             RecordsError: another process has locked them for long, or the folder cannot be written.
         """
-        path = self.path / LISTS_LOCK
-        if os.path.lexists(path) and not _is_lock_file(path):
-            raise RecordsError(f"{path}: not a file of ferflow. Remove it.")
-        lock = FileLock(path, timeout=_LISTS_TIMEOUT_SECONDS, is_singleton=True)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RecordsError(
-                f"{self.path}: another program is changing the lists. Try again when it has finished."
-            ) from None
-        except (OSError, NotImplementedError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RecordsError(f"{path}: cannot be written ({reason}). Check its permissions.") from error
-        try:
+        busy = f"{self.path}: another program is changing the lists. Try again when it has finished."
+        lock = FileLock(self.path / LISTS_LOCK, timeout=_LISTS_TIMEOUT_SECONDS, is_singleton=True)
+        with _hold(lock, busy, "Check its permissions."):
             yield
-        finally:
-            lock.release()
+
+    @contextmanager
+    def lock_app(self) -> Iterator[None]:
+        """Keep other applications out, as long as one shows the folder; its analyses lock the folder as others do.
+
+        A folder that is made for it and stays empty is removed again.
+
+        Raises:
+            RecordsError: another one shows it, or it cannot be written.
+        """
+        is_new = not self.path.exists()
+        try:
+            make_folder(self.path, out=None)
+        except OSError as error:
+            raise RecordsError(
+                f"{self.path}: cannot be made ({error.strerror}). Give another OUT."
+            ) from error
+        busy = f"{self.path}: another ferflow app shows this folder. End it, or give another OUT."
+        lock = FileLock(self.path / APP_LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
+        with _hold(lock, busy, "Give another OUT."):
+            try:
+                yield
+            finally:
+                if is_new and [path.name for path in self.path.iterdir()] == [APP_LOCK]:
+                    remove(self.path / APP_LOCK, out=self.path, durable=False)
+                    remove_folder(self.path, out=self.path)
 
     def is_locked(self) -> bool:
         """Whether a run has locked the folder now; a folder that may only be read answers, too."""
-        path = self.path / LOCK
-        # FileLock would create the file, and open it for writing; a question must not change the folder.
-        if not _is_lock_file(path):
-            return False
-        if fcntl is None:
-            return _is_held(path)
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            except OSError:  # a file system without locks, or one that locks only what may be written
-                return os.access(path, os.W_OK) and _is_held(path)
-        return False
+        return _is_locked(self.path / LOCK)
+
+    def is_shown(self) -> bool:
+        """Whether an application shows the folder now; answers as `is_locked` does."""
+        return _is_locked(self.path / APP_LOCK)
 
     def find_leftovers(self) -> list[Path]:
         """Files that only an interrupted run leaves: incomplete ones, and what belongs to unfinished videos."""
@@ -369,6 +375,51 @@ def _is_lock_file(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+@contextmanager
+def _hold(lock: FileLock, busy: str, remedy: str) -> Iterator[None]:
+    """Hold a lock file.
+
+    Args:
+        lock: with the time to wait for another process.
+        busy: the message if that was not enough.
+        remedy: what to do if the file cannot be written.
+
+    Raises:
+        RecordsError: another process holds it, or it cannot be written.
+    """
+    path = Path(lock.lock_file)
+    if os.path.lexists(path) and not _is_lock_file(path):
+        raise RecordsError(f"{path}: not a file of ferflow. Remove it.")
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RecordsError(busy) from None
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecordsError(f"{path}: cannot be written ({reason}). {remedy}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file."""
+    # FileLock would create the file, and open it for writing; a question must not change the folder.
+    if not _is_lock_file(path):
+        return False
+    if fcntl is None:
+        return _is_held(path)
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks, or one that locks only what may be written
+            return os.access(path, os.W_OK) and _is_held(path)
+    return False
 
 
 def _is_held(path: Path) -> bool:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from ferflow.jobs.forget.request import Request
 from ferflow.plain_file import read_plain_file
 from ferflow.store.metadata import read_metadata
-from ferflow.store.output_folder import LISTS_LOCK, LOCK, OutputFolder
+from ferflow.store.output_folder import LOCKS, OutputFolder
 
 _MOST_BYTES = 256 << 20
 """A larger file is named as one that was not looked into."""
@@ -125,7 +125,7 @@ def find_traces(folder: OutputFolder, request: Request) -> Traces:
 def _list_files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(names) if name not in (LOCK, LISTS_LOCK))
+        yield from (Path(place, name) for name in sorted(names) if name not in LOCKS)
 
 
 def _read_texts(path: Path) -> Iterator[str]:
