@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from ferflow.dashboards import refresh
 from tests.dashboards.browse import ARGS, CHROMIUM
 from tests.dashboards.made_sessions import SESSIONS, Session, read_session, write_kind
+from tests.made_cohort import write_run
+from tests.made_records import Made, write_session
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +39,20 @@ def real_sessions(analysed_clips) -> list[Session]:
 def session(request, made_session) -> Session:
     """A session of every kind."""
     return made_session(request.param)
+
+
+@pytest.fixture(scope="session")
+def two_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("two")
+    write_run(out, [write_session(out, Made(seconds=20, people=2, video_id=name)) for name in "ab"])
+    refresh(out)
+    return out
+
+
+@pytest.fixture
+def two(two_once: Path, tmp_path: Path) -> Path:
+    """Two sessions with their pages, all up to date."""
+    return shutil.copytree(two_once, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

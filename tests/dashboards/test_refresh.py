@@ -25,13 +25,6 @@ from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
 
-@pytest.fixture
-def two(tmp_path):
-    write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=2, video_id=name)) for name in "ab"])
-    refresh(tmp_path)
-    return tmp_path
-
-
 def state(out) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.rglob("*.html")}
 

@@ -16,7 +16,7 @@ from ferflow.errors import OptionsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import run_events
 from ferflow.store.video_files import VideoFiles
-from tests.dashboards.test_refresh import changed, report, state, two  # noqa: F401 - a fixture
+from tests.dashboards.test_refresh import changed, report, state
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><rect width="90" height="30"/></svg>'
 
@@ -35,7 +35,7 @@ def pages(out) -> dict[str, str]:
 # --- Title and logo ---------------------------------------------------------------------------------------
 
 
-def test_a_title_is_on_every_page_and_remembered_until_forgotten(two):  # noqa: F811
+def test_a_title_is_on_every_page_and_remembered_until_forgotten(two):
     report(two, "--title", "<b>Pilot</b> 7 & co")
     escaped = "&lt;b&gt;Pilot&lt;/b&gt; 7 &amp; co"
     assert all(escaped in html and "<b>Pilot" not in html for html in pages(two).values())
@@ -50,7 +50,7 @@ def test_a_title_is_on_every_page_and_remembered_until_forgotten(two):  # noqa: 
 
 
 @pytest.mark.parametrize("title", ["", " \n ", "x" * 201])
-def test_a_title_that_is_empty_or_too_long_is_refused_and_nothing_is_done(two, title):  # noqa: F811
+def test_a_title_that_is_empty_or_too_long_is_refused_and_nothing_is_done(two, title):
     before = state(two)
     done = report(two, "--title", title)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -67,7 +67,7 @@ def test_a_title_that_is_empty_or_too_long_is_refused_and_nothing_is_done(two, t
         pytest.param("without suffix", picture("PNG"), "png", marks=pytest.mark.slow),
     ],
 )
-def test_a_logo_is_inside_every_page_with_its_bytes_and_its_file_may_go(two, tmp_path, name, content, media):  # noqa: F811
+def test_a_logo_is_inside_every_page_with_its_bytes_and_its_file_may_go(two, tmp_path, name, content, media):
     file = tmp_path / name
     file.write_bytes(content)
     assert report(two, "--logo", file).returncode == 0
@@ -92,7 +92,7 @@ def test_a_logo_is_inside_every_page_with_its_bytes_and_its_file_may_go(two, tmp
         SVG + b" " * (512 * 1024),
     ],
 )  # fmt: skip
-def test_what_is_no_usable_logo_is_refused_in_one_line_and_nothing_is_done(two, tmp_path, content):  # noqa: F811
+def test_what_is_no_usable_logo_is_refused_in_one_line_and_nothing_is_done(two, tmp_path, content):
     file = tmp_path / "logo\n.png"
     file.write_bytes(content)
     before = state(two)
@@ -104,7 +104,7 @@ def test_what_is_no_usable_logo_is_refused_in_one_line_and_nothing_is_done(two, 
 
 
 @pytest.mark.parametrize("place", ["missing.png", "."])
-def test_a_logo_that_is_no_file_is_refused(two, tmp_path, place):  # noqa: F811
+def test_a_logo_that_is_no_file_is_refused(two, tmp_path, place):
     with pytest.raises(OptionsError, match=r"No such file|not a regular file"):
         PageOptions().updated(logo=tmp_path / place)
 
@@ -117,7 +117,7 @@ def test_a_picture_of_a_gigapixel_is_refused_before_it_is_decoded(tmp_path):
         PageOptions().updated(logo=tmp_path / "logo.png")
 
 
-def test_options_with_a_logo_from_elsewhere_are_not_used(two):  # noqa: F811
+def test_options_with_a_logo_from_elsewhere_are_not_used(two):
     path = two / ".pages/options.json"
     saved = json.loads(path.read_text())
     saved["options"]["logo"] = "https://example.org/logo.png"
@@ -154,7 +154,7 @@ def notes_of(html: str) -> str:
     return found[0] if found else ""
 
 
-def test_notes_update_their_own_page_only_and_leave_with_their_file(two):  # noqa: F811
+def test_notes_update_their_own_page_only_and_leave_with_their_file(two):
     before = state(two)
     (two / "notes.md").write_text("# Read *this*\n\nFor you.\n")
     (two / "notes").mkdir()
@@ -190,7 +190,7 @@ HOSTILE = """\
 """
 
 
-def test_hostile_notes_are_text(two, tmp_path):  # noqa: F811
+def test_hostile_notes_are_text(two, tmp_path):
     (two / "notes.md").write_text(HOSTILE)
     (two.parent / "secret.png").write_bytes(picture("PNG"))
     done = report(two)
@@ -210,7 +210,7 @@ def test_hostile_notes_are_text(two, tmp_path):  # noqa: F811
     assert report(two).stderr == done.stderr  # also while the page is up to date
 
 
-def test_links_lead_to_the_web_and_to_files_next_to_the_notes(two):  # noqa: F811
+def test_links_lead_to_the_web_and_to_files_next_to_the_notes(two):
     text = "[w](https://example.org/a?b=c&d) [m](mailto:a@b.org) [f](plan%20B.pdf#2) [p](#peaks-title)"
     (two / "notes.md").write_text(text)
     (two / "notes").mkdir()
@@ -222,7 +222,7 @@ def test_links_lead_to_the_web_and_to_files_next_to_the_notes(two):  # noqa: F81
         ]  # fmt: skip
 
 
-def test_pictures_of_notes_are_inside_the_page_and_make_it_stale(two):  # noqa: F811
+def test_pictures_of_notes_are_inside_the_page_and_make_it_stale(two):
     (two / "notes").mkdir()
     (two / "notes/a.md").write_text("![the room](pictures/room%201.png)")
     (two / "notes/pictures").mkdir()
@@ -237,7 +237,7 @@ def test_pictures_of_notes_are_inside_the_page_and_make_it_stale(two):  # noqa: 
         assert alt == "the room"
 
 
-def test_a_picture_outside_the_output_folder_is_refused_also_through_a_link(two, tmp_path_factory):  # noqa: F811
+def test_a_picture_outside_the_output_folder_is_refused_also_through_a_link(two, tmp_path_factory):
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(picture("PNG"))
     (two / "picture.png").symlink_to(secret)
@@ -261,7 +261,7 @@ def test_pictures_are_limited_each_and_together(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfeno text", b"x" * (MOST_NOTES_BYTES + 1), None])
-def test_notes_that_cannot_be_read_are_named_on_the_page_and_cost_nothing_else(two, content):  # noqa: F811
+def test_notes_that_cannot_be_read_are_named_on_the_page_and_cost_nothing_else(two, content):
     path = two / "notes.md"
     path.mkdir() if content is None else path.write_bytes(content)
     done = report(two)
@@ -271,7 +271,7 @@ def test_notes_that_cannot_be_read_are_named_on_the_page_and_cost_nothing_else(t
     assert "Problems in the notes" not in pages(two)["a.html"]
 
 
-def test_notes_of_no_video_are_reported(two):  # noqa: F811
+def test_notes_of_no_video_are_reported(two):
     (two / "notes").mkdir()
     (two / "notes/c.md").write_text("hello")
     assert re.fullmatch(r"ferflow: notes/c\.md: no finished video has this name.*\n", report(two).stderr)

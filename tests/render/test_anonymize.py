@@ -27,6 +27,7 @@ from ferflow.render.places_to_cover import PlaceCollector
 from ferflow.render.visible_faces import VisibleFaces
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
+from tests.dashboards.browse import some_slow
 from tests.render.sources import FFMPEG, needs_ffmpeg, packet_hashes, probe, shown_times, streams
 from tests.render.test_people_pictures import two_people
 
@@ -54,7 +55,7 @@ def check_covered(source, made, options=None, excepted=None):
             assert iou(after.xyxy, before.xyxy).max() == 0, number
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", some_slow("blur", slow=METHODS[1:]))
 def test_no_face_is_left(tmp_path, ferflow, method):
     video = write_video(tmp_path / "talk.mp4", face_frames(16, step=6))
     done = ferflow("annotate", video, "--anonymize", method, "-o", tmp_path / "made")

@@ -269,6 +269,7 @@ def test_teachers_answers_are_mixed_into_the_targets_of_rows_that_count():
     assert np.array_equal(only_labels.votes, votes)
 
 
+@pytest.mark.slow
 def test_teachers_see_faces_mirrored_too_and_the_card_names_them(undisturbed, data, tmp_path):
     images = load(data).images
     teacher = load_trained(str(undisturbed))
@@ -348,6 +349,7 @@ def test_a_run_with_one_head_learns_what_the_heads_of_a_model_average_to_and_beg
     assert compute_logits(model, images)["logits"] == pytest.approx(mean, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_with_two_heads_begins_with_and_learns_from_one_that_has_one(undisturbed, data, tmp_path):
     images = load(data).images
     one_head = train(data, tmp_path / "one", replace(OPTIONS, votes=False))
