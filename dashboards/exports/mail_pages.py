@@ -160,7 +160,8 @@ def _embed_video(session: Session, mail: MailOptions, copy_video: CopyVideo | No
         if is_disk_full(error):
             raise
         return PageVideo(None, f"This file has no video inside. {error}")
-    return PageVideo(f"data:video/mp4;base64,{base64.b64encode(content).decode()}", "")
+    url = f"data:video/mp4;base64,{base64.b64encode(content).decode()}"
+    return PageVideo(url, "", may_have_sound=False)
 
 
 def _without_links(folder: Folder) -> Folder:

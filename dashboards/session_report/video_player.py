@@ -60,6 +60,8 @@ class PageVideo:
     """Why not, in a sentence."""
     first_s: float = 0.0
     """Time of the first picture in the player, seconds; used where the browser does not report it."""
+    may_have_sound: bool = True
+    """Otherwise there is nothing to mute."""
 
     @property
     def is_source(self) -> bool:

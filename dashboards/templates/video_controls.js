@@ -3,15 +3,16 @@
 for (const bar of document.querySelectorAll("[data-video]")) {
   const video = document.getElementById(bar.dataset.video), area = bar.parentElement;
   const buttonFor = (action) => bar.querySelector(`[data-action=${action}]`);
+  const mute = buttonFor("mute");  // not of a copy without sound
   const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause());
   const showState = () => {
     buttonFor("play").textContent = video.paused ? "Play" : "Pause";
-    buttonFor("mute").textContent = video.muted ? "Unmute" : "Mute";
+    if (mute) mute.textContent = video.muted ? "Unmute" : "Mute";
   };
   for (const event of ["play", "pause", "ended", "volumechange"]) video.addEventListener(event, showState);
   video.addEventListener("click", toggle);
   buttonFor("play").addEventListener("click", toggle);
-  buttonFor("mute").addEventListener("click", () => { video.muted = !video.muted; });
+  if (mute) mute.addEventListener("click", () => { video.muted = !video.muted; });
   const position = buttonFor("seek");
   if (position) {
     Object.assign(position, { min: 0, max: 1, value: 0 });

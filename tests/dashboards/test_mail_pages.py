@@ -109,6 +109,8 @@ def test_a_small_copy_of_the_video_plays_within_the_page(browser, out, tmp_path)
         assert opened.page.evaluate(f"{video}.duration") == pytest.approx(8.0, abs=0.3)
         opened.go_to(5.0)
         opened.until(f"Math.abs({video}.currentTime - 5) < 0.2 && !{video}.seeking")
+        buttons = opened.page.locator(".player-video .video-controls button").all_inner_texts()
+        assert buttons == ["Play", "Full screen"]  # a copy has no sound that could be muted
         assert opened.wrong == []
     assert "with a small copy of the video, which shows faces" in path.read_text()
     # The others have no video where they were analysed, and say so.
