@@ -142,9 +142,9 @@ def _remove_results(folder: OutputFolder, request: Request, *, record: bool) -> 
                 f"{sanitize(session.video_id)}: its video is not where it was analysed; ferflow analyze will not "
                 "recognise it as forgotten."
             )
-        remove_session_files(folder, session.video_id)
-        # After the tables: the application writes no markers of a session without them.
+        # Once the tables are gone, the application writes no markers of this session.
         with folder.lock_lists():
+            remove_session_files(folder, session.video_id)
             for upload in _list_uploads(folder, session):
                 remove_upload(upload, folder.path)
     for share in request.shares:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ferflow.analytics.markers import SUFFIX as MARKERS_SUFFIX
 from ferflow.dashboards import remove_overview
 from ferflow.dashboards.shared.notes import find_pictures
 from ferflow.store.atomic_files import remove, remove_folder, remove_tree
@@ -27,6 +28,8 @@ def list_session_files(folder: OutputFolder, video_id: str) -> list[Path]:
         files.timeline,
         files.markers,
         files.signals,
+        # Set while it was recorded live, or later in the application.
+        folder.path / f"{video_id}{MARKERS_SUFFIX}",
         *list_pictures(folder, files),
     ]
     found += [files.report, *sorted(_list_tree(folder.recordings / video_id)), *_list_notes(folder, files)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -18,6 +19,9 @@ import pytest
 from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.export_status import describe_outdated
 from ferflow.dashboards.exports.mail_pages import MailOptions, write_mail_pages
+from ferflow.dashboards.session_report.sections.erasure import build_erasure
+from ferflow.dashboards.session_report.session_data import load_session
+from ferflow.dashboards.session_report.video_player import PageVideo
 from ferflow.errors import OptionsError, VideoError
 from ferflow.render.small_copy import copy_in_child, copy_small
 from ferflow.store.metadata import Erasure, read_metadata
@@ -246,6 +250,20 @@ def test_no_copy_shows_somebody_who_was_removed(folder, tmp_path):
     (tmp_path / "mail").mkdir()
     with pytest.raises(VideoError, match="somebody was removed from this session on request"):
         copy_small(erased, 150_000, tmp_path / "mail" / "film.mp4")
+
+
+def test_a_notice_says_that_the_video_itself_shows_who_was_removed_and_not_that_a_covered_copy_does(folder):
+    session = load_session(folder, "film")
+    erased = msgspec.structs.replace(session.metadata, erasure=Erasure(n_faces=3))
+    texts = [
+        build_erasure(dataclasses.replace(session, metadata=erased, video=video)).text
+        for video in (
+            session.video,
+            PageVideo("data:video/mp4;base64,AAAA", ""),
+            PageVideo(None, "Not there."),
+        )
+    ]
+    assert ["still shows that person" in text for text in texts] == [True, False, False]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ class Command:
     needs_results: bool = True
     """It runs on a copy of a finished folder."""
     prepare: str = ""
-    """What is done to that copy before: `names`, `no_manifest`, `thumbnails`."""
+    """What is done to that copy before: `names`, `upload` (and names), `no_manifest`, `thumbnails`."""
     is_slow: bool = False
     """It takes many seconds: not among the quick draws."""
 
@@ -66,7 +66,7 @@ COMMANDS = {
     "people --csv": Command(("people", "{out}", "--csv", "{scratch}/list.csv")),
     "people --thumbnails": Command(("people", "{out}", "--thumbnails")),
     "people --forget": Command(("people", "{out}", "--forget"), prepare="thumbnails"),
-    "forget": Command(("forget", "{out}", "--participant", "Person of a", "--yes"), prepare="names"),
+    "forget": Command(("forget", "{out}", "--participant", "Person of a", "--yes"), prepare="upload"),
     "doctor --repair": Command(("doctor", "{out}", "--repair"), prepare="no_manifest"),
     "evaluate": Command(
         ("evaluate", "{faces}", "--json", "{scratch}/scores.json", "--report", "{scratch}/page.html"),

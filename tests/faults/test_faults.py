@@ -110,10 +110,14 @@ class Case:
         if command.needs_results:
             shutil.copytree(results, self.out)
         match command.prepare:
-            case "names":
+            case "names" | "upload":
                 ids = sorted(path.stem for path in (self.out / "faces").glob("*.parquet"))
                 rows = [f"{video},1,Person of {video[0]}" for video in ids]
                 (self.out / "people.csv").write_text("\n".join(["video_id,track_id,name", *rows, ""]))
+                if command.prepare == "upload":
+                    (upload := self.out / "uploads" / "0123456789abcdef").mkdir(parents=True)
+                    for name in ("a.mp4", "a.markers.csv"):
+                        shutil.copy(videos / name, upload / name)
             case "no_manifest":
                 (self.out / "run.json").unlink()
             case "thumbnails":

@@ -231,6 +231,7 @@ def test_a_session_is_removed_by_id_file_name_or_path(out):
     folder = OutputFolder(out)
     for text in (SOLO, f"{SOLO}.mp4", f"/films/{SOLO}.mp4"):
         assert [one.video_id for one in find_video(folder, text).sessions] == [SOLO]
+    (out / f"{SOLO}.markers.csv").write_text("time_s,label\n1,set while it was recorded\n")
     carry_out(folder, find_video(folder, f"{SOLO}.mp4"))
     assert named_in(out, SOLO) == []
     assert folder.finished_ids() == [OTHER, PANEL]
