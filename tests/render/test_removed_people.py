@@ -160,3 +160,22 @@ def test_a_video_that_was_forgotten_is_not_drawn_and_can_be_covered(analysed, tm
     )
     assert done.code == 0, done
     assert (tmp_path / "made" / "renamed.anonymized.mp4").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_in_a_real_clip_who_was_removed_is_covered_and_the_other_person_is_not(
+    analysed_clips, tmp_path, ferflow
+):
+    folder, source, _ = analysed_clips
+    video = next(folder.glob("*female-and-male.gif"))
+    out = shutil.copytree(source, tmp_path / "out")
+    (video_id,) = (one for one in OutputFolder(out).finished_ids() if "female-and-male" in one)
+    (out / "people.csv").write_text(f"video_id,person_id,name\n{video_id},1,Ada\n{video_id},2,Bob\n")
+    assert ferflow("forget", out, "--participant", "Bob", "--yes").code == 0
+    assert ferflow("annotate", video, "--from", out, "-o", tmp_path).code == 3
+    for option, n_visible in (("--except", 1), ("--only", 0)):
+        to = tmp_path / option
+        done = ferflow("annotate", video, "--from", out, "--anonymize", "blur", option, "Ada", "-o", to)
+        assert done.code == 0, done
+        assert all(len(found) == n_visible for found in detect(next(to.glob("*.mp4")), 0.6))
