@@ -32,6 +32,7 @@ from ferflow.exchange.marker_files import (
     read_marker_file,
     read_transcript_file,
 )
+from ferflow.exchange.obs import has_chapters
 from ferflow.jobs.job import Additions
 from ferflow.jobs.lists import find_session_list, read_name_lists, read_names, read_persons, read_session
 from ferflow.jobs.timelines import update_timeline
@@ -158,6 +159,7 @@ def _add_markers(source: Path, files: VideoFiles, additions: Additions) -> None:
         additions.markers
         or find_listed_markers(source, files, additions.sessions)
         or find_marker_file(source)
+        or (source if additions.chapters and call_in_child(has_chapters, source) else None)
     )
     transcript = additions.speech or find_transcript_file(source)
     given = None if file is None else _read_markers(file, _find_clock(source, files, additions))

@@ -35,6 +35,8 @@ class Additions:
 
     markers: Path | None = None
     """One file for all videos; None: `<stem>.markers.csv` or the like next to each video, if there is one."""
+    chapters: bool = False
+    """Read the chapters of a video (MP4, Matroska) as markers, where there is no file of markers."""
     markers_offset: str | None = None
     """Clock of files of markers against that of the video, as `exchange.file_clock` reads it; None: as the session
     list says, else as given before."""
@@ -70,6 +72,8 @@ class Job(Checked, frozen=True, kw_only=True):
     """Write the HTML reports."""
     markers: Path | None = None
     """One file of markers for all videos; None: `<stem>.markers.csv` or the like next to each video, if it exists."""
+    chapters: bool = False
+    """Read the chapters of each video (MP4, Matroska) as markers, where there is no file of markers."""
     markers_offset: str | None = None
     """Seconds that are added to times of files of markers, or two points `FILE=VIDEO,FILE=VIDEO`; None: as the session
     list says, else as given before."""
@@ -121,6 +125,7 @@ class Job(Checked, frozen=True, kw_only=True):
         """What to add to the videos."""
         return Additions(
             markers=self.markers,
+            chapters=self.chapters,
             markers_offset=self.markers_offset,
             speech=self.speech,
             signals=self.signals,

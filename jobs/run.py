@@ -54,6 +54,7 @@ def run(
     overwrite: bool = False,
     pages: bool = True,
     markers: Path | None = None,
+    chapters: bool = False,
     markers_offset: str | None = None,
     speech: Path | None = None,
     signals: Path | None = None,
@@ -80,6 +81,7 @@ def run(
             analyse finished videos again.
         pages: write the HTML reports.
         markers: one file of markers for all videos; None: the file next to each video, if there is one.
+        chapters: read the chapters of each video as markers, where there is no file of markers.
         markers_offset: clock of files of markers; see `Job.markers_offset`.
         speech: one transcript for all videos; None: the file next to each video, if there is one.
         signals: one file of continuous signals for all videos; None: the file next to each video, if there is one.
@@ -107,7 +109,7 @@ def run(
     """
     job = Job(
         inputs=tuple(map(str, inputs)), out=Path(out), options=options or AnalyzeOptions(), overwrite=overwrite,
-        pages=pages, markers=markers, markers_offset=markers_offset, speech=speech, signals=signals,
+        pages=pages, markers=markers, chapters=chapters, markers_offset=markers_offset, speech=speech, signals=signals,
         signals_start=signals_start, sessions=sessions, corrections=corrections,
         title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
         stimulus=stimulus, engine=engine,
@@ -309,7 +311,14 @@ def _derive_others(
     """Give the other finished videos of the folder current timelines with the same bins; their records stay."""
     # Those additions were meant for the inputs.
     bins_only = structs.replace(
-        job, markers=None, markers_offset=None, speech=None, signals=None, rest=None, embed_clips=False
+        job,
+        markers=None,
+        chapters=False,
+        markers_offset=None,
+        speech=None,
+        signals=None,
+        rest=None,
+        embed_clips=False,
     )
     for files in stale_timelines(folder, job.options):
         if files.video_id not in of_this_run:

@@ -20,6 +20,7 @@ from ferflow.cli.analysis_options import (
 )
 from ferflow.cli.common import (
     DEFAULTS,
+    Chapters,
     Corrections,
     DryRun,
     EmbedClips,
@@ -166,6 +167,7 @@ def analyze(
     retries: Retries = 1,
     fail_fast: FailFast = False,
     markers: Markers = None,
+    chapters: Chapters = False,
     markers_offset: MarkersOffset = None,
     speech: Speech = None,
     signals: Signals = None,
@@ -220,7 +222,7 @@ def analyze(
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
-        markers_offset=markers_offset, speech=speech, rest=parse_rest_stretches(rest),
+        chapters=chapters, markers_offset=markers_offset, speech=speech, rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
         embed_clips=embed_clips,
         stimulus=stimulus, title=title, logo=logo, engine=engine,

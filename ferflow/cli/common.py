@@ -110,6 +110,14 @@ Markers = Annotated[
         metavar="FILE",
     ),
 ]
+Chapters = Annotated[
+    bool,
+    typer.Option(
+        "--chapters",
+        help="Read the chapters of each video (MP4, Matroska; OBS writes them) as markers, where there is no file of "
+        "markers.",
+    ),
+]
 MarkersOffset = Annotated[
     str | None,
     typer.Option(

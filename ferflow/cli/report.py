@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ferflow.cli.common import (
+    Chapters,
     Corrections,
     EmbedClips,
     Logo,
@@ -83,6 +84,7 @@ def report(
         ),
     ] = False,
     markers: Markers = None,
+    chapters: Chapters = False,
     markers_offset: MarkersOffset = None,
     speech: Speech = None,
     signals: Signals = None,
@@ -150,6 +152,7 @@ def report(
     )
     additions = Additions(
         markers=markers,
+        chapters=chapters,
         markers_offset=markers_offset,
         speech=speech,
         rest=parse_rest_stretches(rest),

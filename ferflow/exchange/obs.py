@@ -97,6 +97,20 @@ def is_media(head: bytes) -> bool:
     return head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3")
 
 
+def has_chapters(path: Path) -> bool:
+    """Whether a file is MP4 or Matroska with chapters. Call this in a child process, as `read_chapters`."""
+    from ferflow.media.container import open_container
+
+    try:
+        with path.open("rb") as file:
+            if not is_media(file.read(64)):
+                return False
+        with closing(open_container(path)) as container:
+            return any(one["time_base"] for one in container.chapters())
+    except (OSError, VideoError):  # a folder of images, or a file that is not there any more
+        return False
+
+
 def read_chapters(path: Path) -> list[Marker]:
     """The chapters of a recording. It is opened by a decoder in C: call this in a child process.
 
