@@ -65,7 +65,7 @@ async def create_job(request: Request) -> Response:
         job = jobs.new_upload(video.filename or "video")
         try:
             await jobs.pool.run(save_upload, video.file, job.path, jobs.out)
-        except OptionsError as error:
+        except (OptionsError, RecordsError) as error:
             raise HTTPException(507, str(error)) from error
     await jobs.enqueue(job)
     return JSONResponse(jobs.jobs[job.id].to_json(), 202, {"Location": f"/api/jobs/{job.id}"})

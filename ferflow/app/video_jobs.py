@@ -23,8 +23,7 @@ from ferflow.errors import FerflowError, OptionsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.uploads import identify_uploads, remove_upload
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import make_folder
-from ferflow.store.contained import check_contained
+from ferflow.store.atomic_files import atomic_write, make_folder
 from ferflow.store.output_folder import OutputFolder
 from ferflow.system.child_process import describe_end, start_child
 from ferflow.text import sanitize
@@ -287,7 +286,7 @@ def save_upload(file: Any, path: Path, out: Path) -> None:
 
     Raises:
         OptionsError: there is no room for it.
-        RecordsError: the place leads out of the output folder.
+        RecordsError: it cannot be written, or the place leads out of the output folder.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -295,8 +294,8 @@ def save_upload(file: Any, path: Path, out: Path) -> None:
     if shutil.disk_usage(path.parent).free < 2 * size:
         remove_upload(path, out)
         raise OptionsError("too little space on the disk for this video and its results.")
-    check_contained(path, out)
-    with path.open("xb") as target:
+    # Under its name at the end: the next start queues what has one, also if this one is killed here.
+    with atomic_write(path, out=out) as part, part.open("wb") as target:
         shutil.copyfileobj(file, target, _COPY_BYTES)
 
 

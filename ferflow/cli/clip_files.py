@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,6 +30,8 @@ PAGE, TABLE, EDL, OTIO = "index.html", "clips.csv", "clips.edl", "clips.otio"
 _CHAPTERS = ".chapters.vtt"
 _COLUMNS = ("file", "video_id", "video", "start_s", "end_s", "title")
 _MOST_TABLE_BYTES = 16 << 20
+_CLIP = re.compile(r"[^./\\][^/\\]*\.-?\d{8,}\.mp4")
+"""Names that `CutClip` gives, so that a table of somebody else names no recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,7 @@ def _read_earlier(table: Path) -> list[str]:
     except (OSError, ValueError, csv.Error):
         return []
     names = [row.get("file") or "" for row in rows]
-    return [
-        name
-        for name in names
-        if name.endswith(".mp4") and name == Path(name).name and not name.startswith(".")
-    ]
+    return [name for name in names if _CLIP.fullmatch(name)]
 
 
 def write_clip_files(folder: Path, cuts: Sequence[CutClip], *, chosen: str, is_anonymous: bool) -> None:

@@ -15,14 +15,17 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ferflow.analytics.codings import read_codings
 from ferflow.analytics.corrections import read_corrections
 from ferflow.analytics.markers import load_markers
 from ferflow.analytics.people_list import read_people
 from ferflow.analytics.person_faces import Persons
+from ferflow.analytics.session_list import read_sessions
 from ferflow.analytics.signals import load_signals
 from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.jobs.forget.record import ForgottenVideos
 from ferflow.jobs.lists import find_corrections, find_session_list, read_name_lists
 from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
 from ferflow.store.atomic_files import rename
@@ -59,6 +62,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
     yield from _check_manifest(folder)
     yield from _check_lists(folder)
     yield from _check_exports(folder)
+    yield from _check_readable(folder)
     # Temporary files of a run in progress are its own, as is its recording.
     if not is_locked and (interrupted := find_interrupted(folder)):
         yield Finding(
@@ -209,6 +213,25 @@ def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
         )
 
 
+def _check_readable(folder: OutputFolder) -> Iterator[Finding]:
+    """Check that the lists can be read which other commands need."""
+    sessions = find_session_list(folder.path)
+    for read in (
+        lambda: read_sessions(sessions, folder.find_sources()) if sessions else None,
+        lambda: read_codings(folder.path),
+        lambda: ForgottenVideos.load(folder),
+    ):
+        try:
+            read()
+        except (OptionsError, RecordsError) as error:
+            yield _describe(error)
+
+
+def _describe(error: Exception) -> Finding:
+    what, _, remedy = str(error).rpartition(". ")
+    return Finding("problem", what or str(error), remedy)
+
+
 def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
     """Check the user's `people.csv` and `corrections.csv`, and that the two fit the videos and each other."""
     try:
@@ -221,8 +244,7 @@ def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
             if files.video_id in corrections.videos
         ]
     except OptionsError as error:
-        what, _, remedy = str(error).rpartition(". ")
-        yield Finding("problem", what or str(error), remedy)
+        yield _describe(error)
         return
     except RecordsError:  # found with the tables
         return

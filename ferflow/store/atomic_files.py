@@ -197,10 +197,17 @@ def flush_folder(folder: Path) -> None:
 def remove_abandoned(path: Path) -> None:
     """Remove what processes that were killed while they wrote this file left behind."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
-        # Workers may write one file at the same time, so the part of a living process stays.
-        owner = part.stem.rpartition(".")[2]
-        if owner.isdecimal() and not _is_running(int(owner)):
+        if is_abandoned(part):
             part.unlink(missing_ok=True)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether `atomic_write` gave a file its name in a process that has ended.
+
+    Several processes may write one file at the same time, so the part of a living one stays.
+    """
+    owner = path.stem.rpartition(".")[2]
+    return is_temporary(path) and owner.isdecimal() and not _is_running(int(owner))
 
 
 def _is_running(pid: int) -> bool:

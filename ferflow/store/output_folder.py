@@ -26,7 +26,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from ferflow.errors import RecordsError
-from ferflow.store.atomic_files import is_temporary, make_folder, remove, remove_folder
+from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
@@ -44,6 +44,8 @@ OVERVIEW_CONTENT = "index.content"
 PEOPLE_LIST = "people.csv"
 CORRECTIONS = "corrections.csv"
 RECORDINGS = "live"
+CODINGS = "coding"
+UPLOADS = "uploads"
 PRODUCTS = ("csv", "figures", "export", "mail")
 """Folders of what is made of all pages or tables together, to be handed on; each can be made again."""
 
@@ -52,6 +54,9 @@ _FOLDERS = (
     RECORDINGS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
+
+_WRITTEN_BY_APP = (CODINGS, UPLOADS)
+"""Folders of the user's, into which the application writes while a run may have locked the folder."""
 
 _LOCK_TIMEOUT_SECONDS = 0.5
 """Time for the workers of a killed run to end."""
@@ -93,11 +98,11 @@ class OutputFolder:
     @property
     def codings(self) -> list[Path]:
         """What human coders saw, from the user, a file per coder, sorted by name; see `analytics.codings`."""
-        return sorted((self.path / "coding").glob("*.csv"))
+        return sorted((self.path / CODINGS).glob("*.csv"))
 
     def coding(self, coder: str) -> Path:
         """The file of one coder."""
-        return self.path / "coding" / f"{coder}.csv"
+        return self.path / CODINGS / f"{coder}.csv"
 
     @property
     def session_list(self) -> Path:
@@ -177,7 +182,7 @@ class OutputFolder:
     @property
     def uploads(self) -> Path:
         """Folder of the videos that were uploaded to the application; see `jobs.uploads`."""
-        return self.path / "uploads"
+        return self.path / UPLOADS
 
     def find_sources(self) -> dict[str, str]:
         """Path of the source of each finished video, by id; empty if its tables cannot be read."""
@@ -295,7 +300,8 @@ class OutputFolder:
         # Markers and signals are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
         incomplete = [
-            path for path in self._list_files() if is_temporary(path) or self._is_orphan(path, finished)
+            *(path for path in self._list_files() if is_temporary(path) or self._is_orphan(path, finished)),
+            *(path for name in _WRITTEN_BY_APP for path in _walk(self.path / name) if is_abandoned(path)),
         ]
         tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
         orphans = [path for path in tables if path.stem not in finished and _is_ours(path)]
@@ -307,9 +313,7 @@ class OutputFolder:
         """Files directly in the folder, and at every depth in the folders that ferflow makes; no link is followed."""
         yield from (path for path in self.path.iterdir() if path.is_symlink() or not path.is_dir())
         for name in _FOLDERS:
-            if not (self.path / name).is_symlink():
-                for where, _, names in os.walk(self.path / name):
-                    yield from (Path(where, file) for file in names)
+            yield from _walk(self.path / name)
 
     def _is_orphan(self, path: Path, finished: Set[str]) -> bool:
         """Whether a file is a clip, or a picture of a person, of a video that is not finished."""
@@ -348,6 +352,13 @@ class OutputFolder:
             if (run := RunManifest.load(self.manifest)) is not None and run.host is not None:
                 return f" (process {run.host.pid} on {run.host.name}, since {run.started})"
         return ""
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files at every depth; no link is followed."""
+    if not folder.is_symlink():
+        for where, _, names in os.walk(folder):
+            yield from (Path(where, name) for name in names)
 
 
 def is_output_folder(path: Path) -> bool:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.jobs.forget.request import Request
-from ferflow.plain_file import read_plain_file
+from ferflow.plain_file import check_plain_file, read_plain_file
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import LOCKS, OutputFolder
 
@@ -113,6 +113,8 @@ def find_traces(folder: OutputFolder, request: Request) -> Traces:
     for path in _list_files(folder.path):
         relative = path.relative_to(folder.path)
         try:
+            if path == folder.plotly and _is_script_of_library(path):
+                continue
             is_named = words.are_in(str(relative)) or any(map(words.are_in, _read_texts(path)))
         except (OSError, pa.ArrowException):
             unread.append(relative)
@@ -120,6 +122,13 @@ def find_traces(folder: OutputFolder, request: Request) -> Traces:
             named += [relative] if is_named else []
             shown += [relative] if made.has(path) and not is_named else []
     return Traces(tuple(named), tuple(shown), tuple(unread))
+
+
+def _is_script_of_library(path: Path) -> bool:
+    """Whether it is the script as the library gives it, in which names such as Ada are words of its own."""
+    from plotly.offline import get_plotlyjs
+
+    return not path.is_symlink() and read_plain_file(path, _MOST_BYTES) == get_plotlyjs().encode()
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
@@ -140,6 +149,7 @@ def _read_texts(path: Path) -> Iterator[str]:
 
 
 def _read_parquet(path: Path) -> Iterator[str]:
+    check_plain_file(path)
     with pq.ParquetFile(path) as file:
         for key, value in (file.metadata.metadata or {}).items():
             # The schema that Arrow adds holds names of columns alone.

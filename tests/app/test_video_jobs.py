@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +21,7 @@ from ferflow.app.picture_pool import PicturePool
 from ferflow.app.video_jobs import JobQueue, find_unfinished, save_upload
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
+from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
 
 
@@ -58,6 +62,39 @@ def test_a_job_whose_process_is_just_starting_is_ended_with_the_application(tmp_
         pool.close()
     assert processes[0].exitcode == -9
     assert [path.name for path in find_unfinished(out)] == ["talk.mp4"]
+
+
+def test_an_upload_that_was_cut_off_is_no_video_and_is_removed(tmp_path, clip):
+    out = tmp_path / "out"
+    pid = os.fork()
+    if not pid:  # killed before the end of the copy
+
+        class Killer(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                if self.tell():
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return super().read(size)
+
+        save_upload(Killer(bytes(3 << 20)), out / "uploads" / "0123" / "talk.mp4", out)
+    os.waitpid(pid, 0)
+    (part,) = (out / "uploads" / "0123").iterdir()
+    assert part.stat().st_size
+    assert find_unfinished(out) == []
+    folder = OutputFolder(out)
+    with folder.lock():
+        assert folder.remove_leftovers() == [part]
+
+
+def test_what_the_application_is_writing_is_no_leftover(tmp_path):
+    folder = OutputFolder(tmp_path)
+    for name in (f"uploads/0123/.talk.mp4.{os.getpid()}.tmp", f"coding/.MK.csv.{os.getpid()}.tmp"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"half")
+    assert folder.find_leftovers() == []
+    (left := tmp_path / "coding" / ".MK.csv.4194305.tmp").write_bytes(
+        b"half"
+    )  # above all numbers of processes
+    assert folder.find_leftovers() == [left]
 
 
 def test_a_job_has_only_the_warnings_about_its_own_video(tmp_path, clip, caplog):

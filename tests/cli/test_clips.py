@@ -159,10 +159,12 @@ def test_a_table_of_somebody_else_does_not_make_it_remove_files(analysed, tmp_pa
     _, out = analysed
     (outside := tmp_path / "outside.mp4").write_bytes(b"mine")
     (folder := tmp_path / "clips").mkdir()
-    (folder / "clips.csv").write_text(f"file\n../outside.mp4\n{outside}\n.hidden.mp4\n")
+    (folder / "clips.csv").write_text(f"file\n../outside.mp4\n{outside}\n.hidden.mp4\nrecording.mp4\n")
     (folder / ".hidden.mp4").write_bytes(b"mine")
+    (folder / "recording.mp4").write_bytes(b"mine")
     assert around_markers(ferflow, out, folder, "--overwrite").code == 0
     assert outside.read_bytes() == (folder / ".hidden.mp4").read_bytes() == b"mine"
+    assert (folder / "recording.mp4").read_bytes() == b"mine"
 
 
 def test_an_output_folder_is_no_place_for_clips(analysed, ferflow):

@@ -99,6 +99,27 @@ def test_commands_neither_wait_nor_fill_the_memory(tmp_path, whole_output, ferfl
         assert "Traceback" not in ended.text
 
 
+@pytest.mark.timeout(60)
+def test_an_erasure_names_a_pipe_that_it_cannot_search(tmp_path, whole_output, ferflow):
+    out = copy_output(whole_output, tmp_path / "it")
+    for name in ("x.parquet", "x.txt"):
+        os.mkfifo(out / name)
+    ended = ferflow("forget", out, "--video", "talk.mp4", "--yes")
+    assert ended.code == 10
+    for name in ("x.parquet", "x.txt"):
+        assert f"{name}: could not be searched" in ended.text
+
+
+@pytest.mark.parametrize("name", ["sessions.csv", "people.csv", "coding/MK.csv", "forgotten.json"])
+def test_the_doctor_names_a_list_that_other_commands_refuse(tmp_path, whole_output, ferflow, name):
+    out = copy_output(whole_output, tmp_path / "it")
+    (out / "coding").mkdir()
+    (out / name).write_text("no such list")
+    ended = ferflow("doctor", out)
+    assert ended.code == 5
+    assert name in ended.text
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("option", ["--sessions", "--markers", "--signals", "--logo"])
 def test_files_that_the_user_names_are_refused_in_one_line(tmp_path, whole_output, ferflow, kind, option):

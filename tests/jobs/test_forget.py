@@ -323,6 +323,16 @@ def test_what_the_user_wrote_elsewhere_is_named_and_makes_the_exit_code_10(out, 
     assert (out / "notes.md").read_text() == f"We thank {ZOE}."
 
 
+def test_the_script_of_the_pages_names_nobody(out, monkeypatch, capsys):
+    """It has words such as Ada."""
+    script = out / "assets" / "plotly.min.js"
+    assert Words.any_of(["Ada"]).are_in(script.read_text())
+    assert ferflow(monkeypatch, "forget", out, "--participant", "Ada", "--yes") == 0
+    script.write_text("Ada" + script.read_text()[3:])  # of the same size, so that it is not written again
+    assert ferflow(monkeypatch, "forget", out, "--participant", "Ada", "--yes") == 10
+    assert "plotly.min.js: still names them" in capsys.readouterr().err
+
+
 def test_a_list_that_cannot_be_read_is_refused_before_anything_is_removed(out, monkeypatch):
     (out / "coding" / "mk.csv").write_text("nothing\n")
     before = texts_of(out)
