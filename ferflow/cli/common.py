@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -362,9 +363,30 @@ def log_to_stderr(output: Output, handler: logging.Handler | None = None) -> Non
         logger.setLevel(logging.DEBUG)  # the handler of stderr keeps a level of its own
 
 
+class _LogFile(logging.FileHandler):
+    """A log that costs nothing but itself where it cannot be written, as on a full disk."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Say it once; logging itself prints a traceback for each record."""
+        error = sys.exc_info()[1]
+        if not self._has_failed:
+            self._has_failed = True
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            print_message(f"log file {self.baseFilename}: incomplete, it cannot be written ({reason}).")
+
+    def close(self) -> None:
+        """See `logging.Handler`."""
+        with suppress(OSError):  # what could not be written is tried again here
+            super().close()
+
+
 def _open_log_file(path: Path) -> logging.Handler:
     try:
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path)
     except OSError as error:
         raise OptionsError(f"log file {path}: cannot be written ({error.strerror}).") from error
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -16,10 +16,12 @@ from msgspec import Meta
 from ferflow.analytics.correction_rows import Correction, Who
 from ferflow.analytics.csv_input import Row
 from ferflow.analytics.erasure import Piece, find_pieces
+from ferflow.analytics.markers import load_markers
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.person_names import NameLists
 from ferflow.analytics.session_list import find_videos
 from ferflow.analytics.sightings import find_counted
+from ferflow.analytics.signals import load_signals
 from ferflow.dashboards import load_names
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.uploads import identify_uploads
@@ -28,6 +30,7 @@ from ferflow.store.atomic_files import atomic_write, remove
 from ferflow.store.metadata import VideoId, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest
+from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
 
 _MOST_BYTES = 64 << 20
@@ -159,7 +162,11 @@ def find_participant(folder: OutputFolder, name: str) -> Found:
         if ids and video.is_of(ids):
             sessions.append(uploads.describe(files.video_id, {files.video_id: source}))
         elif ids or name in video.regions:
-            shares.append(video.share(ids))
+            # They are written again, and one that cannot be read must not end the erasure half-way.
+            if (problem := _why_unreadable(files)) is not None:
+                unread.append(f"{files.video_id}: {problem}")
+            else:
+                shares.append(video.share(ids))
     if not (sessions or shares) and Who.parse(name).kind in ("person", "track"):
         raise OptionsError(
             f"{sanitize(name)}: that is another person in each session. Give the person a name in people.csv first "
@@ -168,6 +175,15 @@ def find_participant(folder: OutputFolder, name: str) -> Found:
     request = Request(participant=name, sessions=tuple(sessions), shares=tuple(shares))
     similar = () if sessions or shares else _find_similar(name, known)
     return Found(_complete(folder, request), tuple(unread), similar)
+
+
+def _why_unreadable(files: VideoFiles) -> str | None:
+    try:
+        load_markers(files)
+        load_signals(files)
+    except RecordsError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,3 +122,16 @@ def test_doctor_looks_at_a_folder_that_may_only_be_read(whole_output):
     with OutputFolder(whole_output).lock():
         assert "in progress" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
     assert snapshot(whole_output) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
+def test_a_log_file_on_a_full_disk_costs_one_line(tmp_path):
+    (broken := tmp_path / "broken.mp4").write_text("no video")
+    ended = subprocess.run(
+        [sys.executable, "-m", "ferflow", "analyze", broken, "-o", tmp_path / "out", "--log-file", "/dev/full"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.count("log file /dev/full: incomplete") == 1
+    assert "Traceback" not in ended.stderr
+    assert "Logging error" not in ended.stderr

@@ -323,6 +323,16 @@ def test_what_the_user_wrote_elsewhere_is_named_and_makes_the_exit_code_10(out, 
     assert (out / "notes.md").read_text() == f"We thank {ZOE}."
 
 
+def test_a_session_whose_markers_cannot_be_read_is_named_and_the_others_lose_the_person(
+    out, monkeypatch, capsys
+):
+    (out / "markers" / f"{PANEL}.parquet").write_bytes(b"PAR1 damaged")
+    assert ferflow(monkeypatch, "forget", out, "--participant", ZOE, "--yes") == 10
+    assert f"{PANEL}: " in capsys.readouterr().err
+    assert SOLO not in OutputFolder(out).finished_ids()
+    assert read_journal(OutputFolder(out)) is None
+
+
 def test_the_script_of_the_pages_names_nobody(out, monkeypatch, capsys):
     """It has words such as Ada."""
     script = out / "assets" / "plotly.min.js"
