@@ -88,6 +88,35 @@ def test_each_finding_says_what_to_do(monkeypatch):
     assert len(problems(found)) == 5
 
 
+VERSION = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Fri Jan 10\nGCC version:  12.3.0\n"
+"""As the driver writes it."""
+
+
+@pytest.mark.parametrize(
+    ("driver", "cuda", "installed", "level", "reported"),
+    [
+        (None, False, True, "fine", "no GPU; everything runs on the CPU"),
+        (VERSION, True, False, "fine", "570.86.15  Fri Jan 10; ONNX Runtime classifies on it"),
+        (VERSION, False, True, "fine", "classifies on it"),
+        (VERSION, False, False, "note", "not used without onnxruntime-gpu or TensorFlow"),
+    ],
+    ids=["none", "onnxruntime", "tensorflow", "unused"],
+)
+def test_what_becomes_of_a_gpu_is_said_and_having_none_is_no_problem(
+    tmp_path, monkeypatch, driver, cuda, installed, level, reported
+):
+    (tmp_path / "version").write_text(driver or "")
+    monkeypatch.setattr(machine_check, "Path", lambda path: tmp_path / "version")
+    monkeypatch.setattr(machine_check, "has_nvidia_driver", lambda: driver is not None)
+    monkeypatch.setattr(machine_check, "has_cuda", lambda: cuda)
+    monkeypatch.setattr(machine_check, "_is_installed", lambda name: installed)
+    monkeypatch.setattr(machine_check.importlib.metadata, "version", lambda name: "2.18")
+    (found,) = machine_check._gpu()
+    assert (found.level, bool(found.remedy)) == (level, level == "note")
+    assert reported in found.what
+    assert "\n" not in found.what
+
+
 def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch):
     def broken():
         yield Finding("fine", "so far")
