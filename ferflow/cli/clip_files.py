@@ -70,13 +70,11 @@ def check_place(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None
     """Refuse to replace files; with `overwrite`, remove clips of an earlier command that are not among the new ones.
 
     Raises:
-        OptionsError: a file is there, or the folder is none, or one of ferflow's own.
+        OptionsError: a file is there, or the folder is one of ferflow's own.
     """
-    from ferflow.render.targets import check_folder
     from ferflow.store.atomic_files import remove
     from ferflow.store.output_folder import find_maker, is_output_folder
 
-    check_folder(folder)
     if is_output_folder(folder) or find_maker(folder / PAGE) is not None:
         raise OptionsError(f"{sanitize(folder)}: an output folder of ferflow. Give another one with -o.")
     found = [path for path in (folder / PAGE, folder / TABLE, *paths) if os.path.lexists(path)]

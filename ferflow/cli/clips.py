@@ -96,10 +96,12 @@ def clips(
     from ferflow.cli.interrupt import RUN_AGAIN, interruptible
     from ferflow.dashboards import last_options
     from ferflow.dashboards.overview.overview_data import load_folder
+    from ferflow.render.targets import check_folder
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_crf(codec, crf)
     check_is_output(out)
+    check_folder(to)
     if marker is not None and expression is not None:
         raise OptionsError("--marker and --expression: give one of them.")
     wanted = Wanted(top=top, over_all=cohort, marker=marker, expression=expression)

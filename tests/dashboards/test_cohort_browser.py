@@ -130,6 +130,7 @@ def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_a_click_in_the_chart_moves_the_cursor_the_values_and_the_video_of_the_stimulus(browser, out):
     page, wrong = opened(browser, out / "trailer" / "index.html")
     video = page.locator("[data-stimulus] video")
@@ -164,6 +165,7 @@ def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(brows
     page.context.close()
 
 
+@pytest.mark.slow
 def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out):
     page, wrong = opened(browser, out / "trailer" / "index.html")
     found = page.evaluate("""() => {
@@ -182,6 +184,7 @@ def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out
     page.context.close()
 
 
+@pytest.mark.slow
 def test_a_video_of_the_stimulus_that_is_gone_leaves_the_curves(browser, out, tmp_path):
     shutil.copytree(out / "trailer", tmp_path / "moved", ignore=shutil.ignore_patterns("trailer.mp4"))
     page = browser.new_context().new_page()
@@ -207,6 +210,7 @@ def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_se
     page.context.close()
 
 
+@pytest.mark.slow
 def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page, wrong = opened(browser, out / "many" / "index.html")
     before = page.locator("#stimulus-1").bounding_box()
@@ -218,7 +222,7 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", some_slow("trailer", "hostile", slow=("many", "play", "two")))
+@pytest.mark.parametrize("name", some_slow("trailer", slow=("hostile", "many", "play", "two")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, name):
     page, wrong = opened(browser, out / name / "index.html", viewport={"width": 390, "height": 844})
     assert page.evaluate(CUT_OFF) == []
@@ -233,7 +237,7 @@ def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, 
     page.context.close()
 
 
-@pytest.mark.parametrize("name", some_slow("many", slow=("trailer", "play")))
+@pytest.mark.parametrize("name", some_slow("trailer", slow=("many", "play")))
 def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, name):
     page, wrong = opened(browser, out / name / "index.html")
     sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
@@ -245,6 +249,7 @@ def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, nam
     page.context.close()
 
 
+@pytest.mark.slow
 def test_the_controls_of_the_stimulus_lie_below_its_picture(browser, out):
     page, wrong = opened(browser, out / "trailer" / "index.html")
     frame, bar = (
@@ -270,6 +275,7 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_so
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("theme", "system"), some_slow(("dark", "light"), slow=[("light", "dark")]))
 def test_a_theme_wins_over_the_readers_system(browser, tmp_path, theme, system):
     write_run(tmp_path, [write_session(tmp_path, Made(seconds=20, people=3))])
@@ -284,6 +290,7 @@ def test_a_theme_wins_over_the_readers_system(browser, tmp_path, theme, system):
         page.context.close()
 
 
+@pytest.mark.slow
 def test_pdf_and_pictures_are_what_they_say(tmp_path):
     pytest.importorskip("kaleido")
     from PIL import Image

@@ -109,7 +109,7 @@ def test_dark_pages_are_dark_and_paper_is_white(browser, out):
         assert opened.wrong == []
 
 
-@pytest.mark.parametrize("row", some_slow(0, 4, slow=(1, 2, 3)))
+@pytest.mark.parametrize("row", some_slow(4, slow=(0, 1, 2, 3)))
 def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
     with Opened(browser, out / "reports/eight.html") as opened:
         opened.point_at(0.55, row)
@@ -238,6 +238,7 @@ def test_the_index_leads_to_the_pages_and_back(browser, out):
         assert opened.wrong == []
 
 
+@pytest.mark.slow
 def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser, out):
     with Opened(browser, out / "reports/eight.html") as opened:
         before = opened.page.locator("#timeline").bounding_box()
@@ -249,6 +250,7 @@ def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser,
         assert opened.wrong == []
 
 
+@pytest.mark.slow
 def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(browser, out):
     with Opened(browser, out / "reports/sixteen.html") as opened:
 
@@ -279,7 +281,7 @@ def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(
         assert opened.wrong == []
 
 
-@pytest.mark.parametrize("video", some_slow("eight", slow=("one", "sixteen", "h264")))
+@pytest.mark.parametrize("video", some_slow("one", slow=("eight", "sixteen", "h264")))
 def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html") as opened:
         order = "[...document.querySelectorAll('[data-section]')].map((section) => section.dataset.section)"
@@ -304,7 +306,7 @@ def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(b
     assert any("Durationintheheader" in text for text in sheets[first : first + 2])
 
 
-@pytest.mark.parametrize("video", some_slow("eight", "hostile", slow=("one", "hour", "h264")))
+@pytest.mark.parametrize("video", some_slow("hostile", slow=("eight", "one", "hour", "h264")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, video):
     with Opened(browser, out / f"reports/{video}.html", viewport={"width": 390, "height": 844}) as opened:
         assert opened.page.evaluate(CUT_OFF) == []

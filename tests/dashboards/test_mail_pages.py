@@ -27,7 +27,7 @@ from ferflow.render.small_copy import copy_in_child, copy_small
 from ferflow.store.metadata import Erasure, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import numbered_image, write_video
-from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened, until
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened, some_slow, until
 from tests.made_records import Made, write_session
 
 MARKERS = ((2.0, None, HOSTILE, HOSTILE), (6.0, None, HOSTILE, ""), (4.0, 9.0, "</script><b>", "<i>"))
@@ -70,7 +70,8 @@ def open_alone(browser, path: Path, place: Path, **context) -> Opened:
 
 @NEEDS_CHROMIUM
 @pytest.mark.parametrize(
-    ("name", "width"), [("film", 1280), ("eight", 390), ("index", 1280), ("index", 390), ("nobody", 390)]
+    ("name", "width"),
+    some_slow(("film", 1280), ("eight", 390), ("index", 390), slow=[("index", 1280), ("nobody", 390)]),
 )
 def test_a_page_opens_alone_and_offline(browser, out, tmp_path, name, width):
     write(out)

@@ -88,6 +88,7 @@ def test_a_teacher_disturbs_faces_in_training_alone():
     assert (np.abs(disturbed - images).mean(axis=(1, 2, 3)) > 1).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_teachers_of_the_ensemble_differ_and_cost_about_a_gigaflop():
     costs = [
         gpu_teachers.network_cost(gpu_teachers.build_teacher(each, "float32")).mflop

@@ -1,6 +1,7 @@
 """Photographs in every combination of size, quality, order and metadata, by four writers; truth is what Pillow reads.
 
-The quick part takes one size, quality and length of metadata after the other; the slow part takes all combinations.
+The quick part takes one size, quality and length of metadata after the other, of a few pairs of writer and format;
+the slow part takes all combinations.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 from ferflow.cli import app
 from ferflow.media.image_list import list_images
 from ferflow.media.video import Selection, open_video
+from tests.dashboards.browse import some_slow
 from tests.media.test_photographs import exif, luma, luma_by_pillow, photograph
 
 SIZES = ((96, 128), (640, 480), (2400, 1800))
@@ -147,9 +149,13 @@ def write_all(folder: Path, writer: str, suffix: str, *, some: bool) -> list[Cas
     return chosen
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize("some", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["quick", "all"])
+@pytest.mark.parametrize(
+    ("writer", "suffix", "some"),
+    some_slow(
+        ("pillow", "png", True), ("opencv", "jpg", True), ("ffmpeg", "jpg", True), ("convert", "webp", True),
+        slow=[(writer, suffix, False) for writer in WRITERS for suffix in ("jpg", "png", "webp")],
+    ),
+)  # fmt: skip
 def test_photographs_of_every_kind_are_read_and_explained(tmp_path, writer, suffix, some):
     cases = write_all(tmp_path, writer, suffix, some=some)
     pictures = list_images(tmp_path)

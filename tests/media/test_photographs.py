@@ -408,9 +408,9 @@ def folder_of_pngs(path: Path, photo: Image.Image) -> None:
     ("name", "write"),
     [
         ("folder", folder_of_pngs),
-        ("animated.png", animation),
         ("screen.mkv", png_in_matroska),
-        ("screen.mov", lambda path, photo: png_in("mov", path, photo)),
+        pytest.param("animated.png", animation, marks=pytest.mark.slow),
+        pytest.param("screen.mov", lambda path, photo: png_in("mov", path, photo), marks=pytest.mark.slow),
     ],
 )
 def test_pngs_with_a_colour_profile_are_analysed_and_do_not_end_the_process(photo, tmp_path, name, write):
