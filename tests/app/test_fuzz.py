@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.app.conftest import jpeg, make_edited, undo_all, write_numbered
 from tests.conftest import portrait
+
+schemathesis = pytest.importorskip("schemathesis")
 
 _QUICK, _SLOW, _SLOW_EDITS = 250, 10_000, 1_000
 _SETTINGS = {

@@ -18,9 +18,7 @@ from pathlib import Path
 import av
 import cv2
 import duckdb
-import h5py
 import numpy as np
-import onnx
 import openpyxl
 import pyarrow.parquet as pq
 import pympi
@@ -28,6 +26,9 @@ import pytest
 
 from tests.conftest import face_frames, write_video
 from tests.faults.kinds import CODES, COMMANDS, Command
+
+h5py = pytest.importorskip("h5py", reason="training is among the commands: needs ferflow[train]")
+onnx = pytest.importorskip("onnx")
 
 pytestmark = pytest.mark.timeout(1800)
 
