@@ -201,6 +201,15 @@ def test_an_offset_that_leaves_nothing_of_the_stimulus_is_the_reason(offset_s):
     assert left_out(cohort) == [("bo", "outside")]
 
 
+def test_a_participant_with_a_recording_outside_of_the_stimulus_and_one_within_counts():
+    second = replace(session("b", [0.0] * 60), session=SessionRow(participant="ada", offset_s=75.0))
+    parts = [session("ada", [0.0] * 60), second]
+    assert [part.is_outside for part in parts] == [False, True]
+    cohort = build_cohort(parts)
+    assert cohort.left_out == ()
+    assert cohort.n_participants == 1
+
+
 def test_a_negative_offset_of_a_stimulus_without_a_known_length_leaves_everything():
     assert left_out(build_cohort([session("ada", [0.0] * 60, offset_s=-300.0, stimulus_s=None)])) == []
 
