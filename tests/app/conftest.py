@@ -41,9 +41,15 @@ class Server:
 
 
 def start_server(*arguments: object) -> tuple[subprocess.Popen[str], str]:
-    """Start the command; its process and the address that it prints first."""
+    """Start the command; its process and the address that it prints first.
+
+    SIGHUP ends it, also where the tests run under nohup.
+    """
     command = [sys.executable, "-m", "ferflow", "app", *map(str, arguments), "--port", "0", "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
     return process, process.stdout.readline().strip()
 
 

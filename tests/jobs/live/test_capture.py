@@ -158,7 +158,8 @@ def test_a_pipe_that_pauses_is_no_reconnection(camera):
 
     camera(frames)
     pipe = LiveSource(kind="pipe", address="-", label="stdin")
-    with Capture(pipe, AnalyzeOptions(), Patience(stall_s=0.1)) as capture:
+    capture = Capture(pipe, AnalyzeOptions(), Patience(stall_s=0.1))
+    with capture:
         while capture.counts.n_captured < 2:
             capture.wait(0.1)
         assert len(capture.feed.report.gaps) == 1
