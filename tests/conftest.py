@@ -20,6 +20,7 @@ import pytest
 from ferflow.faces.detector import make_detector
 from ferflow.models.classifier import Answer
 from ferflow.options import AnalyzeOptions
+from ferflow.system.scheduling import keep_scheduling
 
 if TYPE_CHECKING:
     from tests.command import Command
@@ -92,7 +93,9 @@ def write_video(
         for image, stamp in zip(images, pts, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="gray" if image.ndim == 2 else "rgb24")
             frame.pts, frame.time_base = stamp, time_base
-            container.mux(stream.encode(frame))
+            with keep_scheduling():
+                packets = stream.encode(frame)
+            container.mux(packets)
         container.mux(stream.encode(None))
     return path
 
@@ -221,6 +224,14 @@ def playwright() -> Iterator[object]:
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _no_test_gets_ahead_of_the_others() -> Iterator[None]:
+    """A library that makes this thread a real-time one would let all other processes wait."""
+    yield
+    if sys.platform == "linux":
+        assert os.sched_getscheduler(0) not in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ from ferflow.media.planes import UNSPECIFIED_MATRIX, Planes
 from ferflow.media.yuv_picture import YuvPicture, pixel_format
 from ferflow.options import CodecName
 from ferflow.store.atomic_files import atomic_write
+from ferflow.system.scheduling import keep_scheduling
 from ferflow.types import Float32Array, UInt8Array
 
 _AAC_FRAME_SAMPLES = 1024
@@ -238,7 +239,10 @@ class VideoWriter:
             self._container.close()
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
-        self._container.mux(self._stream.encode(picture))
+        # The first picture opens the encoder.
+        with contextlib.nullcontext() if self._stream.codec_context.is_open else keep_scheduling():
+            packets = self._stream.encode(picture)
+        self._container.mux(packets)
 
 
 @contextlib.contextmanager

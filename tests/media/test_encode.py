@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -113,3 +116,14 @@ def test_the_same_pictures_give_the_same_file(tmp_path):
             for number in range(20):
                 writer.write(plain(number * 5), Fraction(number, 30))
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="scheduling of Linux")
+def test_an_encoder_leaves_every_thread_as_the_system_schedules_it(tmp_path):
+    """As root, SVT-AV1 makes its threads, and the one that opens it, real-time ones."""
+    settings = VideoSettings(size=(64, 48), codec="av1", crf=None)
+    with open_video_writer(tmp_path / "a.mp4", settings) as writer:
+        writer.write(np.full((48, 64, 3), 90, np.uint8), Fraction(0))
+        threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -11,6 +11,8 @@ import av
 import cv2
 import numpy as np
 
+from ferflow.system.scheduling import keep_scheduling
+
 N_FRAMES = 12
 SIZE = (64, 48)
 MS = Fraction(1, 1000)
@@ -74,7 +76,9 @@ def film(
                     frame = frame.reformat(format=pix_fmt)
                     mark(frame)
                 frame.pts, frame.time_base = stamp, time_base
-                file.mux(stream.encode(frame))
+                with keep_scheduling():
+                    packets = stream.encode(frame)
+                file.mux(packets)
             file.mux(stream.encode(None))
             if sound is not None:
                 _mux_tone(file, sound)
