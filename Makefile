@@ -27,8 +27,8 @@ $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
 demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
 	$(BIN)/ferflow demo -o $(OUT)
 
-test: $(VENV)/installed-dev    ## Set up and run the tests: about a quarter of an hour on two cores
-	@echo "Running the tests; on two cores this takes about a quarter of an hour."
+test: $(VENV)/installed-dev    ## Set up and run the tests: about eleven minutes on two cores
+	@echo "Running the tests; on two cores this takes about eleven minutes."
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
@@ -36,12 +36,12 @@ test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 # What users get who install without the pinned versions: `make test-newest PYTHON=python3.13 TESTS=tests`
-EXTRAS ?= demo,face,figures,pandas
+EXTRAS ?= app,demo,exchange,face,figures,lsl,pandas
 TESTS  ?= tests/store tests/media/test_video.py tests/cli/test_usage_errors.py
-TOOLS  := pytest pytest-timeout pytest-xdist hypothesis jsonschema duckdb polars pillow uv
+TOOLS  := pytest pytest-timeout pytest-xdist httpx hypothesis jsonschema motmetrics pillow playwright polars uv
 define run-unpinned
 	PYTHONPATH= $(1)/bin/ferflow demo -o $(1)/demo
-	PYTHONPATH= $(1)/bin/python -m pytest -q -m 'not slow' -p no:cacheprovider $(TESTS)
+	PYTHONPATH= $(1)/bin/python -m pytest -q -n 2 --no-loadscope-reorder -m 'not slow' -p no:cacheprovider $(TESTS)
 endef
 
 test-newest:    ## Demo and some tests with the newest versions of everything, by PYTHON

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ferflow.analytics.cohort import CohortVideo, build_cohort, natural_key
+from ferflow.analytics.cohort import CohortVideo, build_cohort, natural_key, part_of
 from ferflow.analytics.group_comparison import comparison
 from ferflow.analytics.person_names import GivenNames
 from ferflow.analytics.pooled_markers import pool_markers
@@ -140,6 +140,19 @@ def test_a_participant_in_two_groups_is_one_person_and_is_in_several():
     cohort = build_cohort(videos)
     assert (cohort.n_participants, cohort.n_in_several) == (2, 1)
     assert build_cohort(videos[1:]).n_in_several == 0
+
+
+def test_the_participant_of_the_list_is_the_person_without_a_name_of_her_own_and_nobody_else():
+    """As `people` and the overview count them: Bo sits next to Ada, who is in the session list."""
+    both = video(
+        "v",
+        {1: [0.0] * 10, 2: [0.0] * 10},
+        names=GivenNames({2: "Bo"}),
+        session=SessionRow(participant="Ada"),
+    )
+    ada, bo = (part_of(both, person, is_alone=False) for person in (1, 2))
+    assert (ada.key, ada.name, ada.is_expected) == (("Ada",), "Ada", True)
+    assert (bo.key, bo.name) == (("Bo",), "Bo")
 
 
 def test_sessions_of_one_stimulus_share_a_clock_and_others_do_not():

@@ -144,6 +144,7 @@ def six(data, tmp_path_factory):  # noqa: F811 - the fixture
     return train(data, out, options), train(data, whole, options)
 
 
+@pytest.mark.slow
 def test_an_unusual_run_resumes_to_the_same_curve(six):
     curves = [json.loads((card.folder / "history.json").read_text()) for card in six]
     for epoch in (*curves[0], *curves[1]):
