@@ -141,6 +141,7 @@ def _zero(session: Session) -> float:
 def _describe_events(session: Session) -> dict[str, object]:
     meaning = "the label that reports show; a score, no proof of a feeling"
     labels = {clean_line(label): meaning for label in session.metadata.labels}
+    marked = {clean_line(one.label): "marked by the user" for one in session.markers}
     states = {
         "unreadable": "the face is in view, and no expression can be read from it",
         "no_face": "analysed, and the face is not in view",
@@ -148,7 +149,9 @@ def _describe_events(session: Session) -> dict[str, object]:
         "not_analysed": "no frame was analysed",
     }
     return {
-        "trial_type": {"LongName": "Event", "Description": "What the person shows", "Levels": {**labels, **states}},
+        "trial_type": {"LongName": "Event", "Description": "What the person shows, or what was marked", "Levels": {
+            **marked, **labels, **states,
+        }},
         "kind": {"Description": "Where the event comes from", "Levels": {
             "expression": "what the model shows", "state": "why there is no expression", "marker": "given by the user",
         }},

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -243,6 +244,20 @@ def test_bids_names_follow_the_specification_and_events_count_from_the_stimulus(
     assert set(rows.trial_type) <= set(sidecar["trial_type"]["Levels"])
     for name in ("Name", "BIDSVersion"):
         assert json.loads((place / "dataset_description.json").read_text())[name]
+
+
+@pytest.mark.parametrize("dataset", ["bids", "bids/derivatives/ferflow"])
+def test_the_official_validator_finds_no_error_in_bids(export, dataset):
+    deno = pytest.importorskip("bids_validator_deno", reason="needs bids-validator-deno")
+    program = Path(sys.executable).with_name("bids-validator-deno")
+    assert program.exists(), deno
+    done = subprocess.run(
+        [program, export("bids") / dataset, "--json"], capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)["issues"]["issues"]
+    assert [issue for issue in found if issue["severity"] == "error"] == []
+    assert found  # advice at least: it has looked
+    assert done.returncode == 0
 
 
 def test_bids_recordings_have_a_sidecar_that_names_each_column(export, tidy):
