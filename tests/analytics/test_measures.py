@@ -152,6 +152,19 @@ def test_values_stay_within_the_range_that_a_measure_states():
         assert measure.range[0] <= values.min() <= values.max() <= measure.range[1], measure.name
 
 
+def test_what_readers_see_of_each_measure():
+    """Its scale; no measure of ferflow's has a row of its own, and parts of another one have no column."""
+    assert {name: one.range for name, one in MEASURES.items()} == dict.fromkeys(MEASURES, (0, 1)) | {
+        "valence": (-1, 1)
+    }
+    assert [name for name, one in MEASURES.items() if one.has_row] == []
+    assert {name for name, one in MEASURES.items() if not one.has_column} == {
+        "positive",
+        "negative",
+        "reacting",
+    }
+
+
 def test_pages_lead_with_engagement():
     assert page_measures()[0].name == "engagement"
     assert {measure.name for measure in page_measures()} == set(MEASURES)

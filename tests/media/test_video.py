@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ferflow.errors import DecodeError, VideoError
-from ferflow.media.video import Reading, Selection, open_video
+from ferflow.media.video import Reading, Selection, open_video, quarter_turn
 from ferflow.options import AnalyzeOptions, TimePoint
 from tests.conftest import numbered_image, write_audio, write_video
 
@@ -420,3 +420,11 @@ def test_no_picture_waits_for_the_garbage_collector(face_video):
 def test_the_time_base_is_a_plain_fraction_whatever_type_pyav_has(tmp_path):
     with open_video(write_video(tmp_path / "a.mp4", [numbered_image(0)])) as video:
         assert type(video.info.time_base) is Fraction
+
+
+@pytest.mark.parametrize(
+    ("degrees", "turn"),
+    [(0, 0), (44, 0), (46, 90), (180, 180), (271, 270), (314, 270), (316, 0), (360, 0), (-90, 270)],
+)
+def test_a_rotation_is_the_nearest_quarter_of_a_turn(degrees, turn):
+    assert quarter_turn(degrees) == turn
