@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("coverage", reason="needs pytest-cov")
+
 from tests.mutation.__main__ import try_mutant
 from tests.mutation.mutants import constants_at, is_in_function, mutants_of
 

@@ -14,7 +14,8 @@ from ferflow.analytics.quantiles import normal_quantile, student_quantiles
 def test_quantiles_are_those_of_scipy(probability):
     freedoms = np.array([1, 2, 3, 4, 5, 6, 7, 10, 11, 50, 101, 1000, 5001], float)
     assert student_quantiles(probability, freedoms) == pytest.approx(
-        stats.t.ppf(probability, freedoms), rel=1e-11
+        stats.t.ppf(probability, freedoms),
+        rel=1e-9,  # SciPy's own, up to 1.13
     )
     assert normal_quantile(probability) == pytest.approx(stats.norm.ppf(probability), abs=1e-12)
     assert np.isnan(student_quantiles(probability, np.array([0.0, -1.0]))).all()
