@@ -6,6 +6,7 @@ What needs one (signals, terminals, crashes, what is imported) starts one.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,12 @@ from pathlib import Path
 import pytest
 
 from ferflow.cli import main
+
+
+def restore_signals() -> None:
+    """For `preexec_fn`: tests that run in the background, or under nohup, ignore these, and so would their children."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

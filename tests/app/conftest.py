@@ -26,6 +26,7 @@ from ferflow.app.application import make_app
 from ferflow.app.settings import AppSettings
 from ferflow.errors import RecordsError
 from ferflow.store.output_folder import OutputFolder
+from tests.command import restore_signals
 from tests.conftest import face_frames, numbered_image, portrait, write_video
 from tests.dashboards.browse import ARGS, CHROMIUM
 from tests.made_records import Made, write_session
@@ -43,12 +44,12 @@ class Server:
 def start_server(*arguments: object) -> tuple[subprocess.Popen[str], str]:
     """Start the command; its process and the address that it prints first.
 
-    SIGHUP ends it, also where the tests run under nohup.
+    Signals end it, also where the tests run in the background.
     """
     command = [sys.executable, "-m", "ferflow", "app", *map(str, arguments), "--port", "0", "--no-browser"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        preexec_fn=restore_signals,
     )  # fmt: skip
     return process, process.stdout.readline().strip()
 

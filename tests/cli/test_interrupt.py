@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from ferflow.jobs.benchmarks.memory import write_repeated
+from tests.command import restore_signals
 from tests.conftest import face_frames, write_video
 
 
@@ -36,12 +37,6 @@ def tables_are_begun(out: Path) -> bool:
     return bool(list(out.glob("frames/.*.tmp")))
 
 
-def _with_usual_signals() -> None:
-    # Whoever runs the tests in the background, or under nohup, ignores these, and so would its children.
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def interrupted(
     command: list[object], out: Path, when: Callable[[Path], bool], number: int, *, group: bool = False
 ) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -49,7 +44,7 @@ def interrupted(
     process = subprocess.Popen(
         [sys.executable, "-m", "ferflow", *map(str, command)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=_with_usual_signals,
+        preexec_fn=restore_signals,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not when(out) and process.poll() is None and time.monotonic() < deadline:

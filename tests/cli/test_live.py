@@ -16,6 +16,7 @@ import pytest
 from ferflow.analytics.markers import read_markers
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import read_table
+from tests.command import restore_signals
 from tests.jobs.live.ffmpeg_server import needs_ffmpeg
 
 FERFLOW = [sys.executable, "-m", "ferflow"]
@@ -125,7 +126,9 @@ def test_a_text_file_is_no_video(tmp_path, ferflow):
 def test_a_signal_ends_the_session_and_finishes_the_recording(number, long_video, tmp_path):
     out = tmp_path / "out"
     command = [*FERFLOW, "live", str(long_video), "--json", "--record", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restore_signals
+    ) as process:
         for _ in range(10):
             process.stdout.readline()
         process.send_signal(number)
