@@ -63,6 +63,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByFixtures(config, log) if config.getoption("dist") == "load" else None
 
 
+def some_slow(*quick: object, slow: Sequence[object]) -> list[object]:
+    """Parameters of a test, tuples of several; those in `slow` are run by `make test-all` alone."""
+    tuples = [one if isinstance(one, tuple) else (one,) for one in slow]
+    return [*quick, *(pytest.param(*one, marks=pytest.mark.slow) for one in tuples)]
+
+
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
@@ -171,6 +177,13 @@ def tools():
     from ferflow.pipeline import Tools
 
     return Tools(make_detector(AnalyzeOptions()), MeanClassifier())
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, tools: object) -> None:
+    """The classifier without weights in every run, for tests that are about files."""
+    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
+    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,7 @@ def _explain_nothing(videos: Sequence[CohortVideo], wanted: Wanted) -> str:
         return f"no marker {sanitize(wanted.marker[:80])!r} in {n_sessions}. {_list_labels(videos)}"
     if wanted.expression is not None:
         return (
-            f"no moment of {sanitize(wanted.expression)} in {n_sessions}: nobody shows it for "
+            f"no moment of {sanitize(wanted.expression)} in {n_sessions}: no person shows it for "
             f"{100 * LEAST_SHARE:.0f} % of the readable time of a bin. {_list_expressions(videos)}"
         )
     return f"no peak in {n_sessions}: no curve rises enough. Use --expression or --marker."

@@ -115,7 +115,7 @@ class EditDesk:
             files = await self.pool.run(check_finished, self.out, video_id)
             metadata = await self.pool.run(read_metadata, files.faces)
             lists = await self.pool.run(Lists.read, self.out)
-            # Nobody who was removed on request in the meantime is shown again.
+            # A person who was removed on request in the meantime is not shown again.
             key = (video_id, lists.version, repr(metadata.erasure))
             if key not in self._faces:
                 self._faces[key] = await self.pool.run(find_faces, self.out, video_id)

@@ -57,7 +57,7 @@ def test_an_edit_of_a_session_that_was_forgotten_in_between_writes_nothing(edite
 def test_an_edit_of_a_session_from_which_somebody_was_removed_in_between_writes_nothing(
     edited, ferflow, request_
 ):
-    """Person 1 is another one now, or nobody."""
+    """Person 1 is another person now, or no person has that number."""
     undo = EditedVideo.read(edited.out, edited.video_id).apply(EDITS[0])
     if request_ != EDITS[0]:
         undo = EditedVideo.read(edited.out, edited.video_id).apply(request_)

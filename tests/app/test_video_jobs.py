@@ -124,7 +124,7 @@ def test_a_job_has_only_the_warnings_about_its_own_video(tmp_path, clip, caplog)
     assert "first.mp4 and its copy.mp4 have the same content" in copies
     caplog.clear()
     assert warnings_of(other) == []
-    # The list is reported to whoever runs the command.
+    # The list is reported to the user who runs the command.
     assert any("people.csv" in message for message in caplog.messages)
 
 

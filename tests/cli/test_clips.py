@@ -232,7 +232,7 @@ def test_without_such_a_moment_it_says_what_there_is_and_writes_nothing(analysed
     options, said = {
         "expression": (
             ["--expression", never],
-            f"no moment of {never} in 2 sessions: nobody shows it for 25 %",
+            f"no moment of {never} in 2 sessions: no person shows it for 25 %",
         ),
         "peaks": ([], "no peak in 2 sessions"),
         "marker": (["--marker", "joy"], "no marker 'joy' in 2 sessions. There is: <b>joke</b>"),

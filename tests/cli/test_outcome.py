@@ -10,11 +10,7 @@ from typer.testing import CliRunner
 from ferflow.cli import app
 from tests.conftest import face_frames, write_video
 
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch, tools):
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+pytestmark = pytest.mark.usefixtures("stand_in")
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_stdin_is_one_picture(ferflow):
 
 
 def run_without_reader(*arguments: object) -> tuple[int, str]:
-    """Exit code and stderr of a command whose stdout nobody reads any more."""
+    """Exit code and stderr of a command whose stdout is not read any more."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "ferflow", *map(str, arguments)]

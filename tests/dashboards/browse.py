@@ -8,7 +8,6 @@ import shutil
 import time
 import unicodedata
 import zlib
-from collections.abc import Sequence
 
 import pytest
 
@@ -18,12 +17,6 @@ CHROMIUM = os.environ.get("FERFLOW_CHROMIUM") or next(
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync"]  # fmt: skip
 NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found; set FERFLOW_CHROMIUM to one")
-
-
-def some_slow(*quick: object, slow: Sequence[object]) -> list[object]:
-    """Parameters of a test, tuples of several; those in `slow` are run by `make test-all` alone."""
-    tuples = [one if isinstance(one, tuple) else (one,) for one in slow]
-    return [*quick, *(pytest.param(*one, marks=pytest.mark.slow) for one in tuples)]
 
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">\n\"' </script> שלום \u202egpj.mp4"

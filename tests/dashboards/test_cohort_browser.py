@@ -10,7 +10,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ferflow.dashboards import PageOptions, refresh
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, some_slow, until
+from tests.conftest import some_slow
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, until
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,

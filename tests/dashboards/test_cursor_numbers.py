@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dashboards.browse import NEEDS_CHROMIUM, Opened, some_slow
+from tests.conftest import some_slow
+from tests.dashboards.browse import NEEDS_CHROMIUM, Opened
 from tests.dashboards.expect_session import MOST_LANES
 from tests.dashboards.test_chart_numbers import WORDS, Chart
 

@@ -14,8 +14,8 @@ from ferflow.dashboards import write_index, write_session_report
 from ferflow.render.clips import write_clips
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
-from tests.conftest import numbered_image, write_video
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf, some_slow
+from tests.conftest import numbered_image, some_slow, write_video
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf
 from tests.made_records import Made, write_session
 
 pytestmark = NEEDS_CHROMIUM

@@ -26,8 +26,8 @@ from ferflow.errors import OptionsError, VideoError
 from ferflow.render.small_copy import copy_in_child, copy_small
 from ferflow.store.metadata import Erasure, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from tests.conftest import numbered_image, write_video
-from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened, some_slow, until
+from tests.conftest import numbered_image, some_slow, write_video
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, Opened, until
 from tests.made_records import Made, write_session
 
 MARKERS = ((2.0, None, HOSTILE, HOSTILE), (6.0, None, HOSTILE, ""), (4.0, 9.0, "</script><b>", "<i>"))

@@ -26,12 +26,6 @@ from tests.conftest import face_frames, write_video
 
 
 @pytest.fixture
-def stand_in(monkeypatch, tools):
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
-
-
-@pytest.fixture
 def out(tmp_path, stand_in) -> Path:
     """A folder with two finished videos and one failure."""
     videos = [

@@ -248,9 +248,9 @@ def test_bids_names_follow_the_specification_and_events_count_from_the_stimulus(
 
 @pytest.mark.parametrize("dataset", ["bids", "bids/derivatives/ferflow"])
 def test_the_official_validator_finds_no_error_in_bids(export, dataset):
-    deno = pytest.importorskip("bids_validator_deno", reason="needs bids-validator-deno")
     program = Path(sys.executable).with_name("bids-validator-deno")
-    assert program.exists(), deno
+    if not program.exists():
+        pytest.skip("bids-validator-deno is not installed")
     done = subprocess.run(
         [program, export("bids") / dataset, "--json"], capture_output=True, text=True, check=False
     )

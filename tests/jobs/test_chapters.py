@@ -15,14 +15,7 @@ from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
 from tests.render.sources import needs_ffmpeg
 
-pytestmark = needs_ffmpeg
-
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch, tools):
-    """The classifier without weights, so that these tests are about files."""
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+pytestmark = [needs_ffmpeg, pytest.mark.usefixtures("stand_in")]
 
 
 @pytest.fixture

@@ -18,11 +18,7 @@ from tests.conftest import face_frames, write_video
 SAID = "have the same content, so one recording counts 2 times. Leave the copies out"
 
 
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch, tools):
-    """The classifier without weights, so that these tests are about files."""
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+pytestmark = pytest.mark.usefixtures("stand_in")
 
 
 @pytest.fixture

@@ -32,10 +32,8 @@ FOLDER_OF_SCHEMA_1 = Path(__file__).parents[1] / "store" / "folder_of_schema_1"
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch, tools):
-    """The classifier without weights, so that these tests are about files; and no waiting between attempts."""
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+def no_pauses(monkeypatch, stand_in):
+    """Files alone matter: the classifier has no weights, and nothing waits between attempts."""
     monkeypatch.setattr(jobs_run, "RETRY_AFTER_SECONDS", 0.0)
 
 

@@ -25,12 +25,7 @@ from ferflow.store.schemas import FRAMES, faces_schema
 from tests.conftest import LABELS, face_frames, numbered_image, write_audio, write_video
 from tests.jobs.observed import observed_run
 
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch, tools):
-    """The classifier without weights, so that these tests are about files."""
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+pytestmark = pytest.mark.usefixtures("stand_in")
 
 
 def entry(out, name):

@@ -222,13 +222,6 @@ def test_a_timeline_is_written_again_only_for_what_it_depends_on(talk, tmp_path)
 # --- The whole run ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def stand_in(monkeypatch, tools):
-    """The classifier without weights."""
-    monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
-
-
 @pytest.fixture(scope="module")
 def three_people(tmp_path_factory) -> Path:
     """One for three seconds, another in the last 1.2 of them, a third for ten frames: 75 frames."""

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from ferflow.cli import app
 from ferflow.media.image_list import list_images
 from ferflow.media.video import Selection, open_video
-from tests.dashboards.browse import some_slow
+from tests.conftest import some_slow
 from tests.media.test_photographs import exif, luma, luma_by_pillow, photograph
 
 SIZES = ((96, 128), (640, 480), (2400, 1800))

@@ -26,8 +26,7 @@ from ferflow.render.cover import Cover, draw_cover
 from ferflow.render.places_to_cover import PlaceCollector
 from ferflow.render.visible_faces import VisibleFaces
 from ferflow.store.output_folder import OutputFolder
-from tests.conftest import face_frames, write_video
-from tests.dashboards.browse import some_slow
+from tests.conftest import face_frames, some_slow, write_video
 from tests.render.sources import FFMPEG, needs_ffmpeg, packet_hashes, probe, shown_times, streams
 from tests.render.test_people_pictures import two_people
 
