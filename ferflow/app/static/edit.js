@@ -4,7 +4,9 @@ import { parseTime, Player, seconds, timecode } from "/static/edit_player.js";
 const id = (name) => document.getElementById(name);
 const page = id("edit"), message = id("message"), status = id("status");
 const path = `/api/videos/${encodeURIComponent(page.dataset.video)}`;
-let state = null, chosenMarker = null, changed = null, changedCoding = null, followed = null, opened = new Set();
+let state = null, chosenMarker = null, changed = null, changedCoding = null, opened = new Set();
+// The two parts of the status: what became of the last action, and whether the report's pages are written.
+let lastAction = "", pages = {};
 const selected = new Set(); // people to merge
 const player = new Player(showTime);
 
@@ -43,7 +45,7 @@ async function save(edit, done = "Saved") {
 async function refuse(found) {
   if (found.status === 409) take(await ask(`${path}/edit`), "");
   say(found.error);
-  status.textContent = "Not saved";
+  showAction("Not saved");
   return false;
 }
 
@@ -60,20 +62,32 @@ function undo() {
 function take(found, done) {
   if (found.error) return say(found.error);
   state = found;
+  lastAction = done;
   render();
-  showPages(found, done);
+  followPages(found);
 }
 
-function showPages({ pages, problem }, done) {
+function showAction(text) {
+  lastAction = text;
+  showStatus();
+}
+
+function showStatus() {
+  const { state: written, problem } = pages;
   const words = { updating: "the report is being written", current: "the report is up to date", failed: `the report could not be written: ${problem}` };
-  status.textContent = [done, words[pages]].filter(Boolean).join(" · ");
-  clearTimeout(followed);
-  if (pages === "updating") {
-    followed = setTimeout(async () => {
-      const now = await ask(`${path}/edit/status`);
-      if (!now.error) showPages(now, done);
-    }, 700);
-  }
+  status.textContent = [lastAction, words[written]].filter(Boolean).join(" · ");
+}
+
+function followPages(found) {
+  const seen = pages = { state: found.pages, problem: found.problem };
+  showStatus();
+  if (found.pages !== "updating") return;
+  setTimeout(async () => {
+    if (pages !== seen) return;
+    const now = await ask(`${path}/edit/status`);
+    // A change that was saved in the meantime has an answer of its own.
+    if (pages === seen) followPages(now.error ? found : now);
+  }, 700);
 }
 
 // --- Lists --------------------------------------------------------------------------------------------
@@ -214,7 +228,7 @@ function nextMarker(direction) {
   if (!found) return;
   choose(found.line);
   player.goTo(found.time_s);
-  status.textContent = `Marker ${found.label} at ${timecode(found.time_s)}`;
+  showAction(`Marker ${found.label} at ${timecode(found.time_s)}`);
 }
 
 // The one that has the focus, or else the one that was chosen.
@@ -412,7 +426,7 @@ function showTime(time) {
 // --- Keys and buttons ---------------------------------------------------------------------------------
 function setTime(name) {
   id(name).value = seconds(player.now());
-  status.textContent = `${name === "start" ? "Start" : "End"} is ${timecode(player.now())}`;
+  showAction(`${name === "start" ? "Start" : "End"} is ${timecode(player.now())}`);
 }
 
 function toggleKeys() {
