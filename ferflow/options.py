@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 DetectorName = Literal["yunet", "haar"]
 DeviceName = Literal["auto", "cpu", "gpu"]
 BackendName = Literal["auto", "onnx", "keras"]
+HwaccelName = Literal[
+    "none", "auto", "cuda", "vaapi", "videotoolbox", "d3d11va", "d3d12va", "dxva2", "vdpau", "vulkan", "qsv", "drm",
+    "opencl", "mediacodec", "amf", "ohcodec",
+]  # fmt: skip
+"""What decodes: software, any device, or a kind of device by FFmpeg's name."""
 StitchName = Literal["colour", "face", "off"]
 RotateName = Literal["auto", "file", "0", "90", "180", "270"]
 ZeroName = Literal["video", "audio"]
@@ -178,6 +183,9 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     """Frames whose faces are cut out together; a 1080p frame is 3 MB of planes."""
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     """CPU threads of this process; None: as many as it has CPUs. Changes speed, not results."""
+    hwaccel: HwaccelName = "none"
+    """Kind of device that decodes, by FFmpeg's name (`cuda`, `vaapi`, `videotoolbox`, ...); `auto`: any one; `none`:
+    software, which is the reference, and which takes over what a device cannot decode to the same pixels."""
     device: DeviceName = "auto"
     """`gpu` needs `onnxruntime-gpu` or TensorFlow; `auto` uses a GPU where one of them can."""
     backend: BackendName = "auto"
@@ -279,9 +287,10 @@ def _write_value(value: object) -> str:
 _TIMES = ("start", "end")
 
 # A model is compared by its sha256, not by the name or path that leads to it. `bin_seconds` shapes the
-# timeline only, which is computed again from the records. `detect` is in the digest as its stride.
+# timeline only, which is computed again from the records. `detect` is in the digest as its stride. `hwaccel` gives the
+# pixels of software, see `media.hardware`.
 _NO_EFFECT_ON_RECORDS = {
-    "model", "batch_size", "chunk_frames", "threads", "device", "backend", "bin_seconds", "detect",
+    "model", "batch_size", "chunk_frames", "threads", "hwaccel", "device", "backend", "bin_seconds", "detect",
 }  # fmt: skip
 
 

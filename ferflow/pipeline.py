@@ -113,7 +113,7 @@ def analyze(
     options = options or AnalyzeOptions()
     tools = tools or Tools.load(options)
     path = Path(path)
-    with open_video(path, Reading.of(options), threads=options.threads) as video:
+    with open_video(path, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video:
         yield from analyze_video(video, video_id_of(path), options, tools)
 
 

@@ -79,7 +79,7 @@ def _write_records(
 ) -> Generator[Progressed, None, VideoMetadata]:
     source, counts, pace = task.source, RowCounts(), _Pace()
     with (
-        open_video(source, Reading.of(options), threads=options.threads) as video,
+        open_video(source, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
         # Before the first frame, compared after the last: a file that is still being copied differs by then.
@@ -199,6 +199,7 @@ def _source_info(video: Video) -> SourceInfo:
         mtime=stat.st_mtime,
         format=info.format,
         codec=info.codec,
+        hwaccel=video.hwaccel,
         pix_fmt=info.pix_fmt,
         width=video.size[0],
         height=video.size[1],

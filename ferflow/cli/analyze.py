@@ -154,6 +154,15 @@ def analyze(
             metavar="N",
         ),
     ] = None,
+    hwaccel: Annotated[
+        str | None,
+        typer.Option(
+            help="Decode on a device: cuda (NVDEC), vaapi, videotoolbox or another name of FFmpeg; auto: any of them. "
+            "Software (none) is the reference; it also decodes what a device cannot, and a warning says so.  "
+            f"[default: {DEFAULTS.hwaccel}]",
+            metavar="none|auto|NAME",
+        ),
+    ] = None,
     device: Device = None,
     backend: Backend = None,
     threads: Annotated[
@@ -218,7 +227,7 @@ def analyze(
         score=score, model=model, participants=participants, stitch=stitch, bin_seconds=bin_seconds,
         stream=stream, rotate=rotate, zero=zero,
         region=tuple(region) if region else None, sequence_fps=sequence_fps,
-        batch_size=batch_size, threads=threads, device=device, backend=backend,
+        batch_size=batch_size, threads=threads, hwaccel=hwaccel, device=device, backend=backend,
     )  # fmt: skip
     job = Job(
         inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,

@@ -22,10 +22,19 @@ import av.error
 from ferflow.errors import VideoError
 from ferflow.media.decode_report import Lost, NoTimestamps
 from ferflow.media.frame_skipping import CODECS, FrameSkipper, PacketOrLost, SkippedFrame
+from ferflow.media.hardware import (
+    Hardware,
+    NotOnDeviceError,
+    device_settings,
+    find_devices,
+    is_as_expected,
+    no_device,
+)
 from ferflow.media.png_chunks import check_png, check_png_packet
 from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
+from ferflow.options import HwaccelName
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -127,15 +136,25 @@ many; the number is computed here because FFmpeg ignores the CPU quota of a cont
 class Container:
     """A video stream in a container, read by FFmpeg through PyAV."""
 
-    def __init__(self, path: Path, *, threads: int | None = None, stream: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int | None = None,
+        stream: int | None = None,
+        hwaccel: HwaccelName = "none",
+    ) -> None:
         check_is_file(path)
         self._wanted = stream
         self._path = path
-        self._skipper: FrameSkipper | None = None
+        self._sampling: tuple[float, float] | None = None
+        self.hardware = Hardware(hwaccel)
         self._threads = threads or min(available_cpus() + 1, MAX_THREADS)
         self._open()
         try:
             self.info = self._describe()
+            if hwaccel != "none":
+                self._open_on_device()
         except BaseException:
             self._container.close()
             raise
@@ -143,7 +162,7 @@ class Container:
     def skip_frames(self, fps: float, start_s: float) -> None:
         """Let the decoder skip frames that will not be needed, if it can; see `FrameSkipper`."""
         if self.info.codec in CODECS:
-            self._skipper = FrameSkipper(fps, start_s)
+            self._sampling = fps, start_s
 
     def decode(self, from_pts: int | None = None) -> Iterator[SourceEvent]:
         """See `Source`. A still picture is one frame: cameras append others (previews, depth maps) to the file."""
@@ -159,10 +178,10 @@ class Container:
         At the first sign of damage the file is read again by one thread that decodes every frame. How a decoder
         conceals damage depends on its number of threads and on the frames that it skipped: with flipped bits in H.264,
         VP9, AV1, MPEG-4 and MPEG-2, two threads gave other pictures, or another number of frames, than one. Results
-        must not depend on that.
+        must not depend on that. After a device comes software with all its threads.
         """
         self._start_at(from_pts)
-        if self._threads == 1 and self._skipper is None:
+        if self._threads == 1 and self._sampling is None and self.hardware.device is None:
             yield from self._read()
             return
         n_given, last_pts = 0, None
@@ -180,20 +199,24 @@ class Container:
         except _DamageError:
             pass
         else:
-            yield from after_loss
-            return
+            if n_given or self.hardware.device is None:
+                yield from after_loss
+                return
         # The second pass repeats the frames that were given. They are counted, because timestamps may repeat. Only
         # after skipping are timestamps compared, because a skipped frame may turn out to be one that cannot be decoded,
         # and then the two passes have different numbers of frames.
-        was_given = partial(_is_not_after, last_pts) if self._skipper else _for_first_calls(n_given)
-        self._threads, self._skipper = 1, None
+        was_given = partial(_is_not_after, last_pts) if self._sampling else _for_first_calls(n_given)
+        if self.hardware.device is not None:
+            self.hardware.leave_after(n_given)
+        else:
+            self._threads, self._sampling = 1, None
         self._reopen()
-        self._start_at(from_pts)
-        yield from _resume(self._read(), was_given)
+        yield from _resume(self._decode(from_pts), was_given)
 
     def _read(self, *, stop_at_damage: bool = False) -> Iterator[SourceEvent]:
-        if (skipper := self._skipper) is None:
+        if self._sampling is None:
             return self._decode_packets(self._packets(), stop_at_damage=stop_at_damage)
+        skipper = FrameSkipper(*self._sampling)
         packets = skipper.set_skipping(self._packets(), self._stream.codec_context)
         events = self._decode_packets(packets, stop_at_damage=stop_at_damage)
         return skipper.fill_in(events, self.info.time_base)
@@ -216,7 +239,7 @@ class Container:
                 pictures = []
                 yield Lost(1)
             for picture in pictures:
-                if stop_at_damage and picture.is_corrupt:
+                if stop_at_damage and (picture.is_corrupt or not self._is_usable(picture)):
                     raise _DamageError
                 if picture.pts is None and last_pts is None:
                     yield NoTimestamps(float(self._guessed_rate()))
@@ -225,6 +248,10 @@ class Container:
             if (reason := watchdog.check(progress=bool(pictures))) is not None:
                 yield Lost(end_reason=f"{reason}; the rest was not read")
                 return
+
+    def _is_usable(self, picture: av.VideoFrame) -> bool:
+        context = self._stream.codec_context
+        return self.hardware.device is None or is_as_expected(picture, context, self.info.pix_fmt)
 
     def _start_at(self, pts: int | None) -> None:
         """Seek to the last key frame at or before `pts`; to the first frame for None, and where seeking fails."""
@@ -241,6 +268,21 @@ class Container:
     def _reopen(self) -> None:
         self._container.close()
         self._open()
+
+    def _open_on_device(self) -> None:
+        """Open the file again, on the first device that can be opened; without one, software goes on."""
+        try:
+            devices = find_devices(self._stream.codec_context.codec, self.info.pix_fmt, self.hardware.wanted)
+        except NotOnDeviceError as error:
+            self.hardware.leave(error)
+            return
+        for device in devices:
+            self.hardware.device = device
+            with contextlib.suppress(VideoError):
+                self._reopen()
+                return
+        self.hardware.leave(no_device(devices))
+        self._reopen()
 
     def _guessed_rate(self) -> Fraction:
         # 25 is also what FFmpeg assumes for raw streams.
@@ -300,15 +342,17 @@ class Container:
         Raises:
             VideoError: the file has nothing that can be decoded.
         """
-        self._container = open_container(self._path)
+        self._container = open_container(self._path, self.hardware.device)
         self._is_at_start = True
         try:
             self._stream = _video_stream(self._container, self._path, self._wanted)
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.options |= _DECODER_OPTIONS.get(context.name, {})
-            # MPEG-4's threads race for the data with which they conceal damage, and report no damage.
-            context.thread_count = 1 if context.name == "mpeg4" else self._threads
+            # MPEG-4's threads race for the data with which they conceal damage, and report no damage. A device needs no
+            # threads, and each would take some of its memory for pictures.
+            is_serial = context.name == "mpeg4" or self.hardware.device is not None
+            context.thread_count = 1 if is_serial else self._threads
             # Slice threads conceal damage without reporting it, with other pictures for each number of threads.
             self._stream.thread_type = "FRAME"
         except BaseException:
@@ -401,22 +445,31 @@ class _Watchdog:
         return None
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+def open_container(path: Path, device: str | None = None) -> av.container.InputContainer:
+    """Open a file, so that nothing but this file is read.
+
+    Args:
+        path: of the file.
+        device: kind of device that decodes its videos, by FFmpeg's name; None: software.
+
+    Raises:
+        VideoError: it cannot be opened, or there is no such device.
+    """
     try:
         check_png(path)
-        return _open_with(path, None)
+        return _open_with(path, None, device)
     except av.error.ArgumentError as error:  # FFmpeg's error for a format that is not on the list
         if not _is_jpeg(path):
             raise _open_error(path, error) from error
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
     try:
-        return _open_with(path, "jpeg_pipe")
+        return _open_with(path, "jpeg_pipe", device)
     except (av.error.FFmpegError, OSError) as error:
         raise _open_error(path, error) from error
 
 
-def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
+def _open_with(path: Path, demuxer: str | None, device: str | None) -> av.container.InputContainer:
     # With `file:` and the whitelists, neither the content nor the name of a file can make FFmpeg open another one. A
     # read that hangs, as on a network share, ends after the timeout. Playlists are refused before they are read, and
     # `max_pixels` also limits the frames that FFmpeg probes.
@@ -429,6 +482,7 @@ def _open_with(path: Path, demuxer: str | None) -> av.container.InputContainer:
             "max_pixels": str(MAX_PIXELS),
         },
         timeout=MAX_SECONDS_WITHOUT_FRAME,
+        hwaccel=device_settings(device) if device is not None else None,
         **METADATA_ERRORS,
     )
     return container

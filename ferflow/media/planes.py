@@ -25,7 +25,12 @@ _PLANAR_YUV = {
     for subsampling in ("420", "422", "440", "444", "411")
 }
 _GRAY = {"gray", "gray8"}
+_INTERLEAVED = "nv12"
+"""8 bit with U and V in turns in one plane, as GPUs and webcams give pictures."""
 _FALLBACK = "yuv420p"
+# Formats of devices, and the format that has the same samples in another order. swscale rounds the two to 8 bits in
+# different ways; in the second one, pictures of a device are those of the software decoder.
+_SAME_SAMPLES = {"p010le": "yuv420p10le"}
 
 # ITU-R BT.601, 8 bit, as rows B, G, R over (Y, U, V, 1). The detector gets BT.709 pictures through this matrix as well:
 # its input has one matrix for all videos, and the difference of colours does not change what it finds.
@@ -191,8 +196,8 @@ def planes_from_frame(
     """Views of a decoded frame's planes, turned upright.
 
     Args:
-        frame: any pixel format; formats other than 8-bit planar YUV and gray are converted once. Of an interlaced
-            frame the upper field is used: both fields in one picture would show a moving face as a comb.
+        frame: any pixel format; formats other than 8-bit planar YUV, NV12 and gray are converted once. Of an
+            interlaced frame the upper field is used: both fields in one picture would show a moving face as a comb.
         rotation: degrees counter-clockwise by which the picture must be turned, a multiple of 90.
         mirrored: rows must be reversed before that.
         has_fields: false where "interlaced" says in which order the pixels of one moment are stored, as in a PNG.
@@ -201,14 +206,16 @@ def planes_from_frame(
     interlaced = frame.interlaced_frame and has_fields
     # FFmpeg converts RGB by BT.601.
     matrix = _BT601_MATRIX if frame.format.is_rgb or frame.format.has_palette else int(frame.colorspace)
-    if name not in _PLANAR_YUV and name not in _GRAY:
+    if name not in _PLANAR_YUV and name not in _GRAY and name != _INTERLEAVED:
+        if name in _SAME_SAMPLES:
+            frame = frame.reformat(format=_SAME_SAMPLES[name])
         # To limited range, that of nearly all videos, whatever the range of the source is.
         frame = frame.reformat(format=_FALLBACK, dst_color_range=ColorRange.MPEG)
         full_range = False
     else:
         # FFmpeg treats gray as full range, whatever the tag of the stream is.
         full_range = name in _GRAY or name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-    arrays = [_as_array(frame.planes[i]) for i in range(1 if name in _GRAY else 3)]
+    arrays = _to_arrays(frame)
     if (table := sdr_luma_table(transfer)) is not None and not full_range:
         arrays[0] = cv2.LUT(arrays[0], table).astype(np.uint8, copy=False)
         transfer = _SDR_TRANSFER
@@ -219,10 +226,21 @@ def planes_from_frame(
     return Planes(y, u, v, full_range, matrix, primaries, transfer)
 
 
-def _as_array(plane: av.video.plane.VideoPlane) -> UInt8Array:
+def _to_arrays(frame: av.VideoFrame) -> list[UInt8Array]:
+    """Y, U and V, or Y alone where the picture is gray; views where the format has a plane for each."""
+    planes, name = frame.planes, frame.format.name
+    if name == _INTERLEAVED:
+        # Split and not sliced: OpenCV copies arrays with gaps between their pixels, which took three times as long.
+        chroma = _as_array(planes[1], bytes_per_pixel=2)
+        u, v = cv2.split(chroma.reshape(len(chroma), -1, 2))
+        return [_as_array(planes[0]), u.astype(np.uint8, copy=False), v.astype(np.uint8, copy=False)]
+    return [_as_array(planes[i]) for i in range(1 if name in _GRAY else 3)]
+
+
+def _as_array(plane: av.video.plane.VideoPlane, bytes_per_pixel: int = 1) -> UInt8Array:
     # FFmpeg pads rows to `line_size` bytes; the view leaves the padding out without a copy.
     rows: UInt8Array = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return rows[: plane.height, : plane.width]
+    return rows[: plane.height, : plane.width * bytes_per_pixel]
 
 
 def _interpolate_upper_field(plane: UInt8Array) -> UInt8Array:

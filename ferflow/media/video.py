@@ -31,7 +31,7 @@ from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
 from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
 from ferflow.media.image_sequence import ImageSequence
 from ferflow.media.planes import Planes, planes_from_frame
-from ferflow.options import AnalyzeOptions, TimePoint, ZeroName
+from ferflow.options import AnalyzeOptions, HwaccelName, TimePoint, ZeroName
 from ferflow.store.metadata import SourceInfo
 from ferflow.text import timecode
 from ferflow.types import UInt8Array
@@ -162,12 +162,18 @@ class Video:
         """Degrees counter-clockwise by which the first picture was turned upright."""
         self.size: tuple[int, int] = (self.info.width, self.info.height)
         """(width, height) in pixels, upright; until the first frame is decoded, what the header states."""
+        self._hardware = source.hardware if isinstance(source, Container) else None
         self._clock = self._new_clock()
         self._size_now: tuple[int, int] | None = None
         self._pose_now: tuple[int, int, int] | None = None
         self._is_mirrored = False
         self._has_fields = self.info.format != "images" and self.info.codec not in _CODECS_WITHOUT_FIELDS
         self._n_size_changes = 0
+
+    @property
+    def hwaccel(self) -> str | None:
+        """Kind of device that decoded; None: software."""
+        return self._hardware.used if self._hardware is not None else None
 
     @property
     def end_s(self) -> float:
@@ -207,6 +213,8 @@ class Video:
                 yield self._frame(picture, index, timed.time)
         else:  # only where the stream was read to its end can frames be missing there
             report.check_end(clock.own_end_s, self.info.duration_s_from_header)
+        if self._hardware is not None and self._hardware.warning is not None:
+            report.warnings.append(self._hardware.warning)
         if report.n_decoded == 0:
             raise self._no_frame()
         report.write_warnings()
@@ -378,13 +386,20 @@ def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:
 
 
 @contextlib.contextmanager
-def open_video(path: Path, reading: Reading | None = None, *, threads: int | None = None) -> Iterator[Video]:
+def open_video(
+    path: Path,
+    reading: Reading | None = None,
+    *,
+    threads: int | None = None,
+    hwaccel: HwaccelName = "none",
+) -> Iterator[Video]:
     """Open a local video file, or a folder of numbered images.
 
     Args:
         path: a file, or a folder of images.
         reading: how it is read; None: as it says.
         threads: number of decoder threads; None: one more than there are CPUs, at most 16.
+        hwaccel: see `AnalyzeOptions`; what a device cannot do, software does, with a warning in the report.
 
     Raises:
         VideoError: missing, empty, not a video, no video stream, too large; the message states which.
@@ -393,11 +408,15 @@ def open_video(path: Path, reading: Reading | None = None, *, threads: int | Non
     source: Source = (
         ImageSequence(path, reading.sequence_fps)
         if os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` raises without permission for a parent folder
-        else Container(path, threads=threads, stream=reading.stream)
+        else Container(path, threads=threads, stream=reading.stream, hwaccel=hwaccel)
     )
     with contextlib.closing(Video(source, reading)) as video:
         if isinstance(source, ImageSequence) and (n := source.n_unnumbered):
             video.report.warnings.append(f"images without a number in their names are left out: {n}")
+        if isinstance(source, ImageSequence) and hwaccel != "none":
+            video.report.warnings.append(
+                f"hwaccel {hwaccel}: images are decoded by software; leave --hwaccel out for them"
+            )
         yield video
 
 

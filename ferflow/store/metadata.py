@@ -88,6 +88,9 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     turned: Annotated[int, msgspec.Meta(ge=0, le=270)] | None = None
     """Degrees clockwise by which the stored picture was turned in place of what the file says; None: as the file
     says."""
+    hwaccel: str | None = None
+    """Kind of device that decoded the video, or the part of it before the warning that says so, by FFmpeg's name; None:
+    software alone."""
     signature: str | None = None
     """Of sizes and times of change, see `media.fingerprint`; None: an analysis that did not note it."""
     sha256: str | None = None
