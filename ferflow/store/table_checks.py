@@ -35,13 +35,15 @@ REMOVE = "Remove the file, and run the same command again."
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What a column must hold. NaN and null are the same: unknown."""
+    """What a column must hold. NaN and null are the same, unknown, unless the column says otherwise."""
 
     kind: pa.DataType
     low: float = -_LARGEST
     high: float = _LARGEST
     """Bounds of numbers, inclusive; infinity is always refused."""
     is_nullable: bool = False
+    allows_nan: bool = True
+    """Whether NaN is allowed where null is."""
     step: float | None = None
     """Least difference of two rows that follow each other; None: in any order."""
     words: tuple[str, ...] = ()
@@ -81,7 +83,8 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "not_face": Column(_WORD, is_nullable=True, words=NOT_FACE),
         "unreadable": Column(_WORD, is_nullable=True, words=UNREADABLE),
         **dict.fromkeys(("x1", "y1", "x2", "y2"), _PIXELS),
-        "score": _SHARE,
+        # Null where the face was interpolated; no detector gives NaN.
+        "score": replace(_SHARE, is_nullable=True, allows_nan=False),
         "landmarks": Column(faces_schema(()).field("landmarks").type, is_nullable=True),
         **dict.fromkeys(("yaw", "pitch", "roll"), _DEGREES),
         "sharpness": replace(_ANY_NUMBER, low=0),
@@ -145,6 +148,9 @@ class TableCheck:
             return "a value is missing"
         if _is_number(rule.kind):
             values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+            n_nan = np.isnan(values).sum() - column.null_count
+            if n_nan and not (rule.is_nullable and rule.allows_nan):
+                return "a value is missing"
             return _check_range(values, rule) or self._check_order(name, values, rule)
         return _check_texts(column, rule) if _is_text(rule.kind) else None
 
@@ -190,8 +196,6 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _check_range(values: Float64Array, rule: Column) -> str | None:
     known = values[~np.isnan(values)]
-    if len(known) < len(values) and not rule.is_nullable:
-        return "a value is missing"
     wrong = known[(known < rule.low) | (known > rule.high)]
     return f"{wrong[0]:g} is not a possible value" if len(wrong) else None
 

@@ -61,6 +61,15 @@ def test_a_run_leaves_what_the_contract_says(tmp_path, face_video):
     assert metadata.source.time_base > 0
 
 
+def test_a_run_is_complete_where_faces_are_interpolated(tmp_path, face_video):
+    out = tmp_path / "out"
+    report = run([face_video], out, AnalyzeOptions(detect="every:3"))
+    assert [(video.status, video.failure, video.n_faces) for video in report.videos] == [("done", None, 30)]
+    assert {page.stem for page in (out / "reports").glob("*.html")} == {report.videos[0].video_id}
+    # Only where the detector ran is there a score.
+    assert pd.read_parquet(out / "faces")["score"].notna().sum() == 10
+
+
 def test_tables_open_in_pandas_duckdb_and_polars(tmp_path, face_video):
     out = tmp_path / "out"
     run([face_video], out, pages=False)
