@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -35,8 +36,7 @@ os.fsync = lambda descriptor: None
 
 _LONG_FILES = (
     "tests/torture/test_torture.py", "tests/jobs/test_kill.py", "tests/faults/test_faults.py",
-    "tests/dashboards/test_dashboards_browser.py", "tests/models/training/test_train.py",
-    "tests/models/training/test_presets.py",
+    "tests/dashboards/test_dashboards_browser.py",
 )  # fmt: skip
 """They start first: at the end, one process would work on such a file, and the others wait."""
 _FILES_WITH_CLIPS = (
@@ -44,20 +44,31 @@ _FILES_WITH_CLIPS = (
     "tests/dashboards/test_session_numbers.py", "tests/render/test_annotate.py",
 )  # fmt: skip
 """They use `analysed_clips`."""
+_FILES_WITH_KERAS = (
+    "tests/models/training/", "tests/models/test_network.py", "tests/models/test_net2wider.py",
+    "tests/jobs/test_gpu_teachers.py",
+)  # fmt: skip
+"""One process imports TensorFlow, which takes five seconds, for all of them."""
+
+needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs ferflow[train]")
+"""Not `importorskip`: at the top of a file it would import TensorFlow in every process that collects the tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith((*_LONG_FILES, *_FILES_WITH_CLIPS)))
+    first = (*_LONG_FILES, *_FILES_WITH_CLIPS, *_FILES_WITH_KERAS)
+    items.sort(key=lambda item: not item.nodeid.startswith(first))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Tests of a file run in one process, so that its fixtures are made once; all that analyse the real clips, too."""
+    """Tests of a file run in one process, so that its fixtures are made once; some files share one, too."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFixtures(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
+            if file.startswith(_FILES_WITH_KERAS):
+                return "Keras"
             return "real clips" if file in _FILES_WITH_CLIPS else file
 
     return ByFixtures(config, log) if config.getoption("dist") == "load" else None

@@ -7,9 +7,10 @@ from ferflow.jobs.benchmarks import gpu_teachers
 from ferflow.models.backbones import ResNet
 from ferflow.models.data.dataset import load, split
 from ferflow.models.training.distillation import read_stored_answers
+from tests.conftest import needs_keras
 from tests.models.training.test_train import faces
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 TINY = tuple(
     gpu_teachers.Teacher(name=name, backbone=ResNet((4, 8), (1, 1), stem_strides=2), max_epochs=2, seed=seed)

@@ -5,13 +5,16 @@ import pytest
 
 from ferflow.models.backbones import Network, ResNet
 from ferflow.models.training.net2wider import widen
+from tests.conftest import needs_keras
 
-keras = pytest.importorskip("keras")
+pytestmark = needs_keras
 
 NARROW, WIDE = ResNet((4, 8), (1, 2), stem_strides=2), ResNet((7, 20), (1, 2), stem_strides=2)
 
 
 def network(trunk):
+    import keras
+
     image = keras.Input((48, 48, 1))
     features = trunk(image, Network())
     return keras.Model(image, keras.layers.Dense(7)(features))

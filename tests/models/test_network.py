@@ -13,8 +13,9 @@ from ferflow.models import backbones, keras_network
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.networks import NETWORKS
 from ferflow.models.training.export import to_onnx
+from tests.conftest import needs_keras
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 TWO = keras_network.Network(two_heads=True, input_size=None, dropout=0.5)
 

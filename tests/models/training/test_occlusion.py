@@ -12,10 +12,10 @@ from ferflow.models.data.covers import MEDIAN_POINTS
 from ferflow.models.data.labelled_faces import Faces
 from ferflow.models.training import occlusion, release
 from ferflow.models.training.occlusion import FaceMarks, draw_covers
-from tests.conftest import portrait
+from tests.conftest import needs_keras, portrait
 from tests.models.training.test_release import card  # noqa: F401 - a fixture
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 
 @pytest.fixture(scope="module")

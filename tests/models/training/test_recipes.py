@@ -23,9 +23,10 @@ from ferflow.models.training.options import TrainOptions
 from ferflow.models.training.recipes import RECIPES, options_of
 from ferflow.models.training.targets import class_weights, make_targets, oversample
 from ferflow.models.training.train import train
+from tests.conftest import needs_keras
 from tests.models.training.test_train import data  # noqa: F401 - a fixture
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 NAMED = "two-conv lenet-oversampled nine-conv-6class deep-nadam default"
 NAMED += " vgg16-transfer vgg19-transfer inception-transfer"

@@ -13,10 +13,11 @@ from ferflow.models.data.labelled_faces import LABELS, Faces
 from ferflow.models.training import release
 from ferflow.models.training.finalize import onnx_outputs
 from ferflow.models.training.presets import Preset
+from tests.conftest import needs_keras
 from tests.models.test_network import shaken
 from tests.models.training.test_train import faces as drawn_faces
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 
 @pytest.fixture(scope="module")

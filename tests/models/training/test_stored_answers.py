@@ -7,9 +7,10 @@ from msgspec.structs import replace
 from ferflow.errors import OptionsError
 from ferflow.models.training.distillation import average_answers, read_stored_answers, save_stored_answers
 from ferflow.models.training.train import train
+from tests.conftest import needs_keras
 from tests.models.training.test_train import OPTIONS, data, faces  # noqa: F401 - a fixture
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 
 def shares(n, seed):

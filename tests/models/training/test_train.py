@@ -20,8 +20,9 @@ from ferflow.models.training.options import FULL_SIZE, TrainOptions
 from ferflow.models.training.targets import Targets, compute_logits, mix_in_answers
 from ferflow.models.training.train import train
 from ferflow.models.training.warm_start import initialise, load_trained
+from tests.conftest import needs_keras
 
-pytest.importorskip("keras")
+pytestmark = needs_keras
 
 OPTIONS = TrainOptions(
     name="tiny",
