@@ -7,7 +7,7 @@ where ONNX Runtime cannot be imported.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,19 @@ class YuNet:
     sha256 = SHA256
     crop_side = CROP_SIDE
 
-    def __init__(self, options: AnalyzeOptions, weights: Path) -> None:
+    def __init__(
+        self, options: AnalyzeOptions, weights: Path, *, start: Callable[[bytes], Any] | None = None
+    ) -> None:
+        """Load the network.
+
+        Args:
+            options: of the analysis.
+            weights: path of the original network.
+            start: starts a session of the rewritten network; None: on the device of the options.
+        """
         self._options = options
         self._weights = weights
+        self._start = start or self._start_on_device
         self._sessions: dict[bool, Any] = {}
         self._lock = threading.Lock()
         self._session(
@@ -139,7 +149,9 @@ class YuNet:
             return self._sessions[full_range]
 
     def _load_session(self, full_range: bool) -> Any:
-        network = rewrite_for_planes(self._weights.read_bytes(), full_range=full_range)
+        return self._start(rewrite_for_planes(self._weights.read_bytes(), full_range=full_range))
+
+    def _start_on_device(self, network: bytes) -> Any:
         on_gpu = self._options.device == "gpu" and has_cuda()
         return start_session(network, providers=(CUDA, CPU) if on_gpu else (CPU,))
 

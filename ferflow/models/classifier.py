@@ -24,7 +24,15 @@ from ferflow.models.onnx_file import start_checked
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.system.cpus import available_cpus
-from ferflow.system.runtime import CPU, CUDA, has_cuda, has_nvidia_driver, import_keras
+from ferflow.system.runtime import (
+    CPU,
+    CUDA,
+    Provider,
+    check_provider,
+    has_cuda,
+    has_nvidia_driver,
+    import_keras,
+)
 from ferflow.types import BoolArray, Float32Array, UInt8Array
 
 log = logging.getLogger(__name__)
@@ -95,7 +103,7 @@ class OnnxClassifier:
         *,
         threads: int | None = None,
         weights: WeightsKind = "onnx",
-        providers: tuple[str, ...] = (CPU,),
+        providers: tuple[Provider, ...] = (CPU,),
         piece: int | None = _PIECE,
     ) -> None:
         """Load the network.
@@ -115,12 +123,8 @@ class OnnxClassifier:
         self._session = start_checked(
             card, card.path(weights), threads=threads or available_cpus(), providers=providers
         )
-        if self._session.get_providers()[0] != providers[0]:
-            # ONNX Runtime only logs this and continues with the next provider.
-            raise OptionsError(
-                f"ONNX Runtime cannot start {providers[0]}. Install the CUDA version it was built for, "
-                "or use --device cpu."
-            )
+        check_provider(self._session, providers[0])
+        self.provider: str = self._session.get_providers()[0]
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: UInt8Array) -> Float32Array:

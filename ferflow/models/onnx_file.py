@@ -14,7 +14,7 @@ import numpy as np
 from ferflow.errors import ModelError
 from ferflow.models.cards import ModelCard
 from ferflow.models.heads import OCCLUSION_HEAD
-from ferflow.system.runtime import start_session
+from ferflow.system.runtime import Provider, start_session
 
 _TENSOR, _NODE = "onnx.TensorProto", "onnx.NodeProto"
 _LOOPS = {"Loop", "Scan"}
@@ -61,7 +61,7 @@ def _find(kind: str, message: Any) -> Iterator[Any]:
                 yield from _find(kind, part)
 
 
-def start_checked(card: ModelCard, path: Path, *, threads: int, providers: tuple[str, ...]) -> Any:
+def start_checked(card: ModelCard, path: Path, *, threads: int, providers: tuple[Provider, ...]) -> Any:
     """Start a session of a card's network, and see that it answers as the card says.
 
     Raises:

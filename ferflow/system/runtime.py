@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ferflow.errors import ModelError
+from ferflow.errors import ModelError, OptionsError
 from ferflow.options import AnalyzeOptions
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+Provider = str | tuple[str, dict[str, str]]
+"""Of ONNX Runtime: its name, or its name and settings."""
 
 
 def has_cuda() -> bool:
@@ -33,7 +36,7 @@ def may_use_gpu(options: AnalyzeOptions) -> bool:
     return options.device == "gpu" or (options.device == "auto" and has_nvidia_driver())
 
 
-def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[str, ...] = (CPU,)) -> Any:
+def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[Provider, ...] = (CPU,)) -> Any:
     """Start an inference session.
 
     Args:
@@ -49,6 +52,19 @@ def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[st
         3  # errors: its warnings are about the graph, and not for those who analyse videos
     )
     return ort.InferenceSession(network, settings, providers=list(providers))
+
+
+def check_provider(session: Any, provider: Provider) -> None:
+    """Refuse a session on another provider: ONNX Runtime only logs that one cannot start, and takes the next.
+
+    Raises:
+        OptionsError: it does not run on this one.
+    """
+    name = provider if isinstance(provider, str) else provider[0]
+    if session.get_providers()[0] != name:
+        raise OptionsError(
+            f"ONNX Runtime cannot start {name}. Install the CUDA version it was built for, or use --device cpu."
+        )
 
 
 def import_keras(purpose: str = "this network") -> Any:
