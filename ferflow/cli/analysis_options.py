@@ -1,4 +1,4 @@
-"""Options that `analyze` and `live` share: how faces are found, followed and classified."""
+"""Options that several commands share: how faces are found, followed and classified."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ Detector = Annotated[
     DetectorName | None,
     typer.Option(
         help=f"Face detector; haar finds fewer faces and gives no head pose.  [default: {DEFAULTS.detector}]"
+    ),
+]
+Detect = Annotated[
+    str | None,
+    typer.Option(
+        help="Detect faces in every analysed frame (full), or in every Nth of them (N up to 16) and at cuts; "
+        f"boxes in between are interpolated.  [default: {DEFAULTS.detect}]",
+        metavar="full|every:N",
     ),
 ]
 Score = Annotated[

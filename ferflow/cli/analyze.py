@@ -10,6 +10,7 @@ import typer
 from ferflow.cli.analysis_options import (
     Backend,
     BinSeconds,
+    Detect,
     Detector,
     Device,
     ExpressionModel,
@@ -110,14 +111,7 @@ def analyze(
     ] = None,
     min_face: MinFace = None,
     detector: Detector = None,
-    detect: Annotated[
-        str | None,
-        typer.Option(
-            help="Detect faces in every analysed frame (full), or in every Nth of them (N up to 16) and at cuts; "
-            f"boxes in between are interpolated.  [default: {DEFAULTS.detect}]",
-            metavar="full|every:N",
-        ),
-    ] = None,
+    detect: Detect = None,
     score: Score = None,
     model: ExpressionModel = None,
     participants: Participants = None,

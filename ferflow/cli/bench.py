@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ferflow.cli.analysis_options import Detect
 from ferflow.cli.common import DEFAULTS
 from ferflow.cli.printing import echo
 from ferflow.errors import OptionsError
@@ -24,8 +25,9 @@ def bench(
     scene: Annotated[
         list[str] | None,
         typer.Option(
-            help="Clip to draw if no video is given: 720p, 480p-six, 1080p-seven, 360p, or all; may be repeated.  "
-            "[default: 720p]",
+            help="Clip to draw if no video is given: a camera in a room (720p, 480p-six, 1080p-seven, 360p), the same "
+            "with the noise of real recordings (720p-camera), a recorded screen whose picture changes 5 times a second "
+            "(screen-held) or in every frame (screen-moving); all: each of these. May be repeated.  [default: 720p]",
             metavar="NAME",
         ),
     ] = None,
@@ -52,9 +54,7 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.  [default: all CPUs]", metavar="N")
     ] = None,
-    detect: Annotated[
-        str | None, typer.Option(help="As in ferflow analyze.  [default: full]", metavar="full|every:N")
-    ] = None,
+    detect: Detect = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures as JSON.", metavar="FILE")
     ] = None,

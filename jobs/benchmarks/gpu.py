@@ -37,6 +37,7 @@ from ferflow.demo_clip import draw_sample
 from ferflow.errors import FerflowError
 from ferflow.faces.yunet import decimation_factor, make_planes_input
 from ferflow.jobs.benchmarks.clip import SCENES, Scene, draw_clip
+from ferflow.jobs.benchmarks.drawn_room import Room
 from ferflow.jobs.benchmarks.gpu_answers import ask, compare, crop_all
 from ferflow.jobs.benchmarks.gpu_columns import ON_CPU, Column, describe_setup, load_columns, load_reference
 from ferflow.jobs.benchmarks.memory import write_repeated
@@ -89,7 +90,7 @@ FULL = Plan(
     pipeline_s=6.0,
     total_s=280.0,
 )
-_TINY = Scene(320, 180, 4, 50, 0.5)
+_TINY = Scene(Room(320, 180, 4, 50), 0.5)
 QUICK = Plan(
     sample_seconds=0.5, sizes={"180p": _TINY}, batches=(1, 8), decoders=(1, 2), scene=_TINY,
     video_s=1.0, calls=3, call_s=20.0, pipeline_s=20.0, total_s=120.0,

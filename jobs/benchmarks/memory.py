@@ -63,9 +63,15 @@ finally:
 """
 
 
-def measure_peak_mib(video: Path, out: Path) -> float:
-    """Peak resident size in MiB of a process that analyses `video`."""
-    command = [sys.executable, "-c", _WITH_PEAK, "analyze", str(video), "-o", str(out), "-q"]
+def measure_peak_mib(video: Path, out: Path, *options: str) -> float:
+    """Peak resident size in MiB of a process that analyses `video`.
+
+    Args:
+        video: a video file.
+        out: the output folder.
+        options: further ones of `ferflow analyze`.
+    """
+    command = [sys.executable, "-c", _WITH_PEAK, "analyze", str(video), "-o", str(out), "-q", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"ferflow analyze ended with {done.returncode}")

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,25 +22,17 @@ from statistics import median
 import av
 
 from ferflow.errors import OptionsError
-from ferflow.faces.crops import FaceCrops, crop_frames
-from ferflow.faces.frame_sample import FrameSample
-from ferflow.faces.shot_detector import ShotCutDetector
-from ferflow.faces.track_interpolation import TrackedFrame
-from ferflow.faces.tracker import Tracker
-from ferflow.faces.yunet import decimation_factor, make_planes_input
 from ferflow.jobs.benchmarks.clip import SCENES, draw_clip
 from ferflow.jobs.benchmarks.rivals import Pace, Rival, open_pipe, start, time_round
-from ferflow.jobs.video_job import describe_analysis
-from ferflow.media.video import Selection, open_video
+from ferflow.jobs.benchmarks.stages import measure_stages
+from ferflow.media.video import open_video
 from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools, analyze, face_rows, frame_rows
-from ferflow.store.metadata import FrameCounts, read_metadata
+from ferflow.pipeline import Tools, analyze
+from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import FaceRows, FrameRows, RecordsWriter
+from ferflow.store.records import FaceRows, FrameRows
 from ferflow.system.cpus import available_cpus
 
-STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write")
-_STAGE_FRAMES = 150
 SAMPLED_FPS = 5.0
 
 
@@ -79,6 +70,8 @@ class BenchReport:
     megabits_per_s: float
     n_frames: int
     faces_per_frame: float
+    detect: str
+    """See `AnalyzeOptions.detect`."""
     rounds: int
     decode_fps: float
     full_fps: float
@@ -136,7 +129,7 @@ def bench(
             )
             for _ in range(rounds)
         ]
-    command_s, peak_mib, bytes_per_face = _measure_command(video)
+    command_s, peak_mib, bytes_per_face = _measure_command(video, options)
     first = timed[0]
     with open_video(video) as opened:
         info = opened.info
@@ -149,6 +142,7 @@ def bench(
         megabits_per_s=video.stat().st_size * 8 / seconds / 1e6,
         n_frames=first.full.frames,
         faces_per_frame=first.full.faces / first.full.frames,
+        detect=options.detect,
         rounds=rounds,
         decode_fps=median(each.decode.fps for each in timed),
         full_fps=median(each.full.fps for each in timed),
@@ -159,7 +153,7 @@ def bench(
         full_cpu_ms=median(each.full.cpu_ms for each in timed),
         rivals={rival.name: _compare_with(rival, timed) for rival in rivals},
         stages_cpu_ms=measure_stages(video, options, tools),
-        first_frame_s=_measure_first_frame(video),
+        first_frame_s=_measure_first_frame(video, options),
         command_s=command_s,
         peak_mib=peak_mib,
         bytes_per_face=bytes_per_face,
@@ -216,55 +210,6 @@ def time_pipeline(video: Path, options: AnalyzeOptions, tools: Tools) -> Pace:
     return Pace(frames, faces, *clock)
 
 
-def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[str, float]:
-    """Measure milliseconds of processor time per frame by stage: the pipeline's own steps, one after the other."""
-    # Not in the pipeline itself: there, stages overlap on several threads.
-    spent: dict[str, float] = defaultdict(float)
-    with tempfile.TemporaryDirectory() as folder, open_video(video, threads=1) as opened:
-        labels = tools.classifier.card.labels
-        writer = RecordsWriter(OutputFolder(Path(folder)).video("bench"), labels)
-        frames = opened.frames(Selection.of(options))
-        cuts, tracker, waiting = ShotCutDetector(), Tracker(), FaceCrops.empty(tools.crop_shape)
-        n_frames = 0
-        with writer:
-            while n_frames < _STAGE_FRAMES:
-                with _spending(spent, "decode"):
-                    frame = next(frames, None)
-                if frame is None:
-                    break
-                n_frames += 1
-                with _spending(spent, "planes"):
-                    make_planes_input(frame, decimation_factor(options, frame))
-                with _spending(spent, "detect"):
-                    (found,) = tools.detector.detect([frame])
-                with _spending(spent, "cuts"):
-                    seen = FrameSample(frame, (cuts.update(frame.planes.y),), frame.planes.luma_mean())
-                with _spending(spent, "track"):
-                    ids = tracker.update(found, frame.time_s, cuts=seen.cuts)
-                with _spending(spent, "crop"):
-                    waiting += crop_frames([frame], [found], [ids], tools.crop_shape)
-                with _spending(spent, "write"):
-                    writer.write(frame_rows("bench", [TrackedFrame(seen, found, ids)]))
-                if len(waiting) >= options.batch_size:
-                    _classify(waiting, writer, tools, spent)
-                    waiting = FaceCrops.empty(tools.crop_shape)
-            _classify(waiting, writer, tools, spent)
-            with _spending(spent, "write"):
-                counts = FrameCounts(
-                    n_decoded=n_frames, n_analysed=n_frames, n_failed=0, n_faces=0, n_people=0, n_cuts=0
-                )
-                writer.finish(describe_analysis(opened, "bench", options, tools, counts))
-    spent["detect"] -= spent["planes"]  # the detector prepares them itself
-    return {stage: spent[stage] / max(n_frames, 1) * 1e3 for stage in STAGES}
-
-
-def _classify(faces: FaceCrops, writer: RecordsWriter, tools: Tools, spent: dict[str, float]) -> None:
-    with _spending(spent, "classify"):
-        answer = tools.classifier.answer(faces.images)
-    with _spending(spent, "write"):
-        writer.write(face_rows("bench", faces, answer, tools.classifier.card.labels))
-
-
 def draw_scene(name: str, seconds: float, folder: Path) -> Path:
     """Draw one of `clip.SCENES`, or use an existing clip of it.
 
@@ -309,20 +254,13 @@ def _timed() -> Iterator[list[float]]:
     clock += [time.perf_counter() - started, time.process_time() - started_cpu]
 
 
-@contextmanager
-def _spending(spent: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.thread_time()
-    yield
-    spent[stage] += time.thread_time() - started
-
-
-def _measure_command(video: Path) -> tuple[float, float, float]:
+def _measure_command(video: Path, options: AnalyzeOptions) -> tuple[float, float, float]:
     """Measure `ferflow analyze`: seconds, peak MiB, and bytes of the faces' table per row."""
     from ferflow.jobs.benchmarks.memory import measure_peak_mib
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        mib = measure_peak_mib(video, Path(folder))
+        mib = measure_peak_mib(video, Path(folder), "--detect", options.detect)
         seconds = time.perf_counter() - started
         (written,) = OutputFolder(Path(folder)).finished_videos()
         table = written.faces
@@ -330,11 +268,15 @@ def _measure_command(video: Path) -> tuple[float, float, float]:
         return seconds, mib, table.stat().st_size / max(n_faces, 1)
 
 
-def _measure_first_frame(video: Path) -> float:
-    code = "import sys, ferflow\nnext(ferflow.analyze(sys.argv[1]))"
+def _measure_first_frame(video: Path, options: AnalyzeOptions) -> float:
+    code = (
+        "import sys, ferflow\n"
+        "options = ferflow.AnalyzeOptions(detect=sys.argv[2])\n"
+        "next(ferflow.analyze(sys.argv[1], options))\n"
+        "print(flush=True)"
+    )
+    command = [sys.executable, "-c", code, str(video), options.detect]
     started = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-c", code + "\nprint(flush=True)", str(video)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         open_pipe(process.stdout).readline()
         return time.perf_counter() - started

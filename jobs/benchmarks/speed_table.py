@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from ferflow.jobs.benchmarks.speed import SAMPLED_FPS, STAGES, BenchReport
+from ferflow.jobs.benchmarks.speed import SAMPLED_FPS, BenchReport
+from ferflow.jobs.benchmarks.stages import STAGES
 
 
 def as_table(reports: Sequence[BenchReport]) -> str:
@@ -47,9 +48,8 @@ def as_table(reports: Sequence[BenchReport]) -> str:
     }
     lines = [f"| {name} | {' | '.join(values)} |" for name, values in rows.items()]
     lines.insert(1, "|---|" + "---|" * len(reports))
-    return f"{machine.cpus} CPUs, {machine.machine}; median of {machine.rounds} rounds.\n\n" + "\n".join(
-        lines
-    )
+    title = f"{machine.cpus} CPUs, {machine.machine}; --detect {machine.detect}; median of {machine.rounds} rounds."
+    return title + "\n\n" + "\n".join(lines)
 
 
 def as_json(reports: Sequence[BenchReport]) -> str:

@@ -3,22 +3,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ferflow.faces.detector import make_detector
-from ferflow.jobs.benchmarks import rivals, speed, speed_table
+from ferflow import pipeline
+from ferflow.faces.detector import KeyFrameDetector, make_detector
+from ferflow.jobs.benchmarks import rivals, speed, speed_table, stages
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
+from ferflow.jobs.benchmarks.drawn_room import Room
 from ferflow.jobs.benchmarks.stride import count_agreement
-from ferflow.media.video import Selection, open_video
+from ferflow.media.video import Selection, Video, open_video
 from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "three.mp4"
-    draw_clip(path, Scene(640, 360, 3, 90, 1.0), 0.7)
+    draw_clip(path, Scene(Room(640, 360, 3, 90), 1.0), 0.7)
     return path
 
 
@@ -30,15 +34,17 @@ def test_a_scene_shows_as_many_faces_as_it_says(clip):
 
 def test_the_command_measures_and_writes_json(clip, tmp_path):
     out = tmp_path / "speed.json"
-    command = [sys.executable, "-m", "ferflow", "bench", str(clip), "--rounds", "1", "--json", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "ferflow", "bench", str(clip), "--rounds", "1", "--detect", "every:7"]
+    done = subprocess.run([*command, "--json", str(out)], capture_output=True, text=True, check=True)
     (report,) = json.loads(out.read_text())
     assert (report["n_frames"], report["faces_per_frame"]) == (21, 3.0)
     assert report["full_over_decode"] == pytest.approx(report["full_fps"] / report["decode_fps"])
     assert report["rivals"] == {}
-    assert set(report["stages_cpu_ms"]) == set(speed.STAGES)
+    assert report["detect"] == "every:7"
+    assert set(report["stages_cpu_ms"]) == set(stages.STAGES)
     assert all(spent > 0 for spent in report["stages_cpu_ms"].values())
     assert 50 < report["peak_mib"] < 2000
+    assert "; --detect every:7; median of 1 rounds." in done.stdout
     assert "| **ferflow / decoding** |" in done.stdout
 
 
@@ -69,6 +75,60 @@ def test_a_program_that_does_not_start_is_named_with_its_remedy(clip, tmp_path):
     assert "--vs-fer needs a Python with fer" in done.stderr
     assert "No module named 'fer'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("detect", "n_calls"), [("full", 21), ("every:7", 3)])
+def test_stages_are_those_of_the_pipeline_with_its_options(clip, detect, n_calls):
+    options = AnalyzeOptions(detect=detect)
+    tools = Tools.load(options)
+    counted = CountedDetector(tools.detector)
+    spent = stages.measure_stages(clip, options, replace(tools, detector=counted))
+    assert counted.n_frames == n_calls
+    assert set(spent) == set(stages.STAGES)
+    assert all(ms > 0 for ms in spent.values())
+
+
+class CountedDetector:
+    def __init__(self, detector):
+        self.detector, self.n_frames = detector, 0
+
+    def __getattr__(self, name):
+        return getattr(self.detector, name)
+
+    def detect(self, frames, score=None):
+        self.n_frames += len(frames)
+        return self.detector.detect(frames, score)
+
+
+def test_a_measurement_leaves_the_pipeline_as_it_was(clip):
+    before = pipeline.map_ahead, pipeline.crop_frames, KeyFrameDetector.__call__, Video.frames
+    options = AnalyzeOptions()
+    stages.measure_stages(clip, options, Tools.load(options))
+    assert (pipeline.map_ahead, pipeline.crop_frames, KeyFrameDetector.__call__, Video.frames) == before
+
+
+def test_a_stage_within_another_one_interrupts_it():
+    # A timer that adds a second per look: at the start, at each beginning and end, and at the last count.
+    clock = stages.StageClock(timer=iter(range(100)).__next__)
+    with clock.stage("detect"), clock.stage("planes"):
+        pass
+    clock.count()
+    assert {name: s for name, s in clock.seconds.items() if s} == {"other": 2, "detect": 2, "planes": 1}
+
+
+def test_what_a_generator_does_counts_and_what_its_consumer_does_not():
+    now = [0.0]
+    clock = stages.StageClock(timer=lambda: now[0])
+
+    def decode():
+        for number in range(3):
+            now[0] += 1
+            yield number
+
+    for _ in clock.timed_items("decode", decode)():
+        now[0] += 10
+    clock.count()
+    assert (clock.seconds["decode"], clock.seconds["other"]) == (3, 30)
 
 
 def test_a_scene_nobody_knows_is_refused_with_the_known_ones():
