@@ -33,7 +33,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 STAGES = ("decode", "planes", "detect", "cuts", "track", "crop", "classify", "write", "other")
-"""`planes` is the decimation of planes for the detector; `other` is what is in no other stage."""
+"""`planes` is the decimation of planes for the detector, which is not in `detect`; `track` also finds out who is who;
+`other` is what is in no other stage."""
 _MOST_FRAMES = 150
 
 
@@ -101,7 +102,6 @@ def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[s
         tempfile.TemporaryDirectory() as folder,
         open_video(video, Reading.of(options), threads=1) as opened,
         RecordsWriter(OutputFolder(Path(folder)).video("bench"), tools.classifier.card.labels) as writer,
-        _one_thread(),
         _timed_stages(tools) as clock,
     ):
         n_frames = 0
@@ -118,7 +118,7 @@ def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[s
 
 @contextmanager
 def _timed_stages(tools: Tools) -> Iterator[StageClock]:
-    """Replace the functions of the stages by timed ones."""
+    """Replace the functions of the stages by timed ones, and those that start threads by loops."""
     clock = StageClock()
     functions = [
         *((KeyFrameDetector, name, "detect") for name in _public_methods(KeyFrameDetector)),
@@ -137,6 +137,8 @@ def _timed_stages(tools: Tools) -> Iterator[StageClock]:
         (People, "track", "track"),
     ]
     with ExitStack() as replaced:
+        replaced.enter_context(_replace(pipeline, "prefetch", clock.timed_items("other", _pass_on)))
+        replaced.enter_context(_replace(pipeline, "map_ahead", clock.timed_items("other", _map)))
         for owner, name, stage in functions:
             replaced.enter_context(_replace(owner, name, clock.timed(stage, getattr(owner, name))))
         for owner, name, stage in generators:
@@ -153,13 +155,7 @@ def _public_methods(owner: type) -> list[str]:
     ]
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Take the threads out of the pipeline: each item passes all stages before the next one is read."""
-    with _replace(pipeline, "prefetch", _pass_on), _replace(pipeline, "map_ahead", _map):
-        yield
-
-
+# Each item passes all stages before the next one is read.
 def _pass_on(source: Iterable[T], depth: int) -> Generator[T]:
     yield from source
 
