@@ -8,6 +8,7 @@ import resource
 import struct
 import zlib
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -177,23 +178,25 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
     )
 
 
+@cache
 def packed(size: int) -> bytes:
     pack = zlib.compressobj(9)
     return b"".join(pack.compress(bytes(MIB)) for _ in range(size // MIB)) + pack.flush()
 
 
 BOMBS = {
-    "text": png((b"zTXt", b"k\0\0" + packed(256 * MIB))),
-    "profile": png((b"iCCP", b"p\0\0" + packed(256 * MIB))),
-    "many": png(*[(b"zTXt", b"k\0\0" + packed(8 * MIB))] * 20),
-    "second picture": png() + png((b"zTXt", b"k\0\0" + packed(256 * MIB))),
+    "text": lambda: png((b"zTXt", b"k\0\0" + packed(256 * MIB))),
+    "profile": lambda: png((b"iCCP", b"p\0\0" + packed(256 * MIB))),
+    "many": lambda: png(*[(b"zTXt", b"k\0\0" + packed(8 * MIB))] * 20),
+    "second picture": lambda: png() + png((b"zTXt", b"k\0\0" + packed(256 * MIB))),
 }
+"""Made where they are needed: each takes seconds, also where tests are only collected."""
 
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_picture_whose_text_unpacks_to_gigabytes_is_refused(tmp_path, ferflow, kind, flat_memory):
     path = tmp_path / "bomb.png"
-    path.write_bytes(BOMBS[kind])
+    path.write_bytes(BOMBS[kind]())
     with pytest.raises(VideoError, match=f"more than {MOST_UNPACKED_BYTES >> 20} MiB"):
         check_png(path)
     ended = ferflow("analyze", path, "-o", tmp_path / "out", "--workers", 1)
@@ -206,12 +209,12 @@ def test_a_picture_whose_text_unpacks_to_gigabytes_is_refused(tmp_path, ferflow,
 def test_a_video_of_pictures_whose_text_unpacks_to_gigabytes_is_refused(
     tmp_path, ferflow, ending, place, flat_memory
 ):
-    path = tmp_path / f"bomb.{ending}"
+    path, bomb = tmp_path / f"bomb.{ending}", BOMBS["text"]()
     with av.open(path, "w") as container:
         stream = container.add_stream("png", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
         for number in range(12):
-            packet = av.Packet(BOMBS["text"] if number == place else png())
+            packet = av.Packet(bomb if number == place else png())
             packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 10), True
             packet.pts = packet.dts = number
             container.mux(packet)

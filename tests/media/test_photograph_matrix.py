@@ -152,8 +152,11 @@ def write_all(folder: Path, writer: str, suffix: str, *, some: bool) -> list[Cas
 @pytest.mark.parametrize(
     ("writer", "suffix", "some"),
     some_slow(
-        ("pillow", "png", True), ("opencv", "jpg", True), ("ffmpeg", "jpg", True), ("convert", "webp", True),
-        slow=[(writer, suffix, False) for writer in WRITERS for suffix in ("jpg", "png", "webp")],
+        ("opencv", "jpg", True), ("pillow", "png", True),
+        slow=[
+            ("ffmpeg", "jpg", True), ("convert", "webp", True),
+            *((writer, suffix, False) for writer in WRITERS for suffix in ("jpg", "png", "webp")),
+        ],
     ),
 )  # fmt: skip
 def test_photographs_of_every_kind_are_read_and_explained(tmp_path, writer, suffix, some):
