@@ -90,7 +90,7 @@ class BenchReport:
     command_s: float
     """`ferflow analyze` of the whole video in a fresh process, report included."""
     peak_mib: float
-    """Largest resident size of that process."""
+    """Largest resident size of a process of that command."""
     bytes_per_face: float
     """Of the faces' table on disk, per row."""
     machine: str

@@ -43,7 +43,7 @@ def test_the_command_measures_and_writes_json(clip, tmp_path):
     assert report["detect"] == "every:7"
     assert set(report["stages_cpu_ms"]) == set(stages.STAGES)
     assert all(spent > 0 for spent in report["stages_cpu_ms"].values())
-    assert 50 < report["peak_mib"] < 2000
+    assert 200 < report["peak_mib"] < 2000  # of the worker; the command itself has less
     assert "; --detect every:7; median of 1 rounds." in done.stdout
     assert "| **ferflow / decoding** |" in done.stdout
 
