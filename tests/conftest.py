@@ -35,8 +35,9 @@ sys.dont_write_bytecode = False
 os.fsync = lambda descriptor: None
 
 _LONG_FILES = (
-    "tests/torture/test_torture.py", "tests/jobs/test_kill.py", "tests/faults/test_faults.py",
-    "tests/dashboards/test_dashboards_browser.py",
+    "tests/torture/", "tests/jobs/test_kill.py", "tests/faults/test_faults.py",
+    "tests/dashboards/test_dashboards_browser.py", "tests/media/test_photographs.py", "tests/render/test_rewrite.py",
+    "tests/hostile/test_network.py", "tests/test_packaging.py",
 )  # fmt: skip
 """They start first: at the end, one process would work on such a file, and the others wait."""
 _FILES_WITH_CLIPS = (
@@ -46,7 +47,7 @@ _FILES_WITH_CLIPS = (
 """They use `analysed_clips`."""
 _FILES_WITH_KERAS = (
     "tests/models/training/", "tests/models/test_network.py", "tests/models/test_net2wider.py",
-    "tests/jobs/test_gpu_teachers.py",
+    "tests/models/test_classifier.py", "tests/jobs/test_gpu_teachers.py",
 )  # fmt: skip
 """One process imports TensorFlow, which takes five seconds, for all of them."""
 

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -26,35 +27,70 @@ from tests.made_records import Made, write_session
 pytestmark = NEEDS_CHROMIUM
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    """Overviews of several kinds of folders."""
-    folder = tmp_path_factory.mktemp("out")
-    forty_sessions(folder / "many", seconds=20, n=12, stimulus="quiz")
-    one_audience(folder / "audience", seconds=40)
-    write_run(folder / "single", [write_session(folder / "single", Made(seconds=20))])
-    trailer_test(folder / "trailer")
-    draw_stimulus(folder / "trailer" / "trailer.mp4")
-    (folder / "trailer" / "trailer.markers.csv").write_text(TRAILER)
-    trailer_test(folder / "two", n=3)
-    trailer_test(folder / "two", n=3, stimulus="Concert", first=3, seconds=40)
-    play_sessions(folder / "play", n=3)
-    (folder / "empty").mkdir()
-    (folder / "empty" / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": []}))
-    hostile = folder / "hostile"
+def make_many(folder: Path) -> None:
+    forty_sessions(folder, seconds=20, n=12, stimulus="quiz")
+
+
+def make_audience(folder: Path) -> None:
+    one_audience(folder, seconds=40)
+
+
+def make_single(folder: Path) -> None:
+    write_run(folder, [write_session(folder, Made(seconds=20))])
+
+
+def make_trailer(folder: Path) -> None:
+    trailer_test(folder)
+    draw_stimulus(folder / "trailer.mp4")
+    (folder / "trailer.markers.csv").write_text(TRAILER)
+
+
+def make_two(folder: Path) -> None:
+    trailer_test(folder, n=3)
+    trailer_test(folder, n=3, stimulus="Concert", first=3, seconds=40)
+
+
+def make_play(folder: Path) -> None:
+    play_sessions(folder, n=3)
+
+
+def make_empty(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": []}))
+
+
+def make_hostile(folder: Path) -> None:
     marks = ((2.0, 9.0, HOSTILE, ""), (4.0, None, "</script><i>", ""))
     made = [Made(seconds=20, people=2, video_id=name, markers=marks) for name in "ab"]
-    write_run(hostile, [write_session(hostile, one) for one in made])
+    write_run(folder, [write_session(folder, one) for one in made])
     groups = [["a", HOSTILE, HOSTILE], ["b", "<b>'\"&amp;</script>", HOSTILE]]
     for name, head, rows in (
         ("sessions.csv", ["video", "group", "stimulus"], groups),
         ("people.csv", ["video_id", "track_id", "name"], [["a", 1, HOSTILE], ["b", 1, "</script><i>"]]),
     ):
-        with (hostile / name).open("w", newline="", encoding="utf-8") as file:
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([head, *rows])
-    for place in folder.iterdir():
-        refresh(place)
-    return folder
+
+
+MAKERS = {
+    "many": make_many, "audience": make_audience, "single": make_single, "trailer": make_trailer, "two": make_two,
+    "play": make_play, "empty": make_empty, "hostile": make_hostile,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """`out(name)` is a folder of a kind of `MAKERS` with its pages, made when it is first asked for."""
+    place = tmp_path_factory.mktemp("out")
+
+    def find(name: str) -> Path:
+        folder = place / name
+        if not (folder / "index.html").exists():
+            MAKERS[name](folder)
+            refresh(folder)
+        return folder
+
+    return find
 
 
 def opened(browser, path, **context):
@@ -88,7 +124,7 @@ def pointed_at(page, share=0.5):
     some_slow("many", "empty", "hostile", slow=("two", "play", "audience", "single", "trailer")),
 )
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
-    page, wrong = opened(browser, out / name / "index.html", viewport={"width": width, "height": 800})
+    page, wrong = opened(browser, out(name) / "index.html", viewport={"width": width, "height": 800})
     assert wrong == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.context.close()
@@ -96,7 +132,7 @@ def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, n
 
 def test_hostile_groups_people_scenes_and_stimuli_are_text(browser, out):
     for place in ("index.html", "reports/a.html", "reports/b.html"):
-        page, wrong = opened(browser, out / "hostile" / place)
+        page, wrong = opened(browser, out("hostile") / place)
         page.wait_for_timeout(200)
         assert wrong == []
         assert page.title() != "owned"
@@ -106,7 +142,7 @@ def test_hostile_groups_people_scenes_and_stimuli_are_text(browser, out):
 
 
 def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
-    page, wrong = opened(browser, out / "many" / "index.html")
+    page, wrong = opened(browser, out("many") / "index.html")
     for share in (0.5, 0.495, 0.53, 0.6, 0.601, 0.604):  # on, near and between points
         reported = pointed_at(page, share)
         assert all(f"{group}, reacting" in reported for group in ("calm", "drama", "quiz show"))
@@ -133,7 +169,7 @@ def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
 
 @pytest.mark.slow
 def test_a_click_in_the_chart_moves_the_cursor_the_values_and_the_video_of_the_stimulus(browser, out):
-    page, wrong = opened(browser, out / "trailer" / "index.html")
+    page, wrong = opened(browser, out("trailer") / "index.html")
     video = page.locator("[data-stimulus] video")
     until(page, "document.querySelector('[data-stimulus] video').dataset.offset !== undefined")
     area = page.locator("#stimulus-1 .nsewdrag").first
@@ -153,7 +189,7 @@ def test_a_click_in_the_chart_moves_the_cursor_the_values_and_the_video_of_the_s
 
 
 def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(browser, out):
-    page, wrong = opened(browser, out / "trailer" / "index.html")
+    page, wrong = opened(browser, out("trailer") / "index.html")
     until(page, "document.querySelector('[data-stimulus] video').dataset.offset !== undefined")
     button = page.locator("[data-stimulus] button.time")
     button.click()
@@ -168,7 +204,7 @@ def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(brows
 
 @pytest.mark.slow
 def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out):
-    page, wrong = opened(browser, out / "trailer" / "index.html")
+    page, wrong = opened(browser, out("trailer") / "index.html")
     found = page.evaluate("""() => {
         const lanes = document.getElementById("stimulus-1").data.find((trace) => trace.type === "heatmap");
         const neutral = lanes.meta.labels.indexOf("neutral");
@@ -187,7 +223,7 @@ def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out
 
 @pytest.mark.slow
 def test_a_video_of_the_stimulus_that_is_gone_leaves_the_curves(browser, out, tmp_path):
-    shutil.copytree(out / "trailer", tmp_path / "moved", ignore=shutil.ignore_patterns("trailer.mp4"))
+    shutil.copytree(out("trailer"), tmp_path / "moved", ignore=shutil.ignore_patterns("trailer.mp4"))
     page = browser.new_context().new_page()
     page.goto((tmp_path / "moved" / "index.html").as_uri())
     until(page, "!document.querySelector('[data-stimulus] .video-error').hidden")
@@ -197,7 +233,7 @@ def test_a_video_of_the_stimulus_that_is_gone_leaves_the_curves(browser, out, tm
 
 
 def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
-    page, wrong = opened(browser, out / "many" / "index.html")
+    page, wrong = opened(browser, out("many") / "index.html")
     page.locator("[data-section=videos] button", has_text="Net positivity").click()
     rows = page.locator("[data-section=videos] tbody tr")
     values = rows.evaluate_all("rows => rows.map((row) => Number(row.dataset.valence))")
@@ -213,7 +249,7 @@ def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_se
 
 @pytest.mark.slow
 def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
-    page, wrong = opened(browser, out / "many" / "index.html")
+    page, wrong = opened(browser, out("many") / "index.html")
     before = page.locator("#stimulus-1").bounding_box()
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.wait_for_timeout(300)
@@ -225,7 +261,7 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
 
 @pytest.mark.parametrize("name", some_slow("trailer", slow=("hostile", "many", "play", "two")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, name):
-    page, wrong = opened(browser, out / name / "index.html", viewport={"width": 390, "height": 844})
+    page, wrong = opened(browser, out(name) / "index.html", viewport={"width": 390, "height": 844})
     assert page.evaluate(CUT_OFF) == []
     groups = page.locator("[data-section=groups] tbody tr").first
     if groups.count():
@@ -240,7 +276,7 @@ def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, 
 
 @pytest.mark.parametrize("name", some_slow("trailer", slow=("many", "play")))
 def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, name):
-    page, wrong = opened(browser, out / name / "index.html")
+    page, wrong = opened(browser, out(name) / "index.html")
     sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
     starts = ("Sessionsbesideeachother", "isthestartofthestimulus", "GroupsMeans", "VideosIn")
     assert any(word in sheets[0] for word in starts)
@@ -252,7 +288,7 @@ def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, nam
 
 @pytest.mark.slow
 def test_the_controls_of_the_stimulus_lie_below_its_picture(browser, out):
-    page, wrong = opened(browser, out / "trailer" / "index.html")
+    page, wrong = opened(browser, out("trailer") / "index.html")
     frame, bar = (
         page.locator(f"[data-stimulus] {name}").bounding_box() for name in ("video", ".video-controls")
     )
@@ -264,7 +300,7 @@ def test_the_controls_of_the_stimulus_lie_below_its_picture(browser, out):
 
 
 def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_sorts(browser, out, tmp_path):
-    shutil.copy(out / "many" / "index.html", tmp_path)
+    shutil.copy(out("many") / "index.html", tmp_path)
     page = browser.new_context().new_page()
     page.goto((tmp_path / "index.html").as_uri())
     assert "plotly.min.js next to this page" in page.locator("#stimulus-1").inner_text()

@@ -26,10 +26,8 @@ HOSTILE_MARKERS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    """Pages of several kinds of sessions, and the index."""
-    folder = tmp_path_factory.mktemp("out")
+MADE = {
+    made.video_id: made
     for made in (
         Made(seconds=60, video_id="one", holes=((30, 33),)),
         Made(seconds=120, people=8, video_id="eight", away=((40, 50),)),
@@ -45,23 +43,45 @@ def out(tmp_path_factory):
             warnings=(HOSTILE,),
             markers=HOSTILE_MARKERS,
         ),
-    ):
-        write_session_report(folder, write_session(folder, made))
-    for video_id, codec, start_ms in (("h264", "libx264", 0), ("vp8", "libvpx", 0), ("late", "libx264", 700)):
-        filmed(folder, video_id, codec, start_ms)
-    filmed(folder, "avi", "mpeg4", 0, claimed="h264")
-    filmed(folder, "edge", "libx264", 0, top=2.0)
-    paths = VideoFiles(folder, "h264")
-    write_clips(paths, peaks(read_table(paths.timeline)))
-    write_session_report(folder, "h264")
+    )
+}
+CODECS = {"h264": "libx264", "vp8": "libvpx", "late": "libx264", "avi": "mpeg4", "edge": "libx264"}
+
+
+def page_of(folder, video_id: str):
+    """The page of a session, which is made when it is first asked for."""
+    page = VideoFiles(folder, video_id).report
+    if page.exists():
+        return page
+    if video_id in CODECS:
+        filmed(folder, video_id, CODECS[video_id])
+    else:
+        write_session_report(folder, write_session(folder, MADE[video_id]))
+    if video_id == "h264":
+        paths = VideoFiles(folder, video_id)
+        write_clips(paths, peaks(read_table(paths.timeline)))
+        write_session_report(folder, video_id)
+    return page
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """An index of pages; tests ask `page_of` for others, and for these alike."""
+    folder = tmp_path_factory.mktemp("out")
+    for video_id in ("one", "eight", "hostile"):
+        page_of(folder, video_id)
     failed = {"video_id": None, "source": HOSTILE, "status": "failed", "error": HOSTILE}
     (folder / "run.json").write_text(json.dumps({"options": {}, "started": "", "videos": [failed]}))
     write_index(folder)
     return folder
 
 
-def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **source) -> None:
-    """A session whose video is there: 20 s of a grey picture, faces in its table; and markers."""
+def filmed(out, video_id: str, codec: str) -> None:
+    """A session whose video is there: 20 s of a grey picture, faces in its table; and markers.
+
+    "late" begins after 0.7 s, faces of "edge" lie at its upper edge, and "avi" says that it is H.264.
+    """
+    start_ms, top = 700 if video_id == "late" else 0, 2.0 if video_id == "edge" else 100.0
     suffix = {"libvpx": ".webm", "mpeg4": ".avi"}.get(codec, ".mp4")
     films = out.parent / f"{out.name} films #1?"
     films.mkdir(exist_ok=True)
@@ -75,7 +95,7 @@ def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **
     )
     facts = {"path": str(video), "name": video.name, "size": video.stat().st_size, "width": 320, "height": 240,
              "format": "matroska,webm" if codec == "libvpx" else "mov,mp4", "time_base": Fraction(1, 1000),
-             "codec": source.get("claimed") or {"libvpx": "vp8", "libx264": "h264"}.get(codec, codec)}  # fmt: skip
+             "codec": "vp8" if codec == "libvpx" else "h264"}  # fmt: skip
     marks = ((3.0, None, "clap", ""), (9.0, None, "clap", ""), (5.0, 12.0, "level 1", "level"))
     made = Made(
         seconds=20, people=2, video_id=video_id, source=facts, markers=marks, first_pts=start_ms, top=top
@@ -89,7 +109,7 @@ def filmed(out, video_id: str, codec: str, start_ms: int, top: float = 100.0, **
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_pages_open_without_errors_and_fit_the_screen(browser, out, video, width):
     size = {"width": width, "height": 844}
-    with Opened(browser, out / f"reports/{video}.html", viewport=size) as opened:
+    with Opened(browser, page_of(out, video), viewport=size) as opened:
         assert opened.wrong == []
         assert all(url.startswith(("file:", "data:", "blob:")) for url in opened.asked)
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -101,7 +121,7 @@ def test_pages_open_without_errors_and_fit_the_screen(browser, out, video, width
 
 
 def test_dark_pages_are_dark_and_paper_is_white(browser, out):
-    with Opened(browser, out / "reports/one.html", color_scheme="dark") as opened:
+    with Opened(browser, page_of(out, "one"), color_scheme="dark") as opened:
         background = "getComputedStyle(document.body).backgroundColor"
         assert opened.page.evaluate(background) == "rgb(18, 21, 28)"
         opened.page.emulate_media(media="print", color_scheme="dark")
@@ -111,7 +131,7 @@ def test_dark_pages_are_dark_and_paper_is_white(browser, out):
 
 @pytest.mark.parametrize("row", some_slow(4, slow=(0, 1, 2, 3)))
 def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
-    with Opened(browser, out / "reports/eight.html") as opened:
+    with Opened(browser, page_of(out, "eight")) as opened:
         opened.point_at(0.55, row)
         label = opened.label()
         for name in (
@@ -136,7 +156,7 @@ def test_the_cursor_reads_every_row_wherever_it_points(browser, out, row):
 
 
 def test_the_cursor_shows_a_wide_bin_up_to_its_edges_and_nothing_in_a_gap(browser, out):
-    with Opened(browser, out / "reports/one.html") as opened:
+    with Opened(browser, page_of(out, "one")) as opened:
         # About 110 px a bin; nothing is known from 30 to 33 s.
         opened.page.evaluate("ferflow.show(26000, 38000)")
         for seconds in (28.5, 28.1, 28.9, 30.2, 31.5, 32.8):
@@ -152,7 +172,7 @@ def test_the_cursor_shows_a_wide_bin_up_to_its_edges_and_nothing_in_a_gap(browse
 
 
 def test_a_video_that_ends_within_a_bin_ends_there_on_the_page(browser, out):
-    with Opened(browser, out / "reports/short.html") as opened:
+    with Opened(browser, page_of(out, "short")) as opened:
         assert opened.span()[1].endswith("00:00:02.400")
         for _ in range(2):  # plotly writes the label again when the pointer returns
             opened.point_at(0.95, row=1)
@@ -168,7 +188,7 @@ def test_a_video_that_ends_within_a_bin_ends_there_on_the_page(browser, out):
 
 
 def test_a_peak_in_the_table_leads_to_its_time_in_the_timeline(browser, out):
-    with Opened(browser, out / "reports/eight.html") as opened:
+    with Opened(browser, page_of(out, "eight")) as opened:
         button = opened.page.locator("button.time").first
         seconds = float(button.get_attribute("data-seconds"))
         button.focus()
@@ -183,7 +203,7 @@ def test_a_peak_in_the_table_leads_to_its_time_in_the_timeline(browser, out):
 
 
 def test_zoom_in_and_reset(browser, out):
-    with Opened(browser, out / "reports/one.html") as opened:
+    with Opened(browser, page_of(out, "one")) as opened:
         whole = opened.span()
         opened.page.get_by_role("button", name="Zoom in").click()
         opened.until(f"document.getElementById('timeline').layout.xaxis.range[0] !== '{whole[0]}'")
@@ -194,7 +214,7 @@ def test_zoom_in_and_reset(browser, out):
 
 
 def test_a_hostile_name_is_shown_as_text(browser, out):
-    with Opened(browser, out / "reports/hostile.html") as opened:
+    with Opened(browser, page_of(out, "hostile")) as opened:
         assert "<img src=x onerror=" in opened.page.locator("h1").inner_text()
         assert opened.page.title() != "owned"
         assert opened.page.locator("img").count() == 0
@@ -206,7 +226,7 @@ def test_a_hostile_name_is_shown_as_text(browser, out):
 
 
 def test_hostile_markers_are_shown_as_text_everywhere(browser, out):
-    with Opened(browser, out / "reports/hostile.html") as opened:
+    with Opened(browser, page_of(out, "hostile")) as opened:
         opened.page.locator("#around").scroll_into_view_if_needed()
         opened.page.wait_for_selector("#around[data-drawn=yes]")
         opened.go_to(2.2)
@@ -240,7 +260,7 @@ def test_the_index_leads_to_the_pages_and_back(browser, out):
 
 @pytest.mark.slow
 def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser, out):
-    with Opened(browser, out / "reports/eight.html") as opened:
+    with Opened(browser, page_of(out, "eight")) as opened:
         before = opened.page.locator("#timeline").bounding_box()
         pdf = opened.page.pdf(prefer_css_page_size=True)
         assert pdf.startswith(b"%PDF")
@@ -252,7 +272,7 @@ def test_printing_keeps_the_chart_on_the_sheet_and_the_screen_as_it_was(browser,
 
 @pytest.mark.slow
 def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(browser, out):
-    with Opened(browser, out / "reports/sixteen.html") as opened:
+    with Opened(browser, page_of(out, "sixteen")) as opened:
 
         def places() -> tuple[float, float, float]:
             """Height of a lane, of the chart, and the distance from a row's title to its top."""
@@ -283,7 +303,7 @@ def test_on_paper_lanes_of_many_people_keep_their_height_and_titles_their_place(
 
 @pytest.mark.parametrize("video", some_slow("one", slow=("eight", "sixteen", "h264")))
 def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(browser, out, video):
-    with Opened(browser, out / f"reports/{video}.html") as opened:
+    with Opened(browser, page_of(out, video)) as opened:
         order = "[...document.querySelectorAll('[data-section]')].map((section) => section.dataset.section)"
         before = opened.page.evaluate(order)
         rows = opened.page.locator("[data-section=people] tbody tr b").all_inner_texts()
@@ -308,7 +328,7 @@ def test_on_paper_the_first_sheet_is_used_and_nothing_is_torn_from_its_heading(b
 
 @pytest.mark.parametrize("video", some_slow("hostile", slow=("eight", "one", "hour", "h264")))
 def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, video):
-    with Opened(browser, out / f"reports/{video}.html", viewport={"width": 390, "height": 844}) as opened:
+    with Opened(browser, page_of(out, video), viewport={"width": 390, "height": 844}) as opened:
         assert opened.page.evaluate(CUT_OFF) == []
         # Each value stands below the heading of its column.
         cells = opened.page.locator("[data-section=people] tbody tr").first.locator("td")
@@ -322,7 +342,7 @@ def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, 
 def test_a_page_without_the_shared_script_says_what_is_missing(browser, out, tmp_path):
     alone = tmp_path / "reports" / "one.html"
     alone.parent.mkdir()
-    shutil.copy(out / "reports/one.html", alone)
+    shutil.copy(page_of(out, "one"), alone)
     with Opened.__new__(Opened) as opened:
         opened.context = browser.new_context()
         page = opened.context.new_page()
@@ -332,7 +352,7 @@ def test_a_page_without_the_shared_script_says_what_is_missing(browser, out, tmp
 
 @pytest.mark.parametrize("video", some_slow("h264", slow=["vp8"]))
 def test_a_click_on_the_timeline_moves_video_and_cursor(browser, out, video):
-    with Opened(browser, out / f"reports/{video}.html") as opened:
+    with Opened(browser, page_of(out, video)) as opened:
         opened.ready()
         area = opened.page.locator("#timeline .nsewdrag").nth(1)
         area.scroll_into_view_if_needed()
@@ -346,7 +366,7 @@ def test_a_click_on_the_timeline_moves_video_and_cursor(browser, out, video):
 
 
 def test_a_click_on_a_peak_moves_the_video(browser, out):
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         opened.ready()
         button = opened.page.locator("[aria-labelledby=peaks-title] button.time").first
         button.click()
@@ -356,7 +376,7 @@ def test_a_click_on_a_peak_moves_the_video(browser, out):
 
 
 def test_the_cursor_follows_the_video_as_it_plays_and_when_it_is_moved(browser, out):
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         opened.ready()
         opened.page.evaluate(
             "() => { const v = document.getElementById('video'); v.muted = true; return v.play(); }"
@@ -373,7 +393,7 @@ def test_the_cursor_follows_the_video_as_it_plays_and_when_it_is_moved(browser, 
 
 
 def test_a_video_whose_first_picture_comes_late_is_not_shifted_against_its_data(browser, out):
-    with Opened(browser, out / "reports/late.html") as opened:
+    with Opened(browser, page_of(out, "late")) as opened:
         opened.ready()
         opened.go_to(5)
         assert opened.film_time() == pytest.approx(5, abs=0.01)
@@ -388,7 +408,7 @@ def test_a_video_whose_first_picture_comes_late_is_not_shifted_against_its_data(
 
 def test_boxes_lie_over_the_video_where_the_table_has_them(browser, out):
     faces = read_table(VideoFiles(out, "h264").faces).to_pandas()
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         opened.ready()
         assert opened.page.locator("#boxes rect").count() == 0
         opened.page.locator("#show-boxes").check()
@@ -420,7 +440,7 @@ LABELS_AND_BOXES = """() => {
 @pytest.mark.parametrize("video", some_slow("edge", slow=["h264"]))
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_labels_of_boxes_lie_in_the_picture_and_over_no_face(browser, out, video, width):
-    with Opened(browser, out / f"reports/{video}.html", viewport={"width": width, "height": 900}) as opened:
+    with Opened(browser, page_of(out, video), viewport={"width": width, "height": 900}) as opened:
         opened.ready()
         opened.page.locator("#show-boxes").check()
         opened.go_to(8.0)
@@ -441,7 +461,7 @@ def test_labels_of_boxes_lie_in_the_picture_and_over_no_face(browser, out, video
 
 def test_a_label_names_the_person_and_what_the_face_shows(browser, out):
     faces = read_table(VideoFiles(out, "h264").faces).to_pandas()
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         opened.ready()
         opened.page.locator("#show-boxes").check()
         labels = set()
@@ -458,7 +478,7 @@ def test_a_label_names_the_person_and_what_the_face_shows(browser, out):
 
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, width):
-    with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
+    with Opened(browser, page_of(out, "h264"), viewport={"width": width, "height": 900}) as opened:
         opened.ready()
         page, player = opened.page, opened.page.locator("[data-section=player]")
         frame, bar = (player.locator(name).bounding_box() for name in (".video-frame", ".video-controls"))
@@ -478,7 +498,7 @@ def test_the_controls_of_the_video_lie_below_the_picture_and_work(browser, out, 
 
 
 def test_a_full_screen_has_the_picture_its_boxes_and_the_controls(browser, out):
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         opened.ready()
         page, player = opened.page, opened.page.locator("[data-section=player]")
         player.get_by_role("button", name="Full screen").click()
@@ -499,7 +519,7 @@ def test_a_full_screen_has_the_picture_its_boxes_and_the_controls(browser, out):
 
 
 def test_a_video_that_the_browser_cannot_play_leaves_a_message_and_the_data(browser, out):
-    with Opened(browser, out / "reports/avi.html") as opened:
+    with Opened(browser, page_of(out, "avi")) as opened:
         opened.page.wait_for_selector("#video-error:visible")
         assert "This browser cannot show the video" in opened.page.locator("#video-error").inner_text()
         assert not opened.page.locator("#video").is_visible()
@@ -510,7 +530,7 @@ def test_a_video_that_the_browser_cannot_play_leaves_a_message_and_the_data(brow
 
 
 def test_clips_of_peaks_play(browser, out):
-    with Opened(browser, out / "reports/h264.html") as opened:
+    with Opened(browser, page_of(out, "h264")) as opened:
         clip = opened.page.locator(".clips video").first
         clip.scroll_into_view_if_needed()
         opened.until("document.querySelector('.clips video').readyState > 0")
@@ -525,7 +545,7 @@ def test_clips_of_peaks_play(browser, out):
 
 @pytest.mark.parametrize("width", [pytest.param(1440, marks=pytest.mark.slow), 390])
 def test_the_controls_of_a_clip_lie_below_its_picture_and_lead_to_a_place_in_it(browser, out, width):
-    with Opened(browser, out / "reports/h264.html", viewport={"width": width, "height": 900}) as opened:
+    with Opened(browser, page_of(out, "h264"), viewport={"width": width, "height": 900}) as opened:
         clip = opened.page.locator(".clip").first
         clip.scroll_into_view_if_needed()
         opened.until("document.getElementById('clip-1').readyState > 0")
@@ -545,7 +565,7 @@ def test_the_controls_of_a_clip_lie_below_its_picture_and_lead_to_a_place_in_it(
 
 
 def test_the_time_slider_has_its_values_as_text(browser, out):
-    with Opened(browser, out / "reports/eight.html") as opened:
+    with Opened(browser, page_of(out, "eight")) as opened:
         slider = opened.page.locator("#time-slider")
         slider.focus()
         for _ in range(3):
@@ -557,7 +577,7 @@ def test_the_time_slider_has_its_values_as_text(browser, out):
 
 
 def test_the_range_slider_narrows_every_row(browser, out):
-    with Opened(browser, out / "reports/eight.html") as opened:
+    with Opened(browser, page_of(out, "eight")) as opened:
         handle = opened.page.locator("#timeline .rangeslider-grabber-max").first
         handle.scroll_into_view_if_needed()
         box = opened.page.locator("#timeline .rangeslider-bg").bounding_box()

@@ -21,6 +21,7 @@ from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.video_files import VideoFiles
+from tests.conftest import face_frames, write_video
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -329,15 +330,20 @@ def test_a_missing_column_is_reported(listed):
 # --- Markers and clips without a new analysis -------------------------------------------------------------
 
 
-@pytest.fixture
-def filmed(tmp_path):
-    """Two videos that lie where they were analysed; made-up faces."""
-    from tests.conftest import face_frames, write_video
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> bytes:
+    """A video of twenty seconds."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    return write_video(path, face_frames(125), pts=[160 * k for k in range(125)]).read_bytes()
 
+
+@pytest.fixture
+def filmed(tmp_path, film):
+    """Two videos that lie where they were analysed; made-up faces."""
     out, videos = tmp_path / "out", tmp_path / "in"
     videos.mkdir()
     for name in "ab":
-        video = write_video(videos / f"{name}.mp4", face_frames(125), pts=[160 * k for k in range(125)])
+        (video := videos / f"{name}.mp4").write_bytes(film + name.encode())
         source = {"path": str(video), "name": video.name, "size": video.stat().st_size, "time_base": "1/1000"}
         write_session(out, Made(seconds=20, people=2, video_id=name, source=source))
     write_run(out, ["a", "b"])
@@ -374,15 +380,14 @@ def test_markers_next_to_one_video_update_its_page_and_the_overview_only(filmed)
 
 
 @pytest.mark.parametrize("content", ["", "nothing", "time_s,label\nsoon,x\n", b"\xff\xfe\x00"])
-def test_a_bad_file_of_markers_is_refused_in_one_line_and_nothing_is_done(filmed, tmp_path, content):
-    out, _ = filmed
+def test_a_bad_file_of_markers_is_refused_in_one_line_and_nothing_is_done(two, tmp_path, content):
     file = tmp_path / "film.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    before = state(out)
-    done = report(out, "--markers", file, "--theme", "dark")
+    before = state(two)
+    done = report(two, "--markers", file, "--theme", "dark")
     assert done.returncode == 2
     assert re.fullmatch(r"ferflow: \S*film\.csv[,:].*\n", done.stderr)
-    assert state(out) == before
+    assert state(two) == before
 
 
 def test_invalid_markers_next_to_one_video_cost_no_other(filmed):

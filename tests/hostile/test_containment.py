@@ -82,10 +82,19 @@ def link_folder(folder: Path, target: Path) -> None:
     folder.symlink_to(target)
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-@pytest.mark.parametrize("where", ["outside", "inside", "nowhere"])
+@pytest.mark.parametrize(
+    ("where", "name", "commands"),
+    [
+        *((where, name, ("csv", "forget")) for where in ("outside", "inside", "nowhere") for name in FOLDERS),
+        *(
+            pytest.param("outside", name, tuple(COMMANDS), marks=[] if name == "faces" else pytest.mark.slow)
+            for name in FOLDERS
+        ),
+    ],
+    ids=lambda one: "every" if one == tuple(COMMANDS) else "two" if isinstance(one, tuple) else one,
+)
 def test_a_link_in_the_place_of_a_folder_is_refused_by_every_command(
-    tmp_path, whole_output, ferflow, name, where
+    tmp_path, whole_output, ferflow, where, name, commands
 ):
     out = copy_output(whole_output, tmp_path / "it")
     folder = place_of(out, name)
@@ -94,9 +103,9 @@ def test_a_link_in_the_place_of_a_folder_is_refused_by_every_command(
     if where == "nowhere":
         shutil.rmtree(target)
     before = snapshot(tmp_path)
-    for command in COMMANDS.values() if where == "outside" else [COMMANDS["csv"], COMMANDS["forget"]]:
-        ended = ferflow(*command(out))
-        assert ended.code == 5, (command(out), ended)
+    for command in commands:
+        ended = ferflow(*COMMANDS[command](out))
+        assert ended.code == 5, (command, ended)
         assert re.fullmatch(r"ferflow: .*leads out of.*\n", ended.text.splitlines(keepends=True)[-1]), ended
     assert {path: seen for path, seen in snapshot(tmp_path).items() if path != "it/out"} == {
         path: seen for path, seen in before.items() if path != "it/out"

@@ -15,7 +15,8 @@ import pytest
 
 from tests.torture import cage
 
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+STRACE = shutil.which("strace")
+needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
 _CALLS = "connect,sendto,sendmsg,sendmmsg"
 _ADDRESS = re.compile(r'sa_family=AF_INET6?,.*?htons\((\d+)\).*?"([0-9a-fA-F:.]+)"')

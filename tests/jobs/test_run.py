@@ -289,7 +289,8 @@ def test_two_runs_never_write_into_one_folder_at_once(tmp_path, face_video):
     assert refused
 
 
-def test_hostile_names_stay_inside_the_output_folder(tmp_path, face_video):
+def test_hostile_names_stay_inside_the_output_folder(tmp_path):
+    video = write_video(tmp_path.with_suffix(".mp4"), face_frames(3)).read_bytes()
     inputs = tmp_path / "in"
     inputs.mkdir()
     names = [
@@ -304,7 +305,7 @@ def test_hostile_names_stay_inside_the_output_folder(tmp_path, face_video):
     ]
     names = [name.replace("/", "_") for name in names]
     for name in names:
-        (inputs / name).write_bytes(face_video.read_bytes())
+        (inputs / name).write_bytes(video)
     out = tmp_path / "out"
     report = run([inputs / name for name in names], out)
     assert {video.status for video in report.videos} == {"done"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,11 +47,17 @@ SOURCES = {
 
 def make_source(folder: Path, name: str, *more: str) -> Path:
     """A video of two seconds, with sound of 2.3 seconds unless it has none."""
-    path = folder / name
+    (path := folder / name).write_bytes(_encode_source(name, more))
+    return path
+
+
+@cache
+def _encode_source(name: str, more: tuple[str, ...]) -> bytes:
     options = SOURCES[name]
     sound = () if "-an" in options else _SOUND
-    _ffmpeg(*_PICTURES, *sound, *options, *more, path)
-    return path
+    with tempfile.TemporaryDirectory(prefix="ferflow-source-") as folder:
+        _ffmpeg(*_PICTURES, *sound, *options, *more, path := Path(folder, name))
+        return path.read_bytes()
 
 
 def rotated(folder: Path, degrees: int) -> Path:
