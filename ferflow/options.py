@@ -51,7 +51,7 @@ _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _LONGEST_TIME = 32
 """Characters. No time needs more, and a number of hundreds of digits would become infinity."""
 
-_DETECT = re.compile(r"full|every:([1-9]|1[0-6])", re.ASCII)
+_DETECT = re.compile(r"auto|full|every:([1-9]|1[0-6])", re.ASCII)
 
 _LARGEST_JOB_FILE = 1 << 20
 """Bytes. A job file is a few lines; a larger file is a mistake, or has no end."""
@@ -151,8 +151,9 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
     detect: str = "full"
-    """`full`: detect faces in every analysed frame. `every:N`, N from 1 to 16: detect in every Nth analysed frame and
-    at cuts; in between, boxes are interpolated along their tracks."""
+    """`full`: search all of every analysed frame for faces. `auto`: search all of it at cuts and at least every 0.2 s,
+    and in between around the places where faces are expected; with Haar as `full`. `every:N`, N from 1 to 16: detect in
+    every Nth analysed frame and at cuts; in between, boxes are interpolated along their tracks."""
     score: Annotated[float, Meta(ge=0.1, le=1)] = 0.7
     """Detections with a lower score are ignored; below 0.1 nearly everything counts as a face. Haar gives 1."""
     model: str = "default"
@@ -212,7 +213,12 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     @property
     def detect_stride(self) -> int:
         """Faces are detected in every Nth analysed frame; 1: in all of them."""
-        return 1 if self.detect == "full" else int(self.detect.removeprefix("every:"))
+        return int(self.detect.removeprefix("every:")) if self.detect.startswith("every:") else 1
+
+    @property
+    def detects_near(self) -> bool:
+        """Most frames are searched near expected faces only; Haar has no such search."""
+        return self.detect == "auto" and self.detector == "yunet"
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -233,7 +239,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         Raises:
             OptionsError: unknown option, wrong type or value.
         """
-        known = dict(table)
+        known: dict[str, JsonValue] = {"detect": "full", **table}
         # In schema 1, the stride of the detector was an option of its own.
         if "detect_every" in known:
             known["detect"] = f"every:{known.pop('detect_every')}"
@@ -261,6 +267,8 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
         table = {name: value for name, value in self.as_dict().items() if name not in _NO_EFFECT_ON_RECORDS}
         # Under the name that schema 1 had for it, so that folders made then can be resumed.
         table["detect_every"] = self.detect_stride
+        if self.detects_near:
+            table["detect"] = "auto"
         # Options that schema 1 did not have count only if they are used, for the same reason.
         defaults = AnalyzeOptions()
         for name in _SINCE_SCHEMA_2:
@@ -358,10 +366,8 @@ def _describe_bound(kind: inspect.IntType | inspect.FloatType, value: float) -> 
 
 def _check_detect(text: str) -> str:
     """Check a value and return it in its one spelling: `every:1` is `full`."""
-    if text == "auto":
-        raise OptionsError("detect: auto is not available yet: use full or every:N")
     if not _DETECT.fullmatch(text):
-        raise OptionsError(f"detect must be full or every:N with N from 1 to 16, got {_shorten(text)}")
+        raise OptionsError(f"detect must be auto, full or every:N with N from 1 to 16, got {_shorten(text)}")
     return "full" if text == "every:1" else text
 
 

@@ -13,7 +13,8 @@ and their order do not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -28,15 +29,17 @@ import pyarrow as pa
 
 from ferflow.analytics.readability import REASONS, unreadable_codes
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
+from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
-from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.frame_sample import FrameSample, sample_frames
+from ferflow.faces.local_search import LOOK_SECONDS, is_unknown, plan_searches
 from ferflow.faces.orientation import turn_upright
 from ferflow.faces.people import KnownTrack, People
 from ferflow.faces.picture_in_picture import find_picture_in_picture
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.inputs import video_id_of
-from ferflow.media.prefetch import map_ahead, prefetch
+from ferflow.media.prefetch import map_ahead, map_some_ahead, prefetch
 from ferflow.media.video import Reading, Selection, Video, open_video
 from ferflow.models.classifier import Answer, Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
@@ -125,7 +128,10 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
     people = People(options, regions, tools.describer)
     frames = video.frames(Selection.of(options))
-    samples = sample_frames(frames, regions=regions, detect_stride=options.detect_stride)
+    key_seconds = LOOK_SECONDS if options.detects_near else None
+    samples = sample_frames(
+        frames, regions=regions, detect_stride=options.detect_stride, key_seconds=key_seconds
+    )
 
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
@@ -141,7 +147,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
         closing(prefetch(samples, PREFETCH_FRAMES)) as sampled,
-        closing(map_ahead(pool, detect, sampled, threads + 2)) as detected,
+        closing(_detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
         parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
         # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
@@ -150,6 +156,22 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
                 yield rows
     yield track_rows(people.finish(end_s=video.end_s))
     video.report.warnings.extend(people.warnings)
+
+
+def _detect_all(
+    pool: ThreadPoolExecutor, detect: KeyFrameDetector, sampled: Iterable[FrameSample], depth: int
+) -> Generator[tuple[FrameSample, Detections | None]]:
+    """The faces of each frame; None where they are to be interpolated."""
+    if not detect.options.detects_near:
+        yield from map_ahead(pool, detect, sampled, depth)
+        return
+    is_key = operator.attrgetter("is_key")
+    with closing(map_some_ahead(pool, detect.look, sampled, depth, is_key)) as looked:
+        plans = plan_searches(looked, score=detect.options.score)
+        with closing(map_some_ahead(pool, detect.search, plans, depth, is_unknown)) as searched:
+            for (sample, known), found in searched:
+                yield sample, known if isinstance(known, Detections) else found
+                del sample  # its frame would stay in memory while the next one is searched
 
 
 def _choose_regions(video: Video, options: AnalyzeOptions, detector: Detector) -> Sequence[Region]:

@@ -48,10 +48,9 @@ def test_what_is_no_time_is_refused_with_examples(text):
         ({"every": 2, "fps": 5.0}, "one of them"),
         ({"detector": "mtcnn"}, "yunet, haar"),
         ({"device": "tpu"}, "auto, cpu, gpu"),
-        ({"detect": "every:0"}, "detect must be full or every:N with N from 1 to 16, got 'every:0'"),
+        ({"detect": "every:0"}, "detect must be auto, full or every:N with N from 1 to 16, got 'every:0'"),
         ({"detect": "every:17"}, "from 1 to 16"),
-        ({"detect": "some"}, "full or every:N"),
-        ({"detect": "auto"}, "auto is not available yet: use full or every:N"),
+        ({"detect": "some"}, "auto, full or every:N"),
         ({"start": "1:30"}, "start must be of type TimePoint"),
     ],
 )
@@ -82,7 +81,11 @@ def test_the_digest_follows_what_changes_results_and_nothing_else():
 
 def test_a_stride_of_one_is_full_detection():
     assert AnalyzeOptions(detect="every:1") == AnalyzeOptions()
-    assert [AnalyzeOptions(detect=detect).detect_stride for detect in ("full", "every:4")] == [1, 4]
+    assert [AnalyzeOptions(detect=detect).detect_stride for detect in ("auto", "full", "every:4")] == [
+        1,
+        1,
+        4,
+    ]
 
 
 @pytest.mark.parametrize("chosen", [{"stream": 0}, {"rotate": "90"}, {"rotate": "file"}, {"zero": "audio"}])

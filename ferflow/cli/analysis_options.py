@@ -26,9 +26,10 @@ Detector = Annotated[
 Detect = Annotated[
     str | None,
     typer.Option(
-        help="Detect faces in every analysed frame (full), or in every Nth of them (N up to 16) and at cuts; "
-        f"boxes in between are interpolated.  [default: {DEFAULTS.detect}]",
-        metavar="full|every:N",
+        help="Search all of every frame for faces (full); or all of it at cuts and every 0.2 s, and around the "
+        "places where faces are expected in between (auto); or every Nth frame, N up to 16, and interpolate boxes.  "
+        f"[default: {DEFAULTS.detect}]",
+        metavar="auto|full|every:N",
     ),
 ]
 Score = Annotated[

@@ -59,6 +59,18 @@ class Detections:
             np.concatenate([faces.region for faces in several]),
         )
 
+    def unknown(self) -> Detections:
+        """As many faces, of which nothing is known: NaN."""
+        n = len(self)
+        box, score, marks = (np.full(shape, np.nan, np.float32) for shape in ((n, 4), n, (n, 5, 2)))
+        return Detections(box, score, marks, self.region)
+
+    def replaced(self, rows: npt.NDArray[np.intp], others: Detections) -> Detections:
+        """Some faces replaced by others, of which it takes as many; regions stay."""
+        xyxy, score, landmarks = self.xyxy.copy(), self.score.copy(), self.landmarks.copy()
+        xyxy[rows], score[rows], landmarks[rows] = others.xyxy, others.score, others.landmarks
+        return Detections(xyxy, score, landmarks, self.region)
+
     def moved(self, x: float, y: float, *, region: int) -> Detections:
         """The same faces in a picture whose part at (x, y) they were found in."""
         shift = np.array([x, y], np.float32)

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ferflow.faces.detections import Detections
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.haar import Haar
-from ferflow.faces.regions import split_frame
+from ferflow.faces.local_search import Expected, Look, Plan
+from ferflow.faces.regions import Part, split_frame
+from ferflow.faces.search_windows import Places
 from ferflow.faces.tracker import WEAK_SCORE
 from ferflow.faces.yunet import make_yunet
 from ferflow.media.video import Frame
@@ -40,6 +44,26 @@ class Detector(Protocol):
             score: faces of lower scores are left out; None: that of the options.
         """
 
+    def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
+        """Detect the faces at some places of a frame, and perhaps others.
+
+        Args:
+            frame: the frame.
+            places: at least one, in pixels of the frame.
+            score: faces of lower scores are left out.
+        """
+
+    def find_reduced(self, frame: Frame, faces: Detections) -> Detections:
+        """Find large faces again, as `detect_near` finds them where the picture is reduced.
+
+        Args:
+            frame: the frame.
+            faces: N faces of it, as of `detect`.
+
+        Returns:
+            N faces; NaN where the picture should not be reduced.
+        """
+
 
 def make_detector(options: AnalyzeOptions) -> Detector:
     """Load the detector that options name.
@@ -62,10 +86,51 @@ class KeyFrameDetector:
 
     def __call__(self, sample: FrameSample) -> Detections | None:
         """The faces of a frame; None where it is no key frame."""
-        if not sample.is_key:
-            return None
+        return self._detect(sample) if sample.is_key else None
+
+    def _detect(self, sample: FrameSample) -> Detections:
         parts = split_frame(sample.frame, self.regions)
-        found = self.detector.detect([part.frame for part in parts], min(self.options.score, WEAK_SCORE))
+        return self._merge(parts, self.detector.detect([part.frame for part in parts], self._least_score))
+
+    def look(self, sample: FrameSample) -> Look:
+        """The faces of a key frame, for `plan_searches`."""
+        found = self._detect(sample)
+        reduced = found.unknown()
+        for number, part in enumerate(split_frame(sample.frame, self.regions)):
+            rows = np.flatnonzero((found.region == number) & (found.score >= self.options.score))
+            if len(rows):
+                faces = found[rows].moved(-part.x, -part.y, region=number)
+                again = self.detector.find_reduced(part.frame, faces).moved(part.x, part.y, region=number)
+                reduced = reduced.replaced(rows, again)
+        return Look.at(sample, found, reduced)
+
+    def search(self, plan: Plan) -> Detections:
+        """The faces of a frame, where they are expected or already known, see `local_search`."""
+        sample, expected = plan
+        if isinstance(expected, Detections):
+            return expected
+        parts = split_frame(sample.frame, self.regions)
+        return self._merge(parts, [self._search(*one) for one in zip(parts, expected, strict=True)])
+
+    def _search(self, part: Part, expected: Expected | None) -> Detections:
+        if expected is not None:
+            if self.regions:
+                expected = expected.moved(-part.x, -part.y)
+            places = expected.all_places(part.frame.planes.width, part.frame.planes.height)
+            if not len(places):
+                return Detections.empty()
+            found = expected.correct(self.detector.detect_near(part.frame, places, self._least_score))
+            if expected.is_met(found, self.options.score):
+                return found
+        return self.detector.detect([part.frame], self._least_score)[0]
+
+    @property
+    def _least_score(self) -> float:
+        return min(self.options.score, WEAK_SCORE)
+
+    def _merge(self, parts: Sequence[Part], found: Sequence[Detections]) -> Detections:
+        if not self.regions:
+            return self._limit(found[0], 0)
         return Detections.concatenate(
             [
                 self._limit(faces, number).moved(part.x, part.y, region=number)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ferflow.errors import ModelError
 from ferflow.faces.detections import Detections, min_face_height
+from ferflow.faces.search_windows import Places
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
 
@@ -43,6 +44,14 @@ class Haar:
     def detect(self, frames: Sequence[Frame], score: float | None = None) -> list[Detections]:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
+
+    def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
+        """See `Detector`; all of the picture is searched."""
+        return self._detect_one(frame)
+
+    def find_reduced(self, frame: Frame, faces: Detections) -> Detections:
+        """See `Detector`; it finds none."""
+        return faces.unknown()
 
     def _cascade(self) -> cv2.CascadeClassifier:
         """The cascade of the calling thread: it has state while it runs, so threads cannot share one."""

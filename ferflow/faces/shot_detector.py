@@ -69,6 +69,8 @@ class ShotCutDetector:
 
     def reset(self) -> None:
         """Return to the state before the first frame."""
+        self.thumb: UInt8Array = np.zeros((_ROWS, _COLUMNS), np.uint8)
+        """The last frame at 64x36, uint8 (36, 64), also if it was blank."""
         self._last: _Picture | None = None
         self._level = 0.0
         self._dissolves = _DissolveDetector()
@@ -82,7 +84,8 @@ class ShotCutDetector:
         Args:
             luma: uint8 (H, W), of any size and range; no reference to it is kept.
         """
-        picture = _Picture.of(_downscale(luma))
+        self.thumb = _downscale(luma)
+        picture = _Picture.of(self.thumb)
         if picture is None:
             return Change.NONE
         last, self._last = self._last, picture

@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ferflow.faces.detections import Detections, min_face_height
+from ferflow.faces.detections import Detections, iou, min_face_height
 from ferflow.faces.packaged_weights import PackagedWeights
+from ferflow.faces.regions import cut_part
+from ferflow.faces.search_windows import MARGIN, Mosaic, Places, Windows, grow
 from ferflow.faces.yunet_onnx import STRIDES, black_level, rewrite_for_planes
 from ferflow.media.video import Frame
 from ferflow.options import AnalyzeOptions
@@ -38,6 +40,13 @@ images), on which the classifier was trained."""
 # The defaults of OpenCV's FaceDetectorYN, so that both runtimes keep the same boxes.
 _NMS_IOU = 0.3
 _NMS_TOP = 5000
+
+_REDUCE_FROM = 112
+"""Height in pixels of the network's input from which a face is searched for in a picture of half that size, between two
+looks at all of the picture."""
+_SAME_FACE_IOU = 0.6
+_WORTHWHILE = 0.7
+"""Share of the picture's input up to which searching a part of it is quicker than searching all of it."""
 
 
 def make_yunet(options: AnalyzeOptions) -> YuNet | YuNetOpenCV:
@@ -130,16 +139,66 @@ class YuNet:
         score = self._options.score if score is None else score
         return [self._detect_one(frame, score) for frame in frames]
 
+    def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
+        """See `Detector`."""
+        found = self._search(frame, places, score)
+        return self._detect_one(frame, score) if found is None else found
+
+    def find_reduced(self, frame: Frame, faces: Detections) -> Detections:
+        """See `Detector`."""
+        least_height = _REDUCE_FROM * decimation_factor(self._options, frame)
+        large = np.flatnonzero(faces.xyxy[:, 3] - faces.xyxy[:, 1] >= least_height)
+        if not len(large):
+            return faces.unknown()
+        places = Places(grow(faces.xyxy[large], MARGIN), np.ones(len(large), np.bool_))
+        found = self._search(frame, places, self._options.score)
+        if found is None or not len(found):
+            return faces.unknown()
+        overlap = iou(faces.xyxy[large], found.xyxy)
+        is_same, same = overlap.max(axis=1) >= _SAME_FACE_IOU, overlap.argmax(axis=1)
+        return faces.unknown().replaced(large[is_same], found[same[is_same]])
+
+    def _search(self, frame: Frame, places: Places, score: float) -> Detections | None:
+        """Search the windows around places in one call of the network; None where that is not quicker than `detect`."""
+        factor = decimation_factor(self._options, frame)
+        (width, height), scale = _input_size(frame, factor)
+        windows = Windows.around(
+            places, frame.planes.width, frame.planes.height, factor=factor, stride=STRIDES[-1]
+        )
+        if not len(windows.zoom):
+            return Detections.empty()
+        parts = [
+            (cut_part(frame, *xywh).frame, factor * zoom)
+            for xywh, zoom in zip(windows.xywh.tolist(), windows.zoom.tolist(), strict=True)
+        ]
+        sizes = [_input_size(part, reduced)[0] for part, reduced in parts]
+        mosaic = Mosaic.pack([(_round_up(columns), _round_up(rows)) for columns, rows in sizes])
+        if mosaic.area > _WORTHWHILE * _round_up(width) * _round_up(height):
+            return None
+        planes = _black_planes(mosaic.height, mosaic.width, full_range=frame.planes.full_range)
+        for (part, reduced), size, (x, y) in zip(parts, sizes, mosaic.corners.tolist(), strict=True):
+            _draw(planes[0, :, y:, x:], part, reduced, size)
+        rows = self._find_rows(planes, score, full_range=frame.planes.full_range)
+        # From the mosaic to the input that all of the picture would have.
+        corners = (windows.xywh[:, :2] / scale).astype(np.float32)
+        size_of_input = np.array([width, height], np.float32)
+        rows = mosaic.move_back(rows, corners, windows.zoom.astype(np.float32), size_of_input)
+        return _suppress_overlaps(rows, scale)
+
     def _detect_one(self, frame: Frame, least_score: float) -> Detections:
         planes, scale = make_planes_input(frame, decimation_factor(self._options, frame))
-        network = self._session(full_range=frame.planes.full_range)
-        score, faces = network.run(["score", "faces"], {"planes": planes})
+        rows = self._find_rows(planes, least_score, full_range=frame.planes.full_range)
+        return _suppress_overlaps(rows, scale)
+
+    def _find_rows(self, planes: UInt8Array, least_score: float, *, full_range: bool) -> Float32Array:
+        """Faces as of `_decode_cells`, before overlaps are suppressed."""
+        score, faces = self._session(full_range=full_range).run(["score", "faces"], {"planes": planes})
         # Only cells above the threshold are decoded: a picture has thousands of cells and few faces.
         cells = np.flatnonzero(score[0, :, 0] >= least_score)
         if not len(cells):
-            return Detections.empty()
+            return np.zeros((0, 15), np.float32)
         corner, stride = _cell_corners(cells, *planes.shape[2:])
-        return _suppress_overlaps(_decode_cells(corner, stride, score[0, cells], faces[0, cells]), scale)
+        return _decode_cells(corner, stride, score[0, cells], faces[0, cells])
 
     def _session(self, *, full_range: bool) -> Any:
         # The range is a constant of the rewritten graph, so each range needs a session; the second is rarely needed.
@@ -175,6 +234,14 @@ class YuNetOpenCV:
         score = self._options.score if score is None else score
         return [self._detect_one(frame, score) for frame in frames]
 
+    def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
+        """See `Detector`; all of the picture is searched."""
+        return self._detect_one(frame, score)
+
+    def find_reduced(self, frame: Frame, faces: Detections) -> Detections:
+        """See `Detector`; it finds none."""
+        return faces.unknown()
+
     def _detect_one(self, frame: Frame, least_score: float) -> Detections:
         image, scale = make_bgr_input(frame, decimation_factor(self._options, frame))
         # Score, input size and result are state of the network, so that two threads must not run it at the same time.
@@ -197,13 +264,27 @@ def make_planes_input(frame: Frame, factor: int) -> tuple[UInt8Array, Float32Arr
         stride, and padded with black; and float32 (2,): source pixels per pixel of it, in x and y.
     """
     size, scale = _input_size(frame, factor)
-    rows, columns = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in reversed(size))
-    padded = np.empty((1, 3, rows, columns), np.uint8)
-    padded[0, 0, size[1] :], padded[0, 0, :, size[0] :] = (black_level(frame.planes.full_range),) * 2
-    padded[0, 1:, size[1] :], padded[0, 1:, :, size[0] :] = 128, 128
-    for channel, plane in zip(padded[0], frame.planes.downscale(factor, size), strict=True):
-        channel[: size[1], : size[0]] = 128 if plane is None else plane
+    width, height = map(_round_up, size)
+    padded = _black_planes(height, width, full_range=frame.planes.full_range)
+    _draw(padded[0], frame, factor, size)
     return padded, scale
+
+
+def _round_up(side: int) -> int:
+    """To a multiple of the largest stride."""
+    return -(-side // STRIDES[-1]) * STRIDES[-1]
+
+
+def _black_planes(height: int, width: int, *, full_range: bool) -> UInt8Array:
+    planes = np.full((1, 3, height, width), 128, np.uint8)
+    planes[0, 0] = black_level(full_range)
+    return planes
+
+
+def _draw(planes: UInt8Array, frame: Frame, factor: int, size: tuple[int, int]) -> None:
+    """Draw a decimated frame into the upper left corner of planes, uint8 (3, h, w)."""
+    for channel, plane in zip(planes, frame.planes.downscale(factor, size), strict=True):
+        channel[: size[1], : size[0]] = 128 if plane is None else plane
 
 
 def _cell_corners(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
@@ -231,6 +312,8 @@ def _decode_cells(
 
 def _suppress_overlaps(rows: Float32Array, scale: Float32Array) -> Detections:
     """Non-maximum suppression: of boxes that overlap, only the one of the highest score is kept; in source pixels."""
+    if len(rows) < 2:
+        return _to_source_pixels(rows, scale)
     keep = cv2.dnn.NMSBoxes(rows[:, 1:5].tolist(), rows[:, 0].tolist(), 0.0, _NMS_IOU, top_k=_NMS_TOP)
     return _to_source_pixels(rows[np.asarray(keep, np.intp)], scale)
 

@@ -63,6 +63,23 @@ def map_ahead(
     is raised in place of its result; an error of `items` after the results of the items before it. On an error or an
     early stop, calls that are running are waited for, and no other call starts.
     """
+    return _wait_in_order(lambda item: pool.submit(function, item), items, depth)
+
+
+def map_some_ahead(
+    pool: Executor, function: Callable[[T], R], items: Iterable[T], depth: int, where: Callable[[T], bool]
+) -> Generator[tuple[T, R | None]]:
+    """As `map_ahead`; items for which `where` is false are passed on with None, without a call on the pool."""
+    nothing: Future[R | None] = Future()
+    nothing.set_result(None)
+
+    def start(item: T) -> Future[R | None]:
+        return pool.submit(function, item) if where(item) else nothing
+
+    return _wait_in_order(start, items, depth)
+
+
+def _wait_in_order(start: Callable[[T], Future[R]], items: Iterable[T], depth: int) -> Generator[tuple[T, R]]:
     waiting: deque[tuple[T, Future[R]]] = deque()
     failed: Exception | None = None
     iterator = iter(items)
@@ -71,7 +88,7 @@ def map_ahead(
             try:
                 while failed is None and len(waiting) < depth:
                     item = next(iterator)
-                    waiting.append((item, pool.submit(function, item)))
+                    waiting.append((item, start(item)))
                     del item
             # Also StopIteration. An interruption is not an `Exception` and is raised at once.
             except Exception as error:

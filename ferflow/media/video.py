@@ -226,7 +226,9 @@ class Video:
             report.add_jump(time_s, float(timed.jump_s))
         if timed.is_stray:
             report.add_stray(time_s)
-        if not isinstance(timed.picture, SkippedFrame) and timed.picture.is_corrupt:
+        if isinstance(timed.picture, SkippedFrame):
+            return
+        if timed.picture.is_corrupt:
             report.add_damaged()
         else:
             report.add_usable(time_s)

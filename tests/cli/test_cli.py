@@ -133,7 +133,7 @@ def test_failures_are_one_line_each_and_the_exit_code_tells(tmp_path, face_video
         ([""], "empty name", 2),
         (["--model", "nonsense"], "'nonsense' is not a model", 4),
         (["--detector", "mtcnn"], "mtcnn", 2),
-        (["--detect", "auto"], "auto is not available yet: use full or every:N", 2),
+        (["--detect", "some"], "detect must be auto, full or every:N", 2),
         (["--hwaccel", "kuda"], "hwaccel must be one of none, auto, cuda, vaapi, videotoolbox", 2),
         (["--backend", "onnx", "--device", "gpu"], "no CUDA", 2),
         (["--workers", "-1"], "workers", 2),
