@@ -72,7 +72,7 @@ METADATA_ERRORS: dict[str, Any] = (
 
 # Without these options two decoders hide damage: MJPEG's returns half a picture and fills the rest with what was in
 # memory before; AV1's (dav1d) drops frames without an error where it may decode ahead.
-_DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
+DECODER_OPTIONS = {"mjpeg": {"err_detect": "explode"}, "libdav1d": {"max_frame_delay": "1"}}
 
 _PNG_CODECS = frozenset({"png", "apng"})
 
@@ -348,7 +348,7 @@ class Container:
             self._stream = _video_stream(self._container, self._path, self._wanted)
             context = self._stream.codec_context
             context.options = {"max_pixels": str(MAX_PIXELS)}
-            context.options |= _DECODER_OPTIONS.get(context.name, {})
+            context.options |= DECODER_OPTIONS.get(context.name, {})
             # MPEG-4's threads race for the data with which they conceal damage, and report no damage. A device needs no
             # threads, and each would take some of its memory for pictures.
             is_serial = context.name == "mpeg4" or self.hardware.device is not None
