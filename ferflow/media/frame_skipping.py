@@ -1,9 +1,11 @@
 """Which frames need not be decoded, because they are not selected and no other frame depends on them.
 
 With `--fps 5` most frames of a video are not analysed. A bit in each packet tells the decoder whether other frames are
-predicted from this one; frames that are neither referenced nor selected are skipped. All other frames are the same,
-to the last bit, and every frame keeps its index and its time. Which frames will be selected follows from the
-timestamps of the packets, which are read some way ahead of the decoder.
+predicted from this one; frames that are neither referenced nor selected are skipped. Between the last selected frame
+and the next IDR picture, which refers to nothing before it, no frame is decoded. All other frames are the same, to the
+last bit, and every frame keeps its index and its time. Which frames will be selected follows from the timestamps of
+the packets, which are read some way ahead of the decoder.
+
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TypeAlias
 import av
 
 from ferflow.media.decode_report import Lost, NoTimestamps
+from ferflow.media.idr import is_idr
 
 PacketOrLost: TypeAlias = "av.Packet[av.VideoStream] | Lost"
 
@@ -28,6 +31,9 @@ LOOK_AHEAD = 32
 """Packets read ahead of the decoder. A frame is shown at most 16 frames after it is decoded (H.264, HEVC), so that an
 earlier timestamp of the same cell comes within 16 packets; 32 leave a margin."""
 
+
+MOST_WAITING_BYTES = 16 << 20
+"""Of packets that are kept until it is known whether a selected frame may depend on them."""
 
 _JUMP_S = 5
 """Seconds between two packets from which on the times of frames may no longer follow from those of packets alone."""
@@ -75,22 +81,44 @@ class FrameSkipper:
         self._new: list[tuple[int, Fraction]] = []
         self._first_in_cell: dict[int, int] = {}
         self._skippable: list[tuple[int, int]] = []
+        # Packets of frames that are not selected, since the last one that was passed on.
+        self._waiting: list[av.Packet[av.VideoStream]] = []
+        self._n_waiting_bytes = 0
         self._latest_s: Fraction | None = None
         self._is_stopped = False
 
     def set_skipping(
         self, packets: Iterable[PacketOrLost], context: av.VideoCodecContext
     ) -> Iterator[PacketOrLost]:
-        """Pass the packets on, with a delay of `LOOK_AHEAD`, and set before each what the decoder may skip."""
+        """Pass on the packets that the decoder needs, and set before each what it may skip."""
+        for packet in self._look_ahead(packets):
+            self._sort_into_cells()
+            if isinstance(packet, Lost):
+                yield from self._pass_waiting_on(context)
+                yield packet
+                continue
+            if _needs_nothing_before(packet, context) and not self._is_stopped:
+                self._drop_waiting()
+            if self._may_skip(packet):
+                self._waiting.append(packet)
+                self._n_waiting_bytes += packet.size
+                if self._n_waiting_bytes > MOST_WAITING_BYTES:
+                    yield from self._pass_waiting_on(context)
+                continue
+            yield from self._pass_waiting_on(context)
+            context.skip_frame = "DEFAULT"
+            yield packet
+
+    def _look_ahead(self, packets: Iterable[PacketOrLost]) -> Iterator[PacketOrLost]:
+        """The same packets, noted `LOOK_AHEAD` packets before they are passed on."""
         ahead: deque[PacketOrLost] = deque()
         for packet in packets:
             ahead.append(packet)
             if not isinstance(packet, Lost):
                 self._note(packet)
             if len(ahead) > LOOK_AHEAD:
-                yield self._set_for(ahead.popleft(), context)
-        while ahead:
-            yield self._set_for(ahead.popleft(), context)
+                yield ahead.popleft()
+        yield from ahead
 
     def fill_in(
         self, events: Iterable[av.VideoFrame | Lost | NoTimestamps], time_base: Fraction
@@ -146,24 +174,44 @@ class FrameSkipper:
         time_s = float((pts - (self._first_pts or 0)) * time_base)
         return cell_index(time_s, self._fps, rounding_s(time_base)) if time_s >= self._start_s else None
 
-    def _set_for(self, packet: PacketOrLost, context: av.VideoCodecContext) -> PacketOrLost:
-        self._sort_into_cells()
-        if isinstance(packet, Lost):
-            return packet
-        may_skip = (
+    def _pass_waiting_on(self, context: av.VideoCodecContext) -> Iterator[av.Packet[av.VideoStream]]:
+        """A selected frame may depend on them, unless the decoder finds that no frame refers to them."""
+        waiting, self._waiting, self._n_waiting_bytes = self._waiting, [], 0
+        for packet in waiting:
+            # The skipping may have been ended since.
+            if may_skip := self._may_skip(packet):
+                self._note_skippable(packet)
+            # Whether the decoder skipped the frame is seen in `fill_in`.
+            context.skip_frame = "NONREF" if may_skip else "DEFAULT"
+            yield packet
+
+    def _drop_waiting(self) -> None:
+        """No frame that is decoded depends on them."""
+        for packet in self._waiting:
+            self._note_skippable(packet)
+        self._waiting, self._n_waiting_bytes = [], 0
+
+    def _note_skippable(self, packet: av.Packet[av.VideoStream]) -> None:
+        if packet.pts is not None:
+            heappush(self._skippable, (packet.pts, packet.duration or 0))
+
+    def _may_skip(self, packet: av.Packet[av.VideoStream]) -> bool:
+        return (
             packet.size > 0
             and not packet.is_discard
             and not self._is_selected(packet)
             and not self._is_stopped
         )
-        # NONREF: the decoder skips the frame only if no other frame refers to it. Whether it did is seen in `fill_in`.
-        context.skip_frame = "NONREF" if may_skip else "DEFAULT"
-        if may_skip and packet.pts is not None:
-            heappush(self._skippable, (packet.pts, packet.duration or 0))
-        return packet
 
     def _is_selected(self, packet: av.Packet[av.VideoStream]) -> bool:
         if packet.pts is None or packet.time_base is None:
             return True
         cell = self._cell(packet.pts, packet.time_base)
         return cell is not None and self._first_in_cell.get(cell, packet.pts) >= packet.pts
+
+
+def _needs_nothing_before(packet: av.Packet[av.VideoStream], context: av.VideoCodecContext) -> bool:
+    """Whether the decoder gives this packet's frame and all later ones without the packets before; also of the end."""
+    if packet.size == 0:
+        return True
+    return packet.is_keyframe and is_idr(bytes(packet), context.name, context.extradata)

@@ -226,9 +226,7 @@ class Video:
             report.add_jump(time_s, float(timed.jump_s))
         if timed.is_stray:
             report.add_stray(time_s)
-        if isinstance(timed.picture, SkippedFrame):
-            return
-        if timed.picture.is_corrupt:
+        if not isinstance(timed.picture, SkippedFrame) and timed.picture.is_corrupt:
             report.add_damaged()
         else:
             report.add_usable(time_s)

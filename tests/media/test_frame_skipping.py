@@ -8,10 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from ferflow.media import container
+from ferflow.media import container, frame_skipping
 from ferflow.media.container import Container
 from ferflow.media.decode_report import Lost
 from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
+from ferflow.media.idr import is_idr
 from ferflow.media.video import Selection, open_video
 from ferflow.options import TimePoint
 from tests.conftest import face_frames
@@ -67,7 +68,7 @@ def read(path, monkeypatch, *, sparing: bool, **chosen):
             n_skipped += isinstance(event, SkippedFrame)
             yield event
 
-    with open_video(path) as video:
+    with open_video(path, threads=2) as video:
         decode = video._source.decode
         video._source.decode = lambda *from_pts: counted(decode(*from_pts))
         frames = [(f.index, f.pts, f.time_s, f.planes.y.copy()) for f in video.frames(Selection(**chosen))]
@@ -106,7 +107,107 @@ def test_sampled_frames_are_the_same_bit_for_bit(with_b_frames, monkeypatch, cli
     # Two of three frames are B-frames, and at most those that are selected are decoded.
     n_selected = len(read(with_b_frames[clip], monkeypatch, sparing=True, **chosen)[0])
     n_b_frames = picture_types(with_b_frames[clip])["B"]
-    assert n_b_frames - n_selected <= n_skipped <= n_b_frames
+    assert n_b_frames - n_selected <= n_skipped <= N_FRAMES - n_selected
+
+
+CLOSED, OPEN = (
+    "keyint=12:min-keyint=12:scenecut=0:open-gop=0",
+    "keyint=12:min-keyint=12:scenecut=0:open-gop=1",
+)
+N_GROUPS, GROUP = 8, 12
+
+
+@pytest.fixture(scope="module")
+def noisy_groups():
+    return noisy_frames(N_GROUPS * GROUP, size=(160, 128))
+
+
+def write_groups(path: Path, images: list[np.ndarray], codec: str, x_params: str, **options: str) -> Path:
+    """H.264 or HEVC with a key frame every 12 frames, 24 frames per second."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=24)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {
+            f"{codec[3:]}-params": x_params + ":log-level=none" * (codec == "libx265")
+        } | options
+        for image in images:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+# The encoder's parameters say which key frames are IDR pictures. Half a second is one group: where each of them starts
+# anew, its first frame is the only one that is decoded.
+@pytest.mark.parametrize(
+    ("codec", "suffix", "x_params", "options", "n_decoded"),
+    [
+        ("libx264", "mp4", CLOSED, {}, N_GROUPS),
+        ("libx264", "mkv", CLOSED + ":slices=3", {"preset": "veryslow"}, N_GROUPS),
+        ("libx264", "ts", CLOSED, {}, N_GROUPS),
+        ("libx264", "mp4", CLOSED + ":tff=1", {}, N_GROUPS),
+        ("libx265", "mp4", CLOSED, {"preset": "ultrafast"}, N_GROUPS),
+        ("libx265", "ts", CLOSED + ":bframes=4", {"preset": "ultrafast"}, N_GROUPS),
+        ("libx264", "mkv", OPEN, {}, None),
+        ("libx264", "ts", OPEN, {"preset": "veryslow"}, None),
+        ("libx264", "mp4", "keyint=12:scenecut=0:intra-refresh=1:bframes=0", {}, None),
+        ("libx265", "mkv", OPEN + ":bframes=4", {"preset": "ultrafast"}, None),
+    ],
+)
+def test_of_a_group_nothing_is_decoded_after_its_last_selected_frame(
+    noisy_groups, tmp_path, monkeypatch, codec, suffix, x_params, options, n_decoded
+):
+    path = write_groups(tmp_path / f"a.{suffix}", noisy_groups, codec, x_params, **options)
+    n_skipped = assert_same(path, monkeypatch, fps=2.0)
+    if n_decoded is not None:
+        assert n_skipped == N_GROUPS * GROUP - n_decoded
+    for fps in (0.6, 3.1, 7.0):
+        assert_same(path, monkeypatch, fps=fps)
+    assert_same(path, monkeypatch, fps=1.0, start=TimePoint(seconds=1.7), end=TimePoint(seconds=3.1))
+
+
+def test_packets_wait_in_bounded_memory(with_b_frames, monkeypatch):
+    monkeypatch.setattr(frame_skipping, "MOST_WAITING_BYTES", 0)
+    n_bounded = assert_same(with_b_frames["even"], monkeypatch, fps=0.5)
+    assert 0 < n_bounded <= picture_types(with_b_frames["even"])["B"]
+
+
+def test_gaps_start_at_the_last_frame_before_them_though_it_was_not_decoded(
+    noisy_groups, tmp_path, monkeypatch
+):
+    path = write_groups(tmp_path / "a.mkv", noisy_groups, "libx264", CLOSED)
+    with av.open(str(path)) as opened:
+        packets = [packet for packet in opened.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    at = content.find(bytes(packets[4 * GROUP]))  # an IDR picture
+    content[at + 40 : at + packets[4 * GROUP].size] = bytes(packets[4 * GROUP].size - 40)
+    path.write_bytes(content)
+    _, (_, report), n_skipped = read(path, monkeypatch, sparing=True, fps=2.0)
+    _, (_, plain), _ = read(path, monkeypatch, sparing=False, fps=2.0)
+    assert plain.gaps
+    assert (report.gaps, report.n_decoded) == (plain.gaps, plain.n_decoded)
+    assert GROUP - 1 <= n_skipped <= 4 * GROUP
+
+
+@pytest.mark.parametrize(
+    ("codec", "packet", "extradata", "expected"),
+    [
+        # One unit of parameters and one of a picture; lengths of 4 and of 2 bytes, and start codes.
+        ("h264", b"\0\0\0\2\x67\0\0\0\0\2\x65\x88", b"\1\x64\0\x1f\xff", True),
+        ("h264", b"\0\2\x67\0\0\2\x41\x88", b"\1\x64\0\x1f\xfd", False),
+        ("h264", b"\0\0\0\1\x09\xf0\0\0\1\x65\x88", None, True),
+        ("h264", b"\0\0\0\1\x06\x05\0\0\1\x61\x88", b"\0\0\1\x67", False),
+        ("hevc", b"\0\0\1\x40\1\0\0\1\x26\1\xaf", None, True),
+        ("hevc", b"\0\0\1\x28\1\xaf", None, True),
+        ("hevc", b"\0\0\1\x28\1\xef", None, False),  # frames that wait to be shown get lost
+        ("hevc", b"\0\0\1\x2a\1\xaf", None, False),  # CRA
+        ("h264", b"", None, False),
+        ("h264", b"\xff\xff\xff\xff\x65\0", b"\1\x64\0\x1f\xff", True),
+        ("hevc", b"\0\0\1", None, False),
+    ],
+)
+def test_idr_pictures_are_found_by_the_type_of_their_nal_unit(codec, packet, extradata, expected):
+    assert is_idr(packet, codec, extradata) is expected
 
 
 @pytest.mark.parametrize(
