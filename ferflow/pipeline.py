@@ -128,7 +128,8 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
     people = People(options, regions, tools.describer)
     frames = video.frames(Selection.of(options))
-    key_seconds = LOOK_SECONDS if options.detects_near else None
+    is_near = options.detects_near and _gains_near(tools.detector, video, regions)
+    key_seconds = LOOK_SECONDS if is_near else None
     samples = sample_frames(
         frames, regions=regions, detect_stride=options.detect_stride, key_seconds=key_seconds
     )
@@ -147,7 +148,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
         closing(prefetch(samples, PREFETCH_FRAMES)) as sampled,
-        closing(_detect_all(pool, detect, sampled, threads + 2)) as detected,
+        closing((_detect_near if is_near else map_ahead)(pool, detect, sampled, threads + 2)) as detected,
     ):
         parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
         # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
@@ -158,13 +159,18 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     video.report.warnings.extend(people.warnings)
 
 
-def _detect_all(
+def _gains_near(detector: Detector, video: Video, regions: Sequence[Region]) -> bool:
+    """Whether it is quicker to search around expected faces than all of the picture, or all of each region."""
+    if 0 in video.size:  # the header does not say
+        return False
+    sizes = [region.pixels(*video.size)[2:] for region in regions] or [video.size]
+    return all(detector.gains_near(width, height) for width, height in sizes)
+
+
+def _detect_near(
     pool: ThreadPoolExecutor, detect: KeyFrameDetector, sampled: Iterable[FrameSample], depth: int
 ) -> Generator[tuple[FrameSample, Detections | None]]:
-    """The faces of each frame; None where they are to be interpolated."""
-    if not detect.options.detects_near:
-        yield from map_ahead(pool, detect, sampled, depth)
-        return
+    """The faces of each frame: of all of a key frame, and of others around the places where faces are expected."""
     is_key = operator.attrgetter("is_key")
     with closing(map_some_ahead(pool, detect.look, sampled, depth, is_key)) as looked:
         plans = plan_searches(looked, score=detect.options.score)

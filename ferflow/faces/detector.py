@@ -44,6 +44,9 @@ class Detector(Protocol):
             score: faces of lower scores are left out; None: that of the options.
         """
 
+    def gains_near(self, width: int, height: int) -> bool:
+        """Whether `detect_near` is quicker than `detect` in pictures of this size."""
+
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """Detect the faces at some places of a frame, and perhaps others.
 

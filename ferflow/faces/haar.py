@@ -45,6 +45,10 @@ class Haar:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
 
+    def gains_near(self, width: int, height: int) -> bool:
+        """See `Detector`."""
+        return False
+
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """See `Detector`; all of the picture is searched."""
         return self._detect_one(frame)

@@ -57,6 +57,10 @@ class TimedDetector:
         found: list[Detections] = self._timed(self.detector.detect, frames, score)
         return found
 
+    def gains_near(self, width: int, height: int) -> bool:
+        """See `Detector`."""
+        return self.detector.gains_near(width, height)
+
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """See `Detector`."""
         found: Detections = self._timed(self.detector.detect_near, frame, places, score)
