@@ -283,3 +283,16 @@ def _runs_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pyte
         return number if (number := choose(n_pending, job)) != 1 else 0
 
     monkeypatch.setattr(run, "_choose_n_workers", choose_this_process)
+
+
+@pytest.fixture(autouse=True)
+def _calls_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands call in a child is called directly, as in a worker, which may not have children: to start a child
+    takes a second. Tests marked `isolated`, and all that start the command, have the child that users have.
+    """
+    if "isolated" in request.keywords:
+        return
+    from ferflow.system import child_process
+
+    worker = SimpleNamespace(current_process=lambda: SimpleNamespace(daemon=True))
+    monkeypatch.setattr(child_process, "multiprocessing", worker)

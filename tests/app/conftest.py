@@ -90,6 +90,11 @@ class Visitor:
         self.page.set_input_files("#files", {"name": name, "mimeType": kind, "buffer": content})
 
 
+@pytest.fixture(autouse=True)
+def _calls_stay_in_this_process() -> None:
+    """Not here: the application calls from several threads, and goes on when a test has ended."""
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[Server]:
     out = tmp_path_factory.mktemp("app") / "out"

@@ -20,6 +20,8 @@ from ferflow.errors import OptionsError, VideoError
 from ferflow.system.child_process import call_in_child
 from tests.conftest import face_frames, portrait, write_video
 
+pytestmark = pytest.mark.isolated
+
 CRASH = """
 import os, signal, sys
 
@@ -89,7 +91,6 @@ def test_a_script_without_a_guard_may_run_and_its_process_loads_no_decoder(tmp_p
     assert (tmp_path / "out" / "index.html").exists()
 
 
-@pytest.mark.isolated
 def test_a_run_in_this_process_writes_what_a_worker_writes(tmp_path, face_video):
     import pyarrow.parquet as pq
 
@@ -178,7 +179,6 @@ def test_a_picture_that_crashes_the_decoder_costs_none_of_the_others_of_predict(
     assert crashed["error"].startswith("crash.mp4: the process that read it crashed (SIGSEGV)")
 
 
-@pytest.mark.isolated
 @pytest.mark.parametrize(
     ("device", "has_driver", "workers", "processes"),
     [
