@@ -19,6 +19,25 @@ from tests.conftest import portrait
 LABELS = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
 
 
+class NoChild:
+    """Stands in for the child that keeps the networks, which takes a second to start."""
+
+    def __init__(self, make, *, seconds_per_call) -> None:
+        self._made = make()
+
+    def call(self, function, *args):
+        return function(self._made, *args)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+@pytest.fixture(autouse=True)
+def _pictures_are_read_in_this_process(request, monkeypatch) -> None:
+    if "isolated" not in request.keywords:
+        monkeypatch.setattr("ferflow.system.resident_child.ResidentChild", NoChild)
+
+
 @pytest.fixture
 def photo(tmp_path) -> Path:
     path = tmp_path / "ada.jpg"
@@ -72,6 +91,7 @@ def test_a_picture_comes_from_stdin(ferflow, photo, monkeypatch):
     assert line["faces"][0]["label"] == "happy"
 
 
+@pytest.mark.isolated
 def test_a_bad_picture_is_one_line_and_the_others_go_on(ferflow, photo, tmp_path):
     (bad := tmp_path / "bad.jpg").write_bytes(b"no picture")
     done = ferflow("predict", bad, photo)
