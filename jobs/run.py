@@ -345,7 +345,7 @@ def write_pages(folder: OutputFolder) -> None:
 
 def _remove_outdated(folder: OutputFolder) -> None:
     """Remove the overview if it is outdated, and warn of what was exported of an earlier state."""
-    if not folder.index.exists() and not folder.csv_tables.exists() and not folder.figures.exists():
+    if not folder.has_pages:  # most such folders: what makes pages is not even imported
         return
     from ferflow.dashboards import remove_stale_overview
     from ferflow.dashboards.exports.export_status import describe_outdated

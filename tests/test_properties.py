@@ -241,7 +241,7 @@ def test_at_most_one_frame_is_taken_per_cell_of_time_and_the_first_always(steps,
     selection, now, taken = Selection(fps=fps), 0.0, []
     for index, step in enumerate([0.0, *steps]):
         now += step
-        if selection.takes(index, now):
+        if selection.takes(index, now, 0.0):
             taken.append(now)
     cells = [int(time_s * fps + 1e-6) for time_s in taken]
     assert taken[0] == 0.0
@@ -255,6 +255,6 @@ def test_each_nth_frame_of_a_range_is_taken(steps, every, first, last):
     for index in range(len(steps)):
         if selection.is_over(index, 0.0):
             break
-        if selection.takes(index, 0.0):
+        if selection.takes(index, 0.0, 0.0):
             taken.append(index)
     assert taken == list(range(min(len(steps), last)))[first::every]

@@ -111,7 +111,7 @@ class Selection:
         start = self.start or TimePoint(seconds=0.0)
         return (self.fps, start.seconds) if self.fps is not None and start.seconds is not None else None
 
-    def takes(self, index: int, time_s: float, rounded_s: float = 0.0) -> bool:
+    def takes(self, index: int, time_s: float, rounded_s: float) -> bool:
         """Whether this frame is analysed; called once per frame, in order; for the rounding see `cell_index`."""
         if self.start is not None and not self.start.reached(time_s, index):
             return False

@@ -194,6 +194,11 @@ class OutputFolder:
                 found[files.video_id] = ""
         return found
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether a page was ever written."""
+        return (self.path / PAGE_STATUSES).is_dir()
+
     def page_status(self, name: str) -> Path:
         """What a page of this name was made from; `PAGE_OPTIONS`: the options of all pages."""
         return self.path / PAGE_STATUSES / f"{name}.json"

@@ -103,6 +103,19 @@ def test_a_run_without_pages_leaves_no_overview_that_lacks_a_video(tmp_path, fac
     assert len(pd.read_csv(out / "csv" / "videos.csv")) == 2
 
 
+def test_a_run_without_pages_warns_of_exports_of_an_earlier_state_also_where_no_overview_is(
+    tmp_path, face_video, caplog
+):
+    out, other = tmp_path / "out", tmp_path / "other.mp4"
+    other.write_bytes(face_video.read_bytes())
+    run([face_video], out)
+    report(out, "--csv")
+    (out / "index.html").unlink()
+    caplog.clear()
+    run([other], out, pages=False)
+    assert "of an earlier state of the pages" in caplog.text
+
+
 def test_a_stretch_at_rest_of_somebody_else_is_not_on_the_page(tmp_path):
     """`--rest NAME=` is stored with every video of a run."""
     for name in "ab":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from ferflow.cli import app
 from ferflow.cli.tables_first import find_or_make_tables
 from ferflow.jobs import copies
+from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.options import AnalyzeOptions
 from tests.conftest import face_frames, write_video
@@ -24,6 +26,11 @@ pytestmark = pytest.mark.usefixtures("stand_in")
 @pytest.fixture
 def talk(tmp_path):
     return write_video(tmp_path / "talk.mp4", face_frames(5, size=(128, 96)))
+
+
+def noise(seed: int) -> np.ndarray:
+    """A picture that compresses badly."""
+    return np.random.default_rng(seed).integers(0, 256, (360, 640, 3), np.uint8)
 
 
 def warned(caplog) -> list[str]:
@@ -69,6 +76,35 @@ def test_annotating_copies_says_nothing_of_reports(tmp_path, talk, caplog):
     with find_or_make_tables([talk, copy], None, AnalyzeOptions(), quiet=True) as tables:
         assert set(tables) == {talk, copy}
     assert caplog.messages == []
+
+
+def test_three_copies_of_one_name_are_numbered_from_two_on(tmp_path, talk):
+    sources = [talk, *(tmp_path / name / "talk.mp4" for name in "ab")]
+    for source in sources[1:]:
+        source.parent.mkdir()
+        shutil.copy(talk, source)
+    first, *others = (task.files.video_id for task in plan(sources, tmp_path / "out", AnalyzeOptions()))
+    assert others == [f"{first}-2", f"{first}-3"]
+
+
+def test_results_of_another_file_are_not_taken_although_its_name_and_its_ends_are_equal(tmp_path):
+    """Raw recordings may have one header, one size and one end."""
+    sources = [tmp_path / name / "raw.mkv" for name in "ab"]
+    long = write_video(tmp_path / "long.mkv", [noise(seed) for seed in range(14)])
+    content = long.read_bytes()
+    assert len(content) > 3 << 20
+    middle = len(content) // 2
+    for source, changed in zip(
+        sources, (content, content[:middle] + b"0" * 64 + content[middle + 64 :]), strict=True
+    ):
+        source.parent.mkdir()
+        source.write_bytes(changed)
+    run(sources[:1], tmp_path / "out", pages=False)
+    (first,) = plan(sources[:1], tmp_path / "out", AnalyzeOptions())
+    (second,) = plan(sources[1:], tmp_path / "out", AnalyzeOptions())
+    assert not first.is_pending
+    assert second.is_pending
+    assert second.files.video_id == f"{first.files.video_id}-2"
 
 
 def test_copies_of_one_name_are_told_apart_by_their_folders(tmp_path, talk, caplog):

@@ -94,6 +94,14 @@ def test_a_skipped_video_keeps_its_entry_but_for_its_people_and_a_source_that_mo
     assert made.videos[0].source == str(here)
 
 
+@pytest.mark.parametrize(("source", "n_people"), [("moved.mp4", 1), ("a.mp4", 2)])
+def test_one_change_of_the_source_or_of_the_people_is_enough_to_store_the_entry(tmp_path, source, n_people):
+    made = manifest(entry("a", source=str(tmp_path / "a.mp4"), n_people=1))
+    assert made.note(entry("a", "skipped", source=str(tmp_path / source), n_people=n_people))
+    (only,) = made.videos
+    assert (only.source, only.n_people) == (str(tmp_path / source), n_people)
+
+
 def test_the_number_of_people_is_stored_for_finished_videos_alone():
     made = manifest(entry("a", n_people=1), entry("b", "failed"), entry("c", "done_with_gaps"))
     assert [made.note_people(f"{name}-id", 4) for name in "abcx"] == [True, False, True, False]
