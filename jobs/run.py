@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -264,7 +265,7 @@ def _process_with_retries(
             yield Ended(task, update_finished(task, job))
     pending = [task for task in tasks if task.is_pending]
     n_workers = _choose_n_workers(len(pending), job)
-    for attempt in range(1, job.retries + 2):
+    for attempt in itertools.count(1):
         pending = yield from _process_once(pending, job, n_workers, attempt)
         if not pending:
             return

@@ -14,6 +14,7 @@ from ferflow.media.clock import Clock, TimedFrame, longest_hold_s
 from ferflow.media.decode_report import DecodeReport, Lost
 from ferflow.media.frame_skipping import SkippedFrame
 from ferflow.media.video import Reading, Selection, open_video
+from tests.conftest import numbered_image, write_video
 from tests.media.test_video import read
 
 MS = Fraction(1, 1000)
@@ -182,3 +183,14 @@ def test_a_short_step_back_is_damage_and_no_stray(back_ms, is_stray):
     found, _ = run(times_ms)
     assert [one.is_stray for one in found] == [number == 200 and is_stray for number in range(250)]
     assert seconds(found) == sorted(seconds(found))
+
+
+def test_a_jump_at_the_first_step_is_bridged_by_the_rate_of_the_header(tmp_path):
+    hour_ms = 3_600_000
+    pts = [0, *(hour_ms + 40 * number for number in range(1, 6))]
+    video = write_video(tmp_path / "jump.mkv", [numbered_image(number) for number in range(6)], pts=pts)
+    with open_video(video) as opened:
+        assert opened.info.frame_rate == 25
+        assert [frame.time_s for frame in opened.frames(Selection())] == pytest.approx(
+            [0.04 * number for number in range(6)]
+        )

@@ -140,3 +140,17 @@ def test_pictures_are_upright(tmp_path):
 def test_a_gray_picture_has_equal_colours():
     luma = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64).astype(np.uint8)
     assert (Planes(luma, None, None, full_range=True).bgr() == luma[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, [0]), (3, [0, 10, 20]), (4, [0, 0, 10, 20]), (50, [0, 10, 20])],
+)
+def test_key_frames_lie_at_about_equal_distances_and_are_given_once(tmp_path, count, expected):
+    """30 frames of 1.2 s, of which every tenth is a key frame; each place gives the one at or before it."""
+    video = write_video(tmp_path / "a.mp4", [numbered_image(number) for number in range(30)], gop=10)
+    with open_video(video) as opened:
+        frames = list(opened.key_frames(count, 1.2))
+    numbers = [round((frame.planes.luma_mean() - 20) / 4) for frame in frames]
+    assert numbers == sorted(set(expected))
+    assert [frame.time_s for frame in frames] == pytest.approx([number * 0.04 for number in numbers])
