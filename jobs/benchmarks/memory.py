@@ -23,14 +23,16 @@ from ferflow.demo_clip import draw_sample
 def write_repeated(clip: Path, path: Path, seconds: float) -> None:
     """Write the video stream of `clip` again and again, without encoding it, until it lasts `seconds`."""
     with av.open(str(path), "w") as target:
-        stream, shift = None, 0
-        while stream is None or shift * float(stream.time_base or 0) < seconds:
+        stream, shift, length_s = None, 0, 0.0
+        while length_s < seconds:
             with av.open(str(clip)) as source:
                 original = source.streams.video[0]
                 if stream is None:
                     stream = target.add_stream_from_template(original)
                     stream.time_base = original.time_base
                 shift = _copy_packets(source, original, target, stream, shift)
+                # In the unit of the source: the file may get another one when its header is written.
+                length_s = shift * float(original.time_base or 0)
 
 
 def _copy_packets(

@@ -5,14 +5,17 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
 from ferflow import pipeline
+from ferflow.demo_clip import draw_sample
 from ferflow.faces.detector import KeyFrameDetector, make_detector
 from ferflow.jobs.benchmarks import rivals, speed, speed_table, stages
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
 from ferflow.jobs.benchmarks.drawn_room import Room
+from ferflow.jobs.benchmarks.memory import write_repeated
 from ferflow.jobs.benchmarks.stride import count_agreement
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.options import AnalyzeOptions
@@ -129,6 +132,15 @@ def test_what_a_generator_does_counts_and_what_its_consumer_does_not():
         now[0] += 10
     clock.count()
     assert (clock.seconds["decode"], clock.seconds["other"]) == (3, 30)
+
+
+def test_a_repeated_clip_is_as_long_as_asked_for(tmp_path):
+    # The unit of the sample's timestamps, 1/30 s, is not that of the file that it is copied into.
+    draw_sample(tmp_path / "clip.mp4", seconds=1, size=(160, 90))
+    write_repeated(tmp_path / "clip.mp4", tmp_path / "long.mp4", 3)
+    with av.open(str(tmp_path / "long.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx(np.arange(90) / 30)
 
 
 def test_a_scene_nobody_knows_is_refused_with_the_known_ones():
