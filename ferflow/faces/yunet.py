@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ferflow.faces.detections import Detections, iou, min_face_height
 from ferflow.faces.packaged_weights import PackagedWeights
@@ -207,8 +207,8 @@ class YuNet:
         cells = np.flatnonzero(score[0, :, 0] >= least_score)
         if not len(cells):
             return np.zeros((0, 15), np.float32)
-        corner, stride = _cell_corners(cells, *planes.shape[2:])
-        return _decode_cells(corner, stride, score[0, cells], faces[0, cells])
+        corner, stride = _cells(*planes.shape[2:])
+        return _decode_cells(corner[cells], stride[cells], score[0, cells], faces[0, cells])
 
     def _session(self, *, full_range: bool) -> Any:
         # The range is a constant of the rewritten graph, so each range needs a session; the second is rarely needed.
@@ -301,14 +301,16 @@ def _draw(planes: UInt8Array, frame: Frame, factor: int, size: tuple[int, int]) 
         channel[: size[1], : size[0]] = 128 if plane is None else plane
 
 
-def _cell_corners(cells: npt.NDArray[np.intp], height: int, width: int) -> tuple[Float32Array, Float32Array]:
-    """Column and row of cells in their level, float32 (N, 2), and pixels per cell of that level, float32 (N, 1)."""
-    ends = np.cumsum([height * width // stride**2 for stride in STRIDES])
-    level = np.searchsorted(ends, cells, side="right")
-    stride = np.array(STRIDES)[level]
-    index, columns = cells - np.concatenate([[0], ends])[level], width // stride
-    corner = np.stack([index % columns, index // columns], axis=1)
-    return corner.astype(np.float32), stride[:, None].astype(np.float32)
+@lru_cache(maxsize=256)
+def _cells(height: int, width: int) -> tuple[Float32Array, Float32Array]:
+    """Column and row of all cells in their level, float32 (N, 2), and pixels per cell of it, float32 (N, 1)."""
+    corners, strides = [], []
+    for stride in STRIDES:
+        columns = width // stride
+        index = np.arange(height // stride * columns)
+        corners.append(np.stack([index % columns, index // columns], axis=1))
+        strides.append(np.full((len(index), 1), stride))
+    return np.concatenate(corners).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
 def _decode_cells(
