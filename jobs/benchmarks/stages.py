@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
@@ -118,7 +119,7 @@ def measure_stages(video: Path, options: AnalyzeOptions, tools: Tools) -> dict[s
 
 @contextmanager
 def _timed_stages(tools: Tools) -> Iterator[StageClock]:
-    """Replace the functions of the stages by timed ones, and those that start threads by loops."""
+    """Replace the functions of the stages by timed ones, and what starts threads by what starts none."""
     clock = StageClock()
     functions = [
         *((KeyFrameDetector, name, "detect") for name in _public_methods(KeyFrameDetector)),
@@ -132,13 +133,17 @@ def _timed_stages(tools: Tools) -> Iterator[StageClock]:
         (RecordsWriter, "finish", "write"),
     ]
     generators = [
+        (pipeline, "prefetch", "other"),
+        (pipeline, "map_ahead", "other"),
+        (pipeline, "map_some_ahead", "other"),
         (Video, "frames", "decode"),
         (pipeline, "sample_frames", "cuts"),
+        (pipeline, "plan_searches", "detect"),
         (People, "track", "track"),
     ]
     with ExitStack() as replaced:
-        replaced.enter_context(_replace(pipeline, "prefetch", clock.timed_items("other", _pass_on)))
-        replaced.enter_context(_replace(pipeline, "map_ahead", clock.timed_items("other", _map)))
+        replaced.enter_context(_replace(pipeline, "prefetch", _pass_on))
+        replaced.enter_context(_replace(pipeline, "ThreadPoolExecutor", _CallsAtOnce))
         for owner, name, stage in functions:
             replaced.enter_context(_replace(owner, name, clock.timed(stage, getattr(owner, name))))
         for owner, name, stage in generators:
@@ -155,14 +160,23 @@ def _public_methods(owner: type) -> list[str]:
     ]
 
 
-# Each item passes all stages before the next one is read.
 def _pass_on(source: Iterable[T], depth: int) -> Generator[T]:
     yield from source
 
 
-def _map(pool: object, function: Callable[[T], R], items: Iterable[T], depth: int) -> Generator[tuple[T, R]]:
-    for item in items:
-        yield item, function(item)
+class _CallsAtOnce(Executor):
+    """A pool without threads: each call has ended when `submit` returns."""
+
+    def __init__(self, threads: int, thread_name_prefix: str) -> None:
+        pass
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_stages_are_those_of_the_pipeline_with_its_options(clip, detect, n_calls
 
 class CountedDetector:
     def __init__(self, detector):
-        self.detector, self.n_frames = detector, 0
+        self.detector, self.n_frames, self.n_near = detector, 0, 0
 
     def __getattr__(self, name):
         return getattr(self.detector, name)
@@ -101,6 +101,21 @@ class CountedDetector:
     def detect(self, frames, score=None):
         self.n_frames += len(frames)
         return self.detector.detect(frames, score)
+
+    def detect_near(self, *arguments):
+        self.n_near += 1
+        return self.detector.detect_near(*arguments)
+
+
+def test_stages_of_a_search_around_faces_are_measured_as_it_runs(clip):
+    options = AnalyzeOptions(detect="auto")
+    tools = Tools.load(options)
+    counted = CountedDetector(tools.detector)
+    spent = stages.measure_stages(clip, options, replace(tools, detector=counted))
+    # A look at all of the picture at least every 0.2 s, of 0.7 s.
+    assert 4 <= counted.n_frames < 10
+    assert counted.n_near >= 21 - counted.n_frames
+    assert all(ms > 0 for ms in spent.values())
 
 
 def test_a_measurement_leaves_the_pipeline_as_it_was(clip):
