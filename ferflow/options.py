@@ -150,7 +150,7 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     """Height in source pixels of the smallest face to detect; None: 1/15 of the short side, at least 24."""
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
-    detect: str = "full"
+    detect: str = "auto"
     """`full`: search all of every analysed frame for faces. `auto`: search all of it at cuts and at least every 0.2 s,
     and in between around the places where faces are expected; with Haar as `full`. `every:N`, N from 1 to 16: detect in
     every Nth analysed frame and at cuts; in between, boxes are interpolated along their tracks."""

@@ -32,7 +32,7 @@ from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
-from ferflow.faces.frame_sample import FrameSample, sample_frames
+from ferflow.faces.frame_sample import FrameSample, FrameSampler, sample_frames
 from ferflow.faces.local_search import LOOK_SECONDS, is_unknown, plan_searches
 from ferflow.faces.orientation import turn_upright
 from ferflow.faces.people import KnownTrack, People
@@ -47,7 +47,7 @@ from ferflow.regions import AUTO, Region
 from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
 from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
-from ferflow.types import BoolArray, Int64Array
+from ferflow.types import BoolArray, Int64Array, UInt8Array
 
 T = TypeVar("T")
 
@@ -128,16 +128,20 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
     people = People(options, regions, tools.describer)
     frames = video.frames(Selection.of(options))
-    is_near = options.detects_near and _gains_near(tools.detector, video, regions)
-    key_seconds = LOOK_SECONDS if is_near else None
-    samples = sample_frames(
-        frames, regions=regions, detect_stride=options.detect_stride, key_seconds=key_seconds
+    is_near = options.detects_near and _gains_near(detect, video)
+    sampler = FrameSampler(
+        regions=regions,
+        detect_stride=options.detect_stride,
+        key_seconds=LOOK_SECONDS if is_near else None,
+        finds_repeats=True,
     )
+    samples, detect_all = sample_frames(frames, sampler), _detect_near if is_near else _detect_keys
 
     def to_rows(part: FrameRows | FaceCrops) -> Rows:
         if isinstance(part, FaceCrops):
             labels = classifier.card.labels
-            return face_rows(video_id, part, classifier.answer(part.images), labels, regions=regions)
+            answer = classify_distinct(classifier, part.images)
+            return face_rows(video_id, part, answer, labels, regions=regions)
         return part
 
     # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
@@ -148,7 +152,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
         closing(prefetch(samples, PREFETCH_FRAMES)) as sampled,
-        closing((_detect_near if is_near else map_ahead)(pool, detect, sampled, threads + 2)) as detected,
+        closing(detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
         parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
         # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
@@ -156,27 +160,56 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
             for _, rows in batches:
                 yield rows
     yield track_rows(people.finish(end_s=video.end_s))
+    video.report.n_repeated = sampler.n_repeated
     video.report.warnings.extend(people.warnings)
 
 
-def _gains_near(detector: Detector, video: Video, regions: Sequence[Region]) -> bool:
+_is_searched = operator.attrgetter("is_searched")
+
+
+def classify_distinct(classifier: Classifier, images: UInt8Array) -> Answer:
+    """Classify crops, uint8 (N, S, S, C); of equal ones, as repeated pictures have them, one."""
+    place: dict[bytes, int] = {}
+    rows = np.array([place.setdefault(image.tobytes(), len(place)) for image in images], np.int64)
+    if len(place) == len(images):
+        return classifier.answer(images)
+    _, first = np.unique(rows, return_index=True)
+    return classifier.answer(images[first]).take(rows)
+
+
+def _gains_near(detect: KeyFrameDetector, video: Video) -> bool:
     """Whether it is quicker to search around expected faces than all of the picture, or all of each region."""
-    if 0 in video.size:  # the header does not say
-        return False
-    sizes = [region.pixels(*video.size)[2:] for region in regions] or [video.size]
-    return all(detector.gains_near(width, height) for width, height in sizes)
+    # A header may state no size.
+    return 0 not in video.size and all(
+        detect.gains_near(video.size, region) for region in range(len(detect.regions) or 1)
+    )
+
+
+def _detect_keys(
+    pool: ThreadPoolExecutor, detect: KeyFrameDetector, sampled: Iterable[FrameSample], depth: int
+) -> Generator[tuple[FrameSample, Detections | None]]:
+    """The faces of key frames; None for others, which get theirs by interpolation."""
+    last: Detections | None = None
+    with closing(map_some_ahead(pool, detect, sampled, depth, _is_searched)) as detected:
+        for sample, found in detected:
+            if sample.is_key:
+                found = last = last if found is None else found
+            yield sample, found
+            del sample  # its frame would stay in memory while the next one is searched
 
 
 def _detect_near(
     pool: ThreadPoolExecutor, detect: KeyFrameDetector, sampled: Iterable[FrameSample], depth: int
 ) -> Generator[tuple[FrameSample, Detections | None]]:
     """The faces of each frame: of all of a key frame, and of others around the places where faces are expected."""
-    is_key = operator.attrgetter("is_key")
-    with closing(map_some_ahead(pool, detect.look, sampled, depth, is_key)) as looked:
-        plans = plan_searches(looked, score=detect.options.score)
+    with closing(map_some_ahead(pool, detect.look, sampled, depth, _is_searched)) as looked:
+        plans = plan_searches(looked, score=detect.options.score, gains=detect.gains_near)
         with closing(map_some_ahead(pool, detect.search, plans, depth, is_unknown)) as searched:
+            last: Detections | None = None
             for (sample, known), found in searched:
-                yield sample, known if isinstance(known, Detections) else found
+                if not sample.is_repeat:
+                    last = known if isinstance(known, Detections) else found
+                yield sample, last
                 del sample  # its frame would stay in memory while the next one is searched
 
 

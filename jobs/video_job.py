@@ -138,7 +138,8 @@ class RowCounts:
         """With what the decoder counted."""
         return FrameCounts(
             n_decoded=report.n_decoded, n_analysed=self.n_frames, n_failed=report.n_failed,
-            n_damaged=report.n_damaged, n_faces=self.n_faces, n_people=self.n_people, n_cuts=self.n_cuts,
+            n_damaged=report.n_damaged, n_repeated=report.n_repeated, n_faces=self.n_faces, n_people=self.n_people,
+            n_cuts=self.n_cuts,
         )  # fmt: skip
 
 

@@ -190,7 +190,7 @@ def test_a_failing_detector_is_heard_and_ends_all_threads(face_video, tools, no_
             return tools.detector.detect(frames, score)
 
     with pytest.raises(MemoryError, match="no room"):
-        tables(face_video, Tools(Broken(), tools.classifier))
+        tables(face_video, Tools(Broken(), tools.classifier), detect="full")
     assert no_threads_left()
 
 

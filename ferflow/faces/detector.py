@@ -44,8 +44,8 @@ class Detector(Protocol):
             score: faces of lower scores are left out; None: that of the options.
         """
 
-    def gains_near(self, width: int, height: int) -> bool:
-        """Whether `detect_near` is quicker than `detect` in pictures of this size."""
+    def gains_near(self, width: int, height: int, places: Places | None = None) -> bool:
+        """Whether `detect_near` is quicker than `detect` in pictures of this size, at these places or at few."""
 
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """Detect the faces at some places of a frame, and perhaps others.
@@ -94,6 +94,13 @@ class KeyFrameDetector:
     def _detect(self, sample: FrameSample) -> Detections:
         parts = split_frame(sample.frame, self.regions)
         return self._merge(parts, self.detector.detect([part.frame for part in parts], self._least_score))
+
+    def gains_near(self, size: tuple[int, int], region: int = 0, places: Places | None = None) -> bool:
+        """Whether `search` is quicker than a look at all of a region, of a picture of this size; see `Detector`."""
+        if not self.regions:
+            return self.detector.gains_near(*size, places)
+        x, y, width, height = self.regions[region].pixels(*size)
+        return self.detector.gains_near(width, height, None if places is None else places.moved(-x, -y))
 
     def look(self, sample: FrameSample) -> Look:
         """The faces of a key frame, for `plan_searches`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ferflow.faces.regions import split_frame
 from ferflow.faces.shot_detector import Change, ShotCutDetector
+from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 from ferflow.regions import Region
 from ferflow.types import UInt8Array
@@ -25,9 +26,18 @@ class FrameSample:
     luma_mean: float
     """0-255."""
     is_key: bool = True
-    """The detector runs on it."""
+    """All of it is searched for faces; other frames get theirs with the help of the key frames around them."""
+    is_repeat: bool = False
+    """Its planes equal those of the last frame, so that its faces do, too."""
+    is_as_key: bool = False
+    """Its planes equal those of the last key frame."""
     thumbs: tuple[UInt8Array, ...] = ()
     """Thumbnails of the luma, uint8 (36, 64), per region."""
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the detector runs on all of it."""
+        return self.is_key and not self.is_as_key
 
     @property
     def is_cut(self) -> bool:
@@ -52,6 +62,7 @@ class FrameSampler:
         regions: Sequence[Region] = (),
         detect_stride: int = 1,
         key_seconds: float | None = None,
+        finds_repeats: bool = False,
     ) -> None:
         """Make a sampler for one video.
 
@@ -59,7 +70,13 @@ class FrameSampler:
             regions: the parts of the picture in which cuts are looked for.
             detect_stride: every Nth frame is a key frame.
             key_seconds: in place of the stride: longest time between key frames, and a change of brightness makes one.
+            finds_repeats: look for frames with the picture of the one before.
         """
+        self._finds_repeats = finds_repeats
+        self._last_planes: Planes | None = None
+        self._is_held = self._is_as_key = False
+        self.n_repeated = 0
+        """Frames with the picture of the one before."""
         self._regions, self._detect_stride, self._key_seconds = regions, detect_stride, key_seconds
         self._detectors = [ShotCutDetector() for _ in regions or (None,)]
         self._last_size: tuple[int, int] | None = None
@@ -79,12 +96,25 @@ class FrameSampler:
         thumbs = tuple(shots.thumb for shots in self._detectors)
         sample = FrameSample(frame, cuts, frame.planes.luma_mean(), thumbs=thumbs)
         # Also at a cut: faces of the old shot must not be interpolated into the new one.
-        is_key = sample.is_cut or sample.size != self._last_size or self._is_due(sample)
+        was_held, self._is_held = self._is_held, self._repeats_last(frame.planes)
+        # A picture after one that was held will probably be held, too, and its repeats then need no search.
+        is_next = self._key_seconds is not None and was_held and not self._is_held
+        is_key = sample.is_cut or sample.size != self._last_size or self._is_due(sample) or is_next
+        is_as_key = self._is_held and self._is_as_key
+        self._is_as_key = is_key or is_as_key
         if is_key:
             self._n_since_key, self._key_s, self._key_luma = 0, frame.time_s, sample.luma_mean
         self._n_since_key += 1
         self._last_s, self._last_size = frame.time_s, sample.size
-        return replace(sample, is_key=is_key)
+        return replace(sample, is_key=is_key, is_repeat=self._is_held, is_as_key=is_as_key)
+
+    def _repeats_last(self, planes: Planes) -> bool:
+        if not self._finds_repeats:
+            return False
+        last, self._last_planes = self._last_planes, planes
+        is_repeat = last is not None and planes.equals(last)
+        self.n_repeated += is_repeat
+        return is_repeat
 
     def _is_due(self, sample: FrameSample) -> bool:
         if self._key_seconds is None:
@@ -96,19 +126,12 @@ class FrameSampler:
         return is_late or abs(sample.luma_mean - self._key_luma) > _BRIGHTNESS_LEVELS
 
 
-def sample_frames(
-    frames: Iterable[Frame],
-    *,
-    regions: Sequence[Region] = (),
-    detect_stride: int = 1,
-    key_seconds: float | None = None,
-) -> Iterator[FrameSample]:
+def sample_frames(frames: Iterable[Frame], sampler: FrameSampler) -> Iterator[FrameSample]:
     """See `FrameSampler`.
 
     Raises:
         VideoError: a region is outside of the picture.
     """
-    sampler = FrameSampler(regions=regions, detect_stride=detect_stride, key_seconds=key_seconds)
     for frame in frames:
         yield sampler.sample(frame)
         del frame  # it would stay in memory while the next one is decoded

@@ -45,7 +45,7 @@ class Haar:
         """See `Detector`."""
         return [self._detect_one(frame) for frame in frames]
 
-    def gains_near(self, width: int, height: int) -> bool:
+    def gains_near(self, width: int, height: int, places: Places | None = None) -> bool:
         """See `Detector`."""
         return False
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -44,7 +44,7 @@ _FOUND_IOU = 0.7
 """Least overlap of the box that is expected and the one that is found. Of a blurred face in a trailer, the lower half
 alone was found in the reduced picture of one frame: its overlap was 0.65."""
 
-_CHANGED_LEVELS = 30
+_CHANGED_LEVELS = 40
 """Gray levels (of 255) by which a cell of a thumbnail differs from the looks before and after it where something shows
 that is in neither."""
 _CHANGED_CELLS = 4
@@ -164,36 +164,63 @@ def is_unknown(plan: Plan) -> bool:
     return not isinstance(plan[1], Detections)
 
 
-def plan_searches(looked: Iterable[tuple[FrameSample, Look | None]], *, score: float) -> Iterator[Plan]:
+def plan_searches(
+    looked: Iterable[tuple[FrameSample, Look | None]],
+    *,
+    score: float,
+    gains: Callable[[tuple[int, int], int, Places], bool],
+) -> Iterator[Plan]:
     """Where to search each frame between two key frames.
 
     Args:
-        looked: frames in order, with a look at each key frame. The first frame is a key frame.
+        looked: frames in order, with a look at each key frame; None at one that repeats the picture of the last one.
+            The first frame is a key frame.
         score: detections below it are weak: they are searched for, and their loss is none.
+        gains: whether a search at some places of a region is quicker than one of all of it, in a picture of this size.
     """
     last: Look | None = None
     between: deque[FrameSample] = deque()
     for sample, look in looked:
-        if look is None:
+        if not sample.is_key:
             between.append(sample)
             continue
+        if look is None and last is not None:
+            look = replace(last, time_s=sample.frame.time_s, cuts=sample.cuts)
+        assert look is not None
         if last is not None:
-            yield from _plan_between(last, look, between, score)
+            yield from _plan_between(last.found, _find_gaps(last, look, score, gains), between)
         yield sample, look.found
         last = look
         del sample  # its frame would stay in memory until the next key frame
     if last is not None:
-        yield from _plan_between(last, None, between, score)
+        yield from _plan_between(last.found, _find_gaps(last, None, score, gains), between)
+
+
+def _find_gaps(
+    before: Look,
+    after: Look | None,
+    score: float,
+    gains: Callable[[tuple[int, int], int, Places], bool],
+) -> list[_Gap | None]:
+    """Per region; None where all of it is to be searched."""
+    if after is not None and after.size != before.size:
+        after = None
+    gaps = (_Gap.between(before, after, region, score) for region in range(len(before.thumbs)))
+    return [
+        gap if gap is not None and gains(before.size, region, gap.first_places()) else None
+        for region, gap in enumerate(gaps)
+    ]
 
 
 def _plan_between(
-    before: Look, after: Look | None, between: deque[FrameSample], score: float
+    found: Detections, gaps: Sequence[_Gap | None], between: deque[FrameSample]
 ) -> Iterator[Plan]:
-    if after is not None and after.size != before.size:
-        after = None
-    gaps = [_Gap.between(before, after, region, score) for region in range(len(before.thumbs))]
+    """Plans of frames after a key frame with these faces."""
     while between:
         sample = between.popleft()
+        if sample.is_repeat:
+            yield sample, found
+            continue
         thumbs, time_s = zip(gaps, sample.thumbs, strict=True), sample.frame.time_s
         yield sample, tuple(None if gap is None else gap.expect(time_s, thumb) for gap, thumb in thumbs)
         del sample
@@ -247,6 +274,10 @@ class _Gap:
         look = before.of_region(region)
         start, is_sure = look.states(_MARGIN_ALONE), look.found.score >= score
         return cls(look.thumbs[0], None, look.time_s, math.inf, start, np.zeros_like(start), is_sure)
+
+    def first_places(self) -> Places:
+        """What is to be searched at its start."""
+        return Places(self.start[:, 4:8], np.isfinite(self.start[:, 8]) & self.is_sure)
 
     def expect(self, time_s: float, thumb: UInt8Array) -> Expected:
         """Where faces are at a time between the two looks, and what else the thumbnail of that time shows."""

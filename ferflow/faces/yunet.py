@@ -47,8 +47,10 @@ looks at all of the picture."""
 _SAME_FACE_IOU = 0.6
 _LEAST_INPUT_PIXELS = 60_000
 """In smaller inputs, what does not depend on the size takes longer than what is saved: 320x240 gains, 176x144 loses."""
-_WORTHWHILE = 0.7
+_WORTHWHILE = 0.8
 """Share of the picture's input up to which searching a part of it is quicker than searching all of it."""
+_PIXELS_OF_A_CALL = 20_000
+"""Pixels of the input that take as long as what does not depend on their number."""
 
 
 def make_yunet(options: AnalyzeOptions) -> YuNet | YuNetOpenCV:
@@ -144,10 +146,20 @@ class YuNet:
         score = self._options.score if score is None else score
         return [self._detect_one(frame, score) for frame in frames]
 
-    def gains_near(self, width: int, height: int) -> bool:
+    def gains_near(self, width: int, height: int, places: Places | None = None) -> bool:
         """See `Detector`. On a GPU, one call takes about as long for a part of a picture as for all of it."""
         factor = _decimation_factor(self._options, width, height)
-        return self._options.device != "gpu" and width // factor * (height // factor) >= _LEAST_INPUT_PIXELS
+        area = width // factor * (height // factor)
+        if self._options.device == "gpu" or area < _LEAST_INPUT_PIXELS:
+            return False
+        if places is None or not len(places):
+            return True
+        windows = Windows.around(places, width, height, factor=factor, stride=STRIDES[-1])
+        if not len(windows.zoom):
+            return True
+        sides = windows.xywh[:, 2:] // (factor * windows.zoom[:, None])
+        mosaic = Mosaic.pack([(_round_up(columns), _round_up(rows)) for columns, rows in sides.tolist()])
+        return mosaic.area + _PIXELS_OF_A_CALL <= _WORTHWHILE * area
 
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """See `Detector`."""
@@ -183,7 +195,7 @@ class YuNet:
         ]
         sizes = [_input_size(part, reduced)[0] for part, reduced in parts]
         mosaic = Mosaic.pack([(_round_up(columns), _round_up(rows)) for columns, rows in sizes])
-        if mosaic.area > _WORTHWHILE * _round_up(width) * _round_up(height):
+        if mosaic.area + _PIXELS_OF_A_CALL > _WORTHWHILE * width * height:
             return None
         planes = _black_planes(mosaic.height, mosaic.width, full_range=frame.planes.full_range)
         for (part, reduced), size, (x, y) in zip(parts, sizes, mosaic.corners.tolist(), strict=True):
@@ -244,7 +256,7 @@ class YuNetOpenCV:
         score = self._options.score if score is None else score
         return [self._detect_one(frame, score) for frame in frames]
 
-    def gains_near(self, width: int, height: int) -> bool:
+    def gains_near(self, width: int, height: int, places: Places | None = None) -> bool:
         """See `Detector`."""
         return False
 

@@ -57,6 +57,8 @@ class DecodeReport:
     """Frames that could not be decoded."""
     n_damaged: int = 0
     """Frames that were decoded, but flagged as damaged by the decoder; they are not analysed."""
+    n_repeated: int = 0
+    """Frames whose picture equals that of the frame before; counted by the analysis."""
     warnings: list[str] = field(default_factory=list)
     """One line each, for people."""
     ended_early: str | None = None

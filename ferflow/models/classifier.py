@@ -33,7 +33,7 @@ from ferflow.system.runtime import (
     has_nvidia_driver,
     import_keras,
 )
-from ferflow.types import BoolArray, Float32Array, UInt8Array
+from ferflow.types import BoolArray, Float32Array, Int64Array, UInt8Array
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ class Answer:
     """float32 (N, K), rows sum to 1, in the card's order."""
     occluded: BoolArray | None = None
     """bool (N,): something covers the mouth, so that the expression cannot be read; None: the model does not say."""
+
+    def take(self, rows: Int64Array) -> Answer:
+        """The answer to these crops, int64 (M,); one may occur several times."""
+        return Answer(self.probs[rows], None if self.occluded is None else self.occluded[rows])
 
 
 class Classifier(Protocol):

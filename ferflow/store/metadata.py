@@ -107,6 +107,8 @@ class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Frames that could not be decoded."""
     n_damaged: Count = 0
     """Frames that were decoded, but damaged, and so not analysed."""
+    n_repeated: Count = 0
+    """Frames whose picture equals that of the frame before, as in screen recordings; they have its faces."""
     n_faces: Count
     """Rows of FACES."""
     n_people: Count

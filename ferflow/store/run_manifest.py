@@ -107,6 +107,8 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     """Frames that could not be decoded."""
     n_damaged: Count = 0
     """Frames that were decoded, but damaged, and so not analysed."""
+    n_repeated: Count = 0
+    """Frames whose picture equals that of the frame before."""
     has_gaps: bool = False
     """A part could not be read; also true of a skipped video, so that a second run ends like the first."""
     gaps: tuple[Gap, ...] = ()
@@ -145,6 +147,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
             gaps=metadata.gaps,
             n_failed=counts.n_failed,
             n_damaged=counts.n_damaged,
+            n_repeated=counts.n_repeated,
             n_frames=counts.n_analysed,
             n_faces=counts.n_faces,
             duration_s=metadata.duration_s,

@@ -26,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from ferflow.faces.detections import iou
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
-from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.frame_sample import FrameSampler, sample_frames
 from ferflow.faces.people import People
 from ferflow.jobs.benchmarks.identity_clips import make_clips
 from ferflow.jobs.benchmarks.identity_truth import Boxes, Truth, read_truth
@@ -85,7 +85,7 @@ def find_people(
     tracks: dict[int, Boxes] = {}
     with open_video(clip) as video:
         detect = KeyFrameDetector(detector, options, options.regions)
-        samples = sample_frames(video.frames(Selection.of(options)), regions=options.regions)
+        samples = sample_frames(video.frames(Selection.of(options)), FrameSampler(regions=options.regions))
         for tracked in people.track((sample, detect(sample)) for sample in samples):
             boxes = Boxes(tracked.faces.xyxy, tracked.track_id)
             tracks[tracked.sample.frame.index] = boxes[tracked.track_id != UNTRACKED]

@@ -57,9 +57,9 @@ class TimedDetector:
         found: list[Detections] = self._timed(self.detector.detect, frames, score)
         return found
 
-    def gains_near(self, width: int, height: int) -> bool:
+    def gains_near(self, width: int, height: int, places: Places | None = None) -> bool:
         """See `Detector`."""
-        return self.detector.gains_near(width, height)
+        return self.detector.gains_near(width, height, places)
 
     def detect_near(self, frame: Frame, places: Places, score: float) -> Detections:
         """See `Detector`."""

@@ -268,7 +268,9 @@ def test_people_says_which_tracks_cannot_be_one_person(tmp_path, ferflow):
 
 def test_a_job_file_is_run_and_the_command_line_has_the_last_word(tmp_path, face_video, ferflow):
     job = tmp_path / "job.toml"
-    job.write_text(f'inputs = ["{face_video}"]\nout = "elsewhere"\nevery = 3\npages = false\n')
+    job.write_text(
+        f'inputs = ["{face_video}"]\nout = "elsewhere"\nevery = 3\ndetect = "full"\npages = false\n'
+    )
     planned = ferflow("run", job, "-o", tmp_path / "out", "--dry-run")
     assert re.search(r"^analyse +\S*face\.mp4", planned.stdout, re.MULTILINE), planned.stderr
     done = ferflow("run", job, "-o", tmp_path / "out")

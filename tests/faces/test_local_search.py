@@ -1,5 +1,6 @@
 """Detection around expected faces, between two looks at all of the picture, against a look at every frame."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -47,15 +48,19 @@ def detector():
     return make_detector(AUTO)
 
 
-def detect_all(pictures, detector, *, fps: float = 25.0, options: AnalyzeOptions = AUTO):
+def detect_all(pictures, detector, *, fps: float = 25.0, options: AnalyzeOptions = AUTO, repeats=False):
     """Faces of each picture by `auto`, and where all of the picture was searched."""
     looks: list[int] = []
     counted = CountedDetector(detector, looks)
     detect = KeyFrameDetector(counted, options, options.regions)
     frames = (frame(picture, number / fps, number) for number, picture in enumerate(pictures))
-    samples = sample_frames(frames, regions=options.regions, key_seconds=LOOK_SECONDS)
-    looked = ((sample, detect.look(sample) if sample.is_key else None) for sample in samples)
-    return [detect.search(plan) for plan in plan_searches(looked, score=options.score)], looks
+    samples = sample_frames(
+        frames, FrameSampler(regions=options.regions, key_seconds=LOOK_SECONDS, finds_repeats=repeats)
+    )
+    looked = ((sample, detect.look(sample) if sample.is_searched else None) for sample in samples)
+    return [
+        detect.search(plan) for plan in plan_searches(looked, score=options.score, gains=detect.gains_near)
+    ], looks
 
 
 class CountedDetector:
@@ -64,6 +69,7 @@ class CountedDetector:
     def __init__(self, detector, looks):
         self._detector, self._looks = detector, looks
         self.detect_near, self.find_reduced = detector.detect_near, detector.find_reduced
+        self.gains_near = detector.gains_near
 
     def detect(self, frames, score=None):
         self._looks += [each.index for each in frames]
@@ -118,7 +124,9 @@ def test_a_face_that_leaves_its_way_between_two_looks_is_found(detector):
 
 def test_faces_after_a_cut_are_not_searched_for_before_it(detector):
     pictures = [scene((50, 60, 100))] * 3 + [255 - scene((400, 200, 120))[::-1]] * 3
-    samples = list(sample_frames([frame(p, n / 25, n) for n, p in enumerate(pictures)], key_seconds=0.2))
+    samples = list(
+        sample_frames([frame(p, n / 25, n) for n, p in enumerate(pictures)], FrameSampler(key_seconds=0.2))
+    )
     assert [sample.is_key for sample in samples] == [True, False, False, True, False, False]
     found, _ = detect_all(pictures, detector)
     assert_as_by_looks(found, pictures, detector)
@@ -142,11 +150,19 @@ def test_a_change_of_brightness_makes_a_frame_a_key_frame():
     assert keys == [True, False, False, True, False]
 
 
+def test_a_picture_that_is_held_is_searched_once_and_all_repeats_have_its_faces(detector):
+    shown = [scene((50 + 20 * n, 60, 100)) for n in range(4)]
+    held = [shown[0]] * 13 + [shown[1]] * 4 + [shown[2]] * 8 + [shown[3]] * 3
+    found, looks = detect_all(held, detector, repeats=True)
+    assert looks == [0, 13, 17, 25]
+    assert_as_by_looks(found, held, detector)
+
+
 def test_regions_are_searched_apart(detector):
     options = AUTO.updated(region=("left=0%,0%,50%,100%", "right=50%,0%,50%,100%"))
-    pictures = [scene((20 + 3 * n, 60, 100), (400, 100 + 2 * n, 100)) for n in range(8)]
+    pictures = [scene((20 + 3 * n, 60, 80), (400, 100 + 2 * n, 80)) for n in range(6)]
     found, looks = detect_all(pictures, detector, options=options)
-    assert [faces.region.tolist() for faces in found] == [[0, 1]] * 8
+    assert [faces.region.tolist() for faces in found] == [[0, 1]] * 6
     assert sorted(set(looks)) == [0, 5]
     whole, _ = detect_all(pictures, detector)
     for faces, other in zip(found, whole, strict=True):
@@ -197,10 +213,16 @@ def look(time_s: float, *boxes: tuple[float, ...], score: float = 0.9) -> Look:
     return Look(time_s, SIZE, (Change.NONE,), thumbs, found, found.unknown())
 
 
+def always(size, region, places) -> bool:
+    return True
+
+
 def expected_at(share: float, before: Look, after: Look | None) -> Expected | None:
-    samples = list(sample_frames([frame(np.zeros(SIZE[::-1], np.uint8), 0.2 * share)]))
+    samples = list(sample_frames([frame(np.zeros(SIZE[::-1], np.uint8), 0.2 * share)], FrameSampler()))
     first, last = samples[0], samples[0]
-    plans = list(plan_searches([(first, before), (first, None), *[(last, after)] * bool(after)], score=0.7))
+    between = replace(first, is_key=False)
+    looked = [(first, before), (between, None), *[(last, after)] * bool(after)]
+    plans = list(plan_searches(looked, score=0.7, gains=always))
     (expected,) = plans[1][1]
     return expected
 
@@ -268,9 +290,9 @@ def test_a_video_is_read_from_a_file_as_frames_are_drawn(tmp_path, detector):
     with open_video(video) as opened:
         frames = list(opened.frames(Selection()))
     detect = KeyFrameDetector(detector, AUTO)
-    samples = sample_frames(frames, key_seconds=LOOK_SECONDS)
-    looked = ((sample, detect.look(sample) if sample.is_key else None) for sample in samples)
-    plans = plan_searches(looked, score=0.7)
+    samples = sample_frames(frames, FrameSampler(key_seconds=LOOK_SECONDS))
+    looked = ((sample, detect.look(sample) if sample.is_searched else None) for sample in samples)
+    plans = plan_searches(looked, score=0.7, gains=detect.gains_near)
     for plan, found in [(plan, detect.search(plan)) for plan in plans]:
         (reference,) = detector.detect([plan[0].frame], 0.7)
         assert iou(reference.xyxy, found.xyxy).max(axis=1).min() > 0.95

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ferflow.faces.detector import KeyFrameDetector
-from ferflow.faces.frame_sample import sample_frames
+from ferflow.faces.frame_sample import FrameSampler, sample_frames
 from ferflow.faces.regions import split_frame
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
@@ -54,11 +54,14 @@ def test_a_cut_outside_of_a_region_is_none_of_it():
         Frame(i, i, Fraction(i, 25), Planes(np.hstack([left, games[i // 5]]), None, None, full_range=True))
         for i in range(10)
     ]
-    cuts = [sample.cuts for sample in sample_frames(frames, regions=parse_regions(("left", "right")))]
+    cuts = [
+        sample.cuts
+        for sample in sample_frames(frames, FrameSampler(regions=parse_regions(("left", "right"))))
+    ]
     assert cuts == [(False, False)] * 5 + [(False, True)] + [(False, False)] * 4
-    assert [sample.is_cut for sample in sample_frames(frames, regions=parse_regions(("left",)))] == [
-        False
-    ] * 10
+    assert [
+        sample.is_cut for sample in sample_frames(frames, FrameSampler(regions=parse_regions(("left",))))
+    ] == [False] * 10
 
 
 @pytest.fixture
@@ -109,7 +112,7 @@ def test_the_smallest_face_follows_from_the_size_of_the_region(tools):
     luma = small[..., 1]
     chroma = np.full((540, 960), 128, np.uint8)
     picture = Frame(0, 0, Fraction(0), Planes(luma, chroma, chroma, full_range=True))
-    (sample,) = sample_frames([picture])
+    (sample,) = sample_frames([picture], FrameSampler())
     assert len(KeyFrameDetector(tools.detector, AnalyzeOptions())(sample)) == 0
     found = detect(sample)
     assert len(found) == 1

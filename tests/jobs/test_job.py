@@ -75,7 +75,7 @@ def test_stretches_at_rest_are_a_text_or_a_list_and_none_is_none(tmp_path, text,
         ("markers = 5", "markers must be of type Path, got 5"),
         ("rest = 5", "rest must be a list of texts"),
         ("rest = [5]", "rest must be a list of texts"),
-        ("detect = 'auto'", "auto is not available yet"),
+        ("detect = 'some'", "detect must be auto, full or every:N"),
     ],
 )
 def test_a_job_file_with_a_mistake_is_refused_with_its_name(tmp_path, text, message):

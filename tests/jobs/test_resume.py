@@ -202,9 +202,9 @@ def test_a_folder_of_schema_1_is_resumed(tmp_path, monkeypatch):
     shutil.copy(out / "nobody.source.mp4", video)
     model = read_metadata(VideoFiles(out, "nobody-a1ab9533").faces).model.sha256
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
-    assert [task.is_finished for task in plan([video], out, AnalyzeOptions())] == [True]
-    with pytest.raises(RecordsError, match="other options"):
-        plan([video], out, AnalyzeOptions(detect="every:2"))
+    assert [task.is_finished for task in plan([video], out, AnalyzeOptions(detect="full"))] == [True]
+    with pytest.raises(RecordsError, match=r"other options.*detect: full, now auto"):
+        plan([video], out, AnalyzeOptions())
 
 
 def test_the_fingerprint_covers_every_byte_and_every_image(tmp_path):

@@ -15,6 +15,7 @@ from ferflow.analytics.timeline import timeline_schema
 from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import RecordsError
 from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import read_metadata
 from ferflow.store.records import Blocks, read_table
 from ferflow.store.run_manifest import RunManifest
@@ -121,7 +122,7 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
     source = shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4")
     new = write_video(tmp_path / "new.mp4", face_frames(9))
-    report = run([source, new], out, pages=False)
+    report = run([source, new], out, AnalyzeOptions(detect="full"), pages=False)
     assert [video.status for video in report.videos] == ["skipped", "done"]
     added = report.videos[1].video_id
     assert [read_metadata(VideoFiles(out, name).faces).schema_version for name in (NO_FACE, added)] == [1, 2]
@@ -186,7 +187,7 @@ def test_a_continued_folder_has_timelines_of_one_kind_and_counts_of_today(out, t
         shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4"),
         files_of(out, "frames", "faces"),
     )
-    run([source], out, pages=False)
+    run([source], out, AnalyzeOptions(detect="full"), pages=False)
     assert files_of(out, "frames", "faces") == records
     for video_id in (NO_FACE, TWO_FACES):
         assert stored(out, "timeline", video_id).columns.tolist() == timeline_schema(LABELS).names

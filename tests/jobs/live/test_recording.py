@@ -66,7 +66,7 @@ def test_the_tables_are_those_of_the_analysis_of_the_same_frames(recorded, face_
     frames, faces = read_table(files.frames), read_table(files.faces)
     indices = frames.column("frame_index").to_pylist()
     assert len(indices) + live.capture.counts.n_dropped == 30
-    all_frames, all_faces = tables_of(face_video, AnalyzeOptions(), tools)
+    all_frames, all_faces = tables_of(face_video, AnalyzeOptions(detect="full"), tools)
     for name in ("frame_index", "pts", "time_s", "n_faces", "luma_mean", "width"):
         assert frames.column(name).to_pylist() == rows_at(all_frames, indices).column(name).to_pylist()
     expected = rows_at(all_faces, indices)

@@ -32,7 +32,7 @@ def live_frames(path: Path, options: AnalyzeOptions, tools: Tools) -> list[LiveF
 
 
 def test_faces_of_a_stream_are_those_of_the_analysis_of_the_file(face_video, tools):
-    options = AnalyzeOptions()
+    options = AnalyzeOptions(detect="full")
     table, frames = faces_of(face_video, options, tools), live_frames(face_video, options, tools)
     assert [frame.frame_index for frame in frames] == list(range(30))
     faces = [face for frame in frames for face in frame.faces]
