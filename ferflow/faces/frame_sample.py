@@ -81,7 +81,7 @@ class FrameSampler:
         self._detectors = [ShotCutDetector() for _ in regions or (None,)]
         self._last_size: tuple[int, int] | None = None
         self._n_since_key = 0
-        self._last_s = self._key_s = self._key_luma = 0.0
+        self._last_s = self._key_s = self._key_luma = self._last_luma = 0.0
 
     def sample(self, frame: Frame) -> FrameSample:
         """The next frame, with what is computed from it.
@@ -89,14 +89,18 @@ class FrameSampler:
         Raises:
             VideoError: a region is outside of the picture.
         """
-        parts = split_frame(frame, self._regions)
-        cuts = tuple(
-            shots.update(part.frame.planes.y) for shots, part in zip(self._detectors, parts, strict=True)
-        )
-        thumbs = tuple(shots.thumb for shots in self._detectors)
-        sample = FrameSample(frame, cuts, frame.planes.luma_mean(), thumbs=thumbs)
-        # Also at a cut: faces of the old shot must not be interpolated into the new one.
         was_held, self._is_held = self._is_held, self._repeats_last(frame.planes)
+        if self._is_held:
+            cuts, luma_mean = tuple(shots.repeat() for shots in self._detectors), self._last_luma
+        else:
+            parts = split_frame(frame, self._regions)
+            cuts = tuple(
+                shots.update(part.frame.planes.y) for shots, part in zip(self._detectors, parts, strict=True)
+            )
+            luma_mean = self._last_luma = frame.planes.luma_mean()
+        thumbs = tuple(shots.thumb for shots in self._detectors)
+        sample = FrameSample(frame, cuts, luma_mean, thumbs=thumbs)
+        # Also at a cut: faces of the old shot must not be interpolated into the new one.
         # A picture after one that was held will probably be held, too, and its repeats then need no search.
         is_next = self._key_seconds is not None and was_held and not self._is_held
         is_key = sample.is_cut or sample.size != self._last_size or self._is_due(sample) or is_next

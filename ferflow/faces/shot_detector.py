@@ -72,6 +72,7 @@ class ShotCutDetector:
         self.thumb: UInt8Array = np.zeros((_ROWS, _COLUMNS), np.uint8)
         """The last frame at 64x36, uint8 (36, 64), also if it was blank."""
         self._last: _Picture | None = None
+        self._picture: _Picture | None = None
         self._level = 0.0
         self._dissolves = _DissolveDetector()
 
@@ -85,7 +86,14 @@ class ShotCutDetector:
             luma: uint8 (H, W), of any size and range; no reference to it is kept.
         """
         self.thumb = _downscale(luma)
-        picture = _Picture.of(self.thumb)
+        self._picture = _Picture.of(self.thumb)
+        return self._compare(self._picture)
+
+    def repeat(self) -> Change:
+        """As `update`, for a frame with the pixels of the last one."""
+        return self._compare(self._picture)
+
+    def _compare(self, picture: _Picture | None) -> Change:
         if picture is None:
             return Change.NONE
         last, self._last = self._last, picture

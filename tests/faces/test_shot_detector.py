@@ -152,3 +152,27 @@ def cuts_of(path):
     cuts = ShotCutDetector()
     with open_video(path) as video:
         return [frame.index for frame in video.frames(Selection()) if cuts.update(frame.planes.y)]
+
+
+def test_a_repeat_is_as_another_update_with_the_same_picture(portrait, coffee):
+    """Also in a dissolve whose pictures are held, and after a blank picture, which is none."""
+    blank = np.full_like(portrait, 16)
+    mixed = [cv2.addWeighted(portrait, 1 - share, coffee, share, 0) for share in np.linspace(0, 1, 9)]
+    shown = [
+        blank,
+        portrait,
+        portrait,
+        *np.repeat(mixed, 2, axis=0),
+        coffee,
+        blank,
+        blank,
+        portrait,
+        portrait,
+    ]
+    one, other, changes = ShotCutDetector(), ShotCutDetector(), []
+    for before, picture in zip([None, *shown], shown, strict=False):
+        is_repeat = before is not None and np.array_equal(before, picture)
+        changes.append(one.update(picture))
+        assert (other.repeat() if is_repeat else other.update(picture)) == changes[-1]
+        assert np.array_equal(one.thumb, other.thumb)
+    assert any(changes)
