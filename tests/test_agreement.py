@@ -80,6 +80,7 @@ def test_the_beginning_of_a_clip_has_the_same_timeline_when_the_clip_ends_there(
             assert np.abs(both[name] - both[f"{name}_cut"]).max() <= 0.02
 
 
+@pytest.mark.slow
 def test_twins_of_other_frame_rates_have_the_same_numbers(analysed_clips, tmp_path):
     folder, _, _ = analysed_clips
     assert_alike(compare_twins(folder / SPEAKING, tmp_path, seconds=15, rates=(5, 25)))

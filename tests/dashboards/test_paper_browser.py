@@ -77,7 +77,7 @@ def page_at(tmp_path_factory):
     return find
 
 
-QUICK = ("trailer/index.html", "session/reports/one.html")
+QUICK = ("session/reports/one.html",)
 SOME_SLOW = [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
 
 

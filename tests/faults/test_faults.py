@@ -212,7 +212,7 @@ def undisturbed(name: str, folder: Path, videos: Path, results: Path, run: Run) 
     return ended["n_operations"], case.contents()
 
 
-N_QUICK = 5
+N_QUICK = 3
 N_SLOW = int(os.environ.get("FERFLOW_TEST_FAULTS", "200"))
 
 

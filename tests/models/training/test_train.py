@@ -307,6 +307,7 @@ def test_a_teacher_that_cannot_teach_is_refused(undisturbed, data, tmp_path):
         train(data, tmp_path, replace(OPTIONS, teachers=(str(undisturbed),), merge={"disgust": "angry"}))
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_an_installed_model_and_learns_from_it(data, tmp_path):
     installed = registry.resolve("fer2013")
     still = replace(
