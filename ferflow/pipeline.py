@@ -151,7 +151,8 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
-        closing(prefetch(samples, PREFETCH_FRAMES)) as sampled,
+        # Frames between two key frames wait as well: the memory stays the same.
+        closing(prefetch(samples, PREFETCH_FRAMES // 2 if is_near else PREFETCH_FRAMES)) as sampled,
         closing(detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
         parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
