@@ -34,8 +34,8 @@ from ferflow.types import BoolArray, Float32Array, UInt8Array
 LOOK_SECONDS = 0.2
 """Longest time between two looks at all of the picture."""
 
-# In face heights: how far beyond the box of a face that is in one of two looks only is searched, and how far a face
-# moves at most between two looks to be taken for the same.
+# In face heights: how far beyond the box of a weak face, and of any face after the last look, is searched, and how far
+# a face moves at most between two looks to be taken for the same.
 _MARGIN_ALONE = 0.75
 _MAX_MOVE = 1.5
 _MAX_SIZE_RATIO = 1.6
@@ -281,7 +281,9 @@ class _Gap:
 
     def expect(self, time_s: float, thumb: UInt8Array) -> Expected:
         """Where faces are at a time between the two looks, and what else the thumbnail of that time shows."""
-        states = self.start + np.float32((time_s - self.start_s) / (self.end_s - self.start_s)) * self.way
+        elapsed_s = self.end_s - self.start_s  # 0 where a damaged file has several frames at one time
+        share = (time_s - self.start_s) / elapsed_s if elapsed_s > 0 else 0.0
+        states = self.start + np.float32(share) * self.way
         is_reduced = np.isfinite(states[:, 8]) & self.is_sure
         sure = states[self.is_sure]
         return Expected(

@@ -233,6 +233,12 @@ def test_a_face_is_expected_on_the_line_between_its_places_in_two_looks():
     assert expected.places.xyxy.tolist() == [[95, 90, 155, 160]]
 
 
+def test_two_looks_at_one_time_expect_a_face_where_the_first_one_has_it():
+    """A damaged file may have several frames at one time."""
+    expected = expected_at(0.0, look(0.0, (100, 100, 140, 150)), look(0.0, (120, 100, 160, 150)))
+    assert expected.xyxy.tolist() == [[100, 100, 140, 150]]
+
+
 def test_where_a_face_is_in_one_of_two_looks_all_of_the_picture_is_searched():
     assert expected_at(0.5, look(0.0, (100, 100, 140, 150)), look(0.2)) is None
     assert expected_at(0.5, look(0.0, (100, 100, 140, 150)), look(0.2, (300, 100, 340, 150))) is None
