@@ -344,8 +344,8 @@ def test_frames_of_any_rhythm_count_for_the_time_until_the_next(tmp_path, stand_
     video = write_video(tmp_path / "vfr.mkv", face_frames(len(pts), step=1), pts=pts)
     run([video], tmp_path / "out", pages=False)
     got = seconds_of(tmp_path / "out")
-    np.testing.assert_allclose(got.seconds[:4], 1, atol=1e-6)
-    np.testing.assert_allclose(got.face_s[:4], 1, atol=1e-6)
+    np.testing.assert_allclose(got.seconds.iloc[:4], 1, atol=1e-6)
+    np.testing.assert_allclose(got.face_s.iloc[:4], 1, atol=1e-6)
 
 
 def test_time_that_the_decoder_could_not_read_does_not_count(tmp_path, stand_in):
