@@ -119,9 +119,9 @@ def test_doctor_looks_at_a_folder_that_may_only_be_read(whole_output):
     assert done.returncode == 0, done.stderr
     assert "1 video with complete tables" in done.stdout
     assert "in progress" not in done.stdout
+    assert snapshot(whole_output) == before
     with OutputFolder(whole_output).lock():
         assert "in progress" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    assert snapshot(whole_output) == before
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
