@@ -133,7 +133,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         regions=regions,
         detect_stride=options.detect_stride,
         key_seconds=LOOK_SECONDS if is_near else None,
-        finds_repeats=True,
+        finds_repeats=options.detect_stride == 1,  # others are interpolated
     )
     samples, detect_all = sample_frames(frames, sampler), _detect_near if is_near else _detect_keys
 
@@ -208,8 +208,9 @@ def _detect_near(
         with closing(map_some_ahead(pool, detect.search, plans, depth, is_unknown)) as searched:
             last: Detections | None = None
             for (sample, known), found in searched:
-                if not sample.is_repeat:
-                    last = known if isinstance(known, Detections) else found
+                faces = known if isinstance(known, Detections) else found
+                if not sample.is_repeat and faces is not None:
+                    last = detect.limit(faces)
                 yield sample, last
                 del sample  # its frame would stay in memory while the next one is searched
 

@@ -77,6 +77,12 @@ def test_repeats_are_counted_in_run_json(held, tmp_path):
     assert video["n_repeated"] == sum(repeats_by_an_independent_reader(held)) == len(HELD) - len(set(HELD))
 
 
+def test_interpolated_faces_are_no_repeats(held, tmp_path):
+    run([held], tmp_path / "out", AnalyzeOptions(detect="every:3"), pages=False)
+    (video,) = json.loads((tmp_path / "out" / "run.json").read_text())["videos"]
+    assert video["n_repeated"] == 0
+
+
 def test_a_picture_that_differs_in_one_pixel_of_chroma_is_no_repeat():
     def planes(value: int, **more: int) -> Planes:
         v = np.full((18, 32), 128, np.uint8)

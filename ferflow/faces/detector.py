@@ -89,7 +89,7 @@ class KeyFrameDetector:
 
     def __call__(self, sample: FrameSample) -> Detections | None:
         """The faces of a frame; None where it is no key frame."""
-        return self._detect(sample) if sample.is_key else None
+        return self.limit(self._detect(sample)) if sample.is_key else None
 
     def _detect(self, sample: FrameSample) -> Detections:
         parts = split_frame(sample.frame, self.regions)
@@ -103,7 +103,7 @@ class KeyFrameDetector:
         return self.detector.gains_near(width, height, None if places is None else places.moved(-x, -y))
 
     def look(self, sample: FrameSample) -> Look:
-        """The faces of a key frame, for `plan_searches`."""
+        """All faces of a key frame, for `plan_searches`: one that is left out now may be the largest soon."""
         found = self._detect(sample)
         reduced = found.unknown()
         for number, part in enumerate(split_frame(sample.frame, self.regions)):
@@ -115,7 +115,7 @@ class KeyFrameDetector:
         return Look.at(sample, found, reduced)
 
     def search(self, plan: Plan) -> Detections:
-        """The faces of a frame, where they are expected or already known, see `local_search`."""
+        """All faces of a frame, where they are expected or already known, see `local_search`."""
         sample, expected = plan
         if isinstance(expected, Detections):
             return expected
@@ -140,12 +140,18 @@ class KeyFrameDetector:
 
     def _merge(self, parts: Sequence[Part], found: Sequence[Detections]) -> Detections:
         if not self.regions:
-            return self._limit(found[0], 0)
+            return found[0]
+        pairs = zip(parts, found, strict=True)
         return Detections.concatenate(
-            [
-                self._limit(faces, number).moved(part.x, part.y, region=number)
-                for number, (part, faces) in enumerate(zip(parts, found, strict=True))
-            ]
+            [faces.moved(part.x, part.y, region=number) for number, (part, faces) in enumerate(pairs)]
+        )
+
+    def limit(self, found: Detections) -> Detections:
+        """Of each region, as many faces as it has participants."""
+        if not self.regions:
+            return self._limit(found, 0)
+        return Detections.concatenate(
+            [self._limit(found[found.region == number], number) for number in range(len(self.regions))]
         )
 
     def _limit(self, faces: Detections, region: int) -> Detections:

@@ -12,6 +12,8 @@ from ferflow.media.video import Frame
 from ferflow.regions import Region
 from ferflow.types import UInt8Array
 
+_MOST_BETWEEN_KEYS = 12
+"""Most frames from one key frame to the next, as these are kept in memory: 0.2 s at 60 frames per second."""
 _BRIGHTNESS_LEVELS = 8.0
 """Change of the mean luma (0-255) since the last key frame that makes a frame a key frame."""
 
@@ -127,7 +129,8 @@ class FrameSampler:
         now_s = sample.frame.time_s
         next_s = now_s + (now_s - self._last_s)
         is_late = next_s - self._key_s > self._key_seconds * 1.01
-        return is_late or abs(sample.luma_mean - self._key_luma) > _BRIGHTNESS_LEVELS
+        is_brighter = abs(sample.luma_mean - self._key_luma) > _BRIGHTNESS_LEVELS
+        return is_late or is_brighter or self._n_since_key >= _MOST_BETWEEN_KEYS
 
 
 def sample_frames(frames: Iterable[Frame], sampler: FrameSampler) -> Iterator[FrameSample]:

@@ -3,8 +3,10 @@
 A look at all of the picture is taken at cuts, at changes of brightness and at least every `LOOK_SECONDS`: these frames
 are key frames, see `frame_sample`. In a frame between two of them, the detector searches around the places where the
 faces of both are expected on their way from the one to the other, and where the picture shows something that is in
-neither. All of the picture is searched where that does not give exactly the expected faces, and between two key frames
-one of which has a face that the other does not have: as both are known, a face that comes into view is not found late.
+neither. All of the picture is searched where that does not give exactly the expected faces, between two key frames one
+of which has a face that the other does not have, before a cut and at the end. As both key frames are known, a face that
+comes into view is not found late. One that is in view for less than `LOOK_SECONDS` between two looks is found where it
+changes the picture by `_CHANGED_LEVELS`.
 
 A large face is searched for in a picture of half the size, where its box is a few percent larger or smaller. In key
 frames it is searched for in both sizes; the difference, interpolated between two key frames, is taken off in between.
@@ -34,8 +36,11 @@ from ferflow.types import BoolArray, Float32Array, UInt8Array
 LOOK_SECONDS = 0.2
 """Longest time between two looks at all of the picture."""
 
-# In face heights: how far beyond the box of a weak face, and of any face after the last look, is searched, and how far
-# a face moves at most between two looks to be taken for the same.
+_DOUBT = 0.15
+"""A face whose score is not further below the limit may be above it in the next frame, or in a window."""
+
+# In face heights: how far beyond the box of a weak face is searched, and how far a face moves at most between two looks
+# to be taken for the same.
 _MARGIN_ALONE = 0.75
 _MAX_MOVE = 1.5
 _MAX_SIZE_RATIO = 1.6
@@ -44,7 +49,7 @@ _FOUND_IOU = 0.7
 """Least overlap of the box that is expected and the one that is found. Of a blurred face in a trailer, the lower half
 alone was found in the reduced picture of one frame: its overlap was 0.65."""
 
-_CHANGED_LEVELS = 40
+_CHANGED_LEVELS = 30
 """Gray levels (of 255) by which a cell of a thumbnail differs from the looks before and after it where something shows
 that is in neither."""
 _CHANGED_CELLS = 4
@@ -230,14 +235,14 @@ def _plan_between(
 class _Gap:
     """One region between two looks: N faces, which move in a straight line.
 
-    before, after: thumbnails, uint8 (36, 64); after: None where the region is cut there, and at the end.
+    before, after: thumbnails, uint8 (36, 64).
     start, way: float32 (N, 22), the state of each face before, and its change until after: xyxy of its box and of its
     place, and its correction, as of `Look.states`.
     is_sure: bool (N,), not weak.
     """
 
     before: UInt8Array
-    after: UInt8Array | None
+    after: UInt8Array
     start_s: float
     end_s: float
     start: Float32Array
@@ -246,16 +251,19 @@ class _Gap:
 
     @classmethod
     def between(cls, before: Look, after: Look | None, region: int, score: float) -> _Gap | None:
-        """None where a face that is not weak is in one of the looks only: it may be anywhere in between."""
-        # Faces after a cut are not those before it.
+        """None where anything is in doubt.
+
+        So it is before a cut and after the last look, where nothing says what becomes of the faces; where a face that
+        is not weak is in one of the looks only, as it may be anywhere in between; and where one is hardly weak.
+        """
         if after is None or after.cuts[region]:
-            return cls._after(before, region, score)
+            return None
         first, last = before.of_region(region), after.of_region(region)
         pairs = _match(first.found, last.found)
         rows, columns = pairs[:, 0], pairs[:, 1]
         is_sure = np.minimum(first.found.score[rows], last.found.score[columns]) >= score
         n_sure = np.count_nonzero(is_sure)
-        if any(np.count_nonzero(look.found.score >= score) != n_sure for look in (first, last)):
+        if any(np.count_nonzero(look.found.score >= score - _DOUBT) != n_sure for look in (first, last)):
             return None
         weak = np.concatenate(
             [
@@ -267,13 +275,6 @@ class _Gap:
         way = np.concatenate([last.states(MARGIN)[columns], weak]) - start
         is_sure = np.concatenate([is_sure, np.zeros(len(weak), np.bool_)])
         return cls(first.thumbs[0], last.thumbs[0], before.time_s, after.time_s, start, way, is_sure)
-
-    @classmethod
-    def _after(cls, before: Look, region: int, score: float) -> _Gap:
-        """After the last look, nothing says where faces go; they are expected where they were."""
-        look = before.of_region(region)
-        start, is_sure = look.states(_MARGIN_ALONE), look.found.score >= score
-        return cls(look.thumbs[0], None, look.time_s, math.inf, start, np.zeros_like(start), is_sure)
 
     def first_places(self) -> Places:
         """What is to be searched at its start."""
@@ -295,9 +296,7 @@ class _Gap:
 
     def _find_changes(self, thumb: UInt8Array) -> BoolArray:
         """Cells of a thumbnail that differ from both looks, bool (36, 64)."""
-        change = cv2.absdiff(thumb, self.before)
-        if self.after is not None:
-            change = cv2.min(change, cv2.absdiff(thumb, self.after))
+        change = cv2.min(cv2.absdiff(thumb, self.before), cv2.absdiff(thumb, self.after))
         changed: BoolArray = change > _CHANGED_LEVELS
         return changed
 

@@ -150,7 +150,11 @@ class YuNet:
         """See `Detector`. On a GPU, one call takes about as long for a part of a picture as for all of it."""
         factor = _decimation_factor(self._options, width, height)
         area = width // factor * (height // factor)
-        if self._options.device == "gpu" or area < _LEAST_INPUT_PIXELS:
+        # Smaller faces than by default are too small for thumbnails, which show what is new between two looks.
+        is_small = min_face_height(self._options, width, height) < min_face_height(
+            AnalyzeOptions(), width, height
+        )
+        if self._options.device == "gpu" or is_small or area < _LEAST_INPUT_PIXELS:
             return False
         if places is None or not len(places):
             return True

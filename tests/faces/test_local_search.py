@@ -251,9 +251,37 @@ def test_a_weak_face_is_searched_for_and_its_loss_is_none():
     assert expected.is_met(Detections.empty(), 0.7)
 
 
-def test_after_the_last_look_faces_are_expected_where_they_were():
-    expected = expected_at(0.5, look(0.0, (100, 100, 140, 150)), None)
-    assert expected.xyxy.tolist() == [[100, 100, 140, 150]]
+def test_after_the_last_look_and_before_a_cut_all_of_the_picture_is_searched():
+    assert expected_at(0.5, look(0.0, (100, 100, 140, 150)), None) is None
+    cut = replace(look(0.2, (100, 100, 140, 150)), cuts=(Change.CUT,))
+    assert expected_at(0.5, look(0.0, (100, 100, 140, 150)), cut) is None
+
+
+def test_a_face_whose_score_is_hardly_below_the_limit_is_in_doubt():
+    hardly = look(0.0, (100, 100, 140, 150), score=0.6), look(0.2, (100, 100, 140, 150), score=0.6)
+    assert expected_at(0.5, *hardly) is None
+
+
+def test_the_largest_face_is_kept_in_the_end_not_in_the_looks(detector):
+    """The other face is larger in two frames between two looks."""
+    options = AUTO.updated(participants=1)
+    pictures = [scene((60, 60, 150), (400, 60, 200 if n in (2, 3) else 130)) for n in range(6)]
+    found, _ = detect_all(pictures, detector, options=options)
+    limit = KeyFrameDetector(detector, options).limit
+    assert [limit(faces).xyxy[0, 0] > 300 for faces in found] == [False, False, True, True, False, False]
+
+
+def test_frames_of_any_rate_and_time_between_two_looks_are_few():
+    """They are kept in memory."""
+    sampler = FrameSampler(key_seconds=LOOK_SECONDS)
+    keys = [n for n in range(100) if sampler.sample(frame(scene(), n * 1e-6, n)).is_key]
+    assert np.diff(keys).max() <= 12
+
+
+def test_smaller_faces_than_by_default_are_searched_for_in_all_of_every_frame():
+    assert make_detector(AUTO).gains_near(1280, 720)
+    assert make_detector(AUTO.updated(min_face=60)).gains_near(1280, 720)
+    assert not make_detector(AUTO.updated(min_face=24)).gains_near(1280, 720)
 
 
 def test_an_unexpected_face_is_confirmed_by_a_look_at_all_of_the_picture():
@@ -309,5 +337,6 @@ def test_names_of_regions_keep_one_face_each(detector):
     assert parse_regions(options.region)[0].name == "ada"
     pictures = [scene((20, 60, 100), (300, 40 + n, 200)) for n in range(7)]
     found, _ = detect_all(pictures, detector, options=options)
-    assert [len(faces) for faces in found] == [1] * 7
-    assert all(faces.xyxy[0, 0] > 300 for faces in found)
+    limit = KeyFrameDetector(detector, options, options.regions).limit
+    assert [len(limit(faces)) for faces in found] == [1] * 7
+    assert all(limit(faces).xyxy[0, 0] > 300 for faces in found)
