@@ -4,7 +4,7 @@
 
 First it says what a GPU needs, what is missing, and what each column of the table runs on. The first rows compare the
 answers with those of the float32 networks on the CPU, about the drawn sample and the faces in it. An answer outside of
-the bound beside it ends the command with exit code 1, after the table.
+its stated bound ends the command with exit code 1, after the table.
 
 The other rows are speeds. Detection includes reducing the frame, and takes one frame per call, as the pipeline does.
 The CPU's calls use one thread each; the pipeline makes several at once. "Decoders" are `--threads` of one process on

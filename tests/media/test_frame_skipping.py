@@ -138,7 +138,7 @@ def write_groups(path: Path, images: list[np.ndarray], codec: str, x_params: str
 
 
 # The encoder's parameters say which key frames are IDR pictures. Half a second is one group: where each of them starts
-# anew, its first frame is the only one that is decoded.
+# once more, its first frame is the only one that is decoded.
 @pytest.mark.parametrize(
     ("codec", "suffix", "x_params", "options", "n_decoded"),
     [
