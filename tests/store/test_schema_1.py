@@ -125,7 +125,10 @@ def test_it_is_continued_with_a_new_video_beside_the_finished_one(out, tmp_path,
     report = run([source, new], out, AnalyzeOptions(detect="full"), pages=False)
     assert [video.status for video in report.videos] == ["skipped", "done"]
     added = report.videos[1].video_id
-    assert [read_metadata(VideoFiles(out, name).faces).schema_version for name in (NO_FACE, added)] == [1, 2]
+    # The tables of the moved video are written again, with its new path.
+    versions = [read_metadata(VideoFiles(out, name).faces).schema_version for name in (TWO_FACES, added)]
+    assert versions == [1, 2]
+    assert read_metadata(VideoFiles(out, NO_FACE).faces).source.path == str(source)
     frames, faces = ferflow.load_frames(out), ferflow.load_faces(out)
     assert frames[frames.video_id == added][["width", "height"]].drop_duplicates().values.tolist() == [
         [320, 240]
@@ -180,15 +183,17 @@ def test_a_report_writes_the_timelines_again_from_records_that_stay_as_they_are(
     )
 
 
+def records_of_others(out: Path) -> dict[Path, tuple[int, bytes]]:
+    """Records of the videos that were not moved."""
+    return {path: found for path, found in files_of(out, "frames", "faces").items() if path.stem != NO_FACE}
+
+
 def test_a_continued_folder_has_timelines_of_one_kind_and_counts_of_today(out, tmp_path, monkeypatch):
     model = read_metadata(VideoFiles(out, NO_FACE).faces).model.sha256
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: model)
-    source, records = (
-        shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4"),
-        files_of(out, "frames", "faces"),
-    )
+    source, records = shutil.copy(out / "nobody.source.mp4", tmp_path / "nobody.mp4"), records_of_others(out)
     run([source], out, AnalyzeOptions(detect="full"), pages=False)
-    assert files_of(out, "frames", "faces") == records
+    assert records_of_others(out) == records
     for video_id in (NO_FACE, TWO_FACES):
         assert stored(out, "timeline", video_id).columns.tolist() == timeline_schema(LABELS).names
     videos = json.loads((out / "run.json").read_text())["videos"]
