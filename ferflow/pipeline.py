@@ -97,8 +97,8 @@ def make_describer(options: AnalyzeOptions) -> FaceDescriber | None:
 
 def analyze(
     path: str | Path, options: AnalyzeOptions | None = None, *, tools: Tools | None = None
-) -> Iterator[Rows]:
-    """Analyse one video, frame by frame.
+) -> Generator[Rows, None, None]:
+    """Analyse one video, frame by frame; closing the generator ends the analysis.
 
     Args:
         path: a video file, or a folder of numbered images.

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -37,6 +38,7 @@ from ferflow.types import JsonObject, JsonValue
 from ferflow.version import __version__
 
 if TYPE_CHECKING:
+    from ferflow.jobs.estimate import Estimate
     from ferflow.models.history import Epoch
 
 JSON_VERSION = 1
@@ -166,6 +168,11 @@ class JsonLines(logging.Handler):
         """Write an event of the run."""
         name, fields = _to_json(event)
         self._write(name, fields)
+
+    def show_estimate(self, estimate: Estimate) -> None:
+        """Write what the run would take; of a dry run."""
+        fields = {**asdict(estimate), "table_bytes_per_hour": estimate.table_bytes_per_hour}
+        self._write("estimated", fields)
 
     def show_failure(self, exit_code: int, message: str) -> None:
         """Write that the run could not go on."""

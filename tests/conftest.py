@@ -296,3 +296,18 @@ def _calls_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pyt
 
     worker = SimpleNamespace(current_process=lambda: SimpleNamespace(daemon=True))
     monkeypatch.setattr(child_process, "multiprocessing", worker)
+    monkeypatch.setattr("ferflow.jobs.estimate.ResidentChild", _NoChild)
+
+
+class _NoChild:
+    """Calls what a child would be asked, in this process."""
+
+    def __init__(self, make: Callable[[], object], *, seconds_per_call: float) -> None:
+        self._make, self._made = make, None
+
+    def call(self, function: Callable[..., object], *args: object, **kwargs: object) -> object:
+        self._made = self._made or self._make()
+        return function(self._made, *args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -43,6 +43,7 @@ def test_the_wheel_holds_every_room_and_no_top_level_jobs(tmp_path):
     for name in (
         "ferflow/jobs/run.py", "ferflow/dashboards/shared/page.py", "ferflow/dashboards/templates/style.css",
         "ferflow/models/weights/resnet-broad.int8.onnx", "ferflow/models/weights/ferplus.json", "ferflow/py.typed",
+        "ferflow/jobs/recorded-sessions.toml",
     ):  # fmt: skip
         assert name in names
 

@@ -49,8 +49,9 @@ from ferflow.cli.common import (
     parse_not_empty,
     parse_path,
     parse_rest_stretches,
-    run_or_print_plan,
+    run_and_exit,
 )
+from ferflow.cli.dry_run import print_plan
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import EngineName, Job
 from ferflow.options import (
@@ -232,4 +233,7 @@ def analyze(
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
-    run_or_print_plan(job, output, dry_run=dry_run)
+    if dry_run:
+        print_plan(job, output)
+    else:
+        run_and_exit(job, output)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,6 @@ from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
-from ferflow.text import pluralize, sanitize
 
 _NOTICE = """\
 {place} {faces}
@@ -222,7 +222,12 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Analyse the given inputs again and replace their results.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be analysed or skipped, and write nothing.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print what would be analysed or skipped, how long it would take and how much it would write, and write "
+        "nothing.",
+    ),
 ]
 Progress = Annotated[
     Literal["bars", "json"],
@@ -249,27 +254,6 @@ class Output:
     as_json: bool = False
     """Events on stderr, for programs, in place of bars and lines for people."""
     log_file: Path | None = None
-
-
-def run_or_print_plan(job: Job, output: Output, *, dry_run: bool) -> None:
-    """Carry out a job and exit, or print what it would do."""
-    if not dry_run:
-        run_and_exit(job, output)
-    from ferflow.jobs.copies import find_copies
-    from ferflow.jobs.plan import plan
-    from ferflow.jobs.progress import format_failure
-
-    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
-    for task in tasks:
-        if task.files is None or task.problem is not None:
-            echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")
-        else:
-            verb = "skip" if task.is_finished else "analyse"
-            echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
-    for warning in find_copies(tasks, job):
-        print_message(warning)
-    pending = sum(task.is_pending for task in tasks)
-    echo(f"{pending} of {pluralize(len(tasks), 'input')} would be analysed.")
 
 
 def run_and_exit(job: Job, output: Output) -> NoReturn:
@@ -326,17 +310,29 @@ def _run_for_programs(job: Job, output: Output) -> NoReturn:
 
     lines, folder = JsonLines(sys.stderr), OutputFolder(job.out)
     log_to_stderr(output, lines)
-    with interruptible(show=partial(lines.show_failure, EXIT_INTERRUPTED), clean_up=folder.remove_leftovers):
+    with reporting_failures(lines.show_failure, clean_up=folder.remove_leftovers):
+        report = follow(run_events(job), lines.show, log_event)
+    sys.exit(report.exit_code)
+
+
+@contextmanager
+def reporting_failures(show: Callable[[int, str], None], *, clean_up: Callable[[], object]) -> Iterator[None]:
+    """For programs: exit where nothing could go on, or after a signal, and say so with the exit code.
+
+    Args:
+        show: writes exit code and message for the program.
+        clean_up: as of `interruptible`.
+    """
+    with interruptible(show=partial(show, EXIT_INTERRUPTED), clean_up=clean_up):
         try:
-            report = follow(run_events(job), lines.show, log_event)
+            yield
         except FerflowError as error:
-            lines.show_failure(error.exit_code, str(error))
+            show(error.exit_code, str(error))
             sys.exit(error.exit_code)
         except Exception as error:
             logging.getLogger("ferflow").debug("unexpected error", exc_info=error)
-            lines.show_failure(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
+            show(FerflowError.exit_code, f"unexpected {type(error).__name__}: {error}")
             sys.exit(FerflowError.exit_code)
-    sys.exit(report.exit_code)
 
 
 def print_message(message: str) -> None:

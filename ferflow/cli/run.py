@@ -17,8 +17,9 @@ from ferflow.cli.common import (
     Verbose,
     Workers,
     parse_path,
-    run_or_print_plan,
+    run_and_exit,
 )
+from ferflow.cli.dry_run import print_plan
 from ferflow.jobs.job import Job
 
 
@@ -58,4 +59,7 @@ def run(
     # None leaves what the file says; a flag that is absent must not switch off `overwrite = true`.
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
-    run_or_print_plan(job, output, dry_run=dry_run)
+    if dry_run:
+        print_plan(job, output)
+    else:
+        run_and_exit(job, output)

@@ -113,6 +113,16 @@ def content_key(path: Path) -> bytes:
     return digest.digest()
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a source, or of all files in a folder of images; 0 if it cannot be read."""
+    try:
+        if path.is_dir():
+            return sum(file.stat().st_size for file in path.iterdir())
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _hash_content(path: Path, digest: hashlib._Hash) -> None:
     if path.is_dir():
         for image in list_images(path):

@@ -82,11 +82,7 @@ class TableWriter:
         self._waiting_rows = 0
         make_folder(path.parent, out=self._out)
         self._remove_part()  # if it is a link, its target must not be overwritten
-        # Numbers hardly ever repeat: dictionaries of them cost time and memory, and made the files a third larger.
-        repeating = [field.name for field in schema if _repeats(field.type)]
-        self._writer = pq.ParquetWriter(
-            temporary_path(path), schema, compression="zstd", use_dictionary=repeating or False
-        )
+        self._writer = _open_writer(temporary_path(path), schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
@@ -133,6 +129,52 @@ class TableWriter:
             # All batches may be empty, and Arrow refuses a group size of 0.
             self._writer.write_table(table, row_group_size=max(len(table), 1))
             self._waiting, self._waiting_rows = [], 0
+
+
+def _open_writer(where: Path | pa.NativeFile, schema: pa.Schema) -> pq.ParquetWriter:
+    # Numbers hardly ever repeat: dictionaries of them cost time and memory, and made the files a third larger.
+    repeating = [field.name for field in schema if _repeats(field.type)]
+    return pq.ParquetWriter(where, schema, compression="zstd", use_dictionary=repeating or False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableBytes:
+    """What a table takes on disk."""
+
+    rows: int
+    """Bytes of its rows."""
+    rest: int
+    """Bytes of its header and footer."""
+
+    @classmethod
+    def of_file(cls, path: Path) -> TableBytes:
+        """Those of a file.
+
+        Raises:
+            RecordsError: it cannot be read.
+        """
+        with _open_parquet(path) as file:
+            return cls._of(file, path.stat().st_size)
+
+    @classmethod
+    def of_batches(cls, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> TableBytes:
+        """Those that `TableWriter` would write; without the metadata of a video."""
+        buffer = pa.BufferOutputStream()
+        with _open_writer(buffer, schema) as writer:
+            writer.write_table(pa.Table.from_batches(batches, schema))
+        content = buffer.getvalue()
+        with pq.ParquetFile(content) as file:
+            return cls._of(file, content.size)
+
+    @classmethod
+    def _of(cls, file: pq.ParquetFile, n_bytes: int) -> TableBytes:
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        rows = sum(
+            group.column(number).total_compressed_size
+            for group in groups
+            for number in range(group.num_columns)
+        )
+        return cls(rows, n_bytes - rows)
 
 
 def _repeats(kind: pa.DataType) -> bool:

@@ -23,13 +23,13 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from ferflow.jobs.benchmarks.memory import write_repeated
 from ferflow.jobs.benchmarks.speed import processor
 from ferflow.media.video import Frame, Selection, open_video
 from ferflow.pipeline import Tools, analyze
-from ferflow.store.records import FaceRows, FrameRows, Rows
+from ferflow.store.records import FaceRows, FrameRows
 from ferflow.system.cpus import available_cpus
 from ferflow.types import UInt8Array
 
@@ -164,7 +164,7 @@ def _convert(seconds: list[float], convert: Callable[[float], float]) -> str:
 
 def time_pipeline(video: Path, decoders: int, tools: Tools, end: float) -> str:
     """Frames per second, counted from the first classified faces, when all networks have started."""
-    rows = cast("Generator[Rows, None, None]", analyze(video, ON_CPU.updated(threads=decoders), tools=tools))
+    rows = analyze(video, ON_CPU.updated(threads=decoders), tools=tools)
     began, n_frames, now = 0.0, 0, time.perf_counter()
     with closing(rows):
         while now < end and (part := next(rows, None)) is not None:

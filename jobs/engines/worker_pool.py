@@ -28,6 +28,7 @@ from ferflow.jobs.engines.worker_start import start_worker
 from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
+from ferflow.media.inputs import size_of
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.child_process import handle_record
 from ferflow.system.cpus import available_cpus
@@ -62,16 +63,7 @@ def largest_first(tasks: Sequence[VideoTask]) -> list[VideoTask]:
 
     Size is used in place of duration: to open a thousand headers would cost more than a better order gains.
     """
-    return sorted(tasks, key=lambda task: -_file_bytes(task))
-
-
-def _file_bytes(task: VideoTask) -> int:
-    try:
-        if task.source.is_dir():
-            return sum(path.stat().st_size for path in task.source.iterdir())
-        return task.source.stat().st_size
-    except OSError:
-        return 0  # removed since it was planned; its worker will report it
+    return sorted(tasks, key=lambda task: -size_of(task.source))
 
 
 @dataclass(slots=True, eq=False)

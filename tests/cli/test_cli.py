@@ -164,11 +164,11 @@ def test_a_dry_run_names_every_input_with_its_path(tmp_path, face_video, ferflow
     (tmp_path / "empty.mp4").touch()
     inputs = [face_video, tmp_path / "notes.mp4", tmp_path / "empty.mp4", tmp_path / "gone.mp4"]
     lines = ferflow("analyze", *inputs, "-o", tmp_path / "out", "--dry-run").stdout.splitlines()
-    assert len(lines) == len(inputs) + 1
-    for path, line in zip(inputs, lines, strict=False):
+    plan, total = lines[: len(inputs)], lines[len(inputs)]
+    for path, line in zip(inputs, plan, strict=True):
         assert line[9:].startswith(str(path))
         assert line.count(path.name) == 1
-    assert re.fullmatch(r"\d of 4 inputs would be analysed\.", lines[-1])
+    assert re.fullmatch(r"\d of 4 inputs would be analysed\.", total)
 
 
 def test_when_every_input_fails_no_folder_is_named_that_does_not_exist(tmp_path, ferflow):
