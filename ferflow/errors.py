@@ -7,6 +7,7 @@
     │   └── ChildDiedError   3   the process that read it crashed
     ├── ModelError           4   a model or detector file is missing, altered or of the wrong kind
     └── RecordsError         5   files in the output folder cannot be read or must not be mixed
+        └── FolderInUseError 5   another process is writing there
 
 A message says what, why and what to do, in one line; the library raises, only `cli` prints.
 """
@@ -50,6 +51,10 @@ class RecordsError(FerflowError):
     """Files in the output folder cannot be read, or must not be mixed with new ones."""
 
     exit_code = 5
+
+
+class FolderInUseError(RecordsError):
+    """Another process is writing into the output folder."""
 
 
 EXIT_PARTIAL = 10

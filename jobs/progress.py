@@ -29,8 +29,9 @@ from ferflow.jobs.run_events import (
     Planned,
     Progressed,
     Retried,
-    RunEvent,
     Started,
+    Waiting,
+    WatchEvent,
 )
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import pluralize, sanitize, timecode
@@ -66,12 +67,13 @@ class Bars:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._disable = True if quiet else None  # None: tqdm decides by whether this is a terminal
         self._videos = tqdm(desc="videos", unit="video", disable=self._disable, position=0)
         self._current: dict[VideoTask, tqdm[NoReturn]] = {}
         self._lines = _Lines() if self._videos.disable and not quiet else None
 
-    def show(self, event: RunEvent) -> None:
+    def show(self, event: WatchEvent) -> None:
         """Move the bars."""
         if self._lines is not None:
             self._lines.show(event)
@@ -93,6 +95,9 @@ class Bars:
                 for line in _describe(event.report):
                     # `print` would write into the bars.
                     tqdm.write(f"ferflow: {line}", file=sys.stderr)
+            case Waiting():
+                if not self._quiet:
+                    tqdm.write(f"ferflow: {_describe_waiting(event)}", file=sys.stderr)
 
     def _open(self, task: VideoTask) -> None:
         # tqdm draws two bars of the same position over each other: take the first free line below the total.
@@ -126,10 +131,10 @@ class _Lines:
         self._current: dict[VideoTask, Progressed | None] = {}
         self._last = time.monotonic()
 
-    def show(self, event: RunEvent) -> None:
+    def show(self, event: WatchEvent) -> None:
         match event:
             case Planned():
-                self._n_videos = len(event.tasks)
+                self._n_videos, self._n_done = len(event.tasks), 0
             case Started():
                 self._current[event.task] = None
             case Progressed():
@@ -148,6 +153,11 @@ class _Lines:
         return "; ".join([f"{self._n_done} of {pluralize(self._n_videos, 'input')} done", *videos])
 
 
+def _describe_waiting(event: Waiting) -> str:
+    written = f"; {pluralize(event.n_incomplete, 'input')} still being written" if event.n_incomplete else ""
+    return f"waiting for new videos, with a look every {event.seconds:g} s{written}. Ctrl+C ends this."
+
+
 def _describe_progress(task: VideoTask, event: Progressed | None) -> str:
     name = sanitize(task.source.name)
     if event is None:
@@ -164,7 +174,7 @@ class JsonLines(logging.Handler):
         self._stream = stream
         self._writing = threading.Lock()
 
-    def show(self, event: RunEvent) -> None:
+    def show(self, event: WatchEvent) -> None:
         """Write an event of the run."""
         name, fields = _to_json(event)
         self._write(name, fields)
@@ -192,7 +202,7 @@ class JsonLines(logging.Handler):
             self._stream.flush()
 
 
-def log_event(event: RunEvent) -> None:
+def log_event(event: WatchEvent) -> None:
     """Write an event into the log, as text; progress within a video is left out."""
     match event:
         case Planned(tasks):
@@ -209,15 +219,17 @@ def log_event(event: RunEvent) -> None:
             )  # fmt: skip
             for warning in report.warnings:
                 _run_log.info("%s: %s", report.source, warning)
+        case Waiting(n_incomplete):
+            _run_log.info("waiting, %s still being written", pluralize(n_incomplete, "input"))
 
 
-def event_to_json(event: RunEvent) -> JsonObject:
+def event_to_json(event: WatchEvent) -> JsonObject:
     """An event as JSON, with its name as `event`; as in docs/progress.schema.json, without a time."""
     name, fields = _to_json(event)
     return {"event": name, **_to_valid_json(fields)}
 
 
-def _to_json(event: RunEvent) -> tuple[str, JsonObject]:
+def _to_json(event: WatchEvent) -> tuple[str, JsonObject]:
     """Name and fields of an event in docs/progress.schema.json."""
     match event:
         case Planned(tasks):
@@ -233,6 +245,8 @@ def _to_json(event: RunEvent) -> tuple[str, JsonObject]:
             return "retrying", {**_names(task), "error": report.error}
         case Ended(_, report):
             return "ended", report.as_dict()
+        case Waiting(n_incomplete, seconds):
+            return "waiting", {"n_incomplete": n_incomplete, "seconds": seconds}
         case Finished(run):
             counts: Counter[str] = Counter(video.status for video in run.videos)
             return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": {**counts}}

@@ -29,7 +29,16 @@ from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.finished_video import bring_up_to_date, update_finished
 from ferflow.jobs.job import ENGINES, EngineName, Job
 from ferflow.jobs.plan import plan
-from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, VideoEvent
+from ferflow.jobs.run_events import (
+    Ended,
+    Finished,
+    Planned,
+    Retried,
+    RunEvent,
+    RunReport,
+    VideoEvent,
+    WatchEvent,
+)
 from ferflow.jobs.timelines import stale_timelines
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
@@ -119,7 +128,7 @@ def run(
     return follow(run_events(job))
 
 
-def follow(events: Generator[RunEvent, None, None], *observers: Callable[[RunEvent], None]) -> RunReport:
+def follow(events: Generator[WatchEvent, None, None], *observers: Callable[[WatchEvent], None]) -> RunReport:
     """Carry out a run and hand each of its events to the observers; how it ended."""
     with closing(events):
         for event in events:

@@ -96,8 +96,21 @@ class Finished:
     report: RunReport
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Inputs are watched, and all that are complete have been analysed; until the next look nothing happens."""
+
+    n_incomplete: int
+    """Inputs that are still being written."""
+    seconds: float
+    """Until the next look."""
+
+
 VideoEvent = Started | Progressed | Ended
 """What engines yield."""
 
 RunEvent = Planned | VideoEvent | Retried | Finished
 """What a run yields."""
+
+WatchEvent = RunEvent | Waiting
+"""What several runs of one job yield, while its inputs are watched: `Planned` before each of them, `Finished` once."""

@@ -45,10 +45,14 @@ from ferflow.cli.common import (
     Stream,
     Title,
     Verbose,
+    WatchEvery,
+    WatchInputs,
+    WatchUntilIdle,
     Workers,
     parse_not_empty,
     parse_path,
     parse_rest_stretches,
+    parse_watch,
     run_and_exit,
 )
 from ferflow.cli.dry_run import print_plan
@@ -201,6 +205,9 @@ def analyze(
     no_report: NoReport = False,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    watch: WatchInputs = False,
+    watch_every: WatchEvery = None,
+    watch_until_idle: WatchUntilIdle = None,
     progress: Progress = "bars",
     log_file: LogFile = None,
     verbose: Verbose = False,
@@ -233,7 +240,10 @@ def analyze(
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
+    how_watched = parse_watch(
+        is_given=watch, every_s=watch_every, until_idle_min=watch_until_idle, dry_run=dry_run
+    )
     if dry_run:
         print_plan(job, output)
     else:
-        run_and_exit(job, output)
+        run_and_exit(job, output, how_watched)

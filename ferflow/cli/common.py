@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from ferflow.analytics.wall_clock import parse_clock
-from ferflow.cli.interrupt import interruptible
+from ferflow.cli.interrupt import interruptible, wait_for_signal
 from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
+
+if TYPE_CHECKING:
+    from ferflow.jobs.run_events import WatchEvent
+    from ferflow.jobs.watch import Watch
 
 _NOTICE = """\
 {place} {faces}
@@ -229,6 +233,31 @@ DryRun = Annotated[
         "nothing.",
     ),
 ]
+WatchInputs = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Continue with recordings that keep arriving: look again and again, and analyse files that are complete, "
+        "until Ctrl+C or SIGTERM.",
+    ),
+]
+WatchEvery = Annotated[
+    float | None,
+    typer.Option(
+        help="With --watch, seconds between two looks. A file is complete if it did not change in between and no "
+        "program has it open for writing.  [default: 30]",
+        min=0.1,
+        metavar="SECONDS",
+    ),
+]
+WatchUntilIdle = Annotated[
+    float | None,
+    typer.Option(
+        help="With --watch, end when nothing has changed for so long.  [default: never]",
+        min=0,
+        metavar="MINUTES",
+    ),
+]
 Progress = Annotated[
     Literal["bars", "json"],
     typer.Option(help="Progress on stderr: bars for people, or one line of JSON per event for programs."),
@@ -245,6 +274,26 @@ def parse_rest_stretches(values: list[str] | None) -> tuple[str, ...] | None:
     return parse_rest_values(values) if values else None
 
 
+def parse_watch(
+    *, is_given: bool, every_s: float | None, until_idle_min: float | None, dry_run: bool
+) -> Watch | None:
+    """How inputs are watched; None: not at all.
+
+    Raises:
+        OptionsError: options of `--watch` without it, or with a dry run.
+    """
+    if not is_given:
+        if every_s is not None or until_idle_min is not None:
+            raise OptionsError("--watch-every and --watch-until-idle need --watch")
+        return None
+    if dry_run:
+        raise OptionsError("--watch and --dry-run cannot be combined: give one of them")
+    from ferflow.jobs.watch import Watch
+
+    idle_s = None if until_idle_min is None else until_idle_min * 60
+    return Watch(until_idle_s=idle_s) if every_s is None else Watch(every_s=every_s, until_idle_s=idle_s)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What a command prints."""
@@ -256,12 +305,22 @@ class Output:
     log_file: Path | None = None
 
 
-def run_and_exit(job: Job, output: Output) -> NoReturn:
-    """Carry out a job, report how it went, and exit."""
+def run_and_exit(job: Job, output: Output, watch: Watch | None = None) -> NoReturn:
+    """Carry out a job, once or while its inputs are watched, report how it went, and exit."""
     _start_worker_in_advance(job)
     if output.as_json:
-        _run_for_programs(job, output)
-    _run_for_people(job, output)
+        _run_for_programs(job, output, watch)
+    _run_for_people(job, output, watch)
+
+
+def _events(job: Job, watch: Watch | None) -> Generator[WatchEvent, None, None]:
+    if watch is None:
+        from ferflow.jobs.run import run_events
+
+        return run_events(job)
+    from ferflow.jobs.watch import watch_events
+
+    return watch_events(job, watch, wait=wait_for_signal)
 
 
 def _start_worker_in_advance(job: Job) -> None:
@@ -274,9 +333,9 @@ def _start_worker_in_advance(job: Job) -> None:
         start_in_advance()
 
 
-def _run_for_people(job: Job, output: Output) -> NoReturn:
+def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
     from ferflow.jobs.progress import Bars, format_summary, log_event
-    from ferflow.jobs.run import follow, run_events
+    from ferflow.jobs.run import follow
     from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(output)
@@ -291,7 +350,7 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
         interruptible(show=print_message, clean_up=folder.remove_leftovers),
         Bars(quiet=output.quiet) as bars,
     ):
-        report = follow(run_events(job), bars.show, log_event)
+        report = follow(_events(job, watch), bars.show, log_event)
     if not output.quiet:
         echo(*format_summary(report.videos).split("\n"))
         # If every input failed, there are no tables.
@@ -303,15 +362,15 @@ def _run_for_people(job: Job, output: Output) -> NoReturn:
     sys.exit(report.exit_code)
 
 
-def _run_for_programs(job: Job, output: Output) -> NoReturn:
+def _run_for_programs(job: Job, output: Output, watch: Watch | None) -> NoReturn:
     from ferflow.jobs.progress import JsonLines, log_event
-    from ferflow.jobs.run import follow, run_events
+    from ferflow.jobs.run import follow
     from ferflow.store.output_folder import OutputFolder
 
     lines, folder = JsonLines(sys.stderr), OutputFolder(job.out)
     log_to_stderr(output, lines)
     with reporting_failures(lines.show_failure, clean_up=folder.remove_leftovers):
-        report = follow(run_events(job), lines.show, log_event)
+        report = follow(_events(job, watch), lines.show, log_event)
     sys.exit(report.exit_code)
 
 

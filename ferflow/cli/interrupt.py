@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
@@ -59,6 +60,39 @@ def interruptible(
     except Interrupted:
         show(message)
         exit_now()
+
+
+class _Stopped(BaseException):
+    """A signal came while there was nothing to interrupt."""
+
+
+def wait_for_signal(seconds: float) -> bool:
+    """Wait; whether Ctrl+C, SIGTERM or the end of the terminal came, which then is no interruption of work.
+
+    Args:
+        seconds: how long to wait at most.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # what follows is short, and the process ends
+        # Not an event that is set: the handler runs within a wait that may hold the lock of that event.
+        raise _Stopped
+
+    before = {
+        number: handler
+        for number in _signals()
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+    try:
+        for number in before:
+            signal.signal(number, on_signal)
+        time.sleep(seconds)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    except _Stopped:
+        return True
+    return False
 
 
 def exit_now(code: int = EXIT_INTERRUPTED) -> NoReturn:

@@ -15,8 +15,12 @@ from ferflow.cli.common import (
     Progress,
     Quiet,
     Verbose,
+    WatchEvery,
+    WatchInputs,
+    WatchUntilIdle,
     Workers,
     parse_path,
+    parse_watch,
     run_and_exit,
 )
 from ferflow.cli.dry_run import print_plan
@@ -43,6 +47,9 @@ def run(
     workers: Workers = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    watch: WatchInputs = False,
+    watch_every: WatchEvery = None,
+    watch_until_idle: WatchUntilIdle = None,
     progress: Progress = "bars",
     log_file: LogFile = None,
     verbose: Verbose = False,
@@ -59,7 +66,10 @@ def run(
     # None leaves what the file says; a flag that is absent must not switch off `overwrite = true`.
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
+    how_watched = parse_watch(
+        is_given=watch, every_s=watch_every, until_idle_min=watch_until_idle, dry_run=dry_run
+    )
     if dry_run:
         print_plan(job, output)
     else:
-        run_and_exit(job, output)
+        run_and_exit(job, output, how_watched)

@@ -40,15 +40,15 @@ class DiscoveredInput:
     problem: str | None = None
 
 
-def discover(inputs: Sequence[str | Path], *, out: Path) -> list[DiscoveredInput]:
+def discover(inputs: Sequence[str | Path], *, out: Path, warn: bool = True) -> list[DiscoveredInput]:
     """Expand files, folders (recursively) and globs, in sorted order, each video once.
 
     Hidden files, the output folder, and what ferflow made in this or another output folder are skipped; a folder of
-    numbered images without videos is one video.
+    numbered images without videos is one video. With `warn`, a warning names each skipped output folder.
     """
     skipped = _Skipped(Path(os.path.realpath(out)), set())
     found = [item for text in inputs for item in _expand(str(text), skipped)]
-    for folder in sorted(skipped.folders - {skipped.out}):
+    for folder in sorted(skipped.folders - {skipped.out}) if warn else ():
         log.warning(
             "%s: an output folder of ferflow, skipped: what ferflow makes is no input.", sanitize(folder)
         )

@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from ferflow.errors import RecordsError
+from ferflow.errors import FolderInUseError, RecordsError
 from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
@@ -239,7 +239,7 @@ class OutputFolder:
             lock = FileLock(self.path / LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
             lock.acquire()
         except Timeout:
-            raise RecordsError(
+            raise FolderInUseError(
                 f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use another -o."
             ) from None
         except (OSError, NotImplementedError) as error:

@@ -31,6 +31,7 @@ def test_help_names_every_option_with_its_meaning(ferflow):
         "--batch-size", "--device", "--backend", "--participants", "--bin", "--no-report", "--overwrite",
         "--dry-run", "--verbose", "--quiet", "--detect", "--sequence-fps", "--threads", "--engine",
         "--workers", "--retries", "--fail-fast", "--progress", "--log-file", "--rest",
+        "--watch", "--watch-every", "--watch-until-idle",
     ):  # fmt: skip
         assert re.search(rf"{option}\b.*\w{{3,}}", reported), option
 
