@@ -166,7 +166,8 @@ def save_options(
     """
     status = PageStatus.load(OutputFolder(out))
     options = status.options.updated(title=title, logo=logo, sessions=sessions, corrections=corrections)
-    replace(status, options=options).save()
+    if options != status.options:  # shards of one run all give the same
+        replace(status, options=options).save()
 
 
 def last_options(out: Path) -> PageOptions:

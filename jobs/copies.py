@@ -43,7 +43,7 @@ def find_copies(tasks: Sequence[VideoTask], job: Job) -> list[str]:
     alike = [(file, sha256) for file in files if often[file.size] > 1 and (sha256 := _hash(file))]
     if not alike:
         return []
-    lists = read_name_lists(job.out, {file.video_id: file.path for file, _ in alike}, job.sessions)
+    lists = read_name_lists(job.out, {file.video_id: file.path for file, _ in alike}, job.session_list)
     keyed = [(file, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike]
     # Copies that were analysed before are no business of this run; the overview names them.
     concerned = {key for file, key in keyed if file.is_input}

@@ -24,7 +24,7 @@ from typing import Literal
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.engines.worker_pool import largest_first, with_thread_share
 from ferflow.jobs.job import Job
-from ferflow.jobs.run import _choose_n_workers
+from ferflow.jobs.processing import choose_n_workers
 from ferflow.jobs.trial import Pace, Trial, select_seconds
 from ferflow.media.inputs import size_of
 from ferflow.options import AnalyzeOptions
@@ -118,7 +118,7 @@ def estimate_run(tasks: Sequence[VideoTask], job: Job) -> Estimate | None:
     if not pending:
         return None
     started = time.monotonic()
-    n_workers = _choose_n_workers(len(pending), job)
+    n_workers = choose_n_workers(len(pending), job)
     of_worker = with_thread_share(job, n_workers) if n_workers else job
     with closing(
         ResidentChild(partial(Trial, of_worker.options), seconds_per_call=_SECONDS_PER_CALL)

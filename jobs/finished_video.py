@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
+from ferflow.errors import RecordsError
 from ferflow.jobs.derive import derive
 from ferflow.jobs.job import Job
 from ferflow.jobs.plan import replan
 from ferflow.media.fingerprint import signature
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import read_metadata
+from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people, store_source
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 
@@ -43,11 +47,12 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
 
 def update_finished(task: VideoTask, job: Job) -> TaskReport:
     """Bring an input up to date that needs no analysis, or cannot have one; how it ended."""
-    try:
-        _note_moved_source(task)
-    except Exception as error:  # one video must not end the run
-        return TaskReport.failed(task, describe_failure(task.source, error), failure=failure_of(error))
-    return bring_up_to_date(task, job, report_without_work(task))
+    with claimed(task, job):
+        try:
+            _note_moved_source(task)
+        except Exception as error:  # one video must not end the run
+            return TaskReport.failed(task, describe_failure(task.source, error), failure=failure_of(error))
+        return bring_up_to_date(task, job, report_without_work(task))
 
 
 def _note_moved_source(task: VideoTask) -> None:
@@ -62,6 +67,29 @@ def _note_moved_source(task: VideoTask) -> None:
         stored, path=str(path), name=path.name, mtime=path.stat().st_mtime, signature=signature(path)
     )
     store_source(task.files, now)
+
+
+@contextmanager
+def claimed(task: VideoTask, job: Job) -> Iterator[TaskReport | None]:
+    """Keep other processes from a video of a shard; what is not of a shard needs no claim, its folder is locked.
+
+    Yields:
+        The report of a video that another process has finished since it was planned; None: it is still to be analysed,
+        or was finished before.
+    """
+    if job.shard is None or task.files is None:
+        yield None
+        return
+    with OutputFolder(task.files.out).claim(task.files.video_id):
+        yield None if task.is_finished else _find_finished(task, job)
+
+
+def _find_finished(task: VideoTask, job: Job) -> TaskReport | None:
+    try:
+        now = replan(task, job.options)
+        return report_without_work(now) if now.is_finished else None
+    except RecordsError:  # tables that cannot be read are replaced
+        return None
 
 
 def report_dead_worker(task: VideoTask, job: Job, why: str) -> TaskReport:

@@ -18,6 +18,7 @@ from msgspec import Meta, structs
 from ferflow.analytics.stimuli import check_stimulus
 from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
+from ferflow.jobs.shard import Shard
 from ferflow.options import AnalyzeOptions, Checked, read_toml
 from ferflow.text import is_address, sanitize
 
@@ -62,6 +63,11 @@ class Job(Checked, frozen=True, kw_only=True):
     """Files, folders (recursive) and globs."""
     out: Path
     """The output folder; created if needed."""
+    manifest: Path | None = None
+    """A session list (CSV, JSON Lines or Parquet) whose videos are inputs, too; the session list of the run, unless
+    `sessions` names another."""
+    shard: Shard | None = None
+    """Analyse this part of the inputs only; other processes analyse the others, and `jobs.merge` joins them."""
     options: AnalyzeOptions = AnalyzeOptions()
     """How videos are analysed."""
 
@@ -117,8 +123,17 @@ class Job(Checked, frozen=True, kw_only=True):
         """
         super().__post_init__()
         check_output_path(self.out)
+        if self.shard is not None and self.overwrite:
+            raise OptionsError(
+                "overwrite does not go with a shard, which may run twice: use another -o, or overwrite without shards."
+            )
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
+
+    @property
+    def session_list(self) -> Path | None:
+        """The session list that is given for this run; None: that of the output folder."""
+        return self.sessions or self.manifest
 
     @property
     def additions(self) -> Additions:
@@ -130,7 +145,7 @@ class Job(Checked, frozen=True, kw_only=True):
             speech=self.speech,
             signals=self.signals,
             signals_start=self.signals_start,
-            sessions=self.sessions,
+            sessions=self.session_list,
             rest=self.rest,
             embed_clips=self.embed_clips,
         )
@@ -146,9 +161,10 @@ class Job(Checked, frozen=True, kw_only=True):
         """
         table = read_toml(Path(path))
         own = {name: table.pop(name) for name in _KEYS if name in table}
-        if missing := [name for name in ("inputs", "out") if name not in own]:
+        if "out" not in own or not {"inputs", "manifest"} & own.keys():
+            missing = "out" if "out" not in own else "inputs"
             raise OptionsError(
-                f"{path}: {missing[0]} is missing. A job file must have the keys inputs and out."
+                f"{path}: {missing} is missing. A job file must have the keys inputs (or manifest) and out."
             )
         if unknown := sorted(set(table) - set(AnalyzeOptions.__struct_fields__)):
             known = sorted((*_KEYS, *AnalyzeOptions.__struct_fields__))
@@ -162,7 +178,9 @@ class Job(Checked, frozen=True, kw_only=True):
     def _parse(cls, name: str, value: object) -> object:
         if name == "signals_start" and isinstance(value, str):
             return parse_clock(value)
-        paths = ("out", "markers", "speech", "signals", "sessions", "corrections", "logo")
+        if name == "shard" and isinstance(value, str):
+            return Shard.parse(value)
+        paths = ("out", "manifest", "markers", "speech", "signals", "sessions", "corrections", "logo")
         if name in paths and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")

@@ -14,20 +14,23 @@ from pathlib import Path
 
 from msgspec import structs
 
-from ferflow.analytics.csv_input import read_csv
-from ferflow.analytics.session_list import read_regions
+from ferflow.analytics.list_rows import read_rows
+from ferflow.analytics.session_list import list_videos, read_regions
 from ferflow.errors import OptionsError, RecordsError, VideoError
 from ferflow.jobs.forget.record import leave_out_erased, leave_out_forgotten
+from ferflow.jobs.job import Job
 from ferflow.jobs.lists import find_session_list
+from ferflow.jobs.shard import Shard
+from ferflow.jobs.share import Share, take_share
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import VideoTask
+from ferflow.store.run_manifest import RunManifest, VideoTask
 from ferflow.store.video_files import VideoFiles
-from ferflow.text import sanitize
+from ferflow.text import pluralize, sanitize
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -65,22 +68,80 @@ def plan(
             results of other inputs than these.
         ModelError: the model that options name is missing or altered.
     """
+    return _plan(discover(inputs, out=out), out, options, overwrite=overwrite, sessions=sessions)
+
+
+def plan_job(job: Job) -> list[VideoTask]:
+    """What a run of a job or shard would do, in order; nothing is written. Raises as `plan` does."""
+    if job.shard is not None:
+        return plan_share(job, job.shard)[1]
+    found = find_inputs(job)
+    return _plan(found, job.out, job.options, overwrite=job.overwrite, sessions=job.session_list)
+
+
+def find_inputs(job: Job) -> list[DiscoveredInput]:
+    """All inputs of a job, each once: those that it names, then those of its manifest.
+
+    Raises:
+        OptionsError: the manifest cannot be read.
+    """
+    listed = () if job.manifest is None else list_videos(job.manifest)
+    return discover((*job.inputs, *listed), out=job.out)
+
+
+def plan_share(job: Job, shard: Shard) -> tuple[Share, list[VideoTask]]:
+    """What one shard would do: its share of the inputs, and a task for each that is not left out.
+
+    A shard reads the tables of its own videos only: with many shards, reading all would take longer than the analysis.
+    So a renamed file counts as a new one, and whether the rest of the folder was made in the same way is known by the
+    manifests of the folder (`shard_run`).
+
+    Raises:
+        OptionsError, RecordsError, ModelError: as `plan`.
+        VideoError: no input of any shard can be analysed.
+    """
+    found = find_inputs(job)
+    if found and all(one.problem is not None for one in found):
+        raise VideoError(f"{found[0].problem} None of {pluralize(len(found), 'input')} can be analysed.")
+    share = take_share(shard, found)
+    others = [one.path for one in found if one.problem is None]
+    tasks = _plan(
+        share.inputs, job.out, job.options, overwrite=False, sessions=job.session_list, others=others
+    )
+    return share, tasks
+
+
+def _plan(
+    found: Sequence[DiscoveredInput],
+    out: Path,
+    options: AnalyzeOptions,
+    *,
+    overwrite: bool,
+    sessions: Path | None,
+    others: Sequence[Path] | None = None,
+) -> list[VideoTask]:
+    """As `plan`, of inputs that were found; `others` are those of all shards, where these are those of one."""
     taken: set[str] = set()
     folder = OutputFolder(out)
-    tasks = [_make_task(found, folder, taken) for found in discover(inputs, out=out)]
+    tasks = [_make_task(one, folder, taken) for one in found]
     wanted = leave_out_forgotten(folder, tasks, overwrite=overwrite)
     # The results of those that are left out stay, and must match.
     taken -= {task.video_id or "" for task in tasks if task not in wanted}
     tasks = wanted
     # Results that are about to be replaced need not match the options of this run.
-    finished = [video for video in folder.finished_videos() if not overwrite or video.video_id not in taken]
+    known = folder.finished_videos() if others is None else _list_own(folder, tasks)
+    finished = [video for video in known if not overwrite or video.video_id not in taken]
     footers, broken = _read_footers(finished)
     for video_id in broken.keys() - taken:
         log.warning("%s is left out. %s", sanitize(video_id), broken[video_id])
     tasks = [_recognize_renamed(task, folder, footers, taken) for task in tasks]
     if overwrite:
         footers = {id_: footer for id_, footer in footers.items() if id_ not in taken}
-    regions = _read_regions(out, sessions, options, tasks, footers)
+    own = {str(task.source) for task in tasks}
+    # A row of the session list may name a video of another shard.
+    sources = {str(path): str(path) for path in others or () if str(path) not in own}
+    sources |= {id_: footer.source.path for id_, footer in footers.items()}
+    regions = _read_regions(out, sessions, options, tasks, sources)
     tasks = [replace(task, region=regions.get(task.video_id or "")) for task in tasks]
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
@@ -97,6 +158,17 @@ def plan(
     pending = [task for task in tasks if task.is_pending]
     left_out = set(pending) - set(leave_out_erased(pending))
     return [task for task in tasks if task not in left_out]
+
+
+def _list_own(folder: OutputFolder, tasks: Sequence[VideoTask]) -> list[VideoFiles]:
+    """The finished videos of a shard, and of earlier contents of its sources, as far as `run.json` knows them."""
+    ids = {task.video_id for task in tasks}
+    manifest = RunManifest.load(folder.manifest)
+    if manifest is not None:
+        sources = {os.path.realpath(task.source) for task in tasks}
+        ids |= {one.video_id for one in manifest.videos if os.path.realpath(one.source) in sources}
+    videos = [folder.video(video_id) for video_id in sorted(filter(None, ids))]
+    return [video for video in videos if video.is_finished]
 
 
 def _read_footers(videos: Sequence[VideoFiles]) -> tuple[Footers, dict[str, str]]:
@@ -211,20 +283,30 @@ def _find_earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[s
 
 
 def _read_regions(
-    out: Path, sessions: Path | None, options: AnalyzeOptions, tasks: Sequence[VideoTask], footers: Footers
+    out: Path,
+    sessions: Path | None,
+    options: AnalyzeOptions,
+    tasks: Sequence[VideoTask],
+    sources: Mapping[str, str],
 ) -> dict[str, tuple[str, ...]]:
     """Parts of the picture to analyse, by video id, of the videos for which the session list decides it.
+
+    Args:
+        out: the output folder.
+        sessions: the session list; None: that of the folder.
+        options: of the run.
+        tasks: inputs, which rows may name.
+        sources: of other videos, which rows may name, by id or path.
 
     Raises:
         OptionsError: the list has regions and cannot be used.
     """
     if sessions is not None:
-        read_csv(sessions, required=("video",))
+        read_rows(sessions, required=("video",))
     path = find_session_list(out, sessions)
     if path is None:
         return {}
-    sources = {id_: footer.source.path for id_, footer in footers.items()}
-    sources |= {task.video_id: str(task.source) for task in tasks if task.video_id is not None}
+    sources = {**sources, **{task.video_id: str(task.source) for task in tasks if task.video_id is not None}}
     found = {id_: region or options.region for id_, region in read_regions(path, sources).items()}
     for video_id, region in found.items():
         try:

@@ -9,45 +9,31 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
 import logging
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 from msgspec import structs
 
-from ferflow.analytics.stimuli import locate_stimulus
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import check_additions, warn_of_rest
 from ferflow.jobs.copies import find_copies
-from ferflow.jobs.engines.protocol import Engine
-from ferflow.jobs.finished_video import bring_up_to_date, update_finished
-from ferflow.jobs.job import ENGINES, EngineName, Job
-from ferflow.jobs.plan import plan
-from ferflow.jobs.run_events import (
-    Ended,
-    Finished,
-    Planned,
-    Retried,
-    RunEvent,
-    RunReport,
-    VideoEvent,
-    WatchEvent,
-)
+from ferflow.jobs.finished_video import bring_up_to_date
+from ferflow.jobs.job import EngineName, Job
+from ferflow.jobs.page_options import check_page_options, save_page_options
+from ferflow.jobs.plan import plan_job
+from ferflow.jobs.processing import process_tasks
+from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport, WatchEvent
+from ferflow.jobs.shard_join import absorb_shards
+from ferflow.jobs.shard_run import run_shard
 from ferflow.jobs.timelines import stale_timelines
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people
-from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, report_without_work
-from ferflow.system.cpus import available_cpus
-from ferflow.system.memory import available_memory, default_workers
-from ferflow.system.runtime import may_use_gpu
+from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work, timestamp
 from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
@@ -152,11 +138,14 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
     """
     check_additions(job.additions)
     folder = OutputFolder(job.out)
-    _check_page_options(job)
+    check_page_options(job)
+    if job.shard is not None:
+        yield from run_shard(job, job.shard)
+        return
     if job.options.model in POOR_IN_VIDEO:
         log.warning("%s", POOR_IN_VIDEO[job.options.model])
     if not folder.path.exists():
-        tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
+        tasks = plan_job(job)
         if not any(task.is_pending for task in tasks):  # mistyped: nothing is made
             yield from _refuse(tasks, job)
             return
@@ -169,24 +158,25 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
 
 def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Generator[RunEvent, None, None]:
     """A run in a folder that is locked."""
+    absorb_shards(folder)
     folder.remove_leftovers()
-    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
-    _save_page_options(job, folder)
+    tasks = plan_job(job)
+    save_page_options(job, folder)
     for warning in find_copies(tasks, job) if warn_of_copies else ():
         log.warning("%s", warning)
     yield Planned(tuple(tasks))
-    manifest = RunManifest.start(folder.manifest, options=job.options, started=_now())
+    manifest = RunManifest.start(folder.manifest, options=job.options, started=timestamp())
     manifest.save(folder.manifest)
-    reports = yield from _process(tasks, job, manifest, folder)
-    _derive_others(job, folder, manifest, {task.video_id for task in tasks})
-    manifest.finished = _now()
+    reports = yield from process_tasks(tasks, job, manifest, folder.manifest)
+    derive_others(job, folder, manifest, {task.video_id for task in tasks})
+    manifest.finished = timestamp()
     manifest.arrange([str(task.source) for task in tasks])
     manifest.save(folder.manifest)
-    warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.sessions)
+    warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.session_list)
     if job.pages:
         write_pages(folder)
     else:
-        _remove_outdated(folder)
+        remove_outdated(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
@@ -199,123 +189,7 @@ def _refuse(tasks: Sequence[VideoTask], job: Job) -> Generator[RunEvent, None, N
     yield Finished(RunReport(job.out, tuple(reports)))
 
 
-def _check_page_options(job: Job) -> None:
-    """Refuse a title or logo that cannot be used, before any work is done.
-
-    Raises:
-        OptionsError: one cannot.
-    """
-    if job.title is not None or job.logo is not None:
-        from ferflow.dashboards import PageOptions
-
-        PageOptions().updated(title=job.title, logo=job.logo)
-
-
-def _save_page_options(job: Job, folder: OutputFolder) -> None:
-    """Remember what is given for all pages before the first one is written, which may happen on another machine."""
-    if any(given is not None for given in (job.title, job.logo, job.sessions, job.corrections)):
-        from ferflow.dashboards import save_options
-
-        save_options(
-            folder.path, title=job.title, logo=job.logo, sessions=job.sessions, corrections=job.corrections
-        )
-
-
-def _process(
-    tasks: Sequence[VideoTask], job: Job, manifest: RunManifest, folder: OutputFolder
-) -> Generator[VideoEvent | Retried, None, dict[VideoTask, TaskReport]]:
-    """Carry out all tasks, record how each ended, and return that.
-
-    Raises:
-        RecordsError: the disk is full.
-    """
-    reports: dict[VideoTask, TaskReport] = {}
-    # Closed when this function stops early: otherwise the workers would run until the generator is collected.
-    with closing(_process_with_retries(tasks, job)) as events:
-        for event in events:
-            if isinstance(event, Ended):
-                reports[event.task] = event.report
-                # Before it is passed on: a consumer may stop there, and the next run reads `run.json`.
-                _record_end(manifest, event, job, folder)
-            yield event
-            if isinstance(event, Ended) and event.report.failure == "disk_full":
-                # Every other video would fail in the same way.
-                raise RecordsError(f"{event.report.error} Finished videos are kept.")
-            if isinstance(event, Ended) and event.report.status == "failed" and job.fail_fast:
-                break
-    for task in tasks:
-        if task not in reports:
-            why = "not analysed: the run stopped at the first failure."
-            reports[task] = TaskReport.not_started(task, why)
-            manifest.note(reports[task])
-            yield Ended(task, reports[task])
-    return reports
-
-
-def _record_end(manifest: RunManifest, event: Ended, job: Job, folder: OutputFolder) -> None:
-    """Record in `run.json` how an input ended, and its stimulus."""
-    report, task = event.report, event.task
-    if report.status == "failed":
-        has_changed = manifest.note(report)
-    else:
-        has_changed = manifest.note(report, replaces=task.replaces, model_of=task.files)
-        if job.stimulus is not None and task.video_id is not None:
-            has_changed |= manifest.note_stimulus(task.video_id, locate_stimulus(job.stimulus))
-    if has_changed:
-        manifest.save(folder.manifest)
-
-
-def _process_with_retries(
-    tasks: Sequence[VideoTask], job: Job
-) -> Generator[VideoEvent | Retried, None, None]:
-    """First the inputs that need no analysis, then the others, then retries."""
-    for task in tasks:
-        if not task.is_pending:
-            yield Ended(task, update_finished(task, job))
-    pending = [task for task in tasks if task.is_pending]
-    n_workers = _choose_n_workers(len(pending), job)
-    for attempt in itertools.count(1):
-        pending = yield from _process_once(pending, job, n_workers, attempt)
-        if not pending:
-            return
-        time.sleep(RETRY_AFTER_SECONDS)
-        # One at a time: too little memory is the most frequent reason why a worker dies.
-        n_workers = min(n_workers, 1)
-
-
-def _process_once(
-    tasks: Sequence[VideoTask], job: Job, n_workers: int, attempt: int
-) -> Generator[VideoEvent | Retried, None, list[VideoTask]]:
-    """Events of one pass over the videos; returns those that failed for a transient reason, to be retried."""
-    failed: list[VideoTask] = []
-    if not tasks:
-        return failed
-    engine = cast(Engine, importlib.import_module(ENGINES[job.engine]))
-    with closing(engine.process_videos(tasks, job, n_workers)) as events:
-        for event in events:
-            if not isinstance(event, Ended):
-                yield event
-            elif event.report.failure == "transient" and attempt <= job.retries:
-                log.warning("%s It will be retried.", event.report.error)
-                failed.append(event.task)
-                yield Retried(event.task, event.report)
-            else:
-                yield Ended(event.task, structs.replace(event.report, attempts=attempt))
-    return failed
-
-
-def _choose_n_workers(n_pending: int, job: Job) -> int:
-    """Number of processes in addition to this one; 0: videos are analysed in this one."""
-    workers = job.workers
-    # A second process on the GPU would load everything there again, and take seconds to start.
-    if workers in (None, 1) and may_use_gpu(job.options):
-        return 0
-    if workers is None:
-        workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
-    return min(workers, n_pending)
-
-
-def _derive_others(
+def derive_others(
     job: Job, folder: OutputFolder, manifest: RunManifest, of_this_run: set[str | None]
 ) -> None:
     """Give the other finished videos of the folder current timelines with the same bins; their records stay."""
@@ -353,7 +227,7 @@ def write_pages(folder: OutputFolder) -> None:
         raise RecordsError(f"{folder.index}: cannot be written ({error.strerror}).") from error
 
 
-def _remove_outdated(folder: OutputFolder) -> None:
+def remove_outdated(folder: OutputFolder) -> None:
     """Remove the overview if it is outdated, and warn of what was exported of an earlier state."""
     if not folder.has_pages:  # most such folders: what makes pages is not even imported
         return
@@ -363,7 +237,3 @@ def _remove_outdated(folder: OutputFolder) -> None:
     remove_stale_overview(folder.path)
     for warning in describe_outdated(folder):
         log.warning("%s", sanitize(warning))
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ferflow.errors import VideoError
-from ferflow.jobs.finished_video import bring_up_to_date
+from ferflow.jobs.finished_video import bring_up_to_date, claimed
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.decode_report import DecodeReport
@@ -47,8 +47,12 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         job: how videos are analysed, and what is derived.
         tools: detector and classifier, loaded once for many videos.
     """
-    report = yield from _analyze(task, task.options(job.options), tools)
-    yield Ended(task, bring_up_to_date(task, job, report))
+    with claimed(task, job) as finished:
+        if finished is not None:
+            yield Ended(task, bring_up_to_date(task, job, finished))
+            return
+        report = yield from _analyze(task, task.options(job.options), tools)
+        yield Ended(task, bring_up_to_date(task, job, report))
 
 
 def _analyze(

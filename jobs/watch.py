@@ -99,7 +99,9 @@ def _run_round(
 
 
 def _check_inputs(job: Job) -> None:
-    """Refuse what is mistyped: it would be waited for without end."""
+    """Refuse what is mistyped: it would be waited for without end; and shares of inputs, which change with them."""
+    if job.manifest is not None or job.shard is not None:
+        raise OptionsError("--watch goes with files and folders, not with --manifest or --shard.")
     for text in job.inputs:
         if is_address(text) or not (os.path.lexists(text) or glob.has_magic(text)):
             raise OptionsError(f"{sanitize(text)}: no such file or folder. --watch needs it to be there.")

@@ -195,7 +195,10 @@ def tools():
 def stand_in(monkeypatch: pytest.MonkeyPatch, tools: object) -> None:
     """The classifier without weights in every run, for tests that are about files."""
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
+    for module in ("plan", "shard_run"):
+        monkeypatch.setattr(
+            f"ferflow.jobs.{module}.model_sha256", lambda options: tools.classifier.card.sha256
+        )
 
 
 @pytest.fixture(scope="session")
@@ -275,14 +278,14 @@ def _runs_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pyte
     """
     if "isolated" in request.keywords:
         return
-    from ferflow.jobs import run
+    from ferflow.jobs import processing
 
-    choose = run._choose_n_workers
+    choose = processing.choose_n_workers
 
     def choose_this_process(n_pending: int, job: object) -> int:
         return number if (number := choose(n_pending, job)) != 1 else 0
 
-    monkeypatch.setattr(run, "_choose_n_workers", choose_this_process)
+    monkeypatch.setattr(processing, "choose_n_workers", choose_this_process)
 
 
 @pytest.fixture(autouse=True)

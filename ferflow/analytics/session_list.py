@@ -17,13 +17,15 @@ a row each, with a region of their own.
 from __future__ import annotations
 
 import math
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from ferflow.analytics.csv_input import Row, count_rows, read_csv
+from ferflow.analytics.csv_input import Row, count_rows
 from ferflow.analytics.limits import Limits, Stretch
+from ferflow.analytics.list_rows import read_rows
 from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.regions import AUTO, Region, parse_regions, split_regions
@@ -132,7 +134,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     Raises:
         OptionsError: no such table, a name that matches several videos, or rows that contradict each other.
     """
-    rows, known = read_csv(path, required=("video",), numbers=_TIMES), _Sources.of(sources)
+    rows, known = read_rows(path, required=("video",), numbers=_TIMES), _Sources.of(sources)
     found: dict[str, list[SessionRow]] = {}
     unknown, repeated = [], []
     for written in rows:
@@ -155,6 +157,24 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
         *count_rows(sanitize(path.name), unknown, "names no video of this folder", "name no video of this folder"),
         *count_rows(sanitize(path.name), repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
+
+
+def list_videos(path: Path) -> list[str]:
+    """The videos that a list names, each once; relative paths start at the folder of the list.
+
+    Raises:
+        OptionsError: no such list, or a row without a video.
+    """
+    found = []
+    for row in read_rows(path, required=("video",)):
+        if not (name := row.values["video"]):
+            raise OptionsError(f"{sanitize(path)}: line {row.line} names no video.")
+        # Lists come from Windows, too.
+        place = path.parent / name
+        found.append(str(place if os.path.lexists(place) else path.parent / name.replace("\\", "/")))
+    if not found:
+        raise OptionsError(f"{sanitize(path)}: names no video.")
+    return list(dict.fromkeys(found))
 
 
 def find_videos(rows: Sequence[Row], name: str, sources: Mapping[str, str]) -> dict[int, str | None]:
@@ -258,7 +278,7 @@ def read_regions(path: Path, sources: Mapping[str, str]) -> dict[str, tuple[str,
         OptionsError: as `read_sessions`, if the list has that column.
     """
     try:
-        rows = read_csv(path, required=("video",))
+        rows = read_rows(path, required=("video",))
     except OptionsError:
         return {}
     if not rows or REGION not in rows[0].values:
@@ -319,7 +339,10 @@ class _Sources:
 
 
 def _parts(path: str) -> list[str]:
-    return [part for part in _normalize(path).split("/") if part]
+    parts = [part for part in _normalize(path).split("/") if part not in ("", ".")]
+    # What follows the last `..` is where the file is: `../videos/a.mp4`.
+    last = max((place for place, part in enumerate(parts) if part == ".."), default=-1)
+    return parts[last + 1 :]
 
 
 def _normalize(path: str) -> str:

@@ -24,6 +24,7 @@ from ferflow.cli.export import export
 from ferflow.cli.forget import forget
 from ferflow.cli.interrupt import RUN_AGAIN, interruptible
 from ferflow.cli.live import live
+from ferflow.cli.merge import merge
 from ferflow.cli.models import models
 from ferflow.cli.people import people
 from ferflow.cli.predict import predict
@@ -50,6 +51,7 @@ for command in (
     live,
     predict,
     run,
+    merge,
     report,
     export,
     people,

@@ -58,6 +58,7 @@ from ferflow.cli.common import (
 from ferflow.cli.dry_run import print_plan
 from ferflow.errors import OptionsError
 from ferflow.jobs.job import EngineName, Job
+from ferflow.jobs.shard import Shard
 from ferflow.options import (
     TimePoint,
     ZeroName,
@@ -71,19 +72,42 @@ def _time(text: str) -> TimePoint:
         raise typer.BadParameter(str(error)) from error
 
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT",
-        parser=parse_not_empty,
-        help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
-    ),
-]
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except OptionsError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+_INPUTS = typer.Argument(
+    metavar="INPUT",
+    parser=parse_not_empty,
+    help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
+)
+Inputs = Annotated[list[str], _INPUTS]
 
 
 def analyze(
-    inputs: Inputs,
     out: Out,
+    inputs: Annotated[list[str] | None, _INPUTS] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            parser=parse_path,
+            help="Analyse the videos that a session list names: CSV, .jsonl or .parquet with a column video, whose "
+            "paths start at the folder of the list. It is the session list, too, unless --sessions names another.",
+            metavar="FILE",
+        ),
+    ] = None,
+    shard: Annotated[
+        Shard | None,
+        typer.Option(
+            parser=_shard,
+            help="Analyse part I of N of the inputs, balanced by size, while other processes analyse the others into "
+            "the same OUT; then ferflow merge OUT. auto: the member of an array of Slurm, Kubernetes or AWS Batch.",
+            metavar="I/N|auto[/N]",
+        ),
+    ] = None,
     every: Annotated[
         int | None,
         typer.Option(
@@ -223,6 +247,8 @@ def analyze(
     2 wrong options, 3 every input failed, 4 model or environment, 5 output folder, 130 interrupted, 1 an error in
     ferflow.
     """
+    if not inputs and manifest is None:
+        raise OptionsError("no input: give video files, folders or globs, or --manifest FILE.")
     # What was not given is None here, so that a default is written once, in `AnalyzeOptions`.
     options = DEFAULTS.updated(
         every=every, fps=fps, start=start, end=end, min_face=min_face, detector=detector, detect=detect,
@@ -232,7 +258,8 @@ def analyze(
         batch_size=batch_size, threads=threads, hwaccel=hwaccel, device=device, backend=backend,
     )  # fmt: skip
     job = Job(
-        inputs=tuple(inputs), out=out, options=options, overwrite=overwrite, pages=not no_report, markers=markers,
+        inputs=tuple(inputs or ()), out=out, manifest=manifest, shard=shard, options=options,
+        overwrite=overwrite, pages=not no_report, markers=markers,
         chapters=chapters, markers_offset=markers_offset, speech=speech, rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
         embed_clips=embed_clips,

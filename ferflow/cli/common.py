@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
+from ferflow.text import pluralize
 
 if TYPE_CHECKING:
     from ferflow.jobs.run_events import WatchEvent
@@ -347,7 +349,7 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
         notice = format_notice(clips=clips, thumbnails=thumbnails, engine=job.engine)
         echo(*notice.split("\n"), err=True)
     with (
-        interruptible(show=print_message, clean_up=folder.remove_leftovers),
+        interruptible(show=print_message, clean_up=_find_clean_up(job)),
         Bars(quiet=output.quiet) as bars,
     ):
         report = follow(_events(job, watch), bars.show, log_event)
@@ -357,19 +359,29 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
         data = [str(path) for path in (*folder.tables, folder.manifest) if path.exists()]
         if data:
             echo(f"Data: {'  '.join(data)}")
-        if job.pages and folder.index.exists():
+        if job.shard is not None:
+            echo(
+                f"When all {pluralize(job.shard.count, 'shard')} have ended: ferflow merge {shlex.quote(str(job.out))}"
+            )
+        elif job.pages and folder.index.exists():
             echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)
+
+
+def _find_clean_up(job: Job) -> Callable[[], object]:
+    """What removes incomplete files when a run has to end at once; those of a shard may be another process's."""
+    from ferflow.store.output_folder import OutputFolder
+
+    return OutputFolder(job.out).remove_leftovers if job.shard is None else list
 
 
 def _run_for_programs(job: Job, output: Output, watch: Watch | None) -> NoReturn:
     from ferflow.jobs.progress import JsonLines, log_event
     from ferflow.jobs.run import follow
-    from ferflow.store.output_folder import OutputFolder
 
-    lines, folder = JsonLines(sys.stderr), OutputFolder(job.out)
+    lines = JsonLines(sys.stderr)
     log_to_stderr(output, lines)
-    with reporting_failures(lines.show_failure, clean_up=folder.remove_leftovers):
+    with reporting_failures(lines.show_failure, clean_up=_find_clean_up(job)):
         report = follow(_events(job, watch), lines.show, log_event)
     sys.exit(report.exit_code)
 

@@ -48,10 +48,10 @@ def _print_for_programs(job: Job, output: Output) -> None:
 def _print_tasks(job: Job, warn: Callable[[str], None]) -> Sequence[VideoTask]:
     """A line for each input, and one for all of them."""
     from ferflow.jobs.copies import find_copies
-    from ferflow.jobs.plan import plan
+    from ferflow.jobs.plan import plan_job
     from ferflow.jobs.progress import format_failure
 
-    tasks = plan(job.inputs, job.out, job.options, overwrite=job.overwrite, sessions=job.sessions)
+    tasks = plan_job(job)
     for task in tasks:
         if task.files is None or task.problem is not None:
             echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")

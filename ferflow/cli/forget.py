@@ -66,7 +66,10 @@ def forget(
         raise OptionsError(
             "what is forgotten cannot be restored. Look at it with --dry-run, then give --yes."
         )
+    from ferflow.jobs.shard_join import absorb_shards
+
     with folder.lock():
+        absorb_shards(folder)  # their files name videos, too
         folder.remove_leftovers()
         sys.exit(_forget(folder, participant, video, asks=not yes, record=not no_record))
 

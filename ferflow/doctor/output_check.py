@@ -28,11 +28,13 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.forget.record import ForgottenVideos
 from ferflow.jobs.lists import find_corrections, find_session_list, read_name_lists
 from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
+from ferflow.jobs.shard_join import absorb_shards
 from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
+from ferflow.store.shard_manifest import list_shards
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize, sanitize, timecode
 
@@ -94,6 +96,11 @@ def repair(out: Path) -> list[str]:
     with folder.lock():
         if removed := folder.remove_leftovers():
             done.append(f"removed {pluralize(len(removed), 'file')} of an interrupted run")
+        if shards := list_shards(folder):
+            absorb_shards(folder)
+            done.append(
+                f"{folder.manifest.name}: joined with what {pluralize(len(shards), 'shard')} recorded"
+            )
         done += _finish_recordings(folder)
         path = folder.manifest
         run = _load_manifest(path)
@@ -190,6 +197,10 @@ def _check_derived(files: VideoFiles) -> None:
 def _check_manifest(folder: OutputFolder) -> Iterator[Finding]:
     path = folder.manifest
     run = _load_manifest(path)
+    if (shards := list_shards(folder)) and (run is None or _find_unlisted(folder, run)):
+        what = f"{path} lacks results of shards ({pluralize(len(shards), 'shard')} recorded some)"
+        yield Finding("problem", what, f"ferflow merge {folder.path} adds them, also while shards run.")
+        return
     if run is None:
         state = "cannot be read" if path.exists() else "is missing"
         yield Finding(

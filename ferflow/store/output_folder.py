@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from ferflow.errors import FolderInUseError, RecordsError
+from ferflow.errors import FolderInUseError, OptionsError, RecordsError
 from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
 from ferflow.store.metadata import read_metadata
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 LOCK = ".ferflow.lock"
 LISTS_LOCK = ".lists.lock"
 APP_LOCK = ".app.lock"
-LOCKS = (LOCK, LISTS_LOCK, APP_LOCK)
+MERGE_LOCK = ".merge.lock"
+LOCKS = (LOCK, LISTS_LOCK, APP_LOCK, MERGE_LOCK)
 PAGE_OPTIONS = "options"
 OVERVIEW_CONTENT = "index.content"
 """Names of files in `VideoFiles.PAGE_STATUSES`, next to those of pages."""
@@ -46,12 +48,13 @@ CORRECTIONS = "corrections.csv"
 RECORDINGS = "live"
 CODINGS = "coding"
 UPLOADS = "uploads"
+SHARDS = "shards"
 PRODUCTS = ("csv", "figures", "export", "mail")
 """Folders of what is made of all pages or tables together, to be handed on; each can be made again."""
 
 _FOLDERS = (
     "frames", "faces", "timeline", "markers", "signals", "reports", "assets", *PRODUCTS, THUMBNAILS, PAGE_STATUSES,
-    RECORDINGS,
+    RECORDINGS, SHARDS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -60,6 +63,7 @@ _WRITTEN_BY_APP = (CODINGS, UPLOADS)
 
 _LOCK_TIMEOUT_SECONDS = 0.5
 """Time for the workers of a killed run to end."""
+_POLL_SECONDS = 0.05
 _LISTS_TIMEOUT_SECONDS = 10.0
 """Time for another edit of a list, which takes a fraction of a second."""
 
@@ -184,6 +188,16 @@ class OutputFolder:
         """Folder of the videos that were uploaded to the application; see `jobs.uploads`."""
         return self.path / UPLOADS
 
+    @property
+    def shards(self) -> Path:
+        """Folder of what shards of a run record until `ferflow merge` joins it; see `store.shard_manifest`."""
+        return self.path / SHARDS
+
+    @property
+    def claims(self) -> Path:
+        """Folder of the lock files of videos that shards analyse."""
+        return self.shards / "claims"
+
     def find_sources(self) -> dict[str, str]:
         """Path of the source of each finished video, by id; empty if its tables cannot be read."""
         found = {}
@@ -249,6 +263,74 @@ class OutputFolder:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def lock_shared(self) -> Iterator[None]:
+        """Keep runs of the whole folder out, as `lock` does, and let other shards of a run in.
+
+        On a file system without such locks, nothing is kept out, and a warning says so.
+
+        Raises:
+            RecordsError: a run has locked the folder, it cannot be written, or a part of it lies elsewhere.
+            OptionsError: this system has no shared locks.
+        """
+        if fcntl is None:
+            raise OptionsError("--shard needs file locks that several processes share, which Windows lacks.")
+        try:
+            make_folder(self.path, out=None)
+            self._check_contained()
+            file = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise RecordsError(
+                f"{self.path}: cannot be written ({error.strerror}). Use another -o."
+            ) from error
+        try:
+            self._share(file)
+            yield
+        finally:
+            os.close(file)
+
+    def _share(self, file: int) -> None:
+        end = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+        while True:
+            try:
+                return fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise FolderInUseError(
+                        f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use "
+                        "another -o."
+                    ) from None
+                time.sleep(_POLL_SECONDS)
+            except OSError as error:
+                log.warning(
+                    "%s: its file system has no locks (%s). Start nothing but shards of this run there.",
+                    self.path, error.strerror,
+                )  # fmt: skip
+                return None
+
+    @contextmanager
+    def claim(self, video_id: str) -> Iterator[None]:
+        """Keep other shards from analysing a video; waits for one that does. The lock ends with the process.
+
+        Raises:
+            RecordsError: the folder cannot be written.
+        """
+        make_folder(self.claims, out=self.path)
+        lock = FileLock(self.claims / f"{self.video(video_id).video_id}.lock", poll_interval=_POLL_SECONDS)
+        with _hold(lock, "", "Use another -o."):
+            yield
+
+    @contextmanager
+    def lock_merge(self) -> Iterator[None]:
+        """Keep other merges out.
+
+        Raises:
+            RecordsError: there is one, or the folder cannot be written.
+        """
+        lock = FileLock(self.path / MERGE_LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
+        with _hold(lock, f"{self.path}: another ferflow merge is at work. Wait for it.", "Use another -o."):
+            yield
 
     @contextmanager
     def lock_lists(self) -> Iterator[None]:

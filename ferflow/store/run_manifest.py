@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
@@ -164,6 +165,11 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.video_id and other.video_id:
             return self.video_id == other.video_id
         return self.source == other.source
+
+
+def timestamp(precision: Literal["seconds", "microseconds"] = "seconds") -> str:
+    """The time of day as manifests store it: ISO 8601, with time zone."""
+    return datetime.now().astimezone().isoformat(timespec=precision)
 
 
 def report_without_work(task: VideoTask) -> TaskReport:

@@ -36,6 +36,10 @@ _STAY_HERE = {
 }
 
 
+_PATHS = ("manifest", "markers", "speech", "signals", "sessions", "corrections", "logo")
+"""Fields of a job that are files of the user's."""
+
+
 def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Generator[VideoEvent, None, None]:
     """Analyse the videos in parallel; see `Engine`.
 
@@ -67,9 +71,8 @@ def _process(
 ) -> Generator[VideoEvent, None, None]:
     # 0 workers: this machine would have one, which says nothing about a cluster.
     n_actors = max(1, min(len(tasks), n_workers or int(ray.cluster_resources().get("CPU", 1))))
-    given = {
-        name: path and path.absolute() for name, path in (("markers", job.markers), ("signals", job.signals))
-    }
+    # Actors run in another folder than the user's.
+    given = {name: path.absolute() for name in _PATHS if (path := getattr(job, name)) is not None}
     job = with_thread_share(job.updated(**given), n_actors)
     actor_class = ray.remote(num_cpus=1)(_Actor)
     idle = [actor_class.remote(job) for _ in range(n_actors)]

@@ -92,14 +92,15 @@ class _Worker:
             self.process.join()
             return Died(self.process.exitcode)
 
-    def stop(self) -> None:
+    def stop(self, *, is_shard: bool) -> None:
         """Kill it, and remove what it left half-written."""
         # SIGKILL at once: a worker has nothing to save, and a decoder in C would delay any other end.
         self.process.kill()
         self.process.join()
         self.process.close()
         self.connection.close()
-        if self.task is not None and self.task.files is not None:
+        # Of a shard, another process may have gone on with this video as soon as this one died.
+        if self.task is not None and self.task.files is not None and not is_shard:
             self.task.files.remove_unfinished()
 
 
@@ -108,6 +109,7 @@ class _Pool:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._is_shard = job.shard is not None
         self._workers: list[_Worker] = []
 
     def spawn(self, count: int) -> None:
@@ -118,7 +120,7 @@ class _Pool:
     def stop(self) -> None:
         """Kill all workers."""
         while self._workers:
-            self._workers.pop().stop()
+            self._workers.pop().stop(is_shard=self._is_shard)
 
     def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
         """Keep every worker busy until all is done."""
@@ -159,7 +161,7 @@ class _Pool:
         """Its video failed, for a transient reason; a new worker takes its place."""
         task = worker.task
         self._workers.remove(worker)
-        worker.stop()
+        worker.stop(is_shard=self._is_shard)
         # A worker that died while it loaded its models is not replaced: the next would most likely die in the same way.
         if not worker.is_ready and not self._workers:
             raise ModelError(f"no worker process could be started: the last one {death}")

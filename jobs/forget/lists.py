@@ -15,6 +15,7 @@ from ferflow.analytics.correction_rows import COMMENT, Who
 from ferflow.analytics.correction_rows import REQUIRED as CORRECTION_REQUIRED
 from ferflow.analytics.csv_input import MOST_BYTES, Row
 from ferflow.analytics.editable_csv import EditableCsv
+from ferflow.analytics.list_rows import JSON_SUFFIXES, PARQUET_SUFFIXES
 from ferflow.analytics.people_list import COLUMNS as PEOPLE_REQUIRED
 from ferflow.analytics.session_list import find_videos
 from ferflow.dashboards import last_options
@@ -196,6 +197,11 @@ def _edit(path: Path, required: tuple[str, ...], decide: _Decide) -> ListEdit | 
 
 
 def _read(path: Path) -> bytes | None:
+    if path.suffix.lower() in JSON_SUFFIXES | PARQUET_SUFFIXES and path.exists():
+        raise OptionsError(
+            f"{sanitize(path)}: a list that is no CSV cannot be edited. Remove the rows, move the file out of the "
+            "folder, and run the same command again."
+        )
     try:
         return read_plain_file(path, MOST_BYTES)
     except FileNotFoundError:

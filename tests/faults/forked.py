@@ -22,7 +22,7 @@ from pathlib import Path
 import ferflow.dashboards
 import ferflow.jobs.video_job  # noqa: F401
 from ferflow import cli
-from ferflow.jobs import run as jobs_run
+from ferflow.jobs import processing
 from ferflow.pipeline import Tools
 from ferflow.system import child_process
 from tests.faults.kinds import OPTIONS
@@ -138,7 +138,7 @@ def main() -> None:
     tools = Tools.load(OPTIONS)
     Tools.load = classmethod(lambda cls, options: tools)
     child_process.get_context = lambda method: multiprocessing.get_context("fork")
-    jobs_run.RETRY_AFTER_SECONDS = 0.0
+    processing.RETRY_AFTER_SECONDS = 0.0
     for line in sys.stdin:
         print(json.dumps(run(Order(**json.loads(line)))), flush=True)
 

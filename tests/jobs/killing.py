@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import ferflow.dashboards  # noqa: F401 - before the fork, so that no run pays for it
+from ferflow.jobs import processing
 from ferflow.jobs import run as jobs_run
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
@@ -75,7 +76,7 @@ def main() -> None:
     tools = Tools.load(OPTIONS)  # one thread, so nothing that a fork could lose
     Tools.load = classmethod(lambda cls, options: tools)
     child_process.get_context = lambda method: multiprocessing.get_context("fork")
-    jobs_run.RETRY_AFTER_SECONDS = 0.0
+    processing.RETRY_AFTER_SECONDS = 0.0
     videos = sys.argv[1:]
     for line in sys.stdin:
         print(json.dumps(one(videos, json.loads(line))), flush=True)

@@ -189,14 +189,14 @@ def test_a_picture_that_crashes_the_decoder_costs_none_of_the_others_of_predict(
 def test_only_a_gpu_keeps_a_single_worker_in_the_process_of_the_run(
     monkeypatch, device, has_driver, workers, processes
 ):
-    from ferflow.jobs import run
+    from ferflow.jobs import processing
     from ferflow.jobs.job import Job
     from ferflow.options import AnalyzeOptions
 
     monkeypatch.setattr("ferflow.system.runtime.has_nvidia_driver", lambda: has_driver)
-    monkeypatch.setattr(run, "available_cpus", lambda: 2)
+    monkeypatch.setattr(processing, "available_cpus", lambda: 2)
     job = Job(inputs=("a",), out=Path("out"), options=AnalyzeOptions(device=device), workers=workers)
-    assert run._choose_n_workers(5, job) == processes
+    assert processing.choose_n_workers(5, job) == processes
 
 
 def test_a_child_that_ended_with_the_thread_that_started_it_is_no_crash_of_the_next_call():

@@ -208,7 +208,7 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
 def test_a_video_whose_actor_died_is_tried_again_after_the_others(
     ray, tmp_path, tools, face_video, monkeypatch
 ):
-    monkeypatch.setattr("ferflow.jobs.run.RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("ferflow.jobs.processing.RETRY_AFTER_SECONDS", 0.0)
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
     monkeypatch.setattr(ray_engine.Tools, "load", lambda options: tools)
     real, tried = ray_engine.process_video, []

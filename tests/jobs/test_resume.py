@@ -15,7 +15,7 @@ from PIL import Image
 
 import ferflow
 from ferflow.errors import RecordsError, VideoError
-from ferflow.jobs import run as jobs_run
+from ferflow.jobs import processing
 from ferflow.jobs.plan import plan
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Progressed, Started
@@ -34,7 +34,7 @@ FOLDER_OF_SCHEMA_1 = Path(__file__).parents[1] / "store" / "folder_of_schema_1"
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch, stand_in):
     """Files alone matter: the classifier has no weights, and nothing waits between attempts."""
-    monkeypatch.setattr(jobs_run, "RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(processing, "RETRY_AFTER_SECONDS", 0.0)
 
 
 @pytest.fixture

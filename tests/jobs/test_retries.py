@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ferflow.jobs import run as run_module
+from ferflow.jobs import processing
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Ended, Started
 from ferflow.store.run_manifest import TaskReport
@@ -29,8 +29,8 @@ def passes(monkeypatch, tools):
 
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
     monkeypatch.setitem(sys.modules, "an_engine", SimpleNamespace(process_videos=process_videos))
-    monkeypatch.setattr(run_module, "ENGINES", {"local": "an_engine"})
-    monkeypatch.setattr(run_module, "RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(processing, "ENGINES", {"local": "an_engine"})
+    monkeypatch.setattr(processing, "RETRY_AFTER_SECONDS", 0.0)
     return made
 
 

@@ -146,8 +146,8 @@ def test_a_fault_of_ours_is_one_line_and_its_trace_is_in_the_log(tmp_path, face_
     argv = ["ferflow", "analyze", str(face_video), "-o", str(tmp_path / "out"), "--log-file", str(log)]
     code = (
         "import sys, ferflow.jobs.run as r\n"
-        "def plan(*a, **k): raise RuntimeError('a bug')\n"
-        f"r.plan = plan\nsys.argv = {argv!r}\n"
+        "def plan_job(job): raise RuntimeError('a bug')\n"
+        f"r.plan_job = plan_job\nsys.argv = {argv!r}\n"
         "from ferflow.cli import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

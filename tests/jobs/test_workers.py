@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferflow.errors import ModelError
-from ferflow.jobs import run as jobs_run
+from ferflow.jobs import processing
 from ferflow.jobs.engines import worker_pool, worker_start
 from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
@@ -35,7 +35,7 @@ from tests.jobs.observed import observed_run
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """No waiting between attempts."""
-    monkeypatch.setattr(jobs_run, "RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(processing, "RETRY_AFTER_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+"""`shards/<I>-of-<N>.json`: what one shard of a run records, until all are merged into `run.json`.
+
+Each shard writes a file of its own, so that no two processes write the same one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from ferflow.errors import RecordsError
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.run_manifest import RunManifest
+
+_NAME = re.compile(r"([1-9]\d{0,8})-of-([1-9]\d{0,8})\.json", re.ASCII)
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """All inputs of a run, as one of its shards found them."""
+
+    n_inputs: int
+    sha256: str
+    """Of their paths and sizes: the shards of a run must agree on it."""
+
+
+class ShardManifest(RunManifest, kw_only=True):
+    """Contents of a shard's file: a run manifest of its share of the inputs."""
+
+    number: int
+    """From 1."""
+    count: int
+    """Number of shards."""
+    inputs: Inputs
+    places: dict[str, int] = msgspec.field(default_factory=dict)
+    """Place among all inputs of each source of this shard, from 0."""
+    model_sha256: str
+    """Of the expression model; known before any video is finished."""
+
+
+def shard_path(folder: OutputFolder, number: int, count: int) -> Path:
+    """The file of one shard."""
+    return folder.shards / f"{number}-of-{count}.json"
+
+
+def list_shards(folder: OutputFolder) -> list[Path]:
+    """Files of all shards that have begun, by number of shards and number."""
+    found = [(path, match) for path in folder.shards.glob("*.json") if (match := _NAME.fullmatch(path.name))]
+    return [path for path, match in sorted(found, key=lambda item: (int(item[1][2]), int(item[1][1])))]
+
+
+def load_shard(path: Path) -> ShardManifest:
+    """Read one file.
+
+    Raises:
+        RecordsError: it cannot be read as one.
+    """
+    try:
+        found = ShardManifest.load(path)
+    except RecordsError as error:
+        raise RecordsError(f"{str(error).partition('. Rebuild')[0]}. Run that shard again.") from error
+    if found is None:
+        raise RecordsError(f"{path}: no such file. Run that shard again.")
+    return found

@@ -1,0 +1,111 @@
+"""One shard of a run: its share of the inputs, recorded in a manifest of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+
+from ferflow.errors import RecordsError
+from ferflow.jobs.job import Job
+from ferflow.jobs.page_options import save_page_options
+from ferflow.jobs.plan import model_sha256, plan_share
+from ferflow.jobs.processing import process_tasks
+from ferflow.jobs.run_events import Finished, Planned, RunEvent, RunReport
+from ferflow.jobs.shard import Shard
+from ferflow.jobs.share import Share
+from ferflow.options import AnalyzeOptions
+from ferflow.store.output_folder import OutputFolder
+from ferflow.store.run_manifest import RunManifest, VideoTask, timestamp
+from ferflow.store.shard_manifest import ShardManifest, list_shards, load_shard, shard_path
+
+log = logging.getLogger(__name__)
+
+
+def run_shard(job: Job, shard: Shard) -> Generator[RunEvent, None, None]:
+    """Carry out one shard of a job; yields what happens, as `run.run_events` does.
+
+    Other shards may run in the same folder at the same time, this one included: a video that another process analyses
+    is waited for. Pages of videos are written, the overview is not: `jobs.merge` writes it.
+
+    Raises:
+        OptionsError, ModelError, RecordsError, VideoError: nothing can be analysed at all, or the disk is full.
+    """
+    folder = OutputFolder(job.out)
+    share, tasks = plan_share(job, shard)
+    with folder.lock_shared():
+        manifest = _start_manifest(folder, job, shard, share, tasks)
+        save_page_options(job, folder)
+        yield Planned(tuple(tasks))
+        path = shard_path(folder, shard.number, shard.count)
+        manifest.save(path)
+        reports = yield from process_tasks(tasks, job, manifest, path)
+        manifest.finished = timestamp()
+        manifest.arrange([str(task.source) for task in tasks])
+        manifest.save(path)
+        yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
+
+
+def _start_manifest(
+    folder: OutputFolder, job: Job, shard: Shard, share: Share, tasks: list[VideoTask]
+) -> ShardManifest:
+    """The manifest of a shard that begins, with what is known of its inputs.
+
+    Raises:
+        RecordsError: other shards of the folder, or an earlier run, have other options or another model.
+    """
+    sha256 = model_sha256(job.options)
+    _check_agreement(folder, job, sha256)
+    manifest = ShardManifest(
+        options=job.options,
+        started=timestamp("microseconds"),  # merging sorts shards by it
+        number=shard.number,
+        count=shard.count,
+        inputs=share.all_inputs,
+        places={str(one.path): place for one, place in zip(share.inputs, share.places, strict=True)},
+        model_sha256=sha256,
+    )
+    # Entries of earlier runs say how long a finished video took.
+    ids, sources = {task.video_id for task in tasks}, {str(task.source) for task in tasks}
+    for earlier in _find_earlier(folder, shard):
+        known = [one for one in earlier.videos if one.video_id in ids or one.source in sources]
+        manifest.videos = [*manifest.videos, *known]
+        manifest.model, manifest.detector = earlier.model, earlier.detector
+        manifest.stimuli |= {id_: text for id_, text in earlier.stimuli.items() if id_ in ids}
+    return manifest
+
+
+def _find_earlier(folder: OutputFolder, shard: Shard) -> list[RunManifest]:
+    """What an earlier process recorded of this shard, if any did; else what the folder's runs did."""
+    path = shard_path(folder, shard.number, shard.count)
+    if path.exists():
+        try:
+            return [load_shard(path)]
+        except RecordsError as error:  # this run writes it again
+            log.warning("%s", error)
+    earlier = RunManifest.load(folder.manifest)
+    return [] if earlier is None else [earlier]
+
+
+def _check_agreement(folder: OutputFolder, job: Job, sha256: str) -> None:
+    for path in list_shards(folder)[:1]:  # the others agree with it
+        other = load_shard(path)
+        _check_same(
+            f"shard {other.number}/{other.count}", other.options, other.model_sha256, folder, job, sha256
+        )
+    merged = RunManifest.load(folder.manifest)
+    if merged is not None and folder.finished_ids():
+        before = sha256 if merged.model is None else merged.model.sha256
+        _check_same("the last run", merged.options, before, folder, job, sha256)
+
+
+def _check_same(
+    what: str, options: AnalyzeOptions, model: str, folder: OutputFolder, job: Job, sha256: str
+) -> None:
+    remedy = "Use another -o, or the same options and model for all shards."
+    if options.digest() != job.options.digest():
+        found = "; ".join(options.list_differences(job.options))
+        raise RecordsError(f"{folder.path}: {what} had other options ({found}). {remedy}")
+    if model != sha256:
+        raise RecordsError(
+            f"{folder.path}: {what} had another model ({model[:8]}, now {sha256[:8]}). {remedy}"
+        )

@@ -1,0 +1,59 @@
+"""Shards: independent processes, on any machines that share a disk, that each analyse a part of a run's inputs.
+
+>>> take_share(Shard.parse("3/64"), discover(["/videos"], out=Path("/results"))).inputs
+[...]
+
+Every shard sees all inputs and takes its share of them; which ones follows from names and sizes alone. A shard writes
+the tables of its videos and a manifest of its own (`store.shard_manifest`), and `jobs.merge` joins the manifests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ferflow.jobs.shard import Shard
+from ferflow.media.inputs import DiscoveredInput, size_of
+from ferflow.store.shard_manifest import Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one shard has to do."""
+
+    inputs: list[DiscoveredInput]
+    """In the order of all inputs."""
+    places: list[int]
+    """Of each among all inputs, from 0."""
+    all_inputs: Inputs
+
+
+def take_share(shard: Shard, inputs: Sequence[DiscoveredInput]) -> Share:
+    """The inputs of one shard, of all that there are.
+
+    The largest input goes to the shard with the fewest bytes so far, and so on (LPT rule, Graham, 1969): no shard
+    has more than 4/3 of the bytes of the best assignment. Inputs of one name and size stay together, since
+    the ids of copies depend on one another (`media.inputs.video_id_of`).
+    """
+    sizes = [0 if found.problem is not None else size_of(found.path) for found in inputs]
+    groups: dict[tuple[str, int], list[int]] = {}
+    for place, (found, size) in enumerate(zip(inputs, sizes, strict=True)):
+        groups.setdefault((found.path.name, size), []).append(place)
+    shards = [(0, 0, number) for number in range(1, shard.count + 1)]  # bytes, inputs, number: a heap
+    chosen: list[int] = []
+    for key in sorted(groups, key=lambda key: (-key[1] * len(groups[key]), key)):
+        n_bytes, n_inputs, number = shards[0]
+        places = groups[key]
+        heapq.heapreplace(shards, (n_bytes + key[1] * len(places), n_inputs + len(places), number))
+        chosen += places if number == shard.number else ()
+    chosen.sort()
+    return Share([inputs[place] for place in chosen], chosen, _describe(inputs, sizes))
+
+
+def _describe(inputs: Sequence[DiscoveredInput], sizes: Sequence[int]) -> Inputs:
+    digest = hashlib.sha256()
+    for found, size in zip(inputs, sizes, strict=True):
+        digest.update(f"{str(found.path)!r} {size}\n".encode())
+    return Inputs(n_inputs=len(inputs), sha256=digest.hexdigest())
