@@ -63,8 +63,9 @@ build/layout:   # the three rooms as they are installed, for tools that read a p
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
 
 mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: two hours
+	$(BIN)/python -m tests.mutation --write-coverage-settings
 	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow' -q -p tests.mutation.record \
-	  --cov=ferflow --cov=jobs --cov=dashboards --cov-context=test --cov-report= || true
+	  --cov --cov-config=build/mutants/settings.ini --cov-context=test --cov-report= || true
 	$(BIN)/python -m tests.mutation
 
 lint: $(VENV)/installed-dev build/layout    ## Style, and the direction of imports
