@@ -31,6 +31,7 @@ from ferflow.cli.predict import predict
 from ferflow.cli.printing import echo
 from ferflow.cli.report import report
 from ferflow.cli.run import run
+from ferflow.cli.template import template
 from ferflow.cli.train import train
 from ferflow.cli.usage_errors import USAGE_ERRORS, describe_usage_error
 from ferflow.cli.web_app import web_app
@@ -68,6 +69,7 @@ for command in (
     app.command()(command)
 app.command(name="app")(web_app)
 app.add_typer(models)
+app.add_typer(template)
 
 
 @app.callback(invoke_without_command=True)
