@@ -1,6 +1,7 @@
 """A process that forks commands of ferflow and puts a fault into each at a file operation of one's choice.
 
-Everything heavy is imported once. It reads one JSON object per line (see `Order`) and answers with one.
+Everything heavy is imported once. It reads one JSON object per line (see `Order`) and answers with two: the number of
+the process when the command starts, and how it ended.
 """
 
 from __future__ import annotations
@@ -13,16 +14,26 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import thread as futures_threads
 from dataclasses import dataclass
+from multiprocessing import popen_fork, util
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext, ForkProcess
 from pathlib import Path
 
+from starlette.formparsers import MultiPartParser
+
+import ferflow.app.application
 import ferflow.dashboards
+import ferflow.jobs.live.session
 import ferflow.jobs.video_job  # noqa: F401
 from ferflow import cli
 from ferflow.jobs import processing
+from ferflow.jobs.live import segments
 from ferflow.pipeline import Tools
 from ferflow.system import child_process
 from tests.faults.kinds import OPTIONS
@@ -43,6 +54,8 @@ class Order:
     """The number of the operation, from 1, with which the fault comes."""
     output: str
     """File for stdout and stderr of the command."""
+    temporary: str | None = None
+    """Folder for temporary files; None: that of the system."""
 
 
 def install(order: Order, shared: ctypes.Array) -> None:
@@ -105,16 +118,61 @@ FAULTS: dict[str, Callable[[int], None]] = {
 }
 
 
+class _Popen(popen_fork.Popen):
+    """A fork that keeps no file of its parent open, as a process that is started has none.
+
+    Otherwise it would hold the locks of a parent that was killed, and the ends of the pipes of other children.
+    """
+
+    def _launch(self, process_obj: ForkProcess) -> None:
+        ends_r, ends_w = os.pipe()
+        parent_r, parent_w = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                given = [one.fileno() for one in process_obj._args if isinstance(one, Connection)]
+                _close_all_but({0, 1, 2, ends_w, parent_r, *given})
+                futures_threads._threads_queues.clear()  # those of the parent's pools, which nothing here can join
+                code = process_obj._bootstrap(parent_sentinel=parent_r)
+            finally:
+                os._exit(code)
+        os.close(ends_w)
+        os.close(parent_r)
+        self.sentinel = ends_r
+        self.finalizer = util.Finalize(self, util.close_fds, (ends_r, parent_w))
+
+
+def _close_all_but(kept: set[int]) -> None:
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if number not in kept:
+            with contextlib.suppress(OSError):  # that of the listing itself
+                os.close(number)
+
+
+class _Child(ForkProcess):
+    @staticmethod
+    def _Popen(process_obj: ForkProcess) -> _Popen:
+        return _Popen(process_obj)
+
+
+class _Context(ForkContext):
+    Process = _Child
+
+
 def run(order: Order) -> dict:
     """Fork the command; how it ended, and how many file operations it made."""
     shared = multiprocessing.RawArray(ctypes.c_long, 2)
     child = os.fork()
-    if child == 0:
+    if child:
+        print(json.dumps({"pid": child}), flush=True)
+    else:
         with Path(order.output).open("w", encoding="utf-8") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
         code = 99
         try:
+            tempfile.tempdir = order.temporary
             install(order, shared)
             sys.argv = ["ferflow", *order.argv]
             cli.main()
@@ -126,7 +184,7 @@ def run(order: Order) -> dict:
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(code)
-    watchdog = threading.Timer(240, os.kill, (child, signal.SIGKILL))
+    watchdog = threading.Timer(120, os.kill, (child, signal.SIGKILL))
     watchdog.start()
     _, status = os.waitpid(child, 0)
     watchdog.cancel()
@@ -137,8 +195,11 @@ def main() -> None:
     # One thread, so nothing that a fork could lose.
     tools = Tools.load(OPTIONS)
     Tools.load = classmethod(lambda cls, options: tools)
-    child_process.get_context = lambda method: multiprocessing.get_context("fork")
+    child_process.get_context = lambda method: _Context()
     processing.RETRY_AFTER_SECONDS = 0.0
+    # So that a recording of half a second has several, and that a small upload is on the disk before it is kept.
+    segments.SEGMENT_S = segments._FIRST_SEGMENT_S = 0.1
+    MultiPartParser.spool_max_size = 1024
     for line in sys.stdin:
         print(json.dumps(run(Order(**json.loads(line)))), flush=True)
 

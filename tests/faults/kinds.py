@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ferflow.options import AnalyzeOptions
 
@@ -31,6 +32,8 @@ class Command:
     """What is done to that copy before: `names`, `upload` (and names), `no_manifest`, `thumbnails`."""
     is_slow: bool = False
     """It takes many seconds: not among the quick draws."""
+    kind: Literal["plain", "live", "app"] = "plain"
+    """`live`: what it leaves is another recording each time. `app`: it serves until a client has asked for all."""
 
 
 COMMANDS = {
@@ -77,4 +80,8 @@ COMMANDS = {
         needs_results=False,
         is_slow=True,
     ),
+    "live": Command(
+        ("live", "{videos}/a.mp4", "--json", "--record", "{out}", "--threads", "1"), is_slow=True, kind="live"
+    ),
+    "app": Command(("app", "{out}", "--port", "0", "--no-browser"), is_slow=True, kind="app"),
 }
