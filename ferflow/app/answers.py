@@ -87,8 +87,8 @@ def problem(status: int, message: str) -> JSONResponse:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For the description of a route: which errors it answers with."""
-    return {status: {"model": Problem} for status in (*statuses, 403)}
+    """For the description of a route: which errors it answers with, besides those of every route."""
+    return {status: {"model": Problem} for status in (*statuses, 403, 500, 503, 507)}
 
 
 def picture_body(*, fields: JsonObject | None = None) -> dict[str, Any]:

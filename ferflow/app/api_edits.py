@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from ferflow.app.answers import problems
 from ferflow.app.edit_desk import EditDesk
 from ferflow.app.edit_requests import EditRequest
+from ferflow.app.refusals import status_of
 from ferflow.app.video_edits import OutdatedError
 from ferflow.errors import OptionsError, RecordsError, VideoError
 
@@ -107,6 +108,6 @@ class _EditErrors:
             case OutdatedError():
                 raise HTTPException(409, str(error)) from error
             case OptionsError():
-                raise HTTPException(400, str(error)) from error
+                raise HTTPException(status_of(error, 400), str(error)) from error
             case RecordsError() | VideoError():
-                raise HTTPException(404, str(error)) from error
+                raise HTTPException(status_of(error, 404), str(error)) from error

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from ferflow.app.answers import JobView, TableRows, problems
+from ferflow.app.refusals import status_of
 from ferflow.app.tables import MOST_ROWS, TABLES, read_rows
 from ferflow.app.video_jobs import JobQueue, VideoJob, save_upload
 from ferflow.errors import OptionsError, RecordsError
@@ -45,7 +46,7 @@ _VIDEO_BODY = {
     "/api/jobs",
     status_code=202,
     response_model=JobView,
-    responses=problems(400, 413, 415, 429, 507),
+    responses=problems(400, 413, 415, 429),
     openapi_extra=_VIDEO_BODY,
     summary="Queue a video for analysis",
 )
@@ -65,7 +66,7 @@ async def create_job(request: Request) -> Response:
         job = jobs.new_upload(video.filename or "video")
         try:
             await jobs.pool.run(save_upload, video.file, job.path, jobs.out)
-        except (OptionsError, RecordsError) as error:
+        except OptionsError as error:
             raise HTTPException(507, str(error)) from error
     await jobs.enqueue(job)
     return JSONResponse(jobs.jobs[job.id].to_json(), 202, {"Location": f"/api/jobs/{job.id}"})
@@ -157,7 +158,7 @@ async def _answer_table(
             return FileResponse(path, media_type="application/vnd.apache.parquet", filename=path.name)
         return JSONResponse(await jobs.pool.run(read_rows, path, offset, limit))
     except RecordsError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(status_of(error, 404), str(error)) from error
 
 
 async def _write_events(jobs: JobQueue, job_id: str) -> AsyncIterator[str]:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from ferflow.app.answers import Activations, Prediction, picture_body, problems
 from ferflow.app.picture_calls import map_activation, read_content, show_content
 from ferflow.app.picture_pool import PicturePool
+from ferflow.app.refusals import status_of
 from ferflow.app.settings import MOST_PICTURE_BYTES
 from ferflow.errors import ChildDiedError, DecodeError, VideoError
 from ferflow.types import JsonObject
@@ -137,8 +138,8 @@ class _PictureErrors:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         match error:
             case DecodeError() | ChildDiedError():
-                raise HTTPException(400, str(error)) from error
+                raise HTTPException(status_of(error, 400), str(error)) from error
             case VideoError():
-                raise HTTPException(415, str(error)) from error
+                raise HTTPException(status_of(error, 415), str(error)) from error
             case MemoryError():
                 raise HTTPException(413, "The picture takes too much memory to decode.") from error

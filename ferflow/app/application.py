@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ferflow.app import api_edits, api_jobs, api_pictures, pages
 from ferflow.app.answers import problem
@@ -20,12 +22,16 @@ from ferflow.app.edit_desk import EditDesk
 from ferflow.app.guard import Guard
 from ferflow.app.page_drawing import make_look, static_router
 from ferflow.app.picture_pool import PicturePool
+from ferflow.app.refusals import REFUSALS, describe_error, status_of
 from ferflow.app.scratch import make_scratch
 from ferflow.app.settings import AppSettings
 from ferflow.app.video_jobs import JobQueue
 from ferflow.app.webcam import WebcamDesk
 from ferflow.models.registry import resolve
+from ferflow.text import sanitize
 from ferflow.version import __version__
+
+log = logging.getLogger(__name__)
 
 _ABOUT = (
     "Faces in pictures and videos, and the expressions that they show. An expression is a movement of the face, not "
@@ -34,7 +40,12 @@ _ABOUT = (
 
 
 def make_app(settings: AppSettings) -> Guard:
-    """The application as an ASGI callable, behind its guard.
+    """The application as an ASGI callable, behind its guard; raises as `make_routes`."""
+    return Guard(make_routes(settings), settings)
+
+
+def make_routes(settings: AppSettings) -> FastAPI:
+    """The application without its guard; it has to be open while it answers, see `open_app`.
 
     Raises:
         ModelError: the model does not exist.
@@ -47,7 +58,7 @@ def make_app(settings: AppSettings) -> Guard:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan,
+        lifespan=open_app,
     )
     app.openapi_version = "3.0.3"  # the one that the page of swagger-ui-bundle draws
     app.state.settings, app.state.model = settings, card.name
@@ -61,12 +72,20 @@ def make_app(settings: AppSettings) -> Guard:
     app.add_api_websocket_route("/api/webcam", _webcam)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    for kind in REFUSALS:
+        app.add_exception_handler(kind, _answer_refusal)
     app.add_exception_handler(Exception, _answer_unexpected)
-    return Guard(app, settings)
+    app.add_middleware(_EndBrokenAnswers)
+    return app
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def open_app(app: FastAPI) -> AsyncIterator[None]:
+    """What the routes share: processes, queues, a temporary folder.
+
+    Raises:
+        RecordsError, OSError, MemoryError: the output folder cannot be read, or a process not be started.
+    """
     settings: AppSettings = app.state.settings
     # Uploads and frames lie here while they are read; without an output folder, so do results.
     with make_scratch() as folder:
@@ -100,6 +119,26 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return problem(400, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
+
+
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s", request.method, sanitize(request.url.path), describe_error(error))
+    return problem(status_of(error, 500), describe_error(error))
+
+
+class _EndBrokenAnswers:
+    """Ends the connection where a file can no longer be read after the beginning of the answer was sent."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except RuntimeError as error:  # in which Starlette wraps errors that come too late to be answered
+            if not isinstance(cause := error.__cause__, REFUSALS):
+                raise
+            log.warning("%s: the answer is incomplete: %s", sanitize(scope["path"]), describe_error(cause))
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:

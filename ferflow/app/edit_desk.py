@@ -14,8 +14,9 @@ from ferflow.analytics.list_edits import Lists
 from ferflow.app.edit_pictures import Owner, cut_face, find_faces, show_frame
 from ferflow.app.edit_requests import EditRequest
 from ferflow.app.picture_pool import PicturePool
+from ferflow.app.refusals import REFUSALS, describe_error
 from ferflow.app.video_edits import EditedVideo, OutdatedError, check_finished, update_pages
-from ferflow.errors import FerflowError, OptionsError
+from ferflow.errors import OptionsError
 from ferflow.render.portraits import FacePlace
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
@@ -145,6 +146,13 @@ class EditDesk:
         self._pages = asyncio.create_task(self._write_pages(before))
 
     async def _write_pages(self, before: asyncio.Task[None] | None) -> None:
+        """Write them when there is a pause, and note what went wrong: no request waits for it."""
+        try:
+            await self._try_to_write_pages(before)
+        except REFUSALS as error:
+            self._problem = describe_error(error)
+
+    async def _try_to_write_pages(self, before: asyncio.Task[None] | None) -> None:
         await asyncio.sleep(_SECONDS_BEFORE_PAGES)
         if before is not None and not before.done():
             await before
@@ -155,10 +163,7 @@ class EditDesk:
             return  # a later change writes them
         if self._writer is None:
             self._writer = ResidentChild(partial(Path, self.out), seconds_per_call=_SECONDS_FOR_PAGES)
-        try:
-            self._problem = await self.pool.run(self._writer.call, update_pages)
-        except FerflowError as error:
-            self._problem = str(error)
+        self._problem = await self.pool.run(self._writer.call, update_pages)
 
 
 def _drop_oldest(kept: dict[K, V], most: int) -> None:

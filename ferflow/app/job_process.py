@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ferflow.app.refusals import describe_error
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.text import sanitize
@@ -20,19 +21,16 @@ def work(connection: Connection, job: Job) -> None:
     """Carry out a job; each event is sent as `progress.event_to_json` writes it."""
     from ferflow.jobs.progress import event_to_json
     from ferflow.jobs.run import run_events
-    from ferflow.store.failure_kinds import describe_system_error
 
     try:
         logging.getLogger("ferflow").addHandler(_Sender(connection, _list_names(job)))
         for event in run_events(job):
             connection.send(event_to_json(event))
-    except RecordsError as error:
-        # The video is not at fault: another run may be writing there, of this very video.
-        connection.send({**_failure(str(error)), "keeps_upload": True})
+    except (RecordsError, OSError, MemoryError) as error:
+        # The video is not at fault: another run may be writing there, of this very video, or the disk may be full.
+        connection.send({**_failure(describe_error(error)), "keeps_upload": True})
     except FerflowError as error:
         connection.send(_failure(str(error)))
-    except (OSError, MemoryError) as error:
-        connection.send(_failure(describe_system_error(error)))
     except Exception as error:
         connection.send(_failure(f"unexpected {type(error).__name__}: {error}"))
 

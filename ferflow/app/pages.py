@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from ferflow.app.folder_files import find_file, find_source, list_videos, read_page
 from ferflow.app.page_drawing import draw_page
+from ferflow.app.refusals import status_of
 from ferflow.app.video_edits import check_finished
 from ferflow.app.video_jobs import JobQueue
 from ferflow.errors import RecordsError
@@ -86,7 +87,7 @@ async def source(request: Request, video_id: str) -> Response:
     try:
         path = await queue.pool.run(find_source, queue.out, video_id)
     except RecordsError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(status_of(error, 404), str(error)) from error
     if path is None:
         raise HTTPException(404, "The video is not where it was analysed.")
     return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0] or "video/mp4")

@@ -32,6 +32,7 @@ def serve(settings: AppSettings, announce: Callable[[str], None]) -> None:
         OptionsError: the address cannot be used.
         RecordsError: another application shows the output folder, or it cannot be written.
         ModelError: the model does not exist.
+        OSError, MemoryError: the output folder cannot be read, or a process not be started.
     """
     with contextlib.ExitStack() as stack:
         if settings.out is not None:
@@ -84,7 +85,10 @@ def _run(settings: AppSettings, listener: socket.socket) -> None:
     # Imported when the address has been printed: they take half a second.
     import uvicorn
 
-    from ferflow.app.application import make_app
+    from ferflow.app.application import make_routes, open_app
+    from ferflow.app.guard import Guard
+
+    routes = make_routes(settings)
 
     class Server(uvicorn.Server):
         """Ends on a signal without raising it again: Ctrl+C is how this command ends."""
@@ -101,11 +105,17 @@ def _run(settings: AppSettings, listener: socket.socket) -> None:
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
+        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            # Not by the lifespan of ASGI, in which what goes wrong ends as a traceback in the log.
+            with self.capture_signals():
+                async with open_app(routes):
+                    await super().serve(sockets)
+
     config = uvicorn.Config(
-        make_app(settings),
+        Guard(routes, settings),
         log_level="error",
         access_log=False,
-        lifespan="on",
+        lifespan="off",
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,

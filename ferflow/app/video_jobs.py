@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import secrets
 import shutil
@@ -19,15 +20,20 @@ from typing import Any, Literal
 
 from ferflow.app.job_process import JOB_FAILED, work
 from ferflow.app.picture_pool import PicturePool
-from ferflow.errors import FerflowError, OptionsError
+from ferflow.app.refusals import REFUSALS, describe_error
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.uploads import identify_uploads, remove_upload
+from ferflow.media.inputs import video_id_of
 from ferflow.options import AnalyzeOptions
-from ferflow.store.atomic_files import atomic_write, make_folder
+from ferflow.store.atomic_files import atomic_write, make_folder, name_write_errors
 from ferflow.store.output_folder import OutputFolder
+from ferflow.store.run_manifest import RunManifest
 from ferflow.system.child_process import describe_end, start_child
 from ferflow.text import sanitize
 from ferflow.types import JsonObject
+
+log = logging.getLogger(__name__)
 
 MOST_QUEUED = 100
 MOST_KEPT = 1000
@@ -80,7 +86,7 @@ class _Running:
     is_ended: bool = False
     """Cancelled, or the application ends: the process is to end as soon as there is one."""
     keeps_upload: bool = False
-    """The output folder was at fault, not the video: the next start tries again."""
+    """The output folder or this machine was at fault, not the video: the next start tries again."""
 
 
 @dataclass(slots=True)
@@ -130,9 +136,13 @@ class JobQueue:
         await self._tell()
 
     async def cancel(self, job_id: str) -> VideoJob:
-        """End a job and remove its upload; one that has ended stays as it is."""
+        """End a job and remove its upload; one that has ended stays as it is.
+
+        Raises:
+            RecordsError, OSError: the upload cannot be removed; cancelling it once more tries that again.
+        """
         job = self.jobs[job_id]
-        if job.state in ENDED:
+        if job.state in ("done", "failed"):
             return job
         running = self._running
         if running is not None and running.job_id == job_id:
@@ -170,7 +180,11 @@ class JobQueue:
             job_id = await self._waiting.get()
             if self.jobs[job_id].state == "queued":
                 self._running = _Running(job_id)
-                await self._carry_out(self.jobs[job_id])
+                try:
+                    await self._carry_out(self.jobs[job_id])
+                except REFUSALS as error:
+                    # No process could be started. The jobs behind this one must not wait for ever.
+                    await self._update(job_id, state="failed", error=describe_error(error))
                 self._running = None
 
     async def _carry_out(self, job: VideoJob) -> None:
@@ -190,9 +204,9 @@ class JobQueue:
         problem = await self.pool.run(run_in_child, request, on_start, on_event)
         if self.jobs[job.id].state == "cancelled":
             await self.pool.run(clean_up, self.out)
-        elif problem is not None or self.jobs[job.id].state != "done":
+        elif self.jobs[job.id].state != "done":  # a process that crashes afterwards takes nothing back
             if self._running is None or not self._running.keeps_upload:
-                await self.pool.run(remove_upload, job.path, self.out)
+                await self.pool.run(discard_upload, job.path, self.out)
             await self._update(job.id, state="failed", error=self.jobs[job.id].error or problem)
 
     async def _note(self, job_id: str, event: JsonObject) -> None:
@@ -204,6 +218,8 @@ class JobQueue:
             case "log":
                 await self._update(job_id, warnings=(*self.jobs[job_id].warnings, sanitize(job["message"])))
             case "ended" if job["status"] == "failed":
+                if self._running is not None:
+                    self._running.keeps_upload = job["failure"] in ("transient", "disk_full")
                 await self._update(job_id, error=sanitize(job["error"] or "it cannot be analysed"))
             case "ended":
                 warnings = (*self.jobs[job_id].warnings, *map(sanitize, job["warnings"]))
@@ -266,8 +282,17 @@ def end_process(process: BaseProcess) -> None:
 def clean_up(out: Path) -> None:
     """Remove what a run that was ended has left."""
     folder = OutputFolder(out)
-    with contextlib.suppress(FerflowError), folder.lock():
+    with contextlib.suppress(*REFUSALS), folder.lock():
         folder.remove_leftovers()
+
+
+def discard_upload(path: Path, out: Path) -> None:
+    """Remove an upload that cannot be analysed, unless it was: its page may have failed, and plays it."""
+    try:
+        if not OutputFolder(out).video(video_id_of(path)).is_finished:
+            remove_upload(path, out)
+    except REFUSALS as error:
+        log.warning("%s is not removed: %s", sanitize(path), describe_error(error))
 
 
 def plain_name(name: str) -> str:
@@ -282,17 +307,27 @@ def plain_name(name: str) -> str:
 
 
 def save_upload(file: Any, path: Path, out: Path) -> None:
-    """Copy an uploaded file to its place.
+    """Copy an uploaded file to its place; nothing of it is left there after an error.
 
     Raises:
         OptionsError: there is no room for it.
         RecordsError: it cannot be written, or the place leads out of the output folder.
     """
+    try:
+        _copy_upload(file, path, out)
+    except REFUSALS:
+        with contextlib.suppress(*REFUSALS):
+            remove_upload(path, out)
+        raise
+
+
+def _copy_upload(file: Any, path: Path, out: Path) -> None:
     size = file.seek(0, 2)
     file.seek(0)
-    make_folder(path.parent, out=out)
-    if shutil.disk_usage(path.parent).free < 2 * size:
-        remove_upload(path, out)
+    with name_write_errors(path):
+        make_folder(path.parent, out=out)
+        free = shutil.disk_usage(path.parent).free
+    if free < 2 * size:
         raise OptionsError("too little space on the disk for this video and its results.")
     # Under its name at the end: the next start queues what has one, also if this one is killed here.
     with atomic_write(path, out=out) as part, part.open("wb") as target:
@@ -300,8 +335,18 @@ def save_upload(file: Any, path: Path, out: Path) -> None:
 
 
 def find_unfinished(out: Path) -> list[Path]:
-    """Uploads without results, the oldest first."""
+    """Uploads without results, or with some that their run could not list any more; the oldest first."""
     folder = OutputFolder(out)
-    finished = set(folder.finished_ids())
+    finished = _list_finished(folder)
     waiting = [path for path, video_id in identify_uploads(folder).items() if video_id not in finished]
     return sorted(waiting, key=lambda path: path.stat().st_mtime)
+
+
+def _list_finished(folder: OutputFolder) -> set[str]:
+    """Ids of the videos with tables that `run.json` lists as done; of all with tables where there is none to read."""
+    finished = set(folder.finished_ids())
+    try:
+        manifest = RunManifest.load(folder.manifest)
+    except RecordsError:  # `doctor --repair` rebuilds it
+        return finished
+    return finished if manifest is None else finished & manifest.done_ids

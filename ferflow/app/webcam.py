@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ferflow.app.picture_calls import as_file
 from ferflow.app.picture_pool import PicturePool, make_child
+from ferflow.app.refusals import REFUSALS, describe_error
 from ferflow.errors import FerflowError
 from ferflow.jobs.live.stream_analyzer import StreamAnalyzer
 from ferflow.options import AnalyzeOptions
@@ -75,8 +76,8 @@ class WebcamDesk:
             await self._pool.run(child.start)
             await _send(socket, {"ready": True})
             await self._answer(socket, child)
-        except FerflowError as error:
-            await _send(socket, {"error": str(error)})
+        except REFUSALS as error:
+            await _send(socket, {"error": describe_error(error)})
         finally:
             self._n_open -= 1
             await asyncio.shield(self._pool.run(child.close))

@@ -41,7 +41,7 @@ from ferflow.cli.common import (
 from ferflow.cli.extras import check_app_packages
 from ferflow.cli.interrupt import exit_now
 from ferflow.cli.printing import echo
-from ferflow.errors import EXIT_PARTIAL, OptionsError, VideoError
+from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
 
 if TYPE_CHECKING:
     from ferflow.app.live_window import LiveWindow
@@ -290,6 +290,8 @@ def _run(session: Live, output: Output, labels: Mapping[str, str], outlets: Outl
             lost = error
     if not output.quiet:
         _print_end(session, format_summary(session, summary), to_stderr=output.as_json)
+    if session.report is not None and session.report.error is not None:
+        raise RecordsError(session.report.error)
     if lost is not None:
         print_message(str(lost))
         return EXIT_PARTIAL
@@ -353,9 +355,7 @@ def _print_end(session: Live, summary: str, *, to_stderr: bool) -> None:
     folder = session.recording.folder
     paths = [path for path in (*folder.tables, session.recording.markers) if path.exists()]
     echo(f"Data: {'  '.join(map(str, paths))}", err=to_stderr)
-    if session.report.error is not None:
-        print_message(session.report.error)
-    elif session.recording.files.report.exists():
+    if session.report.error is None and session.recording.files.report.exists():
         echo(f"Report: {session.recording.files.report}", err=to_stderr)
 
 

@@ -126,11 +126,13 @@ def _finish_recordings(folder: OutputFolder) -> list[str]:
     done = []
     for video_id in find_interrupted(folder):
         report = finish_interrupted(folder, video_id)
-        done.append(
-            f"{sanitize(video_id)}: nothing of this live recording was on the disk"
-            if report is None
-            else f"{sanitize(video_id)}: tables made of {timecode(report.duration_s)} of a live recording"
-        )
+        if report is None:
+            what = "nothing of this live recording was on the disk"
+        elif report.error is not None:
+            what = report.error
+        else:
+            what = f"tables made of {timecode(report.duration_s)} of a live recording"
+        done.append(f"{sanitize(video_id)}: {what}")
     return done
 
 

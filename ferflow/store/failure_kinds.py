@@ -33,7 +33,7 @@ def failure_of(error: BaseException) -> Failure:
     # First, because a full disk often comes wrapped in a FerflowError, which alone would count as bad input.
     if is_disk_full(error):
         return "disk_full"
-    if any(_is_transient(cause) for cause in _with_causes(error)):
+    if any(_is_transient(cause) for cause in list_causes(error)):
         return "transient"
     return "input" if isinstance(error, FerflowError) else "unexpected"
 
@@ -76,7 +76,8 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in _TRANSIENT
 
 
-def _with_causes(error: BaseException | None) -> list[BaseException]:
+def list_causes(error: BaseException | None) -> list[BaseException]:
+    """An error, what caused it, what caused that, and so on."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

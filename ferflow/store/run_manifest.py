@@ -294,6 +294,15 @@ class RunManifest(msgspec.Struct, kw_only=True):
         ]
         return self.videos != before
 
+    @property
+    def done_ids(self) -> set[str]:
+        """Ids of the videos that were finished, with all that follows from their tables."""
+        return {
+            entry.video_id
+            for entry in self.videos
+            if entry.video_id is not None and entry.status in _FINISHED
+        }
+
     def note_people(self, video_id: str | None, n_people: int) -> bool:
         """Store how many people the timeline of a finished video has, which may have been written again since; whether
         that changed anything.

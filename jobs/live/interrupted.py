@@ -30,7 +30,7 @@ from ferflow.media.decode_report import DecodeReport
 from ferflow.media.planes import Planes
 from ferflow.media.video import Frame
 from ferflow.pipeline import track_rows
-from ferflow.store.metadata import VideoMetadata
+from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows, check_records, read_table
 from ferflow.store.run_manifest import TaskReport
@@ -55,20 +55,22 @@ def find_interrupted(folder: OutputFolder) -> list[str]:
 
 
 def finish_interrupted(folder: OutputFolder, video_id: str) -> TaskReport | None:
-    """Make the tables, the timeline and the page of a recording; the folder must be locked.
+    """Make the tables, the timeline and the page of a recording, as far as they are missing; the folder must be locked.
 
     Returns:
-        How it ended; None where it was finished before, or where nothing of it is on the disk.
+        How it ended, see `publish`; None where nothing of it is on the disk.
 
     Raises:
         RecordsError: they cannot be written.
     """
     files = folder.video(video_id)
-    segments = [] if files.is_finished else _readable(find_segments(folder, video_id))
-    if segments:
+    if not files.is_finished:
+        segments = _readable(find_segments(folder, video_id))
+        if not segments:
+            remove_segments(folder, video_id)
+            return None
         _merge(files, segments)
-    remove_segments(folder, video_id)
-    return publish(folder, files, segments[-1][1].options) if segments else None
+    return publish(folder, files, read_metadata(files.faces).options)
 
 
 def _readable(segments: list[VideoFiles]) -> list[tuple[VideoFiles, VideoMetadata]]:

@@ -13,7 +13,7 @@ interrupted.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.jobs.finished_video import bring_up_to_date
 from ferflow.jobs.job import Job
 from ferflow.jobs.live.feed import Feed
-from ferflow.jobs.live.segments import SegmentsWriter
+from ferflow.jobs.live.segments import SegmentsWriter, remove_segments
 from ferflow.jobs.live.sources import LiveSource
 from ferflow.jobs.live.stream_analyzer import AnalyzedFrame
 from ferflow.jobs.plan import check_compatible
@@ -38,10 +38,12 @@ from ferflow.jobs.run import write_pages
 from ferflow.jobs.video_job import RowCounts, identify_detector, identify_model
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, face_rows, frame_rows, track_rows
+from ferflow.store.failure_kinds import failure_of
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask
 from ferflow.store.video_files import VideoFiles
+from ferflow.text import sanitize
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -156,7 +158,7 @@ class Recording:
             notes: warnings about the recording, a line each.
 
         Raises:
-            RecordsError: the tables cannot be written.
+            RecordsError: the tables or `run.json` cannot be written.
         """
         if self._feed is None or self._held is None:
             return None
@@ -213,23 +215,44 @@ class Recording:
 def publish(folder: OutputFolder, files: VideoFiles, options: AnalyzeOptions) -> TaskReport:
     """Bring what follows from the tables of a recording up to date, as after an analysis: timeline, page, `run.json`.
 
-    The folder must be locked.
+    The folder must be locked. The segments are removed at the end: while they are there, `doctor --repair` knows that
+    something is missing, and makes it.
+
+    Returns:
+        How it ended; failed where the timeline or the page could not be written.
+
+    Raises:
+        RecordsError: the overview or `run.json` cannot be written.
     """
     metadata = read_metadata(files.faces)
     task = VideoTask(Path(metadata.source.path), files, is_finished=True)
     job = Job(inputs=(metadata.source.path,), out=folder.path, options=options)
     report = TaskReport.of_records(task.source, metadata, status=metadata.status)
-    report = bring_up_to_date(task, job, report)
-    with suppress(RecordsError):  # a broken manifest is rebuilt by `doctor --repair`
-        _note_in_manifest(folder, files, report, metadata)
+    report = _advise_repair(bring_up_to_date(task, job, report), folder)
+    _note_in_manifest(folder, files, report, metadata)
     write_pages(folder)
+    if report.error is None:
+        remove_segments(folder, files.video_id)
     return report
+
+
+def _advise_repair(report: TaskReport, folder: OutputFolder) -> TaskReport:
+    """The same command would make another recording."""
+    if report.error is None:
+        return report
+    repair = f"run ferflow doctor {sanitize(folder.path)} --repair"
+    return structs.replace(report, error=report.error.replace("run the same command again", repair))
 
 
 def _note_in_manifest(
     folder: OutputFolder, files: VideoFiles, report: TaskReport, metadata: VideoMetadata
 ) -> None:
-    manifest = RunManifest.load(folder.manifest)
+    try:
+        manifest = RunManifest.load(folder.manifest)
+    except RecordsError as error:
+        if failure_of(error) != "input":
+            raise
+        return  # a broken one, which `doctor --repair` rebuilds
     started = datetime.fromtimestamp(metadata.source.mtime).astimezone().isoformat(timespec="seconds")
     manifest = manifest or RunManifest(options=metadata.options, started=started)
     manifest.note(report, model_of=files)

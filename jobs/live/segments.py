@@ -84,17 +84,16 @@ class SegmentsWriter:
             raise RecordsError(f"{self._folder.path}: its disk does not answer. Use another -o.") from error
 
     def finish(self, tracks: TrackRows, metadata: VideoMetadata) -> None:
-        """Write the tables of the video, and remove the segments.
+        """Write the tables of the video; the segments stay.
 
         Raises:
-            RecordsError: they cannot be written; the segments stay.
+            RecordsError: they cannot be written.
         """
         self._end_thread()
         self._raise_error()
         with name_write_errors(self._files.faces):
             self._tables.write(tracks)
             self._tables.finish(metadata)
-        remove_segments(self._folder, self._files.video_id)
 
     def _end_thread(self) -> None:
         self._is_ending.set()

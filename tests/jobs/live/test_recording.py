@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,8 @@ import ferflow
 from ferflow.analytics.markers import read_markers
 from ferflow.doctor.output_check import examine_folder, repair
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.jobs import finished_video
+from ferflow.jobs.live import recording
 from ferflow.jobs.live.session import Live
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze
@@ -213,6 +217,47 @@ def test_a_recording_that_was_killed_is_mended_and_reported(killed, tmp_path):
     manifest = json.loads((out / "run.json").read_text())
     assert [entry["status"] for entry in manifest["videos"]] == ["done"]
     assert repair(out) == []
+
+
+@pytest.mark.parametrize("name", ["bring_up_to_date", "write_pages", "_note_in_manifest"])
+def test_what_could_not_be_written_after_the_tables_is_made_by_the_repair(
+    name, tools, face_video, tmp_path, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise RecordsError("the disk is full")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, name, fail)
+        with pytest.raises(RecordsError, match="full"):
+            record(face_video, out, tools, seconds=0.3)
+    (files,) = OutputFolder(out).finished_videos()
+    assert any("not finished" in finding.what for finding in examine_folder(out))
+    repair(out)
+    assert [finding for finding in examine_folder(out) if finding.level == "problem"] == []
+    assert files.timeline.exists()
+    assert files.report.exists()
+    assert OutputFolder(out).index.exists()
+    assert RunManifest.load(OutputFolder(out).manifest).done_ids == {files.video_id}
+
+
+def test_a_recording_without_its_page_ends_with_the_way_to_make_it(
+    ferflow, face_video, tmp_path, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(finished_video, "derive", fail)
+        done = ferflow("live", face_video, "--seconds", "0.3", "--record", out)
+    assert done.code == 5
+    assert done.stderr.splitlines()[-1].endswith(
+        f"no space left for its tables. Free some and run ferflow doctor {out} --repair."
+    )
+    assert ferflow("doctor", out, "--repair").code == 0
+    (files,) = OutputFolder(out).finished_videos()
+    assert files.report.exists()
 
 
 def test_a_broken_segment_ends_what_is_mended(killed, tmp_path):
