@@ -356,24 +356,38 @@ def _build_entry(out: Path, report: TaskReport, lists: Lists, stimuli: _Stimuli)
         return Entry(video_id, name, report.status, f"its tables cannot be read: {error}")
 
 
-def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
-    persons, session = Persons.of(paths, lists.names.of(paths.video_id)), lists.sessions.of(paths.video_id)
-    table = person_timeline(persons)
-    metadata, rows = read_metadata(paths.faces), audience(table)
-    seconds = column(rows, "seconds")
-    video = CohortVideo(
-        video_id=paths.video_id,
-        timeline=table,
+def place_video(persons: Persons, lists: Lists, stimulus: Stimulus | None) -> CohortVideo:
+    """A finished video with its timeline and its place in the session list, without markers and signals.
+
+    Raises:
+        RecordsError: a table cannot be read.
+    """
+    video_id, sessions = persons.paths.video_id, lists.sessions
+    metadata = read_metadata(persons.paths.faces)
+    return CohortVideo(
+        video_id=video_id,
+        timeline=person_timeline(persons),
         name=metadata.source.name,
         names=persons.names,
-        session=replace(session, excluded=persons.limits.excluded),
-        group=lists.sessions.group(paths.video_id, lists.by),
-        own_groups=lists.sessions.groups_of_sharers(paths.video_id, lists.by),
-        stimulus=stimuli.by_video.get(paths.video_id),
-        markers=drop_rest_of_others(persons, load_markers(paths)),
+        session=replace(sessions.of(video_id), excluded=persons.limits.excluded),
+        group=sessions.group(video_id, lists.by),
+        own_groups=sessions.groups_of_sharers(video_id, lists.by),
+        stimulus=stimulus,
         duration_s=metadata.duration_s,
-        stimulus_s=stimuli.length_s(paths.video_id),
         is_corrected=any(row.action != "relabel" for row in persons.corrections.honoured),
+    )
+
+
+def _build_finished(paths: VideoFiles, report: TaskReport, lists: Lists, stimuli: _Stimuli) -> Entry:
+    persons, session = Persons.of(paths, lists.names.of(paths.video_id)), lists.sessions.of(paths.video_id)
+    placed = place_video(persons, lists, stimuli.by_video.get(paths.video_id))
+    table = placed.timeline
+    metadata, rows = read_metadata(paths.faces), audience(table)
+    seconds = column(rows, "seconds")
+    video = replace(
+        placed,
+        markers=drop_rest_of_others(persons, load_markers(paths)),
+        stimulus_s=stimuli.length_s(paths.video_id),
     )
     signals = sum_timeline_bins(load_signals(paths).signals, table, video.start_s, video.end_s)
     return Entry(

@@ -16,6 +16,7 @@ from ferflow.cli.annotate import annotate
 from ferflow.cli.bench import bench
 from ferflow.cli.clips import clips
 from ferflow.cli.common import print_message
+from ferflow.cli.compact import compact
 from ferflow.cli.demo import demo
 from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
@@ -55,6 +56,7 @@ for command in (
     merge,
     report,
     export,
+    compact,
     people,
     annotate,
     clips,

@@ -25,6 +25,7 @@ from ferflow.analytics.signals import load_signals
 from ferflow.analytics.timeline import check_n_bins, read_timeline
 from ferflow.doctor.machine_check import Finding
 from ferflow.errors import OptionsError, RecordsError
+from ferflow.exchange.dataset.state import Dataset
 from ferflow.jobs.forget.record import ForgottenVideos
 from ferflow.jobs.lists import find_corrections, find_session_list, read_name_lists
 from ferflow.jobs.live.interrupted import find_interrupted, finish_interrupted
@@ -273,7 +274,7 @@ def _check_lists(folder: OutputFolder) -> Iterator[Finding]:
 
 
 def _check_exports(folder: OutputFolder) -> Iterator[Finding]:
-    """Check whether files of `ferflow export` are older than what they were made from; no command writes them again."""
+    """Check whether files of `ferflow export` and `ferflow compact` are older than what they were made from."""
     lists = (
         folder.people_list,
         find_corrections(folder.path) or folder.corrections,
@@ -286,6 +287,13 @@ def _check_exports(folder: OutputFolder) -> Iterator[Finding]:
         for path in sorted(folder.exports.rglob("*"))
         if path.is_file() and path.stat().st_mtime < max(times, default=0.0)
     ]
+    state = Dataset(folder.dataset).state
+    if state.is_file() and state.stat().st_mtime < max(times, default=0.0):
+        yield Finding(
+            "note",
+            f"{folder.dataset.name}: from before the last change of the tables or lists",
+            f"ferflow compact {folder.path} brings it up to date.",
+        )
     if older:
         first = sanitize(older[0].relative_to(folder.path))
         yield Finding(

@@ -13,11 +13,12 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
@@ -49,7 +50,7 @@ RECORDINGS = "live"
 CODINGS = "coding"
 UPLOADS = "uploads"
 SHARDS = "shards"
-PRODUCTS = ("csv", "figures", "export", "mail")
+PRODUCTS = ("csv", "figures", "export", "mail", "dataset")
 """Folders of what is made of all pages or tables together, to be handed on; each can be made again."""
 
 _FOLDERS = (
@@ -159,6 +160,11 @@ class OutputFolder:
         return self.path / "export"
 
     @property
+    def dataset(self) -> Path:
+        """Folder of the tables of all videos for other engines, unless the user names another one."""
+        return self.path / "dataset"
+
+    @property
     def products(self) -> list[Path]:
         """Folders of what is made of all pages or tables together."""
         return [self.path / name for name in PRODUCTS]
@@ -198,12 +204,17 @@ class OutputFolder:
         """Folder of the lock files of videos that shards analyse."""
         return self.shards / "claims"
 
-    def find_sources(self) -> dict[str, str]:
-        """Path of the source of each finished video, by id; empty if its tables cannot be read."""
+    def find_sources(self, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+        """Path of the source of each finished video, by id; empty if its tables cannot be read.
+
+        Args:
+            known: paths of some videos, by id, whose footers are not read.
+        """
         found = {}
         for files in self.finished_videos():
             try:
-                found[files.video_id] = read_metadata(files.faces).source.path
+                path = known.get(files.video_id)
+                found[files.video_id] = read_metadata(files.faces).source.path if path is None else path
             except RecordsError:  # a list of sessions cannot find a video without its path
                 found[files.video_id] = ""
         return found

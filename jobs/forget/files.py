@@ -17,6 +17,8 @@ _PRODUCT_SUFFIXES = frozenset(
     ".csv .png .svg .html .xlsx .duckdb .sav .eaf .boris .tsv .gz .json .vtt .otio .edl .txt".split()
 )
 """Others are the user's."""
+_DATASET_SUFFIXES = frozenset({".parquet", ".json", ".lock"})
+"""The same of the folder of `ferflow compact`."""
 
 
 def list_session_files(folder: OutputFolder, video_id: str) -> list[Path]:
@@ -80,7 +82,7 @@ def list_products(folder: OutputFolder) -> list[Path]:
         path
         for place in folder.products
         for path in sorted(_list_tree(place))
-        if path.suffix in _PRODUCT_SUFFIXES
+        if path.suffix in (_DATASET_SUFFIXES if place == folder.dataset else _PRODUCT_SUFFIXES)
     ]
     pdf = folder.index.with_suffix(".pdf")
     return [*found, pdf] if os.path.lexists(pdf) else found

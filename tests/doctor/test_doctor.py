@@ -162,6 +162,19 @@ def test_exported_files_that_are_older_than_what_they_were_made_from_are_named(o
     assert not problems(examine_folder(out))
 
 
+def test_a_data_set_that_is_older_than_what_it_was_made_from_is_named(out, ferflow):
+    def find() -> list[str]:
+        return [one.what for one in examine_folder(out) if one.what.startswith("dataset")]
+
+    assert find() == []
+    assert ferflow("compact", out).code == 0
+    assert find() == []
+    os.utime(out / "dataset" / "_ferflow" / "dataset.json", (1.6e9, 1.6e9))
+    assert find() == ["dataset: from before the last change of the tables or lists"]
+    assert ferflow("compact", out).code == 0
+    assert find() == []
+
+
 def run_file(out: Path) -> dict:
     run = json.loads((out / "run.json").read_text())
     for entry in run["videos"]:

@@ -105,6 +105,8 @@ def read_normal(path: Path) -> object:  # noqa: C901 - a case per kind of file
             read = json.loads(_without_job(path.read_text()))
             if path.name == "forgotten.json":  # the rest is a salt, and hashes of it
                 return len(read["videos"])
+            if path.name == "dataset.json":
+                return {name: read[name] for name in read if name != "finished"}
             if path.name != "run.json":
                 return _without_speed(read)
             for video in read["videos"]:

@@ -53,6 +53,7 @@ COMMANDS = {
     "export": Command(
         ("export", "{out}", "-f", "csv,vtt,elan,duckdb,xlsx,bids", "--overwrite"), prepare="names"
     ),
+    "compact": Command(("compact", "{out}"), prepare="names"),
     "annotate": Command(
         ("annotate", "{videos}", "--from", "{out}", "-o", "{scratch}", "--overwrite"), is_slow=True
     ),

@@ -32,6 +32,7 @@ COMMANDS = {
     "clips": lambda out: ("report", out, "--embed-clips"),
     "csv": lambda out: ("report", out, "--csv"),
     "export": lambda out: ("export", out, "-f", "csv", "--overwrite"),
+    "compact": lambda out: ("compact", out),
     "mail": lambda out: ("report", out, "--single-file", "--video-mb", 1),
     "rest": lambda out: ("report", out, "--rest", "0:00-0:01"),
     "thumbnails": lambda out: ("people", out, "--thumbnails"),
@@ -51,8 +52,8 @@ QUICK = [
 ]
 
 FOLDERS = (
-    ".pages", "assets", "csv", "export", "faces", "figures", "frames", "mail", "markers", "reports", "reports/ID.clips",
-    "signals", "thumbnails", "thumbnails/ID", "timeline",
+    ".pages", "assets", "csv", "dataset", "export", "faces", "figures", "frames", "mail", "markers", "reports",
+    "reports/ID.clips", "signals", "thumbnails", "thumbnails/ID", "timeline",
 )  # fmt: skip
 
 
