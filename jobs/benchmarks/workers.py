@@ -17,15 +17,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ferflow.demo_clip import draw_sample
 
 
-def measure_seconds(videos: Path, out: Path, workers: int, threads: int) -> tuple[float, float]:
-    """Wall and CPU seconds of one run, all its processes together."""
+class Run(NamedTuple):
+    """Seconds of one run, all its processes together."""
+
+    wall_s: float
+    cpu_s: float
+
+
+Setting = tuple[int, int]
+"""Workers, and threads of all of them."""
+
+
+def measure_run(videos: Path, out: Path, workers: int, threads: int) -> Run:
+    """Analyse the videos of a folder into a new output folder, without pages, on as many CPUs as threads."""
     command = [
         sys.executable, "-m", "ferflow", "analyze", str(videos), "-o", str(out), "-q", "--no-report",
         "--workers", str(workers), "--threads", str(threads),
@@ -34,9 +46,30 @@ def measure_seconds(videos: Path, out: Path, workers: int, threads: int) -> tupl
     with _on_cpus(threads):
         subprocess.run(command, check=True)
     after = os.times()
-    shutil.rmtree(out)
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return time.perf_counter() - started, cpu
+    return Run(time.perf_counter() - started, cpu)
+
+
+def measure_settings(
+    clip: Path, n_videos: int, settings: Sequence[Setting], *, rounds: int
+) -> dict[Setting, list[Run]]:
+    """Analyse copies of a clip with each setting in turn, several times."""
+    runs: dict[Setting, list[Run]] = {setting: [] for setting in settings}
+    with tempfile.TemporaryDirectory() as folder:
+        videos, out = Path(folder) / "videos", Path(folder) / "out"
+        copy_clip(clip, n_videos, videos)
+        for _ in range(rounds):
+            for setting in settings:
+                runs[setting].append(measure_run(videos, out, *setting))
+                shutil.rmtree(out)
+    return runs
+
+
+def copy_clip(clip: Path, n_videos: int, folder: Path) -> None:
+    """Fill a new folder with copies of a clip."""
+    folder.mkdir()
+    for number in range(n_videos):
+        shutil.copy(clip, folder / f"{number}.mp4")
 
 
 @contextmanager
@@ -66,19 +99,13 @@ def main() -> None:
     width, height = (int(side) for side in arguments.size.split("x"))
     # (workers, threads of all of them): one thread each; and, to compare with, one worker with the most threads.
     settings = [(workers, workers) for workers in arguments.workers] + [(1, max(arguments.workers))]
-    times: dict[tuple[int, int], list[tuple[float, float]]] = {setting: [] for setting in settings}
     with tempfile.TemporaryDirectory() as folder:
-        videos, clip = Path(folder) / "videos", Path(folder) / "clip.mp4"
+        clip = Path(folder) / "clip.mp4"
         draw_sample(clip, seconds=arguments.seconds, size=(width, height))
-        videos.mkdir()
-        for number in range(arguments.videos):
-            shutil.copy(clip, videos / f"{number}.mp4")
-        for _ in range(arguments.rounds):
-            for setting in settings:
-                times[setting].append(measure_seconds(videos, Path(folder) / "out", *setting))
-    first = statistics.median(wall for wall, _ in times[settings[0]])
-    for (workers, threads), measured in times.items():
-        wall, cpu = (statistics.median(column) for column in zip(*measured, strict=True))
+        measured = measure_settings(clip, arguments.videos, settings, rounds=arguments.rounds)
+    first = statistics.median(run.wall_s for run in measured[settings[0]])
+    for (workers, threads), runs in measured.items():
+        wall, cpu = (statistics.median(column) for column in zip(*runs, strict=True))
         print(
             f"{workers} workers, {threads} threads in total: {wall:6.1f} s, {cpu:6.1f} CPU s, "
             f"{cpu / wall:4.2f} CPUs busy, {first / wall:4.2f} times as fast as the first"

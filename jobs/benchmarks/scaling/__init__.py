@@ -1,0 +1,1 @@
+"""Cost and time of many videos on many machines, simulated."""
