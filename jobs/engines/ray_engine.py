@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import structs
 
 from ferflow.errors import OptionsError
-from ferflow.jobs.engines.worker_pool import with_thread_share
+from ferflow.jobs.engines.worker_pool import largest_first, with_thread_share
 from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
@@ -76,7 +76,7 @@ def _process(
     job = with_thread_share(job.updated(**given), n_actors)
     actor_class = ray.remote(num_cpus=1)(_Actor)
     idle = [actor_class.remote(job) for _ in range(n_actors)]
-    waiting = list(tasks)
+    waiting = largest_first(tasks)
     running: dict[Any, tuple[VideoTask, Any]] = {}
     """Task and actor of each video in progress, by its stream of events."""
     while waiting or running:

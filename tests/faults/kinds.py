@@ -29,7 +29,7 @@ class Command:
     needs_results: bool = True
     """It runs on a copy of a finished folder."""
     prepare: str = ""
-    """What is done to that copy before: `names`, `upload` (and names), `no_manifest`, `thumbnails`."""
+    """What is done to that copy before: `names`, `upload` (and names), `no_manifest`, `shards`, `thumbnails`."""
     is_slow: bool = False
     """It takes many seconds: not among the quick draws."""
     kind: Literal["plain", "live", "app"] = "plain"
@@ -47,6 +47,11 @@ COMMANDS = {
     "analyze --overwrite": Command(
         ("analyze", "{videos}", "-o", "{out}", "--threads", "1", "--workers", "0", "--overwrite")
     ),
+    "analyze --shard": Command(
+        ("analyze", "{videos}", "-o", "{out}", "--threads", "1", "--workers", "0", "--shard", "1/1"),
+        needs_results=False,
+    ),
+    "merge": Command(("merge", "{out}"), prepare="shards"),
     "report": Command(("report", "{out}"), prepare="names"),
     "report --csv": Command(("report", "{out}", "--csv"), prepare="names"),
     "report --embed-clips": Command(("report", "{out}", "--embed-clips"), prepare="names"),

@@ -137,7 +137,10 @@ def contents_of(out: Path) -> dict[str, object]:
     """Tables with their footers, and `run.json`, without times and machine."""
     found: dict[str, object] = {}
     for path in sorted(out.rglob("*.parquet")):
-        found[path.relative_to(out).as_posix()] = (pq.read_table(path).to_pydict(), read_metadata(path))
+        found[path.relative_to(out).as_posix()] = (
+            pq.ParquetFile(path).read().to_pydict(),
+            read_metadata(path),
+        )
     read = json.loads((out / "run.json").read_text())
     for entry in read["videos"]:
         del entry["seconds"]
@@ -148,7 +151,8 @@ def contents_of(out: Path) -> dict[str, object]:
 def rows_of(out: Path) -> dict[str, object]:
     """Tables without footers, which say how many threads there were."""
     return {
-        path.relative_to(out).as_posix(): pq.read_table(path).to_pydict() for path in out.rglob("*.parquet")
+        path.relative_to(out).as_posix(): pq.ParquetFile(path).read().to_pydict()
+        for path in out.rglob("*.parquet")
     }
 
 
