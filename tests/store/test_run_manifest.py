@@ -142,3 +142,15 @@ def test_what_is_no_manifest_is_refused_and_names_the_repair(tmp_path, content):
     with pytest.raises(RecordsError, match="--repair"):
         RunManifest.load(tmp_path / "run.json")
     assert RunManifest.load(tmp_path / "none.json") is None
+
+
+def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    manifest = RunManifest(options=AnalyzeOptions(), started="2026-02-02T00:00:00+00:00")
+    manifest.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("ferflow.store.run_manifest._MOST_BYTES", len(before) + 100)
+    manifest.videos = [TaskReport(source=f"/videos/{number}.mp4", status="done") for number in range(3)]
+    with pytest.raises(RecordsError, match=r"too large with 3 inputs .* Use several output folders"):
+        manifest.save(path)
+    assert path.read_bytes() == before
