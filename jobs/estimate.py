@@ -31,7 +31,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import TableBytes
-from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, VideoTask
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.resident_child import ResidentChild
 from ferflow.text import sanitize
@@ -43,7 +43,7 @@ Basis = Literal["earlier_results", "trial"]
 """Where rates come from."""
 
 LEAST_EARLIER_SECONDS = 30.0
-"""Of work in earlier runs, from which on their rates count: less says little about a long run."""
+"""Least work of earlier runs whose rates are used: less says little about a long run."""
 _MOST_EARLIER_VIDEOS = 200
 """The latest; more would take long to read and change little."""
 _HEADER_SECONDS = 3.0
@@ -57,7 +57,7 @@ _SECONDS_PER_CALL = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What videos take: a part for each, and a part for each second of it."""
+    """Cost of videos: a fixed part for each, and a part for each second of it."""
 
     basis: Basis
     n_measured: int
@@ -76,12 +76,12 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What is pending, and what it will take; None: unknown."""
+    """The pending videos, and their cost in time and disk space; None: unknown."""
 
     n_videos: int
-    """That can be read."""
+    """Pending videos that can be opened."""
     n_unreadable: int
-    """That cannot be opened, and will fail."""
+    """Pending videos that cannot be opened, and will fail."""
     n_headers: int
     """Whose header was read and states a length; the lengths of the others follow from their sizes."""
     video_hours: float | None
@@ -90,7 +90,7 @@ class Estimate:
     hours: float | None
     """Until all are analysed, by so many workers."""
     table_bytes: int | None
-    """Of the trial's: without TIMELINE."""
+    """By a trial: without TIMELINE."""
     page_bytes: int | None
     basis: Basis | None
     n_measured: int
@@ -105,7 +105,7 @@ class Estimate:
 
 
 def estimate_run(tasks: Sequence[VideoTask], job: Job) -> Estimate | None:
-    """Estimate what is pending; takes up to ten seconds, reads videos in a child process, and writes nothing.
+    """Estimate the pending videos; takes up to ten seconds, reads videos in a child process, and writes nothing.
 
     Args:
         tasks: as planned.
@@ -210,7 +210,7 @@ class _Earlier:
 
 def _measure_earlier(folder: OutputFolder, entry: TaskReport, options: AnalyzeOptions) -> _Earlier | None:
     """None: it was analysed in another way, or its tables cannot be read."""
-    if entry.status not in ("done", "done_with_gaps") or entry.video_id is None or entry.seconds <= 0:
+    if entry.status not in FINISHED or entry.video_id is None or entry.seconds <= 0:
         return None
     try:
         files = folder.video(entry.video_id)
@@ -315,7 +315,7 @@ def _estimate(lengths: _Lengths, rates: Rates | None, n_workers: int) -> Estimat
 
 
 def _last_end_s(work_s: Sequence[float], n_workers: int) -> float:
-    """When the last of several tasks ends that workers take one after the other, in this order."""
+    """When the last task ends, in seconds, where each worker takes the next task in this order."""
     free_at = [0.0] * n_workers
     for each in work_s:
         heapq.heapreplace(free_at, free_at[0] + each)

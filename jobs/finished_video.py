@@ -47,7 +47,7 @@ def bring_up_to_date(task: VideoTask, job: Job, report: TaskReport) -> TaskRepor
 
 def update_finished(task: VideoTask, job: Job) -> TaskReport:
     """Bring an input up to date that needs no analysis, or cannot have one; how it ended."""
-    with claimed(task, job):
+    with claim_task(task, job):
         try:
             _note_moved_source(task)
         except Exception as error:  # one video must not end the run
@@ -70,7 +70,7 @@ def _note_moved_source(task: VideoTask) -> None:
 
 
 @contextmanager
-def claimed(task: VideoTask, job: Job) -> Iterator[TaskReport | None]:
+def claim_task(task: VideoTask, job: Job) -> Iterator[TaskReport | None]:
     """Keep other processes from a video of a shard; what is not of a shard needs no claim, its folder is locked.
 
     Yields:

@@ -1,4 +1,4 @@
-"""Join what the shards of a run recorded into `run.json`, at any time: also while some still run, and again later.
+"""Join what the shards of a run recorded into `run.json`; also while some still run, and any number of times.
 
 >>> report = merge(Path("out"))
 >>> report.missing
@@ -15,7 +15,6 @@ from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import derive_others, remove_outdated, write_pages
 from ferflow.jobs.shard_join import (
-    FINISHED,
     check_agreement,
     join_shards,
     list_missing,
@@ -23,7 +22,7 @@ from ferflow.jobs.shard_join import (
     remove_claims,
 )
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import RunManifest, TaskReport, timestamp
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, timestamp
 from ferflow.text import sanitize
 
 
@@ -36,7 +35,7 @@ class MergeReport:
     n_shards: int
     """Manifests of shards that were joined."""
     missing: tuple[str, ...]
-    """What is still to be done, a line each; empty: every input of the run has ended."""
+    """What is still to be done, as one line each; empty: every input of the run has ended."""
 
     @property
     def failed(self) -> list[TaskReport]:
@@ -45,7 +44,7 @@ class MergeReport:
 
     @property
     def exit_code(self) -> int:
-        """As of a run; 10 also where shards are missing."""
+        """That of a run; 10 also where shards are missing."""
         if self.missing:
             return EXIT_PARTIAL
         if self.videos and len(self.failed) == len(self.videos):
@@ -93,7 +92,7 @@ def merge(out: Path, *, pages: bool = True) -> MergeReport:
 
 
 def _lock(folder: OutputFolder, locks: ExitStack) -> bool:
-    """Lock the folder, alone if no shard runs; whether it is."""
+    """Lock the folder: exclusively if no shard runs, else shared; returns whether exclusively."""
     locks.enter_context(folder.lock_merge())
     try:
         locks.enter_context(folder.lock())

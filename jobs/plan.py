@@ -21,7 +21,7 @@ from ferflow.jobs.forget.record import leave_out_erased, leave_out_forgotten
 from ferflow.jobs.job import Job
 from ferflow.jobs.lists import find_session_list
 from ferflow.jobs.shard import Shard
-from ferflow.jobs.share import Share, take_share
+from ferflow.jobs.shard_inputs import ShardInputs, choose_inputs
 from ferflow.media.fingerprint import has_changed
 from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
 from ferflow.models.registry import resolve
@@ -49,7 +49,7 @@ def plan(
 ) -> list[VideoTask]:
     """What `run` would do, in order; nothing is written.
 
-    Videos that were forgotten in the folder are left out, with a warning; so are finished ones from which somebody was
+    Videos that were forgotten in the folder are left out, with a warning; so are finished ones from which a person was
     removed, where they would be analysed again.
 
     A source whose content changed since it was analysed is a problem of that input alone; with `overwrite` its
@@ -74,7 +74,7 @@ def plan(
 def plan_job(job: Job) -> list[VideoTask]:
     """What a run of a job or shard would do, in order; nothing is written. Raises as `plan` does."""
     if job.shard is not None:
-        return plan_share(job, job.shard)[1]
+        return plan_shard(job, job.shard)[1]
     found = find_inputs(job)
     return _plan(found, job.out, job.options, overwrite=job.overwrite, sessions=job.session_list)
 
@@ -89,8 +89,8 @@ def find_inputs(job: Job) -> list[DiscoveredInput]:
     return discover((*job.inputs, *listed), out=job.out)
 
 
-def plan_share(job: Job, shard: Shard) -> tuple[Share, list[VideoTask]]:
-    """What one shard would do: its share of the inputs, and a task for each that is not left out.
+def plan_shard(job: Job, shard: Shard) -> tuple[ShardInputs, list[VideoTask]]:
+    """What one shard would do: its inputs, and a task for each that is not left out.
 
     A shard reads the tables of its own videos only: with many shards, reading all would take longer than the analysis.
     So a renamed file counts as a new one, and whether the rest of the folder was made in the same way is known by the
@@ -103,12 +103,10 @@ def plan_share(job: Job, shard: Shard) -> tuple[Share, list[VideoTask]]:
     found = find_inputs(job)
     if found and all(one.problem is not None for one in found):
         raise VideoError(f"{found[0].problem} None of {pluralize(len(found), 'input')} can be analysed.")
-    share = take_share(shard, found)
+    own = choose_inputs(shard, found)
     others = [one.path for one in found if one.problem is None]
-    tasks = _plan(
-        share.inputs, job.out, job.options, overwrite=False, sessions=job.session_list, others=others
-    )
-    return share, tasks
+    tasks = _plan(own.inputs, job.out, job.options, overwrite=False, sessions=job.session_list, others=others)
+    return own, tasks
 
 
 def _plan(
@@ -137,11 +135,7 @@ def _plan(
     tasks = [_recognize_renamed(task, folder, footers, taken) for task in tasks]
     if overwrite:
         footers = {id_: footer for id_, footer in footers.items() if id_ not in taken}
-    own = {str(task.source) for task in tasks}
-    # A row of the session list may name a video of another shard.
-    sources = {str(path): str(path) for path in others or () if str(path) not in own}
-    sources |= {id_: footer.source.path for id_, footer in footers.items()}
-    regions = _read_regions(out, sessions, options, tasks, sources)
+    regions = _read_regions(out, sessions, options, tasks, _list_sources(tasks, footers, others or ()))
     tasks = [replace(task, region=regions.get(task.video_id or "")) for task in tasks]
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
@@ -158,6 +152,13 @@ def _plan(
     pending = [task for task in tasks if task.is_pending]
     left_out = set(pending) - set(leave_out_erased(pending))
     return [task for task in tasks if task not in left_out]
+
+
+def _list_sources(tasks: Sequence[VideoTask], footers: Footers, others: Sequence[Path]) -> dict[str, str]:
+    """Sources of finished videos by id, and those of other shards by path: rows of the session list may name them."""
+    own = {str(task.source) for task in tasks}
+    found = {str(path): str(path) for path in others if str(path) not in own}
+    return found | {id_: footer.source.path for id_, footer in footers.items()}
 
 
 def _list_own(folder: OutputFolder, tasks: Sequence[VideoTask]) -> list[VideoFiles]:

@@ -27,13 +27,13 @@ from ferflow.system.runtime import may_use_gpu
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2.0
-"""Pause before retries, in addition to the time that all other videos take, for a share to come back; not measured."""
+"""Pause before retries, after all other videos, for a network share to come back; a guess, not measured."""
 
 
 def process_tasks(
     tasks: Sequence[VideoTask], job: Job, manifest: RunManifest, path: Path
 ) -> Generator[VideoEvent | Retried, None, dict[VideoTask, TaskReport]]:
-    """Carry out all tasks, record how each ended in a manifest, and return that.
+    """Carry out all tasks and record in a manifest how each ended; returns the reports.
 
     Args:
         tasks: all inputs, also those that need no analysis.

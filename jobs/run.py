@@ -38,9 +38,6 @@ from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 2.0
-"""Pause before retries, in addition to the time that all other videos take, for a share to come back; not measured."""
-
 
 def run(
     inputs: Sequence[str | Path],
@@ -181,7 +178,7 @@ def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Gener
 
 
 def _refuse(tasks: Sequence[VideoTask], job: Job) -> Generator[RunEvent, None, None]:
-    """How a run ends of which no input can be analysed."""
+    """Events of a run in which no input can be analysed."""
     yield Planned(tuple(tasks))
     reports = [report_without_work(task) for task in tasks]
     for task, report in zip(tasks, reports, strict=True):

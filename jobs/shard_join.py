@@ -16,19 +16,17 @@ from ferflow.store.atomic_files import remove, remove_folder
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people
-from ferflow.store.run_manifest import RunManifest, TaskReport
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport
 from ferflow.store.shard_manifest import ShardManifest, list_shards, load_shard
 from ferflow.text import pluralize
 
 log = logging.getLogger(__name__)
 
-FINISHED = ("done", "done_with_gaps")
-
 
 def absorb_shards(folder: OutputFolder) -> None:
     """Join what shards recorded into `run.json` and remove their files, before a run of the whole folder.
 
-    The folder must be locked. A manifest that cannot be read is dropped, with a warning: the tables say the same.
+    The folder must be locked. A manifest that cannot be read is dropped, with a warning: the tables hold the same.
 
     Raises:
         RecordsError: `run.json` cannot be read or written.
@@ -103,7 +101,7 @@ def _is_true(entry: TaskReport, finished: set[str]) -> bool:
 
 
 def _latest(known: Sequence[TaskReport], entries: Sequence[TaskReport]) -> list[TaskReport]:
-    """The last entry about each input. As `RunManifest.note` one by one, which takes the square of the time."""
+    """The last entry about each input: as `RunManifest.note` one by one, in linear instead of quadratic time."""
     found = {entry.video_id or entry.source: entry for entry in (*known, *entries)}
     by_source: dict[str, list[str]] = {}
     for key, entry in found.items():

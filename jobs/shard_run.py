@@ -1,18 +1,18 @@
-"""One shard of a run: its share of the inputs, recorded in a manifest of its own."""
+"""Run one shard: analyse its part of the inputs and record it in a manifest of its own."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 from ferflow.errors import RecordsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.page_options import save_page_options
-from ferflow.jobs.plan import model_sha256, plan_share
+from ferflow.jobs.plan import model_sha256, plan_shard
 from ferflow.jobs.processing import process_tasks
 from ferflow.jobs.run_events import Finished, Planned, RunEvent, RunReport
 from ferflow.jobs.shard import Shard
-from ferflow.jobs.share import Share
+from ferflow.jobs.shard_inputs import ShardInputs
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, VideoTask, timestamp
@@ -31,9 +31,9 @@ def run_shard(job: Job, shard: Shard) -> Generator[RunEvent, None, None]:
         OptionsError, ModelError, RecordsError, VideoError: nothing can be analysed at all, or the disk is full.
     """
     folder = OutputFolder(job.out)
-    share, tasks = plan_share(job, shard)
+    own, tasks = plan_shard(job, shard)
     with folder.lock_shared():
-        manifest = _start_manifest(folder, job, shard, share, tasks)
+        manifest = _start_manifest(folder, job, shard, own, tasks)
         save_page_options(job, folder)
         yield Planned(tuple(tasks))
         path = shard_path(folder, shard.number, shard.count)
@@ -46,9 +46,9 @@ def run_shard(job: Job, shard: Shard) -> Generator[RunEvent, None, None]:
 
 
 def _start_manifest(
-    folder: OutputFolder, job: Job, shard: Shard, share: Share, tasks: list[VideoTask]
+    folder: OutputFolder, job: Job, shard: Shard, own: ShardInputs, tasks: list[VideoTask]
 ) -> ShardManifest:
-    """The manifest of a shard that begins, with what is known of its inputs.
+    """The manifest of a shard that starts, with the entries of earlier runs about its inputs.
 
     Raises:
         RecordsError: other shards of the folder, or an earlier run, have other options or another model.
@@ -60,8 +60,8 @@ def _start_manifest(
         started=timestamp("microseconds"),  # merging sorts shards by it
         number=shard.number,
         count=shard.count,
-        inputs=share.all_inputs,
-        places={str(one.path): place for one, place in zip(share.inputs, share.places, strict=True)},
+        inputs=own.all_inputs,
+        places={str(one.path): place for one, place in zip(own.inputs, own.places, strict=True)},
         model_sha256=sha256,
     )
     # Entries of earlier runs say how long a finished video took.
@@ -87,25 +87,22 @@ def _find_earlier(folder: OutputFolder, shard: Shard) -> list[RunManifest]:
 
 
 def _check_agreement(folder: OutputFolder, job: Job, sha256: str) -> None:
+    remedy = "Use another -o, or the same options and model for all shards."
+    for name, options, model in _list_earlier_settings(folder):
+        if options.digest() != job.options.digest():
+            found = "; ".join(options.list_differences(job.options))
+            raise RecordsError(f"{folder.path}: {name} had other options ({found}). {remedy}")
+        if model is not None and model != sha256:
+            raise RecordsError(
+                f"{folder.path}: {name} had another model ({model[:8]}, now {sha256[:8]}). {remedy}"
+            )
+
+
+def _list_earlier_settings(folder: OutputFolder) -> Iterator[tuple[str, AnalyzeOptions, str | None]]:
+    """Name, options and sha256 of the model of another shard and of the last run, as far as there are any."""
     for path in list_shards(folder)[:1]:  # the others agree with it
         other = load_shard(path)
-        _check_same(
-            f"shard {other.number}/{other.count}", other.options, other.model_sha256, folder, job, sha256
-        )
-    merged = RunManifest.load(folder.manifest)
-    if merged is not None and folder.finished_ids():
-        before = sha256 if merged.model is None else merged.model.sha256
-        _check_same("the last run", merged.options, before, folder, job, sha256)
-
-
-def _check_same(
-    what: str, options: AnalyzeOptions, model: str, folder: OutputFolder, job: Job, sha256: str
-) -> None:
-    remedy = "Use another -o, or the same options and model for all shards."
-    if options.digest() != job.options.digest():
-        found = "; ".join(options.list_differences(job.options))
-        raise RecordsError(f"{folder.path}: {what} had other options ({found}). {remedy}")
-    if model != sha256:
-        raise RecordsError(
-            f"{folder.path}: {what} had another model ({model[:8]}, now {sha256[:8]}). {remedy}"
-        )
+        yield f"shard {other.number}/{other.count}", other.options, other.model_sha256
+    last = RunManifest.load(folder.manifest)
+    if last is not None and folder.finished_ids():
+        yield "the last run", last.options, None if last.model is None else last.model.sha256

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ferflow.errors import VideoError
-from ferflow.jobs.finished_video import bring_up_to_date, claimed
+from ferflow.jobs.finished_video import bring_up_to_date, claim_task
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.decode_report import DecodeReport
@@ -47,7 +47,7 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         job: how videos are analysed, and what is derived.
         tools: detector and classifier, loaded once for many videos.
     """
-    with claimed(task, job) as finished:
+    with claim_task(task, job) as finished:
         if finished is not None:
             yield Ended(task, bring_up_to_date(task, job, finished))
             return

@@ -1,4 +1,4 @@
-"""Runs for recordings that keep arriving: look at the inputs, analyse what is complete, wait, and look again.
+"""Analyse recordings as they arrive: look at the inputs, analyse what is complete, wait, and look again.
 
 >>> for event in watch_events(job, Watch(every_s=30), wait=sleep_until_stopped):
 ...     print(event)
@@ -38,7 +38,7 @@ class Watch:
     every_s: float = 30.0
     """Seconds between two looks; a file is complete when it has not changed for one such time."""
     until_idle_s: float | None = None
-    """Ends when nothing has changed for so many seconds; None: only `wait` ends it."""
+    """End when nothing has changed for this time; None: only `wait` ends it."""
 
 
 def watch_events(
@@ -83,7 +83,7 @@ def watch_events(
 def _run_round(
     job: Job, ready: dict[Path, str], reports: dict[str, TaskReport]
 ) -> Generator[WatchEvent, None, bool]:
-    """Analyse these files, and note how each ended; whether that was possible now."""
+    """Analyse these files and note how each ended; returns False if the folder is in use."""
     try:
         with closing(run_events(job.updated(inputs=tuple(map(str, ready))))) as events:
             for event in events:
@@ -99,7 +99,7 @@ def _run_round(
 
 
 def _check_inputs(job: Job) -> None:
-    """Refuse what is mistyped: it would be waited for without end; and shares of inputs, which change with them."""
+    """Refuse inputs that do not exist (waiting for them would not end), and manifests and shards (fixed lists)."""
     if job.manifest is not None or job.shard is not None:
         raise OptionsError("--watch goes with files and folders, not with --manifest or --shard.")
     for text in job.inputs:
@@ -112,7 +112,7 @@ class _Look:
     """What is there now."""
 
     ready: dict[Path, str]
-    """Complete inputs that have not been in a round as they are, and their signatures."""
+    """Complete inputs that no round has analysed in their present state, and their signatures."""
     n_incomplete: int
     """Inputs that changed since the last look, or are open for writing."""
     has_changed: bool
@@ -153,7 +153,7 @@ class _Looks:
         return _Look(ready, len(new) - len(ready), has_changed=now != before)
 
     def note_round(self, ready: dict[Path, str]) -> None:
-        """These have been in a round; they are in another one when they change."""
+        """Note that these were analysed; they are ready again when they change."""
         self._done |= ready
 
     def _read_signatures(self) -> dict[Path, str]:

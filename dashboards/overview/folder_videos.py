@@ -1,4 +1,4 @@
-"""The finished videos of a folder one at a time, as the overview places them: for what must not load all of them."""
+"""The finished videos of a folder, one at a time, with the same names and groups as in the overview."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ferflow.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class FolderVideos:
-    """The videos, and what the lists say of them. A `VideoSource` of `exchange.dataset`."""
+    """Finished videos with the lists about them; implements `VideoSource` of `exchange.dataset`."""
 
     folder: OutputFolder
     lists: Lists
@@ -68,7 +68,7 @@ class FolderVideos:
         return (*lists.problems, *of_lists)
 
     def digest(self, video_id: str) -> str:
-        """Of its tables, by size and time, and of what the lists say of it."""
+        """Digest of its tables, by size and time, and of its names, corrections and session in the lists."""
         files, names = self.folder.video(video_id), self.names.of(video_id)
         session, stimulus = self.lists.sessions.of(video_id), self.stimuli.get(video_id)
         # Not the number of a line: a row that was added above changes nothing.

@@ -1,4 +1,4 @@
-"""Rows of the session list, whatever kind of file it is: CSV, JSON Lines or Parquet.
+"""Rows of the session list, from CSV, JSON Lines or Parquet.
 
 >>> read_rows(Path("sessions.parquet"), required=("video",))[0].values["group"]
 'control'
@@ -27,7 +27,7 @@ _MOST_CELLS = 20_000_000
 
 
 def read_rows(path: Path, *, required: Sequence[str], numbers: Sequence[str] = ()) -> list[Row]:
-    """Read the rows of a list; its suffix says what kind of file it is, and others than those below are CSV.
+    """Read the rows of a list. Its suffix decides the format; every suffix that is not named below means CSV.
 
     JSON Lines (`.jsonl`, `.ndjson`): an object per line, whose values are texts, numbers, true, false or null.
     Parquet (`.parquet`): columns of such values, or of dates and times. Names of columns and values are cleaned as
@@ -79,16 +79,16 @@ def _parse_object(text: str, where: str) -> dict[str, str]:
     """The values of one object.
 
     Raises:
-        OptionsError: it is none, or a value is a list or an object.
+        OptionsError: not an object, or a value is a list or an object.
     """
     try:
-        # Numbers stay as they are written: 0.10 is no other version than 0.1, but 1e400 would be infinite.
+        # Numbers stay as they are written: 0.10 would become 0.1, and 1e400 infinite.
         pairs = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:80]
         raise OptionsError(f"{where} is not JSON ({reason}). Write an object per line.") from error
     if not text.lstrip().startswith("{"):
-        raise OptionsError(f"{where} is no JSON object. Write an object per line.")
+        raise OptionsError(f"{where} is not a JSON object. Write an object per line.")
     names = [clean_cell(name).lower() for name, _ in pairs]
     check_unique(where, names)
     values: dict[str, str] = {}
@@ -139,5 +139,5 @@ def _to_texts(column: pa.ChunkedArray, where: str) -> list[str | None]:
     try:
         texts: list[str | None] = column.cast(kind).cast(pa.string()).to_pylist()
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise OptionsError(f"{where}: its values ({kind}) are no text or numbers.") from error
+        raise OptionsError(f"{where}: its values ({kind}) are neither text nor numbers.") from error
     return texts

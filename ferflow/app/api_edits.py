@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from ferflow.app.answers import problems
 from ferflow.app.edit_desk import EditDesk
 from ferflow.app.edit_requests import EditRequest
-from ferflow.app.refusals import status_of
+from ferflow.app.expected_errors import status_of
 from ferflow.app.video_edits import OutdatedError
 from ferflow.errors import OptionsError, RecordsError, VideoError
 

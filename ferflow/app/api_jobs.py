@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from ferflow.app.answers import JobView, TableRows, problems
-from ferflow.app.refusals import status_of
+from ferflow.app.expected_errors import status_of
 from ferflow.app.tables import MOST_ROWS, TABLES, read_rows
 from ferflow.app.video_jobs import JobQueue, VideoJob, save_upload
 from ferflow.errors import OptionsError, RecordsError

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ferflow.app.answers import Activations, Prediction, picture_body, problems
+from ferflow.app.expected_errors import status_of
 from ferflow.app.picture_calls import map_activation, read_content, show_content
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.refusals import status_of
 from ferflow.app.settings import MOST_PICTURE_BYTES
 from ferflow.errors import ChildDiedError, DecodeError, VideoError
 from ferflow.types import JsonObject

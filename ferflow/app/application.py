@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ferflow.app import api_edits, api_jobs, api_pictures, pages
 from ferflow.app.answers import problem
 from ferflow.app.edit_desk import EditDesk
+from ferflow.app.expected_errors import EXPECTED_ERRORS, describe_error, status_of
 from ferflow.app.guard import Guard
 from ferflow.app.page_drawing import make_look, static_router
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.refusals import REFUSALS, describe_error, status_of
 from ferflow.app.scratch import make_scratch
 from ferflow.app.settings import AppSettings
 from ferflow.app.video_jobs import JobQueue
@@ -72,8 +72,8 @@ def make_routes(settings: AppSettings) -> FastAPI:
     app.add_api_websocket_route("/api/webcam", _webcam)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    for kind in REFUSALS:
-        app.add_exception_handler(kind, _answer_refusal)
+    for kind in EXPECTED_ERRORS:
+        app.add_exception_handler(kind, _answer_expected)
     app.add_exception_handler(Exception, _answer_unexpected)
     app.add_middleware(_EndBrokenAnswers)
     return app
@@ -121,7 +121,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return problem(400, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
 
 
-async def _answer_refusal(request: Request, error: Exception) -> Response:
+async def _answer_expected(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, sanitize(request.url.path), describe_error(error))
     return problem(status_of(error, 500), describe_error(error))
 
@@ -136,7 +136,7 @@ class _EndBrokenAnswers:
         try:
             await self._app(scope, receive, send)
         except RuntimeError as error:  # in which Starlette wraps errors that come too late to be answered
-            if not isinstance(cause := error.__cause__, REFUSALS):
+            if not isinstance(cause := error.__cause__, EXPECTED_ERRORS):
                 raise
             log.warning("%s: the answer is incomplete: %s", sanitize(scope["path"]), describe_error(cause))
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 from ferflow.analytics.list_edits import Lists
 from ferflow.app.edit_pictures import Owner, cut_face, find_faces, show_frame
 from ferflow.app.edit_requests import EditRequest
+from ferflow.app.expected_errors import EXPECTED_ERRORS, describe_error
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.refusals import REFUSALS, describe_error
 from ferflow.app.video_edits import EditedVideo, OutdatedError, check_finished, update_pages
 from ferflow.errors import OptionsError
 from ferflow.render.portraits import FacePlace
@@ -149,7 +149,7 @@ class EditDesk:
         """Write them when there is a pause, and note what went wrong: no request waits for it."""
         try:
             await self._try_to_write_pages(before)
-        except REFUSALS as error:
+        except EXPECTED_ERRORS as error:
             self._problem = describe_error(error)
 
     async def _try_to_write_pages(self, before: asyncio.Task[None] | None) -> None:

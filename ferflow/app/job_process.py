@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ferflow.app.refusals import describe_error
+from ferflow.app.expected_errors import describe_error
 from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.text import sanitize

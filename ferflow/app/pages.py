@@ -9,9 +9,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from ferflow.app.expected_errors import status_of
 from ferflow.app.folder_files import find_file, find_source, list_videos, read_page
 from ferflow.app.page_drawing import draw_page
-from ferflow.app.refusals import status_of
 from ferflow.app.video_edits import check_finished
 from ferflow.app.video_jobs import JobQueue
 from ferflow.errors import RecordsError

@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
+from ferflow.app.expected_errors import EXPECTED_ERRORS, describe_error
 from ferflow.app.job_process import JOB_FAILED, work
 from ferflow.app.picture_pool import PicturePool
-from ferflow.app.refusals import REFUSALS, describe_error
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.uploads import identify_uploads, remove_upload
@@ -182,7 +182,7 @@ class JobQueue:
                 self._running = _Running(job_id)
                 try:
                     await self._carry_out(self.jobs[job_id])
-                except REFUSALS as error:
+                except EXPECTED_ERRORS as error:
                     # No process could be started. The jobs behind this one must not wait for ever.
                     await self._update(job_id, state="failed", error=describe_error(error))
                 self._running = None
@@ -282,7 +282,7 @@ def end_process(process: BaseProcess) -> None:
 def clean_up(out: Path) -> None:
     """Remove what a run that was ended has left."""
     folder = OutputFolder(out)
-    with contextlib.suppress(*REFUSALS), folder.lock():
+    with contextlib.suppress(*EXPECTED_ERRORS), folder.lock():
         folder.remove_leftovers()
 
 
@@ -291,7 +291,7 @@ def discard_upload(path: Path, out: Path) -> None:
     try:
         if not OutputFolder(out).video(video_id_of(path)).is_finished:
             remove_upload(path, out)
-    except REFUSALS as error:
+    except EXPECTED_ERRORS as error:
         log.warning("%s is not removed: %s", sanitize(path), describe_error(error))
 
 
@@ -315,8 +315,8 @@ def save_upload(file: Any, path: Path, out: Path) -> None:
     """
     try:
         _copy_upload(file, path, out)
-    except REFUSALS:
-        with contextlib.suppress(*REFUSALS):
+    except EXPECTED_ERRORS:
+        with contextlib.suppress(*EXPECTED_ERRORS):
             remove_upload(path, out)
         raise
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from ferflow.app.expected_errors import EXPECTED_ERRORS, describe_error
 from ferflow.app.picture_calls import as_file
 from ferflow.app.picture_pool import PicturePool, make_child
-from ferflow.app.refusals import REFUSALS, describe_error
 from ferflow.errors import FerflowError
 from ferflow.jobs.live.stream_analyzer import StreamAnalyzer
 from ferflow.options import AnalyzeOptions
@@ -76,7 +76,7 @@ class WebcamDesk:
             await self._pool.run(child.start)
             await _send(socket, {"ready": True})
             await self._answer(socket, child)
-        except REFUSALS as error:
+        except EXPECTED_ERRORS as error:
             await _send(socket, {"error": describe_error(error)})
         finally:
             self._n_open -= 1

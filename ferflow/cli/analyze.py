@@ -94,8 +94,8 @@ def analyze(
         Path | None,
         typer.Option(
             parser=parse_path,
-            help="Analyse the videos that a session list names: CSV, .jsonl or .parquet with a column video, whose "
-            "paths start at the folder of the list. It is the session list, too, unless --sessions names another.",
+            help="Analyse the videos in the column video of FILE (CSV, .jsonl or .parquet); relative paths start at "
+            "the folder of FILE. FILE is also the session list, unless --sessions names another.",
             metavar="FILE",
         ),
     ] = None,
@@ -103,8 +103,9 @@ def analyze(
         Shard | None,
         typer.Option(
             parser=_shard,
-            help="Analyse part I of N of the inputs, balanced by size, while other processes analyse the others into "
-            "the same OUT; then ferflow merge OUT. auto: the member of an array of Slurm, Kubernetes or AWS Batch.",
+            help="Analyse only part I of N of the inputs, balanced by size; other processes analyse the other parts "
+            "into the same OUT. Afterwards run ferflow merge OUT. auto: the number of an array job of Slurm, "
+            "Kubernetes or AWS Batch.",
             metavar="I/N|auto[/N]",
         ),
     ] = None,

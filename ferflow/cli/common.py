@@ -239,15 +239,15 @@ WatchInputs = Annotated[
     bool,
     typer.Option(
         "--watch",
-        help="Continue with recordings that keep arriving: look again and again, and analyse files that are complete, "
+        help="Keep running: look for new and changed files again and again, and analyse each when it is complete, "
         "until Ctrl+C or SIGTERM.",
     ),
 ]
 WatchEvery = Annotated[
     float | None,
     typer.Option(
-        help="With --watch, seconds between two looks. A file is complete if it did not change in between and no "
-        "program has it open for writing.  [default: 30]",
+        help="With --watch, seconds between two looks. A file is complete when it did not change between two looks and "
+        "no program has it open for writing.  [default: 30]",
         min=0.1,
         metavar="SECONDS",
     ),
@@ -255,7 +255,7 @@ WatchEvery = Annotated[
 WatchUntilIdle = Annotated[
     float | None,
     typer.Option(
-        help="With --watch, end when nothing has changed for so long.  [default: never]",
+        help="With --watch, end when no input has changed for this time.  [default: never]",
         min=0,
         metavar="MINUTES",
     ),
@@ -369,10 +369,13 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
 
 
 def _find_clean_up(job: Job) -> Callable[[], object]:
-    """What removes incomplete files when a run has to end at once; those of a shard may be another process's."""
+    """The function that removes incomplete files when a run has to end at once.
+
+    It does nothing for a shard, whose folder may hold incomplete files of other processes.
+    """
     from ferflow.store.output_folder import OutputFolder
 
-    return OutputFolder(job.out).remove_leftovers if job.shard is None else list
+    return OutputFolder(job.out).remove_leftovers if job.shard is None else lambda: None
 
 
 def _run_for_programs(job: Job, output: Output, watch: Watch | None) -> NoReturn:
@@ -388,7 +391,7 @@ def _run_for_programs(job: Job, output: Output, watch: Watch | None) -> NoReturn
 
 @contextmanager
 def reporting_failures(show: Callable[[int, str], None], *, clean_up: Callable[[], object]) -> Iterator[None]:
-    """For programs: exit where nothing could go on, or after a signal, and say so with the exit code.
+    """For programs: after an error or a signal, report message and exit code, and exit.
 
     Args:
         show: writes exit code and message for the program.

@@ -42,9 +42,9 @@ def compact(
     """Join the tables of all videos into one data set that engines such as DuckDB, Spark or Athena read fast.
 
     Few large Parquet files in Hive partitions, sorted by participant, video and time: tables videos, timeline, minutes,
-    faces and frames. Names and corrections of people.csv, corrections.csv and the session list hold. The next call
-    writes only what has changed. Queries, and DDL for other engines: docs/scaling.md. Exit code: 10 if the tables of a
-    video cannot be used.
+    faces and frames. Names, corrections and groups from people.csv, corrections.csv and the session list are applied.
+    The next call writes only what has changed. Queries, and DDL for other engines: docs/scaling.md. Exit code: 10 if
+    the tables of a video cannot be used.
     """
     from ferflow.dashboards import last_options
     from ferflow.dashboards.overview.folder_videos import FolderVideos

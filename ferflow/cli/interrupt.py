@@ -63,14 +63,17 @@ def interruptible(
 
 
 class _Stopped(BaseException):
-    """A signal came while there was nothing to interrupt."""
+    """A signal came during `wait_for_signal`."""
 
 
 def wait_for_signal(seconds: float) -> bool:
-    """Wait; whether Ctrl+C, SIGTERM or the end of the terminal came, which then is no interruption of work.
+    """Wait for a time or a signal; nothing is in progress that the signal could interrupt.
 
     Args:
         seconds: how long to wait at most.
+
+    Returns:
+        Whether Ctrl+C, SIGTERM or the end of the terminal came.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> NoReturn:

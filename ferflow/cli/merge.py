@@ -1,4 +1,4 @@
-"""`ferflow merge`: the record and the overview of what shards analysed."""
+"""`ferflow merge`: one record and one overview from the results of shards."""
 
 from __future__ import annotations
 

@@ -92,6 +92,7 @@ def _analyze(sources: Sequence[Path], out: Path, options: AnalyzeOptions, *, qui
     from ferflow.jobs.progress import Bars
     from ferflow.jobs.run import follow, run_events
     from ferflow.store.output_folder import OutputFolder
+    from ferflow.store.run_manifest import FINISHED
 
     if not quiet:
         print_message(f"analysing {pluralize(len(sources), 'video')} first; these tables are not kept.")
@@ -102,7 +103,7 @@ def _analyze(sources: Sequence[Path], out: Path, options: AnalyzeOptions, *, qui
     return {
         Path(one.source): (
             NoTables(one.error or one.status, is_reported=not quiet)
-            if one.video_id is None or one.status not in ("done", "done_with_gaps")
+            if one.video_id is None or one.status not in FINISHED
             else folder.video(one.video_id)
         )
         for one in report.videos

@@ -26,20 +26,25 @@ _DEFAULTS = ArrayJob(manifest="sessions.csv", out="results")
 
 Manifest = Annotated[
     str,
-    typer.Option(help="List of the videos, as of ferflow analyze, where the jobs run.", metavar="FILE"),
+    typer.Option(
+        help="List of the videos, see ferflow analyze; a path on the machines of the jobs.", metavar="FILE"
+    ),
 ]
 Out = Annotated[
     str, typer.Option("--out", "-o", help="Output folder, on a disk that all jobs share.", metavar="FOLDER")
 ]
-Shards = Annotated[int, typer.Option(help="Number of parts.", min=1, max=100_000, metavar="N")]
+Shards = Annotated[
+    int,
+    typer.Option(help="Number of parts (shards).", min=1, max=100_000, metavar="N"),
+]
 Cpus = Annotated[
-    int, typer.Option(help="CPUs of each part; there is a worker for every two.", min=1, metavar="N")
+    int, typer.Option(help="CPUs of each part; ferflow starts a worker for every two.", min=1, metavar="N")
 ]
 Memory = Annotated[int, typer.Option(help="Memory of each part, in GiB.", min=1, metavar="GIB")]
 Hours = Annotated[
     int,
     typer.Option(
-        "--time", help="Longest time of each part, in hours; submit again to continue.", min=1, metavar="H"
+        "--time", help="Time limit of each part, in hours; submit again to continue.", min=1, metavar="H"
     ),
 ]
 Gpus = Annotated[int, typer.Option(help="GPUs of each part.", min=0, metavar="N")]
@@ -98,7 +103,7 @@ def kubernetes(
         typer.Option(help="Volume claim that holds list, videos and output folder.", metavar="NAME"),
     ] = _DEFAULTS.claim,
     mount: Annotated[
-        str, typer.Option(help="Where the claim is mounted.", metavar="FOLDER")
+        str, typer.Option(help="Folder in which the claim is mounted.", metavar="FOLDER")
     ] = _DEFAULTS.mount,
 ) -> None:
     """Print two Jobs for Kubernetes: an indexed one, and a suspended one that joins its results."""

@@ -34,7 +34,7 @@ from ferflow.store.atomic_files import rename
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records
-from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work
+from ferflow.store.run_manifest import FINISHED, RunManifest, VideoTask, report_without_work
 from ferflow.store.shard_manifest import list_shards
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize, sanitize, timecode
@@ -313,7 +313,7 @@ def _load_manifest(path: Path) -> RunManifest | None:
 
 def _find_mismatches(folder: OutputFolder, run: RunManifest) -> set[str]:
     """Ids of finished videos that the manifest does not know, and of those it calls done that are not there."""
-    done = {entry.video_id for entry in run.videos if entry.status in ("done", "done_with_gaps")}
+    done = {entry.video_id for entry in run.videos if entry.status in FINISHED}
     lost = {video_id or "" for video_id in done - set(folder.finished_ids())}
     # A run adds a video to the manifest after its tables are finished, and can be interrupted in between.
     return lost if run.finished is None else lost | _find_unlisted(folder, run)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
-import time
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,14 +20,17 @@ from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-from ferflow.errors import FolderInUseError, OptionsError, RecordsError
+from ferflow.errors import FolderInUseError, RecordsError
 from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
+from ferflow.store.lock_files import (
+    POLL_SECONDS,
+    check_shared_locks,
+    hold_lock,
+    is_lock_file,
+    is_locked,
+    share_lock,
+)
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
 from ferflow.store.video_files import PAGE_STATUSES, THUMBNAILS, VideoFiles
@@ -64,7 +65,6 @@ _WRITTEN_BY_APP = (CODINGS, UPLOADS)
 
 _LOCK_TIMEOUT_SECONDS = 0.5
 """Time for the workers of a killed run to end."""
-_POLL_SECONDS = 0.05
 _LISTS_TIMEOUT_SECONDS = 10.0
 """Time for another edit of a list, which takes a fraction of a second."""
 
@@ -264,9 +264,7 @@ class OutputFolder:
             lock = FileLock(self.path / LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
             lock.acquire()
         except Timeout:
-            raise FolderInUseError(
-                f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use another -o."
-            ) from None
+            raise self._in_use() from None
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RecordsError(f"{self.path}: cannot be written ({reason}). Use another -o.") from error
@@ -285,40 +283,21 @@ class OutputFolder:
             RecordsError: a run has locked the folder, it cannot be written, or a part of it lies elsewhere.
             OptionsError: this system has no shared locks.
         """
-        if fcntl is None:
-            raise OptionsError("--shard needs file locks that several processes share, which Windows lacks.")
+        check_shared_locks()
         try:
             make_folder(self.path, out=None)
             self._check_contained()
-            file = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            file = share_lock(self.path / LOCK, _LOCK_TIMEOUT_SECONDS)
+        except Timeout:
+            raise self._in_use() from None
         except OSError as error:
             raise RecordsError(
                 f"{self.path}: cannot be written ({error.strerror}). Use another -o."
             ) from error
         try:
-            self._share(file)
             yield
         finally:
             os.close(file)
-
-    def _share(self, file: int) -> None:
-        end = time.monotonic() + _LOCK_TIMEOUT_SECONDS
-        while True:
-            try:
-                return fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise FolderInUseError(
-                        f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use "
-                        "another -o."
-                    ) from None
-                time.sleep(_POLL_SECONDS)
-            except OSError as error:
-                log.warning(
-                    "%s: its file system has no locks (%s). Start nothing but shards of this run there.",
-                    self.path, error.strerror,
-                )  # fmt: skip
-                return None
 
     @contextmanager
     def claim(self, video_id: str) -> Iterator[None]:
@@ -328,8 +307,8 @@ class OutputFolder:
             RecordsError: the folder cannot be written.
         """
         make_folder(self.claims, out=self.path)
-        lock = FileLock(self.claims / f"{self.video(video_id).video_id}.lock", poll_interval=_POLL_SECONDS)
-        with _hold(lock, "", "Use another -o."):
+        lock = FileLock(self.claims / f"{self.video(video_id).video_id}.lock", poll_interval=POLL_SECONDS)
+        with hold_lock(lock, "", "Use another -o."):
             yield
 
     @contextmanager
@@ -340,7 +319,9 @@ class OutputFolder:
             RecordsError: there is one, or the folder cannot be written.
         """
         lock = FileLock(self.path / MERGE_LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
-        with _hold(lock, f"{self.path}: another ferflow merge is at work. Wait for it.", "Use another -o."):
+        with hold_lock(
+            lock, f"{self.path}: another ferflow merge is running. Wait for it.", "Use another -o."
+        ):
             yield
 
     @contextmanager
@@ -355,7 +336,7 @@ class OutputFolder:
         """
         busy = f"{self.path}: another program is changing the lists. Try again when it has finished."
         lock = FileLock(self.path / LISTS_LOCK, timeout=_LISTS_TIMEOUT_SECONDS, is_singleton=True)
-        with _hold(lock, busy, "Check its permissions."):
+        with hold_lock(lock, busy, "Check its permissions."):
             yield
 
     @contextmanager
@@ -376,7 +357,7 @@ class OutputFolder:
             ) from error
         busy = f"{self.path}: another ferflow app shows this folder. End it, or give another OUT."
         lock = FileLock(self.path / APP_LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
-        with _hold(lock, busy, "Give another OUT."):
+        with hold_lock(lock, busy, "Give another OUT."):
             try:
                 yield
             finally:
@@ -386,11 +367,11 @@ class OutputFolder:
 
     def is_locked(self) -> bool:
         """Whether a run has locked the folder now; a folder that may only be read answers, too."""
-        return _is_locked(self.path / LOCK)
+        return is_locked(self.path / LOCK)
 
     def is_shown(self) -> bool:
         """Whether an application shows the folder now; answers as `is_locked` does."""
-        return _is_locked(self.path / APP_LOCK)
+        return is_locked(self.path / APP_LOCK)
 
     def find_leftovers(self) -> list[Path]:
         """Files that only an interrupted run leaves: incomplete ones, and what belongs to unfinished videos."""
@@ -440,8 +421,13 @@ class OutputFolder:
         for folder in (*(self.path / name for name in _FOLDERS), *clips, *thumbnails):
             if folder.is_symlink():
                 check_contained(folder / "file", self.path)
-        if os.path.lexists(self.path / LOCK) and not _is_lock_file(self.path / LOCK):
+        if os.path.lexists(self.path / LOCK) and not is_lock_file(self.path / LOCK):
             raise RecordsError(f"{self.path / LOCK}: not a file of ferflow. Remove it, or use another -o.")
+
+    def _in_use(self) -> FolderInUseError:
+        return FolderInUseError(
+            f"{self.path}: another ferflow{self._lock_owner()} is writing here. Wait for it, or use another -o."
+        )
 
     def _lock_owner(self) -> str:
         """Who has locked the folder, as far as its manifest says."""
@@ -475,68 +461,6 @@ def find_maker(path: Path) -> Path | None:
     return next(
         (folder for place, folder in places if place.name in _FOLDERS and is_output_folder(folder)), None
     )
-
-
-def _is_lock_file(path: Path) -> bool:
-    """Whether it may be opened as a lock: some versions of `filelock` empty what they open."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-
-
-@contextmanager
-def _hold(lock: FileLock, busy: str, remedy: str) -> Iterator[None]:
-    """Hold a lock file.
-
-    Args:
-        lock: with the time to wait for another process.
-        busy: the message if that was not enough.
-        remedy: what to do if the file cannot be written.
-
-    Raises:
-        RecordsError: another process holds it, or it cannot be written.
-    """
-    path = Path(lock.lock_file)
-    if os.path.lexists(path) and not _is_lock_file(path):
-        raise RecordsError(f"{path}: not a file of ferflow. Remove it.")
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RecordsError(busy) from None
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RecordsError(f"{path}: cannot be written ({reason}). {remedy}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a process holds a lock file."""
-    # FileLock would create the file, and open it for writing; a question must not change the folder.
-    if not _is_lock_file(path):
-        return False
-    if fcntl is None:
-        return _is_held(path)
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # a file system without locks, or one that locks only what may be written
-            return os.access(path, os.W_OK) and _is_held(path)
-    return False
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _is_ours(path: Path) -> bool:

@@ -46,7 +46,8 @@ Status = Literal["done", "done_with_gaps", "failed", "skipped", "not_started"]
 _MOST_BYTES = 512 << 20
 """About a million inputs (460 bytes each), which take 4 GB of memory when they are read; measured with 100,000."""
 
-_FINISHED = ("done", "done_with_gaps")
+FINISHED = ("done", "done_with_gaps")
+"""Status of an input with results."""
 
 _FAILURES_OF_SCHEMA_1 = {"passing": "transient", "unforeseen": "unexpected"}
 
@@ -168,7 +169,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def timestamp(precision: Literal["seconds", "microseconds"] = "seconds") -> str:
-    """The time of day as manifests store it: ISO 8601, with time zone."""
+    """The current time as files on disk store it: ISO 8601, with time zone."""
     return datetime.now().astimezone().isoformat(timespec=precision)
 
 
@@ -273,7 +274,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
             self.model, self.detector = metadata.model, metadata.detector
         known = [old for old in self.videos if old.has_same_input_as(entry)]
         if entry.status == "skipped":
-            if any(old.status in _FINISHED for old in known):
+            if any(old.status in FINISHED for old in known):
                 has_moved = self._note_source(entry)
                 return self.note_people(entry.video_id, entry.n_people) or has_moved
             entry = replace(entry, status="done_with_gaps" if entry.has_gaps else "done")
@@ -298,9 +299,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
     def done_ids(self) -> set[str]:
         """Ids of the videos that were finished, with all that follows from their tables."""
         return {
-            entry.video_id
-            for entry in self.videos
-            if entry.video_id is not None and entry.status in _FINISHED
+            entry.video_id for entry in self.videos if entry.video_id is not None and entry.status in FINISHED
         }
 
     def note_people(self, video_id: str | None, n_people: int) -> bool:
@@ -310,7 +309,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
         before = self.videos
         self.videos = [
             replace(entry, n_people=n_people)
-            if entry.video_id == video_id and entry.status in _FINISHED
+            if entry.video_id == video_id and entry.status in FINISHED
             else entry
             for entry in before
         ]

@@ -17,22 +17,22 @@ from ferflow.store.run_manifest import RunManifest
 _NAME = re.compile(r"([1-9]\d{0,8})-of-([1-9]\d{0,8})\.json", re.ASCII)
 
 
-class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """All inputs of a run, as one of its shards found them."""
+class InputsDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """Identifies the list of all inputs of a run, as one of its shards found it."""
 
     n_inputs: int
     sha256: str
-    """Of their paths and sizes: the shards of a run must agree on it."""
+    """Of paths and sizes; equal in all shards that found the same inputs."""
 
 
 class ShardManifest(RunManifest, kw_only=True):
-    """Contents of a shard's file: a run manifest of its share of the inputs."""
+    """Contents of a shard's file: a run manifest of its part of the inputs."""
 
     number: int
     """From 1."""
     count: int
     """Number of shards."""
-    inputs: Inputs
+    inputs: InputsDigest
     places: dict[str, int] = msgspec.field(default_factory=dict)
     """Place among all inputs of each source of this shard, from 0."""
     model_sha256: str

@@ -199,7 +199,7 @@ def _edit(path: Path, required: tuple[str, ...], decide: _Decide) -> ListEdit | 
 def _read(path: Path) -> bytes | None:
     if path.suffix.lower() in JSON_SUFFIXES | PARQUET_SUFFIXES and path.exists():
         raise OptionsError(
-            f"{sanitize(path)}: a list that is no CSV cannot be edited. Remove the rows, move the file out of the "
+            f"{sanitize(path)}: only a CSV list can be edited. Remove the rows, move the file out of the "
             "folder, and run the same command again."
         )
     try:

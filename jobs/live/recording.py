@@ -41,7 +41,7 @@ from ferflow.pipeline import Tools, face_rows, frame_rows, track_rows
 from ferflow.store.failure_kinds import failure_of
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask
+from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask, timestamp
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
 from ferflow.version import __version__
@@ -256,7 +256,7 @@ def _note_in_manifest(
     started = datetime.fromtimestamp(metadata.source.mtime).astimezone().isoformat(timespec="seconds")
     manifest = manifest or RunManifest(options=metadata.options, started=started)
     manifest.note(report, model_of=files)
-    manifest.finished = datetime.now().astimezone().isoformat(timespec="seconds")
+    manifest.finished = timestamp()
     manifest.save(folder.manifest)
 
 

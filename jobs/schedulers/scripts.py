@@ -30,13 +30,13 @@ _TEMPLATES: dict[SchedulerName, str] = {
     "snakemake": "Snakefile.j2",
 }
 
-# A label of DNS, of which Kubernetes makes the names of pods; 63 characters with what it appends.
+# A DNS label, from which Kubernetes makes the names of pods: at most 63 characters with what it appends.
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayJob:
-    """What runs on a cluster, and what each of its members may use."""
+    """An array of jobs on a cluster: one shard each, and its resources."""
 
     manifest: str
     """Path of the list of videos, where the jobs run."""
@@ -48,7 +48,7 @@ class ArrayJob:
     memory_gib: int = 4
     """Per shard."""
     hours: int = 24
-    """After which a shard is ended; when it runs again, it continues."""
+    """Time limit of a shard; when it runs again, it continues."""
     gpus: int = 0
     """Per shard."""
     image: str | None = None
@@ -63,7 +63,7 @@ class ArrayJob:
     """Further arguments of `ferflow analyze`, the same for all shards."""
 
     def __post_init__(self) -> None:
-        """Refuse what no script could say.
+        """Refuse texts that a script cannot contain.
 
         Raises:
             OptionsError: a text with control characters, or a name that Kubernetes refuses.
@@ -76,20 +76,20 @@ class ArrayJob:
         for text in (self.name, self.claim):
             if not _NAME.fullmatch(text):
                 raise OptionsError(
-                    f"{sanitize(text)[:60]!r} is no name for a job: give at most 40 lower-case letters, digits and "
+                    f"{sanitize(text)[:60]!r} is not a valid name: give at most 40 lower-case letters, digits and "
                     "hyphens."
                 )
 
     @property
     def command(self) -> list[str]:
-        """How ferflow is called where a shell calls it."""
+        """Words of the shell command that starts ferflow."""
         if self.image is None:
             return ["ferflow"]
         return ["apptainer", "exec", *(["--nv"] if self.gpus else []), self.image, "ferflow"]
 
     @property
     def analyze_arguments(self) -> list[str]:
-        """Arguments of ferflow for a shard, without those that say which shard it is."""
+        """Arguments of ferflow for a shard, without `--shard`."""
         return ["analyze", "--manifest", self.manifest, "--out", self.out, *self.options]
 
     @property
@@ -110,7 +110,7 @@ def write_script(scheduler: SchedulerName, job: ArrayJob) -> str:
         raise OptionsError(
             f"{job.manifest}: has a brace, which Snakemake takes for a wildcard. Rename the list."
         )
-    # A path that begins with a hyphen is not to be taken for an option.
+    # A path that begins with a hyphen would be read as an option.
     job = replace(job, manifest=_as_value(job.manifest), out=_as_value(job.out))
     return _environment().get_template(_TEMPLATES[scheduler]).render(job=job, version=__version__)
 
@@ -147,7 +147,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _to_yaml(text: str) -> str:
-    """A text in quotes; JSON is YAML. Letters stay as they are, since YAML knows no pairs of escapes for one letter."""
+    """A text in quotes: JSON is YAML. Not ASCII only, since YAML does not know surrogate pairs of escapes."""
     return json.dumps(text, ensure_ascii=False)
 
 

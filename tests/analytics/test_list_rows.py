@@ -65,8 +65,8 @@ def test_dates_numbers_and_dictionaries_of_parquet_are_text(tmp_path):
 BAD = {
     "list.jsonl": [
         ('{"video": "a"', "line 1 is not JSON"),
-        ('["a"]', "line 1 is no JSON object"),
-        ("3", "line 1 is no JSON object"),
+        ('["a"]', "line 1 is not a JSON object"),
+        ("3", "line 1 is not a JSON object"),
         ('{"video": "a"}\n\n{"video": ["b"]}', "line 3: video is a list"),
         ('{"video": {"name": "a"}}', "video is a list or an object"),
         ('{"video": "a", "Video": "b"}', "two columns are called 'video'"),

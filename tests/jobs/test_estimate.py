@@ -217,5 +217,5 @@ def test_only_what_is_selected_counts(options, wanted):
     [([5, 4, 3, 2, 1], 1, 15), ([5, 4, 3, 2, 1], 2, 8), ([9, 1, 1], 3, 9), ([], 2, 0)],
 )
 def test_videos_are_shared_out_as_workers_take_them(work, workers, last):
-    """Two workers: 5, 2 and 1 after one another, 4 and 3 beside them."""
+    """Two workers: 5, 2 and 1 after one another, 4 and 3 in the other."""
     assert module._last_end_s(work, workers) == last

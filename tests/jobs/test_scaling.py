@@ -335,7 +335,7 @@ def test_the_command_prints_measured_and_simulated_figures(tmp_path, capsys):
 
 def test_figures_that_are_missing_or_not_ours_are_refused_in_one_line(tmp_path):
     (tmp_path / "other.json").write_text("{}")
-    for name, message in (("none.json", "cannot be read"), ("other.json", "no figures of --measure")):
+    for name, message in (("none.json", "cannot be read"), ("other.json", "not figures of --measure")):
         with pytest.raises(SystemExit, match=f"{name}: {message}"):
             main(["--measured", str(tmp_path / name)])
 

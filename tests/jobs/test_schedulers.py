@@ -155,9 +155,9 @@ def test_a_path_with_a_line_break_is_refused(scheduler, path):
 
 @pytest.mark.parametrize("name", ["", "Ferflow", "a b", "1st", "a" * 41, "a-", "a\n", "$(x)"])
 def test_a_name_that_is_none_for_a_job_is_refused(name):
-    with pytest.raises(OptionsError, match="is no name for a job"):
+    with pytest.raises(OptionsError, match="is not a valid name"):
         ArrayJob(manifest="a", out="b", name=name)
-    with pytest.raises(OptionsError, match="is no name for a job"):
+    with pytest.raises(OptionsError, match="is not a valid name"):
         ArrayJob(manifest="a", out="b", claim=name)
 
 

@@ -22,7 +22,7 @@ from ferflow.jobs.merge import merge
 from ferflow.jobs.plan import find_inputs
 from ferflow.jobs.run import follow, run, run_events
 from ferflow.jobs.shard import Shard
-from ferflow.jobs.share import take_share
+from ferflow.jobs.shard_inputs import choose_inputs
 from ferflow.media.inputs import DiscoveredInput
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
@@ -85,7 +85,7 @@ def test_each_input_is_in_one_shard_and_none_has_much_more_than_its_part(
             path.touch()
             os.truncate(path, size)  # without content: a gigabyte takes no room
             inputs.append(DiscoveredInput(path))
-    shares = [take_share(Shard(number, count), inputs) for number in range(1, count + 1)]
+    shares = [choose_inputs(Shard(number, count), inputs) for number in range(1, count + 1)]
     assert sorted(place for share in shares for place in share.places) == list(range(len(inputs)))
     assert all([inputs[place] for place in share.places] == share.inputs for share in shares)
     assert {share.all_inputs.n_inputs for share in shares} == {len(inputs)}

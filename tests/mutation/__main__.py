@@ -39,7 +39,7 @@ MODULES = (
     "ferflow/analytics/person_faces.py", "ferflow/analytics/expressions.py", "ferflow/analytics/measures.py",
     "ferflow/analytics/coverage.py", "ferflow/analytics/cohort.py", "ferflow/analytics/shared_clock.py",
     "ferflow/store/run_manifest.py", "jobs/run.py", "jobs/plan.py", "jobs/processing.py",
-    "jobs/share.py", "jobs/shard_join.py", "jobs/merge.py", "jobs/engines/worker_pool.py",
+    "jobs/shard_inputs.py", "jobs/shard_join.py", "jobs/merge.py", "jobs/engines/worker_pool.py",
     "jobs/engines/ray_engine.py",
 )  # fmt: skip
 """What decides numbers, identities and the record of a run."""

@@ -12,7 +12,6 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,6 +34,7 @@ from ferflow.exchange.dataset.rows import (
 from ferflow.exchange.dataset.source import VideoSource
 from ferflow.exchange.dataset.state import Dataset, DatasetState
 from ferflow.exchange.dataset.tables import DATASET_VERSION, TABLES, DatasetTable, bucket_of
+from ferflow.store.run_manifest import timestamp
 from ferflow.version import __version__
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ Entry: TypeAlias = tuple[str, ...]
 
 @dataclass(slots=True)
 class Compacted:
-    """What was done."""
+    """Result of `compact`."""
 
     plan: Plan
     n_gone: int = 0
@@ -105,8 +105,7 @@ def compact(source: VideoSource, dataset: Dataset, out: Path, *, overwrite: bool
             plan = plan.without(bad.video_id, bad.reason)
             done.plan, done.n_kept = plan, 0
     plan.save(dataset.plan, dataset.path)
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    dataset.save_state(msgspec.structs.replace(started, is_complete=True, finished=finished))
+    dataset.save_state(msgspec.structs.replace(started, is_complete=True, finished=timestamp()))
     done.n_gone = len(last.digests().keys() - plan.digests().keys() - plan.failed.keys())
     return done
 
@@ -133,14 +132,14 @@ def _choose_digits(plan: Plan, state: DatasetState | None) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that is to be there, and what it is made from."""
+    """A file of the data set, and what it is made from."""
 
     path: Path
     made_from: str
     entries: Sequence[Entry]
     earlier: Sequence[Entry] | None
-    """Entries of the file that is there, of which those of unchanged videos can be copied; None: it is not the file
-    that the last plan describes."""
+    """Entries of the existing file, of which those of unchanged videos can be copied; None: there is no such file, or
+    not the one that the last plan describes."""
 
 
 class _Writer:
@@ -182,7 +181,7 @@ class _Writer:
         """Write the files of a table that are not up to date; what each file is made from, by bucket."""
         schema = table.make_schema(self._plan.labels)
         files = dict(self._list_files(table, schema))
-        # First: where videos moved to another file, no reader finds them in two.
+        # Before the new files are written: a video that moved to another file is never in two.
         self._done.n_removed += self._dataset.remove_buckets(table.name, files.keys())
         for file in files.values():
             if self._is_stale(file.path, file.made_from):
@@ -233,7 +232,7 @@ class _Writer:
         write_file(file.path, table, schema, rows, out=self._dataset.path, made_from=file.made_from)
 
     def _read_rows(self, table: DatasetTable, schema: pa.Schema, file: _File) -> Iterator[pa.Table]:
-        """Rows of the entries in order: copied from the file that is there, or read from the output folder."""
+        """Rows of the entries in order: copied from the existing file, or read from the output folder."""
         known = {entry for entry in file.earlier or () if entry[-1] not in self._plan.changed}
         key = ("participant", "video_id") if table.key == "participant" else ("video_id",)
         earlier = EarlierRows(file.path, key) if known else None
@@ -287,7 +286,7 @@ class _Writer:
         return made_from
 
     def _sum_minutes(self, buckets: Sequence[str], schema: pa.Schema) -> pa.Table:
-        """Rows of minutes of some files of the timeline. They are few: a sixtieth, in bins of a second."""
+        """Rows of minutes from some files of the timeline; with bins of a second, a sixtieth of their rows."""
         labels = self._plan.labels
         groups = (group for one in buckets for group in read_groups(self._dataset.file("timeline", one)))
         return finish_minutes(
@@ -303,7 +302,7 @@ def _copy(earlier: EarlierRows, entry: Entry) -> Iterator[pa.Table]:
 
 
 def _digest(schema: pa.Schema, parts: Iterable[tuple[str, ...]]) -> str:
-    """Of what a file is made from."""
+    """Digest of what a file is made from."""
     columns = [(field.name, str(field.type)) for field in schema]
     found = hashlib.sha256(json.dumps([DATASET_VERSION, __version__, columns]).encode())
     for part in parts:

@@ -77,7 +77,7 @@ def _regroup(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
 
 
 def read_made_from(path: Path) -> str | None:
-    """What a file was made from; None: there is no file of ours."""
+    """Digest of what a file was made from; None: there is no file that ferflow wrote."""
     try:
         check_plain_file(path)
         about = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
@@ -115,7 +115,7 @@ class EarlierRows:
         self._is_begun = False
 
     def of(self, key: tuple[str, ...]) -> Iterator[pa.Table]:
-        """Rows of a key; keys that come before it are passed over.
+        """Rows of a key; keys before it are skipped.
 
         Raises:
             OSError, pa.ArrowException: the file cannot be read.
@@ -140,7 +140,7 @@ def _split(path: Path, key: Sequence[str]) -> Generator[_Part, None, None]:
 
 
 def _is_new(rows: pa.Table, key: Sequence[str]) -> BoolArray:
-    """Whether the key of each row is another one than that of the row before, bool (N,)."""
+    """Whether the key of each row differs from that of the row before, bool (N,)."""
     found = np.zeros(len(rows), dtype=np.bool_)
     found[:1] = True
     for name in key:

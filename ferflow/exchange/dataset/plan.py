@@ -1,4 +1,4 @@
-"""What is known of each video before a file is written: what it was made from, who is in it, and its row in `videos`.
+"""Facts about each video, read before any file is written: its digest, its people, and its row in `videos`.
 
 The plan of the last run is kept in the data set. A video whose digest is the same is not read again.
 """
@@ -58,13 +58,13 @@ class PlannedPerson:
     person: str
     """On the session's page."""
     participant: str
-    """The name that the lists give; without one, video and person: a file's name says nothing of other videos."""
+    """The name from the lists; without one, video and person: nothing connects the person with other videos."""
     group: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedVideo:
-    """What the rows of a video say of it."""
+    """Facts about a video that are in its rows."""
 
     video_id: str
     video: str
@@ -82,14 +82,14 @@ class PlannedVideo:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is known of all videos."""
+    """Facts about all videos."""
 
     table: pa.Table
     """Of `PLAN`."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why a video is left out, by id."""
     changed: Set[str] = frozenset()
-    """Ids of the videos that are new, or not as the last plan says."""
+    """Ids of the videos that are new or differ from the last plan."""
 
     def __len__(self) -> int:
         """Number of videos."""
@@ -121,7 +121,7 @@ class Plan:
         yield from dict.fromkeys((name, ids[row]) for name, row in zip(names, parents.tolist(), strict=True))
 
     def read(self, place: int) -> PlannedVideo:
-        """What is known of the video in a row."""
+        """Facts about the video in a row."""
         row = self.table.slice(place, 1).select(_OF_ROWS).to_pylist()[0]
         people = tuple(PlannedPerson(**one) for one in row.pop("people"))
         return PlannedVideo(**row, people=people)
@@ -132,7 +132,7 @@ class Plan:
         return replace(self, table=others, failed={**self.failed, video_id: reason})
 
     def save(self, path: Path, out: Path) -> None:
-        """Write it for the next run.
+        """Write the plan for the next run.
 
         Raises:
             RecordsError: it cannot be written.
@@ -199,7 +199,7 @@ def _describe(source: VideoSource, video_id: str, digest: str) -> JsonObject:
         **_describe_video(video, metadata, persons),
         "participant": participants.pop() if len(participants) == 1 else None,
         "digest": digest,
-        # A path that is no valid text is stored otherwise, and must be read from the footer again.
+        # A path that is not valid text is stored in another form, and must be read from the footer again.
         "stamp": source.stamp(video_id) if to_text(metadata.source.path) == metadata.source.path else "",
         "labels": list(metadata.labels),
         "people": people,

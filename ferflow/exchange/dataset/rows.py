@@ -1,7 +1,7 @@
 """The rows of a video in each table of a data set.
 
-Names, merges and corrections hold, as in `ferflow export`: everything is read through `Persons`. Faces and stretches
-that do not count are in no table of people.
+Names, merges and corrections are applied as in `ferflow export`: everything is read through `Persons`. Tables of people
+leave out faces and stretches that do not count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a data set is made from: the finished videos of an output folder, with what the user's lists say of them."""
+"""What a data set is made from: the finished videos of an output folder, with the names and groups from the lists."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class VideoSource(Protocol):
         ...
 
     def digest(self, video_id: str) -> str:
-        """Of all that its rows are made from: tables, names, corrections, session. No table is read."""
+        """Digest of everything its rows are made from: tables, names, corrections, session. No table is read."""
         ...
 
     def stamp(self, video_id: str) -> str:
-        """Size and time of its table of faces, from which a later run knows that the footer is the same."""
+        """Size and time of its table of faces; while they are the same, the footer is not read again."""
         ...
 
     def files(self, video_id: str) -> VideoFiles:

@@ -1,4 +1,4 @@
-"""What the folder of a data set says of itself, and where its files are.
+"""State of a data set, and where its files are.
 
     DATASET/<table>/bucket=<bucket>/part-0.parquet
     DATASET/_ferflow/dataset.json, plan.parquet
@@ -15,18 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from ferflow.errors import OptionsError, RecordsError
 from ferflow.exchange.dataset.tables import BUCKET, DATASET_VERSION, FILE
 from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write, make_folder, name_write_errors, remove, remove_folder
+from ferflow.store.lock_files import hold_lock
 from ferflow.store.output_folder import OutputFolder, find_maker
 from ferflow.text import sanitize
 from ferflow.version import __version__
 
 _OWN = "_ferflow"
 _MOST_BYTES = 1 << 20
+_LOCK_TIMEOUT_SECONDS = 0.5
 
 
 class DatasetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ class Dataset:
         return self.path / table / f"{BUCKET}={bucket}" / FILE
 
     def load_state(self) -> DatasetState | None:
-        """Read the state; None: it is no data set.
+        """Read the state; None: not a data set.
 
         Raises:
             RecordsError: it is there, but cannot be read.
@@ -90,14 +92,14 @@ class Dataset:
             part.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
 
     def check_place(self, out: Path, *, overwrite: bool) -> None:
-        """Refuse a folder that is something else, before any work.
+        """Refuse a folder that is not for this data set, before any work.
 
         Args:
             out: the output folder that is to be read.
             overwrite: whether a data set of another output folder may be replaced.
 
         Raises:
-            OptionsError: the folder is not empty and no data set, is a part of an output folder, or was made from
+            OptionsError: the folder is not empty and not a data set, is a part of an output folder, or was made from
                 another output folder.
             RecordsError: as `load_state`.
         """
@@ -110,7 +112,7 @@ class Dataset:
         state = self.load_state()
         if state is None and self.path.is_dir() and any(one.name != _OWN for one in self.path.iterdir()):
             raise OptionsError(
-                f"{shown}: not empty, and no data set of ferflow. Give another folder with -o."
+                f"{shown}: not empty, and not a data set of ferflow. Give another folder with -o."
             )
         if state is not None and state.out != os.path.realpath(out) and not overwrite:
             raise OptionsError(
@@ -133,7 +135,7 @@ class Dataset:
         others = [bucket for bucket in self.list_buckets(table) if bucket not in kept]
         for bucket in others:
             path = self.file(table, bucket)
-            # The file first and alone: what else the user has put there stays, and a link in its place is not followed.
+            # Only our file, then the folder if it is empty: files of the user stay, and links are not followed.
             remove(path, out=self.path)
             remove_folder(path.parent, out=self.path)
         return len(others)
@@ -148,14 +150,6 @@ class Dataset:
         path = self.path / _OWN / "write.lock"
         with name_write_errors(path):
             make_folder(path.parent, out=self.path)
-            lock = FileLock(path, timeout=0.5)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise RecordsError(
-                    f"{self.path}: another ferflow compact is writing here. Wait for it, or use another -o."
-                ) from None
-        try:
+        busy = f"{self.path}: another ferflow compact is writing here. Wait for it, or use another -o."
+        with hold_lock(FileLock(path, timeout=_LOCK_TIMEOUT_SECONDS), busy, "Use another -o."):
             yield
-        finally:
-            lock.release()

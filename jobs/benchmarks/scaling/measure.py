@@ -212,4 +212,4 @@ def read_measured(path: Path) -> Measured:
     except OSError as error:
         raise OptionsError(f"{path}: cannot be read ({error.strerror}). Write it with --measure.") from error
     except msgspec.MsgspecError as error:
-        raise OptionsError(f"{path}: no figures of --measure ({error}). Write it with --measure.") from error
+        raise OptionsError(f"{path}: not figures of --measure ({error}). Write it with --measure.") from error

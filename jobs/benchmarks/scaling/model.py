@@ -23,9 +23,9 @@ Policy = Literal["shards", "machines", "queue", "copies"]
 
 `shards`: each worker has its own part of the inputs, as with `ferflow analyze --shard I/N --workers 1`. Parts are
 chosen by size before the run (the largest input first, each to the part that is smallest so far). `machines`: each
-machine has such a part, and its workers share it. `queue`: one queue for all, the largest first. (That of
-`--engine ray` has the order of the inputs.) `copies`: the same, and a worker that finds it empty analyses a video that
-is in progress once more if it expects to end sooner; the first result counts. (ferflow does not do that.)
+machine has such a part, and its workers share it. `queue`: one queue for all, the largest first, as with
+`--engine ray`. `copies`: the same, and a worker that finds it empty analyses a video that is in progress once more if
+it expects to end sooner; the first result counts. (ferflow does not do that.)
 """
 
 SECONDS_PER_HOUR = 3600.0

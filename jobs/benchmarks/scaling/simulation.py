@@ -23,9 +23,9 @@ Events = Generator[simpy.Event, Any, None]
 
 USES = ("useful", "reading", "killed", "copies", "bad", "starting", "down", "idle")
 """What the time of workers is used for. `useful`: analysing what becomes the result; `killed`, `copies` and `bad`:
-analysing in vain, because the worker is killed, another copy ends first, or the input is bad; `reading`: the store,
-also waiting for it; `starting`: loading models and planning; `down`: until a killed worker is replaced; `idle`: without
-a video."""
+analysing without a result, because the worker is killed, another copy ends first, or the input is bad; `reading`: the
+store, also waiting for it; `starting`: loading models and planning; `down`: until a killed worker is replaced; `idle`:
+without a video."""
 
 _COMPUTING = "computing"
 """State of a worker; whether it is useful is known in the end."""
@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def lost_share(self) -> float:
-        """Share of the time of analysing that was in vain."""
+        """Share of the analysis time that gave no result."""
         lost = sum(self.used_s[use] for use in ("killed", "copies", "bad"))
         return lost / (lost + self.used_s["useful"])
 
@@ -262,7 +262,7 @@ class _Simulation:
         return self._cpu_s[video] / worker.speed + self._cluster.publish_s
 
     def _lose(self, attempt: _Attempt, video: int, cause: str) -> None:
-        """The work of an attempt is in vain; a killed one is made again unless another worker has the video."""
+        """Drop the work of an attempt; after a kill the video is queued again unless another worker has it."""
         worker = attempt.worker
         self._switch(worker, "idle", counts_as=cause if worker.state == _COMPUTING else None)
         others = self._running.get(video, [])

@@ -1,4 +1,4 @@
-"""What the system refuses while the application serves: one request fails, with a reason, and the next one does not."""
+"""A full or failing disk, or too little memory, fails one request of the application, with a reason, and no other."""
 
 from __future__ import annotations
 

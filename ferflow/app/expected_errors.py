@@ -1,6 +1,6 @@
-"""What the system refuses while the application serves: a full disk, a failing one, too little memory.
+"""Errors that the application answers: bad input, a full or failing disk, too little memory.
 
-Each costs one request or one analysis, and is said in a line; the application goes on.
+Each ends one request or one analysis with one line; the application continues.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from ferflow.store.atomic_files import is_disk_full
 from ferflow.store.failure_kinds import failure_of, list_causes
 from ferflow.text import sanitize
 
-REFUSALS = (FerflowError, OSError, MemoryError)
-"""What may end a request, an analysis or the writing of pages without an error in ferflow."""
+EXPECTED_ERRORS = (FerflowError, OSError, MemoryError)
+"""Errors of the input or of this machine, not of ferflow, that end a request, an analysis or the writing of pages."""
 
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def status_of(error: Exception, otherwise: int) -> int:
-    """Status of the answer about an error: 507 a full disk, 503 what may pass, 500 files that may not be written.
+    """HTTP status for an error: 507 a full disk, 503 a transient failure, 500 files that may not be written.
 
     Args:
-        error: one of `REFUSALS`.
-        otherwise: where the system is not at fault.
+        error: one of `EXPECTED_ERRORS`.
+        otherwise: status of every other error.
     """
     kind = failure_of(error)
     if kind in ("disk_full", "transient"):
@@ -33,7 +33,7 @@ def status_of(error: Exception, otherwise: int) -> int:
 
 
 def describe_error(error: Exception) -> str:
-    """One line about one of `REFUSALS`: what, why, what to do."""
+    """One line about one of `EXPECTED_ERRORS`: what, why, what to do."""
     if isinstance(error, FerflowError):
         return str(error)
     if not isinstance(error, OSError):

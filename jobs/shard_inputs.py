@@ -1,10 +1,10 @@
-"""Shards: independent processes, on any machines that share a disk, that each analyse a part of a run's inputs.
+"""Which inputs belong to a shard: a process that analyses a part of a run's inputs, on any machine that shares a disk.
 
->>> take_share(Shard.parse("3/64"), discover(["/videos"], out=Path("/results"))).inputs
+>>> choose_inputs(Shard.parse("3/64"), discover(["/videos"], out=Path("/results"))).inputs
 [...]
 
-Every shard sees all inputs and takes its share of them; which ones follows from names and sizes alone. A shard writes
-the tables of its videos and a manifest of its own (`store.shard_manifest`), and `jobs.merge` joins the manifests.
+Every shard lists all inputs and selects its own by their names and sizes, so that shards need not communicate. A shard
+writes the tables of its videos and a manifest (`store.shard_manifest`), and `jobs.merge` joins the manifests.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass
 
 from ferflow.jobs.shard import Shard
 from ferflow.media.inputs import DiscoveredInput, size_of
-from ferflow.store.shard_manifest import Inputs
+from ferflow.store.shard_manifest import InputsDigest
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one shard has to do."""
+class ShardInputs:
+    """The inputs of one shard."""
 
     inputs: list[DiscoveredInput]
     """In the order of all inputs."""
     places: list[int]
-    """Of each among all inputs, from 0."""
-    all_inputs: Inputs
+    """Place of each among all inputs, from 0."""
+    all_inputs: InputsDigest
 
 
-def take_share(shard: Shard, inputs: Sequence[DiscoveredInput]) -> Share:
-    """The inputs of one shard, of all that there are.
+def choose_inputs(shard: Shard, inputs: Sequence[DiscoveredInput]) -> ShardInputs:
+    """Select the inputs of one shard.
 
     The largest input goes to the shard with the fewest bytes so far, and so on (LPT rule, Graham, 1969): no shard
     has more than 4/3 of the bytes of the best assignment. Inputs of one name and size stay together, since
@@ -49,11 +49,11 @@ def take_share(shard: Shard, inputs: Sequence[DiscoveredInput]) -> Share:
         heapq.heapreplace(shards, (n_bytes + key[1] * len(places), n_inputs + len(places), number))
         chosen += places if number == shard.number else ()
     chosen.sort()
-    return Share([inputs[place] for place in chosen], chosen, _describe(inputs, sizes))
+    return ShardInputs([inputs[place] for place in chosen], chosen, _digest_inputs(inputs, sizes))
 
 
-def _describe(inputs: Sequence[DiscoveredInput], sizes: Sequence[int]) -> Inputs:
+def _digest_inputs(inputs: Sequence[DiscoveredInput], sizes: Sequence[int]) -> InputsDigest:
     digest = hashlib.sha256()
     for found, size in zip(inputs, sizes, strict=True):
         digest.update(f"{str(found.path)!r} {size}\n".encode())
-    return Inputs(n_inputs=len(inputs), sha256=digest.hexdigest())
+    return InputsDigest(n_inputs=len(inputs), sha256=digest.hexdigest())
