@@ -51,7 +51,7 @@ _HEADER_SECONDS = 3.0
 _TRIALS = 3
 _TRIAL_SECONDS = 1.5
 _LAST_TRIAL_SECONDS = 6.0
-"""After the start; no trial begins later."""
+"""Time since the start after which no trial begins."""
 _SECONDS_PER_CALL = 8.0
 
 
@@ -65,12 +65,13 @@ class Rates:
     video_work_s: float
     """Seconds of work of one worker for each video."""
     second_work_s: float
-    """The same for each second of video."""
+    """Seconds of work of one worker for each second of video."""
     video_bytes: float
-    """Of tables, for each video."""
+    """Size of the tables, a part for each video."""
     second_bytes: float
+    """Size of the tables, a part for each second of video."""
     video_page_bytes: float | None = None
-    """Of pages; None: unknown, or none are wanted."""
+    """Size of pages; None: unknown, or no pages are written."""
     second_page_bytes: float | None = None
 
 
@@ -85,10 +86,10 @@ class Estimate:
     n_headers: int
     """Whose header was read and states a length; the lengths of the others follow from their sizes."""
     video_hours: float | None
-    """Of all of them together, as far as the options select them."""
+    """Length of all of them together, between `start` and `end` of the options."""
     n_workers: int
     hours: float | None
-    """Until all are analysed, by so many workers."""
+    """Time until `n_workers` have analysed all of them."""
     table_bytes: int | None
     """By a trial: without TIMELINE."""
     page_bytes: int | None
@@ -132,10 +133,10 @@ def estimate_run(tasks: Sequence[VideoTask], job: Job) -> Estimate | None:
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """Of videos, in seconds, as far as the options select them."""
+    """Lengths of the pending videos, between `start` and `end` of the options."""
 
     seconds: dict[VideoTask, float]
-    """Of those that can be read, the largest file first; empty if no header states a length."""
+    """Length of each video that can be opened, the largest file first; empty if no header states a length."""
     n_readable: int
     n_unreadable: int
     n_headers: int

@@ -103,7 +103,7 @@ class Waiting:
     n_incomplete: int
     """Inputs that are still being written."""
     seconds: float
-    """Until the next look."""
+    """Time until the next look."""
 
 
 VideoEvent = Started | Progressed | Ended

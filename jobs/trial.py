@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ferflow.pipeline import Tools
 
 MOST_VIDEO_SECONDS = 30.0
-"""Of one trial; with fast options it is reached before the time is over."""
+"""Longest part of a video in a trial; with fast options it is reached before the time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Pace:
     work_per_second: float
     """Seconds of work per second of video from then on; 0 where the first rows were all."""
     row_bytes: int
-    """Of the rows of FRAMES and FACES, as their files have them."""
+    """Size on disk of the rows of FRAMES and FACES."""
     file_bytes: int
-    """Of the rest of these files, whatever the length of the video."""
+    """Size on disk of the rest of these files, which does not depend on the length of the video."""
 
 
 class Trial:

@@ -23,7 +23,7 @@ JSON_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 PARQUET_SUFFIXES = frozenset({".parquet"})
 
 _MOST_CELLS = 20_000_000
-"""Of a Parquet file, whose compressed size says little: a million rows of twenty columns."""
+"""Limit for Parquet files, whose compressed size says little: a million rows of twenty columns."""
 
 
 def read_rows(path: Path, *, required: Sequence[str], numbers: Sequence[str] = ()) -> list[Row]:

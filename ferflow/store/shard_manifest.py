@@ -36,7 +36,7 @@ class ShardManifest(RunManifest, kw_only=True):
     places: dict[str, int] = msgspec.field(default_factory=dict)
     """Place among all inputs of each source of this shard, from 0."""
     model_sha256: str
-    """Of the expression model; known before any video is finished."""
+    """sha256 of the expression model; known before any video is finished, unlike `model`."""
 
 
 def shard_path(folder: OutputFolder, number: int, count: int) -> Path:

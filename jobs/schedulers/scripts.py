@@ -54,7 +54,7 @@ class ArrayJob:
     image: str | None = None
     """Container image; None: ferflow is installed where the jobs run."""
     name: str = "ferflow"
-    """Of the jobs."""
+    """Name of the jobs."""
     claim: str = "ferflow-data"
     """Kubernetes: the volume claim that holds videos, list and output folder."""
     mount: str = "/data"

@@ -1,4 +1,4 @@
-"""Session lists as CSV, JSON Lines and Parquet say the same; what is no list is refused in one line."""
+"""Session lists as CSV, JSON Lines and Parquet give the same rows; other files are refused in one line."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class PlannedPerson:
 
     person_id: int
     person: str
-    """On the session's page."""
+    """The person's name on the page of the session."""
     participant: str
     """The name from the lists; without one, video and person: nothing connects the person with other videos."""
     group: str | None
@@ -85,7 +85,7 @@ class Plan:
     """Facts about all videos."""
 
     table: pa.Table
-    """Of `PLAN`."""
+    """Has the columns `PLAN`."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why a video is left out, by id."""
     changed: Set[str] = frozenset()
@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of all models, each once."""
+        """Labels of all models, each once."""
         found = pc.list_flatten(self.table.column("labels")).unique().to_pylist()
         return tuple(found)
 

@@ -39,7 +39,7 @@ class DatasetState(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     """Absolute path of the output folder."""
     digits: Mapping[str, int]
-    """By table: digits of its buckets."""
+    """Number of digits in the names of buckets, by table."""
     is_complete: bool = False
     """False while files are being replaced, and after an interruption."""
     finished: str | None = None

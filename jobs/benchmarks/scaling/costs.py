@@ -14,7 +14,7 @@ from ferflow.jobs.benchmarks.scaling.model import (
 
 
 class Cost(NamedTuple):
-    """Of an hour of video, on average over the videos of a run."""
+    """Cost of an hour of video, on average over the videos of a run."""
 
     cpu_s: float
     read_bytes: float
@@ -49,7 +49,7 @@ class Packing(NamedTuple):
     faces_per_cpu_s: float
     """Faces that one CPU decodes, finds and crops per second."""
     cpus_per_gpu: float
-    """That keep the GPU busy."""
+    """Number of CPUs that keep the GPU busy."""
     gpu_busy: float
     """Share of the GPU's time with the CPUs of one machine."""
     times_as_fast: float
@@ -57,7 +57,7 @@ class Packing(NamedTuple):
     worth: float
     """Price of a GPU for an hour at which it saves as much as it costs, with the CPUs of one machine."""
     worth_full: float
-    """The same with as many CPUs as keep it busy."""
+    """The same price with as many CPUs as keep the GPU busy."""
 
 
 def pack_gpu(scene: MeasuredScene, assumed: Assumptions) -> Packing:

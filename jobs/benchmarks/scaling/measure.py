@@ -102,16 +102,15 @@ def measure(planned: Plan = FULL) -> Measured:
             run_scene=run_scene,
             run_videos=planned.n_run,
             run_video_s=planned.run_s,
-            runs=tuple(
-                # The least: other load on the machine can only add time.
-                MeasuredRun(
-                    workers=workers,
-                    wall_s=min(run.wall_s for run in measured),
-                    cpu_s=min(run.cpu_s for run in measured),
-                )
-                for (workers, _), measured in runs.items()
-            ),
+            runs=tuple(_take_least(workers, measured) for (workers, _), measured in runs.items()),
         )
+
+
+def _take_least(workers: int, runs: Sequence[Run]) -> MeasuredRun:
+    """The least time of several rounds: other load on the machine can only add time."""
+    return MeasuredRun(
+        workers=workers, wall_s=min(run.wall_s for run in runs), cpu_s=min(run.cpu_s for run in runs)
+    )
 
 
 def measure_scene(clip: Path, tools: Tools, folder: Path, fixed_bytes: float) -> MeasuredScene:

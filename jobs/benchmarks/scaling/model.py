@@ -79,7 +79,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     date: str
     load: float
-    """Of the machine before; above the number of CPUs, times are those of a machine that others use, too."""
+    """Load of the machine before; if it is above the number of CPUs, other programs have slowed the measurement."""
     start_s: float
     """Processor time from the start of a command to its first video: libraries, models."""
     video_cpu_s: float
@@ -278,12 +278,12 @@ class Cluster:
     """Machines and their workers, of one thread each."""
 
     speeds: tuple[float, ...]
-    """Of each worker; 1 is a CPU of the measured machine while its other CPUs are idle."""
+    """Speed of each worker; 1 is a CPU of the measured machine while its other CPUs are idle."""
     workers_per_node: int
     node_bytes_per_s: float
     store_bytes_per_s: float
     start_s: float
-    """Until a worker has loaded its models."""
+    """Time until a worker has loaded its models."""
     publish_s: float
     """Per video, after it is analysed."""
     list_s: float

@@ -51,7 +51,7 @@ class SimulatedRun:
 
     @property
     def network_busy(self) -> float:
-        """The same of the networks of the machines."""
+        """Bytes read, as a share of what the networks of the machines could have delivered."""
         machines = self.cluster.n_nodes * self.cluster.node_bytes_per_s
         return self.outcome.read_bytes / (self.outcome.seconds * machines)
 

@@ -48,7 +48,7 @@ class Outcome:
     """Attempts after a kill."""
     n_copies: int
     read_bytes: float
-    """That arrived completely."""
+    """Size of the videos that were read completely."""
 
     @property
     def lost_share(self) -> float:
@@ -75,7 +75,7 @@ class _Queue:
 
     videos: deque[int]
     planning_s: float
-    """From the start of a run until the first can be taken."""
+    """Time from the start of a run until the first video can be taken."""
     idle: list[simpy.Event] = field(default_factory=list)
     """Workers that wait for a video."""
 
