@@ -81,6 +81,14 @@ def some_slow(*quick: object, slow: Sequence[object]) -> list[object]:
     return [*quick, *(pytest.param(*one, marks=pytest.mark.slow) for one in tuples)]
 
 
+def some_of(cases: Sequence[object], step: int) -> list[object]:
+    """Every `step`-th case of a long list; `make test-all` alone runs the others."""
+    return [
+        case if place % step == 0 else pytest.param(case, marks=pytest.mark.slow)
+        for place, case in enumerate(cases)
+    ]
+
+
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 

@@ -16,6 +16,7 @@ from ferflow.errors import OptionsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import run_events
 from ferflow.store.video_files import VideoFiles
+from tests.conftest import some_slow
 from tests.dashboards.test_refresh import changed, report, state
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><rect width="90" height="30"/></svg>'
@@ -287,7 +288,8 @@ def test_notes_stay_when_a_video_is_analysed_again(tmp_path, face_video):
     assert "<p>Mine</p>" in files.report.read_text(encoding="utf-8")
 
 
-def test_notes_nested_without_end_are_read_in_no_time(tmp_path):
-    for text in ("> " * 50_000, "[" * 100_000, "*a " * 50_000, "- " * 50_000, "`" * 100_000 + " `"):
+@pytest.mark.parametrize("n", some_slow(40_000, slow=[100_000]))
+def test_notes_nested_without_end_are_read_in_no_time(tmp_path, n):
+    for text in ("> " * (n // 2), "[" * n, "*a " * (n // 2), "- " * (n // 2), "`" * n + " `"):
         (tmp_path / "notes.md").write_text(text)
         load_notes(tmp_path / "notes.md", page=tmp_path / "index.html", out=tmp_path)

@@ -133,7 +133,7 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
         ["report", "OUT", "--csv", "--embed-clips", "--single-file"],
         pytest.param(["people", "OUT"], marks=pytest.mark.slow),
         pytest.param(["forget", "OUT", "--participant", "clip", "--dry-run"], marks=pytest.mark.slow),
-        ["explain", "CLIP", "-o", "PAGE"],
+        pytest.param(["explain", "CLIP", "-o", "PAGE"], marks=pytest.mark.slow),
         pytest.param(["predict", "PICTURE", "--annotate", "ANNOTATED"], marks=pytest.mark.slow),
         ["live", "CLIP", "--record", "LIVE"],
         ["doctor"],

@@ -21,7 +21,7 @@ from ferflow.jobs.run import run
 from ferflow.store.schemas import FRAMES, UNREADABLE, faces_schema
 from ferflow.store.table_checks import COLUMNS
 from tests.command import Command, Result
-from tests.conftest import face_frames, write_video
+from tests.conftest import face_frames, some_of, write_video
 from tests.hostile.bad_tables import BAD_FOOTERS, CASES
 
 RESULTS = ("frames", "faces")
@@ -94,7 +94,7 @@ def assert_is_named(folder: Folder, done: Result, code: int) -> None:
     assert "fault" not in done.text
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some_of(CASES, 4))
 def test_doctor_finds_each_bad_table_and_says_what_to_do(folder, case):
     room = spoil(folder, case)
     findings = [finding for finding in examine_folder(folder.out) if finding.level == "problem"]
@@ -133,7 +133,7 @@ def assert_costs_one_video(ferflow: Command, folder: Folder, case: str) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("case", QUICK)
+@pytest.mark.parametrize("case", some_of(QUICK, 2))
 def test_a_bad_table_costs_its_own_video_only(ferflow, folder, case):
     assert_costs_one_video(ferflow, folder, case)
 
