@@ -40,6 +40,11 @@ def check_plain_file(path: Path, most_bytes: int | None = None) -> None:
     _check(path.stat(), most_bytes)
 
 
+def local_path(path: Path) -> str:
+    """A path for Arrow, which takes a relative one such as `file:a` or `s3:a` for an address, and would open it."""
+    return str(path.absolute())
+
+
 def _check(status: os.stat_result, most_bytes: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +39,26 @@ def find_copies(tasks: Sequence[VideoTask], job: Job) -> list[str]:
     the session list may say, are no copies.
     """
     files = [*_list_finished(OutputFolder(job.out), tasks), *_list_tasks(tasks, job)]
+    keyed = _find_keys(files, job.out, job.session_list)
+    # Copies that were analysed before are no business of this run; the overview names them.
+    concerned = {key for file, key in keyed if file.is_input}
+    return describe_copies((file.path, key) for file, key in keyed if key in concerned)
+
+
+def find_finished_copies(folder: OutputFolder) -> list[str]:
+    """A warning for each content that several finished videos of a folder have, as `find_copies` of all of them."""
+    keyed = _find_keys(list(_list_finished(folder, ())), folder.path, None)
+    return describe_copies((file.path, key) for file, key in keyed)
+
+
+def _find_keys(files: Sequence[_File], out: Path, sessions: Path | None) -> list[tuple[_File, Hashable]]:
+    """What two copies have in common, of each file that has the size of another one."""
     often = Counter(file.size for file in files)
     alike = [(file, sha256) for file in files if often[file.size] > 1 and (sha256 := _hash(file))]
     if not alike:
         return []
-    lists = read_name_lists(job.out, {file.video_id: file.path for file, _ in alike}, job.session_list)
-    keyed = [(file, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike]
-    # Copies that were analysed before are no business of this run; the overview names them.
-    concerned = {key for file, key in keyed if file.is_input}
-    return describe_copies((file.path, key) for file, key in keyed if key in concerned)
+    lists = read_name_lists(out, {file.video_id: file.path for file, _ in alike}, sessions)
+    return [(file, (sha256, file.region, lists.of(file.video_id).limits)) for file, sha256 in alike]
 
 
 def _list_finished(folder: OutputFolder, tasks: Sequence[VideoTask]) -> Iterator[_File]:

@@ -7,23 +7,28 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
+from ferflow.jobs.copies import find_finished_copies
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import derive_others, remove_outdated, write_pages
 from ferflow.jobs.shard_join import (
     check_agreement,
     join_shards,
     list_missing,
+    list_replaced,
     load_shards,
     remove_claims,
 )
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, timestamp
 from ferflow.text import sanitize
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +78,24 @@ def merge(out: Path, *, pages: bool = True) -> MergeReport:
         raise OptionsError(f"{sanitize(out)}: no output folder of ferflow. Give the -o of the shards.")
     with ExitStack() as locks:
         is_alone = _lock(folder, locks)
-        shards, missing = load_shards(folder)
+        shards, broken = load_shards(folder)
         check_agreement(folder, shards)
         manifest = join_shards(folder, shards)
-        missing += list_missing(shards)
+        missing = [*(problem.removesuffix(".") for problem in broken), *list_missing(shards)]
+        if manifest is not None:
+            missing += list_replaced(manifest)
+            if not shards and manifest.finished is None:
+                missing.append("the last run was interrupted. The same command does the rest")
         if is_alone:
             folder.remove_leftovers()
             if manifest is not None:
                 _update_timelines(folder, manifest, pages=pages)
         if manifest is not None:
-            if not missing and shards:
-                manifest.finished = timestamp()
+            if not missing:
+                manifest.finished = manifest.finished or timestamp()
             manifest.save(folder.manifest)
+            for warning in find_finished_copies(folder):
+                log.warning("%s", warning)
         if is_alone:
             remove_claims(folder)
         _write_pages(folder, pages=pages)
@@ -97,7 +108,9 @@ def _lock(folder: OutputFolder, locks: ExitStack) -> bool:
     try:
         locks.enter_context(folder.lock())
     except RecordsError:
-        locks.enter_context(folder.lock_shared())  # fails if it is no shard that has locked the folder
+        locks.enter_context(
+            folder.lock_shared(waits_for_merge=False)
+        )  # fails if it is no shard that has locked the folder
         return False
     return True
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, VideoTask
+from ferflow.store.shard_manifest import list_shards, load_shard
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize, sanitize
 from ferflow.version import __version__
@@ -162,14 +164,27 @@ def _list_sources(tasks: Sequence[VideoTask], footers: Footers, others: Sequence
 
 
 def _list_own(folder: OutputFolder, tasks: Sequence[VideoTask]) -> list[VideoFiles]:
-    """The finished videos of a shard, and of earlier contents of its sources, as far as `run.json` knows them."""
+    """The finished videos of a shard, and of earlier contents of its sources, as far as they are recorded."""
     ids = {task.video_id for task in tasks}
-    manifest = RunManifest.load(folder.manifest)
-    if manifest is not None:
-        sources = {os.path.realpath(task.source) for task in tasks}
+    sources = {os.path.realpath(task.source) for task in tasks}
+    for manifest in _list_manifests(folder):
         ids |= {one.video_id for one in manifest.videos if os.path.realpath(one.source) in sources}
     videos = [folder.video(video_id) for video_id in sorted(filter(None, ids))]
     return [video for video in videos if video.is_finished]
+
+
+def _list_manifests(folder: OutputFolder) -> Iterator[RunManifest]:
+    """What runs and shards recorded; one at a time, since all of them may be large.
+
+    Raises:
+        RecordsError: `run.json` cannot be read.
+    """
+    manifest = RunManifest.load(folder.manifest)
+    if manifest is not None:
+        yield manifest
+    for path in list_shards(folder):
+        with suppress(RecordsError):  # its own shard writes it again
+            yield load_shard(path)
 
 
 def _read_footers(videos: Sequence[VideoFiles]) -> tuple[Footers, dict[str, str]]:

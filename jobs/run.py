@@ -136,11 +136,11 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
     check_additions(job.additions)
     folder = OutputFolder(job.out)
     check_page_options(job)
+    if job.options.model in POOR_IN_VIDEO:
+        log.warning("%s", POOR_IN_VIDEO[job.options.model])
     if job.shard is not None:
         yield from run_shard(job, job.shard)
         return
-    if job.options.model in POOR_IN_VIDEO:
-        log.warning("%s", POOR_IN_VIDEO[job.options.model])
     if not folder.path.exists():
         tasks = plan_job(job)
         if not any(task.is_pending for task in tasks):  # mistyped: nothing is made
@@ -155,9 +155,9 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
 
 def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Generator[RunEvent, None, None]:
     """A run in a folder that is locked."""
-    absorb_shards(folder)
     folder.remove_leftovers()
     tasks = plan_job(job)
+    absorb_shards(folder)  # not before: a run that is refused changes nothing
     save_page_options(job, folder)
     for warning in find_copies(tasks, job) if warn_of_copies else ():
         log.warning("%s", warning)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from ferflow.errors import OptionsError
+from ferflow.store.shard_manifest import MOST_SHARDS
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _AUTO = re.compile(r"auto(?:/(\d{1,9}))?", re.ASCII)
-_MOST_SHARDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Shard:
         Raises:
             OptionsError: out of range.
         """
-        if not 1 <= self.number <= self.count <= _MOST_SHARDS:
+        if not 1 <= self.number <= self.count <= MOST_SHARDS:
             raise OptionsError(
-                f"shard {self.number}/{self.count}: I/N needs I from 1 to N, N at most {_MOST_SHARDS:,}."
+                f"shard {self.number}/{self.count}: I/N needs I from 1 to N, N at most {MOST_SHARDS:,}."
             )
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from ferflow.store.atomic_files import remove, remove_folder
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people
-from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, timestamp
 from ferflow.store.shard_manifest import ShardManifest, list_shards, load_shard
-from ferflow.text import pluralize
+from ferflow.text import pluralize, sanitize
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,8 @@ def absorb_shards(folder: OutputFolder) -> None:
         log.warning("%s", problem)
     manifest = join_shards(folder, shards)
     if shards and manifest is not None:
+        if not broken and not list_missing(shards):
+            manifest.finished = timestamp()
         manifest.save(folder.manifest)
     for path in list_shards(folder):
         remove(path, out=folder.path, durable=False)
@@ -61,7 +62,7 @@ def load_shards(folder: OutputFolder) -> tuple[list[ShardManifest], list[str]]:
             shards.append(load_shard(path))
         except RecordsError as error:
             broken.append(str(error))
-    return sorted(shards, key=lambda shard: datetime.fromisoformat(shard.started)), broken
+    return sorted(shards, key=lambda shard: shard.start_time), broken
 
 
 def check_agreement(folder: OutputFolder, shards: Sequence[ShardManifest]) -> None:
@@ -146,6 +147,20 @@ def list_missing(shards: Sequence[ShardManifest]) -> list[str]:
     if not_started := sum(entry.status == "not_started" for shard in current for entry in shard.videos):
         missing.append(f"{pluralize(not_started, 'input')} of shards that stopped early")
     return missing
+
+
+def list_replaced(manifest: RunManifest) -> list[str]:
+    """Inputs of which two contents have results, as after one has changed while shards ran."""
+    found: dict[str, list[str]] = {}
+    for entry in manifest.videos:
+        if entry.video_id is not None and entry.status in FINISHED:
+            found.setdefault(entry.source, []).append(entry.video_id)
+    return [
+        f"{sanitize(source)}: has changed since it was analysed, and counts {len(ids)} times (as {', '.join(ids)}). "
+        "Analyse it again with --overwrite, without --shard"
+        for source, ids in found.items()
+        if len(ids) > 1
+    ]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

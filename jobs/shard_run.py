@@ -100,9 +100,14 @@ def _check_agreement(folder: OutputFolder, job: Job, sha256: str) -> None:
 
 def _list_earlier_settings(folder: OutputFolder) -> Iterator[tuple[str, AnalyzeOptions, str | None]]:
     """Name, options and sha256 of the model of another shard and of the last run, as far as there are any."""
-    for path in list_shards(folder)[:1]:  # the others agree with it
-        other = load_shard(path)
+    for path in list_shards(folder):
+        try:
+            other = load_shard(path)
+        except RecordsError as error:
+            log.debug("%s", error)  # its own shard writes it again, and merging names it
+            continue
         yield f"shard {other.number}/{other.count}", other.options, other.model_sha256
+        break  # the others agree with it
     last = RunManifest.load(folder.manifest)
     if last is not None and folder.finished_ids():
         yield "the last run", last.options, None if last.model is None else last.model.sha256

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ferflow.analytics.csv_input import MOST_BYTES, Row, check_unique, clean_cell, read_csv, read_text
 from ferflow.errors import OptionsError
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.text import sanitize
 
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson"})
@@ -110,7 +110,7 @@ def _to_cell(value: object) -> str:
 def _read_parquet(path: Path, name: str) -> list[tuple[int, dict[str, str]]]:
     try:
         check_plain_file(path, MOST_BYTES)
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(local_path(path)) as file:
             if file.metadata.num_rows * file.metadata.num_columns > _MOST_CELLS:
                 raise OptionsError(f"{name}: more than {_MOST_CELLS:,} cells. Keep the rows that matter.")
             table = file.read(use_threads=False)

@@ -35,6 +35,7 @@ from ferflow.analytics.measures import (
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.tally import Faces, Tally, blocks, column, ratio, regroup, tally
 from ferflow.errors import RecordsError
+from ferflow.plain_file import local_path
 from ferflow.store.metadata import MOST_BINS, Shift, TimelineBasis, VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records, read_table, write_table
@@ -571,7 +572,7 @@ def is_current(paths: VideoFiles, basis: Basis, bin_seconds: float | None = None
     """
     try:
         footer, metadata = read_metadata(paths.timeline), read_metadata(paths.faces)
-        stored = pq.read_schema(paths.timeline)
+        stored = pq.read_schema(local_path(paths.timeline))
     except (RecordsError, OSError, pa.ArrowException):
         return False
     made_of = replace(footer, bin_seconds=None, basis=None, schema_version=metadata.schema_version)

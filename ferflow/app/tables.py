@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.contained import check_contained
 from ferflow.store.output_folder import OutputFolder
 from ferflow.types import JsonObject, JsonValue
@@ -50,7 +50,7 @@ def read_rows(path: Path, offset: int, limit: int) -> JsonObject:
         RecordsError: it cannot be read.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(local_path(path)) as file:
             rows = _slice(file, offset, limit)
             n_rows = file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:

@@ -46,6 +46,7 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.exchange.marker_files import find_marker_file, find_program
 from ferflow.jobs.additions import add_to_all, find_listed_markers
 from ferflow.jobs.job import Additions
+from ferflow.plain_file import local_path
 from ferflow.store.metadata import Erasure, SourceInfo, read_metadata
 from ferflow.store.output_folder import CORRECTIONS, OutputFolder
 from ferflow.store.records import read_table
@@ -321,7 +322,7 @@ def _find_spans(files: VideoFiles) -> dict[int, tuple[float, float]]:
     """When each track is first and last seen, seconds."""
     import pyarrow.parquet as pq
 
-    faces = pq.read_table(files.faces, columns=["track_id", "time_s"])
+    faces = pq.read_table(local_path(files.faces), columns=["track_id", "time_s"])
     found = faces.group_by("track_id").aggregate([("time_s", "min"), ("time_s", "max")])
     times = zip(found["time_s_min"].to_pylist(), found["time_s_max"].to_pylist(), strict=True)
     return dict(zip(found["track_id"].to_pylist(), times, strict=True))

@@ -27,7 +27,7 @@ from ferflow.cli.made_videos import (
 )
 from ferflow.cli.printing import echo
 from ferflow.cli.report import Folder as OutArgument
-from ferflow.cli.report import check_is_output
+from ferflow.cli.report import check_is_output, warn_of_shards
 from ferflow.errors import OptionsError, VideoError
 from ferflow.options import CoverName
 from ferflow.text import pluralize, sanitize
@@ -101,6 +101,7 @@ def clips(
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_crf(codec, crf)
     check_is_output(out)
+    warn_of_shards(out)
     check_folder(to)
     if marker is not None and expression is not None:
         raise OptionsError("--marker and --expression: give one of them.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -21,7 +22,7 @@ from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
-from ferflow.text import pluralize
+from ferflow.text import is_address, pluralize, sanitize
 
 if TYPE_CHECKING:
     from ferflow.jobs.run_events import WatchEvent
@@ -68,8 +69,14 @@ def parse_not_empty(text: str) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """A path, which may not be empty."""
-    return Path(parse_not_empty(text))
+    """A path, which may not be empty, nor an address: as a path, `s3://bucket` would become a folder `s3:` here."""
+    path = Path(parse_not_empty(text))
+    if is_address(text) and not os.path.lexists(path):
+        raise typer.BadParameter(
+            f"{sanitize(text)} is an address. ferflow reads and writes files only: copy it, or mount the storage as a "
+            "folder"
+        )
+    return path
 
 
 def parse_moment(text: str) -> datetime:
@@ -243,12 +250,14 @@ WatchInputs = Annotated[
         "until Ctrl+C or SIGTERM.",
     ),
 ]
+MOST_SECONDS_BETWEEN_LOOKS = 86_400
 WatchEvery = Annotated[
     float | None,
     typer.Option(
         help="With --watch, seconds between two looks. A file is complete when it did not change between two looks and "
         "no program has it open for writing.  [default: 30]",
         min=0.1,
+        max=MOST_SECONDS_BETWEEN_LOOKS,
         metavar="SECONDS",
     ),
 ]

@@ -12,7 +12,7 @@ import typer
 
 from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, parse_path, print_message
 from ferflow.cli.printing import echo
-from ferflow.cli.report import Folder, check_is_output
+from ferflow.cli.report import Folder, check_is_output, warn_of_shards
 from ferflow.errors import EXIT_PARTIAL
 from ferflow.text import pluralize, sanitize
 
@@ -55,6 +55,7 @@ def compact(
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_is_output(out)
+    warn_of_shards(out)
     folder = OutputFolder(out)
     dataset = Dataset(to or folder.dataset)
     dataset.check_place(out, overwrite=overwrite)

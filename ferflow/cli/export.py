@@ -12,7 +12,7 @@ import typer
 
 from ferflow.cli.common import Output, Quiet, Verbose, log_to_stderr, parse_path, print_message, share_option
 from ferflow.cli.printing import echo
-from ferflow.cli.report import check_is_output
+from ferflow.cli.report import check_is_output, warn_of_shards
 from ferflow.errors import EXIT_PARTIAL, FerflowError, OptionsError
 from ferflow.exchange.formats import FORMATS, check_formats, write_formats
 from ferflow.text import sanitize
@@ -94,6 +94,7 @@ def export(
     names = _parse_formats(formats)
     _check_no_training_run(out)
     check_is_output(out)
+    warn_of_shards(out)
     folder = OutputFolder(out)
     place = Destination(to or folder.exports, None if to else out, overwrite)
     check_formats(names, place)

@@ -145,6 +145,7 @@ def report(
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     check_is_output(out)
+    warn_of_shards(out)
     mail = _read_mail_options(single_file=single_file, video_mb=video_mb, anonymize=anonymize)
     last = PageOptions() if forget else last_options(out)
     options = last.updated(
@@ -220,6 +221,15 @@ def check_is_output(out: Path) -> None:
     if not OutputFolder(out).is_used():
         what = "not an output folder of ferflow" if out.is_dir() else "no such folder"
         raise RecordsError(f"{out}: {what}. Run: ferflow analyze VIDEO -o {out}")
+
+
+def warn_of_shards(out: Path) -> None:
+    """Warn where pages and exports would lack what shards recorded."""
+    from ferflow.store.output_folder import OutputFolder
+    from ferflow.store.shard_manifest import describe_unmerged
+
+    if (warning := describe_unmerged(OutputFolder(out))) is not None:
+        print_message(warning)
 
 
 def _write_extras(out: Path, options: PageOptions, csv: bool, pictures: list[str]) -> list[Path]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
 from ferflow.options import AnalyzeOptions
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.schemas import READABLE_VERSIONS, SCHEMA_VERSION
 from ferflow.store.table_checks import refuse
 from ferflow.text import sanitize
@@ -319,7 +319,7 @@ def _refuse_footer(path: Path, error: Exception) -> RecordsError:
 def _read_as_of(path: Path, kind: type[_S], stamp: tuple[int, ...]) -> _S:
     """Read a footer; `stamp` changes when the file does."""
     try:
-        content = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
+        content = json.loads((pq.read_metadata(local_path(path)).metadata or {})[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError) as error:
         raise _refuse_footer(path, error) from error
     # Before the other facts, so that a table of a newer ferflow is refused for its version, not for an unknown value.

@@ -274,10 +274,13 @@ class OutputFolder:
             lock.release()
 
     @contextmanager
-    def lock_shared(self) -> Iterator[None]:
+    def lock_shared(self, *, waits_for_merge: bool = True) -> Iterator[None]:
         """Keep runs of the whole folder out, as `lock` does, and let other shards of a run in.
 
         On a file system without such locks, nothing is kept out, and a warning says so.
+
+        Args:
+            waits_for_merge: wait for a merge that has locked the folder; not for a merge itself.
 
         Raises:
             RecordsError: a run has locked the folder, it cannot be written, or a part of it lies elsewhere.
@@ -287,7 +290,7 @@ class OutputFolder:
         try:
             make_folder(self.path, out=None)
             self._check_contained()
-            file = share_lock(self.path / LOCK, _LOCK_TIMEOUT_SECONDS)
+            file = self._share_lock(waits_for_merge=waits_for_merge)
         except Timeout:
             raise self._in_use() from None
         except OSError as error:
@@ -423,6 +426,18 @@ class OutputFolder:
                 check_contained(folder / "file", self.path)
         if os.path.lexists(self.path / LOCK) and not is_lock_file(self.path / LOCK):
             raise RecordsError(f"{self.path / LOCK}: not a file of ferflow. Remove it, or use another -o.")
+
+    def _share_lock(self, *, waits_for_merge: bool) -> int:
+        is_announced = False
+        while True:
+            try:
+                return share_lock(self.path / LOCK, _LOCK_TIMEOUT_SECONDS)
+            except Timeout:
+                if not waits_for_merge or not is_locked(self.path / MERGE_LOCK):
+                    raise
+            if not is_announced:
+                log.warning("%s: waiting for ferflow merge, which is writing here.", self.path)
+                is_announced = True
 
     def _in_use(self) -> FolderInUseError:
         return FolderInUseError(

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 
 from ferflow.errors import RecordsError
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.atomic_files import flush, make_folder, name_write_errors, publish, remove, temporary_path
 from ferflow.store.metadata import (
     METADATA_KEY,
@@ -82,7 +82,7 @@ class TableWriter:
         self._waiting_rows = 0
         make_folder(path.parent, out=self._out)
         self._remove_part()  # if it is a link, its target must not be overwritten
-        self._writer = _open_writer(temporary_path(path), schema)
+        self._writer = _open_writer(local_path(temporary_path(path)), schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
@@ -109,7 +109,7 @@ class TableWriter:
         """Close the file and yield its rows, a row group at a time."""
         self._write_row_group()
         self._writer.close()
-        with pq.ParquetFile(temporary_path(self.path)) as file:
+        with pq.ParquetFile(local_path(temporary_path(self.path))) as file:
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group, use_threads=False).to_batches()
 
@@ -131,7 +131,7 @@ class TableWriter:
             self._waiting, self._waiting_rows = [], 0
 
 
-def _open_writer(where: Path | pa.NativeFile, schema: pa.Schema) -> pq.ParquetWriter:
+def _open_writer(where: str | pa.NativeFile, schema: pa.Schema) -> pq.ParquetWriter:
     # Numbers hardly ever repeat: dictionaries of them cost time and memory, and made the files a third larger.
     repeating = [field.name for field in schema if _repeats(field.type)]
     return pq.ParquetWriter(where, schema, compression="zstd", use_dictionary=repeating or False)
@@ -384,7 +384,7 @@ def _check_faces(files: VideoFiles, faces: pa.Table, labels: Sequence[str]) -> N
 def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         check_plain_file(path)
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(local_path(path)) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
         # Arrow adds lines of C++ context, and messages have one line.

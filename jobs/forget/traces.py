@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.jobs.forget.request import Request
-from ferflow.plain_file import check_plain_file, read_plain_file
+from ferflow.plain_file import check_plain_file, local_path, read_plain_file
 from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import LOCKS, OutputFolder
 
@@ -150,7 +150,7 @@ def _read_texts(path: Path) -> Iterator[str]:
 
 def _read_parquet(path: Path) -> Iterator[str]:
     check_plain_file(path)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(local_path(path)) as file:
         for key, value in (file.metadata.metadata or {}).items():
             # The schema that Arrow adds holds names of columns alone.
             if key != b"ARROW:schema":

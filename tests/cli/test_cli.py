@@ -192,12 +192,25 @@ def test_mistyped_inputs_alone_are_refused_before_anything_is_made(tmp_path, fer
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_whose_name_begins_like_an_address_is_a_folder(tmp_path, face_video, monkeypatch, ferflow):
+    monkeypatch.chdir(tmp_path)
+    for out in ("file:a", "s3:a", "hdfs:a"):  # Arrow takes a relative path of this form for an address
+        done = ferflow("analyze", face_video, "-o", out, "--end", "2f", "--workers", "0", "--no-report")
+        assert done.code == 0, done.text
+        for command in (["compact", out], ["compact", out], ["doctor", out]):
+            assert ferflow(*command).code == 0, command
+    assert (tmp_path / "s3:a" / "dataset" / "faces").is_dir()
+
+
 def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, monkeypatch, ferflow):
     monkeypatch.chdir(tmp_path)
     for out in ("s3://bucket/out", "gs://bucket", "https://host/out"):
         done = ferflow("analyze", face_video, "-o", out)
         assert done.code == 2
-        assert "out must be a folder, got the address" in done.stderr
+        assert f"{out} is an address. ferflow reads and writes files only" in done.stderr
+    for command in (["compact", "out"], ["export", "out", "--format", "csv"], ["clips", "out"]):
+        done = ferflow(*command, "-o", "s3://bucket/out")
+        assert (done.code, "is an address" in done.stderr) == (2, True), done.text
     done = ferflow("analyze", "https://host/a.mp4?id=1", "-o", "out")
     assert done.code == 3
     assert "an address. ferflow reads files only" in done.stderr

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -299,6 +300,117 @@ def test_a_broken_manifest_of_a_shard_costs_the_others_nothing(tmp_path, stand_i
     assert len([entry for entry in report.videos if entry.status == "done"]) == 5
     follow(run_events(job_of(folder, out, "2/3")))
     assert merge(out).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"started": "yesterday"}, "isoformat"),
+        ({"started": "2020-01-01T00:00:00"}, "no time zone"),
+        ({"number": -5, "count": 10**12}, "shard -5 of"),
+        ({}, "the record of shard 1 of 2. Remove this file"),  # of another shard, copied by hand
+    ],
+)
+def test_a_record_that_no_shard_can_have_written_is_named(tmp_path, stand_in, changes, why):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    for number in (1, 2):
+        follow(run_events(job_of(folder, out, f"{number}/2")))
+    content = json.loads((out / "shards" / "1-of-2.json").read_text()) | changes
+    (out / "shards" / "9-of-9.json").write_text(json.dumps(content))
+    (problem,) = merge(out, pages=False).missing
+    assert "9-of-9.json" in problem
+    assert why in problem
+    assert not problem.endswith(".")  # merge ends each with one
+
+
+def test_a_broken_record_of_the_first_shard_stops_no_shard(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    follow(run_events(job_of(folder, out, "1/3")))
+    (out / "shards" / "1-of-3.json").write_text("{")
+    for number in (3, 2, 1):
+        follow(run_events(job_of(folder, out, f"{number}/3")))
+    assert merge(out, pages=False).missing == ()
+
+
+def test_a_run_that_is_refused_leaves_the_records_of_shards(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    follow(run_events(job_of(folder, out, "1/2")))
+    with pytest.raises(RecordsError, match="made with other options"):
+        follow(run_events(job_of(folder, out).updated(options=AnalyzeOptions(every=2, threads=1))))
+    assert merge(out, pages=False).missing == ("shard 2 of 2 has not finished",)
+
+
+def test_a_run_that_was_interrupted_is_unfinished_for_merge_too(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    (folder / "broken.mp4").unlink()
+    follow(run_events(job_of(folder, out, "1/2")))
+    events = run_events(job_of(folder, out))  # takes over the record of the shard, which then is unfinished
+    next(event for event in events if type(event).__name__ == "Ended")
+    events.close()
+    assert merge(out, pages=False).missing == (
+        "the last run was interrupted. The same command does the rest",
+    )
+    follow(run_events(job_of(folder, out)))
+    assert merge(out, pages=False).exit_code == 0
+
+
+def test_a_shard_that_starts_while_a_merge_writes_waits_for_it(tmp_path, stand_in, caplog):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    follow(run_events(job_of(folder, out, "1/2")))
+    at_work, ended = OutputFolder(out), threading.Event()
+
+    def merge_slowly() -> None:
+        with at_work.lock_merge(), at_work.lock():
+            started.set()
+            ended.wait(30)
+
+    started, other = threading.Event(), threading.Thread(target=merge_slowly)
+    other.start()
+    started.wait(30)
+    threading.Timer(1.2, ended.set).start()
+    report = follow(run_events(job_of(folder, out, "2/2")))
+    other.join()
+    assert report.videos
+    assert caplog.text.count("waiting for ferflow merge") == 1
+
+
+def test_a_file_that_changed_between_two_runs_of_shards_counts_once(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    (folder / "broken.mp4").unlink()
+    for number in (1, 2):
+        follow(run_events(job_of(folder, out, f"{number}/2")))
+    (folder / "video0000.mp4").write_bytes((folder / "video0002.mp4").read_bytes())
+    reports = [follow(run_events(job_of(folder, out, f"{number}/3"))) for number in (1, 2, 3)]
+    (failed,) = [one for report in reports for one in report.failed]
+    assert "video0000.mp4: has changed since it was analysed" in failed.error
+    assert len(OutputFolder(out).finished_ids()) == 3
+
+
+def test_merge_names_results_of_two_contents_of_one_file_and_copies(tmp_path, stand_in, caplog):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    (folder / "broken.mp4").unlink()
+    follow(run_events(job_of(folder, out, "1/1")))
+    (out / "shards" / "1-of-1.json").unlink()  # as if two machines had seen two contents at once
+    (folder / "video0000.mp4").write_bytes((folder / "video0002.mp4").read_bytes())
+    follow(run_events(job_of(folder, out, "1/1")))
+    report = merge(out, pages=False)
+    (problem,) = report.missing
+    assert "video0000.mp4: has changed since it was analysed, and counts 2 times" in problem
+    assert report.exit_code == 10
+    assert "video0000.mp4 and video0002.mp4 have the same content" in caplog.text
+    run([folder], out, AnalyzeOptions(threads=1), overwrite=True, pages=False, workers=0)  # as it advises
+    assert merge(out, pages=False).exit_code == 0
+
+
+def test_what_reads_a_folder_says_that_its_shards_are_not_merged(tmp_path, stand_in, ferflow):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    follow(run_events(job_of(folder, out, "1/1", stimulus="a film")))
+    readers = (["report", out], ["export", out, "--format", "csv", "--overwrite"], ["compact", out])
+    for command in readers:
+        ended = ferflow(*command)
+        assert (ended.code, f"Run first: ferflow merge {out}" in ended.stderr) == (0, True), ended.text
+    ferflow("merge", out)
+    assert not any("ferflow merge" in ferflow(*command).text for command in readers)
 
 
 def test_doctor_and_forget_know_of_shards_that_are_not_merged(tmp_path, stand_in, ferflow):

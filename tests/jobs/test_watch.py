@@ -196,6 +196,7 @@ def test_it_ends_when_nothing_has_changed_for_long(folder, recording):
         (["--watch-until-idle", "5"], "--watch-every and --watch-until-idle need --watch"),
         (["--watch", "--dry-run"], "--watch and --dry-run cannot be combined"),
         (["--watch", "--watch-every", "0"], "watch-every"),
+        (["--watch", "--watch-every", "1e30"], "watch-every"),
     ],
 )
 def test_options_without_effect_are_refused(folder, options, message, ferflow):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.exchange.dataset.tables import DATASET_VERSION, DatasetTable
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import METADATA_KEY
 from ferflow.types import BoolArray
@@ -44,7 +44,7 @@ def write_file(
     with (
         atomic_write(path, out=out) as part,
         pq.ParquetWriter(
-            part,
+            local_path(part),
             schema.with_metadata({METADATA_KEY: json.dumps(about).encode()}),
             compression="zstd",
             use_dictionary=texts,
@@ -80,7 +80,7 @@ def read_made_from(path: Path) -> str | None:
     """Digest of what a file was made from; None: there is no file that ferflow wrote."""
     try:
         check_plain_file(path)
-        about = json.loads((pq.read_metadata(path).metadata or {})[METADATA_KEY])
+        about = json.loads((pq.read_metadata(local_path(path)).metadata or {})[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError):
         return None
     made_from = about.get("made_from") if isinstance(about, dict) else None
@@ -94,7 +94,7 @@ def read_groups(path: Path) -> Iterator[pa.Table]:
         OSError, pa.ArrowException: it cannot be read.
     """
     check_plain_file(path)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(local_path(path)) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, use_threads=False)
 

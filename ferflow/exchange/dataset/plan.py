@@ -23,7 +23,7 @@ from ferflow.errors import FerflowError
 from ferflow.exchange.dataset.source import VideoSource
 from ferflow.exchange.dataset.tables import VIDEOS
 from ferflow.exchange.session_tables import to_text
-from ferflow.plain_file import check_plain_file
+from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.records import check_records
@@ -138,7 +138,7 @@ class Plan:
             RecordsError: it cannot be written.
         """
         with atomic_write(path, out=out) as part:
-            pq.write_table(self.table, part, compression="zstd")
+            pq.write_table(self.table, local_path(part), compression="zstd")
 
 
 _OF_ROWS = ["video_id", "video", "participant", "group", "stimulus", "offset_s", "people"]
@@ -150,7 +150,7 @@ def read_plan(path: Path) -> Plan:
     """The plan of the last run; an empty one if there is none that can be read, so that every video is read again."""
     try:
         check_plain_file(path)
-        table = pq.read_table(path)
+        table = pq.read_table(local_path(path))
     except (OSError, pa.ArrowException) as error:
         log.debug("%s: %s", path, error)
         return NO_PLAN
