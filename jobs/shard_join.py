@@ -154,7 +154,7 @@ def list_replaced(manifest: RunManifest) -> list[str]:
     found: dict[str, list[str]] = {}
     for entry in manifest.videos:
         if entry.video_id is not None and entry.status in FINISHED:
-            found.setdefault(entry.source, []).append(entry.video_id)
+            found.setdefault(os.path.abspath(entry.source), []).append(entry.video_id)  # noqa: PTH100 - a text
     return [
         f"{sanitize(source)}: has changed since it was analysed, and counts {len(ids)} times (as {', '.join(ids)}). "
         "Analyse it again with --overwrite, without --shard"

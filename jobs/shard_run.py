@@ -15,7 +15,7 @@ from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import ShardInputs
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import RunManifest, VideoTask, timestamp
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, VideoTask, timestamp
 from ferflow.store.shard_manifest import ShardManifest, list_shards, load_shard, shard_path
 
 log = logging.getLogger(__name__)
@@ -67,11 +67,25 @@ def _start_manifest(
     # Entries of earlier runs say how long a finished video took.
     ids, sources = {task.video_id for task in tasks}, {str(task.source) for task in tasks}
     for earlier in _find_earlier(folder, shard):
-        known = [one for one in earlier.videos if one.video_id in ids or one.source in sources]
+        known = [
+            one
+            for one in earlier.videos
+            if one.video_id in ids or one.source in sources or _is_only_here(one, earlier, folder)
+        ]
         manifest.videos = [*manifest.videos, *known]
         manifest.model, manifest.detector = earlier.model, earlier.detector
         manifest.stimuli |= {id_: text for id_, text in earlier.stimuli.items() if id_ in ids}
     return manifest
+
+
+def _is_only_here(entry: TaskReport, earlier: RunManifest, folder: OutputFolder) -> bool:
+    """Whether the shard has finished an input that is no longer in its share: no other record may tell of it."""
+    return (
+        isinstance(earlier, ShardManifest)
+        and entry.video_id is not None
+        and entry.status in FINISHED
+        and folder.video(entry.video_id).is_finished
+    )
 
 
 def _find_earlier(folder: OutputFolder, shard: Shard) -> list[RunManifest]:

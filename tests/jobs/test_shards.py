@@ -386,6 +386,23 @@ def test_a_file_that_changed_between_two_runs_of_shards_counts_once(tmp_path, st
     assert len(OutputFolder(out).finished_ids()) == 3
 
 
+def test_files_that_exchanged_their_names_between_two_runs_of_shards_are_refused(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 5), tmp_path / "out"
+    (folder / "broken.mp4").unlink()
+    for number in (1, 2):
+        follow(run_events(job_of(folder, out, f"{number}/2")))
+    first, second = folder / "video0000.mp4", folder / "video0003.mp4"
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    (folder / "video0001.mp4").unlink()  # the shares are others now
+    reports = [follow(run_events(job_of(folder, out, f"{number}/2"))) for number in (1, 2)]
+    failed = {Path(one.source).name for report in reports for one in report.failed}
+    assert failed == {first.name, second.name}
+    assert len(OutputFolder(out).finished_ids()) == 4
+    assert {one.status for one in merge(out, pages=False).videos} == {"done", "failed"}
+
+
 def test_merge_names_results_of_two_contents_of_one_file_and_copies(tmp_path, stand_in, caplog):
     folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
     (folder / "broken.mp4").unlink()
