@@ -26,6 +26,7 @@ from ferflow.jobs.shard_join import (
 )
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, timestamp
+from ferflow.store.shard_manifest import list_shards
 from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def merge(out: Path, *, pages: bool = True) -> MergeReport:
             cannot be written.
     """
     folder = OutputFolder(out)
-    if not folder.is_used() and not folder.shards.is_dir():
+    if not folder.is_used() and not list_shards(folder):  # a folder of this name may be of another program
         raise OptionsError(f"{sanitize(out)}: no output folder of ferflow. Give the -o of the shards.")
     with ExitStack() as locks:
         is_alone = _lock(folder, locks)

@@ -374,6 +374,13 @@ def test_a_shard_that_starts_while_a_merge_writes_waits_for_it(tmp_path, stand_i
     assert caplog.text.count("waiting for ferflow merge") == 1
 
 
+def test_a_merge_while_a_run_writes_is_refused(tmp_path, stand_in):
+    folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
+    follow(run_events(job_of(folder, out, "1/2")))
+    with OutputFolder(out).lock(), pytest.raises(RecordsError, match="is writing here"):
+        merge(out)
+
+
 def test_a_file_that_changed_between_two_runs_of_shards_counts_once(tmp_path, stand_in):
     folder, out = draw_videos(tmp_path / "videos", 4), tmp_path / "out"
     (folder / "broken.mp4").unlink()
@@ -451,8 +458,11 @@ def test_a_shard_cannot_overwrite_and_inputs_that_are_all_mistyped_make_nothing(
     ended = ferflow("analyze", tmp_path / "nothing.mp4", "-o", tmp_path / "out", "--shard", "2/2")
     assert (ended.code, "None of 1 input can be analysed" in ended.stderr) == (3, True)
     assert not (tmp_path / "out").exists()
-    ended = ferflow("merge", tmp_path / "out")
-    assert (ended.code, ended.stderr.count("\n")) == (2, 1)
+    (tmp_path / "other" / "shards").mkdir(parents=True)  # of another program
+    for place in (tmp_path / "out", tmp_path / "other"):
+        ended = ferflow("merge", place)
+        assert (ended.code, ended.stderr.count("\n")) == (2, 1)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["shards"]
 
 
 def test_a_shard_without_inputs_is_done_and_merge_knows_it(tmp_path, stand_in, ferflow):
