@@ -48,6 +48,9 @@ CoverName = Literal["blur", "pixelate", "solid", "mask"]
 _TIMECODE = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
 _FRAME = re.compile(r"\d+f", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+MOST_SHARDS = 1_000_000
+"""Parts into which the inputs of a run may be divided."""
+
 _LONGEST_TIME = 32
 """Characters. No time needs more, and a number of hundreds of digits would become infinity."""
 

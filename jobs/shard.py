@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ferflow.errors import OptionsError
-from ferflow.store.shard_manifest import MOST_SHARDS
+from ferflow.options import MOST_SHARDS
 
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _AUTO = re.compile(r"auto(?:/(\d{1,9}))?", re.ASCII)

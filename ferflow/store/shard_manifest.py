@@ -12,10 +12,9 @@ from pathlib import Path
 import msgspec
 
 from ferflow.errors import RecordsError
+from ferflow.options import MOST_SHARDS
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest
-
-MOST_SHARDS = 1_000_000
 
 _NAME = re.compile(r"([1-9]\d{0,8})-of-([1-9]\d{0,8})\.json", re.ASCII)
 
