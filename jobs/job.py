@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,8 +109,11 @@ class Job(Checked, frozen=True, kw_only=True):
     stored before, empty: none. A session list may say it for each video."""
     engine: EngineName = "local"
     """`local`, or `ray` for several machines."""
+    address: str | None = None
+    """Of the Ray cluster: `HOST:PORT` of its head, or `auto`; None: as RAY_ADDRESS says, else Ray is started here."""
     workers: Annotated[int, Meta(ge=0)] | None = None
-    """Processes that analyse videos in parallel; 0: this one; None: by CPUs and memory. 1 on a GPU is this one."""
+    """Processes that analyse videos in parallel; 0: this one; None: by CPUs and memory, of all machines with Ray. 1 on
+    a GPU is this one, unless Ray runs it."""
     retries: Annotated[int, Meta(ge=0)] = 1
     """Retries of a video after a transient failure."""
     fail_fast: bool = False
@@ -127,6 +131,14 @@ class Job(Checked, frozen=True, kw_only=True):
             raise OptionsError(
                 "overwrite does not go with a shard, which may run twice: use another -o, or overwrite without shards."
             )
+        if self.engine == "ray" and self.workers == 0:
+            raise OptionsError(
+                "workers 0 is this process, and engine ray has its own: give 1 or more, or leave it out."
+            )
+        if self.address is not None:
+            if self.engine != "ray":
+                raise OptionsError("address is that of a Ray cluster and needs engine ray.")
+            check_cluster_address(self.address)
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
@@ -203,10 +215,25 @@ def check_output_path(out: Path) -> None:
         )
 
 
+def check_cluster_address(address: str) -> None:
+    """Refuse what is no address of a cluster that this machine is a part of.
+
+    Raises:
+        OptionsError: neither `auto` nor a host and a port.
+    """
+    if address != "auto" and not _HOST_AND_PORT.fullmatch(address):
+        raise OptionsError(
+            f"address {sanitize(address)[:60]!r}: give HOST:PORT of the head of a Ray cluster, or auto, on a machine "
+            "of the cluster."
+        )
+
+
 def parse_rest_values(values: Sequence[str]) -> tuple[str, ...]:
     """The stretches at rest that a user gives; `none` as the only one: no stretches."""
     return () if list(values) == ["none"] else tuple(values)
 
+
+_HOST_AND_PORT = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
 
 _KEYS = tuple(name for name in Job.__struct_fields__ if name != "options")
 """Keys of a job file that are not options of the analysis."""

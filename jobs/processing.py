@@ -94,8 +94,10 @@ def _process_with_retries(
         if not pending:
             return
         time.sleep(RETRY_AFTER_SECONDS)
-        # One at a time: too little memory is the most frequent reason why a worker dies.
-        n_workers = min(n_workers, 1)
+        # One at a time: too little memory is the most frequent reason why a worker dies. Ray counts the memory of its
+        # actors, and the videos of a machine that was lost would take days one by one.
+        if job.engine == "local":
+            n_workers = min(n_workers, 1)
 
 
 def _process_once(
@@ -120,8 +122,10 @@ def _process_once(
 
 
 def choose_n_workers(n_pending: int, job: Job) -> int:
-    """Number of processes in addition to this one; 0: videos are analysed in this one."""
+    """Number of processes in addition to this one; 0: videos are analysed in this one, or Ray's engine chooses."""
     workers = job.workers
+    if job.engine == "ray":  # what this machine has says nothing of a cluster
+        return min(workers or 0, n_pending)
     # A second process on the GPU would load everything there again, and take seconds to start.
     if workers in (None, 1) and may_use_gpu(job.options):
         return 0

@@ -60,6 +60,7 @@ def run(
     embed_clips: bool = False,
     stimulus: str | None = None,
     engine: EngineName = "local",
+    address: str | None = None,
     workers: int | None = 1,
     retries: int = 1,
     fail_fast: bool = False,
@@ -89,8 +90,10 @@ def run(
         embed_clips: cut short clips around the peaks, for the reports.
         stimulus: what the people in all inputs watched or did; see `Job.stimulus`.
         engine: `local`, or `ray` for several machines.
+        address: of the Ray cluster; see `Job.address`.
         workers: processes that analyse videos in parallel; 0: this one, in which a crash of a decoder ends the
-            program; None: by CPUs and memory. On a GPU, None and 1 are this one, too.
+            program; None: by CPUs and memory, of all machines with Ray. On a GPU, None and 1 are this one, too, unless
+            Ray runs it.
         retries: retries of a video after a transient failure.
         fail_fast: start no further video after one has failed.
 
@@ -105,7 +108,7 @@ def run(
         pages=pages, markers=markers, chapters=chapters, markers_offset=markers_offset, speech=speech, signals=signals,
         signals_start=signals_start, sessions=sessions, corrections=corrections,
         title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
-        stimulus=stimulus, engine=engine,
+        stimulus=stimulus, engine=engine, address=address,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))

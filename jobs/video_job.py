@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,13 @@ SECONDS_BETWEEN_PROGRESS = 0.1
 """A bar need not move more often, and pipes and logs stay small."""
 
 
+@dataclass(frozen=True, slots=True)
+class Analyzed:
+    """All frames of a video are analysed; the next step replaces earlier results by the new ones."""
+
+    task: VideoTask
+
+
 def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progressed | Ended, None, None]:
     """Analyse one video, write its tables and bring what is derived from them up to date.
 
@@ -47,6 +55,16 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         job: how videos are analysed, and what is derived.
         tools: detector and classifier, loaded once for many videos.
     """
+    with closing(process_in_steps(task, job, tools)) as events:
+        for event in events:
+            if not isinstance(event, Analyzed):
+                yield event
+
+
+def process_in_steps(
+    task: VideoTask, job: Job, tools: Tools
+) -> Generator[Progressed | Analyzed | Ended, None, None]:
+    """As `process_video`, and says when it is about to publish results: nothing in the folder has changed before."""
     with claim_task(task, job) as finished:
         if finished is not None:
             yield Ended(task, bring_up_to_date(task, job, finished))
@@ -57,7 +75,7 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
 
 def _analyze(
     task: VideoTask, options: AnalyzeOptions, tools: Tools
-) -> Generator[Progressed, None, TaskReport]:
+) -> Generator[Progressed | Analyzed, None, TaskReport]:
     """Write the records of one video; whatever is wrong with it is in the report."""
     if task.files is None:
         return report_without_work(task)
@@ -80,7 +98,7 @@ def _analyze(
 
 def _write_records(
     task: VideoTask, files: VideoFiles, options: AnalyzeOptions, tools: Tools
-) -> Generator[Progressed, None, VideoMetadata]:
+) -> Generator[Progressed | Analyzed, None, VideoMetadata]:
     source, counts, pace = task.source, RowCounts(), _Pace()
     with (
         open_video(source, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video,
@@ -99,6 +117,7 @@ def _write_records(
         metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video.report))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
+        yield Analyzed(task)
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
     return metadata
 

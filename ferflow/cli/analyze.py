@@ -197,6 +197,15 @@ def analyze(
     engine: Annotated[
         EngineName, typer.Option(help="This machine, or several machines with Ray (needs ferflow[ray]).")
     ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            parser=parse_not_empty,
+            help="The Ray cluster of this machine, with --engine ray: HOST:PORT of its head, or auto.  "
+            "[default: RAY_ADDRESS; without it, Ray is started on this machine only]",
+            metavar="HOST:PORT|auto",
+        ),
+    ] = None,
     retries: Retries = 1,
     fail_fast: FailFast = False,
     markers: Markers = None,
@@ -264,7 +273,7 @@ def analyze(
         chapters=chapters, markers_offset=markers_offset, speech=speech, rest=parse_rest_stretches(rest),
         signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
         embed_clips=embed_clips,
-        stimulus=stimulus, title=title, logo=logo, engine=engine,
+        stimulus=stimulus, title=title, logo=logo, engine=engine, address=address,
         workers=workers, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)

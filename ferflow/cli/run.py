@@ -59,9 +59,9 @@ def run(
 
     A job file is TOML with the keys inputs and out. Optional keys are overwrite, pages, markers, chapters,
     markers_offset, speech, signals, signals_start, sessions, rest, title and logo (see ferflow report), stimulus,
-    embed_clips, engine, workers, retries, fail_fast, and the options of the analysis: as of ferflow analyze, with
-    underscores (min_face), and bin_seconds for --bin. Options on the command line replace those of the file. Relative
-    paths start at the current folder. Exit codes are those of ferflow analyze.
+    embed_clips, engine, address, workers, retries, fail_fast, and the options of the analysis: as of ferflow analyze,
+    with underscores (min_face), and bin_seconds for --bin. Options on the command line replace those of the file.
+    Relative paths start at the current folder. Exit codes are those of ferflow analyze.
     """
     # None leaves what the file says; a flag that is absent must not switch off `overwrite = true`.
     job = Job.from_toml(job_file).updated(out=out, workers=workers, overwrite=overwrite or None)

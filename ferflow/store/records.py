@@ -73,16 +73,18 @@ class TableWriter:
 
     Rows are gathered into row groups of 8,192: a batch holds a few rows, and a group per batch would make a file
     slow to read, while all rows at the end would fill the memory. The path lies in a folder of an output folder.
+    Until then the file is at `part`, None: at `temporary_path(path)`.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, part: Path | None = None) -> None:
         self.path = path
+        self._part = part or temporary_path(path)
         self._out = path.parents[1]
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         make_folder(path.parent, out=self._out)
         self._remove_part()  # if it is a link, its target must not be overwritten
-        self._writer = _open_writer(local_path(temporary_path(path)), schema)
+        self._writer = _open_writer(local_path(self._part), schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
@@ -99,17 +101,17 @@ class TableWriter:
         self._write_row_group()
         self._writer.add_key_value_metadata({METADATA_KEY: encode_metadata(metadata)})
         self._writer.close()
-        flush(temporary_path(self.path))
+        flush(self._part)
 
     def publish(self) -> None:
         """Give the finished file its name."""
-        publish(self.path, out=self._out)
+        publish(self.path, self._part, out=self._out)
 
     def reread(self) -> Iterator[pa.RecordBatch]:
         """Close the file and yield its rows, a row group at a time."""
         self._write_row_group()
         self._writer.close()
-        with pq.ParquetFile(local_path(temporary_path(self.path))) as file:
+        with pq.ParquetFile(local_path(self._part)) as file:
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group, use_threads=False).to_batches()
 
@@ -121,7 +123,7 @@ class TableWriter:
         self._remove_part()
 
     def _remove_part(self) -> None:
-        remove(temporary_path(self.path), out=self._out, durable=False)
+        remove(self._part, out=self._out, durable=False)
 
     def _write_row_group(self) -> None:
         if self._waiting:
@@ -186,10 +188,11 @@ class RecordsWriter:
 
     def __init__(self, files: VideoFiles, labels: Sequence[str]) -> None:
         self._files = files
-        self._frames = TableWriter(files.frames, FRAMES)
+        schema = faces_schema(labels)
+        self._frames = TableWriter(files.frames, FRAMES, files.unfinished(files.frames))
         # Who is who is known at the end of a video. Until then its faces are on disk, so that memory stays flat.
-        self._spool = TableWriter(files.faces_spool, faces_schema(labels))
-        self._faces = TableWriter(files.faces, faces_schema(labels))
+        self._spool = TableWriter(files.faces_spool, schema, files.unfinished(files.faces_spool))
+        self._faces = TableWriter(files.faces, schema, files.unfinished(files.faces))
         self._tracks: pa.RecordBatch | None = None
 
     def write(self, rows: Rows) -> None:

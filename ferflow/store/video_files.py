@@ -19,6 +19,9 @@ class VideoFiles:
 
     out: Path
     video_id: str
+    part: str = ""
+    """What tells the incomplete tables of several processes apart that may analyse the video at the same time; letters
+    and digits. Empty: there is one at most."""
 
     def __post_init__(self) -> None:
         """Refuse an id that leads out of the output folder.
@@ -122,10 +125,14 @@ class VideoFiles:
         remove(self.page_status, out=self.out, durable=False)
         remove(self.report, out=self.out, durable=False)
 
+    def unfinished(self, path: Path) -> Path:
+        """Where a table of the analysis is written before it is complete."""
+        return temporary_path(path.with_name(f"{path.name}.{self.part}") if self.part else path)
+
     def remove_unfinished(self) -> None:
-        """Remove what an interrupted write left behind."""
+        """Remove what an interrupted write left behind; nothing of processes with another `part`."""
         for path in (self.frames, self.faces, self.faces_spool, self.timeline, self.markers, self.signals):
-            remove(temporary_path(path), out=self.out, durable=False)
+            remove(self.unfinished(path), out=self.out, durable=False)
 
     def _table(self, name: str) -> Path:
         return self.out / name / f"{self.video_id}.parquet"

@@ -1,150 +1,305 @@
 """The engine for several machines: Ray actors that share the output folder.
 
-Needs `pip install 'ferflow[ray]'`. With `RAY_ADDRESS` set, the videos and the output folder must have the
-same paths on every machine of that cluster; otherwise Ray is started here, with one actor per CPU.
-(Not called `ray.py`: that would import itself.)
+Needs `pip install 'ferflow[ray]'`. The videos and the output folder must have the same paths on every machine of the
+cluster. Actors analyse; this process decides whose results get their names, so that each video has one result also
+where a lost machine goes on unnoticed, or where two actors analyse the same video.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+import contextlib
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import structs
 
-from ferflow.errors import OptionsError
-from ferflow.jobs.engines.worker_pool import largest_first, with_thread_share
+from ferflow.errors import ModelError, RecordsError
+from ferflow.jobs.engines.ray_actor import ActorSettings, Loaded, Message, NotLoaded, VideoActor
+from ferflow.jobs.engines.ray_cluster import Placement, connect, is_node_alive
+from ferflow.jobs.engines.stragglers import Pace, find_straggler
+from ferflow.jobs.engines.worker_pool import largest_first
 from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
-from ferflow.jobs.video_job import process_video
-from ferflow.pipeline import Tools
+from ferflow.jobs.video_job import Analyzed
 from ferflow.store.run_manifest import VideoTask
+from ferflow.store.video_files import VideoFiles
 
-# Ray, started here, stays here. Without these it finds its own address by connecting a socket to a public one, its
-# services listen on that address, and it asks the metadata services of clouds where it runs, also with its reports
-# to its makers switched off. These requests go through the proxy of the environment: one that does not exist.
-_LOOPBACK = "127.0.0.1"
-_STAY_HERE = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: Ray's switch for "this machine only"
-    "RAY_USAGE_STATS_ENABLED": "0",
-    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), f"http://{_LOOPBACK}:9"),
-    **dict.fromkeys(("no_proxy", "NO_PROXY"), f"{_LOOPBACK},localhost"),
-}
+log = logging.getLogger(__name__)
 
+SECONDS_BETWEEN_LOOKS = 5.0
+"""Without any message, so that a video whose actor hangs is noticed."""
+
+SECONDS_BETWEEN_PROGRESS = 0.002
+"""Per actor: all of them together send at most 500 messages a second, of which one process can read more."""
+
+MOST_FAILED_STARTS = 3
+"""An actor that dies while it loads its models is replaced so often in a run: its machine may have been lost."""
+
+SECONDS_BEFORE_WARNING = 60.0
+"""Time for actors to start, which includes loading the libraries from a network share."""
+
+_MOST_UNREAD = 64
+"""Messages of a video; an actor waits if the run has not read them."""
 
 _PATHS = ("manifest", "markers", "speech", "signals", "sessions", "corrections", "logo")
 """Fields of a job that are files of the user's."""
 
 
 def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Generator[VideoEvent, None, None]:
-    """Analyse the videos in parallel; see `Engine`.
+    """Analyse the videos in parallel, the largest first; see `Engine`.
 
     Raises:
-        OptionsError: Ray is not installed.
+        OptionsError: Ray is not installed, or there is no cluster at the address, or no GPU in it.
+        ModelError: no actor can be started.
     """
-    joins_cluster = bool(os.environ.get("RAY_ADDRESS"))
-    with _environment({} if joins_cluster else _STAY_HERE):
-        ray = _import_ray()
-        started_here = not ray.is_initialized()
-        if started_here:
-            address = {} if joins_cluster else {"_node_ip_address": _LOOPBACK}
-            ray.init(
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="error",
-                configure_logging=False,
-                **address,
-            )
-    try:
-        yield from _process(ray, tasks, job, n_workers)
-    finally:
-        if started_here:
-            ray.shutdown()
-
-
-def _process(
-    ray: Any, tasks: Sequence[VideoTask], job: Job, n_workers: int
-) -> Generator[VideoEvent, None, None]:
-    # 0 workers: this machine would have one, which says nothing about a cluster.
-    n_actors = max(1, min(len(tasks), n_workers or int(ray.cluster_resources().get("CPU", 1))))
-    # Actors run in another folder than the user's.
-    given = {name: path.absolute() for name in _PATHS if (path := getattr(job, name)) is not None}
-    job = with_thread_share(job.updated(**given), n_actors)
-    actor_class = ray.remote(num_cpus=1)(_Actor)
-    idle = [actor_class.remote(job) for _ in range(n_actors)]
-    waiting = largest_first(tasks)
-    running: dict[Any, tuple[VideoTask, Any]] = {}
-    """Task and actor of each video in progress, by its stream of events."""
-    while waiting or running:
-        while waiting and idle:
-            task, actor = waiting.pop(0), idle.pop()
-            yield Started(task)
-            stream = actor.process.options(num_returns="streaming").remote(_with_absolute_paths(task))
-            running[stream] = (task, actor)
-        (stream,), _ = ray.wait(list(running), num_returns=1)
-        task, actor = running[stream]
+    with connect(job.address) as ray:
+        placement = Placement.of(ray, job, n_videos=len(tasks), n_workers=n_workers)
+        pool = _Pool(ray, _for_actors(job, placement), placement)
         try:
-            event = _with_task(task, ray.get(next(stream)))
-        except ray.exceptions.RayError as error:
-            why = f"its worker died ({type(error).__name__})."
-            event, actor = Ended(task, report_dead_worker(task, job, why)), actor_class.remote(job)
-        yield event
-        if isinstance(event, Ended):
-            del running[stream]
-            idle.append(actor)
+            pool.spawn(placement.n_actors)
+            yield from pool.process(tasks)
+        finally:
+            pool.stop()
 
 
-def _with_task(task: VideoTask, event: Progressed | Ended) -> Progressed | Ended:
-    """An actor's event, about the task as it was planned."""
-    if isinstance(event, Ended):
-        return Ended(task, structs.replace(event.report, source=str(task.source)))
-    return replace(event, task=task)
+def _for_actors(job: Job, placement: Placement) -> Job:
+    """A job for processes that run in another folder than the user's, each with its share of the threads."""
+    given = {name: path.absolute() for name in _PATHS if (path := getattr(job, name)) is not None}
+    options = job.options.updated(threads=placement.threads)
+    return job.updated(**given, out=job.out.absolute(), options=options)
 
 
-def _with_absolute_paths(task: VideoTask) -> VideoTask:
-    """Actors run in another folder than the user's."""
-    if task.files is None:
-        return task
-    files = replace(task.files, out=task.files.out.absolute())
-    return replace(task, source=task.source.absolute(), files=files)
+@dataclass(slots=True, eq=False)
+class _Video:
+    """A video that is not finished."""
+
+    task: VideoTask
+    workers: list[_Worker] = field(default_factory=list)
+    """Those that analyse it: one, or a second one, too, if the first is slow."""
+    seconds: float = 0.0
+    """Of video, the most that any of them has analysed."""
+    is_started: bool = False
+    is_published: bool = False
+    """One of them replaces earlier results by its own; no other may."""
+    n_lost: int = 0
+    """Machines that were lost while they analysed it."""
 
 
-class _Actor:
-    """One process: models are loaded once, then video after video."""
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """One actor, and what it does."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._tools = Tools.load(job.options)
+    actor: Any
+    stream: Any
+    """Of messages; None: it has nothing to do."""
+    node_id: str | None = None
+    """None: its models are not loaded yet."""
+    video: _Video | None = None
+    files: VideoFiles | None = None
+    """Of its video, with names of incomplete tables that no other worker has."""
+    pace: Pace = field(default_factory=lambda: Pace(0.0))
 
-    def process(self, task: VideoTask) -> Generator[Progressed | Ended, None, None]:
-        yield from process_video(task, self._job, self._tools)
+    @property
+    def is_idle(self) -> bool:
+        return self.stream is None
 
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that are started inside, then restore the previous ones."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    def remove_unfinished(self) -> None:
+        """Remove what it left half-written; what cannot be removed now is removed at the end of the run."""
+        if self.files is not None:
+            with contextlib.suppress(RecordsError):
+                self.files.remove_unfinished()
 
 
-def _import_ray() -> Any:
-    # Ray comments on the machine on stderr; none of it is about the user's videos.
-    os.environ.setdefault("RAY_DEDUP_LOGS", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise OptionsError("engine ray is not installed. Run: pip install 'ferflow[ray]'") from error
-    return ray
+class _Pool:
+    """The actors of one run."""
+
+    def __init__(self, ray: Any, job: Job, placement: Placement) -> None:
+        self._ray, self._job, self._placement = ray, job, placement
+        self._settings = ActorSettings(job, SECONDS_BETWEEN_PROGRESS * placement.n_actors)
+        self._actor_class = ray.remote(**placement.options())(VideoActor)
+        self._workers: list[_Worker] = []
+        self._waiting: deque[_Video] = deque()
+        self._speeds: deque[float] = deque(maxlen=100)
+        """Of the last finished videos."""
+        self._n_failed_starts = 0
+        self._started_at: float | None = time.monotonic()
+        """None: actors have started, or a warning says that they have not."""
+
+    def spawn(self, count: int) -> None:
+        """Ask for actors. Ray starts them where and when there is room; the others wait and hold nothing up."""
+        for _ in range(count):
+            actor = self._actor_class.remote(self._settings)
+            self._workers.append(_Worker(actor, _stream(actor.load)))
+
+    def stop(self) -> None:
+        """End all actors."""
+        while self._workers:
+            self._dismiss(self._workers[-1])
+
+    def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
+        """Keep every actor busy until all is done."""
+        self._waiting.extend(_Video(task) for task in largest_first(tasks))
+        while self._waiting or any(worker.video for worker in self._workers):
+            yield from self._assign_waiting()
+            self._copy_straggler()
+            for worker in self._wait():
+                if worker in self._workers:  # not dismissed since
+                    yield from self._receive(worker)
+
+    def _assign_waiting(self) -> Iterator[VideoEvent]:
+        for worker in [worker for worker in self._workers if worker.is_idle]:
+            if not self._waiting:
+                return
+            video = self._waiting.popleft()
+            self._assign(worker, video)
+            if not video.is_started:
+                video.is_started = True
+                yield Started(video.task)
+
+    def _assign(self, worker: _Worker, video: _Video) -> None:
+        task = video.task
+        if task.files is not None:
+            # A name of its own: the actor of a machine that counts as lost may still be writing.
+            worker.files = replace(task.files, out=self._job.out, part=f"r{secrets.token_hex(4)}")
+            task = replace(task, source=task.source.absolute(), files=worker.files)
+        worker.video, worker.pace = video, Pace(time.monotonic())
+        video.workers.append(worker)
+        worker.stream = _stream(worker.actor.analyze, task)
+
+    def _copy_straggler(self) -> None:
+        """Let an idle actor analyse, too, what takes much longer than expected; the first result counts."""
+        # A video of a shard is locked by the actor that analyses it: a second one would wait.
+        idle = next((worker for worker in self._workers if worker.is_idle), None)
+        if self._waiting or idle is None or self._job.shard is not None:
+            return
+        running = [worker for worker in self._workers if worker.video and not worker.video.is_published]
+        found = find_straggler([worker.pace for worker in running], self._speeds, time.monotonic())
+        video = None if found is None else running[found].video
+        if video is not None and len(video.workers) == 1:
+            log.info("%s: slow, analysed by a second worker, too", video.task.source)
+            self._assign(idle, video)
+
+    def _wait(self) -> list[_Worker]:
+        """Workers that have a message, or died; none after a while."""
+        by_stream = {worker.stream: worker for worker in self._workers if worker.stream is not None}
+        streams = list(by_stream)
+        ready, _ = self._ray.wait(streams, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
+        if ready:  # and the others that are: one at a time would be slow with many
+            ready, _ = self._ray.wait(streams, num_returns=len(streams), timeout=0)
+        else:
+            self._warn_if_none_starts()
+        return [by_stream[stream] for stream in ready]
+
+    def _warn_if_none_starts(self) -> None:
+        if self._started_at is None or time.monotonic() - self._started_at < SECONDS_BEFORE_WARNING:
+            return
+        self._started_at = None
+        if all(worker.node_id is None for worker in self._workers):
+            log.warning("No Ray actor has started yet: the run waits for machines with %s.", self._placement)
+
+    def _receive(self, worker: _Worker) -> Iterator[VideoEvent]:
+        try:
+            message: Message = self._ray.get(next(worker.stream))
+        except (self._ray.exceptions.RayError, StopIteration) as error:
+            yield from self._replace(worker, error)
+            return
+        match message:
+            case Loaded(node_id):
+                worker.node_id, worker.stream = node_id, None
+            case NotLoaded(reason, host):
+                raise type(reason)(f"{host}: {reason}")
+            case Progressed():
+                yield from self._note_progress(worker, message)
+            case Analyzed():
+                self._let_publish(worker)
+            case Ended():
+                yield from self._end(worker, message)
+
+    def _note_progress(self, worker: _Worker, event: Progressed) -> Iterator[VideoEvent]:
+        video = worker.video
+        assert video is not None
+        worker.pace.seconds, worker.pace.of_seconds = event.seconds, event.of_seconds
+        if event.seconds > video.seconds:  # a second worker starts at the beginning
+            video.seconds = event.seconds
+            yield replace(event, task=video.task)
+
+    def _let_publish(self, worker: _Worker) -> None:
+        """The first of the workers of a video has analysed it; its results count, the others are ended before."""
+        video = worker.video
+        assert video is not None
+        video.is_published = True
+        if worker.pace.seconds:  # of a very short video, none is known
+            self._speeds.append(worker.pace.speed(time.monotonic()))
+        self._dismiss_others(video, worker)
+        worker.stream = _stream(worker.actor.publish)
+
+    def _end(self, worker: _Worker, event: Ended) -> Iterator[VideoEvent]:
+        video = worker.video
+        assert video is not None
+        worker.stream = worker.video = worker.files = None
+        video.workers.remove(worker)
+        if event.report.status == "failed" and video.workers:
+            return  # the other worker may have better luck
+        self._dismiss_others(video, worker)
+        yield Ended(video.task, structs.replace(event.report, source=str(video.task.source)))
+
+    def _dismiss_others(self, video: _Video, worker: _Worker) -> None:
+        for other in [other for other in video.workers if other is not worker]:
+            self._dismiss(other)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        """End an actor, whatever it does."""
+        self._workers.remove(worker)
+        if worker.video is not None:
+            worker.video.workers.remove(worker)
+        # It may be dead already, or its machine out of reach.
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(worker.actor)
+        worker.remove_unfinished()
+
+    def _replace(self, worker: _Worker, error: Exception) -> Iterator[VideoEvent]:
+        """An actor died, and another takes its place; its video is lost unless a second one analyses it, too."""
+        video, is_lost = worker.video, self._is_machine_lost(worker)
+        self._dismiss(worker)
+        if worker.node_id is None:
+            self._count_failed_start(error)
+        if video is not None and not video.workers:
+            yield from self._give_up(video, f"its worker died ({type(error).__name__}).", is_lost=is_lost)
+        may_start = worker.node_id is not None or self._n_failed_starts <= MOST_FAILED_STARTS
+        if self._waiting and may_start and len(self._workers) < self._placement.n_actors:
+            self.spawn(1)
+
+    def _is_machine_lost(self, worker: _Worker) -> bool:
+        return worker.node_id is not None and not is_node_alive(self._ray, worker.node_id)
+
+    def _give_up(self, video: _Video, why: str, *, is_lost: bool) -> Iterator[VideoEvent]:
+        """No actor analyses a video any more: its machine was lost, or it may have killed its actor."""
+        report = report_dead_worker(video.task, self._job, why)
+        if report.failure == "transient" and is_lost and video.n_lost < self._job.retries:
+            video.n_lost += 1
+            video.is_published = False
+            self._waiting.appendleft(video)
+            log.info("%s: its machine was lost, started again on another", video.task.source)
+        else:
+            yield Ended(video.task, report)
+
+    def _count_failed_start(self, error: Exception) -> None:
+        self._n_failed_starts += 1
+        if self._n_failed_starts > MOST_FAILED_STARTS and not self._workers:
+            why = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            raise ModelError(
+                f"no Ray actor could be started ({type(error).__name__}: {why.strip()}). Is ferflow installed on all "
+                "machines?"
+            ) from error
+
+
+def _stream(method: Any, *arguments: object) -> Any:
+    """Call a method of an actor, and give the stream of its messages."""
+    options = {"num_returns": "streaming", "_generator_backpressure_num_objects": _MOST_UNREAD}
+    return method.options(**options).remote(*arguments)

@@ -78,7 +78,7 @@ def work(connection: Connection) -> None:
         tools = _load_tools(Tools.load, job.options, channel)
         if tools is None:
             return
-        _limit_threads(job.options.threads or 1)
+        limit_threads(job.options.threads or 1)
         channel.send(Ready())
         while True:
             task = connection.recv()
@@ -122,7 +122,7 @@ class _Channel:
         logger.propagate = False
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
     """Limit the libraries that read no option of ours: OpenCV and Arrow would use every CPU in every worker."""
     import cv2
     import pyarrow as pa
