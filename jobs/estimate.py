@@ -119,7 +119,8 @@ def estimate_run(tasks: Sequence[VideoTask], job: Job) -> Estimate | None:
     if not pending:
         return None
     started = time.monotonic()
-    n_workers = choose_n_workers(len(pending), job)
+    # Only a run knows what a cluster has: the estimate is for this machine, and says for how many workers.
+    n_workers = choose_n_workers(len(pending), job.on_this_machine())
     of_worker = with_thread_share(job, n_workers) if n_workers else job
     with closing(
         ResidentChild(partial(Trial, of_worker.options), seconds_per_call=_SECONDS_PER_CALL)

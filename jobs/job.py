@@ -142,6 +142,10 @@ class Job(Checked, frozen=True, kw_only=True):
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
+    def on_this_machine(self) -> Self:
+        """The same job for the engine without a cluster."""
+        return structs.replace(self, engine="local", address=None)
+
     @property
     def session_list(self) -> Path | None:
         """The session list that is given for this run; None: that of the output folder."""

@@ -61,7 +61,7 @@ def test_stretches_at_rest_are_a_text_or_a_list_and_none_is_none(tmp_path, text,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fsp = 5", "unknown option 'fsp'; known are backend, .*inputs.*, workers"),
+        ("fsp = 5", "unknown option 'fsp'; known are address, .*inputs.*, workers"),
         ("options = 5", "unknown option 'options'"),
         ("every = 'two'", "every must be of type int, got 'two'"),
         ("every = true", "every must be of type int"),

@@ -103,7 +103,8 @@ class Command:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.stderr.close()
+        self._process.wait()
 
     def end(self) -> int:
         """Exit code."""

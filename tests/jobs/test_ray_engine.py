@@ -21,7 +21,7 @@ from ferflow.jobs.engines.stragglers import Pace, find_straggler
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Ended, Progressed, Started
-from ferflow.jobs.video_job import Analyzed
+from ferflow.jobs.video_job import Analyzed, process_in_steps
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import TaskReport, VideoTask
@@ -606,3 +606,30 @@ def test_a_video_whose_actor_died_is_tried_again_after_the_others(
     assert (video.status, video.attempts, video.source) == ("done", 2, str(face_video))
     assert len(tried) == 2
     assert OutputFolder(tmp_path / "out").find_leftovers() == []
+
+
+def test_two_analyses_of_one_video_at_once_give_one_whole_result(tmp_path, tools, face_video):
+    out = tmp_path / "out"
+    request = job(pages=False).updated(out=out)
+    copies = [VideoTask(face_video, VideoFiles(out, "a", part=part)) for part in ("r1", "r2")]
+    first, second = (process_in_steps(task, request, tools) for task in copies)
+    for steps in (first, second):
+        assert any(isinstance(message, Analyzed) for message in steps_until_analyzed(steps))
+    assert OutputFolder(out).finished_ids() == []
+    assert (
+        len(OutputFolder(out).find_leftovers()) == 6
+    )  # frames, faces and what faces are gathered in, of both
+    (*_, last) = first
+    assert (last.report.status, OutputFolder(out).finished_ids()) == ("done", ["a"])
+    tables = {path: path.read_bytes() for path in out.rglob("a.parquet")}
+    second.close()
+    assert {path: path.read_bytes() for path in out.rglob("a.parquet")} == tables
+    assert len(tables) == 3
+    assert OutputFolder(out).find_leftovers() == []
+
+
+def steps_until_analyzed(steps: Iterator[object]) -> Iterator[object]:
+    for message in steps:
+        yield message
+        if isinstance(message, Analyzed):
+            return

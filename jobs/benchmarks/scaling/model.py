@@ -25,7 +25,8 @@ Policy = Literal["shards", "machines", "queue", "copies"]
 chosen by size before the run (the largest input first, each to the part that is smallest so far). `machines`: each
 machine has such a part, and its workers share it. `queue`: one queue for all, the largest first, as with
 `--engine ray`. `copies`: the same, and a worker that finds it empty analyses a video that is in progress once more if
-it expects to end sooner; the first result counts. (ferflow does not do that.)
+it expects to end sooner; the first result counts. (Ray's engine does that only where a worker hangs or has less than
+half of the others' speed.)
 """
 
 SECONDS_PER_HOUR = 3600.0
