@@ -444,7 +444,7 @@ def test_a_slow_video_is_analysed_by_an_idle_actor_too_and_the_first_result_coun
     assert [event.task.source.stem for event in events if isinstance(event, Started)] == ["slow", "b"]
 
 
-def test_of_two_actors_with_a_result_only_one_publishes_it(ray, two_at_once):
+def test_of_two_actors_with_a_result_only_one_publishes_it(ray, two_at_once, monkeypatch):
     published = []
 
     def wake_up(task):
@@ -456,14 +456,42 @@ def test_of_two_actors_with_a_result_only_one_publishes_it(ray, two_at_once):
 
     def process(task, job, tools):
         for message in second(task, job, tools):
-            if isinstance(message, Analyzed) and names(two_at_once.asked).count("slow") == 2:
+            if (
+                isinstance(message, Analyzed)
+                and two_at_once.slow_actor
+                and two_at_once.slow_actor.is_hanging
+                and task.source.stem == "slow"
+            ):
                 two_at_once.slow_actor.is_hanging = False  # it has a result at the same time
-            yield message
+                yield message
+                yield from (Progressed(task, 10.0 + number, 100.0) for number in range(5))
+            else:
+                yield message
 
-    ray_actor.process_in_steps = process
+    monkeypatch.setattr(ray_actor, "process_in_steps", process)
     events = list(ray_engine.process_videos(tasks("slow", "b"), job(), 2))
     assert endings(events)["slow"].status == "done"
     assert published == []
+
+
+def test_a_video_that_is_being_published_is_not_analysed_again(ray, monkeypatch):
+    asked, publishing = [], []
+
+    def process(task, job, tools):
+        asked.append(task)
+        yield Analyzed(task)
+        publishing.append(task)
+        # Of the second one, nothing: its actor is idle while the first is still published.
+        n_messages = 5 if task.source.stem == "a" else 0
+        yield from (Progressed(task, 1.0 + number, 100.0) for number in range(n_messages))
+        yield ended(task)
+
+    monkeypatch.setattr(ray_actor, "process_in_steps", process)
+    monkeypatch.setattr(
+        ray_engine, "find_straggler", lambda paces, speeds, now: 0 if paces and publishing else None
+    )
+    assert len(endings(list(ray_engine.process_videos(tasks("a", "b"), job(), 2)))) == 2
+    assert len(asked) == 2
 
 
 def test_a_second_actor_that_dies_or_fails_costs_nothing(ray, two_at_once, monkeypatch):
