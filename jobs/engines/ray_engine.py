@@ -90,6 +90,11 @@ class _Video:
     n_lost: int = 0
     """Machines that were lost while they analysed it."""
 
+    @property
+    def may_be_copied(self) -> bool:
+        """Whether a second worker may analyse it."""
+        return len(self.workers) == 1 and not self.is_published
+
 
 @dataclass(slots=True, eq=False)
 class _Worker:
@@ -178,10 +183,11 @@ class _Pool:
         idle = next((worker for worker in self._workers if worker.is_idle), None)
         if self._waiting or idle is None or self._job.shard is not None:
             return
-        running = [worker for worker in self._workers if worker.video and not worker.video.is_published]
-        found = find_straggler([worker.pace for worker in running], self._speeds, time.monotonic())
-        video = None if found is None else running[found].video
-        if video is not None and len(video.workers) == 1:
+        running = [video for worker in self._workers if (video := worker.video) and video.may_be_copied]
+        paces = [video.workers[0].pace for video in running]
+        found = find_straggler(paces, self._speeds, time.monotonic())
+        if found is not None:
+            video = running[found]
             log.info("%s: slow, analysed by a second worker, too", video.task.source)
             self._assign(idle, video)
 
