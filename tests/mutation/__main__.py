@@ -176,6 +176,7 @@ def _first_failure(tests: Sequence[str], tree: Path, seconds: float) -> str:
     """The test that fails; empty if none does, or `TIME_OVER`. A test that hangs fails."""
     arguments = [
         "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", f"--timeout={min(20.0, seconds / 2):.0f}",
+        "-o", "timeout_func_only=true",  # fixtures may take long
         "-m", "not slow", *tests,
     ]  # fmt: skip
     code, output = run_pytest(tree, arguments, seconds)
