@@ -22,7 +22,7 @@ from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
-from ferflow.text import is_address, pluralize, sanitize
+from ferflow.text import is_address, sanitize
 
 if TYPE_CHECKING:
     from ferflow.jobs.run_events import WatchEvent
@@ -369,9 +369,7 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
         if data:
             echo(f"Data: {'  '.join(data)}")
         if job.shard is not None:
-            echo(
-                f"When all {pluralize(job.shard.count, 'shard')} have ended: ferflow merge {shlex.quote(str(job.out))}"
-            )
+            echo(f"When every shard has ended: ferflow merge {shlex.quote(str(job.out))}")
         elif job.pages and folder.index.exists():
             echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)
