@@ -53,8 +53,8 @@ SERVES = {
     "jobs/benchmarks/app.py": {"http.client"},
     "jobs/engines/ray_cluster.py": {"socket"},
 }
-"""The web application listens on this machine and opens its own address; `tests/hostile/test_network.py` follows it. Ray
-is asked whether the cluster that the user names listens.
+"""The web application listens on this machine and opens its own address; `tests/hostile/test_network.py` follows it.
+Whether a cluster that the user names listens is asked before Ray is started.
 """
 
 
