@@ -24,7 +24,6 @@ from ferflow.errors import FolderInUseError, RecordsError
 from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
 from ferflow.store.contained import check_contained
 from ferflow.store.lock_files import (
-    POLL_SECONDS,
     check_shared_locks,
     hold_lock,
     is_lock_file,
@@ -310,7 +309,7 @@ class OutputFolder:
             RecordsError: the folder cannot be written.
         """
         make_folder(self.claims, out=self.path)
-        lock = FileLock(self.claims / f"{self.video(video_id).video_id}.lock", poll_interval=POLL_SECONDS)
+        lock = FileLock(self.claims / f"{self.video(video_id).video_id}.lock")
         with hold_lock(lock, "", "Use another -o."):
             yield
 
