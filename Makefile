@@ -27,8 +27,8 @@ $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
 demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
 	$(BIN)/ferflow demo -o $(OUT)
 
-test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on two cores
-	@echo "Running the tests; on two cores this takes about ten minutes."
+test: $(VENV)/installed-dev    ## Set up and run the tests: ten to fifteen minutes on two cores
+	@echo "Running the tests; on two cores this takes ten to fifteen minutes."
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
