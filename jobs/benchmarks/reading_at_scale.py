@@ -11,7 +11,6 @@ the records come from `tests/made_records.py`.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import re
@@ -20,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -32,6 +30,7 @@ from ferflow.exchange.dataset.compaction import compact
 from ferflow.exchange.dataset.plan import read_plan
 from ferflow.exchange.dataset.state import Dataset
 from ferflow.exchange.libraries import load_library
+from ferflow.jobs.benchmarks.made_records import import_made_records
 from ferflow.store.output_folder import OutputFolder
 from ferflow.types import JsonValue
 
@@ -85,7 +84,7 @@ def write_videos(out: Path, n_videos: int, *, until: float = float("inf")) -> in
     Returns:
         How many there are.
     """
-    records = _import_made_records()
+    records = import_made_records()
     made = [
         records.Made(seconds=_SECONDS, fps=2, seed=k, away=_AWAY if k % 5 == 0 else ())
         for k in range(_N_KINDS)
@@ -118,15 +117,6 @@ def _unflushed() -> Iterator[None]:
 
 def _rename(table: pa.Table, video_id: str) -> pa.Table:
     return table.set_column(0, table.schema.field(0), pa.repeat(video_id, len(table)))
-
-
-def _import_made_records() -> ModuleType:
-    try:
-        return importlib.import_module("tests.made_records")
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            f"The synthetic records come from tests/, which cannot be imported ({error}). Run this in a checkout."
-        ) from error
 
 
 def open_dataset(dataset: Path, page: Path = PAGE) -> Any:

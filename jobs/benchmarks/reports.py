@@ -13,19 +13,18 @@ plotly. Run it in a checkout: the records come from
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import shutil
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ferflow.analytics.person_faces import Persons
 from ferflow.analytics.timeline import write_timeline
 from ferflow.dashboards import write_session_report
+from ferflow.jobs.benchmarks.made_records import import_made_records
 from ferflow.models.timeline_basis import find_basis
 from ferflow.store.video_files import VideoFiles
 
@@ -37,7 +36,7 @@ LIMIT_KB = 400
 
 def write_hour(out: Path, people: int) -> Path:
     """Write the report of a synthetic hour whose video, a file without pictures, can be found."""
-    made_records = _import_made_records()
+    made_records = import_made_records()
     video = out / "hour.mp4"
     video.write_bytes(b"\0" * 1000)
     events = tuple((30.0 + 60 * k, None, ("jump", "boss", "find")[k % 3], "event") for k in range(59))
@@ -55,16 +54,6 @@ def aggregate(page: Path) -> float:
     started = time.perf_counter()
     write_timeline(files, find_basis(Persons.of(files)), 1.0)
     return time.perf_counter() - started
-
-
-def _import_made_records() -> ModuleType:
-    """The synthetic records of the tests, which are not installed."""
-    try:
-        return importlib.import_module("tests.made_records")
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            f"The synthetic records come from tests/, which cannot be imported ({error}). Run this in a checkout."
-        ) from error
 
 
 def open_page(browser: Browser, page: Path) -> tuple[float, float, float]:

@@ -145,7 +145,7 @@ class _Pool:
     def stop(self) -> None:
         """End all actors."""
         while self._workers:
-            self._dismiss(self._workers[-1])
+            self._stop(self._workers[-1])
 
     def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
         """Keep every actor busy until all is done."""
@@ -154,7 +154,7 @@ class _Pool:
             yield from self._assign_waiting()
             self._copy_straggler()
             for worker in self._wait():
-                if worker in self._workers:  # not dismissed since
+                if worker in self._workers:  # not stopped since
                     yield from self._receive(worker)
 
     def _assign_waiting(self) -> Iterator[VideoEvent]:
@@ -242,7 +242,7 @@ class _Pool:
         video.is_published = True
         if worker.pace.seconds:  # of a very short video, none is known
             self._speeds.append(worker.pace.speed(time.monotonic()))
-        self._dismiss_others(video, worker)
+        self._stop_others(video, worker)
         worker.stream = _stream(worker.actor.publish)
 
     def _end(self, worker: _Worker, event: Ended) -> Iterator[VideoEvent]:
@@ -252,14 +252,14 @@ class _Pool:
         video.workers.remove(worker)
         if event.report.status == "failed" and video.workers:
             return  # the other worker may have better luck
-        self._dismiss_others(video, worker)
+        self._stop_others(video, worker)
         yield Ended(video.task, structs.replace(event.report, source=str(video.task.source)))
 
-    def _dismiss_others(self, video: _Video, worker: _Worker) -> None:
+    def _stop_others(self, video: _Video, worker: _Worker) -> None:
         for other in [other for other in video.workers if other is not worker]:
-            self._dismiss(other)
+            self._stop(other)
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _stop(self, worker: _Worker) -> None:
         """End an actor, whatever it does."""
         self._workers.remove(worker)
         if worker.video is not None:
@@ -272,7 +272,7 @@ class _Pool:
     def _replace(self, worker: _Worker, error: Exception) -> Iterator[VideoEvent]:
         """An actor died, and another takes its place; its video is lost unless a second one analyses it, too."""
         video, is_lost = worker.video, self._is_machine_lost(worker)
-        self._dismiss(worker)
+        self._stop(worker)
         if worker.node_id is None:
             self._count_failed_start(error)
         if video is not None and not video.workers:

@@ -76,7 +76,7 @@ class LiveCase(Case):
                 return f"{video_id} has no {missing or 'entry in run.json'}"
             if any(row not in reference for row in _list_faces(pq.read_table(path))):
                 return f"{video_id} has other faces than the video"
-        return "segments that nobody needs" if any(out.glob("live/*")) else ""
+        return "segments that were to be removed" if any(out.glob("live/*")) else ""
 
     def _analyze(self) -> list[tuple]:
         """The faces of all frames of the video, by another command."""
