@@ -55,6 +55,7 @@ def test_a_test_that_notices_kills_and_one_that_does_not_lets_survive(tmp_path, 
         "from code_under_test import double\n"
         "def test_it_is_a_number(): assert double(2) is not None\n"
         "def test_it_is_twice(): assert double(3) == 6\n"
+        "def test_that_fails_in_the_copy(): assert double is None\n"
     )
     for folder in (tmp_path / "root", tmp_path / "tree"):
         (folder / "code_under_test.py").write_text(source)
@@ -66,5 +67,9 @@ def test_a_test_that_notices_kills_and_one_that_does_not_lets_survive(tmp_path, 
     assert (killed.outcome, killed.by) == ("killed", "test_code.py::test_it_is_twice")
     survived = try_mutant("code_under_test.py", mutant, tests[:1], tmp_path / "tree", 60)
     assert survived.outcome == "survived"
+    broken = [tests[0], "test_code.py::test_that_fails_in_the_copy"]
+    assert try_mutant("code_under_test.py", mutant, broken, tmp_path / "tree", 60).outcome == "survived"
+    killed = try_mutant("code_under_test.py", mutant, [*broken, tests[1]], tmp_path / "tree", 60)
+    assert (killed.outcome, killed.by) == ("killed", tests[1])
     assert try_mutant("code_under_test.py", mutant, [], tmp_path / "tree", 60).outcome == "unreached"
     assert (tmp_path / "tree" / "code_under_test.py").read_text() == source
