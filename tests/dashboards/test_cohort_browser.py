@@ -12,7 +12,7 @@ import pytest
 
 from ferflow.dashboards import PageOptions, refresh
 from tests.conftest import some_slow
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, pages_of_pdf, until
+from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, close_tab, open_tab, pages_of_pdf, until
 from tests.made_cohort import (
     TRAILER,
     draw_stimulus,
@@ -94,7 +94,7 @@ def out(tmp_path_factory):
 
 
 def opened(browser, path, **context):
-    page = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context)).new_page()
+    page = open_tab(browser, **context)
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -127,7 +127,7 @@ def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, n
     page, wrong = opened(browser, out(name) / "index.html", viewport={"width": width, "height": 800})
     assert wrong == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.context.close()
+    close_tab(page)
 
 
 def test_hostile_groups_people_scenes_and_stimuli_are_text(browser, out):
@@ -138,7 +138,7 @@ def test_hostile_groups_people_scenes_and_stimuli_are_text(browser, out):
         assert page.title() != "owned"
         assert page.locator("img").count() == 0
         assert "onerror" in page.locator("body").inner_text() or place == "reports/b.html"
-        page.context.close()
+        close_tab(page)
 
 
 def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
@@ -164,7 +164,7 @@ def test_the_cursor_shows_every_group_and_the_zoom_works(browser, out):
     until(page, f"{span} < {whole}")
     assert page.evaluate(span) == pytest.approx(whole / 2, rel=0.02)
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
@@ -185,7 +185,7 @@ def test_a_click_in_the_chart_moves_the_cursor_the_values_and_the_video_of_the_s
     assert page.locator("[data-stimulus] .cursor").is_visible()
     assert video.get_attribute("src") == "trailer.mp4"
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(browser, out):
@@ -199,7 +199,7 @@ def test_the_cursor_follows_the_video_and_the_strongest_moment_is_a_button(brows
     until(page, "document.querySelector('[data-stimulus] .clock').textContent === '00:12.0'")
     assert "car chase" in page.locator("[data-stimulus] .current-values-list").inner_text()
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
@@ -218,18 +218,18 @@ def test_the_values_at_the_cursor_name_those_who_show_an_expression(browser, out
         in page.locator("[data-stimulus] .current-values-list").inner_text()
     )
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
 def test_a_video_of_the_stimulus_that_is_gone_leaves_the_curves(browser, out, tmp_path):
     shutil.copytree(out("trailer"), tmp_path / "moved", ignore=shutil.ignore_patterns("trailer.mp4"))
-    page = browser.new_context().new_page()
+    page = open_tab(browser)
     page.goto((tmp_path / "moved" / "index.html").as_uri())
     until(page, "!document.querySelector('[data-stimulus] .video-error').hidden")
     assert "cannot show the video" in page.locator("[data-stimulus] .video-error").inner_text()
     page.wait_for_selector("#stimulus-1[data-drawn=yes]", timeout=20_000)
-    page.context.close()
+    close_tab(page)
 
 
 def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_session(browser, out):
@@ -244,7 +244,7 @@ def test_the_table_of_videos_sorts_by_the_unrounded_numbers_and_leads_to_each_se
     page.wait_for_selector("#timeline[data-drawn=yes]", timeout=20_000)
     assert name in page.title()
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
@@ -256,7 +256,7 @@ def test_printing_leaves_the_overview_on_screen_as_it_was(browser, out):
     after = page.locator("#stimulus-1").bounding_box()
     assert (after["width"], after["height"]) == pytest.approx((before["width"], before["height"]), abs=2)
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.parametrize("name", some_slow("trailer", slow=("hostile", "many", "play", "two")))
@@ -271,7 +271,7 @@ def test_on_a_phone_tables_are_read_without_scrolling_to_the_side(browser, out, 
     # The table of videos can still be sorted.
     page.locator("[data-section=videos] button", has_text="Net positivity").click()
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.parametrize("name", some_slow("trailer", slow=("many", "play")))
@@ -283,7 +283,7 @@ def test_on_paper_the_first_sheet_is_used_and_charts_are_whole(browser, out, nam
     for text in sheets:
         assert ("Reactingshare" in text) == ("Facesthatcanbereadnumber" in text)
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
@@ -296,12 +296,12 @@ def test_the_controls_of_the_stimulus_lie_below_its_picture(browser, out):
     page.locator("[data-stimulus]").get_by_role("button", name="Mute").click()
     assert page.locator("[data-stimulus] video").evaluate("(video) => video.muted && !video.controls")
     assert wrong == []
-    page.context.close()
+    close_tab(page)
 
 
 def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_sorts(browser, out, tmp_path):
     shutil.copy(out("many") / "index.html", tmp_path)
-    page = browser.new_context().new_page()
+    page = open_tab(browser)
     page.goto((tmp_path / "index.html").as_uri())
     assert "plotly.min.js next to this page" in page.locator("#stimulus-1").inner_text()
     page.locator("[data-section=videos] button", has_text="Net positivity").click()
@@ -309,7 +309,7 @@ def test_an_overview_without_the_shared_script_says_what_is_missing_and_still_so
         "rows => rows.map((row) => Number(row.dataset.valence))"
     )
     assert values == sorted(values, reverse=True)
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.slow
@@ -324,7 +324,7 @@ def test_a_theme_wins_over_the_readers_system(browser, tmp_path, theme, system):
         )
         assert (red < 100) == (theme == "dark")
         assert wrong == []
-        page.context.close()
+        close_tab(page, color_scheme=system)
 
 
 @pytest.mark.slow

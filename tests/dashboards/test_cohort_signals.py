@@ -16,7 +16,7 @@ from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS
 from ferflow.store.output_folder import OutputFolder
-from tests.dashboards.browse import NEEDS_CHROMIUM
+from tests.dashboards.browse import NEEDS_CHROMIUM, close_tab, open_tab
 from tests.dashboards.read_page import text
 from tests.made_cohort import TRAILER, play_sessions, trailer_test, write_run
 from tests.made_records import Made, write_session
@@ -212,7 +212,7 @@ def test_other_signals_make_the_overview_stale(tmp_path):
 @NEEDS_CHROMIUM
 def test_a_browser_shows_the_values_of_each_group_at_the_cursor(browser, trailer):
     errors = list[str]()
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = open_tab(browser)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((trailer / "index.html").as_uri())
     page.locator("[data-stimulus] .chart").scroll_into_view_if_needed()
@@ -223,5 +223,5 @@ def test_a_browser_shows_the_values_of_each_group_at_the_cursor(browser, trailer
         value = on_clock(trailer, NAMES[0], group).mean()[30]
         found = re.search(rf"heart rate.*{group}: ([\d.]+) bpm \(n 4\)", shown)
         assert float(found[1]) == pytest.approx(value, abs=0.051)
-    page.close()
+    close_tab(page)
     assert errors == []

@@ -15,7 +15,15 @@ from ferflow.render.clips import write_clips
 from ferflow.store.records import read_table
 from ferflow.store.video_files import VideoFiles
 from tests.conftest import numbered_image, some_slow, write_video
-from tests.dashboards.browse import CUT_OFF, HOSTILE, NEEDS_CHROMIUM, Opened, pages_of_pdf
+from tests.dashboards.browse import (
+    CUT_OFF,
+    HOSTILE,
+    NEEDS_CHROMIUM,
+    Opened,
+    close_tab,
+    open_tab,
+    pages_of_pdf,
+)
 from tests.made_records import Made, write_session
 
 pytestmark = NEEDS_CHROMIUM
@@ -343,11 +351,10 @@ def test_a_page_without_the_shared_script_says_what_is_missing(browser, out, tmp
     alone = tmp_path / "reports" / "one.html"
     alone.parent.mkdir()
     shutil.copy(page_of(out, "one"), alone)
-    with Opened.__new__(Opened) as opened:
-        opened.context = browser.new_context()
-        page = opened.context.new_page()
-        page.goto(alone.as_uri())
-        assert "plotly.min.js" in page.locator("#timeline").inner_text()
+    page = open_tab(browser)
+    page.goto(alone.as_uri())
+    assert "plotly.min.js" in page.locator("#timeline").inner_text()
+    close_tab(page)
 
 
 @pytest.mark.parametrize("video", some_slow("h264", slow=["vp8"]))

@@ -10,7 +10,7 @@ import pytest
 from ferflow.analytics.signals import store_signals
 from ferflow.dashboards import refresh
 from ferflow.store.video_files import VideoFiles
-from tests.dashboards.browse import NEEDS_CHROMIUM, pages_of_pdf, until
+from tests.dashboards.browse import NEEDS_CHROMIUM, close_tab, open_tab, pages_of_pdf, until
 from tests.dashboards.made_sessions import MARKERS, NOON, logged
 from tests.made_cohort import TRAILER, draw_stimulus, forty_sessions, trailer_test, write_run
 from tests.made_records import Made, write_session
@@ -84,7 +84,7 @@ SOME_SLOW = [page if page in QUICK else pytest.param(page, marks=pytest.mark.slo
 @pytest.fixture(scope="module", params=SOME_SLOW)
 def printed(request, browser, page_at):
     """A page as it is laid out for paper, with the text of each sheet of its PDF."""
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page = open_tab(browser)
     page.goto(page_at(request.param))
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
     sheets = pages_of_pdf(page.pdf(prefer_css_page_size=True))
@@ -95,7 +95,7 @@ def printed(request, browser, page_at):
     page.set_viewport_size({"width": SHEET_WIDTH, "height": 1026})
     page.wait_for_timeout(200)
     yield page, sheets
-    page.context.close()
+    close_tab(page)
 
 
 FIGURES = """() => [...document.querySelectorAll(".chart")].filter((chart) => chart.getClientRects().length)
@@ -158,7 +158,7 @@ def test_tables_fit_the_sheet(printed):
 
 
 def test_what_is_printed_leaves_no_trace_on_screen(browser, page_at):
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page = open_tab(browser)
     page.goto(page_at("trailer/index.html"))
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
     order = "[...document.querySelectorAll('main > *')].map((part) => part.dataset.section ?? part.tagName)"
@@ -167,12 +167,12 @@ def test_what_is_printed_leaves_no_trace_on_screen(browser, page_at):
     page.wait_for_timeout(300)
     assert page.evaluate(order) == before
     assert page.evaluate("document.querySelectorAll('.panels, .not-printed').length") == 0
-    page.context.close()
+    close_tab(page)
 
 
 @pytest.mark.parametrize("name", SOME_SLOW)
 def test_on_a_phone_nothing_sticks_out_and_times_are_upright(browser, page_at, name):
-    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    page = open_tab(browser, viewport={"width": 390, "height": 844})
     page.goto(page_at(name))
     page.locator(".chart").first.scroll_into_view_if_needed()
     until(page, "document.querySelector('.chart[data-drawn=yes]')")
@@ -183,4 +183,4 @@ def test_on_a_phone_nothing_sticks_out_and_times_are_upright(browser, page_at, n
     )
     assert turned
     assert not [one for one in turned if one and re.search(r"rotate\((?!0[,)])", one)]
-    page.context.close()
+    close_tab(page)

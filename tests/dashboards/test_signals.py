@@ -17,7 +17,7 @@ from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.session_report.session_data import MOST_SIGNALS
 from ferflow.store.metadata import RecordingStart
 from ferflow.store.video_files import VideoFiles
-from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM
+from tests.dashboards.browse import HOSTILE, NEEDS_CHROMIUM, close_tab, open_tab
 from tests.dashboards.read_page import table, text
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
@@ -293,7 +293,7 @@ def test_a_browser_shows_the_values_at_the_cursor_and_hostile_names_as_text(brow
     add_signals(tmp_path, "h", hostile_frame())
     hostile = write_session_report(tmp_path, "h")
     errors = list[str]()
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = open_tab(browser)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((out / "reports" / "a.html").as_uri())
     page.wait_for_selector("#timeline[data-drawn]")
@@ -319,5 +319,5 @@ def test_a_browser_shows_the_values_at_the_cursor_and_hostile_names_as_text(brow
     assert "%{x} : 7.5 %{y}" in page.text_content("#timeline .hoverlayer").replace("\u200b", "")
     assert page.title() != "owned"
     assert not page.query_selector("img[src=x]")
-    page.close()
+    close_tab(page)
     assert errors == []
