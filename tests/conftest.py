@@ -17,6 +17,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+import typer.main
+import typer.testing
 
 from ferflow.faces.detector import make_detector
 from ferflow.models.classifier import Answer
@@ -33,6 +35,9 @@ sys.dont_write_bytecode = False
 # Files of tests need not outlive a power cut, and thousands of waits for the disk would double the time of the tests.
 # Commands that they start as processes of their own do wait.
 os.fsync = lambda descriptor: None
+
+# Typer builds all commands of ferflow, with their options, each time that one is run in the tests' own process.
+typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
 _LONG_FILES = (
     "tests/torture/", "tests/jobs/test_kill.py", "tests/faults/test_faults.py",

@@ -223,6 +223,7 @@ def test_with_a_token_the_links_of_reports_and_the_edit_page_work(chromium, tmp_
         end_server(process)
 
 
+@pytest.mark.slow
 def test_a_job_that_ctrl_c_interrupts_is_queued_again_by_the_next_start(tmp_path, clip):
     out = tmp_path / "out"
     process, address = start_server(out)

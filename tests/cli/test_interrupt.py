@@ -71,7 +71,7 @@ def seconds_allowed() -> float:
     [
         (tables_are_begun, signal.SIGINT, False, []),
         pytest.param(tables_are_begun, signal.SIGTERM, False, [], marks=pytest.mark.slow),
-        (tables_are_begun, signal.SIGHUP, False, []),
+        pytest.param(tables_are_begun, signal.SIGHUP, False, [], marks=pytest.mark.slow),
         pytest.param(lock_is_there, signal.SIGINT, False, [], marks=pytest.mark.slow),
         (tables_are_begun, signal.SIGINT, True, ["--workers", "2"]),
         (lock_is_there, signal.SIGTERM, False, ["--workers", "2"]),

@@ -122,7 +122,7 @@ def test_a_text_file_is_no_video(tmp_path, ferflow):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_session_and_finishes_the_recording(number, long_video, tmp_path):
     out = tmp_path / "out"
     command = [*FERFLOW, "live", str(long_video), "--json", "--record", str(out)]

@@ -161,7 +161,7 @@ def run_without_reader(*arguments: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_a_reader_who_has_seen_enough_ends_it_quietly(photo, options):
     # The second picture would be named on stderr.
     assert run_without_reader("predict", photo, "missing.jpg", *options) == (0, "")

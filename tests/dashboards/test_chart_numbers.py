@@ -191,7 +191,7 @@ def test_every_trace_of_the_timeline_is_known_and_right(chart):
 
 
 @pytest.mark.clips
-@pytest.mark.parametrize("clips", [slice(0, None, 3), pytest.param(slice(None), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("clips", [slice(0, None, 6), pytest.param(slice(None), marks=pytest.mark.slow)])
 def test_every_trace_of_the_timelines_of_real_clips_is_known_and_right(real_sessions, clips):
     for session in real_sessions[clips]:
         chart = Chart(session)

@@ -335,6 +335,7 @@ def test_curves_and_their_intervals_are_what_pandas_finds(forty):
             assert [row.n, row["mean"], row.low_95, row.high_95] == pytest.approx(want, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_no_interval_in_any_file_lies_outside_the_possible_range(forty, trailer, play):
     for out in (forty, trailer, play):
         for name in ("groups", "curves", "scenes", "responses"):

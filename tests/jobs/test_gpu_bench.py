@@ -93,7 +93,7 @@ class Shifted:
 @pytest.mark.parametrize(
     ("part", "wrong"),
     [("classifier", lambda tools: Mislabelled(tools.classifier.card, weights=tools.classifier.card.float_file)),
-     ("detector", lambda tools: Shifted(tools.detector))],
+     pytest.param("detector", lambda tools: Shifted(tools.detector), marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_wrong_answer_of_the_gpu_ends_the_command_with_an_error(
     part, wrong, cpu_as_gpu, monkeypatch, capsys

@@ -83,7 +83,7 @@ def test_a_program_gets_the_same_events_as_objects(tmp_path, face_video, workers
     assert last.report.exit_code == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_closing_the_events_ends_the_run_and_leaves_nothing_half_done(tmp_path, face_video, workers):
     other = write_video(tmp_path / "other.mp4", face_frames(40))
     out, before = tmp_path / "out", set(multiprocessing.active_children())

@@ -158,7 +158,7 @@ def rows_of(out: Path) -> dict[str, object]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("n_videos", "n_shards"), some_slow((24, 7), slow=[(1000, 64)]))
+@pytest.mark.parametrize(("n_videos", "n_shards"), some_slow((14, 5), slow=[(1000, 64)]))
 def test_shards_in_any_order_and_some_twice_make_what_one_run_makes(
     tmp_path, stand_in, model_loaded_once, n_videos, n_shards
 ):

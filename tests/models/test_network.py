@@ -87,12 +87,12 @@ def test_onnx_equals_keras_for_any_batch_size(served, tmp_path):
         assert logits == pytest.approx(np.asarray(served.predict_on_batch(crops(n))), abs=1e-4)
 
 
-SLOW = {"vgg16-transfer", "vgg19-transfer", "inception-transfer"}
+QUICK = {"resnet-small", "nine-conv-6class", "lenet-oversampled"}
 
 
 @pytest.mark.parametrize(
     "recipe",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(NETWORKS)],
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in sorted(NETWORKS)],
 )
 def test_every_recipe_can_be_served_and_exported(recipe, tmp_path):
     how = keras_network.Network(dropout=0.5)

@@ -30,10 +30,15 @@ main()
 @pytest.mark.parametrize(
     ("hidden", "backend", "reported"),
     [
-        ("keras", "tensorflow", "training needs TensorFlow. Run: pip install 'ferflow[train]'"),
+        pytest.param(
+            "keras",
+            "tensorflow",
+            "training needs TensorFlow. Run: pip install 'ferflow[train]'",
+            marks=pytest.mark.slow,
+        ),
         ("tensorflow", "tensorflow", "training needs TensorFlow. Run: pip install 'ferflow[train]'"),
         ("jax", "jax", "training needs the package jax"),
-        ("nothing", "abacus", "Set KERAS_BACKEND=tensorflow"),
+        pytest.param("nothing", "abacus", "Set KERAS_BACKEND=tensorflow", marks=pytest.mark.slow),
     ],
 )
 def test_training_without_keras_or_its_backend_says_what_to_install(hidden, backend, reported, tmp_path):

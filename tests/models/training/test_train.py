@@ -146,6 +146,7 @@ def test_a_damaged_state_is_refused(undisturbed, data, tmp_path):
         train(data, tmp_path, OPTIONS)
 
 
+@pytest.mark.slow
 def test_training_stops_when_nothing_gets_better(data, tmp_path):
     # A learning rate of almost nothing: after the first epoch no score can rise.
     options = replace(OPTIONS, learning_rate=1e-9, epochs=6, patience=1, image_sizes=((1.0, 48),))
@@ -245,6 +246,7 @@ def test_a_blend_is_chosen_at_the_temperature_that_it_is_served_at():
     assert chosen.share == 0.6
 
 
+@pytest.mark.slow
 def test_a_second_cycle_begins_with_the_weights_of_the_first(undisturbed, data, tmp_path):
     still = replace(OPTIONS, learning_rate=1e-12, epochs=1, mixup=0.0, weight_decay=0.0)
     card = train(data, tmp_path, still, start=str(undisturbed))
