@@ -62,10 +62,13 @@ build/layout:   # the three rooms as they are installed, for tools that read a p
 	rm -rf $@ && mkdir -p $@/ferflow
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
 
+# Those that are about what is changed; all of them would take twice the time, and kill hardly more.
+TESTS_OF_MUTANTS := tests/test_*.py $(addprefix tests/,analytics dashboards desks faces jobs media store)
+
 mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: two hours
 	$(BIN)/python -m tests.mutation --write-coverage-settings
 	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow' -q -p tests.mutation.record \
-	  --cov --cov-config=build/mutants/settings.ini --cov-context=test --cov-report= || true
+	  --cov --cov-config=build/mutants/settings.ini --cov-context=test --cov-report= $(TESTS_OF_MUTANTS) || true
 	$(BIN)/python -m tests.mutation
 
 lint: $(VENV)/installed-dev build/layout    ## Style, and the direction of imports

@@ -16,6 +16,7 @@ from ferflow.jobs.benchmarks import rivals, speed, speed_table, stages
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
 from ferflow.jobs.benchmarks.drawn_room import Room
 from ferflow.jobs.benchmarks.memory import write_repeated
+from ferflow.jobs.benchmarks.classify_stride import Cost, Track, classify_some
 from ferflow.jobs.benchmarks.stride import count_agreement
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.options import AnalyzeOptions
@@ -173,3 +174,16 @@ def test_agreement_by_hand():
     }
     b = {0: np.array([[1, 0, 11, 10]], np.float32), 2: np.array([[5, 5, 9, 9]], np.float32)}
     assert count_agreement(a, b) == (1, 3, 1)
+
+
+def test_faces_between_classified_ones_get_the_mean_weighted_by_time():
+    frames = np.array([3, 4, 6, 7])  # the face was not found in frame 5
+    happy = np.array([0.0, 1.0, 0.9, 0.2])
+    track = Track(frames, frames / 10, np.stack([happy, 1 - happy], axis=1))
+    probs, kept = classify_some(track, 3)
+    assert kept.tolist() == [0, 2]
+    assert probs[:, 0] == pytest.approx([0.0, 0.3, 0.9, 0.9])
+    cost = Cost()
+    cost.add(track, 3)
+    # Of the two others, both have another expression; their happiness, or what is left of it, differs by 0.7.
+    assert cost.describe() == "0.50 | 0.0000 | 0.700 | 0.000"
