@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import typer
+
 from ferflow.cli.common import Output, log_to_stderr, print_message, reporting_failures
 from ferflow.cli.printing import echo
+from ferflow.errors import EXIT_PARTIAL, VideoError
 from ferflow.jobs.job import Job
 from ferflow.text import pluralize, sanitize
 
@@ -20,18 +23,27 @@ log = logging.getLogger(__name__)
 
 
 def print_plan(job: Job, output: Output) -> None:
-    """Print the plan and an estimate; the estimate as an event on stderr where a program reads these."""
-    if output.as_json:
-        _print_for_programs(job, output)
-        return
+    """Print the plan and an estimate; the estimate as an event on stderr where a program reads these.
+
+    Raises:
+        typer.Exit: inputs cannot be analysed; with the code with which a run would end for that reason.
+    """
+    tasks = _print_for_programs(job, output) if output.as_json else _print_for_people(job, output)
+    n_impossible = sum(task.problem is not None for task in tasks)
+    if n_impossible:
+        raise typer.Exit(VideoError.exit_code if n_impossible == len(tasks) else EXIT_PARTIAL)
+
+
+def _print_for_people(job: Job, output: Output) -> Sequence[VideoTask]:
     from ferflow.jobs.estimate import estimate_run
 
     tasks = _print_tasks(job, print_message)
     if not output.quiet and (estimate := estimate_run(tasks, job)) is not None:
         echo(*_describe(estimate))
+    return tasks
 
 
-def _print_for_programs(job: Job, output: Output) -> None:
+def _print_for_programs(job: Job, output: Output) -> Sequence[VideoTask]:
     from ferflow.jobs.estimate import estimate_run
     from ferflow.jobs.progress import JsonLines
     from ferflow.jobs.run_events import Planned
@@ -43,6 +55,7 @@ def _print_for_programs(job: Job, output: Output) -> None:
         lines.show(Planned(tuple(tasks)))
         if (estimate := estimate_run(tasks, job)) is not None:
             lines.show_estimate(estimate)
+    return tasks
 
 
 def _print_tasks(job: Job, warn: Callable[[str], None]) -> Sequence[VideoTask]:

@@ -74,3 +74,13 @@ def test_programs_read_the_exit_code_of_a_run_that_cannot_begin(analyze, tmp_pat
     assert (last["event"], last["exit_code"]) == ("failed", done.exit_code)
     assert done.exit_code not in (0, 1)
     assert "--repair" in last["message"]
+
+
+@pytest.mark.parametrize(
+    ("names", "good", "code"), [((), True, 0), (("gone.mp4",), False, 3), (("gone.mp4",), True, 10)]
+)
+@pytest.mark.parametrize("progress", [(), ("--progress", "json")])
+def test_a_dry_run_exits_as_a_run_in_which_the_same_inputs_fail(analyze, names, good, code, progress):
+    dry = analyze(*names, good=good, options=("--dry-run", *progress))
+    assert dry.exit_code == code
+    assert analyze(*names, good=good, options=progress).exit_code == code

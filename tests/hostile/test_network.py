@@ -138,7 +138,16 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
         ["live", "CLIP", "--record", "LIVE"],
         ["doctor"],
         pytest.param(["doctor", "OUT"], marks=pytest.mark.slow),
-        pytest.param(["models"], marks=pytest.mark.slow),
+        *(
+            pytest.param(words.split(), marks=pytest.mark.slow)
+            for words in (
+                "models",
+                "merge OUT",
+                "compact OUT -o ANNOTATED",
+                "export OUT --format csv -o ANNOTATED",
+                "template slurm --manifest PICTURE -o OUT --shards 2",
+            )
+        ),
     ],
     ids=" ".join,
 )
