@@ -19,9 +19,9 @@ def assign(cost: Float64Array) -> list[tuple[int, int]]:
     if rows > columns:
         return sorted((row, column) for column, row in assign(cost.T))
     # Where no two rows share their cheapest column, that pairing is the optimum.
-    cheapest = cost.argmin(axis=1)
-    if len(np.unique(cheapest)) == rows:
-        return [(row, int(column)) for row, column in enumerate(cheapest)]
+    cheapest = cost.argmin(axis=1).tolist()
+    if len(set(cheapest)) == rows:
+        return list(enumerate(cheapest))
     return _hungarian(cost)
 
 

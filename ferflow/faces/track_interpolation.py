@@ -54,8 +54,9 @@ def track_faces(
         if last is not None:
             before = last.tracked(tracker.late_ids)
             yield before
-            yield from _fill_between(before, key.tracked(), between)
-            between = []
+            if between:
+                yield from _fill_between(before, key.tracked(), between)
+                between = []
         last = key
     # At the end of the video no next key frame exists: the faces stay where they were.
     if last is not None:

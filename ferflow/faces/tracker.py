@@ -266,6 +266,8 @@ def _link(
     tracks: list[_Track], faces: _Places, rows: Int64Array, time_s: float, limits: _Limits
 ) -> dict[int, _Track]:
     """Tracks by the rows, int64 (M,), of the faces that continue them."""
+    if not tracks or not len(rows):
+        return {}
     faces = faces[rows]
     distance, growth = _distances(tracks, faces.centres, faces.heights, time_s)
     unseen = np.array([max(time_s - track.last_s, 0.0) for track in tracks])[:, None]
@@ -295,8 +297,6 @@ def _distances(
     Returns:
         float64 (T, N) each: distance of the centres in face heights, and log of the ratio of heights.
     """
-    if not tracks:
-        return np.zeros((0, len(centres))), np.zeros((0, len(centres)))
     expected = np.array([track.predict(time_s) for track in tracks])
     own_heights = np.array([track.height for track in tracks])[:, None]
     away = np.linalg.norm(expected[:, None] - centres[None], axis=2)

@@ -7,51 +7,87 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, wait
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_WAIT_SECONDS = 0.1
-"""How often a thread that waits for a place in the queue looks whether it has been stopped."""
-
-
-class _End:
-    """Marks the end of the source, with the error that ended it, if any."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
 
 
 def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate over `source` in a thread, at most `depth` items ahead.
 
-    At most `depth` + 2 items exist: those in the queue, one in the thread, one in the consumer. An error
+    At most `depth` + 2 items exist: those that wait, one in the thread, one in the consumer. An error
     in the source is raised here. Closing this generator, or an error in its consumer, ends the thread; the
     source is closed in the thread that ran it.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(depth)
-    stop = threading.Event()
+    waiting = _Handover[T](depth)
     # A daemon: a decoder that hangs must not keep the process from ending.
-    thread = threading.Thread(target=_run, args=(source, waiting, stop), name="ferflow-decode", daemon=True)
+    thread = threading.Thread(target=_run, args=(source, waiting), name="ferflow-decode", daemon=True)
     try:
         thread.start()  # in the block: a signal may raise while the thread starts, and it must be stopped then
-        while not isinstance(item := waiting.get(), _End):
-            yield item
-            del item  # this name would keep a frame in memory while the next one is awaited
-        if item.error is not None:
-            raise item.error
+        yield from waiting.items()
     finally:
-        # The thread must end before this generator does: it has the file open. Setting the event is enough, because
-        # the thread waits for the queue for _WAIT_SECONDS at most.
-        stop.set()
+        # The thread must end before this generator does: it has the file open.
+        waiting.stop()
         if thread.ident is not None:
             thread.join()
+
+
+class _Handover(Generic[T]):
+    """Items on their way from one thread to another, at most `depth`.
+
+    A thread that waits is woken once half of the places are full, or free: waking it takes longer than what it does with
+    one item.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._depth, self._half = depth, max(depth // 2, 1)
+        self._items: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._is_stopped = self._has_ended = False
+        self._error: BaseException | None = None
+
+    def put(self, item: T) -> bool:
+        """Add an item, once there is a place; false where the other thread wants no more."""
+        with self._changed:
+            while len(self._items) >= self._depth and not self._is_stopped:
+                self._changed.wait()
+            self._items.append(item)
+            if len(self._items) == self._half:
+                self._changed.notify()
+            return not self._is_stopped
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing comes after the items so far; an error is raised in the other thread after them."""
+        with self._changed:
+            self._has_ended, self._error = True, error
+            self._changed.notify()
+
+    def items(self) -> Generator[T]:
+        """The items, as they come."""
+        while True:
+            with self._changed:
+                while not self._items and not self._has_ended:
+                    self._changed.wait()
+                if not self._items:
+                    break
+                item = self._items.popleft()
+                if len(self._items) == self._depth - self._half:
+                    self._changed.notify()
+            yield item
+            del item  # this name would keep a frame in memory while the next one is awaited
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """No more items are wanted."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
 
 
 def map_ahead(
@@ -107,29 +143,19 @@ def _wait_in_order(start: Callable[[T], Future[R]], items: Iterable[T], depth: i
         raise failed
 
 
-def _run(source: Iterable[T], waiting: queue.Queue[T | _End], stop: threading.Event) -> None:
-    end = _End()
+def _run(source: Iterable[T], waiting: _Handover[T]) -> None:
+    error: BaseException | None = None
     try:
         iterator = iter(source)
         try:
             for item in iterator:
-                if not _put(waiting, item, stop):
+                if not waiting.put(item):
                     break
                 del item
         finally:
             # Only generators have `close`. Closed here, because a generator must be closed by the thread that runs it.
             if (close := getattr(iterator, "close", None)) is not None:
                 close()
-    except BaseException as error:  # raised again in the consumer
-        end = _End(error)
-    _put(waiting, end, stop)
-
-
-def _put(waiting: queue.Queue[T | _End], item: T | _End, stop: threading.Event) -> bool:
-    while not stop.is_set():
-        try:
-            waiting.put(item, timeout=_WAIT_SECONDS)
-        except queue.Full:
-            continue
-        return True
-    return False
+    except BaseException as raised:  # raised again in the consumer
+        error = raised
+    waiting.end(error)
