@@ -144,7 +144,12 @@ def _cut_images(
     sharpness = np.empty(n, np.float32)
     centres = ((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2).tolist()
     of_face = [frame for frame, count in zip(frames, counts, strict=True) for _ in range(count)]
+    done: dict[tuple[int, float, float, float, float], int] = {}
     for i, (frame, centre, side) in enumerate(zip(of_face, centres, sides.tolist(), strict=True)):
+        # Frames that repeat a picture share its planes, see `FrameSampler`.
+        if (before := done.setdefault((id(frame.planes), frame.pixel_aspect, *centre, side), i)) != i:
+            images[i], sharpness[i] = images[before], sharpness[before]
+            continue
         face = crop_square(frame.planes, centre, side, shape.size, frame.pixel_aspect)
         # Sharpness is measured on the crop, not in the frame: it describes what the classifier sees, and all crops have
         # the same size.

@@ -91,8 +91,11 @@ class FrameSampler:
         Raises:
             VideoError: a region is outside of the picture.
         """
-        was_held, self._is_held = self._is_held, self._repeats_last(frame.planes)
-        if self._is_held:
+        was_held, last = self._is_held, self._last_planes
+        self._is_held = self._repeats_last(frame.planes)
+        if self._is_held and last is not None:
+            # One picture in memory, and what is computed from it can be recognised as computed.
+            frame = replace(frame, planes=last)
             cuts, luma_mean = tuple(shots.repeat() for shots in self._detectors), self._last_luma
         else:
             parts = split_frame(frame, self._regions)
@@ -117,8 +120,9 @@ class FrameSampler:
     def _repeats_last(self, planes: Planes) -> bool:
         if not self._finds_repeats:
             return False
-        last, self._last_planes = self._last_planes, planes
-        is_repeat = last is not None and planes.equals(last)
+        is_repeat = self._last_planes is not None and planes.equals(self._last_planes)
+        if not is_repeat:
+            self._last_planes = planes
         self.n_repeated += is_repeat
         return is_repeat
 
