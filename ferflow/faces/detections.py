@@ -34,9 +34,13 @@ class Detections:
         n = len(self.xyxy)
         if not len(self.region):
             object.__setattr__(self, "region", np.zeros(n, np.int8))
-        for name, expected in (("xyxy", (n, 4)), ("score", (n,)), ("landmarks", (n, 5, 2)), ("region", (n,))):
-            if (shape := getattr(self, name).shape) != expected:
-                raise ValueError(f"{name} must have shape {expected}, got {shape}")
+        shapes = self.xyxy.shape, self.score.shape, self.landmarks.shape, self.region.shape
+        if shapes != (wanted := ((n, 4), (n,), (n, 5, 2), (n,))):
+            names = "xyxy", "score", "landmarks", "region"
+            name, shape, expected = next(
+                part for part in zip(names, shapes, wanted, strict=True) if part[1] != part[2]
+            )
+            raise ValueError(f"{name} must have shape {expected}, got {shape}")
 
     def __len__(self) -> int:
         return len(self.xyxy)
@@ -127,4 +131,9 @@ def _shared_areas(a: Float32Array, b: Float32Array) -> Float32Array:
 
 def min_face_height(options: AnalyzeOptions, width: int, height: int) -> int:
     """Height in source pixels of the smallest face to detect, for a frame of this size."""
-    return options.min_face or max(24, min(width, height) // 15)
+    return options.min_face or usual_min_face_height(width, height)
+
+
+def usual_min_face_height(width: int, height: int) -> int:
+    """As `min_face_height` with default options."""
+    return max(24, min(width, height) // 15)

@@ -181,9 +181,12 @@ class Mosaic:
         window = window[keep]
         moved: Float32Array = rows[keep]
         factor, origin = zoom[window, None], self.corners[window].astype(np.float32)
-        moved[:, 1:3] = (moved[:, 1:3] - origin) * factor + corners[window]
-        moved[:, 3:5] *= factor
-        moved[:, 5:] = (moved[:, 5:] - np.tile(origin, 5)) * factor + np.tile(corners[window], 5)
+        # Position, size and five points, each x and y.
+        pairs = moved[:, 1:].reshape(-1, 7, 2)
+        sizes = pairs[:, 1] * factor
+        pairs = (pairs - origin[:, None]) * factor[:, None] + corners[window][:, None]
+        pairs[:, 1] = sizes
+        moved[:, 1:] = pairs.reshape(-1, 14)
         return moved
 
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ferflow.types import Float32Array, Float64Array, UInt8Array
 
@@ -206,11 +208,16 @@ def histogram_distance(a: UInt8Array, b: UInt8Array) -> float:
 
 def _downscale(luma: UInt8Array) -> UInt8Array:
     height, width = luma.shape
-    rows = luma[np.linspace(0, height - 1, _ROWS * _ROWS_READ).astype(np.intp)]
+    rows = luma[_rows_read(height)]
     # With an integer factor INTER_AREA averages blocks, which is faster; up to a sixteenth of the columns is left out.
     rest = width % _COLUMNS
     columns = rows[:, : width - rest] if rest * 16 <= width else rows
     return cv2.resize(columns, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+@lru_cache(maxsize=64)
+def _rows_read(height: int) -> npt.NDArray[np.intp]:
+    return np.linspace(0, height - 1, _ROWS * _ROWS_READ).astype(np.intp)
 
 
 def _best_correlation(a: UInt8Array, b: UInt8Array) -> float:

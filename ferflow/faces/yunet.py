@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ferflow.faces.detections import Detections, iou, min_face_height
+from ferflow.faces.detections import Detections, iou, min_face_height, usual_min_face_height
 from ferflow.faces.packaged_weights import PackagedWeights
 from ferflow.faces.regions import cut_part
 from ferflow.faces.search_windows import MARGIN, Mosaic, Places, Windows, grow
@@ -151,9 +151,7 @@ class YuNet:
         factor = _decimation_factor(self._options, width, height)
         area = width // factor * (height // factor)
         # Smaller faces than by default are too small for thumbnails, which show what is new between two looks.
-        is_small = min_face_height(self._options, width, height) < min_face_height(
-            AnalyzeOptions(), width, height
-        )
+        is_small = min_face_height(self._options, width, height) < usual_min_face_height(width, height)
         if self._options.device == "gpu" or is_small or area < _LEAST_INPUT_PIXELS:
             return False
         if places is None or not len(places):
@@ -338,8 +336,8 @@ def _decode_cells(
         float32 (N, 15): score, x, y, width, height, five landmarks (x, y), in pixels of the input.
     """
     centre, size = (corner + faces[:, :2]) * stride, np.exp(faces[:, 2:4]) * stride
-    marks = (faces[:, 4:] + np.tile(corner, 5)) * stride
-    return np.concatenate([score, centre - size / 2, size, marks], axis=1, dtype=np.float32)
+    marks = (faces[:, 4:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
+    return np.concatenate([score, centre - size / 2, size, marks.reshape(-1, 10)], axis=1, dtype=np.float32)
 
 
 def _suppress_overlaps(rows: Float32Array, scale: Float32Array) -> Detections:
