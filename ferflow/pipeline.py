@@ -32,7 +32,7 @@ from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import Detector, KeyFrameDetector, make_detector
 from ferflow.faces.embeddings import FaceDescriber
-from ferflow.faces.frame_sample import FrameSample, FrameSampler, sample_frames
+from ferflow.faces.frame_sample import FrameSample, FrameSampler, mark_alone, sample_frames
 from ferflow.faces.local_search import LOOK_SECONDS, is_unknown, plan_searches
 from ferflow.faces.orientation import turn_upright
 from ferflow.faces.people import KnownTrack, People
@@ -203,7 +203,7 @@ def _detect_near(
     pool: ThreadPoolExecutor, detect: KeyFrameDetector, sampled: Iterable[FrameSample], depth: int
 ) -> Generator[tuple[FrameSample, Detections | None]]:
     """The faces of each frame: of all of a key frame, and of others around the places where faces are expected."""
-    with closing(map_some_ahead(pool, detect.look, sampled, depth, _is_searched)) as looked:
+    with closing(map_some_ahead(pool, detect.look, mark_alone(sampled), depth, _is_searched)) as looked:
         plans = plan_searches(looked, score=detect.options.score, gains=detect.gains_near)
         with closing(map_some_ahead(pool, detect.search, plans, depth, is_unknown)) as searched:
             last: Detections | None = None

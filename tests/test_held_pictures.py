@@ -93,3 +93,21 @@ def test_a_picture_that_differs_in_one_pixel_of_chroma_is_no_repeat():
     assert not planes(129).equals(planes(128))
     assert not planes(128, matrix=1).equals(planes(128))
     assert not Planes(planes(128).y, None, None, False).equals(planes(128))
+
+
+def test_pictures_of_other_sizes_of_luma_or_chroma_are_no_repeats():
+    def planes(luma: tuple[int, int], chroma: tuple[int, int]) -> Planes:
+        y, u, v = (np.zeros(shape, np.uint8) for shape in (luma, chroma, chroma))
+        return Planes(y, u, v, False)
+
+    assert not planes((36, 64), (18, 32)).equals(planes((36, 64), (36, 64)))
+    assert not planes((36, 64), (18, 32)).equals(planes((36, 48), (18, 32)))
+
+
+def test_what_pads_the_rows_of_a_decoder_is_not_compared():
+    padded = np.zeros((36, 96), np.uint8)
+    padded[:, 64:] = 1
+    picture = Planes(padded[:, :64], None, None, False)
+    assert picture.equals(Planes(np.zeros((36, 64), np.uint8), None, None, False))
+    padded[35, 63] = 1
+    assert not picture.equals(Planes(np.zeros((36, 64), np.uint8), None, None, False))

@@ -106,6 +106,8 @@ class KeyFrameDetector:
         """All faces of a key frame, for `plan_searches`: one that is left out now may be the largest soon."""
         found = self._detect(sample)
         reduced = found.unknown()
+        if sample.is_alone:
+            return Look.at(sample, found, reduced)
         for number, part in enumerate(split_frame(sample.frame, self.regions)):
             rows = np.flatnonzero((found.region == number) & (found.score >= self.options.score))
             if len(rows):

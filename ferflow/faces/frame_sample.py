@@ -33,6 +33,8 @@ class FrameSample:
     """Its planes equal those of the last frame, so that its faces do, too."""
     is_as_key: bool = False
     """Its planes equal those of the last key frame."""
+    is_alone: bool = False
+    """It and the frames before and after it are key frames, so that nothing is searched between them."""
     thumbs: tuple[UInt8Array, ...] = ()
     """Thumbnails of the luma, uint8 (36, 64), per region."""
 
@@ -146,3 +148,16 @@ def sample_frames(frames: Iterable[Frame], sampler: FrameSampler) -> Iterator[Fr
     for frame in frames:
         yield sampler.sample(frame)
         del frame  # it would stay in memory while the next one is decoded
+
+
+def mark_alone(samples: Iterable[FrameSample]) -> Iterator[FrameSample]:
+    """The same frames, one later, with `FrameSample.is_alone`; the first and the last one have no neighbour."""
+    before, now = True, None
+    for sample in samples:
+        if now is not None:
+            yield replace(now, is_alone=before and now.is_key and sample.is_searched)
+            before = now.is_key
+        now = sample
+        del sample  # its frame would stay in memory while the next one is decoded
+    if now is not None:
+        yield replace(now, is_alone=before and now.is_key)

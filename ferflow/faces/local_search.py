@@ -185,6 +185,11 @@ def plan_searches(
     """
     last: Look | None = None
     between: deque[FrameSample] = deque()
+
+    def find_gaps(before: Look, after: Look | None) -> list[_Gap | None]:
+        is_searched = any(not sample.is_repeat for sample in between)
+        return _find_gaps(before, after, score, gains) if is_searched else []
+
     for sample, look in looked:
         if not sample.is_key:
             between.append(sample)
@@ -193,12 +198,12 @@ def plan_searches(
             look = replace(last, time_s=sample.frame.time_s, cuts=sample.cuts)
         assert look is not None
         if last is not None:
-            yield from _plan_between(last.found, _find_gaps(last, look, score, gains), between)
+            yield from _plan_between(last.found, find_gaps(last, look), between)
         yield sample, look.found
         last = look
         del sample  # its frame would stay in memory until the next key frame
     if last is not None:
-        yield from _plan_between(last.found, _find_gaps(last, None, score, gains), between)
+        yield from _plan_between(last.found, find_gaps(last, None), between)
 
 
 def _find_gaps(
@@ -220,7 +225,7 @@ def _find_gaps(
 def _plan_between(
     found: Detections, gaps: Sequence[_Gap | None], between: deque[FrameSample]
 ) -> Iterator[Plan]:
-    """Plans of frames after a key frame with these faces."""
+    """Plans of frames after a key frame with these faces; the gaps may be left out where all of them repeat it."""
     while between:
         sample = between.popleft()
         if sample.is_repeat:

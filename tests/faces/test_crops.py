@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
 
-from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, crop_square
+from ferflow.faces.crops import CropShape, FaceCrops, crop_faces, crop_frames, crop_square
 from ferflow.faces.detections import Detections
 from ferflow.faces.detector import make_detector
 from ferflow.media.planes import Planes
@@ -54,6 +56,22 @@ def test_limited_range_is_expanded_and_full_range_is_not():
     gray = np.full((60, 60), 235, np.uint8)
     assert crop_square(planes(gray, full_range=False), (30, 30), 40, 48).max() == 255
     assert crop_square(planes(gray, full_range=True), (30, 30), 40, 48).max() == 235
+
+
+def test_a_repeated_picture_gives_the_crops_of_a_picture_of_its_own():
+    gray = np.random.default_rng(0).integers(0, 255, (120, 160), np.uint8)
+    shared = planes(gray)
+    found = [detections(*boxes) for boxes in ([(9, 9, 50, 50), (70, 20, 120, 80)], [(9, 9, 50, 50)])]
+    found += [Detections.empty(), detections((70, 20, 120, 80), (9, 9, 50, 51))]
+
+    def cut(pictures: list[Planes]) -> FaceCrops:
+        frames = [Frame(n, n, Fraction(n), each) for n, each in enumerate(pictures)]
+        return crop_frames(frames, found, [np.arange(len(each), dtype=np.int32) for each in found], SHAPE)
+
+    of_one, of_four = cut([shared] * 4), cut([planes(gray) for _ in range(4)])
+    assert np.array_equal(of_one.images, of_four.images)
+    assert np.array_equal(of_one.sharpness, of_four.sharpness)
+    assert not np.array_equal(of_one.images[4], of_one.images[0])
 
 
 def test_a_crop_does_not_keep_the_frame_alive():

@@ -10,7 +10,7 @@ import pytest
 
 from ferflow.faces.detections import Detections, iou
 from ferflow.faces.detector import KeyFrameDetector, make_detector
-from ferflow.faces.frame_sample import FrameSampler, sample_frames
+from ferflow.faces.frame_sample import FrameSample, FrameSampler, mark_alone, sample_frames
 from ferflow.faces.local_search import LOOK_SECONDS, Expected, Look, plan_searches
 from ferflow.faces.shot_detector import Change
 from ferflow.jobs.benchmarks.local_search import Agreement, Run
@@ -140,6 +140,41 @@ def test_all_of_the_picture_is_searched_at_least_five_times_a_second(fps, expect
     sampler = FrameSampler(key_seconds=LOOK_SECONDS)
     keys = [n for n in range(3 * fps) if sampler.sample(frame(scene(), n / fps, n)).is_key]
     assert set(np.diff(keys)) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("keys", "alone"),
+    [("KKKK", "1111"), ("KBKK", "0001"), ("KKBK", "1000"), ("KAKB", "0100"), ("K", "1"), ("KB", "00")],
+)
+def test_a_large_face_is_searched_for_again_only_next_to_frames_between_looks(keys, alone):
+    samples = [
+        FrameSample(
+            frame(np.zeros((36, 64), np.uint8), n / 5, n),
+            (Change.NONE,),
+            0.0,
+            is_key=kind in "KA",
+            is_as_key=kind == "A",
+        )
+        for n, kind in enumerate(keys)
+    ]
+    marked = list(mark_alone(samples))
+    assert [sample.frame.index for sample in marked] == list(range(len(keys)))
+    assert "".join(str(int(sample.is_alone)) for sample in marked) == alone
+
+
+def test_looks_at_every_frame_search_each_frame_once(detector):
+    pictures = [scene((20 + 4 * n, 10, 330)) for n in range(4)]
+    samples = sample_frames(
+        [frame(picture, n / 4, n) for n, picture in enumerate(pictures)],
+        FrameSampler(key_seconds=LOOK_SECONDS),
+    )
+    looks: list[int] = []
+    counted = CountedDetector(detector, looks)
+    counted.find_reduced = counted.detect_near = None
+    detect = KeyFrameDetector(counted, AUTO)
+    found = [detect.look(sample).found for sample in mark_alone(samples)]
+    assert looks == [0, 1, 2, 3]
+    assert_as_by_looks(found, pictures, detector)
 
 
 def test_a_change_of_brightness_makes_a_frame_a_key_frame():
