@@ -13,7 +13,9 @@ from ferflow.errors import RecordsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.lists import read_name_lists
 from ferflow.media.fingerprint import content_sha256, list_files
+from ferflow.media.inputs import size_of
 from ferflow.store.metadata import read_metadata
+from ferflow.store.object_store import is_object, source_text
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import VideoTask
 
@@ -83,13 +85,21 @@ def _list_tasks(tasks: Sequence[VideoTask], job: Job) -> Iterator[_File]:
         if task.files is None or task.problem is not None:
             continue
         try:
-            size = sum(os.stat(file).st_size for file in list_files(task.source))  # noqa: PTH116 - long names
+            size = (
+                size_of(task.source)
+                if is_object(task.source)
+                else sum(os.stat(file).st_size for file in list_files(task.source))  # noqa: PTH116 - long names
+            )
         except OSError:  # reported with the video
             continue
-        yield _File(task.files.video_id, str(task.source), size, task.options(job.options).region, True)
+        yield _File(
+            task.files.video_id, source_text(task.source), size, task.options(job.options).region, True
+        )
 
 
 def _hash(file: _File) -> str | None:
+    if file.sha256 is None and is_object(file.path):
+        return None  # not fetched for a warning; once it is analysed, its tables have the digest
     try:
         return file.sha256 or content_sha256(Path(file.path))
     except OSError:

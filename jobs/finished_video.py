@@ -16,6 +16,7 @@ from ferflow.jobs.plan import replan
 from ferflow.media.fingerprint import signature
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import read_metadata
+from ferflow.store.object_store import is_object
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import count_people, store_source
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
@@ -60,6 +61,8 @@ def _note_moved_source(task: VideoTask) -> None:
     if task.files is None or not task.is_finished:
         return
     stored, path = read_metadata(task.files.faces).source, task.source.absolute()
+    if is_object(task.source) or is_object(stored.path):  # a copy of an object is not told from a moved one
+        return
     if stored.sha256 is None or os.path.lexists(stored.path) or str(path) == stored.path:
         return
     task.files.remove_page()  # first: it names the file, and has a player of it

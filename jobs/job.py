@@ -21,6 +21,7 @@ from ferflow.analytics.wall_clock import parse_clock
 from ferflow.errors import OptionsError
 from ferflow.jobs.shard import Shard
 from ferflow.options import AnalyzeOptions, Checked, read_toml
+from ferflow.store.object_store import file_address_to_path, is_object, parse_address, redact_address
 from ferflow.text import is_address, sanitize
 
 EngineName = Literal["local", "ray"]
@@ -61,9 +62,9 @@ class Job(Checked, frozen=True, kw_only=True):
     """The request of a run."""
 
     inputs: tuple[str, ...]
-    """Files, folders (recursive) and globs."""
+    """Files, folders (recursive), globs and addresses of stores."""
     out: Path
-    """The output folder; created if needed."""
+    """The output folder, created if needed; or the address of one in a store."""
     manifest: Path | None = None
     """A session list (CSV, JSON Lines or Parquet) whose videos are inputs, too; the session list of the run, unless
     `sessions` names another."""
@@ -127,6 +128,8 @@ class Job(Checked, frozen=True, kw_only=True):
         """
         super().__post_init__()
         check_output_path(self.out)
+        if is_object(self.out):
+            self._check_store()
         if self.shard is not None and self.overwrite:
             raise OptionsError(
                 "overwrite does not go with a shard, which may run twice: use another -o, or overwrite without shards."
@@ -142,9 +145,24 @@ class Job(Checked, frozen=True, kw_only=True):
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
+    def _check_store(self) -> None:
+        """Refuse what an output folder in a store cannot have."""
+        parse_address(self.out)
+        if self.overwrite:
+            raise OptionsError("overwrite does not go with an output folder in a store: use another -o.")
+        if self.engine == "ray":
+            raise OptionsError(
+                "engine ray does not go with an output folder in a store: its machines share a disk. Use shards."
+            )
+
     def on_this_machine(self) -> Self:
         """The same job for the engine without a cluster."""
         return structs.replace(self, engine="local", address=None)
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether inputs or results are in an object store, as far as the request says without reading a list."""
+        return is_object(self.out) or any(map(is_object, self.inputs))
 
     @property
     def session_list(self) -> Path | None:
@@ -200,22 +218,22 @@ class Job(Checked, frozen=True, kw_only=True):
         if name in paths and isinstance(value, str):
             if not value:  # an unset variable of a template must not mean the current folder
                 raise OptionsError(f"{name} must be a path, got ''")
-            return Path(value)
+            return Path(file_address_to_path(value))
         if name == "rest" and isinstance(value, (str, list)):
             return parse_rest_values([value] if isinstance(value, str) else value)
         return (value,) if name == "inputs" and isinstance(value, str) else value
 
 
 def check_output_path(out: Path) -> None:
-    """Refuse an address: as a path, `s3://bucket` would become a folder `s3:` here.
+    """Refuse an address of no store: as a path, `ftp://host` would become a folder `ftp:` here.
 
     Raises:
         OptionsError: it is one.
     """
-    if is_address(out) and not os.path.lexists(out):
+    if is_address(out) and not is_object(out) and not os.path.lexists(out):
         raise OptionsError(
-            f"out must be a folder, got the address {sanitize(out)}. Write to a folder and copy it, or mount the "
-            "storage."
+            f"out must be a folder or an address of s3://, gs:// or az://, got the address {redact_address(out)}. "
+            "Write to a folder and copy it, or mount the storage."
         )
 
 

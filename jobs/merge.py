@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ferflow.errors import EXIT_PARTIAL, OptionsError, RecordsError, VideoError
 from ferflow.jobs.copies import find_finished_copies
+from ferflow.jobs.folder_pages import derive_others, remove_outdated, write_pages
 from ferflow.jobs.job import Job
-from ferflow.jobs.run import derive_others, remove_outdated, write_pages
 from ferflow.jobs.shard_join import (
     check_agreement,
     join_shards,

@@ -24,10 +24,11 @@ from ferflow.jobs.lists import find_session_list
 from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import ShardInputs, choose_inputs
 from ferflow.media.fingerprint import has_changed
-from ferflow.media.inputs import DiscoveredInput, discover, video_id_of
+from ferflow.media.inputs import DiscoveredInput, discover, size_of, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
+from ferflow.store.object_store import is_object, source_text
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest, VideoTask
 from ferflow.store.shard_manifest import list_shards, load_shard
@@ -137,7 +138,7 @@ def _plan(
     tasks = [_recognize_renamed(task, folder, footers, taken) for task in tasks]
     if overwrite:
         footers = {id_: footer for id_, footer in footers.items() if id_ not in taken}
-    regions = _read_regions(out, sessions, options, tasks, _list_sources(tasks, footers, others or ()))
+    regions = read_task_regions(out, sessions, options, tasks, _list_sources(tasks, footers, others or ()))
     tasks = [replace(task, region=regions.get(task.video_id or "")) for task in tasks]
     # Results of an earlier content of one of these files. (A file that was moved has its id among the tasks.)
     earlier = _group_by_source({id_: footer for id_, footer in footers.items() if id_ not in taken})
@@ -158,8 +159,9 @@ def _plan(
 
 def _list_sources(tasks: Sequence[VideoTask], footers: Footers, others: Sequence[Path]) -> dict[str, str]:
     """Sources of finished videos by id, and those of other shards by path: rows of the session list may name them."""
-    own = {str(task.source) for task in tasks}
-    found = {str(path): str(path) for path in others if str(path) not in own}
+    own = {source_text(task.source) for task in tasks}
+    names = map(source_text, others)
+    found = {name: name for name in names if name not in own}
     return found | {id_: footer.source.path for id_, footer in footers.items()}
 
 
@@ -265,7 +267,7 @@ def _recognize_renamed(task: VideoTask, folder: OutputFolder, footers: Footers, 
             if task.source.name != footer.source.name:
                 log.warning(
                     "%s: has the content of %s, which is no longer there. Its results are kept, as %s.",
-                    sanitize(task.source), sanitize(footer.source.name), video_id,
+                    sanitize(source_text(task.source)), sanitize(footer.source.name), video_id,
                 )  # fmt: skip
             return replace(task, files=folder.video(video_id))
     return task
@@ -276,11 +278,12 @@ def _is_renamed(source: Path, stored: SourceInfo) -> bool:
     if stored.sha256 is None:  # of schema 1
         return False
     is_there = os.path.realpath(stored.path) == os.path.realpath(source)
-    if not is_there and os.path.lexists(stored.path):
+    # Whether an object is still there is not asked: a copy of it would count as the renamed one.
+    if not is_there and (is_object(stored.path) or os.path.lexists(stored.path)):
         return False
     try:
         # The size first: it costs nothing. That of a folder says nothing.
-        return (source.is_dir() or source.stat().st_size == stored.size) and not has_changed(source, stored)
+        return (source.is_dir() or size_of(source) == stored.size) and not has_changed(source, stored)
     except OSError:
         return False
 
@@ -298,7 +301,7 @@ def _find_earlier_ids(task: VideoTask, earlier: dict[str, list[str]]) -> tuple[s
     return tuple(earlier.get(os.path.realpath(task.source), ())) if task.files else ()
 
 
-def _read_regions(
+def read_task_regions(
     out: Path,
     sessions: Path | None,
     options: AnalyzeOptions,
@@ -322,7 +325,10 @@ def _read_regions(
     path = find_session_list(out, sessions)
     if path is None:
         return {}
-    sources = {**sources, **{task.video_id: str(task.source) for task in tasks if task.video_id is not None}}
+    sources = {
+        **sources,
+        **{task.video_id: source_text(task.source) for task in tasks if task.video_id is not None},
+    }
     found = {id_: region or options.region for id_, region in read_regions(path, sources).items()}
     for video_id, region in found.items():
         try:

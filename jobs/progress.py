@@ -33,6 +33,7 @@ from ferflow.jobs.run_events import (
     Waiting,
     WatchEvent,
 )
+from ferflow.store.object_store import source_text
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.text import pluralize, sanitize, timecode
 from ferflow.types import JsonObject, JsonValue
@@ -208,9 +209,9 @@ def log_event(event: WatchEvent) -> None:
         case Planned(tasks):
             _run_log.info("%s, %d to analyse", pluralize(len(tasks), "input"), event.n_pending)
         case Started(task):
-            _run_log.info("started %s as %s", task.source, task.video_id)
+            _run_log.info("started %s as %s", source_text(task.source), task.video_id)
         case Retried(task, report):
-            _run_log.info("to be retried: %s: %s", task.source, report.error)
+            _run_log.info("to be retried: %s: %s", source_text(task.source), report.error)
         case Ended(_, report):
             _run_log.info(
                 "%s %s: %d frames, %d faces, %.1f s of video in %.1f s%s", report.status, report.source,
@@ -259,7 +260,7 @@ def _to_valid_json(fields: Mapping[str, JsonValue]) -> JsonObject:
 
 
 def _names(task: VideoTask) -> JsonObject:
-    return {"source": str(task.source), "video_id": task.video_id}
+    return {"source": source_text(task.source), "video_id": task.video_id}
 
 
 def format_failure(source: str, error: str) -> str:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from msgspec import structs
-
-from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.additions import check_additions, warn_of_rest
 from ferflow.jobs.copies import find_copies
-from ferflow.jobs.finished_video import bring_up_to_date
+from ferflow.jobs.folder_pages import derive_others, remove_outdated, write_pages
 from ferflow.jobs.job import EngineName, Job
 from ferflow.jobs.page_options import check_page_options, save_page_options
 from ferflow.jobs.plan import plan_job
@@ -28,13 +25,11 @@ from ferflow.jobs.processing import process_tasks
 from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport, WatchEvent
 from ferflow.jobs.shard_join import absorb_shards
 from ferflow.jobs.shard_run import run_shard
-from ferflow.jobs.timelines import stale_timelines
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
+from ferflow.store.object_store import is_object, source_text
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.records import count_people
 from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work, timestamp
-from ferflow.text import sanitize
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +136,11 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
     check_page_options(job)
     if job.options.model in POOR_IN_VIDEO:
         log.warning("%s", POOR_IN_VIDEO[job.options.model])
+    if is_object(job.out):
+        from ferflow.jobs.store_run import run_to_store  # only here: few runs need it
+
+        yield from run_to_store(job)
+        return
     if job.shard is not None:
         yield from run_shard(job, job.shard)
         return
@@ -170,7 +170,7 @@ def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Gener
     reports = yield from process_tasks(tasks, job, manifest, folder.manifest)
     derive_others(job, folder, manifest, {task.video_id for task in tasks})
     manifest.finished = timestamp()
-    manifest.arrange([str(task.source) for task in tasks])
+    manifest.arrange([source_text(task.source) for task in tasks])
     manifest.save(folder.manifest)
     warn_of_rest(folder, {task.video_id for task in tasks if task.video_id}, job.session_list)
     if job.pages:
@@ -187,53 +187,3 @@ def _refuse(tasks: Sequence[VideoTask], job: Job) -> Generator[RunEvent, None, N
     for task, report in zip(tasks, reports, strict=True):
         yield Ended(task, report)
     yield Finished(RunReport(job.out, tuple(reports)))
-
-
-def derive_others(
-    job: Job, folder: OutputFolder, manifest: RunManifest, of_this_run: set[str | None]
-) -> None:
-    """Give the other finished videos of the folder current timelines with the same bins; their records stay."""
-    # Those additions were meant for the inputs.
-    bins_only = structs.replace(
-        job,
-        markers=None,
-        chapters=False,
-        markers_offset=None,
-        speech=None,
-        signals=None,
-        rest=None,
-        embed_clips=False,
-    )
-    for files in stale_timelines(folder, job.options):
-        if files.video_id not in of_this_run:
-            task = VideoTask(Path(files.video_id), files, is_finished=True)
-            bring_up_to_date(task, bins_only, report_without_work(task))
-            manifest.note_people(files.video_id, count_people(files))
-
-
-def write_pages(folder: OutputFolder) -> None:
-    """The overview, and pages that a changed list of people concerns; a broken list costs no results."""
-    from ferflow.dashboards import last_options, refresh
-    from ferflow.dashboards.exports.export_status import update_exports
-
-    try:
-        done = refresh(folder.path, forgiving=True)
-        for warning in (*done.warnings, *done.failed.values()):
-            log.warning("%s", sanitize(warning))
-        with suppress(OptionsError):  # a broken list, which is warned of
-            for warning in update_exports(folder.path, last_options(folder.path)):
-                log.warning("%s", sanitize(warning))
-    except OSError as error:
-        raise RecordsError(f"{folder.index}: cannot be written ({error.strerror}).") from error
-
-
-def remove_outdated(folder: OutputFolder) -> None:
-    """Remove the overview if it is outdated, and warn of what was exported of an earlier state."""
-    if not folder.has_pages:  # most such folders: what makes pages is not even imported
-        return
-    from ferflow.dashboards import remove_stale_overview
-    from ferflow.dashboards.exports.export_status import describe_outdated
-
-    remove_stale_overview(folder.path)
-    for warning in describe_outdated(folder):
-        log.warning("%s", sanitize(warning))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ferflow.jobs.shard import Shard
 from ferflow.media.inputs import DiscoveredInput, size_of
+from ferflow.store.object_store import source_text
 from ferflow.store.shard_manifest import InputsDigest
 
 
@@ -37,7 +38,7 @@ def choose_inputs(shard: Shard, inputs: Sequence[DiscoveredInput]) -> ShardInput
     has more than 4/3 of the bytes of the best assignment. Inputs of one name and size stay together, since
     the ids of copies depend on one another (`media.inputs.video_id_of`).
     """
-    sizes = [0 if found.problem is not None else size_of(found.path) for found in inputs]
+    sizes = [_size_of(found) for found in inputs]
     groups: dict[tuple[str, int], list[int]] = {}
     for place, (found, size) in enumerate(zip(inputs, sizes, strict=True)):
         groups.setdefault((found.path.name, size), []).append(place)
@@ -52,8 +53,14 @@ def choose_inputs(shard: Shard, inputs: Sequence[DiscoveredInput]) -> ShardInput
     return ShardInputs([inputs[place] for place in chosen], chosen, _digest_inputs(inputs, sizes))
 
 
+def _size_of(found: DiscoveredInput) -> int:
+    if found.problem is not None:
+        return 0
+    return size_of(found.path) if found.size is None else found.size
+
+
 def _digest_inputs(inputs: Sequence[DiscoveredInput], sizes: Sequence[int]) -> InputsDigest:
     digest = hashlib.sha256()
     for found, size in zip(inputs, sizes, strict=True):
-        digest.update(f"{str(found.path)!r} {size}\n".encode())
+        digest.update(f"{source_text(found.path)!r} {size}\n".encode())
     return InputsDigest(n_inputs=len(inputs), sha256=digest.hexdigest())

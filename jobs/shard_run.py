@@ -14,6 +14,7 @@ from ferflow.jobs.run_events import Finished, Planned, RunEvent, RunReport
 from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import ShardInputs
 from ferflow.options import AnalyzeOptions
+from ferflow.store.object_store import source_text
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport, VideoTask, timestamp
 from ferflow.store.shard_manifest import ShardManifest, list_shards, load_shard, shard_path
@@ -33,19 +34,19 @@ def run_shard(job: Job, shard: Shard) -> Generator[RunEvent, None, None]:
     folder = OutputFolder(job.out)
     own, tasks = plan_shard(job, shard)
     with folder.lock_shared():
-        manifest = _start_manifest(folder, job, shard, own, tasks)
+        manifest = start_manifest(folder, job, shard, own, tasks)
         save_page_options(job, folder)
         yield Planned(tuple(tasks))
         path = shard_path(folder, shard.number, shard.count)
         manifest.save(path)
         reports = yield from process_tasks(tasks, job, manifest, path)
         manifest.finished = timestamp()
-        manifest.arrange([str(task.source) for task in tasks])
+        manifest.arrange([source_text(task.source) for task in tasks])
         manifest.save(path)
         yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
 
 
-def _start_manifest(
+def start_manifest(
     folder: OutputFolder, job: Job, shard: Shard, own: ShardInputs, tasks: list[VideoTask]
 ) -> ShardManifest:
     """The manifest of a shard that starts, with the entries of earlier runs about its inputs.
@@ -61,11 +62,11 @@ def _start_manifest(
         number=shard.number,
         count=shard.count,
         inputs=own.all_inputs,
-        places={str(one.path): place for one, place in zip(own.inputs, own.places, strict=True)},
+        places={source_text(one.path): place for one, place in zip(own.inputs, own.places, strict=True)},
         model_sha256=sha256,
     )
     # Entries of earlier runs say how long a finished video took.
-    ids, sources = {task.video_id for task in tasks}, {str(task.source) for task in tasks}
+    ids, sources = {task.video_id for task in tasks}, {source_text(task.source) for task in tasks}
     for earlier in _find_earlier(folder, shard):
         known = [
             one

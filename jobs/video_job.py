@@ -20,12 +20,14 @@ from ferflow.jobs.finished_video import bring_up_to_date, claim_task
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
 from ferflow.media.decode_report import DecodeReport
-from ferflow.media.fingerprint import Fingerprint, fingerprint, signature
+from ferflow.media.fingerprint import Fingerprint, content_sha256, fingerprint, signature, size_and_time
+from ferflow.media.object_file import check_complete, forget_failures
 from ferflow.media.video import Reading, Video, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
+from ferflow.store.object_store import absolute_source, is_object
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
@@ -104,8 +106,10 @@ def _write_records(
         open_video(source, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
-        # Before the first frame, compared after the last: a file that is still being copied differs by then.
-        known_by = fingerprint(source)
+        # Before the first frame, compared after the last: a file that is still being copied differs by then. The
+        # digest of an object comes after the last frame, when its bytes are here.
+        forget_failures(source)
+        known_by = Fingerprint(signature(source), "") if is_object(source) else fingerprint(source)
         for rows in analyze_video(video, files.video_id, options, tools):
             writer.write(rows)
             counts.add(rows)
@@ -113,6 +117,9 @@ def _write_records(
                 yield Progressed(task, counts.last_time_s, video.info.duration_s_from_header)
         if counts.n_frames == 0:
             raise VideoError(f"{source.name}: no frame in the requested range. Check --start and --end.")
+        check_complete(source)
+        if is_object(source):
+            known_by = known_by._replace(sha256=content_sha256(source))
         _check_unchanged(source, known_by)
         metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video.report))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
@@ -215,12 +222,13 @@ def identify_detector(tools: Tools) -> ModelIdentity:
 
 
 def _source_info(video: Video) -> SourceInfo:
-    info, stat = video.info, video.info.path.stat()
+    info = video.info
+    size, mtime = size_and_time(info.path)
     return SourceInfo(
-        path=str(info.path.absolute()),
+        path=absolute_source(info.path),
         name=info.path.name,
-        size=stat.st_size,
-        mtime=stat.st_mtime,
+        size=size,
+        mtime=mtime,
         format=info.format,
         codec=info.codec,
         hwaccel=video.hwaccel,

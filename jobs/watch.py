@@ -24,6 +24,7 @@ from ferflow.jobs.run import run_events
 from ferflow.jobs.run_events import Finished, RunReport, Waiting, WatchEvent
 from ferflow.media.fingerprint import list_files, signature
 from ferflow.media.inputs import discover
+from ferflow.store.object_store import is_object, redact_address
 from ferflow.store.run_manifest import TaskReport
 from ferflow.system.open_files import find_open_for_writing
 from ferflow.text import is_address, sanitize
@@ -99,12 +100,16 @@ def _run_round(
 
 
 def _check_inputs(job: Job) -> None:
-    """Refuse inputs that do not exist (waiting for them would not end), and manifests and shards (fixed lists)."""
+    """Refuse inputs that do not exist (waiting for them would not end), manifests and shards (fixed lists), stores."""
+    if is_object(job.out):
+        raise OptionsError("--watch does not go with an output folder in a store.")
     if job.manifest is not None or job.shard is not None:
         raise OptionsError("--watch goes with files and folders, not with --manifest or --shard.")
     for text in job.inputs:
         if is_address(text) or not (os.path.lexists(text) or glob.has_magic(text)):
-            raise OptionsError(f"{sanitize(text)}: no such file or folder. --watch needs it to be there.")
+            raise OptionsError(
+                f"{redact_address(text)}: no such file or folder. --watch needs it to be there."
+            )
 
 
 @dataclass(frozen=True, slots=True)

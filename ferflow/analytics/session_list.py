@@ -29,6 +29,7 @@ from ferflow.analytics.list_rows import read_rows
 from ferflow.analytics.session_columns import parse_offset, parse_part, parse_stretch, without_missing
 from ferflow.errors import OptionsError
 from ferflow.regions import AUTO, Region, parse_regions, split_regions
+from ferflow.store.object_store import file_address_to_path, is_object
 from ferflow.text import sanitize
 
 GROUP = "group"
@@ -169,6 +170,10 @@ def list_videos(path: Path) -> list[str]:
     for row in read_rows(path, required=("video",)):
         if not (name := row.values["video"]):
             raise OptionsError(f"{sanitize(path)}: line {row.line} names no video.")
+        name = file_address_to_path(name)
+        if is_object(name):
+            found.append(name)
+            continue
         # Lists come from Windows, too.
         place = path.parent / name
         found.append(str(place if os.path.lexists(place) else path.parent / name.replace("\\", "/")))

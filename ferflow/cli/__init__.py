@@ -22,6 +22,7 @@ from ferflow.cli.doctor import doctor
 from ferflow.cli.evaluate import evaluate
 from ferflow.cli.explain import explain
 from ferflow.cli.export import export
+from ferflow.cli.fetch import fetch
 from ferflow.cli.forget import forget
 from ferflow.cli.interrupt import RUN_AGAIN, interruptible
 from ferflow.cli.live import live
@@ -54,6 +55,7 @@ for command in (
     predict,
     run,
     merge,
+    fetch,
     report,
     export,
     compact,

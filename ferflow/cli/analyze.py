@@ -31,7 +31,6 @@ from ferflow.cli.common import (
     Markers,
     MarkersOffset,
     NoReport,
-    Out,
     Output,
     Overwrite,
     Progress,
@@ -51,6 +50,7 @@ from ferflow.cli.common import (
     Workers,
     parse_not_empty,
     parse_path,
+    parse_place,
     parse_rest_stretches,
     parse_watch,
     run_and_exit,
@@ -82,13 +82,23 @@ def _shard(text: str) -> Shard:
 _INPUTS = typer.Argument(
     metavar="INPUT",
     parser=parse_not_empty,
-    help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
+    help="Video files, folders (searched recursively), quoted globs, folders of numbered images, or addresses of an "
+    "object store: s3://, gs:// or az:// (needs ferflow[objectstore]).",
 )
 Inputs = Annotated[list[str], _INPUTS]
 
 
 def analyze(
-    out: Out,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            parser=parse_place,
+            metavar="FOLDER",
+            help="Output folder, or its address in an object store.",
+        ),
+    ],
     inputs: Annotated[list[str] | None, _INPUTS] = None,
     manifest: Annotated[
         Path | None,

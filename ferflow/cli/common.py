@@ -22,6 +22,13 @@ from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
 from ferflow.options import AnalyzeOptions, RotateName
+from ferflow.store.object_store import (
+    file_address_to_path,
+    is_object,
+    parse_address,
+    redact_address,
+    source_text,
+)
 from ferflow.text import is_address, sanitize
 
 if TYPE_CHECKING:
@@ -37,13 +44,16 @@ education is forbidden, medical and safety reasons aside (AI Act Art. 5(1)(f))."
 DEFAULTS = AnalyzeOptions()
 
 
-def format_notice(*, clips: bool, thumbnails: bool = False, engine: EngineName = "local") -> str:
+def format_notice(
+    *, clips: bool, thumbnails: bool = False, engine: EngineName = "local", uses_store: bool = False
+) -> str:
     """What a user must know before the first run: where data stay, what is stored, and the limits of its use.
 
     Args:
         clips: whether clips are stored, or were by an earlier command.
         thumbnails: whether pictures of persons are stored.
         engine: of the run.
+        uses_store: whether inputs or results are in an object store.
     """
     stored = [
         *(["Clips around the peaks are stored; they show faces."] if clips else []),
@@ -58,6 +68,9 @@ def format_notice(*, clips: bool, thumbnails: bool = False, engine: EngineName =
         if engine == "local"
         else "ferflow works on the machines of your cluster only: nothing leaves them."
     )
+    if uses_store:
+        machines = "this machine" if engine == "local" else "the machines of your cluster"
+        place = f"ferflow works on {machines} and with the stores that you name: nothing goes elsewhere."
     return _NOTICE.format(place=place, faces=" ".join(stored) or "No face image is kept.")
 
 
@@ -70,13 +83,7 @@ def parse_not_empty(text: str) -> str:
 
 def parse_path(text: str) -> Path:
     """A path, which may not be empty, nor an address: as a path, `s3://bucket` would become a folder `s3:` here."""
-    path = Path(parse_not_empty(text))
-    if is_address(text) and not os.path.lexists(path):
-        raise typer.BadParameter(
-            f"{sanitize(text)} is an address. ferflow reads and writes files only: copy it, or mount the storage as a "
-            "folder"
-        )
-    return path
+    return _parse_path(text, stores=False)
 
 
 def parse_moment(text: str) -> datetime:
@@ -90,6 +97,36 @@ def parse_moment(text: str) -> datetime:
 def share_option(help_text: str, metavar: str) -> Any:
     """An option that takes a number from 0 to 1."""
     return typer.Option(help=help_text, metavar=metavar, min=0.0, max=1.0)
+
+
+def parse_place(text: str) -> Path:
+    """As `parse_path`, also an address of an object store."""
+    return _parse_path(text, stores=True)
+
+
+def _parse_path(text: str, *, stores: bool) -> Path:
+    text = file_address_to_path(parse_not_empty(text))
+    path = Path(text)
+    if os.path.lexists(path):
+        return (
+            path.absolute() if is_object(text) else path
+        )  # a local folder `s3:` must not look like an address
+    if not is_address(text):
+        return path
+    if not is_object(text):
+        raise typer.BadParameter(
+            f"{redact_address(text)} is an address that ferflow does not use: copy it, or mount the storage as a folder"
+        )
+    try:
+        address = parse_address(text)
+    except OptionsError as error:
+        raise typer.BadParameter(str(error)) from error
+    if not stores:
+        raise typer.BadParameter(
+            f"{sanitize(address)} is an address. Here ferflow reads and writes files only: copy it first, an output "
+            "folder with ferflow fetch ADDRESS FOLDER"
+        )
+    return address.path
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", parser=parse_path, metavar="FOLDER", help="Output folder.")]
@@ -355,7 +392,9 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
     shows_faces_now = job.embed_clips and not folder.has_clips
     if not output.quiet and (shows_faces_now or not folder.manifest.exists()):
         clips, thumbnails = job.embed_clips or folder.has_clips, folder.has_thumbnails
-        notice = format_notice(clips=clips, thumbnails=thumbnails, engine=job.engine)
+        notice = format_notice(
+            clips=clips, thumbnails=thumbnails, engine=job.engine, uses_store=job.uses_store
+        )
         echo(*notice.split("\n"), err=True)
     with (
         interruptible(show=print_message, clean_up=_find_clean_up(job)),
@@ -369,7 +408,12 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
         if data:
             echo(f"Data: {'  '.join(data)}")
         if job.shard is not None:
-            echo(f"When every shard has ended: ferflow merge {shlex.quote(str(job.out))}")
+            echo(f"When every shard has ended: ferflow merge {shlex.quote(source_text(job.out))}")
+        elif is_object(job.out):
+            echo(
+                f"Results: {source_text(job.out)}",
+                f"To look at them: ferflow fetch {source_text(job.out)} FOLDER",
+            )
         elif job.pages and folder.index.exists():
             echo(f"Report: {folder.index}")
     sys.exit(report.exit_code)

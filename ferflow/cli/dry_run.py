@@ -13,6 +13,7 @@ from ferflow.cli.common import Output, log_to_stderr, print_message, reporting_f
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL, VideoError
 from ferflow.jobs.job import Job
+from ferflow.store.object_store import source_text
 from ferflow.text import pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ def _print_tasks(job: Job, warn: Callable[[str], None]) -> Sequence[VideoTask]:
     tasks = plan_job(job)
     for task in tasks:
         if task.files is None or task.problem is not None:
-            echo(f"cannot   {format_failure(str(task.source), task.problem or '')}")
+            echo(f"cannot   {format_failure(source_text(task.source), task.problem or '')}")
         else:
             verb = "skip" if task.is_finished else "analyse"
-            echo(f"{verb:8} {sanitize(task.source)}  ->  {task.files.video_id}")
+            echo(f"{verb:8} {sanitize(source_text(task.source))}  ->  {task.files.video_id}")
     for warning in find_copies(tasks, job):
         warn(warning)
     pending = sum(task.is_pending for task in tasks)

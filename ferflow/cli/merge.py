@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import NoReport, Output, Quiet, Verbose, log_to_stderr, parse_path, print_message
+from ferflow.cli.common import NoReport, Output, Quiet, Verbose, log_to_stderr, parse_place, print_message
 from ferflow.cli.printing import echo
+from ferflow.store.object_store import is_object, source_text
 from ferflow.text import pluralize, sanitize
 
 _MOST_FAILURES = 20
@@ -17,7 +18,12 @@ _MOST_FAILURES = 20
 
 def merge(
     out: Annotated[
-        Path, typer.Argument(parser=parse_path, metavar="OUT", help="Output folder of the shards.")
+        Path,
+        typer.Argument(
+            parser=parse_place,
+            metavar="OUT",
+            help="Output folder of the shards, or its address in an object store.",
+        ),
     ],
     no_report: NoReport = False,
     verbose: Verbose = False,
@@ -34,7 +40,12 @@ def merge(
     from ferflow.store.output_folder import OutputFolder
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
-    report = join(out, pages=not no_report)
+    if is_object(out):
+        from ferflow.jobs.store_merge import merge_address
+
+        report = merge_address(out, pages=not no_report)
+    else:
+        report = join(out, pages=not no_report)
     for entry in report.failed[:_MOST_FAILURES]:
         print_message(format_failure(entry.source, entry.error or entry.status))
     if (more := len(report.failed) - _MOST_FAILURES) > 0:
@@ -47,6 +58,8 @@ def merge(
             f"{pluralize(report.n_shards, 'shard')}, {n_done} of {pluralize(len(report.videos), 'input')} done."
         )
         index = OutputFolder(out).index
-        if not no_report and index.exists():
+        if is_object(out):
+            echo(f"Results: {source_text(out)}", f"To look at them: ferflow fetch {source_text(out)} FOLDER")
+        elif not no_report and index.exists():
             echo(f"Report: {sanitize(index)}")
     sys.exit(report.exit_code)

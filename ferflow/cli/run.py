@@ -20,6 +20,7 @@ from ferflow.cli.common import (
     WatchUntilIdle,
     Workers,
     parse_path,
+    parse_place,
     parse_watch,
     run_and_exit,
 )
@@ -39,9 +40,9 @@ def run(
         typer.Option(
             "--out",
             "-o",
-            parser=parse_path,
+            parser=parse_place,
             metavar="FOLDER",
-            help="Output folder, in place of `out` in the file.",
+            help="Output folder, or its address in an object store, in place of `out` in the file.",
         ),
     ] = None,
     workers: Workers = None,

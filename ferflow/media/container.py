@@ -30,11 +30,13 @@ from ferflow.media.hardware import (
     is_as_expected,
     no_device,
 )
+from ferflow.media.object_file import open_source
 from ferflow.media.png_chunks import check_png, check_png_packet
 from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
 from ferflow.media.video_stream import choose_stream, describe_stream, pictures, tagged_seconds
 from ferflow.options import HwaccelName
+from ferflow.store.object_store import is_object
 from ferflow.system.cpus import available_cpus
 
 MAX_PIXELS = 8192 * 8192
@@ -473,11 +475,13 @@ def _open_with(path: Path, demuxer: str | None, device: str | None) -> av.contai
     # With `file:` and the whitelists, neither the content nor the name of a file can make FFmpeg open another one. A
     # read that hangs, as on a network share, ends after the timeout. Playlists are refused before they are read, and
     # `max_pixels` also limits the frames that FFmpeg probes.
+    # An object is read through Python, so that no protocol of FFmpeg is needed at all.
+    is_remote = is_object(path)
     container: av.container.InputContainer = av.open(
-        f"file:{path.absolute()}",
+        open_source(path) if is_remote else f"file:{path.absolute()}",
         format=demuxer,
         options={
-            "protocol_whitelist": "file",
+            "protocol_whitelist": "none" if is_remote else "file",
             "format_whitelist": ",".join(sorted(DEMUXERS)),
             "max_pixels": str(MAX_PIXELS),
         },
@@ -499,7 +503,7 @@ def _open_error(path: Path, error: Exception) -> VideoError:
 
 
 def _is_jpeg(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_source(path) as file:
         return file.read(len(_JPEG_MAGIC)) == _JPEG_MAGIC
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ferflow.media.image_list import list_images
+from ferflow.media.object_file import object_sha256
 from ferflow.media.source_file import check_is_file
 from ferflow.store.metadata import SourceInfo
+from ferflow.store.object_store import is_object, parse_address, stat_object
 
 MOST_HASHED_BYTES = 64 << 30
 """Of one file: six hours at 25 Mbit/s. A file may state any size without having as many bytes on the disk."""
@@ -39,7 +41,15 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def signature(path: Path) -> str:
-    """Hash of sizes and modification times. Another signature does not mean other content: a copy has its own times."""
+    """Hash of sizes and modification times; of an object, of its size and version (ETag).
+
+    Another signature does not mean other content: a copy has its own times.
+    """
+    if is_object(path):
+        address = parse_address(path)
+        found = stat_object(address)
+        text = f"{address.name!r} {found.size} {found.etag}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
     stats = [(file.name, file.stat()) for file in list_files(path)]
     # Names may be no valid UTF-8, hence `surrogateescape`; `!r` keeps a line break in a name from looking like two
     # files.
@@ -47,8 +57,23 @@ def signature(path: Path) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
+def size_and_time(path: Path) -> tuple[int, float]:
+    """Bytes of a source (of a folder: of its own entry), and when it was changed, in seconds since 1970.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_object(path):
+        found = stat_object(parse_address(path))
+        return found.size, found.mtime
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime
+
+
 def content_sha256(path: Path) -> str:
     """Hash of a file's bytes, or of the names and bytes of a folder's images."""
+    if is_object(path):
+        return object_sha256(path)
     if not path.is_dir():
         return _sha256(path)
     parts = [f"{file.name!r} {_sha256(file)}" for file in list_files(path)]

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.media.image_list import IMAGE_SUFFIXES, count_images, list_images
+from ferflow.media.object_inputs import expand_address
 from ferflow.media.source_file import check_is_file
+from ferflow.store.object_store import (
+    Address,
+    file_address_to_path,
+    is_object,
+    parse_address,
+    read_range,
+    redact_address,
+    stat_object,
+)
 from ferflow.store.output_folder import find_maker, is_output_folder
 from ferflow.text import is_address, sanitize
 
@@ -38,15 +48,17 @@ class DiscoveredInput:
 
     path: Path
     problem: str | None = None
+    size: int | None = None
+    """Bytes, where listing has found them; None: `size_of` says."""
 
 
 def discover(inputs: Sequence[str | Path], *, out: Path, warn: bool = True) -> list[DiscoveredInput]:
-    """Expand files, folders (recursively) and globs, in sorted order, each video once.
+    """Expand files, folders (recursively), globs and addresses of stores, in sorted order, each video once.
 
     Hidden files, the output folder, and what ferflow made in this or another output folder are skipped; a folder of
     numbered images without videos is one video. With `warn`, a warning names each skipped output folder.
     """
-    skipped = _Skipped(Path(os.path.realpath(out)), set())
+    skipped = _Skipped(Path(os.path.realpath(out)), set(), parse_address(out) if is_object(out) else None)
     found = [item for text in inputs for item in _expand(str(text), skipped)]
     for folder in sorted(skipped.folders - {skipped.out}) if warn else ():
         log.warning(
@@ -67,6 +79,8 @@ class _Skipped:
     """That of this run, which need not exist."""
     folders: set[Path]
     """Those that were found, as real paths."""
+    address: Address | None = None
+    """Of the run's output folder, if it is in a store."""
 
     def has_folder(self, folder: Path) -> bool:
         """Whether a folder is one of them, or is in one."""
@@ -116,6 +130,8 @@ def content_key(path: Path) -> bytes:
 def size_of(path: Path) -> int:
     """Bytes of a source, or of all files in a folder of images; 0 if it cannot be read."""
     try:
+        if is_object(path):
+            return stat_object(parse_address(path)).size
         if path.is_dir():
             return sum(file.stat().st_size for file in path.iterdir())
         return path.stat().st_size
@@ -129,6 +145,9 @@ def _hash_content(path: Path, digest: hashlib._Hash) -> None:
             digest.update(f"{image.name!r} {image.stat().st_size}".encode())
         return
     check_is_file(path)
+    if is_object(path):
+        _hash_object(parse_address(path), digest)
+        return
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         digest.update(str(size).encode())
@@ -137,12 +156,31 @@ def _hash_content(path: Path, digest: hashlib._Hash) -> None:
             digest.update(file.read(_FINGERPRINT_BYTES))
 
 
+def _hash_object(address: Address, digest: hashlib._Hash) -> None:
+    """As of a file with the same name and content; fetches its ends only."""
+    found = stat_object(address)
+    digest.update(str(found.size).encode())
+    length = min(_FINGERPRINT_BYTES, found.size)
+    for start in (0, found.size - length):
+        digest.update(read_range(address, start, length, found.etag))
+
+
 def _identity(item: DiscoveredInput) -> str:
     # Not `Path.resolve`, which raises for links that form a cycle. A problem is an item of its own.
     return item.problem or os.path.realpath(item.path)
 
 
 def _expand(text: str, skipped: _Skipped) -> Iterator[DiscoveredInput]:
+    text = file_address_to_path(text)
+    if is_object(text) and not os.path.lexists(text):
+        for found in expand_address(text, skipped=skipped.address, suffixes=VIDEO_SUFFIXES):
+            yield DiscoveredInput(found.path, found.problem, found.size)
+        return
+    # A local folder may be called `s3:`; its path must not look like an address.
+    yield from _expand_local(str(Path(text).absolute()) if is_object(text) else text, skipped)
+
+
+def _expand_local(text: str, skipped: _Skipped) -> Iterator[DiscoveredInput]:
     path = Path(text)
     # `os.path` returns False where `Path` raises: names that are too long, folders without permission.
     if "\0" in text:
@@ -163,8 +201,9 @@ def _expand(text: str, skipped: _Skipped) -> Iterator[DiscoveredInput]:
                 yield from _expand(str(match), skipped)
     elif is_address(text):
         yield DiscoveredInput(
-            path,
-            f"{path}: an address. ferflow reads files only: download it, or mount the storage as a folder.",
+            Path(redact_address(text)),
+            f"{redact_address(text)}: an address that ferflow does not read. It reads files and objects of s3://, "
+            "gs:// and az://: download it, or mount the storage as a folder.",
         )
     else:
         yield DiscoveredInput(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ferflow.errors import VideoError
+from ferflow.media.object_file import open_source
 
 MOST_UNPACKED_BYTES = 32 << 20
 """Of all text and colour profiles of a file; a profile has some KiB. A thousand times the packed size is possible."""
@@ -24,7 +25,7 @@ def check_png(path: Path) -> None:
     Raises:
         VideoError: it does.
     """
-    with path.open("rb") as file:
+    with open_source(path) as file:
         _check(file, path.name)
 
 

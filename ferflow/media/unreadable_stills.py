@@ -12,6 +12,8 @@ from pathlib import Path
 from av import VideoStream
 from av.stream import Disposition
 
+from ferflow.media.object_file import open_source
+
 _ANIMATION_FLAG = 0x02
 """In the flags of the VP8X chunk of a WebP."""
 _TIFF_COMPRESSION = 259
@@ -38,14 +40,14 @@ def why_unreadable(path: Path, demuxer: str, streams: Iterable[VideoStream]) -> 
 
 
 def _is_animated_webp(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_source(path) as file:
         head = file.read(21)
     return head[12:16] == b"VP8X" and len(head) == 21 and bool(head[20] & _ANIMATION_FLAG)
 
 
 def _is_jpeg_in_tiff(path: Path) -> bool:
     """Whether the first directory of a TIFF states a JPEG compression (TIFF 6.0, section 2)."""
-    with path.open("rb") as file:
+    with open_source(path) as file:
         order = "<" if file.read(2) == b"II" else ">"
         try:
             (offset,) = struct.unpack(f"{order}I", file.read(6)[2:])

@@ -34,6 +34,7 @@ from ferflow.store.metadata import (
     read_metadata,
     to_json_values,
 )
+from ferflow.store.object_store import source_text
 from ferflow.store.records import count_people
 from ferflow.store.schemas import SCHEMA_VERSION
 from ferflow.store.video_files import VideoFiles
@@ -123,7 +124,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     ) -> TaskReport:
         """An input without results."""
         return cls(
-            source=str(task.source), video_id=task.video_id, status="failed", error=error, failure=failure,
+            source=source_text(task.source), video_id=task.video_id, status="failed", error=error, failure=failure,
             seconds=seconds,
         )  # fmt: skip
 
@@ -131,7 +132,11 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     def not_started(cls, task: VideoTask, why: str) -> TaskReport:
         """An input that the run did not come to."""
         return cls(
-            source=str(task.source), video_id=task.video_id, status="not_started", error=why, attempts=0
+            source=source_text(task.source),
+            video_id=task.video_id,
+            status="not_started",
+            error=why,
+            attempts=0,
         )
 
     @classmethod
@@ -141,7 +146,7 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
         """An input with results; without `status` those of an earlier run. Its people: see `records.count_people`."""
         counts = metadata.counts
         return cls(
-            source=str(source),
+            source=source_text(source),
             video_id=metadata.video_id,
             status=status,
             warnings=metadata.warnings,

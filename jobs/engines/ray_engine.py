@@ -27,6 +27,7 @@ from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
 from ferflow.jobs.video_job import Analyzed
+from ferflow.store.object_store import is_object
 from ferflow.store.run_manifest import VideoTask
 from ferflow.store.video_files import VideoFiles
 
@@ -172,7 +173,8 @@ class _Pool:
         if task.files is not None:
             # A name of its own: the actor of a machine that counts as lost may still be writing.
             worker.files = replace(task.files, out=self._job.out, part=f"r{secrets.token_hex(4)}")
-            task = replace(task, source=task.source.absolute(), files=worker.files)
+            source = task.source if is_object(task.source) else task.source.absolute()
+            task = replace(task, source=source, files=worker.files)
         worker.video, worker.pace = video, Pace(time.monotonic())
         video.workers.append(worker)
         worker.stream = _stream(worker.actor.analyze, task)

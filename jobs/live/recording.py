@@ -28,13 +28,13 @@ from ferflow.errors import RecordsError
 from ferflow.faces.people import People
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.jobs.finished_video import bring_up_to_date
+from ferflow.jobs.folder_pages import write_pages
 from ferflow.jobs.job import Job
 from ferflow.jobs.live.feed import Feed
 from ferflow.jobs.live.segments import SegmentsWriter, remove_segments
 from ferflow.jobs.live.sources import LiveSource
 from ferflow.jobs.live.stream_analyzer import AnalyzedFrame
 from ferflow.jobs.plan import check_compatible
-from ferflow.jobs.run import write_pages
 from ferflow.jobs.video_job import RowCounts, identify_detector, identify_model
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, face_rows, frame_rows, track_rows
