@@ -44,6 +44,7 @@ from ferflow.media.video import Reading, Selection, Video, open_video
 from ferflow.models.classifier import Answer, Classifier, make_classifier
 from ferflow.options import AnalyzeOptions
 from ferflow.regions import AUTO, Region
+from ferflow.store.object_store import is_object, parse_address, permit
 from ferflow.store.records import FaceRows, FrameRows, Rows, TrackRows
 from ferflow.store.schemas import FRAMES, NOT_FACE, TRACKS, faces_schema
 from ferflow.system.cpus import available_cpus
@@ -101,7 +102,7 @@ def analyze(
     """Analyse one video, frame by frame; closing the generator ends the analysis.
 
     Args:
-        path: a video file, or a folder of numbered images.
+        path: a video file, a folder of numbered images, or the address of an object in a store.
         options: None: the defaults.
         tools: detector and classifier, to load them once for many videos; None: loaded here.
 
@@ -116,6 +117,8 @@ def analyze(
     options = options or AnalyzeOptions()
     tools = tools or Tools.load(options)
     path = Path(path)
+    if is_object(path):
+        permit(parse_address(path))
     with open_video(path, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video:
         yield from analyze_video(video, video_id_of(path), options, tools)
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from msgspec import structs
+
 from ferflow.errors import FerflowError, OptionsError, RecordsError
 from ferflow.jobs.merge import MergeReport, merge
 from ferflow.store.atomic_files import atomic_write, is_temporary
@@ -24,6 +26,7 @@ from ferflow.store.object_store import (
 )
 from ferflow.store.output_folder import LOCKS, OutputFolder
 from ferflow.store.published import Commit, PublishedFolder
+from ferflow.store.run_manifest import FINISHED, RunManifest, TaskReport
 from ferflow.store.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ def merge_in_store(published: PublishedFolder, *, pages: bool) -> MergeReport:
         before = dict(_stamps(folder.path))
         with _naming_the_store(folder.path, published):
             report = merge(folder.path, pages=pages)
+            _note_pages(folder)
         _store_changes(published, folder, before, version)
     return report
 
@@ -109,8 +113,9 @@ def _fetch(published: PublishedFolder, target: Path, *, for_merge: bool) -> tupl
     ]
     _check_room(published, target, sum(stat.size for _, stat in wanted))
     # FACES last: they mark a video as finished.
-    for name, _ in sorted(wanted, key=lambda one: one[0].parts[0] == "faces"):
+    for name, stat in sorted(wanted, key=lambda one: one[0].parts[0] == "faces"):
         _fetch_file(published, name, target, digests.get(str(name)))
+        os.utime(target / name, (stat.mtime, stat.mtime))  # what was joined when is known by these times
     etag = next((stat.etag for name, stat in listed if str(name) == "run.json"), None)
     return etag, FetchReport(len(commits), len(wanted), sum(stat.size for _, stat in wanted))
 
@@ -122,10 +127,10 @@ def _is_result_of(name: PurePosixPath, commits: dict[str, Commit]) -> bool:
 
 
 def _is_there(path: Path, stat: ObjectStat, sha256: str | None) -> bool:
-    """Whether a file was fetched before; one without a known digest is fetched again."""
-    return (
-        sha256 is not None and path.is_file() and path.stat().st_size == stat.size and _sha256(path) == sha256
-    )
+    """Whether a file was fetched before: by its size and digest, or by the time at which it was stored."""
+    if not path.is_file() or path.stat().st_size != stat.size:
+        return False
+    return path.stat().st_mtime == stat.mtime if sha256 is None else _sha256(path) == sha256
 
 
 def _sha256(path: Path) -> str:
@@ -150,6 +155,24 @@ def _fetch_file(published: PublishedFolder, name: PurePosixPath, target: Path, s
             raise RecordsError(
                 f"{published.address}/{name}: not what was published (another sha256). Remove its commit and run again."
             )
+
+
+def _note_pages(folder: OutputFolder) -> None:
+    """Name the pages in `run.json`: only the merge writes them, and after it."""
+    manifest = RunManifest.load(folder.manifest)
+    if manifest is None:
+        return
+    before = manifest.videos
+    manifest.videos = [_with_page(entry, folder) for entry in before]
+    if manifest.videos != before:
+        manifest.save(folder.manifest)
+
+
+def _with_page(entry: TaskReport, folder: OutputFolder) -> TaskReport:
+    if entry.video_id is None or entry.status not in FINISHED:
+        return entry
+    page = folder.video(entry.video_id).report
+    return structs.replace(entry, report=page.relative_to(folder.path).as_posix() if page.exists() else None)
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:

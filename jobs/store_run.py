@@ -129,7 +129,9 @@ def _process(
         if task.is_finished and task.video_id is not None:
             report = plan.commits[task.video_id].report
             record.manifest.note(report)
-            reports[task] = structs.replace(report, status="skipped", source=source_text(task.source))
+            reports[task] = structs.replace(
+                report, status="skipped", source=source_text(task.source), seconds=0.0
+            )
             yield Ended(task, reports[task])
     left = [task for task in plan.tasks if task not in reports]
     n_failed = 0
@@ -145,6 +147,8 @@ def _process(
                 n_failed = n_failed + 1 if report.status == "failed" else 0
             reports[event.task] = report
             yield Ended(event.task, report)
+            if report.status == "failed" and event.report.status in FINISHED and job.fail_fast:
+                raise RecordsError(f"{report.error} Finished videos are kept.")
             if n_failed >= MOST_FAILURES:
                 raise RecordsError(f"{report.error} The store did not take {n_failed} results in a row.")
             record.store_at_times()

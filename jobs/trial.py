@@ -21,6 +21,7 @@ from msgspec import structs
 
 from ferflow.media.image_list import list_images
 from ferflow.options import AnalyzeOptions, TimePoint
+from ferflow.store.object_store import is_object, parse_address, permit
 from ferflow.store.records import FaceRows, FrameRows, Rows, TableBytes
 from ferflow.store.schemas import FRAMES, faces_schema
 
@@ -62,6 +63,8 @@ class Trial:
         """
         from ferflow.media.video import Reading, open_video
 
+        if is_object(path):
+            permit(parse_address(path))
         with open_video(path, Reading.of(self._options), threads=1) as video:
             info = video.info
         # Images have no header that says it.

@@ -27,7 +27,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze_video
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, ModelIdentity, SourceInfo, VideoMetadata
-from ferflow.store.object_store import absolute_source, is_object
+from ferflow.store.object_store import absolute_source, is_object, parse_address, permit
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
@@ -67,6 +67,8 @@ def process_in_steps(
     task: VideoTask, job: Job, tools: Tools
 ) -> Generator[Progressed | Analyzed | Ended, None, None]:
     """As `process_video`, and says when it is about to publish results: nothing in the folder has changed before."""
+    if is_object(task.source):
+        permit(parse_address(task.source))  # in a worker, this task is what the user has given
     with claim_task(task, job) as finished:
         if finished is not None:
             yield Ended(task, bring_up_to_date(task, job, finished))
@@ -102,14 +104,15 @@ def _write_records(
     task: VideoTask, files: VideoFiles, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed | Analyzed, None, VideoMetadata]:
     source, counts, pace = task.source, RowCounts(), _Pace()
+    forget_failures(source)
+    # The digest of an object comes after the last frame, when its bytes are here.
+    before_opening = Fingerprint(signature(source), "") if is_object(source) else None
     with (
         open_video(source, Reading.of(options), threads=options.threads, hwaccel=options.hwaccel) as video,
         RecordsWriter(files, tools.classifier.card.labels) as writer,
     ):
-        # Before the first frame, compared after the last: a file that is still being copied differs by then. The
-        # digest of an object comes after the last frame, when its bytes are here.
-        forget_failures(source)
-        known_by = Fingerprint(signature(source), "") if is_object(source) else fingerprint(source)
+        # Before the first frame, compared after the last: a file that is still being copied differs by then.
+        known_by = before_opening or fingerprint(source)
         for rows in analyze_video(video, files.video_id, options, tools):
             writer.write(rows)
             counts.add(rows)

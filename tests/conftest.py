@@ -208,7 +208,7 @@ def tools():
 def stand_in(monkeypatch: pytest.MonkeyPatch, tools: object) -> None:
     """The classifier without weights in every run, for tests that are about files."""
     monkeypatch.setattr("ferflow.pipeline.make_classifier", lambda options: tools.classifier)
-    for module in ("plan", "shard_run"):
+    for module in ("plan", "shard_run", "store_run"):
         monkeypatch.setattr(
             f"ferflow.jobs.{module}.model_sha256", lambda options: tools.classifier.card.sha256
         )

@@ -317,7 +317,7 @@ class _Sources:
             OptionsError: it names several.
         """
         # Lists come from Windows, too.
-        wanted = name.replace("\\", "/")
+        wanted = file_address_to_path(name).replace("\\", "/")
         if wanted in self.ids:
             return wanted
         # The path first: `talk.mp4` names one of `talk.mp4` and `talk.mp4.mkv`, although it is the stem of the other.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ferflow.cli.common import parse_path
 from ferflow.cli.printing import echo
 from ferflow.errors import ModelError, OptionsError, RecordsError
 
@@ -21,7 +22,9 @@ _SIGNS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 def doctor(
     out: Annotated[
         Path | None,
-        typer.Argument(metavar="OUT", help="Output folder to check.  [default: check this machine]"),
+        typer.Argument(
+            parser=parse_path, metavar="OUT", help="Output folder to check.  [default: check this machine]"
+        ),
     ] = None,
     repair: Annotated[
         bool,

@@ -117,25 +117,30 @@ class _ObjectBytes:
     def _load(self, number: int) -> None:
         """Make sure that a block is in the cache, and begin to fetch the next one."""
         if not self._has(number):
+            self._take_ahead(number)
+        if not self._has(number):
             try:
-                content = self._fetch_or_take(number)
+                self._store(number, self._fetch(number))
             except Exception as error:
                 _failures[self.address] = error
                 raise
-            self._file.seek(self._place_of(number))
-            self._file.write(content)
-            self._block_in_slot[number % self._n_slots] = number
-            self._hash_cached()
         self._fetch_ahead(number + 1)
 
-    def _fetch_or_take(self, number: int) -> bytes:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == number:
-            try:
-                return ahead[1].result()
-            except OSError:  # tried once more below, which says what is wrong
-                pass
-        return self._fetch(number)
+    def _store(self, number: int, content: bytes) -> None:
+        self._file.seek(self._place_of(number))
+        self._file.write(content)
+        self._block_in_slot[number % self._n_slots] = number
+        self._hash_cached()
+
+    def _take_ahead(self, wanted: int) -> None:
+        """Store the block that was fetched ahead; waits for it only if it is the one that is wanted."""
+        if self._ahead is None or (self._ahead[0] != wanted and not self._ahead[1].done()):
+            return
+        (number, future), self._ahead = self._ahead, None
+        if (
+            future.exception() is None
+        ):  # otherwise it is fetched when it is needed, and that says what is wrong
+            self._store(number, future.result())
 
     def _fetch_ahead(self, number: int) -> None:
         """Begin to fetch a block while the one before it is decoded."""
@@ -148,10 +153,11 @@ class _ObjectBytes:
             return read_range(
                 self.address, number * BLOCK_BYTES, self._length_of(number), self.stat.etag or None
             )
-        except (ChangedObjectError, FileNotFoundError) as error:
+        except (ChangedObjectError, FileNotFoundError):
+            # Without its cause, which would count as transient: a retry would read other content under the same id.
             raise VideoError(
                 f"{self.address.name}: changed while it was analysed. Wait until it is complete, then run again."
-            ) from error
+            ) from None
 
     def _hash_cached(self) -> None:
         """Hash the next blocks as long as they are in the cache."""

@@ -16,9 +16,11 @@ from ferflow.errors import OptionsError
 from ferflow.store.object_store import (
     Address,
     ObjectStat,
+    check_usable,
     exists,
     list_objects,
     parse_address,
+    permit,
     relative_name,
 )
 from ferflow.store.published import MARKER
@@ -44,18 +46,25 @@ def expand_address(text: str, *, skipped: Address | None, suffixes: Set[str]) ->
         text: the address.
         skipped: the output folder of the run, if it is in a store.
         suffixes: of videos, with a dot, in lower case.
+
+    Raises:
+        OptionsError: stores cannot be used at all, as without the library.
     """
     try:
         address = parse_address(text)
+    except OptionsError as error:
+        # Not the text: it may hold a secret.
+        yield FoundObject(Path("address"), problem=str(error))
+        return
+    permit(address)
+    check_usable(address)
+    try:
         if glob.has_magic(address.key) and not exists(address):
             yield from _match(address, skipped, suffixes)
         elif not text.endswith("/") and address.key and exists(address):
             yield FoundObject(address.path)
         else:
             yield from _list_prefix(address, skipped, suffixes)
-    except OptionsError as error:
-        # Not the text: it may hold a secret.
-        yield FoundObject(Path("address"), problem=str(error))
     except OSError as error:
         yield FoundObject(
             Path(text), problem=f"{sanitize(text)}: {error.strerror}. Check the address and the credentials."

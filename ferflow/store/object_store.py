@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ferflow.errors import OptionsError
+from ferflow.errors import FerflowError, OptionsError
 from ferflow.text import sanitize
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ REQUEST_SECONDS = 60
 """Longest time of one request, with its answer."""
 RETRY_SECONDS = 60
 """Time in which a request is repeated after a failure of the store or of the network, with growing pauses."""
+FIRST_PAUSE_SECONDS = 0.2
 _RETRIES = 5
 
 # One slash is what a path keeps of two.
@@ -361,7 +362,21 @@ def check_usable(address: Address) -> None:
     _open(address)
 
 
+def permit(address: Address) -> None:
+    """Allow this process to connect to the store and bucket of an address that its user has given.
+
+    Addresses are also in files of output folders, which may come from somebody else: reading such a folder must not
+    make ferflow send requests, signed by its user, to a store that its user has not named.
+    """
+    _permitted.add((address.scheme, address.bucket))
+
+
+_permitted: set[tuple[str, str]] = set()
+
+
 def _open(address: Address) -> ObjectStore:
+    if (address.scheme, address.bucket) not in _permitted:
+        raise OSError(errno.EACCES, "in a store that this command was not given", str(address))
     return _open_bucket(address.scheme, address.bucket)
 
 
@@ -384,12 +399,14 @@ def _open_bucket(scheme: str, bucket: str) -> ObjectStore:
                 "max_retries": _RETRIES,
                 "retry_timeout": timedelta(seconds=RETRY_SECONDS),
                 "backoff": {
-                    "init_backoff": timedelta(seconds=0.2),
+                    "init_backoff": timedelta(seconds=FIRST_PAUSE_SECONDS),
                     "max_backoff": timedelta(seconds=10),
                     "base": 2,
                 },
             },
         )
+    except FerflowError:  # some are a ValueError, too
+        raise
     except (BaseError, ValueError) as error:
         raise OptionsError(
             f"{scheme}://{bucket}: cannot be opened with the settings of the environment ({type(error).__name__}). "
@@ -432,6 +449,8 @@ def _plain_errors(address: Address) -> Iterator[None]:
 
     try:
         yield
+    except FerflowError:  # some are a ValueError, too
+        raise
     except FileNotFoundError as error:
         if isinstance(error, exceptions.NotFoundError):
             number, reason = _explain(str(error)) or (errno.ENOENT, "there is no such object")

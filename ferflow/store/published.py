@@ -40,6 +40,7 @@ from ferflow.store.object_store import (
     download,
     exists,
     list_objects,
+    permit,
     put_object,
     read_object,
     relative_name,
@@ -116,6 +117,10 @@ class PublishedFolder:
     """An output folder in a store."""
 
     address: Address
+
+    def __post_init__(self) -> None:
+        """An output folder in a store is one that the user has named."""
+        permit(self.address)
 
     def agree_on(self, settings: Settings) -> None:
         """Store how videos are analysed, or compare with what is stored: all tables of a folder are read as one.

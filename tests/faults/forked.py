@@ -56,6 +56,8 @@ class Order:
     """File for stdout and stderr of the command."""
     temporary: str | None = None
     """Folder for temporary files; None: that of the system."""
+    environment: dict[str, str] | None = None
+    """Variables of the command besides those of this process."""
 
 
 def install(order: Order, shared: ctypes.Array) -> None:
@@ -173,6 +175,7 @@ def run(order: Order) -> dict:
         code = 99
         try:
             tempfile.tempdir = order.temporary
+            os.environ.update(order.environment or {})
             install(order, shared)
             sys.argv = ["ferflow", *order.argv]
             cli.main()
