@@ -21,8 +21,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from ferflow.errors import FerflowError, OptionsError
 from ferflow.text import sanitize
@@ -169,7 +168,10 @@ def redact_address(text: object) -> str:
 def file_address_to_path(text: str) -> str:
     """`file:///a%20b` as the path `/a b`; other texts as they are."""
     start = re.match(r"file://(?:localhost)?(?=/)", text, re.IGNORECASE)
-    return url2pathname(text[start.end() :]) if start else text
+    if start is None:
+        return text
+    path = unquote(text[start.end() :])
+    return path[1:] if re.match(r"/[A-Za-z]:/", path) else path  # a drive of Windows
 
 
 def stat_object(address: Address) -> ObjectStat:

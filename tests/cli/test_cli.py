@@ -204,16 +204,16 @@ def test_a_folder_whose_name_begins_like_an_address_is_a_folder(tmp_path, face_v
 
 def test_addresses_are_refused_before_anything_is_made(tmp_path, face_video, monkeypatch, ferflow):
     monkeypatch.chdir(tmp_path)
-    for out in ("s3://bucket/out", "gs://bucket", "https://host/out"):
+    for out in ("ftp://host/out", "https://host/out"):
         done = ferflow("analyze", face_video, "-o", out)
         assert done.code == 2
-        assert f"{out} is an address. ferflow reads and writes files only" in done.stderr
+        assert f"{out} is an address that ferflow does not use" in done.stderr
     for command in (["compact", "out"], ["export", "out", "--format", "csv"], ["clips", "out"]):
         done = ferflow(*command, "-o", "s3://bucket/out")
         assert (done.code, "is an address" in done.stderr) == (2, True), done.text
     done = ferflow("analyze", "https://host/a.mp4?id=1", "-o", "out")
     assert done.code == 3
-    assert "an address. ferflow reads files only" in done.stderr
+    assert "https://host/a.mp4: an address that ferflow does not read" in done.stderr
     assert list(tmp_path.iterdir()) == [path for path in tmp_path.iterdir() if path == face_video]
 
 

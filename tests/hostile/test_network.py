@@ -16,6 +16,7 @@ from ferflow.dashboards.exports.figure_files import BROWSERS
 from tests.conftest import face_frames, portrait, write_video
 from tests.hostile.trace import STRACE, Traced, needs_strace, read_log, trace_command, trace_ferflow
 from tests.jobs.live.ffmpeg_server import address, free_port, needs_ffmpeg, serve, wait_until_listening
+from tests.object_server import needs_object_server, serve_objects
 from tests.torture import cage
 
 needs_chromium = pytest.mark.skipif(
@@ -174,6 +175,26 @@ def test_live_connects_to_the_address_that_it_is_given_and_to_no_other(kind, cli
     assert '"faces"' in done.output
     assert done.reached == frozenset()
     assert done.on_loopback == {("127.0.0.1", port)}
+
+
+@needs_strace
+@needs_object_server
+@pytest.mark.slow
+def test_a_run_with_an_object_store_connects_to_that_store_and_to_no_other(clip, tmp_path, monkeypatch):
+    (folder := tmp_path / "server").mkdir()
+    with serve_objects(folder) as server:
+        server.put("in/clip.mp4", clip.read_bytes())
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for command in (
+            ["analyze", "s3://data/in", "-o", "s3://data/out", "--workers", "1"],
+            ["merge", "s3://data/out"],
+            ["fetch", "s3://data/out", tmp_path / "out"],
+        ):
+            done = trace_ferflow(command, tmp_path / "log")
+            assert done.returncode == 0, done.output
+            assert done.reached == frozenset()
+            assert done.on_loopback == {("127.0.0.1", server.s3_port)}
 
 
 @needs_strace
