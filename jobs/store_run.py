@@ -90,6 +90,26 @@ def run_to_store(job: Job) -> Generator[RunEvent, None, None]:
     yield Finished(RunReport(job.out, tuple(reports[task] for task in plan.tasks)))
 
 
+def plan_store_job(job: Job) -> list[VideoTask]:
+    """What a run of the job would do, as `plan.plan_job` says it for a folder; nothing is written.
+
+    Raises:
+        OptionsError, ModelError, RecordsError: as `run_to_store`.
+    """
+    published = PublishedFolder(parse_address(job.out))
+    check_usable(published.address)
+    shard = job.shard or Shard(1, 1)
+    own = choose_inputs(shard, find_inputs(job))
+    with scratch_folder() as scratch:
+        local = structs.replace(job, out=scratch / "out", pages=False)
+        folder = OutputFolder(local.out)
+        folder.path.mkdir()
+        _fetch_lists(published, folder, shard)
+        tasks = plan_store(local, folder, published, own.inputs).tasks
+    published.check_settings(Settings(options=job.options, model_sha256=model_sha256(job.options)))
+    return tasks
+
+
 def _refuse(tasks: list[VideoTask], job: Job) -> Generator[RunEvent, None, None]:
     yield Planned(tuple(tasks))
     reports = [report_without_work(task) for task in tasks]

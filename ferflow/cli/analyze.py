@@ -82,10 +82,15 @@ def _shard(text: str) -> Shard:
 _INPUTS = typer.Argument(
     metavar="INPUT",
     parser=parse_not_empty,
+    help="Video files, folders (searched recursively), quoted globs, or folders of numbered images.",
+)
+Inputs = Annotated[list[str], _INPUTS]
+_INPUTS_AND_ADDRESSES = typer.Argument(
+    metavar="INPUT",
+    parser=parse_not_empty,
     help="Video files, folders (searched recursively), quoted globs, folders of numbered images, or addresses of an "
     "object store: s3://, gs:// or az:// (needs ferflow[objectstore]).",
 )
-Inputs = Annotated[list[str], _INPUTS]
 
 
 def analyze(
@@ -99,7 +104,7 @@ def analyze(
             help="Output folder, or its address in an object store.",
         ),
     ],
-    inputs: Annotated[list[str] | None, _INPUTS] = None,
+    inputs: Annotated[list[str] | None, _INPUTS_AND_ADDRESSES] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(

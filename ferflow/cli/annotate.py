@@ -33,7 +33,9 @@ from ferflow.cli.made_videos import (
     follow_steps,
 )
 from ferflow.cli.tables_first import NoTables, find_or_make_tables
+from ferflow.errors import OptionsError
 from ferflow.options import CoverName
+from ferflow.store.object_store import is_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +101,8 @@ def annotate(
     covering = Covering.parse(anonymize, excepted, only, min_face, tables)
     stretch = Stretch(start=start, end=end)
     kind = "annotated" if covering is None else "anonymized"
+    if any(map(is_object, inputs)):
+        raise OptionsError("annotate reads files only: copy the videos from the store first.")
     targets = plan_targets(find_inputs(inputs, tables), out, kind, overwrite=overwrite)
     outcome = Outcome(quiet)
     encoding = Encoding(codec, crf, not stretch.is_whole)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ferflow.cli.analysis_options import Detect
-from ferflow.cli.common import DEFAULTS
+from ferflow.cli.common import DEFAULTS, parse_path
 from ferflow.cli.printing import echo
 from ferflow.errors import OptionsError
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def bench(
     videos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="VIDEO", help="Video files; not with --scene.  [default: a drawn clip]"),
+        typer.Argument(
+            parser=parse_path, metavar="VIDEO", help="Video files; not with --scene.  [default: a drawn clip]"
+        ),
     ] = None,
     scene: Annotated[
         list[str] | None,

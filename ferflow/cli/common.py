@@ -409,7 +409,7 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
             echo(f"Data: {'  '.join(data)}")
         if job.shard is not None:
             echo(f"When every shard has ended: ferflow merge {shlex.quote(source_text(job.out))}")
-        elif is_object(job.out):
+        elif is_object(job.out) and any(video.status != "failed" for video in report.videos):
             echo(
                 f"Results: {source_text(job.out)}",
                 f"To look at them: ferflow fetch {source_text(job.out)} FOLDER",

@@ -13,7 +13,7 @@ from ferflow.cli.common import Output, log_to_stderr, print_message, reporting_f
 from ferflow.cli.printing import echo
 from ferflow.errors import EXIT_PARTIAL, VideoError
 from ferflow.jobs.job import Job
-from ferflow.store.object_store import source_text
+from ferflow.store.object_store import is_object, source_text
 from ferflow.text import pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def _print_tasks(job: Job, warn: Callable[[str], None]) -> Sequence[VideoTask]:
     from ferflow.jobs.copies import find_copies
     from ferflow.jobs.plan import plan_job
     from ferflow.jobs.progress import format_failure
+    from ferflow.jobs.store_run import plan_store_job
 
-    tasks = plan_job(job)
+    tasks = plan_store_job(job) if is_object(job.out) else plan_job(job)
     for task in tasks:
         if task.files is None or task.problem is not None:
             echo(f"cannot   {format_failure(source_text(task.source), task.problem or '')}")

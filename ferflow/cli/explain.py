@@ -7,14 +7,27 @@ from typing import Annotated
 
 import typer
 
-from ferflow.cli.common import DEFAULTS, Model, Output, Quiet, Rotate, Stream, Verbose, log_to_stderr
+from ferflow.cli.common import (
+    DEFAULTS,
+    Model,
+    Output,
+    Quiet,
+    Rotate,
+    Stream,
+    Verbose,
+    log_to_stderr,
+    parse_path,
+)
 from ferflow.cli.printing import echo
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.text import pluralize, sanitize
 
 
 def explain(
-    source: Annotated[Path, typer.Argument(metavar="IMAGE|VIDEO", help="A picture or a video with faces.")],
+    source: Annotated[
+        Path,
+        typer.Argument(parser=parse_path, metavar="IMAGE|VIDEO", help="A picture or a video with faces."),
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="HTML page to write. It shows the faces.", metavar="OUT.html")
     ],

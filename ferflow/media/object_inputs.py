@@ -78,6 +78,8 @@ def _list_prefix(prefix: Address, skipped: Address | None, suffixes: Set[str]) -
         yield FoundObject(address.path, stat.size)
     if not found:
         why = "no videos below this prefix" if listed else "no object of this name, and nothing below it"
+        if skipped is not None and prefix.is_below(skipped):
+            why = "lies in the output folder of the run"
         yield FoundObject(prefix.path, problem=f"{prefix}: {why}. Check the address.")
 
 

@@ -48,6 +48,7 @@ _SIGNATURE = re.compile(
 )
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3}(?: [A-Z][A-Za-z ]{0,30})?)")
+_BAD_KEY = re.compile(r'Path "([^"]*)": ', re.DOTALL)
 _REASONS = {
     "NoSuchBucket": (errno.ENOENT, "there is no such bucket"),
     "NoSuchKey": (errno.ENOENT, "there is no such object"),
@@ -466,11 +467,18 @@ def _plain_errors(address: Address) -> Iterator[None]:
         code = _CODE.search(str(error))
         detail = f" ({code[1]})" if code else ""
         raise OSError(errno.EACCES, f"the store refuses access{detail}", str(address)) from None
-    except (exceptions.InvalidPathError, ValueError):
-        raise OSError(errno.EINVAL, "it has a key that cannot be used", str(address)) from None
+    except (exceptions.InvalidPathError, ValueError) as error:
+        raise OSError(errno.EINVAL, _describe_bad_key(str(error)), str(address)) from None
     except exceptions.BaseError as error:
         number, reason = _explain(str(error)) or (errno.EREMOTEIO, "the store cannot be reached")
         raise OSError(number, reason, str(address)) from None
+
+
+def _describe_bad_key(message: str) -> str:
+    """One such key makes the library refuse the whole listing, so it is named."""
+    found = _BAD_KEY.search(message)
+    key = f" ({sanitize(found[1])[:120]})" if found else ""
+    return f"there is an object whose key has control characters or empty parts{key}; rename it, or name other prefixes"
 
 
 def _explain(message: str) -> tuple[int, str] | None:

@@ -138,7 +138,18 @@ class PublishedFolder:
                         "and continue in that folder."
                     )
                 create_object(marker, _encode(settings))
-                found = self._read_settings() or settings
+        self.check_settings(settings)
+
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse options or a model other than those of the results that are there; nothing is written.
+
+        Raises:
+            RecordsError: they are others, or the store cannot be used.
+        """
+        with self._naming_errors():
+            found = self._read_settings()
+        if found is None:
+            return
         remedy = "Use another -o, or the same options and model."
         if found.options.digest() != settings.options.digest():
             differences = "; ".join(found.options.list_differences(settings.options))
@@ -333,9 +344,13 @@ class PublishedFolder:
         except OSError as error:
             if error.filename is not None and not str(error.filename).startswith(self.address.scheme):
                 raise  # of the disk
-            raise RecordsError(
-                f"{self.address}: {error.strerror or error}. What is finished is kept; run the same command again."
-            ) from error
+            is_wrong = isinstance(error, PermissionError | FileNotFoundError)
+            advice = (
+                "Check the address and the credentials."
+                if is_wrong
+                else "What is finished is kept; run the same command again."
+            )
+            raise RecordsError(f"{self.address}: {error.strerror or error}. {advice}") from error
 
 
 def list_files(files: VideoFiles) -> list[Path]:

@@ -302,6 +302,7 @@ def test_a_prefix_a_pattern_and_one_key_name_the_objects_that_a_folder_would(ser
         ("s3://data/a/../b.mp4", "keys with empty parts"),
         ("s3://data/./b.mp4", "keys with empty parts"),
         ("s3://", "no name of a bucket"),
+        ("s3://data/keys", r"key has control characters or empty parts \(keys/new\ufffdline.mp4\)"),
         ("s3:///a.mp4", "an address that ferflow does not read|no name of a bucket"),
         ("s3://KEY7:hush4@data/a.mp4", "holds a password or a signature"),
         ("s3://data/a.mp4?X-Amz-Signature=hush4&X-Amz-Credential=KEY7", "holds a password or a signature"),
@@ -310,17 +311,18 @@ def test_a_prefix_a_pattern_and_one_key_name_the_objects_that_a_folder_would(ser
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_in_a_line_without_its_secrets(
-    out, ferflow, tmp_path, text, why
+    server, out, ferflow, tmp_path, text, why
 ):
+    if text.endswith("keys"):
+        server.put("keys/new\nline.mp4", b"x")
     done = ferflow("analyze", text, "-o", tmp_path / "o", "-q")
     assert done.code in (2, 3), done.text
     assert re.search(why, done.stderr), done.text
     assert "hush4" not in done.text
     assert "KEY7" not in done.text
     assert not (tmp_path / "o").exists()
-    for command in (["-o", text, "a.mp4"],):
-        refused = ferflow("analyze", *command, "-q")
-        assert (refused.code != 0, "hush4" in refused.text, "KEY7" in refused.text) == (True, False, False)
+    refused = ferflow("analyze", "a.mp4", "-o", text, "-q")
+    assert (refused.code != 0, "hush4" in refused.text, "KEY7" in refused.text) == (True, False, False)
     assert not Path("s3:").exists()
 
 
@@ -376,6 +378,8 @@ def test_a_folder_in_a_store_is_that_of_a_local_run(stored, server, out, ferflow
     assert ferflow("report", tmp_path / "fetched").code == 0
     again = ferflow("analyze", stored, "-o", place, *OPTIONS)
     assert (again.code, "3 skipped" in again.stdout) == (0, True), again.text
+    planned = ferflow("analyze", stored, "-o", place, *OPTIONS, "--dry-run")
+    assert (planned.code, "0 of 3 inputs would be analysed" in planned.stdout) == (0, True), planned.text
     other = ferflow("analyze", stored, "-o", place, *OPTIONS, "--every", "2")
     assert (other.code, "made with other options (every: 1, now 2)" in other.stderr) == (5, True), other.text
     assert check_published(server, out) == ids
@@ -409,12 +413,28 @@ def test_commands_that_need_a_folder_refuse_an_address_and_say_what_to_do(out, f
     for command in ("report", "people", "export", "compact", "doctor", "app"):
         refused = ferflow(command, place)
         assert (refused.code, "ferflow fetch ADDRESS FOLDER" in refused.stderr) == (2, True), refused.text
+    for command in (
+        ["explain", f"{place}/a.mp4", "-o", tmp_path / "page.html"],
+        ["predict", f"{place}/a.jpg"],
+        ["annotate", f"{place}/a.mp4", "-o", tmp_path / "o"],
+        ["bench", f"{place}/a.mp4"],
+        ["demo", "-o", place],
+        ["fetch", place, f"{place}/x"],
+    ):
+        refused = ferflow(*command)
+        assert (refused.code, "reads" in refused.stderr) == (2, True), refused.text
     for option in (["--overwrite"], ["--watch"], ["--engine", "ray"]):
         refused = ferflow("analyze", tmp_path, "-o", place, *option)
         assert (refused.code, "in a store" in refused.stderr) == (2, True), refused.text
     for command in (["merge", place], ["fetch", place, tmp_path / "f"]):
         refused = ferflow(*command)
         assert (refused.code, "no output folder of ferflow" in refused.stderr) == (2, True), refused.text
+
+
+def test_inputs_in_the_output_folder_are_none(stored, server, out, ferflow):
+    done = ferflow("analyze", stored, "-o", "s3://data", "-q")
+    assert (done.code, "lies in the output folder of the run" in done.stderr) == (3, True), done.text
+    assert "ferflow.json" not in server.list()
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -658,18 +678,18 @@ def test_a_fault_of_the_local_disk_at_any_operation_leaves_one_result_each_after
         place, temporary = f"s3://data/{out}-{number}", tmp_path / str(number)
         temporary.mkdir()
         name = list(commands)[(seed + number) % 3]
-        last = [str(temporary / "fetched")] if name == "fetch" else []
         if name != "analyze":
             assert forked([*commands["analyze"], place], server.environment, temporary)["code"] == 0
-        argv = [*commands[name], place, *last]
-        fault = draw.choice(sorted(CODES))
-        n_operations = (
-            forked(argv, server.environment, temporary)["n_operations"] if name != "analyze" else 120
-        )
-        at = draw.randint(1, max(n_operations, 1))
+        argv, whole = [*commands[name], place], [*commands[name], place]
+        if name == "fetch":
+            argv, whole = [*argv, str(temporary / "fetched")], [*whole, str(temporary / "whole")]
+        elif name == "analyze":
+            whole = [*commands[name], f"{place}-whole"]
+        n_operations = forked(whole, server.environment, temporary)["n_operations"]
+        fault, at = draw.choice(sorted(CODES)), draw.randint(1, n_operations)
         ended = forked(argv, server.environment, temporary, fault=fault, at=at)
         why = (seed, name, fault, at, ended)
-        assert ended["code"] in CODES[fault], why
+        assert ended["code"] in CODES[fault] or ended["n_operations"] < at, why
         assert "Traceback" not in ended["output"], why
         again = forked(argv, server.environment, temporary)
         assert again["code"] == 0, (*why, again)
