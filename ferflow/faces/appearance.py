@@ -96,6 +96,20 @@ class PackedAppearance:
         bins = np.flatnonzero(every)
         return cls(bins.astype(np.uint16), every[bins], appearance.n_samples)
 
+    def to_bytes(self) -> bytes:
+        """As `from_bytes` reads it; of one sample, whose counts are shares of its pixels."""
+        head = np.array([self.n_samples @ (1 << np.arange(len(_PARTS)))], np.uint16)
+        counts = np.rint(self.counts * _SIDE**2).astype(np.uint16)
+        return np.concatenate([head, self.bins, counts]).tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` wrote."""
+        every = np.frombuffer(data, np.uint16)
+        bins, counts = np.split(every[1:], 2)
+        n_samples = (every[0] >> np.arange(len(_PARTS)) & 1).astype(np.float32)
+        return cls(bins, (counts / _SIDE**2).astype(np.float32), n_samples)
+
     def unpack(self) -> Appearance:
         """The appearance that was packed."""
         n_colours = len(_PARTS) * _COLOUR_BINS
@@ -157,8 +171,12 @@ class Patch:
     @classmethod
     def cut(cls, planes: Planes, face: Float32Array) -> Self:
         """Cut it out around a face, float32 (4,), xyxy in pixels."""
-        box = _place(_PERSON, face)
-        return cls(_cut_luma(planes, box), _cut_chroma(planes, box))
+        return cls.of(PatchPixels.cut(planes, face))
+
+    @classmethod
+    def of(cls, pixels: PatchPixels) -> Self:
+        """Compute it."""
+        return cls(_to_unit(pixels.luma.ravel()), pixels.chroma.astype(np.float32))
 
     def resembles(self, other: Patch) -> bool:
         """Whether it may well show the same person a moment later."""
@@ -182,6 +200,38 @@ class Patch:
         return float(_to_unit(head) @ _to_unit(other_head)) >= least and float(change) <= _MAX_CHROMA_CHANGE
 
 
+@dataclass(frozen=True, slots=True)
+class PatchPixels:
+    """What a patch is computed from.
+
+    luma: uint8 (24, 16). chroma: uint8 (2, 6, 4), Cb and Cr; 0 in a gray picture.
+    """
+
+    luma: UInt8Array
+    chroma: UInt8Array
+
+    @classmethod
+    def cut(cls, planes: Planes, face: Float32Array) -> Self:
+        """See `Patch.cut`."""
+        box = _place(_PERSON, face)
+        return cls(_cut_luma(planes, box), _cut_chroma(planes, box))
+
+    def patch(self) -> Patch:
+        """The patch."""
+        return Patch.of(self)
+
+    def to_bytes(self) -> bytes:
+        """As `from_bytes` reads it."""
+        return self.luma.tobytes() + self.chroma.tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` wrote."""
+        every = np.frombuffer(data, np.uint8)
+        n_luma = math.prod(_LUMA_PATCH)
+        return cls(every[:n_luma].reshape(_LUMA_PATCH[::-1]), every[n_luma:].reshape(2, *_CHROMA_PATCH[::-1]))
+
+
 def _distances(histograms: Sequence[Float32Array], appearances: Sequence[Appearance]) -> Float64Array:
     """1 minus the coefficient of Bhattacharyya (1943), mean over the parts that both show."""
     distance = np.zeros((len(appearances), len(appearances)))
@@ -196,9 +246,9 @@ def _distances(histograms: Sequence[Float32Array], appearances: Sequence[Appeara
     return np.divide(distance, n_parts, out=np.full_like(distance, np.nan), where=n_parts > 0)
 
 
-def _cut_chroma(planes: Planes, box: _Box) -> Float32Array:
-    """Cb and Cr of a box, float32 (2, 6, 4); 0 in a gray picture."""
-    chroma = np.zeros((2, _CHROMA_PATCH[1], _CHROMA_PATCH[0]), np.float32)
+def _cut_chroma(planes: Planes, box: _Box) -> UInt8Array:
+    """Cb and Cr of a box, uint8 (2, 6, 4); 0 in a gray picture."""
+    chroma = np.zeros((2, _CHROMA_PATCH[1], _CHROMA_PATCH[0]), np.uint8)
     if planes.u is not None and planes.v is not None:
         for i, plane in enumerate((planes.u, planes.v)):
             part = _thin(_inside(plane, box.scaled_to(plane, planes)), 1)
@@ -206,10 +256,10 @@ def _cut_chroma(planes: Planes, box: _Box) -> Float32Array:
     return chroma
 
 
-def _cut_luma(planes: Planes, box: _Box) -> Float32Array:
-    """Luma of a box, float32 (384,), of mean 0 and length 1."""
+def _cut_luma(planes: Planes, box: _Box) -> UInt8Array:
+    """Luma of a box, uint8 (24, 16)."""
     luma = cv2.resize(_thin(_inside(planes.y, box), 2), _LUMA_PATCH, interpolation=cv2.INTER_LINEAR)
-    return _to_unit(luma.ravel())
+    return luma.astype(np.uint8, copy=False)
 
 
 def _to_unit(values: npt.NDArray[np.generic]) -> Float32Array:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ferflow.faces.appearance import Appearance, PackedAppearance, Patch, near_distances, sample_appearance
+from ferflow.faces.appearance import Appearance, PackedAppearance, Patch, near_distances
 from ferflow.faces.detections import Detections, overlap_of_smaller
-from ferflow.faces.regions import Part, split_frame
+from ferflow.faces.looks import FrameLooks, Look, Looks
 from ferflow.faces.shot_detector import Change
 from ferflow.faces.tracker import Tracker
 from ferflow.media.video import Frame
@@ -35,28 +35,13 @@ MAX_DISTANCE = 0.12
 closer than 0.1 to the mean of their shot, and different persons at least 0.15 apart."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Face:
-    frame: Frame
-    """The region's part of it."""
-    xyxy: Float32Array
-    """Float32 (4,), pixels of that part."""
+    time_s: float
     place: Float32Array
-    """The same in pixels of the picture."""
+    """Float32 (4,), xyxy in pixels of the picture."""
+    look: Look
     patch: Patch
-    _sample: Appearance | None = field(default=None)
-
-    @classmethod
-    def cut(cls, part: Part, xyxy: Float32Array) -> _Face:
-        """From its region alone: what is next to it does not belong to the person."""
-        inside = xyxy - np.array([part.x, part.y] * 2, np.float32)
-        return cls(part.frame, inside, xyxy, Patch.cut(part.frame.planes, inside))
-
-    def sample(self) -> Appearance:
-        """Its colours, counted once."""
-        if self._sample is None:
-            self._sample = sample_appearance(self.frame.planes, self.xyxy)
-        return self._sample
 
 
 @dataclass(slots=True)
@@ -82,8 +67,14 @@ class _LastSeen:
 class LinkChecker:
     """Gathers the appearance of each track of one video, and breaks links across which it changes."""
 
-    def __init__(self, regions: Sequence[Region] = ()) -> None:
-        self._regions = regions
+    def __init__(self, regions: Sequence[Region] = (), looks: Looks | None = None) -> None:
+        """Start with a video.
+
+        Args:
+            regions: the parts of it that are analysed.
+            looks: of its faces; None: cut out of its frames.
+        """
+        self._looks = looks or FrameLooks(regions)
         self._seen: dict[int, _LastSeen] = {}
         """By track id, as long as it may continue."""
         self._ended: dict[int, PackedAppearance] = {}
@@ -100,11 +91,11 @@ class LinkChecker:
         """
         if Change.CUT not in cuts:
             return set()
-        parts, found = split_frame(frame, self._regions), set[int]()
+        found = set[int]()
         live = {track: seen for track, seen in self._seen.items() if seen.frame == self._n_frames}
         for row in range(len(faces)):
             if cuts[faces.region[row]] is Change.CUT:
-                face = _Face.cut(parts[faces.region[row]], faces.xyxy[row])
+                face = self._look_at(frame, faces, row)
                 found |= {track for track, seen in live.items() if seen.is_unchanged(face)}
         return found
 
@@ -127,11 +118,10 @@ class LinkChecker:
         if is_due:
             self._checked_s = frame.time_s
         checked = track_id.copy()
-        parts = split_frame(frame, self._regions)
         for row in np.flatnonzero(track_id != UNTRACKED).tolist():
             if not is_due and self._is_continued(int(track_id[row])):
                 continue
-            face = _Face.cut(parts[faces.region[row]], faces.xyxy[row])
+            face = self._look_at(frame, faces, row)
             if self._is_other_person(int(track_id[row]), face):
                 checked[row] = tracker.break_link(row, float(faces.score[row]))
             if checked[row] != UNTRACKED:
@@ -143,6 +133,10 @@ class LinkChecker:
         """Appearance of each track, by id."""
         ended = {track: packed.unpack() for track, packed in self._ended.items()}
         return ended | {track: seen.appearance for track, seen in self._seen.items()}
+
+    def _look_at(self, frame: Frame, faces: Detections, row: int) -> _Face:
+        look = self._looks.look(frame, faces, row)
+        return _Face(frame.time_s, faces.xyxy[row], look, look.patch)
 
     def _pack_ended(self) -> None:
         if self._n_frames % _FRAMES_BETWEEN_PACKING:
@@ -168,15 +162,15 @@ class LinkChecker:
         if is_doubtful and face.patch.has_same_head(seen.patch):
             return False
         # False for NaN: where nothing can be compared, the link stays.
-        return is_doubtful and near_distances([seen.appearance, face.sample()])[0, 1] > MAX_DISTANCE
+        return is_doubtful and near_distances([seen.appearance, face.look.sample()])[0, 1] > MAX_DISTANCE
 
     def _remember(self, track: int, face: _Face) -> None:
-        time_s = face.frame.time_s
+        time_s = face.time_s
         seen = self._seen.get(track)
         if seen is None:
             seen = self._seen[track] = _LastSeen(self._n_frames, face.place, face.patch, time_s)
         if time_s - seen.sampled_s >= _sample_seconds(time_s - seen.first_s):
-            seen.appearance.add(face.sample())
+            seen.appearance.add(face.look.sample())
             seen.sampled_s = time_s
         seen.frame, seen.place, seen.patch = self._n_frames, face.place, face.patch
 

@@ -14,10 +14,10 @@ from itertools import combinations
 import cv2
 import numpy as np
 
+from ferflow.faces.looks import FrameLooks, Looks
 from ferflow.faces.track_interpolation import TrackedFrame
-from ferflow.media.planes import Planes
 from ferflow.store.schemas import UNTRACKED
-from ferflow.types import Float32Array, Float64Array
+from ferflow.types import Float32Array, Float64Array, UInt8Array
 
 _SAMPLE_SECONDS = 0.4
 _MIN_SAMPLES = 13
@@ -44,13 +44,17 @@ _MIN_STAY, _STAY_STEP = 5, 0.02
 _MIN_STILL, _MIN_STILL_SHARE = 10, 1 / 3
 """Samples in such stays, and their share of all."""
 
-_PATCH_PX = 24
-
 
 class FaceMotion:
     """Landmarks of the tracks of one video, every 0.4 s, and how much faces look alike at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks: Looks | None = None) -> None:
+        """Start with a video.
+
+        Args:
+            looks: of its faces; None: cut out of its frames.
+        """
+        self._looks = looks or FrameLooks()
         self._samples: dict[int, list[Float32Array]] = {}
         """By track: float32 (12,) each: time in seconds, ten coordinates in heights of the picture, sharpness."""
         self._alike: dict[tuple[int, int], _Mean] = {}
@@ -66,7 +70,9 @@ class FaceMotion:
         self._sampled_s = frame.time_s
         is_known = (tracked.track_id != UNTRACKED) & np.isfinite(faces.landmarks).all(axis=(1, 2))
         rows = np.flatnonzero(is_known).tolist()
-        patches = {int(tracked.track_id[row]): _Patch.cut(frame.planes, faces.landmarks[row]) for row in rows}
+        patches = {
+            int(tracked.track_id[row]): _Patch.of(self._looks.picture(frame, faces, row)) for row in rows
+        }
         for row, (track, patch) in zip(rows, patches.items(), strict=True):
             points = faces.landmarks[row].ravel() / frame.planes.height
             samples = self._samples.setdefault(track, [])
@@ -143,12 +149,8 @@ class _Patch:
     sharpness: float
 
     @classmethod
-    def cut(cls, planes: Planes, landmarks: Float32Array) -> _Patch:
-        middle, reach = landmarks.mean(axis=0), 1.1 * float(np.ptp(landmarks[:, 1]))
-        corners = np.rint([middle - reach, middle + reach]).astype(int)
-        (x1, y1), (x2, y2) = np.clip(corners, 0, [planes.width - 1, planes.height - 1]).tolist()
-        part = planes.y[y1 : y2 + 1, x1 : x2 + 1]
-        small = cv2.resize(part, (_PATCH_PX, _PATCH_PX), interpolation=cv2.INTER_AREA)
+    def of(cls, small: UInt8Array) -> _Patch:
+        """From uint8 (24, 24)."""
         sharpness = float(cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_32F))[1][0, 0] ** 2)
         # Blurred, so that a sharp face and its blurred copy are alike.
         blurred = cv2.GaussianBlur(small.astype(np.float32), (0, 0), 1.5).ravel()

@@ -17,6 +17,7 @@ from ferflow.faces.detections import Detections
 from ferflow.faces.embeddings import FaceDescriber, TrackEmbeddings
 from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.links import LinkChecker
+from ferflow.faces.looks import FrameLooks, Looks
 from ferflow.faces.not_face import FaceMotion
 from ferflow.faces.stitching import Likeness, stitch
 from ferflow.faces.track_interpolation import KeyFrame, TrackedFrame, track_faces
@@ -46,6 +47,7 @@ class People:
         options: AnalyzeOptions,
         regions: Sequence[Region] = (),
         describer: FaceDescriber | None = None,
+        looks: Looks | None = None,
     ) -> None:
         """Start with a video.
 
@@ -53,14 +55,16 @@ class People:
             options: how it is analysed.
             regions: the parts of it that are.
             describer: to recognise persons by their faces; None: by their clothes.
+            looks: of the faces; None: cut out of the frames.
         """
+        looks = looks or FrameLooks(regions)
         self._options = options
         self._faces = None if describer is None else TrackEmbeddings(describer)
         self._regions = regions
         self._tracker = Tracker(score=options.score)
-        self._links = LinkChecker(regions)
+        self._links = LinkChecker(regions, looks)
         self._log = TrackLog()
-        self._motion = FaceMotion()
+        self._motion = FaceMotion(looks)
         self._not_face: dict[int, str] = {}
         self._now: KeyFrame | None = None
         self.warnings: list[str] = []

@@ -10,9 +10,10 @@ time continues by the usual step, and the jump is reported.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from statistics import median
 
 import av
@@ -92,6 +93,22 @@ class Clock:
     def usual_step_s(self) -> Fraction:
         """Median of the last steps, seconds."""
         return median(self._steps) if self._steps else self.step_s
+
+    def resume(self, first_s: Fraction, earlier_s: Sequence[Fraction]) -> None:
+        """Go on after frames whose timestamps did not jump, as if this clock had placed them.
+
+        Args:
+            first_s: time of the first frame of the source on the file's own clock.
+            earlier_s: the same of the last frames before the next one, ascending; at least ten, or all of them.
+        """
+        self.first_s = first_s
+        times = [own_s - first_s + self.lead_s for own_s in earlier_s]
+        steps = [later - time_s for time_s, later in pairwise(times)]
+        self._steps.extend(steps)
+        if times:
+            self._last_s, self.n_at_one_time = times[-1], 1
+        if steps:
+            self._last_step_s = steps[-1]
 
     def run(self, events: Iterable[_Event]) -> Iterator[TimedFrame | Lost | NoTimestamps]:
         """Give each frame its time; everything else passes, in order."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -31,6 +32,7 @@ from ferflow.media.hardware import (
     no_device,
 )
 from ferflow.media.object_file import open_source
+from ferflow.media.parts import Part, PartCheck
 from ferflow.media.png_chunks import check_png, check_png_packet
 from ferflow.media.source_file import check_is_file
 from ferflow.media.unreadable_stills import why_unreadable
@@ -150,6 +152,7 @@ class Container:
         self._wanted = stream
         self._path = path
         self._sampling: tuple[float, float] | None = None
+        self._part: Part | None = None
         self.hardware = Hardware(hwaccel)
         self._threads = threads or min(available_cpus() + 1, MAX_THREADS)
         self._open()
@@ -165,6 +168,36 @@ class Container:
         """Let the decoder skip frames that will not be needed, if it can; see `FrameSkipper`."""
         if self.info.codec in CODECS:
             self._sampling = fps, start_s
+
+    @property
+    def extradata(self) -> bytes | None:
+        """What the container stores for the decoder."""
+        return self._stream.codec_context.extradata
+
+    def packets(self) -> Iterator[PacketOrLost]:
+        """Packets in the file's order, from its start, and an empty one at the end."""
+        self._start_at(None)
+        return self._packets()
+
+    def decode_part(self, part: Part) -> Iterator[SourceEvent]:
+        """Decode from the first frame of a part on, also beyond its end.
+
+        Raises:
+            InexactPartError: the part is damaged, or other frames come than its packets promise.
+        """
+        check, self._part = PartCheck(part, self._path.name), part
+        self._start_at(part.start_pts if part.start_dts is None else part.start_dts)
+        try:
+            for event in self._read(stop_at_damage=True):
+                if not isinstance(event, Lost | NoTimestamps):
+                    pts = event.pts or 0
+                    if part.start_pts is not None and pts < part.start_pts:
+                        continue
+                    check.add(pts)
+                yield event
+        except _DamageError:
+            raise check.error() from None
+        check.finish()
 
     def decode(self, from_pts: int | None = None) -> Iterator[SourceEvent]:
         """See `Source`. A still picture is one frame: cameras append others (previews, depth maps) to the file."""
@@ -216,10 +249,13 @@ class Container:
         yield from _resume(self._decode(from_pts), was_given)
 
     def _read(self, *, stop_at_damage: bool = False) -> Iterator[SourceEvent]:
+        packets = self._packets()
+        if self._part is not None and self._part.start_pts is not None:
+            packets = _from_packet(packets, self._part.start_pts)
         if self._sampling is None:
-            return self._decode_packets(self._packets(), stop_at_damage=stop_at_damage)
-        skipper = FrameSkipper(*self._sampling)
-        packets = skipper.set_skipping(self._packets(), self._stream.codec_context)
+            return self._decode_packets(packets, stop_at_damage=stop_at_damage)
+        skipper = FrameSkipper(*self._sampling, None if self._part is None else self._part.first_pts)
+        packets = skipper.set_skipping(packets, self._stream.codec_context)
         events = self._decode_packets(packets, stop_at_damage=stop_at_damage)
         return skipper.fill_in(events, self.info.time_base)
 
@@ -241,7 +277,7 @@ class Container:
                 pictures = []
                 yield Lost(1)
             for picture in pictures:
-                if stop_at_damage and (picture.is_corrupt or not self._is_usable(picture)):
+                if stop_at_damage and self._is_needed(picture) and not self._is_usable(picture):
                     raise _DamageError
                 if picture.pts is None and last_pts is None:
                     yield NoTimestamps(float(self._guessed_rate()))
@@ -251,9 +287,16 @@ class Container:
                 yield Lost(end_reason=f"{reason}; the rest was not read")
                 return
 
+    def _is_needed(self, picture: av.VideoFrame) -> bool:
+        """False for frames that are shown before a part, although they come after its first one in the file."""
+        start_pts = None if self._part is None else self._part.start_pts
+        return start_pts is None or picture.pts is None or picture.pts >= start_pts
+
     def _is_usable(self, picture: av.VideoFrame) -> bool:
         context = self._stream.codec_context
-        return self.hardware.device is None or is_as_expected(picture, context, self.info.pix_fmt)
+        return not picture.is_corrupt and (
+            self.hardware.device is None or is_as_expected(picture, context, self.info.pix_fmt)
+        )
 
     def _start_at(self, pts: int | None) -> None:
         """Seek to the last key frame at or before `pts`; to the first frame for None, and where seeking fails."""
@@ -383,6 +426,14 @@ class Container:
             ),
             sound_lead_s=_sound_lead_s(self._container, stream),
         )
+
+
+def _from_packet(packets: Iterable[PacketOrLost], pts: int) -> Iterator[PacketOrLost]:
+    """The packets from the key frame with a timestamp on."""
+    return dropwhile(
+        lambda packet: not isinstance(packet, Lost) and not (packet.is_keyframe and packet.pts == pts),
+        packets,
+    )
 
 
 def _decode_packet(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:

@@ -72,10 +72,16 @@ class FrameSkipper:
     of the timestamps, see `media.clock`. At damage the container is read again without a skipper.
     """
 
-    def __init__(self, fps: float, start_s: float) -> None:
-        """Expect `video.Selection` to take the first frame of each 1/fps of a second, from `start_s` on."""
+    def __init__(self, fps: float, start_s: float, first_pts: int | None = None) -> None:
+        """Expect `video.Selection` to take the first frame of each 1/fps of a second, from `start_s` on.
+
+        Args:
+            fps: cells per second.
+            start_s: seconds after the first frame.
+            first_pts: timestamp of the first frame, where reading starts later; None: it starts there.
+        """
         self._fps, self._start_s = fps, start_s
-        self._first_pts: int | None = None
+        self._first_pts = first_pts
         # Timestamps that are not sorted into cells yet, the earliest one of each cell, and a heap of the frames that
         # the decoder was allowed to skip: packets come in decoding order, frames in order of time.
         self._new: list[tuple[int, Fraction]] = []

@@ -30,6 +30,7 @@ from ferflow.media.container import MAX_PIXELS, Container, Source, SourceEvent
 from ferflow.media.decode_report import DecodeReport, Lost, NoTimestamps
 from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
 from ferflow.media.image_sequence import ImageSequence
+from ferflow.media.parts import Part
 from ferflow.media.planes import Planes, planes_from_frame
 from ferflow.options import AnalyzeOptions, HwaccelName, TimePoint, ZeroName
 from ferflow.store.metadata import SourceInfo
@@ -102,6 +103,15 @@ class Selection:
         """The selection that options describe; it has state, so each video needs its own."""
         return cls(every=options.every, fps=options.fps, start=options.start, end=options.end)
 
+    @property
+    def state(self) -> tuple[int, int]:
+        """What `resume` needs to go on after the frames so far."""
+        return self._n_seen, self._last_cell
+
+    def resume(self, n_seen: int, last_cell: int) -> None:
+        """Go on where another selection ended, see `state`."""
+        self._n_seen, self._last_cell = n_seen, last_cell
+
     def is_over(self, index: int, time_s: float) -> bool:
         """Whether this frame and all later ones are past the end."""
         return self.end is not None and self.end.reached(time_s, index)
@@ -152,7 +162,8 @@ class Video:
     """An open video: what it is, its frames (once), and what went wrong."""
 
     def __init__(self, source: Source, reading: Reading | None = None) -> None:
-        self._source = source
+        self.source = source
+        """Where frames come from."""
         self._reading = reading or Reading()
         self.info = source.info
         self.turn = self._reading.turn
@@ -163,7 +174,8 @@ class Video:
         self.size: tuple[int, int] = (self.info.width, self.info.height)
         """(width, height) in pixels, upright; until the first frame is decoded, what the header states."""
         self._hardware = source.hardware if isinstance(source, Container) else None
-        self._clock = self._new_clock()
+        self._part: Part | None = None
+        self._clock = self.new_clock()
         self._size_now: tuple[int, int] | None = None
         self._pose_now: tuple[int, int, int] | None = None
         self._is_mirrored = False
@@ -188,11 +200,9 @@ class Video:
         """
         report, clock, rounded_s = self.report, self._clock, rounding_s(self.info.time_base)
         self._note_choices()
-        may_skip = isinstance(self._source, Container) and not clock.lead_s
-        if may_skip and (sampling := selection.fps_and_start()) is not None:
-            cast(Container, self._source).skip_frames(*sampling)
+        self._prepare(selection)
         # The clock also sees frames that are skipped or damaged: a jump of their timestamps moves later frames.
-        for timed in clock.run(self._source.decode()):
+        for timed in clock.run(self._decode()):
             if isinstance(timed, Lost | NoTimestamps):
                 report.add(timed)
                 continue
@@ -218,6 +228,30 @@ class Video:
         if report.n_decoded == 0:
             raise self._no_frame()
         report.write_warnings()
+
+    def _prepare(self, selection: Selection) -> None:
+        """Let the selection go on where the parts before end, and the decoder skip what it will not take."""
+        if self._part is not None:
+            selection.resume(self._part.n_seen, self._part.last_cell)
+        may_skip = isinstance(self.source, Container) and not self._clock.lead_s
+        if may_skip and (sampling := selection.fps_and_start()) is not None:
+            cast(Container, self.source).skip_frames(*sampling)
+
+    def limit_to(self, part: Part) -> None:
+        """Let `frames` begin with a part, and go on beyond its end; their indices and times are those of the video.
+
+        Called before the first frame is read. `frames` then raises `InexactPartError` where the part cannot be read
+        exactly.
+        """
+        self._part = part
+        self.report.n_decoded = part.n_earlier
+        if part.number:
+            self._clock.resume(part.first_pts * self.info.time_base, part.earlier_s(self.info.time_base))
+
+    def _decode(self) -> Iterator[SourceEvent]:
+        if self._part is None:
+            return self.source.decode()
+        return cast(Container, self.source).decode_part(self._part)
 
     def _count(self, timed: TimedFrame) -> None:
         report, time_s = self.report, float(timed.time)
@@ -248,7 +282,7 @@ class Video:
         # The frame shown at `start_s` is the last one not after it, which is known only when the next one comes.
         shown: tuple[av.VideoFrame, Fraction] | None = None
         index = 0
-        for picture in _usable(self._source.decode(int((origin_s + start_s) / self.info.time_base))):
+        for picture in _usable(self.source.decode(int((origin_s + start_s) / self.info.time_base))):
             time = self._own_time_s(picture) - origin_s
             if time > end_s:
                 break
@@ -274,7 +308,7 @@ class Video:
         origin_s, last_pts = self.origin_s(), None
         for number in range(count):
             time = Fraction(length_s).limit_denominator(1000) * number / count
-            events = self._source.decode(int((origin_s + time) / self.info.time_base))
+            events = self.source.decode(int((origin_s + time) / self.info.time_base))
             picture = next(iter(_usable(events)), None)
             if picture is not None and picture.pts != last_pts:
                 last_pts = picture.pts
@@ -287,7 +321,7 @@ class Video:
             DecodeError: the stream has no frame that can be decoded.
         """
         if self._clock.first_s is None:
-            first = next((e for e in self._source.decode() if isinstance(e, av.VideoFrame)), None)
+            first = next((e for e in self.source.decode() if isinstance(e, av.VideoFrame)), None)
             if first is None:
                 raise self._no_frame()
             self._clock.first_s = self._own_time_s(first)
@@ -295,9 +329,10 @@ class Video:
 
     def close(self) -> None:
         """Close the file."""
-        self._source.close()
+        self.source.close()
 
-    def _new_clock(self) -> Clock:
+    def new_clock(self) -> Clock:
+        """A clock for this video, before its first frame."""
         # 0 also where a stray timestamp makes the average rate nearly 0.
         rate = Fraction(self.info.frame_rate or 0).limit_denominator(1001)
         step_s = 1 / rate if rate else Fraction(1, 25)
@@ -361,7 +396,7 @@ class Video:
         # collector runs: a minute of 720p took 878 MiB instead of 350. Images of a sequence are files of their own, and
         # each may be mirrored.
         pose = (picture.rotation, picture.width, picture.height)
-        if pose != self._pose_now or isinstance(self._source, ImageSequence):
+        if pose != self._pose_now or isinstance(self.source, ImageSequence):
             self._pose_now, self._is_mirrored = pose, _is_mirrored(picture)
         return self._is_mirrored
 
