@@ -14,8 +14,8 @@ and their order do not depend on the number of threads.
 from __future__ import annotations
 
 import operator
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -51,6 +51,7 @@ from ferflow.system.cpus import available_cpus
 from ferflow.types import BoolArray, Int64Array, UInt8Array
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 PREFETCH_FRAMES = 8
 """Frames decoded ahead of detection; each keeps its planes in memory (1080p: 3 MB)."""
@@ -125,11 +126,61 @@ def analyze(
 
 def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: Tools) -> Iterator[Rows]:
     """As `analyze`, on an open video, whose report and counts can be read afterwards."""
+    labels = tools.classifier.card.labels
+
+    with detect_ahead(video, options, tools) as stage:
+        people = People(options, stage.regions, tools.describer)
+
+        def to_rows(part: FrameRows | FaceCrops) -> Rows:
+            if isinstance(part, FaceCrops):
+                answer = classify_distinct(tools.classifier, part.images)
+                return face_rows(video_id, part, answer, labels, regions=stage.regions)
+            return part
+
+        parts = _frame_rows_and_crops(people.track(stage.detected), video_id, options, tools.crop_shape)
+        with closing(stage.map_ahead(to_rows, parts)) as batches:
+            for _, rows in batches:
+                yield rows
+    yield track_rows(people.finish(end_s=video.end_s))
+    video.report.warnings.extend(people.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionStage:
+    """Frames with their faces, in the order of the video, and the pool that finds them."""
+
+    regions: Sequence[Region]
+    """In which faces are looked for; empty: all of the picture."""
+    detected: Iterator[tuple[FrameSample, Detections | None]]
+    """None where faces are interpolated."""
+    pool: Executor
+    threads: int
+
+    def map_ahead(self, function: Callable[[T], R], items: Iterable[T]) -> Generator[tuple[T, R]]:
+        """Apply a function to what is made of the frames."""
+        # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
+        return map_ahead(self.pool, function, items, 2 * self.threads + 2)
+
+
+@contextmanager
+def detect_ahead(
+    video: Video,
+    options: AnalyzeOptions,
+    tools: Tools,
+    passing: Callable[[Iterable[FrameSample]], Iterable[FrameSample]] = iter,
+) -> Iterator[DetectionStage]:
+    """Decode a video and find the faces of its frames, ahead of the consumer of `DetectionStage.detected`.
+
+    Args:
+        video: an open video.
+        options: how it is analysed.
+        tools: its detector is used.
+        passing: passes frames on that faces are looked for in; runs in the thread that decodes.
+    """
     threads = options.threads or available_cpus()
     turn_upright(video, options, tools.detector)
     regions = _choose_regions(video, options, tools.detector)
-    detect, classifier = KeyFrameDetector(tools.detector, options, regions), tools.classifier
-    people = People(options, regions, tools.describer)
+    detect = KeyFrameDetector(tools.detector, options, regions)
     frames = video.frames(Selection.of(options))
     is_near = options.detects_near and _gains_near(detect, video)
     sampler = FrameSampler(
@@ -138,15 +189,7 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         key_seconds=LOOK_SECONDS if is_near else None,
         finds_repeats=options.detect_stride == 1,  # others are interpolated
     )
-    samples, detect_all = sample_frames(frames, sampler), _detect_near if is_near else _detect_keys
-
-    def to_rows(part: FrameRows | FaceCrops) -> Rows:
-        if isinstance(part, FaceCrops):
-            labels = classifier.card.labels
-            answer = classify_distinct(classifier, part.images)
-            return face_rows(video_id, part, answer, labels, regions=regions)
-        return part
-
+    samples, detect_all = passing(sample_frames(frames, sampler)), _detect_near if is_near else _detect_keys
     # One pool for both kinds of work, and one thread per call: results then cannot depend on the number of threads, and
     # no runtime has threads of its own that spin while they wait. Only FFmpeg's decoder has its own threads.
     #
@@ -158,14 +201,8 @@ def analyze_video(video: Video, video_id: str, options: AnalyzeOptions, tools: T
         closing(prefetch(samples, PREFETCH_FRAMES // 2 if is_near else PREFETCH_FRAMES)) as sampled,
         closing(detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
-        parts = _frame_rows_and_crops(people.track(detected), video_id, options, tools.crop_shape)
-        # Deeper than detection, because rows of FRAMES, which need no work, take places in this queue too.
-        with closing(map_ahead(pool, to_rows, parts, 2 * threads + 2)) as batches:
-            for _, rows in batches:
-                yield rows
-    yield track_rows(people.finish(end_s=video.end_s))
+        yield DetectionStage(regions, detected, pool, threads)
     video.report.n_repeated = sampler.n_repeated
-    video.report.warnings.extend(people.warnings)
 
 
 _is_searched = operator.attrgetter("is_searched")

@@ -89,10 +89,11 @@ class FrameLooks:
             has_picture: `Looks.picture` may be asked for, too.
         """
         planes, xyxy = self._cut(frame, faces, row)
-        colours = PackedAppearance.pack(sample_appearance(planes, xyxy))
         is_known = has_picture and bool(np.isfinite(faces.landmarks[row]).all())
         return StoredLook(
-            PatchPixels.cut(planes, xyxy), colours, self.picture(frame, faces, row) if is_known else None
+            PatchPixels.cut(planes, xyxy).to_bytes(),
+            PackedAppearance.pack(sample_appearance(planes, xyxy)).to_bytes(),
+            self.picture(frame, faces, row).tobytes() if is_known else None,
         )
 
     def _cut(self, frame: Frame, faces: Detections, row: int) -> tuple[Planes, Float32Array]:
@@ -109,21 +110,26 @@ class FrameLooks:
 
 @dataclass(frozen=True, slots=True)
 class StoredLook:
-    """The look of a face in a frame that is gone."""
+    """The look of a face in a frame that is gone, as `FrameLooks.store` packs it."""
 
-    pixels: PatchPixels
-    colours: PackedAppearance
-    picture: UInt8Array | None
-    """Uint8 (24, 24); None: not asked for."""
+    patch_data: bytes
+    colours_data: bytes
+    picture_data: bytes | None
+    """None: not asked for."""
 
     @property
     def patch(self) -> Patch:
         """See `Look`."""
-        return self.pixels.patch()
+        return PatchPixels.from_bytes(self.patch_data).patch()
 
     def sample(self) -> Appearance:
         """See `Look`."""
-        return self.colours.unpack()
+        return PackedAppearance.from_bytes(self.colours_data).unpack()
+
+    def picture(self) -> UInt8Array:
+        """See `Looks.picture`."""
+        assert self.picture_data is not None
+        return np.frombuffer(self.picture_data, np.uint8).reshape(_PICTURE_PX, _PICTURE_PX)
 
 
 FaceKey = tuple[int, bytes]
@@ -152,9 +158,7 @@ class StoredLooks:
 
     def picture(self, frame: Frame, faces: Detections, row: int) -> UInt8Array:
         """See `Looks`."""
-        picture = self.look(frame, faces, row).picture
-        assert picture is not None
-        return picture
+        return self.look(frame, faces, row).picture()
 
 
 def cut_picture(planes: Planes, landmarks: Float32Array) -> UInt8Array:

@@ -181,6 +181,11 @@ class _DissolveDetector:
         )
 
 
+def is_blank(thumb: UInt8Array) -> bool:
+    """Whether a picture, uint8 (36, 64), has too little contrast to start a shot."""
+    return _Picture.of(thumb) is None
+
+
 def _is_mirrored(last: UInt8Array, small: UInt8Array) -> bool:
     return structure_distance(np.ascontiguousarray(last[:, ::-1]), small) <= _MAX_MIRROR_DISTANCE
 

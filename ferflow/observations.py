@@ -1,0 +1,396 @@
+"""The two halves of an analysis, for a video that several processes read in parts.
+
+`observe` does with one part all that needs its pixels: it decodes, detects, classifies, and describes each detection,
+also those that may turn out to be none. `replay` then goes through the observations of all parts in the order of the
+video and decides who is who, with the same code and in the same order as `pipeline.analyze_video`; it takes about a
+hundredth of the time. So a segment has no influence on tracks and persons, and nothing has to be stitched at a joint.
+
+Whether a new shot starts follows from the frames before. Each part therefore goes on a little beyond its end, without
+looking for faces there; what it finds of the first frames of the next part counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ferflow.errors import RecordsError
+from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
+from ferflow.faces.detections import Detections
+from ferflow.faces.frame_sample import FrameSample
+from ferflow.faces.looks import FaceKey, FrameLooks, StoredFrame, StoredLook, StoredLooks, face_key
+from ferflow.faces.people import People
+from ferflow.faces.shot_detector import Change, is_blank
+from ferflow.faces.track_interpolation import TrackedFrame
+from ferflow.media.parts import Part
+from ferflow.media.planes import Planes
+from ferflow.media.video import Video
+from ferflow.models.classifier import Answer
+from ferflow.options import AnalyzeOptions
+from ferflow.pipeline import Tools, chunks, classify_distinct, detect_ahead, face_rows, frame_rows, track_rows
+from ferflow.regions import Region
+from ferflow.store.records import Rows
+from ferflow.store.schemas import UNTRACKED
+from ferflow.store.segment_files import FRAMES, faces_schema
+from ferflow.types import Float32Array
+
+AnyArray: TypeAlias = npt.NDArray[Any]
+
+N_BEYOND = 150
+"""Frames with contrast for which a part goes on beyond its end. A dissolve is looked for in 37 frames, after a pause of
+as many; of the level of motion, 0.8 ** 150 = 3e-15 is then older."""
+
+MOST_BEYOND = 10 * N_BEYOND
+"""Frames, with and without contrast."""
+
+NextCut = tuple[int, tuple[int, ...], bool]
+"""Of a frame of the next part: index, `FrameSample.cuts`, and `FrameSample.is_repeat`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameObservations:
+    """Rows of frames of a part, see `segment_files.FRAMES`."""
+
+    batch: pa.RecordBatch
+    last_s: float
+    """Time of the last one, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceObservations:
+    """Rows of its detections, see `segment_files.faces_schema`."""
+
+    batch: pa.RecordBatch
+
+
+@dataclass(slots=True)
+class PartObserver:
+    """Observes a part of a video; what it knows besides is complete after the last row."""
+
+    part: Part
+    options: AnalyzeOptions
+    tools: Tools
+    regions: Sequence[Region] = ()
+    next_cuts: list[NextCut] = field(default_factory=list)
+    end_s: float = 0.0
+    """End of the video, if it ends with this part."""
+
+    def observe(self, video: Video) -> Iterator[FrameObservations | FaceObservations]:
+        """Go through the part.
+
+        Args:
+            video: open, and not read yet.
+
+        Raises:
+            InexactPartError: the video must be read in one go.
+            VideoError: it cannot be analysed.
+        """
+        video.limit_to(self.part)
+        with detect_ahead(video, self.options, self.tools, self._pass_own) as stage:
+            self.regions = stage.regions
+            looks = FrameLooks(stage.regions)
+            observed = _observe_frames(stage.detected, looks, self.options, self.tools.crop_shape)
+            with closing(stage.map_ahead(self._to_rows, observed)) as rows:
+                for _, batch in rows:
+                    yield batch
+        self.end_s = video.end_s
+
+    def _pass_own(self, samples: Iterable[FrameSample]) -> Iterator[FrameSample]:
+        """Pass on the frames of the part, and note what the first ones after it are."""
+        end_pts, n_beyond = self.part.end_pts, 0
+        for sample in samples:
+            if end_pts is None or sample.frame.pts < end_pts:
+                yield sample
+            else:
+                cuts = tuple(int(cut) for cut in sample.cuts)
+                self.next_cuts.append((sample.frame.index, cuts, sample.is_repeat))
+                n_beyond += not any(map(is_blank, sample.thumbs))
+                if n_beyond >= N_BEYOND or len(self.next_cuts) >= MOST_BEYOND:
+                    return
+            del sample  # its frame would stay in memory while the next one is decoded
+
+    def _to_rows(self, part: FrameObservations | _Faces) -> FrameObservations | FaceObservations:
+        if isinstance(part, FrameObservations):
+            return part
+        answer = classify_distinct(self.tools.classifier, part.crops.images)
+        return FaceObservations(_face_batch(part, answer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """N detections and their looks."""
+
+    crops: FaceCrops
+    looks: list[StoredLook]
+
+    def __getitem__(self, rows: slice) -> _Faces:
+        return _Faces(self.crops[rows], self.looks[rows])
+
+
+def _observe_frames(
+    detected: Iterable[tuple[FrameSample, Detections | None]],
+    looks: FrameLooks,
+    options: AnalyzeOptions,
+    shape: CropShape,
+) -> Iterator[FrameObservations | _Faces]:
+    """Yield rows of frames, and full batches of detections."""
+    waiting = _Faces(FaceCrops.empty(shape), [])
+    for chunk in chunks(_with_looks(detected, looks), options.chunk_frames):
+        yield _frame_batch(chunk)
+        found = [one.found for one in chunk]
+        ids = [np.full(len(faces), UNTRACKED, np.int32) for faces in found]
+        crops = crop_frames([one.sample.frame for one in chunk], found, ids, shape)
+        waiting = _Faces(
+            waiting.crops + crops, [*waiting.looks, *chain.from_iterable(one.looks for one in chunk)]
+        )
+        del chunk  # its frames would stay in memory while the batches are classified
+        while len(waiting.looks) >= options.batch_size:
+            yield waiting[: options.batch_size]
+            waiting = waiting[options.batch_size :]
+    if waiting.looks:
+        yield waiting
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    sample: FrameSample
+    found: Detections
+    looks: list[StoredLook]
+
+
+def _with_looks(
+    detected: Iterable[tuple[FrameSample, Detections | None]], looks: FrameLooks
+) -> Iterator[_Observed]:
+    last: tuple[Detections, bool, list[StoredLook]] | None = None
+    for sample, found in detected:
+        assert found is not None  # every frame is searched, see `jobs.segments`
+        if last is not None and sample.is_repeat and found is last[0] and sample.is_key <= last[1]:
+            stored = last[2]  # of the same picture
+        else:
+            rows = range(len(found))
+            stored = [looks.store(sample.frame, found, row, has_picture=sample.is_key) for row in rows]
+        last = found, sample.is_key, stored
+        yield _Observed(sample, found, stored)
+        del sample  # as in `_pass_own`
+
+
+def _frame_batch(chunk: Sequence[_Observed]) -> FrameObservations:
+    samples = [one.sample for one in chunk]
+    columns = [
+        [one.frame.index for one in samples],
+        [one.frame.pts for one in samples],
+        [one.frame.time_s for one in samples],
+        [one.luma_mean for one in samples],
+        [[int(cut) for cut in one.cuts] for one in samples],
+        [one.is_key for one in samples],
+        [one.frame.planes.width for one in samples],
+        [one.frame.planes.height for one in samples],
+        [len(one.found) for one in chunk],
+    ]
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, FRAMES, strict=True)]
+    return FrameObservations(pa.RecordBatch.from_arrays(arrays, schema=FRAMES), samples[-1].frame.time_s)
+
+
+def _face_batch(faces: _Faces, answer: Answer) -> pa.RecordBatch:
+    crops, n = faces.crops, len(faces.looks)
+    occluded = np.full(n, -1) if answer.occluded is None else answer.occluded
+    schema = faces_schema(answer.probs.shape[1])
+    columns = [
+        _to_lists(crops.xyxy),
+        pa.array(crops.score),
+        _to_lists(crops.landmarks.reshape(n, 10)),
+        pa.array(crops.region),
+        _to_lists(crops.pose),
+        pa.array(crops.sharpness),
+        pa.array(crops.face_px),
+        _to_lists(answer.probs),
+        pa.array(occluded.astype(np.int8)),
+        pa.array([look.patch_data for look in faces.looks], pa.binary()),
+        pa.array([look.colours_data for look in faces.looks], pa.binary()),
+        pa.array([look.picture_data for look in faces.looks], pa.binary()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _to_lists(values: Float32Array) -> pa.Array:
+    """A list per row, from float32 (N, K)."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPart:
+    """A part that was observed."""
+
+    frames: Iterable[pa.Table]
+    """Its rows of frames, in groups."""
+    faces: Iterable[pa.Table]
+    """Its rows of detections, in groups."""
+    next_cuts: Sequence[NextCut]
+    """See `PartObserver`."""
+
+
+class Replay:
+    """Decides who is who in a video whose parts were observed."""
+
+    def __init__(self, video_id: str, options: AnalyzeOptions, labels: tuple[str, ...]) -> None:
+        self._video_id, self._options, self._labels = video_id, options, labels
+        self.warnings: list[str] = []
+        """See `People.warnings`; complete after the last row."""
+
+    def run(
+        self, parts: Iterable[ObservedPart], regions: Sequence[Region], *, end_s: float
+    ) -> Iterator[Rows]:
+        """Yield rows as `pipeline.analyze_video` does.
+
+        Args:
+            parts: all of them, in order.
+            regions: in which faces were looked for.
+            end_s: end of the video.
+
+        Raises:
+            RecordsError: the rows of a part cannot be read, or do not fit together.
+        """
+        people = People(self._options, regions, looks=StoredLooks())
+        for chunk in chunks(people.track(_read(parts)), _CHUNK_FRAMES):
+            yield frame_rows(self._video_id, chunk)
+            if any(len(tracked.faces) for tracked in chunk):
+                crops, answer = _gather(chunk)
+                yield face_rows(self._video_id, crops, answer, self._labels, regions=regions)
+        yield track_rows(people.finish(end_s=end_s))
+        self.warnings.extend(people.warnings)
+
+
+_CHUNK_FRAMES = 64
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Frame(StoredFrame):
+    """A frame with the columns of its detections, by name."""
+
+    found: Detections = field(default_factory=Detections.empty)
+    columns: dict[str, AnyArray] = field(default_factory=dict)
+
+
+def _read(parts: Iterable[ObservedPart]) -> Iterator[tuple[FrameSample, Detections]]:
+    """Frames and their detections, in the order of the video."""
+    cuts: dict[int, tuple[int, ...]] = {}
+    for part in parts:
+        faces = _FaceReader(part.faces)
+        for group in part.frames:
+            for row in group.to_pylist():
+                index = row["frame_index"]
+                columns = faces.take(row["n_found"])
+                found = Detections(
+                    columns["xyxy"],
+                    columns["score"],
+                    columns["landmarks"].reshape(-1, 5, 2),
+                    columns["region"],
+                )
+                planes = Planes(np.broadcast_to(_BLANK, (row["height"], row["width"])), None, None, True)
+                frame = _Frame(
+                    index,
+                    row["pts"],
+                    Fraction(row["time_s"]),
+                    planes,
+                    looks=_looks(found, columns),
+                    found=found,
+                    columns=columns,
+                )
+                changes = tuple(map(Change, cuts.get(index, row["cuts"])))
+                yield FrameSample(frame, changes, row["luma_mean"], is_key=row["is_key"]), found
+        cuts = {index: changes for index, changes, _ in part.next_cuts}
+
+
+_BLANK = np.uint8(0)
+
+
+def _looks(found: Detections, columns: dict[str, AnyArray]) -> dict[FaceKey, StoredLook]:
+    data = zip(columns["patch"], columns["colours"], columns["picture"], strict=True)
+    return {face_key(found, row): StoredLook(*one) for row, one in enumerate(data)}
+
+
+class _FaceReader:
+    """Gives the rows of detections, frame by frame."""
+
+    def __init__(self, groups: Iterable[pa.Table]) -> None:
+        self._groups = iter(groups)
+        self._rows = _to_columns(None)
+        self._at = 0
+
+    def take(self, count: int) -> dict[str, AnyArray]:
+        """The next rows."""
+        while len(self._rows["score"]) - self._at < count:
+            group = next(self._groups, None)
+            if group is None:
+                raise RecordsError(
+                    "a segment has fewer detections than its frames say. Run the same command again."
+                )
+            rest = {name: values[self._at :] for name, values in self._rows.items()}
+            more = _to_columns(group)
+            self._rows = {
+                name: np.concatenate([rest[name], more[name]]) if len(rest["score"]) else more[name]
+                for name in more
+            }
+            self._at = 0
+        start, self._at = self._at, self._at + count
+        return {name: values[start : self._at] for name, values in self._rows.items()}
+
+
+def _to_columns(group: pa.Table | None) -> dict[str, AnyArray]:
+    """Columns of rows of detections as arrays: lists as rows of a matrix, bytes as objects."""
+    table = faces_schema(1).empty_table() if group is None else group
+    return {name: _to_array(table[name].combine_chunks()) for name in table.column_names}
+
+
+def _to_array(column: pa.Array) -> AnyArray:
+    if pa.types.is_fixed_size_list(column.type):
+        values: AnyArray = column.flatten().to_numpy()
+        return values.reshape(-1, column.type.list_size)
+    values = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _gather(chunk: Sequence[TrackedFrame]) -> tuple[FaceCrops, Answer]:
+    """The tracked faces of several frames: without pictures, and what the classifier said of them."""
+    parts = [_gather_frame(tracked) for tracked in chunk if len(tracked.faces)]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    n, occluded = len(columns["score"]), columns["occluded"]
+    crops = FaceCrops(
+        images=np.zeros((n, 0, 0, 1), np.uint8),
+        landmarks=columns.pop("landmarks").reshape(n, 5, 2),
+        **{name: columns[name] for name in _CROP_COLUMNS},
+    )
+    return crops, Answer(columns["probs"], None if (occluded < 0).all() else occluded > 0)
+
+
+_CROP_COLUMNS = (
+    "frame_index", "pts", "time_s", "track_id", "xyxy", "score", "pose", "sharpness", "face_px", "region",
+)  # fmt: skip
+
+
+def _gather_frame(tracked: TrackedFrame) -> dict[str, AnyArray]:
+    frame = tracked.sample.frame
+    assert isinstance(frame, _Frame)
+    row_of = {face_key(frame.found, row): row for row in range(len(frame.found))}
+    rows = np.array([row_of[face_key(tracked.faces, row)] for row in range(len(tracked.faces))], np.intp)
+    n = len(rows)
+    return {name: frame.columns[name][rows] for name in _STORED_COLUMNS} | {
+        "frame_index": np.full(n, frame.index, np.int32),
+        "pts": np.full(n, frame.pts, np.int64),
+        "time_s": np.full(n, frame.time_s),
+        "track_id": tracked.track_id,
+        "score": tracked.faces.score,
+    }
+
+
+_STORED_COLUMNS = (
+    "xyxy", "landmarks", "region", "pose", "sharpness", "face_px", "probs", "occluded",
+)  # fmt: skip
