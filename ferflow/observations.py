@@ -32,7 +32,7 @@ from ferflow.faces.shot_detector import Change, is_blank
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.parts import Part
 from ferflow.media.planes import Planes
-from ferflow.media.video import Video
+from ferflow.media.video import Video, describe_size_change
 from ferflow.models.classifier import Answer
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, chunks, classify_distinct, detect_ahead, face_rows, frame_rows, track_rows
@@ -244,6 +244,9 @@ class Replay:
         self._video_id, self._options, self._labels = video_id, options, labels
         self.warnings: list[str] = []
         """See `People.warnings`; complete after the last row."""
+        self.size_change: str | None = None
+        """Warning of the first change of the picture's size."""
+        self._size: tuple[int, int] | None = None
 
     def run(
         self, parts: Iterable[ObservedPart], regions: Sequence[Region], *, end_s: float
@@ -260,12 +263,19 @@ class Replay:
         """
         people = People(self._options, regions, looks=StoredLooks())
         for chunk in chunks(people.track(_read(parts)), _CHUNK_FRAMES):
+            for tracked in chunk:
+                self._note_size(tracked.sample)
             yield frame_rows(self._video_id, chunk)
             if any(len(tracked.faces) for tracked in chunk):
                 crops, answer = _gather(chunk)
                 yield face_rows(self._video_id, crops, answer, self._labels, regions=regions)
         yield track_rows(people.finish(end_s=end_s))
         self.warnings.extend(people.warnings)
+
+    def _note_size(self, sample: FrameSample) -> None:
+        if self.size_change is None and self._size is not None and self._size != sample.size:
+            self.size_change = describe_size_change(self._size, sample.size, sample.frame.time_s)
+        self._size = sample.size
 
 
 _CHUNK_FRAMES = 64
@@ -351,11 +361,9 @@ def _to_columns(group: pa.Table | None) -> dict[str, AnyArray]:
 
 
 def _to_array(column: pa.Array) -> AnyArray:
-    if pa.types.is_fixed_size_list(column.type):
-        values: AnyArray = column.flatten().to_numpy()
-        return values.reshape(-1, column.type.list_size)
-    values = column.to_numpy(zero_copy_only=False)
-    return values
+    is_list = pa.types.is_fixed_size_list(column.type)
+    values: AnyArray = (column.flatten() if is_list else column).to_numpy(zero_copy_only=False)
+    return values.reshape(-1, column.type.list_size) if is_list else values
 
 
 def _gather(chunk: Sequence[TrackedFrame]) -> tuple[FaceCrops, Answer]:

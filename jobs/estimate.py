@@ -25,6 +25,7 @@ from ferflow.errors import FerflowError, RecordsError
 from ferflow.jobs.engines.worker_pool import largest_first, with_thread_share
 from ferflow.jobs.job import Job
 from ferflow.jobs.processing import choose_n_workers
+from ferflow.jobs.segments.count import count_tasks
 from ferflow.jobs.trial import Pace, Trial, select_seconds
 from ferflow.media.inputs import size_of
 from ferflow.options import AnalyzeOptions
@@ -120,7 +121,7 @@ def estimate_run(tasks: Sequence[VideoTask], job: Job) -> Estimate | None:
         return None
     started = time.monotonic()
     # Only a run knows what a cluster has: the estimate is for this machine, and says for how many workers.
-    n_workers = choose_n_workers(len(pending), job.on_this_machine())
+    n_workers = choose_n_workers(count_tasks(pending, job), job.on_this_machine())
     of_worker = with_thread_share(job, n_workers) if n_workers else job
     with closing(
         ResidentChild(partial(Trial, of_worker.options), seconds_per_call=_SECONDS_PER_CALL)

@@ -117,6 +117,9 @@ class Job(Checked, frozen=True, kw_only=True):
     a GPU is this one, unless Ray runs it."""
     retries: Annotated[int, Meta(ge=0)] = 1
     """Retries of a video after a transient failure."""
+    segment: Annotated[float, Meta(ge=0.05, le=100_000)] | None = None
+    """Split long videos into segments of about this many minutes, which are analysed in parallel; results are those of
+    the whole video. None: each video is one task."""
     fail_fast: bool = False
     """Start no further video after one has failed."""
 
@@ -142,6 +145,8 @@ class Job(Checked, frozen=True, kw_only=True):
             if self.engine != "ray":
                 raise OptionsError("address is that of a Ray cluster and needs engine ray.")
             check_cluster_address(self.address)
+        if self.segment is not None:
+            check_segments(self.options)
         if self.stimulus is not None:
             structs.force_setattr(self, "stimulus", check_stimulus(self.stimulus))
 
@@ -234,6 +239,22 @@ def check_output_path(out: Path) -> None:
         raise OptionsError(
             f"out must be a folder or an address of s3://, gs:// or az://, got the address {redact_address(out)}. "
             "Write to a folder and copy it, or mount the storage."
+        )
+
+
+def check_segments(options: AnalyzeOptions) -> None:
+    """Refuse options whose results depend on who is who while frames are read.
+
+    Raises:
+        OptionsError: naming the option.
+    """
+    if options.detect_stride > 1:
+        raise OptionsError(
+            "segment does not go with detect every:N, whose faces follow from tracks: use detect auto or full."
+        )
+    if options.stitch == "face":
+        raise OptionsError(
+            "segment does not go with stitch face, which chooses faces by tracks: use stitch colour or off."
         )
 
 

@@ -19,9 +19,10 @@ from ferflow.jobs.engines.protocol import Engine
 from ferflow.jobs.finished_video import update_finished
 from ferflow.jobs.job import ENGINES, Job
 from ferflow.jobs.run_events import Ended, Retried, VideoEvent
+from ferflow.jobs.segments.count import count_tasks
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask
 from ferflow.system.cpus import available_cpus
-from ferflow.system.memory import available_memory, default_workers
+from ferflow.system.memory import CPUS_PER_WORKER, available_memory, default_workers
 from ferflow.system.runtime import may_use_gpu
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def _process_with_retries(
         if not task.is_pending:
             yield Ended(task, update_finished(task, job))
     pending = [task for task in tasks if task.is_pending]
-    n_workers = choose_n_workers(len(pending), job)
+    n_workers = choose_n_workers(count_tasks(pending, job), job)
     for attempt in itertools.count(1):
         pending = yield from _process_once(pending, job, n_workers, attempt)
         if not pending:
@@ -122,7 +123,12 @@ def _process_once(
 
 
 def choose_n_workers(n_pending: int, job: Job) -> int:
-    """Number of processes in addition to this one; 0: videos are analysed in this one, or Ray's engine chooses."""
+    """Number of processes in addition to this one; 0: videos are analysed in this one, or Ray's engine chooses.
+
+    Args:
+        n_pending: videos, and segments of them, see `segments.count`.
+        job: the request.
+    """
     workers = job.workers
     if job.engine == "ray":  # what this machine has says nothing of a cluster
         return min(workers or 0, n_pending)
@@ -130,5 +136,7 @@ def choose_n_workers(n_pending: int, job: Job) -> int:
     if workers in (None, 1) and may_use_gpu(job.options):
         return 0
     if workers is None:
-        workers = default_workers(n_pending, available_cpus(), available_memory(), job.options)
+        # Segments are for speed, and one worker per CPU is faster.
+        cpus = available_cpus() * (1 if job.segment is None else CPUS_PER_WORKER)
+        workers = default_workers(n_pending, cpus, available_memory(), job.options)
     return min(workers, n_pending)

@@ -57,6 +57,7 @@ def run(
     engine: EngineName = "local",
     address: str | None = None,
     workers: int | None = 1,
+    segment: float | None = None,
     retries: int = 1,
     fail_fast: bool = False,
 ) -> RunReport:
@@ -89,6 +90,7 @@ def run(
         workers: processes that analyse videos in parallel; 0: this one, in which a crash of a decoder ends the
             program; None: by CPUs and memory, of all machines with Ray. On a GPU, None and 1 are this one, too, unless
             Ray runs it.
+        segment: minutes of video per segment, see `Job.segment`; None: each video is one task.
         retries: retries of a video after a transient failure.
         fail_fast: start no further video after one has failed.
 
@@ -104,7 +106,7 @@ def run(
         signals_start=signals_start, sessions=sessions, corrections=corrections,
         title=title, logo=logo, rest=None if rest is None else tuple(rest), embed_clips=embed_clips,
         stimulus=stimulus, engine=engine, address=address,
-        workers=workers, retries=retries, fail_fast=fail_fast,
+        workers=workers, segment=segment, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     return follow(run_events(job))
 

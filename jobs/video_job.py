@@ -1,4 +1,4 @@
-"""One video from start to end, in whichever process: tables, timeline, page. Every engine calls these functions.
+"""One video from start to end, in whichever process: tables, timeline, page. Engines call `segments.work`.
 
 What is wrong with one video is in its report and never raised. `plan` decides what there is to do.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +46,15 @@ class Analyzed:
     task: VideoTask
 
 
-def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progressed | Ended, None, None]:
+WriteRecords = Callable[
+    [VideoTask, VideoFiles, AnalyzeOptions, Tools], Generator[Progressed | Analyzed, None, VideoMetadata]
+]
+"""Writes the records of a video; yields `Analyzed` before anything in the folder changes."""
+
+
+def process_in_steps(
+    task: VideoTask, job: Job, tools: Tools, write: WriteRecords | None = None
+) -> Generator[Progressed | Analyzed | Ended, None, None]:
     """Analyse one video, write its tables and bring what is derived from them up to date.
 
     Closing the generator ends the analysis and leaves no half-written file.
@@ -56,36 +63,30 @@ def process_video(task: VideoTask, job: Job, tools: Tools) -> Generator[Progress
         task: a pending one.
         job: how videos are analysed, and what is derived.
         tools: detector and classifier, loaded once for many videos.
+        write: writes its records; None: by an analysis of all of it.
+
+    Yields:
+        `Analyzed` says that results are about to be published: nothing in the folder has changed before.
     """
-    with closing(process_in_steps(task, job, tools)) as events:
-        for event in events:
-            if not isinstance(event, Analyzed):
-                yield event
-
-
-def process_in_steps(
-    task: VideoTask, job: Job, tools: Tools
-) -> Generator[Progressed | Analyzed | Ended, None, None]:
-    """As `process_video`, and says when it is about to publish results: nothing in the folder has changed before."""
     if is_object(task.source):
         permit(parse_address(task.source))  # in a worker, this task is what the user has given
     with claim_task(task, job) as finished:
         if finished is not None:
             yield Ended(task, bring_up_to_date(task, job, finished))
             return
-        report = yield from _analyze(task, task.options(job.options), tools)
+        report = yield from _analyze(task, task.options(job.options), tools, write or _write_records)
         yield Ended(task, bring_up_to_date(task, job, report))
 
 
 def _analyze(
-    task: VideoTask, options: AnalyzeOptions, tools: Tools
+    task: VideoTask, options: AnalyzeOptions, tools: Tools, write: WriteRecords
 ) -> Generator[Progressed | Analyzed, None, TaskReport]:
     """Write the records of one video; whatever is wrong with it is in the report."""
     if task.files is None:
         return report_without_work(task)
     started = time.monotonic()
     try:
-        metadata = yield from _write_records(task, task.files, options, tools)
+        metadata = yield from write(task, task.files, options, tools)
     except Exception as error:
         return TaskReport.failed(
             task,
@@ -103,7 +104,7 @@ def _analyze(
 def _write_records(
     task: VideoTask, files: VideoFiles, options: AnalyzeOptions, tools: Tools
 ) -> Generator[Progressed | Analyzed, None, VideoMetadata]:
-    source, counts, pace = task.source, RowCounts(), _Pace()
+    source, counts, pace = task.source, RowCounts(), Pace()
     forget_failures(source)
     # The digest of an object comes after the last frame, when its bytes are here.
     before_opening = Fingerprint(signature(source), "") if is_object(source) else None
@@ -123,7 +124,7 @@ def _write_records(
         check_complete(source)
         if is_object(source):
             known_by = known_by._replace(sha256=content_sha256(source))
-        _check_unchanged(source, known_by)
+        check_unchanged(source, known_by)
         metadata = describe_analysis(video, files.video_id, options, tools, counts.of(video.report))
         known = replace(metadata.source, signature=known_by.signature, sha256=known_by.sha256)
         metadata = replace(metadata, source=known)
@@ -132,7 +133,12 @@ def _write_records(
     return metadata
 
 
-def _check_unchanged(source: Path, before: Fingerprint) -> None:
+def check_unchanged(source: Path, before: Fingerprint) -> None:
+    """Refuse a source that was changed or removed since its fingerprint was taken.
+
+    Raises:
+        VideoError: it was.
+    """
     try:
         if signature(source) == before.signature:
             return
@@ -177,13 +183,14 @@ class RowCounts:
 
 
 @dataclass(slots=True)
-class _Pace:
+class Pace:
     """Decides when progress is reported: if it is new, and not too often."""
 
     seconds: float = -math.inf
     at: float = -math.inf
 
     def is_due(self, seconds: float) -> bool:
+        """Whether to report that a video is analysed up to this time, in seconds."""
         now = time.monotonic()
         if seconds <= self.seconds or now - self.at < SECONDS_BETWEEN_PROGRESS:
             return False

@@ -221,6 +221,14 @@ def analyze(
             metavar="HOST:PORT|auto",
         ),
     ] = None,
+    segment: Annotated[
+        float | None,
+        typer.Option(
+            help="Split long videos into segments of about this many minutes, which are analysed in parallel and "
+            "joined; not with --detect every:N or --stitch face.  [default: a video is one task]",
+            metavar="MINUTES",
+        ),
+    ] = None,
     retries: Retries = 1,
     fail_fast: FailFast = False,
     markers: Markers = None,
@@ -289,7 +297,7 @@ def analyze(
         signals=signals, signals_start=signals_start, sessions=sessions, corrections=corrections,
         embed_clips=embed_clips,
         stimulus=stimulus, title=title, logo=logo, engine=engine, address=address,
-        workers=workers, retries=retries, fail_fast=fail_fast,
+        workers=workers, segment=segment, retries=retries, fail_fast=fail_fast,
     )  # fmt: skip
     output = Output(verbose=verbose, quiet=quiet, as_json=progress == "json", log_file=log_file)
     how_watched = parse_watch(

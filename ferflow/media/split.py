@@ -5,12 +5,12 @@ after which only frames that are shown before it need more ("open GOP"); those b
 are read for it, and none is decoded but the first few.
 
 >>> with open_video(path) as video:
-...     parts = split_video(video, Selection(), n_parts=4)
+...     parts = split_video(video, Selection(), lambda seconds: round(seconds / 300))
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
@@ -60,13 +60,14 @@ class _Place:
     """Time of the first frame from it on that is analysed."""
 
 
-def split_video(video: Video, selection: Selection, n_parts: int) -> list[Part]:
+def split_video(video: Video, selection: Selection, count: Callable[[float], int]) -> list[Part]:
     """Split a video into parts in which about equally much is analysed.
 
     Args:
         video: an open video, from which nothing was read; it cannot be read afterwards.
         selection: the frames that are analysed; fresh.
-        n_parts: at least 1; there are fewer parts where there are too few key frames.
+        count: the number of parts, by the seconds of video that are analysed; there are fewer where there are too few
+            key frames.
 
     Raises:
         CannotSplitError: parts of it would not give the same frames as all of it.
@@ -85,7 +86,7 @@ def split_video(video: Video, selection: Selection, n_parts: int) -> list[Part]:
     if any(one.pts == other.pts for one, other in pairwise(packets)):
         raise CannotSplitError("it has several frames at one time")
     walk = _follow(video, packets, selection)
-    return _make_parts(packets, walk, _choose(walk, n_parts))
+    return _make_parts(packets, walk, _choose(walk, count(walk.last_s - walk.first_s)))
 
 
 def _check_first_frames(video: Video, source: Container) -> None:

@@ -407,11 +407,20 @@ class Video:
         elif size != self._size_now:
             self._n_size_changes += 1
             if self._n_size_changes == 1:
-                self.report.warnings.append(
-                    "the picture's size changes from {}x{} to {}x{} at {}; "
-                    "boxes are in pixels of their own frame".format(*self._size_now, *size, timecode(time_s))
-                )
+                self.report.warnings.append(describe_size_change(self._size_now, size, time_s))
         self._size_now = size
+
+
+SIZE_CHANGES = "the picture's size changes from"
+"""How the warning begins that `describe_size_change` gives."""
+
+
+def describe_size_change(before: tuple[int, int], after: tuple[int, int], time_s: float) -> str:
+    """A warning; sizes are (width, height) in pixels."""
+    return (
+        f"{SIZE_CHANGES} {before[0]}x{before[1]} to {after[0]}x{after[1]} at {timecode(time_s)}; "
+        "boxes are in pixels of their own frame"
+    )
 
 
 def _usable(events: Iterable[SourceEvent]) -> Iterator[av.VideoFrame]:

@@ -32,6 +32,7 @@ from ferflow.store.lock_files import (
 )
 from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest
+from ferflow.store.segment_files import SEGMENTS
 from ferflow.store.video_files import PAGE_STATUSES, THUMBNAILS, VideoFiles
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ PRODUCTS = ("csv", "figures", "export", "mail", "dataset")
 
 _FOLDERS = (
     "frames", "faces", "timeline", "markers", "signals", "reports", "assets", *PRODUCTS, THUMBNAILS, PAGE_STATUSES,
-    RECORDINGS, SHARDS,
+    RECORDINGS, SHARDS, SEGMENTS,
 )  # fmt: skip
 """Folders that ferflow makes in an output folder."""
 
@@ -397,12 +398,14 @@ class OutputFolder:
             yield from _walk(self.path / name)
 
     def _is_orphan(self, path: Path, finished: Set[str]) -> bool:
-        """Whether a file is a clip, or a picture of a person, of a video that is not finished."""
+        """Whether a file is a clip or a picture of people of an unfinished video, or a segment of a finished one."""
         match path.relative_to(self.path).parts:
             case ("reports", folder, _) if folder.endswith(".clips") and path.suffix == ".mp4":
                 return folder.removesuffix(".clips") not in finished
             case (str(place), video_id, _) if place == THUMBNAILS and path.suffix == ".jpg":
                 return video_id not in finished
+            case (str(place), video_id, _) if place == SEGMENTS:
+                return video_id in finished
         return False
 
     def remove_leftovers(self) -> list[Path]:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from ferflow.errors import RecordsError
 from ferflow.plain_file import check_plain_file, local_path
 from ferflow.store.atomic_files import (
+    TEMPORARY_SUFFIX,
     atomic_write,
     make_folder,
     publish,
@@ -101,6 +102,11 @@ class SegmentFiles:
     def is_finished(self, number: int) -> bool:
         """Whether all files of a segment are there."""
         return all(path.is_file() for path in (self.state(number), self.frames(number), self.faces(number)))
+
+    def remove_unfinished(self, number: int) -> None:
+        """Remove what an interrupted analysis of a segment left behind; no process may be at it."""
+        for path in self.folder.glob(f".{number:04}.*{TEMPORARY_SUFFIX}"):
+            remove(path, out=self.out, durable=False)
 
     def remove(self) -> None:
         """Remove all files; those that mark segments as finished first.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from ferflow.jobs.job import Job
-from ferflow.jobs.run_events import Started, VideoEvent
+from ferflow.jobs.run_events import VideoEvent
+from ferflow.jobs.segments.board import Board
 from ferflow.store.run_manifest import VideoTask
 
 
@@ -20,10 +22,13 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
 
 def _in_this_process(tasks: Sequence[VideoTask], job: Job) -> Generator[VideoEvent, None, None]:
     # Only here: where workers do the work, this process loads neither decoders nor runtimes.
-    from ferflow.jobs.video_job import process_video
+    from ferflow.jobs.segments.work import process_video
     from ferflow.pipeline import Tools
 
-    tools = Tools.load(job.options)
-    for task in tasks:
-        yield Started(task)
-        yield from process_video(task, job, tools)
+    tools, board = Tools.load(job.options), Board(tasks)
+    while board:
+        task = board.first
+        yield from board.start()
+        with closing(process_video(task, job, tools)) as events:
+            for event in events:
+                yield from board.follow(event)

@@ -11,7 +11,8 @@ from ferflow.errors import FerflowError, ModelError, RecordsError
 from ferflow.jobs.engines.worker_process import limit_threads
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
-from ferflow.jobs.video_job import Analyzed, process_in_steps
+from ferflow.jobs.segments.work import process_in_steps
+from ferflow.jobs.video_job import Analyzed
 from ferflow.pipeline import Tools
 from ferflow.store.output_folder import LOCK
 from ferflow.store.run_manifest import VideoTask

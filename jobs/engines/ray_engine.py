@@ -23,9 +23,10 @@ from ferflow.jobs.engines.ray_actor import ActorSettings, Loaded, Message, NotLo
 from ferflow.jobs.engines.ray_cluster import Placement, connect, is_node_alive
 from ferflow.jobs.engines.stragglers import Pace, find_straggler
 from ferflow.jobs.engines.worker_pool import largest_first
-from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
-from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
+from ferflow.jobs.run_events import Ended, Progressed, VideoEvent
+from ferflow.jobs.segments.board import Board, report_death
+from ferflow.jobs.segments.count import count_tasks
 from ferflow.jobs.video_job import Analyzed
 from ferflow.store.object_store import is_object
 from ferflow.store.run_manifest import VideoTask
@@ -60,11 +61,11 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
         ModelError: no actor can be started.
     """
     with connect(job.address) as ray:
-        placement = Placement.of(ray, job, n_videos=len(tasks), n_workers=n_workers)
-        pool = _Pool(ray, _for_actors(job, placement), placement)
+        placement = Placement.of(ray, job, n_videos=count_tasks(tasks, job), n_workers=n_workers)
+        pool = _Pool(ray, _for_actors(job, placement), placement, Board(largest_first(tasks), by_size=True))
         try:
             pool.spawn(placement.n_actors)
-            yield from pool.process(tasks)
+            yield from pool.process()
         finally:
             pool.stop()
 
@@ -73,19 +74,18 @@ def _for_actors(job: Job, placement: Placement) -> Job:
     """A job for processes that run in another folder than the user's, each with its share of the threads."""
     given = {name: path.absolute() for name in _PATHS if (path := getattr(job, name)) is not None}
     options = job.options.updated(threads=placement.threads)
-    return job.updated(**given, out=job.out.absolute(), options=options)
+    return job.updated(**given, out=job.out.absolute(), options=options, workers=placement.n_actors)
 
 
 @dataclass(slots=True, eq=False)
 class _Video:
-    """A video that is not finished."""
+    """A video that is not finished, or a step of one."""
 
     task: VideoTask
     workers: list[_Worker] = field(default_factory=list)
     """Those that analyse it: one, or a second one, too, if the first is slow."""
     seconds: float = 0.0
     """Of video, the most that any of them has analysed."""
-    is_started: bool = False
     is_published: bool = False
     """One of them replaces earlier results by its own; no other may."""
     n_lost: int = 0
@@ -125,12 +125,13 @@ class _Worker:
 class _Pool:
     """The actors of one run."""
 
-    def __init__(self, ray: Any, job: Job, placement: Placement) -> None:
-        self._ray, self._job, self._placement = ray, job, placement
+    def __init__(self, ray: Any, job: Job, placement: Placement, board: Board) -> None:
+        self._ray, self._job, self._placement, self._board = ray, job, placement, board
         self._settings = ActorSettings(job, SECONDS_BETWEEN_PROGRESS * placement.n_actors)
         self._actor_class = ray.remote(**placement.options())(VideoActor)
         self._workers: list[_Worker] = []
-        self._waiting: deque[_Video] = deque()
+        self._again: deque[_Video] = deque()
+        """Those whose machine was lost; they come first."""
         self._speeds: deque[float] = deque(maxlen=100)
         """Of the last finished videos."""
         self._n_failed_starts = 0
@@ -148,10 +149,13 @@ class _Pool:
         while self._workers:
             self._stop(self._workers[-1])
 
-    def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
+    @property
+    def _has_waiting(self) -> bool:
+        return bool(self._again or self._board)
+
+    def process(self) -> Generator[VideoEvent, None, None]:
         """Keep every actor busy until all is done."""
-        self._waiting.extend(_Video(task) for task in largest_first(tasks))
-        while self._waiting or any(worker.video for worker in self._workers):
+        while self._has_waiting or any(worker.video for worker in self._workers):
             yield from self._assign_waiting()
             self._copy_straggler()
             for worker in self._wait():
@@ -160,13 +164,11 @@ class _Pool:
 
     def _assign_waiting(self) -> Iterator[VideoEvent]:
         for worker in [worker for worker in self._workers if worker.is_idle]:
-            if not self._waiting:
-                return
-            video = self._waiting.popleft()
-            self._assign(worker, video)
-            if not video.is_started:
-                video.is_started = True
-                yield Started(video.task)
+            if self._again:
+                self._assign(worker, self._again.popleft())
+            elif self._board:
+                self._assign(worker, _Video(self._board.first))
+                yield from self._board.start()
 
     def _assign(self, worker: _Worker, video: _Video) -> None:
         task = video.task
@@ -183,7 +185,7 @@ class _Pool:
         """Let an idle actor analyse, too, what takes much longer than expected; the first result counts."""
         # A video of a shard is locked by the actor that analyses it: a second one would wait.
         idle = next((worker for worker in self._workers if worker.is_idle), None)
-        if self._waiting or idle is None or self._job.shard is not None:
+        if self._has_waiting or idle is None or self._job.shard is not None:
             return
         running = [video for worker in self._workers if (video := worker.video) and video.may_be_copied]
         paces = [video.workers[0].pace for video in running]
@@ -235,7 +237,7 @@ class _Pool:
         worker.pace.seconds, worker.pace.of_seconds = event.seconds, event.of_seconds
         if event.seconds > video.seconds:  # a second worker starts at the beginning
             video.seconds = event.seconds
-            yield replace(event, task=video.task)
+            yield from self._board.follow(replace(event, task=video.task))
 
     def _let_publish(self, worker: _Worker) -> None:
         """The first of the workers of a video has analysed it; its results count, the others are ended before."""
@@ -255,7 +257,8 @@ class _Pool:
         if event.report.status == "failed" and video.workers:
             return  # the other worker may have better luck
         self._stop_others(video, worker)
-        yield Ended(video.task, structs.replace(event.report, source=str(video.task.source)))
+        report = structs.replace(event.report, source=str(video.task.source))
+        yield from self._board.follow(replace(event, task=video.task, report=report))
 
     def _stop_others(self, video: _Video, worker: _Worker) -> None:
         for other in [other for other in video.workers if other is not worker]:
@@ -280,7 +283,7 @@ class _Pool:
         if video is not None and not video.workers:
             yield from self._give_up(video, f"its worker died ({type(error).__name__}).", is_lost=is_lost)
         may_start = worker.node_id is not None or self._n_failed_starts <= MOST_FAILED_STARTS
-        if self._waiting and may_start and len(self._workers) < self._placement.n_actors:
+        if self._has_waiting and may_start and len(self._workers) < self._placement.n_actors:
             self.spawn(1)
 
     def _is_machine_lost(self, worker: _Worker) -> bool:
@@ -288,14 +291,14 @@ class _Pool:
 
     def _give_up(self, video: _Video, why: str, *, is_lost: bool) -> Iterator[VideoEvent]:
         """No actor analyses a video any more: its machine was lost, or it may have killed its actor."""
-        report = report_dead_worker(video.task, self._job, why)
+        report = report_death(video.task, self._job, why)
         if report.failure == "transient" and is_lost and video.n_lost < self._job.retries:
             video.n_lost += 1
             video.is_published = False
-            self._waiting.appendleft(video)
+            self._again.appendleft(video)
             log.info("%s: its machine was lost, started again on another", video.task.source)
         else:
-            yield Ended(video.task, report)
+            yield from self._board.follow(Ended(video.task, report))
 
     def _count_failed_start(self, error: Exception) -> None:
         self._n_failed_starts += 1

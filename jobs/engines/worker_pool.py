@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -25,11 +24,13 @@ from ferflow.jobs.engines.worker_process import (
     Ready,
 )
 from ferflow.jobs.engines.worker_start import start_worker
-from ferflow.jobs.finished_video import report_dead_worker
 from ferflow.jobs.job import Job
-from ferflow.jobs.run_events import Ended, Progressed, Started, VideoEvent
+from ferflow.jobs.run_events import Ended, Progressed, VideoEvent
+from ferflow.jobs.segments.board import Board, report_death
+from ferflow.jobs.segments.steps import SegmentTask
 from ferflow.media.inputs import size_of
 from ferflow.store.run_manifest import VideoTask
+from ferflow.store.segment_files import SegmentFiles
 from ferflow.system.child_process import handle_record
 from ferflow.system.cpus import available_cpus
 
@@ -38,11 +39,12 @@ def process_in_workers(
     tasks: Sequence[VideoTask], job: Job, n_workers: int
 ) -> Generator[VideoEvent, None, None]:
     """Analyse videos in worker processes, the largest first. See `Engine`."""
-    n_workers = min(n_workers, len(tasks))
-    pool = _Pool(with_thread_share(job, n_workers))
+    if job.segment is None:
+        n_workers = min(n_workers, len(tasks))
+    pool = _Pool(with_thread_share(job, n_workers), Board(largest_first(tasks), by_size=True))
     try:
         pool.spawn(n_workers)
-        yield from pool.process(largest_first(tasks))
+        yield from pool.process()
     finally:
         pool.stop()
 
@@ -50,7 +52,7 @@ def process_in_workers(
 def with_thread_share(job: Job, n_workers: int) -> Job:
     """The job as each worker gets it: all of them together use no more threads than the job allows."""
     threads = threads_per_worker(job.options.threads or available_cpus(), n_workers)
-    return job.updated(options=job.options.updated(threads=threads))
+    return job.updated(options=job.options.updated(threads=threads), workers=n_workers)
 
 
 def threads_per_worker(threads: int, n_workers: int) -> int:
@@ -102,13 +104,15 @@ class _Worker:
         # Of a shard, another process may have gone on with this video as soon as this one died.
         if self.task is not None and self.task.files is not None and not is_shard:
             self.task.files.remove_unfinished()
+            if isinstance(self.task, SegmentTask):
+                SegmentFiles.of(self.task.files).remove_unfinished(self.task.number)
 
 
 class _Pool:
     """The workers of one run."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, board: Board) -> None:
+        self._job, self._board = job, board
         self._is_shard = job.shard is not None
         self._workers: list[_Worker] = []
 
@@ -122,42 +126,43 @@ class _Pool:
         while self._workers:
             self._workers.pop().stop(is_shard=self._is_shard)
 
-    def process(self, tasks: Sequence[VideoTask]) -> Generator[VideoEvent, None, None]:
+    def process(self) -> Generator[VideoEvent, None, None]:
         """Keep every worker busy until all is done."""
-        waiting = deque(tasks)
-        while waiting or any(worker.task for worker in self._workers):
+        while self._board or any(worker.task for worker in self._workers):
             for worker in self._wait():
-                yield from self._handle(worker, worker.receive(), waiting)
+                yield from self._handle(worker, worker.receive())
 
     def _wait(self) -> list[_Worker]:
         """Workers that have a message, or died."""
         by_connection = {worker.connection: worker for worker in self._workers}
         return [by_connection[connection] for connection in wait(list(by_connection))]  # type: ignore[index]
 
-    def _handle(self, worker: _Worker, message: Message, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+    def _handle(self, worker: _Worker, message: Message) -> Iterator[VideoEvent]:
         match message:
             case Progressed():
-                yield message
+                yield from self._board.follow(message)
             case Ended():
                 worker.task = None
-                yield message
-                yield from self._assign_next(worker, waiting)
+                yield from self._board.follow(message)
+                yield from self._assign_waiting()
             case Ready():
                 worker.is_ready = True
-                yield from self._assign_next(worker, waiting)
+                yield from self._assign_waiting()
             case Logged(record):
                 handle_record(record)
             case CannotStart(error):
                 raise error
             case Died():
-                yield from self._replace(worker, message, waiting)
+                yield from self._replace(worker, message)
 
-    def _assign_next(self, worker: _Worker, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
-        # Taken from the queue only once it is sent: a worker that died in the meantime must not take it along.
-        if waiting and worker.assign(waiting[0]):
-            yield Started(waiting.popleft())
+    def _assign_waiting(self) -> Iterator[VideoEvent]:
+        """Give a task to each worker that has none, as far as there are tasks."""
+        for worker in [one for one in self._workers if one.is_ready and one.task is None]:
+            # Taken from the board only once it is sent: a worker that died in the meantime must not take it along.
+            if self._board and worker.assign(self._board.first):
+                yield from self._board.start()
 
-    def _replace(self, worker: _Worker, death: Died, waiting: deque[VideoTask]) -> Iterator[VideoEvent]:
+    def _replace(self, worker: _Worker, death: Died) -> Iterator[VideoEvent]:
         """Its video failed, for a transient reason; a new worker takes its place."""
         task = worker.task
         self._workers.remove(worker)
@@ -165,10 +170,11 @@ class _Pool:
         # A worker that died while it loaded its models is not replaced: the next would most likely die in the same way.
         if not worker.is_ready and not self._workers:
             raise ModelError(f"no worker process could be started: the last one {death}")
-        if worker.is_ready and waiting:
-            self.spawn(1)
         if task is not None:
-            yield Ended(task, report_dead_worker(task, self._job, f"its worker {death}"))
+            report = report_death(task, self._job, f"its worker {death}")
+            yield from self._board.follow(Ended(task, report))
+        if worker.is_ready and self._board:
+            self.spawn(1)
 
 
 def _spawn_worker(job: Job) -> _Worker:

@@ -68,7 +68,7 @@ def work(connection: Connection) -> None:
     channel = _Channel(connection)
     # Only here: the parent imports this module, and loads neither decoders nor runtimes. Before the job is there, since
     # the parent may still plan.
-    from ferflow.jobs.video_job import process_video
+    from ferflow.jobs.segments.work import process_video
     from ferflow.pipeline import Tools
 
     with contextlib.suppress(EOFError, OSError):  # the parent is gone, or has no more to do

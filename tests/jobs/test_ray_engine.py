@@ -175,7 +175,7 @@ def seen(monkeypatch):
 def not_finished(monkeypatch):
     """A video whose worker died is not finished; `planned` ones have no model to compare with."""
     monkeypatch.setattr(
-        ray_engine, "report_dead_worker",
+        ray_engine, "report_death",
         lambda task, job, why: TaskReport.failed(task, f"{task.source.name}: {why}", failure="transient"),
     )  # fmt: skip
 
