@@ -35,6 +35,7 @@ from ferflow.store.metadata import read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import check_records
 from ferflow.store.run_manifest import FINISHED, RunManifest, VideoTask, report_without_work
+from ferflow.store.segment_files import find_segmented
 from ferflow.store.shard_manifest import list_shards
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import pluralize, sanitize, timecode
@@ -72,6 +73,13 @@ def examine_folder(out: Path) -> Iterator[Finding]:
             "problem",
             f"{pluralize(len(interrupted), 'live recording')} not finished: {', '.join(interrupted[:3])}",
             f"ferflow doctor {out} --repair makes its tables and page of what is on the disk.",
+        )
+    if not is_locked and (segmented := find_segmented(out)):
+        yield Finding(
+            "note",
+            f"{pluralize(len(segmented), 'analysis', 'analyses')} in segments not finished: "
+            f"{', '.join(list(segmented)[:3])}",
+            "The same ferflow analyze goes on with it; ferflow forget --video removes it. It has pictures of faces.",
         )
     if not is_locked and (left := folder.find_leftovers()):
         yield Finding(
@@ -147,7 +155,7 @@ def _open_folder(out: Path) -> OutputFolder:
     if not out.is_dir():
         raise RecordsError(f"{out}: no such folder. Give the output folder of a run (-o).")
     is_used = folder.manifest.exists() or folder.finished_ids() or folder.find_leftovers()
-    if not is_used and not find_interrupted(folder):
+    if not is_used and not find_interrupted(folder) and not find_segmented(folder.path):
         raise RecordsError(f"{out}: not an output folder of ferflow. Give the output folder of a run (-o).")
     return folder
 

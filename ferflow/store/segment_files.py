@@ -10,6 +10,7 @@ They hold what `ferflow.observations` needs to decide who is who, which includes
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ferflow.errors import RecordsError
-from ferflow.plain_file import check_plain_file, local_path
+from ferflow.plain_file import check_plain_file, local_path, read_plain_file
 from ferflow.store.atomic_files import (
     TEMPORARY_SUFFIX,
     atomic_write,
@@ -37,6 +38,8 @@ from ferflow.text import sanitize
 SEGMENTS = ".segments"
 """Folder in an output folder."""
 
+MOST_PLAN_BYTES = 64 << 20
+"""Of a file in JSON."""
 _GROUP_ROWS = 1024
 """Least rows of a row group: of detections, about 2 MB in memory."""
 
@@ -119,6 +122,26 @@ class SegmentFiles:
                 remove(path, out=self.out, durable=False)
             remove_folder(self.folder, out=self.out)
             remove_folder(self.folder.parent, out=self.out)
+
+
+def find_segmented(out: Path) -> dict[str, str]:
+    """Videos in an output folder whose analysis in segments was interrupted, or is in progress.
+
+    Returns:
+        Path of the source by id; empty where it is not known.
+    """
+    place = out / SEGMENTS
+    if not place.is_dir() or place.is_symlink():
+        return {}
+    folders = sorted(path for path in place.iterdir() if path.is_dir() and not path.is_symlink())
+    return {path.name: _read_source(path / "plan.json") for path in folders}
+
+
+def _read_source(plan: Path) -> str:
+    try:
+        return str(json.loads(read_plain_file(plan, MOST_PLAN_BYTES))["source"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ""
 
 
 class SegmentWriter:

@@ -11,6 +11,7 @@ from ferflow.dashboards import remove_overview
 from ferflow.dashboards.shared.notes import find_pictures
 from ferflow.store.atomic_files import remove, remove_folder, remove_tree
 from ferflow.store.output_folder import OutputFolder
+from ferflow.store.segment_files import SegmentFiles
 from ferflow.store.video_files import VideoFiles
 
 _PRODUCT_SUFFIXES = frozenset(
@@ -34,7 +35,9 @@ def list_session_files(folder: OutputFolder, video_id: str) -> list[Path]:
         folder.path / f"{video_id}{MARKERS_SUFFIX}",
         *list_pictures(folder, files),
     ]
-    found += [files.report, *sorted(_list_tree(folder.recordings / video_id)), *_list_notes(folder, files)]
+    private = (folder.recordings / video_id, SegmentFiles.of(files).folder)
+    found += [files.report, *(path for place in private for path in sorted(_list_tree(place)))]
+    found += _list_notes(folder, files)
     return [path for path in found if os.path.lexists(path)]
 
 
@@ -49,6 +52,7 @@ def remove_session_files(folder: OutputFolder, video_id: str) -> None:
     for path in list_session_files(folder, video_id):
         if not path.is_relative_to(folder.recordings):
             remove(path, out=folder.path)
+    SegmentFiles.of(files).remove()
     remove_pictures(folder, files)
     if folder.recordings.exists():
         remove_tree(folder.recordings / video_id, out=folder.path)

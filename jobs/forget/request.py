@@ -30,6 +30,7 @@ from ferflow.store.atomic_files import atomic_write, remove
 from ferflow.store.metadata import VideoId, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import RunManifest
+from ferflow.store.segment_files import SEGMENTS, find_segmented
 from ferflow.store.video_files import VideoFiles
 from ferflow.text import sanitize
 
@@ -101,7 +102,7 @@ def find_video(folder: OutputFolder, text: str) -> Request:
     """
     run = RunManifest.load(folder.manifest)
     noted = {entry.video_id: entry.source for entry in (run.videos if run else ()) if entry.video_id}
-    sources = noted | folder.find_sources()
+    sources = find_segmented(folder.path) | noted | folder.find_sources()
     uploads = _Uploads.find(folder)
     # Also of one that was never finished: it may have markers, signals or rows in lists, or wait in the application.
     known = _find_id(text, sources) or _find_id(text, uploads.sources)
@@ -150,6 +151,10 @@ def find_participant(folder: OutputFolder, name: str) -> Found:
     known: set[str] = set()
     uploads = _Uploads.find(folder)
     sessions, shares, unread = list[Session](), list[Share](), list[str]()
+    unread += [
+        f"{video_id}: its analysis was interrupted, and whose faces are in {SEGMENTS} is not known."
+        for video_id in find_segmented(folder.path)
+    ]
     for files in folder.finished_videos():
         try:
             source = read_metadata(files.faces).source.path

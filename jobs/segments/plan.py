@@ -20,10 +20,9 @@ from ferflow.pipeline import Tools
 from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write
 from ferflow.store.metadata import VideoMetadata, from_json_values, to_json_values
-from ferflow.store.segment_files import SegmentFiles
+from ferflow.store.segment_files import MOST_PLAN_BYTES, SegmentFiles
 from ferflow.version import __version__
 
-_MOST_BYTES = 64 << 20
 _TOLERANCE = 0.1
 """Of a segment: a video that is longer by less is not split for it."""
 _MOST_ROUNDS = 4
@@ -39,6 +38,8 @@ class SegmentPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     basis: str
     """Hash of what results depend on; see `basis_of`."""
+    source: str
+    """Path of the video; `segment_files.find_segmented` reads it."""
     signature: str
     """Of the source, see `media.fingerprint`."""
     sha256: str
@@ -121,7 +122,7 @@ def load_state(files: SegmentFiles, number: int, basis: str) -> SegmentState | N
 
 def _load(path: Path, kind: type[Any]) -> Any:
     with suppress(OSError, msgspec.MsgspecError, ValueError):
-        return msgspec.json.decode(read_plain_file(path, _MOST_BYTES), type=kind)
+        return msgspec.json.decode(read_plain_file(path, MOST_PLAN_BYTES), type=kind)
     return None
 
 

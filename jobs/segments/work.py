@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from msgspec import structs
 
@@ -30,7 +31,7 @@ from ferflow.jobs.segments.plan import (
 )
 from ferflow.jobs.segments.steps import Inexact, JoinTask, SegmentTask, Split, WholeTask, report_step
 from ferflow.jobs.video_job import Analyzed, Pace, RowCounts, check_unchanged, describe_analysis
-from ferflow.media.fingerprint import fingerprint
+from ferflow.media.fingerprint import Fingerprint, fingerprint
 from ferflow.media.parts import InexactPartError
 from ferflow.media.split import CannotSplitError, split_video
 from ferflow.media.video import SIZE_CHANGES, Reading, Selection, open_video
@@ -39,7 +40,7 @@ from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.regions import Region, parse_regions
 from ferflow.store.failure_kinds import describe_failure, failure_of
-from ferflow.store.metadata import FrameCounts, VideoMetadata, to_json_values
+from ferflow.store.metadata import FrameCounts, SourceInfo, VideoMetadata, to_json_values
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import RecordsWriter
 from ferflow.store.run_manifest import TaskReport, VideoTask
@@ -116,9 +117,9 @@ def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> Se
         plan = load_plan(own, basis)
         if plan is None:
             own.remove()
-            plan = _make_plan(task, job, options, basis)
+            plan = _make_plan(task, job, basis, known_by)
         if plan is not None:
-            plan = structs.replace(plan, signature=known_by.signature, sha256=known_by.sha256)
+            plan = structs.replace(plan, source=str(task.source.absolute()), signature=known_by.signature)
             save_plan(own, plan)
     except (VideoError, OSError, RecordsError) as error:
         # Whatever is wrong with it, the analysis of all of it says so in the usual way.
@@ -127,8 +128,8 @@ def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> Se
     return plan
 
 
-def _make_plan(task: VideoTask, job: Job, options: AnalyzeOptions, basis: str) -> SegmentPlan | None:
-    minutes, n_workers = job.segment or 0.0, max(job.workers or 1, 1)
+def _make_plan(task: VideoTask, job: Job, basis: str, known_by: Fingerprint) -> SegmentPlan | None:
+    options, minutes, n_workers = task.options(job.options), job.segment or 0.0, max(job.workers or 1, 1)
     with open_video(task.source, Reading.of(options), threads=options.threads) as video:
         try:
             parts = split_video(
@@ -142,8 +143,9 @@ def _make_plan(task: VideoTask, job: Job, options: AnalyzeOptions, basis: str) -
             return None
         return SegmentPlan(
             basis=basis,
-            signature="",
-            sha256="",
+            source=str(task.source),
+            signature=known_by.signature,
+            sha256=known_by.sha256,
             of_seconds=video.info.duration_s_from_header,
             parts=tuple(parts),
         )
@@ -244,7 +246,7 @@ def _join(
         metadata = structs.replace(
             first,
             options=options,
-            source=structs.replace(first.source, signature=plan.signature, sha256=plan.sha256),
+            source=_locate(first.source, task.source, plan.fingerprint),
             counts=_add_up(known, counts),
             status=last.status,
             warnings=tuple(_merge_warnings(known, replay)),
@@ -255,6 +257,18 @@ def _join(
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
     own.remove()
     return metadata
+
+
+def _locate(source: SourceInfo, path: Path, known_by: Fingerprint) -> SourceInfo:
+    """Where a source is now: it may have been moved since its first segment was observed."""
+    return structs.replace(
+        source,
+        path=str(path.absolute()),
+        name=path.name,
+        mtime=path.stat().st_mtime,
+        signature=known_by.signature,
+        sha256=known_by.sha256,
+    )
 
 
 def _add_up(states: list[SegmentState], rows: RowCounts) -> FrameCounts:
