@@ -60,8 +60,9 @@ def run(
 
     A job file is TOML with the keys inputs and out. Optional keys are overwrite, pages, markers, chapters,
     markers_offset, speech, signals, signals_start, sessions, rest, title and logo (see ferflow report), stimulus,
-    embed_clips, engine, address, workers, segment, retries, fail_fast, and the options of the analysis: as of ferflow analyze,
-    with underscores (min_face), and bin_seconds for --bin. Options on the command line replace those of the file.
+    embed_clips, engine, address, workers, segment, retries, fail_fast, and the options of the analysis: as of ferflow
+    analyze, with underscores (min_face), and bin_seconds for --bin. Options on the command line replace those of the
+    file.
     Relative paths start at the current folder. Exit codes are those of ferflow analyze.
     """
     # None leaves what the file says; a flag that is absent must not switch off `overwrite = true`.

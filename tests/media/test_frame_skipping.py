@@ -69,8 +69,8 @@ def read(path, monkeypatch, *, sparing: bool, **chosen):
             yield event
 
     with open_video(path, threads=2) as video:
-        decode = video._source.decode
-        video._source.decode = lambda *from_pts: counted(decode(*from_pts))
+        decode = video.source.decode
+        video.source.decode = lambda *from_pts: counted(decode(*from_pts))
         frames = [(f.index, f.pts, f.time_s, f.planes.y.copy()) for f in video.frames(Selection(**chosen))]
         return frames, (video.end_s, video.report), n_skipped
 

@@ -44,8 +44,8 @@ def test_a_stretch_has_the_frames_of_the_whole_video_and_begins_with_the_one_sho
 def test_what_lies_before_the_key_frame_is_not_decoded(uneven):
     with open_video(uneven) as video:
         assert video.origin_s() == 5
-        events, decode = [], video._source.decode
-        video._source.decode = lambda pts=None: (events.append(event) or event for event in decode(pts))
+        events, decode = [], video.source.decode
+        video.source.decode = lambda pts=None: (events.append(event) or event for event in decode(pts))
         frames = list(video.frames_between(Fraction("1.9"), Fraction("2.0")))
     assert len(frames) <= 4
     assert len(events) <= len(frames) + 11  # back to the key frame, and one beyond the end
