@@ -40,8 +40,8 @@ def prefetch(source: Iterable[T], depth: int) -> Generator[T, None, None]:
 class _Handover(Generic[T]):
     """Items on their way from one thread to another, at most `depth`.
 
-    A thread that waits is woken once half of the places are full, or free: waking it takes longer than what it does with
-    one item.
+    A thread that waits is woken once half of the places are full, or free: waking it takes longer than what it does
+    with one item.
     """
 
     def __init__(self, depth: int) -> None:

@@ -6,7 +6,8 @@ OUT is an output folder in which each face was classified, so that nothing is an
 every K-th frame keep their probabilities, and those between get the mean of their neighbours', weighted by time; after
 the last kept face, its probabilities stay. Columns: share of the faces that would be classified; share of the others
 whose strongest expression would be the same; mean absolute change of the probability of the strongest expression of
-the others; 95th percentile, over seconds of tracks, of the largest change of a mean probability, as a timeline shows it.
+the others; 95th percentile, over seconds of tracks, of the largest change of a mean probability, as a timeline shows
+it.
 """
 
 from __future__ import annotations

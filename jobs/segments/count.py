@@ -9,6 +9,7 @@ from pathlib import Path
 from ferflow.errors import FerflowError
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
+from ferflow.store.object_store import is_object
 from ferflow.store.run_manifest import VideoTask
 from ferflow.system.child_process import call_in_child
 from ferflow.system.cpus import available_cpus
@@ -24,8 +25,9 @@ def count_tasks(tasks: Sequence[VideoTask], job: Job) -> int:
     if job.segment is None or not tasks or len(tasks) >= max(available_cpus(), job.workers or 0):
         return len(tasks)
     with suppress(FerflowError):  # the child died of a damaged file
-        lengths = call_in_child(_read_lengths, [task.source for task in tasks], job.options)
-        return sum(max(1, round(length_s / (job.segment * 60))) for length_s in lengths)
+        local = [task.source for task in tasks if not is_object(task.source)]  # others are not split
+        lengths = call_in_child(_read_lengths, local, job.options)
+        return len(tasks) - len(local) + sum(max(1, round(length_s / (job.segment * 60))) for length_s in lengths)
     return len(tasks)
 
 

@@ -41,6 +41,7 @@ from ferflow.pipeline import Tools
 from ferflow.regions import Region, parse_regions
 from ferflow.store.failure_kinds import describe_failure, failure_of
 from ferflow.store.metadata import FrameCounts, SourceInfo, VideoMetadata, to_json_values
+from ferflow.store.object_store import is_object
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import RecordsWriter
 from ferflow.store.run_manifest import TaskReport, VideoTask
@@ -111,6 +112,9 @@ def _split(
 def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> SegmentPlan | None:
     """The plan of an earlier run that was interrupted, or a new one; None: the video is not split."""
     own, options = SegmentFiles.of(files), task.options(job.options)
+    if is_object(task.source):  # each segment would fetch all of it again
+        log.warning("%s: analysed in one segment, since it is in an object store.", sanitize(task.source.name))
+        return None
     try:
         known_by = fingerprint(task.source)
         basis = basis_of(options, tools, job.segment or 0.0, known_by.sha256)

@@ -13,10 +13,10 @@ from ferflow import pipeline
 from ferflow.demo_clip import draw_sample
 from ferflow.faces.detector import KeyFrameDetector, make_detector
 from ferflow.jobs.benchmarks import rivals, speed, speed_table, stages
+from ferflow.jobs.benchmarks.classify_stride import Cost, Track, classify_some
 from ferflow.jobs.benchmarks.clip import Scene, draw_clip
 from ferflow.jobs.benchmarks.drawn_room import Room
 from ferflow.jobs.benchmarks.memory import write_repeated
-from ferflow.jobs.benchmarks.classify_stride import Cost, Track, classify_some
 from ferflow.jobs.benchmarks.stride import count_agreement
 from ferflow.media.video import Selection, Video, open_video
 from ferflow.options import AnalyzeOptions
