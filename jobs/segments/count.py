@@ -27,7 +27,8 @@ def count_tasks(tasks: Sequence[VideoTask], job: Job) -> int:
     with suppress(FerflowError):  # the child died of a damaged file
         local = [task.source for task in tasks if not is_object(task.source)]  # others are not split
         lengths = call_in_child(_read_lengths, local, job.options)
-        return len(tasks) - len(local) + sum(max(1, round(length_s / (job.segment * 60))) for length_s in lengths)
+        counts = [max(1, round(length_s / (job.segment * 60))) for length_s in lengths]
+        return len(tasks) - len(local) + sum(counts)
     return len(tasks)
 
 

@@ -113,7 +113,9 @@ def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> Se
     """The plan of an earlier run that was interrupted, or a new one; None: the video is not split."""
     own, options = SegmentFiles.of(files), task.options(job.options)
     if is_object(task.source):  # each segment would fetch all of it again
-        log.warning("%s: analysed in one segment, since it is in an object store.", sanitize(task.source.name))
+        log.warning(
+            "%s: analysed in one segment, since it is in an object store.", sanitize(task.source.name)
+        )
         return None
     try:
         known_by = fingerprint(task.source)
