@@ -44,7 +44,7 @@ _LONG_FILES = (
     "tests/dashboards/test_dashboards_browser.py", "tests/media/test_photographs.py", "tests/render/test_rewrite.py",
     "tests/hostile/test_network.py", "tests/test_packaging.py",
 )  # fmt: skip
-"""They start first: at the end, one process would work on such a file, and the others wait."""
+"""With several processes they start first: at the end, one would work on such a file, and the others wait."""
 _FILES_WITH_CLIPS = (
     "tests/test_agreement.py", "tests/test_clips.py", "tests/dashboards/test_chart_numbers.py",
     "tests/dashboards/test_session_numbers.py", "tests/render/test_annotate.py",
@@ -60,7 +60,9 @@ needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs ferfl
 """Not `importorskip`: at the top of a file it would import TensorFlow in every process that collects the tests."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not hasattr(config, "workerinput"):  # one process, in the order that was asked for
+        return
     first = (*_LONG_FILES, *_FILES_WITH_CLIPS, *_FILES_WITH_KERAS)
     items.sort(key=lambda item: not item.nodeid.startswith(first))
 

@@ -210,6 +210,7 @@ def test_those_who_leave_too_early_to_be_counted_are_among_those_who_leave():
         (video("x", {1: [0.0] * 4 + [None] * 6}), "brief"),  # as long as is just enough
         (video("x", {1: [0.0] * 4 + [None] * 26}), "brief"),
         (video("x", {1: [0.0] * 30}, readable_s=[0.2] * 30), "little"),
+        (video("x", {1: [0.0] * 10 + [None] * 20}, readable_s=[0.97] * 10 + [0.0] * 20), "little"),
         (video("x", {1: [0.0] * 10 + [None] * 20}), None),
     ],
 )
