@@ -29,7 +29,7 @@ from ferflow.faces.yunet import decimation_factor
 from ferflow.media.video import Frame, Reading, Selection, open_video
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools, analyze
-from ferflow.store.records import FaceRows, TrackRows
+from ferflow.store.records import FaceRows, FrameRows, TrackRows
 from ferflow.types import Float32Array
 
 _LEAST_IOU = 0.5
@@ -74,8 +74,9 @@ class TimedDetector:
 
 @dataclass(frozen=True)
 class Run:
-    """One analysis: its faces, its number of persons, and CPU seconds."""
+    """One analysis: its number of frames, its faces, its number of persons, and CPU seconds."""
 
+    n_frames: int
     faces: pd.DataFrame
     n_persons: int
     detection_s: float
@@ -88,9 +89,11 @@ class Run:
         tools = Tools.load(options)
         timed = TimedDetector(tools.detector)
         tools = Tools(timed, tools.classifier)
-        started, faces, persons = time.process_time(), [], set[int]()
+        started, n_frames, faces, persons = time.process_time(), 0, [], set[int]()
         for rows in analyze(video, options, tools=tools):
-            if isinstance(rows, FaceRows):
+            if isinstance(rows, FrameRows):
+                n_frames += rows.batch.num_rows
+            elif isinstance(rows, FaceRows):
                 faces.append(rows.batch.to_pandas())
             elif isinstance(rows, TrackRows):
                 persons = {person for person in rows.batch["person_id"].to_pylist() if person}
@@ -99,7 +102,7 @@ class Run:
             pd.concat(faces) if faces else pd.DataFrame(columns=["frame_index", *_BOX, "track_id", "label"])
         )
         by_frame = {int(group["frame_index"].iloc[0]): group for _, group in table.groupby("frame_index")}
-        return cls(table, len(persons), timed.seconds, total, by_frame)
+        return cls(n_frames, table, len(persons), timed.seconds, total, by_frame)
 
     def boxes(self, frame: int) -> Float32Array:
         """The boxes of a frame, float32 (N, 4)."""
@@ -177,13 +180,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--end", default=None, help="analyse up to this time")
+    parser.add_argument("--fps", type=float, default=None, help="analyse this many frames a second")
     chosen = parser.parse_args(arguments)
     print(
         "| video | faces a frame | recall | IoU | false faces | tracks | same expression | at the next scale | "
         "delay, frames | persons | noise, % | detection | analysis |\n|" + "---|" * 13
     )
     for video in chosen.videos:
-        limits = {"threads": 1} | ({} if chosen.end is None else {"end": chosen.end})
+        limits = {"threads": 1, "fps": chosen.fps} | ({} if chosen.end is None else {"end": chosen.end})
         full = Run.of(video, AnalyzeOptions().updated(detect="full", **limits))
         auto = Run.of(video, AnalyzeOptions().updated(detect="auto", **limits))
         near = Run.of(video, next_scale(video).updated(detect="full", **limits))
@@ -193,11 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _row(name: str, full: Run, auto: Run, near: Run) -> str:
     found, scale = Agreement.between(full, auto), Agreement.between(full, near)
     delays = found.delays(full) or [0]
-    n_frames = int(full.faces["frame_index"].max()) + 1 if len(full.faces) else 1
     tracks = [run.faces["track_id"].loc[lambda ids: ids >= 0].nunique() for run in (full, auto)]
     cells = [
         name,
-        f"{len(full.faces) / n_frames:.2f}",
+        f"{len(full.faces) / full.n_frames:.2f}",
         _share(found.n_found, found.n_true),
         f"{np.median(found.ious):.3f}" if found.ious else "",
         str(found.n_false),
