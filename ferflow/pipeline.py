@@ -197,8 +197,8 @@ def detect_ahead(
     with (
         _limit_opencv_to_one_thread(),
         ThreadPoolExecutor(threads, thread_name_prefix="ferflow-work") as pool,
-        # Frames between two key frames wait as well: the memory stays the same.
-        closing(prefetch(samples, PREFETCH_FRAMES // 2 if is_near else PREFETCH_FRAMES)) as sampled,
+        # Frames between two key frames wait as well, and one in `mark_alone`: the memory stays the same.
+        closing(prefetch(samples, PREFETCH_FRAMES // 2 - 1 if is_near else PREFETCH_FRAMES)) as sampled,
         closing(detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
         yield DetectionStage(regions, detected, pool, threads)

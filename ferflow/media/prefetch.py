@@ -45,7 +45,7 @@ class _Handover(Generic[T]):
     """
 
     def __init__(self, depth: int) -> None:
-        self._depth, self._half = depth, max(depth // 2, 1)
+        self._depth, self._half = depth, (depth + 1) // 2
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._is_stopped = self._has_ended = False
