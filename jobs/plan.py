@@ -24,7 +24,7 @@ from ferflow.jobs.lists import find_session_list
 from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import ShardInputs, choose_inputs
 from ferflow.media.fingerprint import has_changed
-from ferflow.media.inputs import DiscoveredInput, discover, size_of, video_id_of
+from ferflow.media.inputs import DiscoveredInput, discover, find_object_ids, size_of, video_id_of
 from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import SourceInfo, VideoMetadata, read_metadata
@@ -124,7 +124,8 @@ def _plan(
     """As `plan`, of inputs that were found; `others` are those of all shards, where these are those of one."""
     taken: set[str] = set()
     folder = OutputFolder(out)
-    tasks = [_make_task(one, folder, taken) for one in found]
+    ids = find_object_ids(found)
+    tasks = [_make_task(one, folder, taken, ids) for one in found]
     wanted = leave_out_forgotten(folder, tasks, overwrite=overwrite)
     # The results of those that are left out stay, and must match.
     taken -= {task.video_id or "" for task in tasks if task not in wanted}
@@ -222,23 +223,25 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _make_task(found: DiscoveredInput, folder: OutputFolder, taken: set[str]) -> VideoTask:
+def _make_task(
+    found: DiscoveredInput, folder: OutputFolder, taken: set[str], ids: Mapping[Path, str]
+) -> VideoTask:
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(found.path, folder.video(_choose_id(found.path, folder, taken)))
+        return VideoTask(found.path, folder.video(_choose_id(found.path, folder, taken, ids)))
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:
         return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
 
 
-def _choose_id(source: Path, folder: OutputFolder, taken: set[str]) -> str:
+def _choose_id(source: Path, folder: OutputFolder, taken: set[str], ids: Mapping[Path, str]) -> str:
     """The first id that neither another input nor the results of another file have.
 
     Ids do not see the middle of a file: raw recordings may share one, and a copy in another folder always does.
     """
-    base = video_id_of(source)
+    base = ids.get(source) or video_id_of(source)
     name, number = base, 2
     while name in taken or _is_of_another_file(folder.video(name), source):
         name, number = f"{base}-{number}", number + 1

@@ -250,7 +250,7 @@ def _to_json(event: WatchEvent) -> tuple[str, JsonObject]:
             return "waiting", {"n_incomplete": n_incomplete, "seconds": seconds}
         case Finished(run):
             counts: Counter[str] = Counter(video.status for video in run.videos)
-            return "finished", {"exit_code": run.exit_code, "out": str(run.out), "counts": {**counts}}
+            return "finished", {"exit_code": run.exit_code, "out": source_text(run.out), "counts": {**counts}}
 
 
 def _to_valid_json(fields: Mapping[str, JsonValue]) -> JsonObject:

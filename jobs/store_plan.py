@@ -11,7 +11,7 @@ from ferflow.jobs.forget.record import leave_out_forgotten
 from ferflow.jobs.job import Job
 from ferflow.jobs.plan import read_task_regions
 from ferflow.media.fingerprint import Fingerprint, has_changed
-from ferflow.media.inputs import DiscoveredInput, video_id_of
+from ferflow.media.inputs import DiscoveredInput, find_object_ids, video_id_of
 from ferflow.store.object_store import absolute_source
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.published import Commit, PublishedFolder
@@ -48,7 +48,7 @@ def plan_store(
     known = set(published.list_commits())
     # A shard reads only what concerns its own inputs.
     commits = published.load_commits(sorted(known)) if job.shard is None else {}
-    planner = _Planner(local, published, known, commits)
+    planner = _Planner(local, published, known, commits, find_object_ids(found))
     tasks = [planner.make_task(one) for one in found]
     tasks = leave_out_forgotten(local, tasks, overwrite=False)
     sources = {id_: commit.source for id_, commit in commits.items()}
@@ -68,6 +68,8 @@ class _Planner:
     """Ids of all videos with a commit."""
     commits: dict[str, Commit]
     """Those that were read."""
+    ids: Mapping[Path, str]
+    """Of inputs that were asked for together."""
     _taken: set[str] = field(default_factory=set)
 
     def make_task(self, found: DiscoveredInput) -> VideoTask:
@@ -83,7 +85,7 @@ class _Planner:
 
     def _choose_id(self, source: Path) -> str:
         """The first id that neither another input nor the result of another file has."""
-        base = video_id_of(source)
+        base = self.ids.get(source) or video_id_of(source)
         name, number = base, 2
         while name in self._taken or self._is_of_another_file(name, source):
             name, number = f"{base}-{number}", number + 1

@@ -11,9 +11,11 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferflow.errors import VideoError
 from ferflow.media.image_list import IMAGE_SUFFIXES, count_images, list_images
 from ferflow.media.object_inputs import expand_address
 from ferflow.media.source_file import check_is_file
@@ -38,6 +40,8 @@ VIDEO_SUFFIXES = frozenset(
 """Files in a folder with these suffixes are taken as videos; a file given by name is opened whatever its suffix is."""
 
 _FINGERPRINT_BYTES = 1 << 20
+_REQUESTS = 16
+"""Objects whose ends are fetched at the same time: most of that time is spent waiting for the store."""
 _MAX_STEM_BYTES = 120
 """In UTF-8: file systems allow 255 bytes for a name, and a suffix and a number must fit, too."""
 
@@ -114,6 +118,23 @@ def video_id_of(path: Path) -> str:
     readable = re.sub(r"[^\w.-]+", "_", stem.encode(errors="ignore").decode())
     short = readable.encode()[:_MAX_STEM_BYTES].decode(errors="ignore").strip("._-")
     return f"{short or 'video'}-{digest.hexdigest()[:8]}"
+
+
+def find_object_ids(found: Sequence[DiscoveredInput]) -> dict[Path, str]:
+    """Ids of those inputs that are in a store, several requests at a time; one that cannot be read is left out."""
+    objects = [one.path for one in found if one.problem is None and is_object(one.path)]
+    if not objects:
+        return {}
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        ids = pool.map(_try_id, objects)
+    return {path: video_id for path, video_id in zip(objects, ids, strict=True) if video_id is not None}
+
+
+def _try_id(path: Path) -> str | None:
+    try:
+        return video_id_of(path)
+    except (OSError, VideoError):
+        return None
 
 
 def content_key(path: Path) -> bytes:

@@ -13,14 +13,18 @@ import errno
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Sequence
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ferflow.errors import FerflowError, OptionsError
@@ -29,6 +33,8 @@ from ferflow.text import sanitize
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
+
+_T = TypeVar("_T")
 
 SCHEMES = {"s3": "Amazon S3 or compatible", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
 
@@ -67,6 +73,8 @@ _NETWORK = (
     ("error sending request", "connection failed"),
     ("body", "the answer was cut off"),
 )
+_CUT_OFF = (errno.EREMOTEIO, "the store cannot be reached: the answer was cut off")
+_PAUSES_SECONDS = (0.1, 1.0, 5.0)
 """Parts of the library's messages, and what they mean."""
 
 
@@ -184,7 +192,8 @@ def stat_object(address: Address) -> ObjectStat:
     import obstore
 
     with _plain_errors(address):
-        found = obstore.head(_open(address), address.key)
+        store = _open(address)
+        found = _wait(lambda: obstore.head(store, address.key))
     return _describe(found)
 
 
@@ -209,10 +218,10 @@ def list_objects(prefix: Address) -> Iterator[tuple[Address, ObjectStat]]:
     """
     import obstore
 
-    found = []
     with _plain_errors(prefix):
-        for chunk in obstore.list(_open(prefix), prefix.key or None):
-            found += [(one["path"], _describe(one)) for one in chunk]
+        store = _open(prefix)
+        chunks = _wait(lambda: list(obstore.list(store, prefix.key or None)))
+    found = [(one["path"], _describe(one)) for chunk in chunks for one in chunk]
     for key, stat in sorted(found, key=lambda one: one[0]):
         yield Address(prefix.scheme, prefix.bucket, key), stat
 
@@ -231,8 +240,13 @@ def read_version(address: Address) -> tuple[bytes, str]:
     import obstore
 
     with _plain_errors(address):
-        found = obstore.get(_open(address), address.key)
-        return bytes(found.bytes()), found.meta["e_tag"] or ""
+        store = _open(address)
+
+        def get() -> tuple[bytes, str]:
+            found = obstore.get(store, address.key)
+            return bytes(found.bytes()), found.meta["e_tag"] or ""
+
+        return _wait(get)
 
 
 def read_range(address: Address, start: int, length: int, etag: str | None = None) -> bytes:
@@ -254,7 +268,8 @@ def read_range(address: Address, start: int, length: int, etag: str | None = Non
     if etag:
         options["if_match"] = etag
     with _plain_errors(address):
-        content = bytes(obstore.get(_open(address), address.key, options=options).bytes())
+        store = _open(address)
+        content = _wait(lambda: bytes(obstore.get(store, address.key, options=options).bytes()))
     if len(content) != length:
         raise OSError(errno.EREMOTEIO, "the answer was cut off", str(address))
     return content
@@ -269,12 +284,16 @@ def download(address: Address, target: Path) -> None:
     import obstore
 
     with _plain_errors(address):
-        found = obstore.get(_open(address), address.key)
-        n_bytes = 0
-        with target.open("wb") as file:
-            for chunk in found.stream(min_chunk_size=4 << 20):
-                n_bytes += file.write(chunk)
-    if n_bytes != found.meta["size"]:
+        store = _open(address)
+
+        def get() -> bool:
+            found = obstore.get(store, address.key)
+            with target.open("wb") as file:
+                n_bytes = sum(file.write(chunk) for chunk in found.stream(min_chunk_size=4 << 20))
+            return n_bytes == found.meta["size"]
+
+        is_whole = _wait(get)
+    if not is_whole:
         raise OSError(errno.EREMOTEIO, "the answer was cut off", str(address))
 
 
@@ -287,7 +306,8 @@ def put_object(address: Address, content: bytes | Path) -> None:
     import obstore
 
     with _plain_errors(address):
-        obstore.put(_open(address), address.key, content)
+        store = _open(address)
+        _wait(lambda: obstore.put(store, address.key, content))
 
 
 def create_object(address: Address, content: bytes) -> bool:
@@ -303,11 +323,26 @@ def create_object(address: Address, content: bytes) -> bool:
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
     with _plain_errors(address):
+        store = _open(address)
         try:
-            obstore.put(_open(address), address.key, content, mode="create", use_multipart=False)
+            _wait(lambda: obstore.put(store, address.key, content, mode="create", use_multipart=False))
         except (AlreadyExistsError, PreconditionError):
             return read_object(address) == content
     return True
+
+
+def has_conditional_put(prefix: Address) -> bool:
+    """Whether the store keeps an object that is created a second time: some servers ignore the condition.
+
+    Raises:
+        OSError: as `stat_object`.
+    """
+    probe = prefix / f"probe-{secrets.token_hex(8)}"
+    try:
+        return create_object(probe, b"first") and not create_object(probe, b"second")
+    finally:
+        with suppress(OSError):
+            delete_objects([probe])
 
 
 def update_object(address: Address, content: bytes, etag: str) -> bool:
@@ -320,8 +355,9 @@ def update_object(address: Address, content: bytes, etag: str) -> bool:
     from obstore.exceptions import NotFoundError, PreconditionError
 
     with _plain_errors(address):
+        store = _open(address)
         try:
-            obstore.put(_open(address), address.key, content, mode={"e_tag": etag}, use_multipart=False)
+            _wait(lambda: obstore.put(store, address.key, content, mode={"e_tag": etag}, use_multipart=False))
         except (PreconditionError, NotFoundError):
             return exists(address) and read_object(address) == content
     return True
@@ -336,7 +372,8 @@ def copy_object(source: Address, target: Address) -> None:
     import obstore
 
     with _plain_errors(source):
-        obstore.copy(_open(source), source.key, target.key)
+        store = _open(source)
+        _wait(lambda: obstore.copy(store, source.key, target.key))
 
 
 def delete_objects(addresses: Sequence[Address]) -> None:
@@ -349,7 +386,42 @@ def delete_objects(addresses: Sequence[Address]) -> None:
 
     for address in addresses:
         with suppress(FileNotFoundError), _plain_errors(address):
-            obstore.delete(_open(address), address.key)
+            store = _open(address)
+            _wait(partial(obstore.delete, store, address.key))
+
+
+def _wait(request: Callable[[], _T]) -> _T:
+    """Carry out requests so that a signal ends the waiting for them.
+
+    Python handles a signal between two of its own instructions, in its main thread, and the library waits for the
+    network in one: so the main thread waits for another thread instead.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return _repeat_if_cut(request)
+    return _start_requests().submit(_repeat_if_cut, request).result()
+
+
+def _repeat_if_cut(request: Callable[[], _T]) -> _T:
+    """Carry out a request again whose answer was cut off: the library repeats only those without an answer.
+
+    Every request here may be repeated; `create_object` and `update_object` recognise their own content.
+    """
+    from obstore.exceptions import GenericError
+
+    for pause_s in _PAUSES_SECONDS:
+        try:
+            return request()
+        except GenericError as error:
+            if _explain(str(error)) != _CUT_OFF:
+                raise
+            time.sleep(pause_s)
+    return request()
+
+
+@lru_cache(maxsize=1)
+def _start_requests() -> ThreadPoolExecutor:
+    # Two: after an interruption, one may still wait for an answer.
+    return ThreadPoolExecutor(2, thread_name_prefix="ferflow-store")
 
 
 def _describe(meta: ObjectMeta) -> ObjectStat:

@@ -39,6 +39,7 @@ from ferflow.store.object_store import (
     delete_objects,
     download,
     exists,
+    has_conditional_put,
     list_objects,
     permit,
     put_object,
@@ -136,6 +137,11 @@ class PublishedFolder:
                     raise RecordsError(
                         f"{self.address}: holds tables that no run has published there. Use another -o, or fetch them "
                         "and continue in that folder."
+                    )
+                if not has_conditional_put(self.address / ATTEMPTS):
+                    raise RecordsError(
+                        f"{self.address}: this store ignores conditions of a put (If-None-Match), so two runs could "
+                        "overwrite each other's results. Write to a folder and copy it."
                     )
                 create_object(marker, _encode(settings))
         self.check_settings(settings)

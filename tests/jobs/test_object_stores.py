@@ -408,6 +408,19 @@ def test_shards_of_local_files_publish_into_one_folder_and_merge_joins_them(
     assert f"{out}/index.html" in server.list(out)
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_a_merge_removes_attempts_that_have_lost_and_no_other(stored, server, out, ferflow):
+    assert ferflow("analyze", f"{stored}/a.mp4", "-o", f"s3://data/{out}", *OPTIONS, "--no-report").code == 0
+    (video_id,) = check_published(server, out, "a").values()
+    server.put(f"{out}/attempts/{video_id}/{'0' * 32}/faces/{video_id}.parquet", b"lost")
+    may_win = f"{out}/attempts/other-01234567/{'0' * 32}/faces/other-01234567.parquet"
+    server.put(may_win, b"of a run that is not ready yet")
+    server.put(f"{out}/faces/other-01234567.parquet", b"put there by hand, without a commit")
+    merged = ferflow("merge", f"s3://data/{out}")
+    assert (merged.code, "1 of 1 input done" in merged.stdout) == (0, True), merged.text
+    assert server.list(f"{out}/attempts") == [may_win]
+
+
 def test_commands_that_need_a_folder_refuse_an_address_and_say_what_to_do(out, ferflow, tmp_path):
     place = f"s3://data/{out}"
     for command in ("report", "people", "export", "compact", "doctor", "app"):
@@ -469,6 +482,17 @@ def test_no_secret_is_in_what_is_stored_printed_or_logged(stored, server, out, f
         assert SECRET not in text
         assert "testkey" not in text
         assert "Signature=" not in text
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_server_that_ignores_the_condition_of_a_put_is_refused(stored, server, out, connect, ferflow):
+    fine = b'HTTP/1.1 200 OK\r\nETag: "0"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+    with disturb(server) as proxy:
+        proxy.choose = lambda request: Fault(answer=fine) if "if-none-match" in request.headers else None
+        connect(proxy.environment)
+        done = ferflow("analyze", stored, "-o", f"s3://data/{out}", *OPTIONS)
+    assert (done.code, "ignores conditions of a put" in done.stderr) == (5, True), done.text
+    assert server.list(out) == []
 
 
 @pytest.mark.usefixtures("quick_retries", "stand_in")
@@ -694,6 +718,33 @@ def test_a_fault_of_the_local_disk_at_any_operation_leaves_one_result_each_after
         again = forked(argv, server.environment, temporary)
         assert again["code"] == 0, (*why, again)
         check_published(server, f"{out}-{number}")
+
+
+@pytest.mark.parametrize("where", ["range", "/commits/"])
+def test_an_interruption_does_not_wait_for_the_store(stored, server, out, forked, tmp_path, where):
+    reached = threading.Event()
+
+    def choose(request: Request) -> Fault | None:
+        if where not in request.path and where not in request.headers:
+            return None
+        reached.set()
+        return Fault(delay_s=20)
+
+    interrupted_at: list[float] = []
+
+    def interrupt(pid: int) -> None:
+        assert reached.wait(60)
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGINT)
+        interrupted_at.append(time.monotonic())
+
+    argv = ["analyze", stored, *OPTIONS, "--no-report", "-q", "-o", f"s3://data/{out}"]
+    with disturb(server) as proxy:
+        proxy.choose = choose
+        done = forked(argv, proxy.environment, tmp_path, meanwhile=interrupt)
+    assert (done["code"], time.monotonic() - interrupted_at[0] < 5) == (130, True), done
+    assert "interrupted" in done["output"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_run_leaves_on_the_local_disk_is_removed_by_the_next(
