@@ -28,7 +28,7 @@ from ferflow.jobs.run_events import Ended, Progressed, VideoEvent
 from ferflow.jobs.segments.board import Board, report_death
 from ferflow.jobs.segments.count import count_tasks
 from ferflow.jobs.video_job import Analyzed
-from ferflow.store.object_store import is_object
+from ferflow.store.object_store import is_object, source_text
 from ferflow.store.run_manifest import VideoTask
 from ferflow.store.video_files import VideoFiles
 
@@ -257,7 +257,7 @@ class _Pool:
         if event.report.status == "failed" and video.workers:
             return  # the other worker may have better luck
         self._stop_others(video, worker)
-        report = structs.replace(event.report, source=str(video.task.source))
+        report = structs.replace(event.report, source=source_text(video.task.source))
         yield from self._board.follow(replace(event, task=video.task, report=report))
 
     def _stop_others(self, video: _Video, worker: _Worker) -> None:
