@@ -31,11 +31,12 @@ def fetch(
 ) -> None:
     """Copy an output folder from an object store to the local disk, for report, export, people, app and the others.
 
-    Files that are there already are not fetched again, so the same command continues after an interruption. Nothing is
-    written into the store but the final names of results that a killed run has left. Exit code: 0 done, 2 no such
+    Files that are there already are not fetched again, so the same command continues after an interruption, and brings
+    what is new. What was changed or removed in FOLDER since stays as it is. Nothing is written into the store but the
+    final names of results that a killed run has left. Exit code: 0 done, 2 no such
     folder, 5 the store or the disk.
     """
-    from ferflow.jobs.store_merge import fetch as copy
+    from ferflow.jobs.store_fetch import fetch as copy
 
     log_to_stderr(Output(verbose=verbose, quiet=quiet))
     if not is_object(address):

@@ -372,7 +372,9 @@ def test_a_folder_in_a_store_is_that_of_a_local_run(stored, server, out, ferflow
         assert read_tables(server, out, video_id) == read_local(tmp_path / "local", video_id)
     assert ferflow("fetch", place, tmp_path / "fetched").code == 0
     differ = list(find_differences(tmp_path / "local", tmp_path / "fetched"))
-    assert differ == [f"only in {tmp_path / 'fetched'}: shards/1-of-1.json"]
+    assert differ == [
+        f"only in {tmp_path / 'fetched'}: {name}" for name in (".fetched.json", "shards/1-of-1.json")
+    ]
     # The commands that know folders only go on from there, and nothing is fetched twice.
     assert "0 files fetched" in ferflow("fetch", place, tmp_path / "fetched").stdout
     assert ferflow("report", tmp_path / "fetched").code == 0
@@ -406,6 +408,31 @@ def test_shards_of_local_files_publish_into_one_folder_and_merge_joins_them(
         *((name, ids[name], "done") for name in "abc"), ("broken", record["videos"][3]["video_id"], "failed"),
     ]  # fmt: skip
     assert f"{out}/index.html" in server.list(out)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_fetching_again_brings_what_is_new_and_replaces_nothing_of_the_user(
+    stored, server, out, ferflow, tmp_path
+):
+    place, folder = f"s3://data/{out}", tmp_path / "fetched"
+    for name in "ab":
+        assert ferflow("analyze", f"{stored}/{name}.mp4", "-o", place, *OPTIONS, "--no-report").code == 0
+    server.put(f"{out}/people.csv", b"video_id,track_id,name\n")
+    assert ferflow("fetch", place, folder).code == 0
+    ids = {Path(commit).stem[0]: Path(commit).stem for commit in server.list(f"{out}/commits")}
+    (folder / "people.csv").write_text(f"video_id,track_id,name\n{ids['b']},1,Bob\n")
+    assert ferflow("forget", folder, "--video", ids["a"], "--yes").code == 0
+    assert ferflow("analyze", f"{stored}/c.mp4", "-o", place, *OPTIONS, "--no-report").code == 0
+    done = ferflow("fetch", place, folder)
+    assert (done.code, "changed or removed here, and stay so" in done.stderr) == (0, True), done.text
+    assert [path.stem[0] for path in sorted((folder / "faces").iterdir())] == ["b", "c"]
+    assert "Bob" in (folder / "people.csv").read_text()
+    for path in folder.rglob("*"):
+        assert ids["a"] not in path.name
+        assert path.is_dir() or ids["a"].encode() not in path.read_bytes(), path
+    assert ferflow("analyze", f"{stored}/c.mp4", "-o", tmp_path / "other", *OPTIONS, "--no-report").code == 0
+    refused = ferflow("fetch", place, tmp_path / "other")
+    assert (refused.code, "not fetched from" in refused.stderr) == (5, True), refused.text
 
 
 @pytest.mark.usefixtures("stand_in")
