@@ -352,13 +352,13 @@ def update_object(address: Address, content: bytes, etag: str) -> bool:
         OSError: as `stat_object`.
     """
     import obstore
-    from obstore.exceptions import NotFoundError, PreconditionError
+    from obstore.exceptions import PreconditionError
 
     with _plain_errors(address):
         store = _open(address)
         try:
             _wait(lambda: obstore.put(store, address.key, content, mode={"e_tag": etag}, use_multipart=False))
-        except (PreconditionError, NotFoundError):
+        except (PreconditionError, FileNotFoundError):
             return exists(address) and read_object(address) == content
     return True
 
@@ -527,12 +527,11 @@ def _plain_errors(address: Address) -> Iterator[None]:
     except FerflowError:  # some are a ValueError, too
         raise
     except FileNotFoundError as error:
-        if isinstance(error, exceptions.NotFoundError):
-            number, reason = _explain(str(error)) or (errno.ENOENT, "there is no such object")
-            raise OSError(
-                errno.ENOENT, reason if number == errno.ENOENT else "not found", str(address)
-            ) from None
-        raise
+        if error.errno is not None:  # of the disk; the library's has a message only
+            raise
+        number, reason = _explain(str(error)) or (errno.ENOENT, "")
+        why = reason if reason and number == errno.ENOENT else "there is no such object"
+        raise OSError(errno.ENOENT, why, str(address)) from None
     except exceptions.PreconditionError:
         raise ChangedObjectError(errno.ESTALE, "it has changed", str(address)) from None
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:

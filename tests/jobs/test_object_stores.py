@@ -845,3 +845,12 @@ def test_a_second_merge_at_the_same_time_does_not_replace_the_record_of_the_firs
     assert published.replace("run.json", b"third", stat.etag)
     assert not published.replace("run.json", b"fourth", stat.etag)
     assert read_object(named(f"s3://data/{out}/run.json")) == b"third"
+    server.remove(f"{out}/run.json")
+    assert not published.replace("run.json", b"fifth", stat.etag)
+
+
+def test_what_is_not_there_is_said_so(server, out):
+    for ask in (object_store.stat_object, read_object):
+        with pytest.raises(FileNotFoundError) as missing:
+            ask(named(f"s3://data/{out}/missing.mp4"))
+        assert missing.value.strerror == "there is no such object"
