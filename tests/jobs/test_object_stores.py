@@ -711,7 +711,8 @@ def test_a_run_that_is_killed_at_any_request_leaves_one_result_each_after_the_ne
             assert read_tables(server, place, video_id) == wanted[name], (seed, at)
 
 
-@pytest.mark.parametrize("n_faults", [1, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_faults", [60])
 def test_a_fault_of_the_local_disk_at_any_operation_leaves_one_result_each_after_the_next_run(
     stored, server, out, forked, tmp_path, n_faults
 ):
@@ -747,7 +748,7 @@ def test_a_fault_of_the_local_disk_at_any_operation_leaves_one_result_each_after
         check_published(server, f"{out}-{number}")
 
 
-@pytest.mark.parametrize("where", ["range", "/commits/"])
+@pytest.mark.parametrize("where", [pytest.param("range", marks=pytest.mark.slow), "/commits/"])
 def test_an_interruption_does_not_wait_for_the_store(stored, server, out, forked, tmp_path, where):
     reached = threading.Event()
 
