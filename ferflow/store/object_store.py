@@ -13,7 +13,6 @@ import errno
 import importlib.util
 import os
 import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -331,18 +330,17 @@ def create_object(address: Address, content: bytes) -> bool:
     return True
 
 
-def has_conditional_put(prefix: Address) -> bool:
+def keeps_created(address: Address, other: bytes) -> bool:
     """Whether the store keeps an object that is created a second time: some servers ignore the condition.
+
+    Args:
+        address: of an object that is there.
+        other: content that it does not have; on such a server, it has it afterwards.
 
     Raises:
         OSError: as `stat_object`.
     """
-    probe = prefix / f"probe-{secrets.token_hex(8)}"
-    try:
-        return create_object(probe, b"first") and not create_object(probe, b"second")
-    finally:
-        with suppress(OSError):
-            delete_objects([probe])
+    return not create_object(address, other)
 
 
 def update_object(address: Address, content: bytes, etag: str) -> bool:

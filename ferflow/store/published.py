@@ -39,7 +39,7 @@ from ferflow.store.object_store import (
     delete_objects,
     download,
     exists,
-    has_conditional_put,
+    keeps_created,
     list_objects,
     permit,
     put_object,
@@ -138,12 +138,13 @@ class PublishedFolder:
                         f"{self.address}: holds tables that no run has published there. Use another -o, or fetch them "
                         "and continue in that folder."
                     )
-                if not has_conditional_put(self.address / ATTEMPTS):
+                create_object(marker, _encode(settings))
+                if not keeps_created(marker, _encode(settings) + b"\n"):
+                    delete_objects([marker])
                     raise RecordsError(
                         f"{self.address}: this store ignores conditions of a put (If-None-Match), so two runs could "
                         "overwrite each other's results. Write to a folder and copy it."
                     )
-                create_object(marker, _encode(settings))
         self.check_settings(settings)
 
     def check_settings(self, settings: Settings) -> None:
