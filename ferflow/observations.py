@@ -26,16 +26,28 @@ from ferflow.errors import RecordsError
 from ferflow.faces.crops import CropShape, FaceCrops, crop_frames
 from ferflow.faces.detections import Detections
 from ferflow.faces.frame_sample import FrameSample
-from ferflow.faces.looks import FaceKey, FrameLooks, StoredFrame, StoredLook, StoredLooks, face_key
+from ferflow.faces.links import CHECK_SECONDS
+from ferflow.faces.looks import FaceKey, FrameLooks, Needs, StoredFrame, StoredLook, StoredLooks, face_key
+from ferflow.faces.not_face import SAMPLE_SECONDS
 from ferflow.faces.people import People
 from ferflow.faces.shot_detector import Change, is_blank
 from ferflow.faces.track_interpolation import TrackedFrame
 from ferflow.media.parts import Part
 from ferflow.media.planes import Planes
+from ferflow.media.spacing import Spacing
 from ferflow.media.video import Video, describe_size_change
 from ferflow.models.classifier import Answer
 from ferflow.options import AnalyzeOptions
-from ferflow.pipeline import Tools, chunks, classify_distinct, detect_ahead, face_rows, frame_rows, track_rows
+from ferflow.pipeline import (
+    DetectionStage,
+    Tools,
+    chunks,
+    classify_distinct,
+    detect_ahead,
+    face_rows,
+    frame_rows,
+    track_rows,
+)
 from ferflow.regions import Region
 from ferflow.store.records import Rows
 from ferflow.store.schemas import UNTRACKED
@@ -50,6 +62,9 @@ as many; of the level of motion, 0.8 ** 150 = 3e-15 is then older."""
 
 MOST_BEYOND = 10 * N_BEYOND
 """Frames, with and without contrast."""
+
+SPACINGS = (CHECK_SECONDS, SAMPLE_SECONDS)
+"""Parts are split with these; see `media.parts.Part.spaced_s`."""
 
 NextCut = tuple[int, tuple[int, ...], bool]
 """Of a frame of the next part: index, `FrameSample.cuts`, and `FrameSample.is_repeat`."""
@@ -96,8 +111,8 @@ class PartObserver:
         video.limit_to(self.part)
         with detect_ahead(video, self.options, self.tools, self._pass_own) as stage:
             self.regions = stage.regions
-            looks = FrameLooks(stage.regions)
-            observed = _observe_frames(stage.detected, looks, self.options, self.tools.crop_shape)
+            looks = _LookKeeper.of(self.part, stage)
+            observed = _observe_frames(looks.observe(stage.detected), self.options, self.tools.crop_shape)
             with closing(stage.map_ahead(self._to_rows, observed)) as rows:
                 for _, batch in rows:
                     yield batch
@@ -136,14 +151,11 @@ class _Faces:
 
 
 def _observe_frames(
-    detected: Iterable[tuple[FrameSample, Detections | None]],
-    looks: FrameLooks,
-    options: AnalyzeOptions,
-    shape: CropShape,
+    observed: Iterable[_Observed], options: AnalyzeOptions, shape: CropShape
 ) -> Iterator[FrameObservations | _Faces]:
     """Yield rows of frames, and full batches of detections."""
     waiting = _Faces(FaceCrops.empty(shape), [])
-    for chunk in chunks(_with_looks(detected, looks), options.chunk_frames):
+    for chunk in chunks(observed, options.chunk_frames):
         yield _frame_batch(chunk)
         found = [one.found for one in chunk]
         ids = [np.full(len(faces), UNTRACKED, np.int32) for faces in found]
@@ -166,20 +178,44 @@ class _Observed:
     looks: list[StoredLook]
 
 
-def _with_looks(
-    detected: Iterable[tuple[FrameSample, Detections | None]], looks: FrameLooks
-) -> Iterator[_Observed]:
-    last: tuple[Detections, bool, list[StoredLook]] | None = None
-    for sample, found in detected:
-        assert found is not None  # every frame is searched, see `jobs.segments`
-        if last is not None and sample.is_repeat and found is last[0] and sample.is_key <= last[1]:
-            stored = last[2]  # of the same picture
-        else:
+@dataclass(slots=True)
+class _LookKeeper:
+    """Keeps of the faces of a part what tracking may ask for: it does so in some frames only."""
+
+    looks: FrameLooks
+    checks: Spacing
+    """Of links, as `LinkChecker` has it."""
+    motion: Spacing | None
+    """Of landmarks, as `FaceMotion` has it; None: which key frames there are before the part is not known."""
+    n_frames: int = 0
+
+    @classmethod
+    def of(cls, part: Part, stage: DetectionStage) -> _LookKeeper:
+        checks, motion = (
+            Spacing(seconds) if last_s is None else Spacing(seconds, last_s)
+            for seconds, last_s in zip(SPACINGS, part.spaced_s or (None, None), strict=True)
+        )
+        return cls(FrameLooks(stage.regions), checks, motion if stage.has_only_keys else None)
+
+    def observe(self, detected: Iterable[tuple[FrameSample, Detections | None]]) -> Iterator[_Observed]:
+        """Frames with the looks of their faces."""
+        for sample, found in detected:
+            assert found is not None  # every frame is searched, see `jobs.job.check_segments`
+            needs = self._needs(sample)
             rows = range(len(found))
-            stored = [looks.store(sample.frame, found, row, has_picture=sample.is_key) for row in rows]
-        last = found, sample.is_key, stored
-        yield _Observed(sample, found, stored)
-        del sample  # as in `_pass_own`
+            yield _Observed(
+                sample, found, [self.looks.store(sample.frame, found, row, needs) for row in rows]
+            )
+            del sample  # as in `_pass_own`
+
+    def _needs(self, sample: FrameSample) -> Needs:
+        self.n_frames += 1
+        time_s = sample.frame.time_s
+        is_due = self.checks.is_due(time_s)
+        # Which of the first frames start a new shot, the part before says.
+        may_be_cut = Change.CUT in sample.cuts or self.n_frames <= MOST_BEYOND
+        has_picture = sample.is_key if self.motion is None else self.motion.is_due(time_s)
+        return Needs(is_due or may_be_cut, is_due, has_picture)
 
 
 def _frame_batch(chunk: Sequence[_Observed]) -> FrameObservations:

@@ -153,6 +153,8 @@ class DetectionStage:
     """In which faces are looked for; empty: all of the picture."""
     detected: Iterator[tuple[FrameSample, Detections | None]]
     """None where faces are interpolated."""
+    has_only_keys: bool
+    """Each frame is a key frame."""
     pool: Executor
     threads: int
 
@@ -201,7 +203,7 @@ def detect_ahead(
         closing(prefetch(samples, PREFETCH_FRAMES // 2 - 1 if is_near else PREFETCH_FRAMES)) as sampled,
         closing(detect_all(pool, detect, sampled, threads + 2)) as detected,
     ):
-        yield DetectionStage(regions, detected, pool, threads)
+        yield DetectionStage(regions, detected, not is_near and options.detect_stride == 1, pool, threads)
     video.report.n_repeated = sampler.n_repeated
 
 

@@ -17,6 +17,7 @@ from ferflow.faces.detections import Detections, overlap_of_smaller
 from ferflow.faces.looks import FrameLooks, Look, Looks
 from ferflow.faces.shot_detector import Change
 from ferflow.faces.tracker import Tracker
+from ferflow.media.spacing import Spacing
 from ferflow.media.video import Frame
 from ferflow.regions import Region
 from ferflow.store.schemas import UNTRACKED
@@ -79,7 +80,7 @@ class LinkChecker:
         """By track id, as long as it may continue."""
         self._ended: dict[int, PackedAppearance] = {}
         self._n_frames = 0
-        self._checked_s = -math.inf
+        self._checks = Spacing(CHECK_SECONDS)
 
     def find_uncut(self, frame: Frame, faces: Detections, cuts: Sequence[Change]) -> set[int]:
         """Tracks whose part of the picture stays as it is at a cut, as the player's in a game capture; before `update`.
@@ -114,12 +115,11 @@ class LinkChecker:
         self._n_frames += 1
         # All tracks in the same frames: where the tiles of a call are sorted again, the old and the new track of a
         # person must not be seen together.
-        is_due = frame.time_s - self._checked_s >= CHECK_SECONDS
-        if is_due:
-            self._checked_s = frame.time_s
+        is_due = self._checks.is_due(frame.time_s)
         checked = track_id.copy()
         for row in np.flatnonzero(track_id != UNTRACKED).tolist():
-            if not is_due and self._is_continued(int(track_id[row])):
+            if not is_due:
+                self._continue(int(track_id[row]))
                 continue
             face = self._look_at(frame, faces, row)
             if self._is_other_person(int(track_id[row]), face):
@@ -145,13 +145,11 @@ class LinkChecker:
         for track in [track for track, seen in self._seen.items() if seen.frame < last]:
             self._ended[track] = PackedAppearance.pack(self._seen.pop(track).appearance)
 
-    def _is_continued(self, track: int) -> bool:
-        """Whether a track was seen in the last frame, too; it is then noted for this one."""
+    def _continue(self, track: int) -> None:
+        """Note a track for this frame if it was seen in the last one, too; others wait for the next check."""
         seen = self._seen.get(track)
-        if seen is None or seen.frame < self._n_frames - 1:
-            return False
-        seen.frame = self._n_frames
-        return True
+        if seen is not None and seen.frame >= self._n_frames - 1:
+            seen.frame = self._n_frames
 
     def _is_other_person(self, track: int, face: _Face) -> bool:
         seen = self._seen.get(track)

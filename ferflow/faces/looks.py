@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -45,6 +45,17 @@ class Looks(Protocol):
         """Of one face with landmarks, uint8 (24, 24), as `cut_picture` cuts it."""
 
 
+class Needs(NamedTuple):
+    """What tracking may ask for of the faces of a frame."""
+
+    patch: bool
+    """`Look.patch`."""
+    sample: bool
+    """`Look.sample`, which takes most of the time."""
+    picture: bool
+    """`Looks.picture`."""
+
+
 class FrameLook:
     """Cut out of a frame."""
 
@@ -79,20 +90,15 @@ class FrameLooks:
         """See `Looks`."""
         return cut_picture(frame.planes, faces.landmarks[row])
 
-    def store(self, frame: Frame, faces: Detections, row: int, *, has_picture: bool) -> StoredLook:
-        """All that tracking may ask for.
-
-        Args:
-            frame: the frame.
-            faces: N detections.
-            row: of the face.
-            has_picture: `Looks.picture` may be asked for, too.
-        """
+    def store(self, frame: Frame, faces: Detections, row: int, needs: Needs) -> StoredLook:
+        """What tracking may ask for of one of N detections."""
+        if not any(needs):
+            return _NOTHING
         planes, xyxy = self._cut(frame, faces, row)
-        is_known = has_picture and bool(np.isfinite(faces.landmarks[row]).all())
+        is_known = needs.picture and bool(np.isfinite(faces.landmarks[row]).all())
         return StoredLook(
-            PatchPixels.cut(planes, xyxy).to_bytes(),
-            PackedAppearance.pack(sample_appearance(planes, xyxy)).to_bytes(),
+            PatchPixels.cut(planes, xyxy).to_bytes() if needs.patch else None,
+            PackedAppearance.pack(sample_appearance(planes, xyxy)).to_bytes() if needs.sample else None,
             self.picture(frame, faces, row).tobytes() if is_known else None,
         )
 
@@ -112,18 +118,20 @@ class FrameLooks:
 class StoredLook:
     """The look of a face in a frame that is gone, as `FrameLooks.store` packs it."""
 
-    patch_data: bytes
-    colours_data: bytes
+    patch_data: bytes | None
+    colours_data: bytes | None
     picture_data: bytes | None
-    """None: not asked for."""
+    """None where tracking does not ask for it; see `Needs`."""
 
     @property
     def patch(self) -> Patch:
         """See `Look`."""
+        assert self.patch_data is not None
         return PatchPixels.from_bytes(self.patch_data).patch()
 
     def sample(self) -> Appearance:
         """See `Look`."""
+        assert self.colours_data is not None
         return PackedAppearance.from_bytes(self.colours_data).unpack()
 
     def picture(self) -> UInt8Array:
@@ -131,6 +139,8 @@ class StoredLook:
         assert self.picture_data is not None
         return np.frombuffer(self.picture_data, np.uint8).reshape(_PICTURE_PX, _PICTURE_PX)
 
+
+_NOTHING = StoredLook(None, None, None)
 
 FaceKey = tuple[int, bytes]
 """Region and box of a face: it tells the faces of a frame apart, and what is cut out of it follows from it."""

@@ -16,10 +16,12 @@ import numpy as np
 
 from ferflow.faces.looks import FrameLooks, Looks
 from ferflow.faces.track_interpolation import TrackedFrame
+from ferflow.media.spacing import Spacing
 from ferflow.store.schemas import UNTRACKED
 from ferflow.types import Float32Array, Float64Array, UInt8Array
 
-_SAMPLE_SECONDS = 0.4
+SAMPLE_SECONDS = 0.4
+"""Least time between two samples of landmarks."""
 _MIN_SAMPLES = 13
 """Five seconds. Within three, people have been seen to sit as still as a picture."""
 _MAX_SAMPLES = 150
@@ -59,15 +61,14 @@ class FaceMotion:
         """By track: float32 (12,) each: time in seconds, ten coordinates in heights of the picture, sharpness."""
         self._alike: dict[tuple[int, int], _Mean] = {}
         """By pair of tracks, the smaller first: correlation of their pictures."""
-        self._sampled_s = -np.inf
+        self._spacing = Spacing(SAMPLE_SECONDS)
 
     def add(self, tracked: TrackedFrame) -> None:
         """Note where the landmarks are, if it is time, and the detector ran on the frame."""
         frame, faces = tracked.sample.frame, tracked.faces
-        if not tracked.sample.is_key or frame.time_s - self._sampled_s < _SAMPLE_SECONDS:
+        if not tracked.sample.is_key or not self._spacing.is_due(frame.time_s):
             return
         # All faces in the same frames, so that they can be compared.
-        self._sampled_s = frame.time_s
         is_known = (tracked.track_id != UNTRACKED) & np.isfinite(faces.landmarks).all(axis=(1, 2))
         rows = np.flatnonzero(is_known).tolist()
         patches = {

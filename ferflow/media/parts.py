@@ -45,6 +45,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     n_seen: int = 0
     last_cell: int = -1
     """State of `video.Selection` at its start."""
+    spaced_s: tuple[float | None, ...] = ()
+    """Times of the last frames before it that `split_video`'s spacings chose; None: there is none."""
     start_s: float
     """Time of its first frame that is analysed; seconds after the zero of time."""
     end_s: float

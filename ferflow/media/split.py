@@ -10,8 +10,10 @@ are read for it, and none is decoded but the first few.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 
 import av
@@ -23,6 +25,7 @@ from ferflow.media.decode_report import Lost
 from ferflow.media.frame_skipping import PacketOrLost, SkippedFrame, rounding_s
 from ferflow.media.idr import is_clean_start
 from ferflow.media.parts import Part, digest_of
+from ferflow.media.spacing import Spacing
 from ferflow.media.video import Selection, Video
 
 _CODECS = frozenset("h264 hevc mpeg4 mpeg2video mpeg1video vp8 vp9 libdav1d av1 mjpeg prores".split())
@@ -56,11 +59,14 @@ class _Place:
     n_seen: int
     last_cell: int
     """State of the selection before it."""
+    spaced_s: tuple[float | None, ...]
     next_s: float
     """Time of the first frame from it on that is analysed."""
 
 
-def split_video(video: Video, selection: Selection, count: Callable[[float], int]) -> list[Part]:
+def split_video(
+    video: Video, selection: Selection, count: Callable[[float], int], spacings: Sequence[float] = ()
+) -> list[Part]:
     """Split a video into parts in which about equally much is analysed.
 
     Args:
@@ -68,6 +74,7 @@ def split_video(video: Video, selection: Selection, count: Callable[[float], int
         selection: the frames that are analysed; fresh.
         count: the number of parts, by the seconds of video that are analysed; there are fewer where there are too few
             key frames.
+        spacings: in seconds; of each, parts know which analysed frame it chooses last before them, see `Spacing`.
 
     Raises:
         CannotSplitError: parts of it would not give the same frames as all of it.
@@ -85,7 +92,7 @@ def split_video(video: Video, selection: Selection, count: Callable[[float], int
         raise CannotSplitError("it has no frames")
     if any(one.pts == other.pts for one, other in pairwise(packets)):
         raise CannotSplitError("it has several frames at one time")
-    walk = _follow(video, packets, selection)
+    walk = _follow(video, packets, selection, [Spacing(seconds) for seconds in spacings])
     return _make_parts(packets, walk, _choose(walk, count(walk.last_s - walk.first_s)))
 
 
@@ -134,12 +141,14 @@ class _Walk:
     """Times of the first and the last frame that are analysed."""
 
 
-def _follow(video: Video, packets: Sequence[_Packet], selection: Selection) -> _Walk:
+def _follow(
+    video: Video, packets: Sequence[_Packet], selection: Selection, spacings: Sequence[Spacing]
+) -> _Walk:
     """Go through the frames in order of time, as `Video.frames` does."""
     time_base, clock = video.info.time_base, video.new_clock()
     rounded_s, places = rounding_s(time_base), list[_Place]()
     first_s, last_s = None, 0.0
-    place: tuple[int, int, int] | None = None
+    place: Callable[..., _Place] | None = None
     frames = clock.run(SkippedFrame(one.pts, time_base, one.duration) for one in packets)
     for row, timed in enumerate(frames):
         if not isinstance(timed, TimedFrame) or timed.jump_s is not None or timed.is_stray:
@@ -149,12 +158,15 @@ def _follow(video: Video, packets: Sequence[_Packet], selection: Selection) -> _
             break
         # Of places without an analysed frame in between, the last one is the nearest to what comes.
         if packets[row].is_start and first_s is not None:
-            place = (row, *selection.state)
+            spaced_s = tuple(None if one.last_s == -math.inf else one.last_s for one in spacings)
+            place = partial(_Place, row, *selection.state, spaced_s)
         if selection.takes(row, time_s, rounded_s):
             first_s, last_s = time_s if first_s is None else first_s, time_s
             if place is not None:
-                places.append(_Place(*place, next_s=time_s))
+                places.append(place(next_s=time_s))
                 place = None
+            for spacing in spacings:
+                spacing.is_due(time_s)
     if first_s is None:
         raise CannotSplitError("no frame of it is analysed")
     return _Walk(places, first_s, last_s)
@@ -172,8 +184,8 @@ def _choose(walk: _Walk, n_parts: int) -> list[_Place]:
 
 
 def _make_parts(packets: Sequence[_Packet], walk: _Walk, chosen: Sequence[_Place]) -> list[Part]:
-    first = _Place(0, *Selection().state, next_s=walk.first_s)
-    last = _Place(len(packets), *Selection().state, next_s=walk.last_s)
+    first = _Place(0, *Selection().state, (), next_s=walk.first_s)
+    last = _Place(len(packets), *Selection().state, (), next_s=walk.last_s)
     return [
         Part(
             number=number,
@@ -187,6 +199,7 @@ def _make_parts(packets: Sequence[_Packet], walk: _Walk, chosen: Sequence[_Place
             digest=digest_of(one.pts for one in packets[start.row : end.row]),
             n_seen=start.n_seen,
             last_cell=start.last_cell,
+            spaced_s=start.spaced_s,
             start_s=start.next_s,
             end_s=end.next_s,
         )

@@ -35,7 +35,7 @@ from ferflow.media.fingerprint import Fingerprint, fingerprint
 from ferflow.media.parts import InexactPartError
 from ferflow.media.split import CannotSplitError, split_video
 from ferflow.media.video import SIZE_CHANGES, Reading, Selection, open_video
-from ferflow.observations import FrameObservations, ObservedPart, PartObserver, Replay
+from ferflow.observations import SPACINGS, FrameObservations, ObservedPart, PartObserver, Replay
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.regions import Region, parse_regions
@@ -139,7 +139,10 @@ def _make_plan(task: VideoTask, job: Job, basis: str, known_by: Fingerprint) -> 
     with open_video(task.source, Reading.of(options), threads=options.threads) as video:
         try:
             parts = split_video(
-                video, Selection.of(options), lambda seconds: count_segments(seconds, minutes, n_workers)
+                video,
+                Selection.of(options),
+                lambda seconds: count_segments(seconds, minutes, n_workers),
+                SPACINGS,
             )
         except CannotSplitError as error:
             log.warning("%s: analysed in one segment, since %s.", sanitize(task.source.name), error)
