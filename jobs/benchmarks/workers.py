@@ -43,7 +43,7 @@ def measure_run(videos: Path, out: Path, workers: int, threads: int) -> Run:
         "--workers", str(workers), "--threads", str(threads),
     ]  # fmt: skip
     started, before = time.perf_counter(), os.times()
-    with _on_cpus(threads):
+    with on_cpus(threads):
         subprocess.run(command, check=True)
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
@@ -73,7 +73,7 @@ def copy_clip(clip: Path, n_videos: int, folder: Path) -> None:
 
 
 @contextmanager
-def _on_cpus(number: int) -> Iterator[None]:
+def on_cpus(number: int) -> Iterator[None]:
     """Limit this process, and those that it starts, to a number of CPUs."""
     if not hasattr(os, "sched_setaffinity"):
         raise SystemExit("This benchmark pins processes to CPUs, which only Linux allows.")

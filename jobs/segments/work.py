@@ -137,18 +137,21 @@ def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> Se
 def _make_plan(task: VideoTask, job: Job, basis: str, known_by: Fingerprint) -> SegmentPlan | None:
     options, minutes, n_workers = task.options(job.options), job.segment or 0.0, max(job.workers or 1, 1)
     with open_video(task.source, Reading.of(options), threads=options.threads) as video:
+        wanted = 1
+
+        def count(seconds: float) -> int:
+            nonlocal wanted
+            wanted = count_segments(seconds, minutes, n_workers)
+            return wanted
+
         try:
-            parts = split_video(
-                video,
-                Selection.of(options),
-                lambda seconds: count_segments(seconds, minutes, n_workers),
-                SPACINGS,
-            )
+            parts = split_video(video, Selection.of(options), count, SPACINGS)
+            if len(parts) < min(wanted, 2):
+                raise CannotSplitError("it has no key frame at which to split it")
         except CannotSplitError as error:
             log.warning("%s: analysed in one segment, since %s.", sanitize(task.source.name), error)
             return None
         if len(parts) < 2:
-            log.info("%s: analysed in one segment", sanitize(task.source.name))
             return None
         return SegmentPlan(
             basis=basis,
