@@ -45,13 +45,19 @@ DEFAULTS = AnalyzeOptions()
 
 
 def format_notice(
-    *, clips: bool, thumbnails: bool = False, engine: EngineName = "local", uses_store: bool = False
+    *,
+    clips: bool,
+    thumbnails: bool = False,
+    segments: bool = False,
+    engine: EngineName = "local",
+    uses_store: bool = False,
 ) -> str:
     """What a user must know before the first run: where data stay, what is stored, and the limits of its use.
 
     Args:
         clips: whether clips are stored, or were by an earlier command.
         thumbnails: whether pictures of persons are stored.
+        segments: whether videos are analysed in segments, whose files have pictures of faces.
         engine: of the run.
         uses_store: whether inputs or results are in an object store.
     """
@@ -62,6 +68,7 @@ def format_notice(
             if thumbnails
             else []
         ),
+        *(["Small pictures of faces are stored until a video is finished."] if segments else []),
     ]
     place = (
         "ferflow works on this machine only: nothing leaves it."
@@ -393,7 +400,11 @@ def _run_for_people(job: Job, output: Output, watch: Watch | None) -> NoReturn:
     if not output.quiet and (shows_faces_now or not folder.manifest.exists()):
         clips, thumbnails = job.embed_clips or folder.has_clips, folder.has_thumbnails
         notice = format_notice(
-            clips=clips, thumbnails=thumbnails, engine=job.engine, uses_store=job.uses_store
+            clips=clips,
+            thumbnails=thumbnails,
+            segments=job.segment is not None,
+            engine=job.engine,
+            uses_store=job.uses_store,
         )
         echo(*notice.split("\n"), err=True)
     with (

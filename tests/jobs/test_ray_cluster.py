@@ -22,6 +22,7 @@ import pytest
 from msgspec.structs import replace
 
 from ferflow.jobs.run import run
+from ferflow.options import AnalyzeOptions
 from ferflow.store.metadata import VideoMetadata, read_metadata
 from ferflow.store.output_folder import OutputFolder
 from tests.command import restore_signals
@@ -167,6 +168,19 @@ def footer(table: Path) -> VideoMetadata:
     """Metadata without what depends on how a run was carried out."""
     metadata = read_metadata(table)
     return replace(metadata, options=replace(metadata.options, threads=None))
+
+
+def test_segments_of_long_videos_are_spread_over_the_cluster(cluster, videos, tmp_path):
+    full = AnalyzeOptions(detect="full")
+    assert run(videos, tmp_path / "local", full, pages=False).exit_code == 0
+    command = Command(cluster, videos, tmp_path / "ray", "--detect", "full", "--segment", "0.15")
+    try:
+        assert command.end() == 0
+    finally:
+        command.kill()
+    for kind in ("frames", "faces"):
+        for path in (tmp_path / "local" / kind).iterdir():
+            assert pq.read_table(path).equals(pq.read_table(tmp_path / "ray" / kind / path.name))
 
 
 def test_tables_are_those_of_the_local_engine_and_both_nodes_work(cluster, analyze, reference):

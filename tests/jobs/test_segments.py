@@ -254,6 +254,24 @@ def test_a_file_that_ends_too_early_is_still_split(whole, tmp_path, observed):
     assert_same(whole(path, FULL), tmp_path / "segments")
 
 
+def test_a_long_video_with_one_key_frame_is_not_split_and_that_is_said(whole, tmp_path, caplog):
+    images = face_frames(31, size=(96, 72))
+    path = write_video(tmp_path / "a.mp4", images, pts=list(range(0, 400 * len(images), 400)), gop=500)
+    run([path], tmp_path / "out", FULL, pages=False, workers=0, segment=MINUTES)
+    assert "a.mp4: analysed in one segment, since it has no key frame" in caplog.text
+    assert_same(whole(path, FULL), tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_minutes_with_people_who_cross_at_joints(whole, tmp_path, observed):
+    images = people_crossing(3001)
+    path = write_video(tmp_path / "a.mp4", images, pts=list(range(0, 200 * len(images), 200)), gop=50)
+    run([path], tmp_path / "out", FULL, pages=False, workers=0, segment=1)
+    assert observed == list(range(10))
+    assert_same(whole(path, FULL), tmp_path / "out")
+
+
 @pytest.mark.parametrize("segment", some_slow(0.2, slow=[1.0]))
 def test_a_video_that_is_hardly_longer_than_a_segment_is_not_split(
     stand_in, tmp_path, long_video, observed, segment
@@ -372,6 +390,14 @@ def test_what_is_left_of_an_interrupted_run_is_known_and_can_be_forgotten(
     assert not folder.exists()
     again = ferflow("analyze", long_video, "-o", out, "--detect", "full", "--segment", MINUTES, "--no-report")
     assert "forgotten" in again.text
+
+
+def test_the_notice_says_that_pictures_of_faces_are_stored(stand_in, ferflow, tmp_path, long_video):
+    result = ferflow(
+        "analyze", long_video, "-o", tmp_path, "--segment", 5, "--no-report", "--workers", 0, "--fps", 1
+    )
+    assert "Small pictures of faces are stored until a video is finished" in " ".join(result.stderr.split())
+    assert "No face image is kept" not in result.stderr
 
 
 def test_leftovers_of_finished_videos_are_removed(stand_in, tmp_path, long_video):
