@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from ferflow.jobs.run_events import Ended
 from ferflow.media.parts import Part
 from ferflow.store.run_manifest import TaskReport, VideoTask
-
-S = TypeVar("S", bound="StepTask")
 
 
 @dataclass(frozen=True, slots=True)
