@@ -154,10 +154,9 @@ class AnalyzeOptions(Checked, frozen=True, kw_only=True):
     detector: DetectorName = "yunet"
     """`yunet` (network) or `haar` (the cascade of the early literature; no landmarks, so no head pose)."""
     detect: str = "auto"
-    """`full`: search all of every analysed frame for faces. `auto`: search all of it at cuts and at least every 0.2 s
-    (while little moves, every five frames, but twice a second), and in between around the places where faces are
-    expected; with Haar as `full`. `every:N`, N from 1 to 16: detect in every Nth analysed frame and at cuts; in between,
-    boxes are interpolated along their tracks."""
+    """`full`: search all of every analysed frame for faces. `auto`: search all of it at cuts and at least every 0.2 s,
+    and in between around the places where faces are expected; with Haar as `full`. `every:N`, N from 1 to 16: detect in
+    every Nth analysed frame and at cuts; in between, boxes are interpolated along their tracks."""
     score: Annotated[float, Meta(ge=0.1, le=1)] = 0.7
     """Detections with a lower score are ignored; below 0.1 nearly everything counts as a face. Haar gives 1."""
     model: str = "default"

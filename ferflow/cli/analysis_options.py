@@ -26,7 +26,7 @@ Detector = Annotated[
 Detect = Annotated[
     str | None,
     typer.Option(
-        help="Search all of every frame for faces (full); or all of it at cuts and about every 0.2 s, and around the "
+        help="Search all of every frame for faces (full); or all of it at cuts and every 0.2 s, and around the "
         "places where faces are expected in between (auto); or every Nth frame, N up to 16, and interpolate boxes.  "
         f"[default: {DEFAULTS.detect}]",
         metavar="auto|full|every:N",

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
-import numpy as np
-
 from ferflow.faces.regions import split_frame
 from ferflow.faces.shot_detector import Change, ShotCutDetector
 from ferflow.media.planes import Planes
@@ -17,13 +14,6 @@ from ferflow.types import UInt8Array
 
 _MOST_BETWEEN_KEYS = 12
 """Most frames from one key frame to the next, as these are kept in memory: 0.2 s at 60 frames per second."""
-_CALM_FRAMES, _CALM_SECONDS = 5, 0.5
-"""While little moves, a key frame may be this many frames after the last one, and this time."""
-_MOVED_CELLS = 8
-"""Cells of a thumbnail (of 2304) that differ from that of the last key frame where much moves. With 24, a face of
-somebody who signs was lost at 15 frames per second; with 4, 8 and 12 none, at 8 to 20."""
-CHANGED_LEVELS = 30
-"""Gray levels (of 255) by which a cell of a thumbnail differs where something else shows than before."""
 _BRIGHTNESS_LEVELS = 8.0
 """Change of the mean luma (0-255) since the last key frame that makes a frame a key frame."""
 
@@ -83,8 +73,7 @@ class FrameSampler:
         Args:
             regions: the parts of the picture in which cuts are looked for.
             detect_stride: every Nth frame is a key frame.
-            key_seconds: in place of the stride: longest time between key frames, or the time of five frames, but at most
-                0.5 s, while little moves. A change of brightness makes one, too.
+            key_seconds: in place of the stride: longest time between key frames, and a change of brightness makes one.
             finds_repeats: look for frames with the picture of the one before.
         """
         self._finds_repeats = finds_repeats
@@ -97,7 +86,6 @@ class FrameSampler:
         self._last_size: tuple[int, int] | None = None
         self._n_since_key = 0
         self._last_s = self._key_s = self._key_luma = self._last_luma = 0.0
-        self._key_thumbs: tuple[UInt8Array, ...] = ()
 
     def sample(self, frame: Frame) -> FrameSample:
         """The next frame, with what is computed from it.
@@ -127,7 +115,6 @@ class FrameSampler:
         self._is_as_key = is_key or is_as_key
         if is_key:
             self._n_since_key, self._key_s, self._key_luma = 0, frame.time_s, sample.luma_mean
-            self._key_thumbs = thumbs
         self._n_since_key += 1
         self._last_s, self._last_size = frame.time_s, sample.size
         return replace(sample, is_key=is_key, is_repeat=self._is_held, is_as_key=is_as_key)
@@ -146,21 +133,10 @@ class FrameSampler:
             return self._n_since_key % self._detect_stride == 0
         # The next frame will probably come after the same time as this one, and must not be later than that.
         now_s = sample.frame.time_s
-        step_s = now_s - self._last_s
-        waiting_s = now_s + step_s - self._key_s
-        is_late = waiting_s > self._key_seconds * 1.01
-        is_soon = self._n_since_key < _CALM_FRAMES and waiting_s <= _CALM_SECONDS * 1.01
-        if is_late and is_soon and step_s * 1.01 < self._key_seconds:
-            is_late = self._has_moved(sample)
+        next_s = now_s + (now_s - self._last_s)
+        is_late = next_s - self._key_s > self._key_seconds * 1.01
         is_brighter = abs(sample.luma_mean - self._key_luma) > _BRIGHTNESS_LEVELS
         return is_late or is_brighter or self._n_since_key >= _MOST_BETWEEN_KEYS
-
-    def _has_moved(self, sample: FrameSample) -> bool:
-        """Whether much is elsewhere than in the last key frame, in any region."""
-        return any(
-            np.count_nonzero(cv2.absdiff(thumb, before) > CHANGED_LEVELS) >= _MOVED_CELLS
-            for thumb, before in zip(sample.thumbs, self._key_thumbs, strict=True)
-        )
 
 
 def sample_frames(frames: Iterable[Frame], sampler: FrameSampler) -> Iterator[FrameSample]:

@@ -1,12 +1,12 @@
 """Detection around the places where faces are expected, between two looks at all of the picture (`--detect auto`).
 
-A look at all of the picture is taken at cuts, at changes of brightness and at least every `LOOK_SECONDS`, or every five
-frames while little moves, if that is longer: these frames are key frames, see `frame_sample`. In a frame between two of
-them, the detector searches around the places where the faces of both are expected on their way from the one to the
-other, and where the picture shows something that is in neither. All of the picture is searched where that does not give
-exactly the expected faces, between two key frames one of which has a face that the other does not have, before a cut
-and at the end. As both key frames are known, a face that comes into view is not found late. One that is in view between
-two looks only is found where it changes the picture by `CHANGED_LEVELS`.
+A look at all of the picture is taken at cuts, at changes of brightness and at least every `LOOK_SECONDS`: these frames
+are key frames, see `frame_sample`. In a frame between two of them, the detector searches around the places where the
+faces of both are expected on their way from the one to the other, and where the picture shows something that is in
+neither. All of the picture is searched where that does not give exactly the expected faces, between two key frames one
+of which has a face that the other does not have, before a cut and at the end. As both key frames are known, a face that
+comes into view is not found late. One that is in view for less than `LOOK_SECONDS` between two looks is found where it
+changes the picture by `_CHANGED_LEVELS`.
 
 A large face is searched for in a picture of half the size, where its box is a few percent larger or smaller. In key
 frames it is searched for in both sizes; the difference, interpolated between two key frames, is taken off in between.
@@ -28,13 +28,13 @@ import numpy.typing as npt
 
 from ferflow.faces.assignment import assign
 from ferflow.faces.detections import Detections, iou
-from ferflow.faces.frame_sample import CHANGED_LEVELS, FrameSample
+from ferflow.faces.frame_sample import FrameSample
 from ferflow.faces.search_windows import MARGIN, Places, grow
 from ferflow.faces.shot_detector import Change
 from ferflow.types import BoolArray, Float32Array, UInt8Array
 
 LOOK_SECONDS = 0.2
-"""Longest time between two looks at all of the picture where much moves."""
+"""Longest time between two looks at all of the picture."""
 
 _DOUBT = 0.15
 """A face whose score is not further below the limit may be above it in the next frame, or in a window."""
@@ -49,6 +49,9 @@ _FOUND_IOU = 0.7
 """Least overlap of the box that is expected and the one that is found. Of a blurred face in a trailer, the lower half
 alone was found in the reduced picture of one frame: its overlap was 0.65."""
 
+_CHANGED_LEVELS = 30
+"""Gray levels (of 255) by which a cell of a thumbnail differs from the looks before and after it where something shows
+that is in neither."""
 _CHANGED_CELLS = 4
 """The smallest face (1/15 of the picture's height) covers five cells of a thumbnail of 36 rows."""
 
@@ -299,7 +302,7 @@ class _Gap:
     def _find_changes(self, thumb: UInt8Array) -> BoolArray:
         """Cells of a thumbnail that differ from both looks, bool (36, 64)."""
         change = cv2.min(cv2.absdiff(thumb, self.before), cv2.absdiff(thumb, self.after))
-        changed: BoolArray = change > CHANGED_LEVELS
+        changed: BoolArray = change > _CHANGED_LEVELS
         return changed
 
 

@@ -132,40 +132,14 @@ def test_faces_after_a_cut_are_not_searched_for_before_it(detector):
     assert_as_by_looks(found, pictures, detector)
 
 
-def keys_of(pictures, fps: float) -> list[int]:
-    sampler = FrameSampler(key_seconds=LOOK_SECONDS)
-    return [n for n, picture in enumerate(pictures) if sampler.sample(frame(picture, n / fps, n)).is_key]
-
-
 @pytest.mark.parametrize(
     ("fps", "expected"),
     [(5, 1), (10, 2), (15, 3), (24, 4), (25, 5), (30, 6), (60, 12)],
 )
-def test_while_much_moves_all_of_the_picture_is_searched_at_least_five_times_a_second(fps, expected):
-    pictures = [scene((30 + 97 * n % 400, 60, 120)) for n in range(3 * fps)]
-    assert set(np.diff(keys_of(pictures, fps))) == {expected}
-
-
-@pytest.mark.parametrize(
-    ("fps", "expected"),
-    [(2, 1), (4, 1), (5, 1), (8, 4), (10, 5), (15, 5), (24, 5), (25, 5), (30, 6), (60, 12)],
-)
-def test_while_nothing_moves_it_is_searched_every_fifth_frame_and_twice_a_second_if_that_is_more(
-    fps, expected
-):
-    keys = keys_of([scene()] * (3 * fps), fps)
+def test_all_of_the_picture_is_searched_at_least_five_times_a_second(fps, expected):
+    sampler = FrameSampler(key_seconds=LOOK_SECONDS)
+    keys = [n for n in range(3 * fps) if sampler.sample(frame(scene(), n / fps, n)).is_key]
     assert set(np.diff(keys)) == {expected}
-    assert max(np.diff(keys)) / fps <= 0.5
-
-
-@pytest.mark.parametrize("fps", [10, 15])
-@pytest.mark.parametrize("first", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("count", [1, 2, 3, 10])
-def test_at_low_rates_a_face_is_found_in_each_frame_that_shows_it(detector, fps, first, count):
-    shows = [first <= n < first + count for n in range(11)]
-    pictures = [scene((50, 60, 100), *[(400, 100, 100)] * is_there) for is_there in shows]
-    found, _ = detect_all(pictures, detector, fps=fps)
-    assert [int((faces.score >= 0.7).sum()) for faces in found] == [1 + is_there for is_there in shows]
 
 
 @pytest.mark.parametrize(
