@@ -97,6 +97,18 @@ def test_a_session_is_moved_by_its_offset_to_the_nearest_bin(offset_s, shift):
     assert clock.end_s >= 30 - offset_s - 1
 
 
+@pytest.mark.parametrize(("bin_seconds", "offset_s", "shift"), [(0.5, 3.0, 6), (0.5, 3.2, 6), (2.0, 3.2, 2)])
+def test_an_offset_moves_by_as_many_bins_as_it_is_long(bin_seconds, offset_s, shift):
+    marked = [0.0] * 30
+    marked[15] = 1.0
+    still = with_bins(video("a", {1: [0.0] * 30}, stimulus=SHOW), bin_seconds)
+    session = SessionRow(offset_s=offset_s)
+    moved = with_bins(video("b", {1: marked}, stimulus=SHOW, session=session), bin_seconds)
+    clock = only([still, moved])
+    by_video = {one.video_ids[0]: one for one in clock.cohort.participants}
+    assert np.nanargmax(clock.curve(by_video["b"], "expressiveness")) == 15 - shift
+
+
 def test_a_bin_at_the_edge_of_the_stimulus_counts_in_part():
     # The stimulus lasts from 2.5 s to 22.5 s of the recording; bins 2 and 22 belong to it by half.
     one = video("a", {1: [0.0] * 30}, stimulus=SHOW, session=SessionRow(offset_s=2.5), stimulus_s=20.0)

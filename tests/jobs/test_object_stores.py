@@ -326,6 +326,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_a_line_without_its_secrets
     assert not Path("s3:").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_a_manifest_names_objects_and_files(stored, out, clips, ferflow, tmp_path):
     listed = tmp_path / "list.csv"
@@ -387,6 +388,7 @@ def test_a_folder_in_a_store_is_that_of_a_local_run(stored, server, out, ferflow
     assert check_published(server, out) == ids
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_shards_of_local_files_publish_into_one_folder_and_merge_joins_them(
     server, out, clips, ferflow, tmp_path
@@ -477,6 +479,7 @@ def test_inputs_in_the_output_folder_are_none(stored, server, out, ferflow):
     assert "ferflow.json" not in server.list()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_two_videos_of_one_name_and_what_a_run_published_below_its_inputs(server, out, clips, ferflow):
     for folder, name in (("one", "a"), ("two", "b")):
@@ -598,6 +601,7 @@ def test_a_store_that_fails_now_and_then_costs_nothing(
     check_published(server, out)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in", "quick_retries")
 def test_a_store_that_stays_away_ends_the_run_with_a_line_and_the_next_run_does_the_rest(
     stored, server, out, connect, ferflow
@@ -775,6 +779,7 @@ def test_an_interruption_does_not_wait_for_the_store(stored, server, out, forked
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_leaves_on_the_local_disk_is_removed_by_the_next(
     stored, server, out, forked, tmp_path
 ):
