@@ -43,7 +43,7 @@ class Reach:
         return cls(data, seconds, _longest=longest)
 
     def tests(self, path: Path, mutant: Mutant) -> list[str]:
-        """Tests that reach a mutant, file by file, the fastest first."""
+        """Tests that reach a mutant: those of its module, of its room, then others; file by file, the fastest first."""
         lines, source = self._by_line(path), path.read_text(encoding="utf-8")
         found = set(lines.get(mutant.line, ()))
         if not is_in_function(source, mutant.line):
@@ -52,7 +52,7 @@ class Reach:
             found |= {test for line in uses for test in lines.get(line, ())}
             if not found:  # used by other modules alone, or by all of this one
                 found = {test for tests in lines.values() for test in tests}
-        return sorted(found, key=self._cost)
+        return sorted(found, key=lambda test: (_distance(path, test), *self._cost(test)))
 
     def _cost(self, test: str) -> tuple[float, str, float, str]:
         file = test.partition("::")[0]
@@ -66,3 +66,11 @@ class Reach:
                 for line, names in contexts.items()
             }
         return self._lines[path]
+
+
+def _distance(path: Path, test: str) -> int:
+    """0: a test of the module; 1: of its room; 2: another."""
+    room, _, file = test.partition("::")[0].rpartition("/")
+    if file == f"test_{path.stem}.py":
+        return 0
+    return 1 if room.endswith(f"/{path.parent.name}") else 2
