@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ferflow.errors import VideoError
+from ferflow.errors import RecordsError, VideoError
 from ferflow.jobs.finished_video import bring_up_to_date, claim_task
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed
@@ -30,6 +30,7 @@ from ferflow.store.object_store import absolute_source, is_object, parse_address
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.records import FaceRows, FrameRows, RecordsWriter, Rows
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
+from ferflow.store.segment_files import SegmentFiles
 from ferflow.store.video_files import VideoFiles
 from ferflow.version import __version__
 
@@ -87,6 +88,7 @@ def _analyze(
     started = time.monotonic()
     try:
         metadata = yield from write(task, task.files, options, tools)
+        remove_segments(task.files)
     except Exception as error:
         return TaskReport.failed(
             task,
@@ -131,6 +133,14 @@ def _write_records(
         yield Analyzed(task)
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
     return metadata
+
+
+def remove_segments(files: VideoFiles) -> None:
+    """Remove the files of segments of a video, also those of an earlier run; a warning says if that fails."""
+    try:
+        SegmentFiles.of(files).remove()
+    except RecordsError as error:
+        log.warning("%s Small pictures of faces may be left there.", error)
 
 
 def check_unchanged(source: Path, before: Fingerprint) -> None:

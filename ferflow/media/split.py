@@ -29,7 +29,7 @@ from ferflow.media.spacing import Spacing
 from ferflow.media.video import Selection, Video
 
 _CODECS = frozenset("h264 hevc mpeg4 mpeg2video mpeg1video vp8 vp9 libdav1d av1 mjpeg prores".split())
-"""Decoders that start anew at key frames; of those of H.264 and HEVC, `idr` says at which."""
+"""Decoders that can start at key frames; of those of H.264 and HEVC, `idr` says at which."""
 
 _N_EARLIER = 10
 """Timestamps before a part that its clock needs: it keeps nine steps."""

@@ -3,13 +3,15 @@
     OUT/.segments/<video_id>/plan.json              where the segments begin
     OUT/.segments/<video_id>/0000.frames.parquet    a row per analysed frame of the first segment
     OUT/.segments/<video_id>/0000.faces.parquet     a row per detection, also weak ones
-    OUT/.segments/<video_id>/0000.json              what else is known of it; its presence marks a finished segment
+    OUT/.segments/<video_id>/0000.json              what else is known of it, and the digest of its tables; it marks a
+                                                    finished segment
 
 They hold what `ferflow.observations` needs to decide who is who, which includes small pictures of faces.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Iterator
@@ -25,8 +27,8 @@ from ferflow.errors import RecordsError
 from ferflow.plain_file import check_plain_file, local_path, read_plain_file
 from ferflow.store.atomic_files import (
     TEMPORARY_SUFFIX,
-    atomic_write,
     make_folder,
+    name_write_errors,
     publish,
     remove,
     remove_folder,
@@ -42,7 +44,7 @@ MOST_PLAN_BYTES = 64 << 20
 """Of a file in JSON."""
 _GROUP_ROWS = 1024
 """Least rows of a row group: of detections, about 2 MB in memory."""
-
+_BLOCK_BYTES = 1 << 20
 
 FRAMES = pa.schema(
     [
@@ -102,9 +104,19 @@ class SegmentFiles:
         """What else is known of a segment; its presence marks a finished one."""
         return self.folder / f"{number:04}.json"
 
-    def is_finished(self, number: int) -> bool:
-        """Whether all files of a segment are there."""
-        return all(path.is_file() for path in (self.state(number), self.frames(number), self.faces(number)))
+    def digest(self, number: int) -> str:
+        """SHA-256 of the tables of a segment, one after the other; hexadecimal.
+
+        Raises:
+            OSError: one is missing, not a regular file, or cannot be read.
+        """
+        digest = hashlib.sha256()
+        for path in (self.frames(number), self.faces(number)):
+            check_plain_file(path)
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
 
     def remove_unfinished(self, number: int) -> None:
         """Remove what an interrupted analysis of a segment left behind; no process may be at it."""
@@ -112,13 +124,15 @@ class SegmentFiles:
             remove(path, out=self.out, durable=False)
 
     def remove(self) -> None:
-        """Remove all files; those that mark segments as finished first.
+        """Remove all files; those that mark segments as finished first. Folders in there are not ours, and stay.
 
         Raises:
             RecordsError: one cannot be removed, or leads out of the output folder.
         """
         if not self.folder.is_symlink() and self.folder.is_dir():
-            for path in sorted(self.folder.iterdir(), key=lambda path: (path.suffix != ".json", path.name)):
+            with name_write_errors(self.folder):
+                files = [path for path in self.folder.iterdir() if path.is_symlink() or not path.is_dir()]
+            for path in sorted(files, key=lambda path: (path.suffix != ".json", path.name)):
                 remove(path, out=self.out, durable=False)
             remove_folder(self.folder, out=self.out)
             remove_folder(self.folder.parent, out=self.out)
@@ -145,10 +159,12 @@ def _read_source(plan: Path) -> str:
 
 
 class SegmentWriter:
-    """Writes the tables of a segment. Leaving the `with` block without `finish()` leaves no file."""
+    """Writes the tables of a segment. Leaving the `with` block without `finish()` leaves no file.
+
+    The segment is finished once its state is written, too; see `SegmentFiles.state`.
+    """
 
     def __init__(self, files: SegmentFiles, number: int, *, n_labels: int) -> None:
-        self._files, self._number = files, number
         # Two processes may analyse the same segment: one that counts as lost, and the one in its place.
         token = secrets.token_hex(4)
         make_folder(files.folder, out=files.out)
@@ -160,16 +176,10 @@ class SegmentWriter:
             )
         )
 
-    def finish(self, state: bytes) -> None:
-        """Give the files their names, the one with the state last.
-
-        Args:
-            state: JSON.
-        """
+    def finish(self) -> None:
+        """Give the tables their names."""
         self.frames.finish()
         self.faces.finish()
-        with atomic_write(self._files.state(self._number), out=self._files.out) as part:
-            part.write_bytes(state)
 
     def __enter__(self) -> Self:
         return self
@@ -200,9 +210,10 @@ class _Table:
 
     def finish(self) -> None:
         """Write the waiting rows, and name the file."""
-        self._write_group()
-        self._writer.close()
-        publish(self._path, self._part, out=self._out)
+        with name_write_errors(self._path):
+            self._write_group()
+            self._writer.close()
+            publish(self._path, self._part, out=self._out)
 
     def discard(self) -> None:
         """Remove the file if it has no name yet."""

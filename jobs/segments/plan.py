@@ -15,6 +15,7 @@ from msgspec import structs
 from ferflow.jobs.video_job import identify_detector, identify_model
 from ferflow.media.fingerprint import Fingerprint
 from ferflow.media.parts import Part
+from ferflow.observations import NextCut
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.plain_file import read_plain_file
@@ -29,8 +30,6 @@ _MOST_ROUNDS = 4
 """Segments per worker from which on one more or less does not keep workers waiting for the last one."""
 _LEAST_SHARE = 0.25
 """Of the length that is asked for, to which segments are shortened so that each worker has as many."""
-
-Cuts = tuple[int, tuple[int, ...], bool]
 
 
 class SegmentPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +56,13 @@ class SegmentState(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a finished segment besides its tables."""
 
     basis: str
+    digest: str
+    """Of its tables, see `SegmentFiles.digest`."""
     metadata: dict[str, Any]
     """Those of a video that consists of it; frames are counted from the start of the file."""
     regions: tuple[str, ...]
     """In which faces were looked for, as options have them; empty: all of the picture."""
-    next_cuts: tuple[Cuts, ...]
+    next_cuts: tuple[NextCut, ...]
     """See `observations.PartObserver`."""
 
     @property
@@ -113,19 +114,21 @@ def save_plan(files: SegmentFiles, plan: SegmentPlan) -> None:
 
 
 def load_state(files: SegmentFiles, number: int, basis: str) -> SegmentState | None:
-    """What is known of a segment; None: it is not finished, or is of another plan."""
-    if not files.is_finished(number):
-        return None
-    state = _load(files.state(number), SegmentState)
-    return state if state is not None and state.basis == basis else None
-
-
-def _load(path: Path, kind: type[Any]) -> Any:
-    with suppress(OSError, msgspec.MsgspecError, ValueError):
-        return msgspec.json.decode(read_plain_file(path, MOST_PLAN_BYTES), type=kind)
+    """What is known of a segment; None: it is not finished, is of another plan, or its tables were changed since."""
+    state: SegmentState | None = _load(files.state(number), SegmentState)
+    with suppress(OSError):
+        if state is not None and state.basis == basis and state.digest == files.digest(number):
+            return state
     return None
 
 
-def encode_state(state: SegmentState) -> bytes:
-    """JSON."""
-    return json.dumps(structs.asdict(state)).encode()
+def save_state(files: SegmentFiles, number: int, state: SegmentState) -> None:
+    """Write it, after the tables of the segment: this finishes it."""
+    with atomic_write(files.state(number), out=files.out) as part:
+        part.write_bytes(json.dumps(structs.asdict(state)).encode())
+
+
+def _load(path: Path, kind: type[Any]) -> Any:
+    with suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
+        return msgspec.json.decode(read_plain_file(path, MOST_PLAN_BYTES), type=kind)
+    return None

@@ -24,13 +24,20 @@ from ferflow.jobs.segments.plan import (
     SegmentState,
     basis_of,
     count_segments,
-    encode_state,
     load_plan,
     load_state,
     save_plan,
+    save_state,
 )
 from ferflow.jobs.segments.steps import Inexact, JoinTask, SegmentTask, Split, WholeTask, report_step
-from ferflow.jobs.video_job import Analyzed, Pace, RowCounts, check_unchanged, describe_analysis
+from ferflow.jobs.video_job import (
+    Analyzed,
+    Pace,
+    RowCounts,
+    check_unchanged,
+    describe_analysis,
+    remove_segments,
+)
 from ferflow.media.fingerprint import Fingerprint, fingerprint
 from ferflow.media.parts import InexactPartError
 from ferflow.media.split import CannotSplitError, split_video
@@ -84,7 +91,7 @@ def _analyze_whole(
     task: VideoTask, job: Job, tools: Tools
 ) -> Generator[Progressed | Analyzed | Ended, None, None]:
     if task.files is not None:
-        SegmentFiles.of(task.files).remove()
+        remove_segments(task.files)
     yield from video_job.process_in_steps(task, job, tools)
 
 
@@ -127,8 +134,23 @@ def _find_plan(task: VideoTask, files: VideoFiles, job: Job, tools: Tools) -> Se
         if plan is not None:
             plan = structs.replace(plan, source=str(task.source.absolute()), signature=known_by.signature)
             save_plan(own, plan)
-    except (VideoError, OSError, RecordsError) as error:
+    except RecordsError as error:
+        log.warning(
+            "%s: analysed in one segment, since its segments cannot be kept. %s",
+            sanitize(task.source.name),
+            error,
+        )
+        return None
+    except (VideoError, OSError) as error:
         # Whatever is wrong with it, the analysis of all of it says so in the usual way.
+        log.debug("%s: no segments", task.source, exc_info=error)
+        return None
+    except Exception as error:  # one video must not end the run
+        log.warning(
+            "%s: analysed in one segment, since it could not be split (unexpected %s).",
+            sanitize(task.source.name),
+            type(error).__name__,
+        )
         log.debug("%s: no segments", task.source, exc_info=error)
         return None
     return plan
@@ -149,7 +171,10 @@ def _make_plan(task: VideoTask, job: Job, basis: str, known_by: Fingerprint) -> 
             if len(parts) < min(wanted, 2):
                 raise CannotSplitError("it has no key frame at which to split it")
         except CannotSplitError as error:
-            log.warning("%s: analysed in one segment, since %s.", sanitize(task.source.name), error)
+            header_s = video.info.duration_s_from_header
+            is_short = header_s is not None and count_segments(header_s, minutes, n_workers) == 1
+            level = logging.DEBUG if is_short else logging.WARNING  # a short one would not be split anyway
+            log.log(level, "%s: analysed in one segment, since %s.", sanitize(task.source.name), error)
             return None
         if len(parts) < 2:
             return None
@@ -219,13 +244,15 @@ def _write_segment(
                 writer.faces.write(rows.batch)
         check_unchanged(source, plan.fingerprint)
         metadata = describe_analysis(video, own.video_id, options, tools, counts.of(video.report))
+        writer.finish()
         state = SegmentState(
             basis=plan.basis,
+            digest=own.digest(part.number),
             metadata=to_json_values(metadata),
             regions=tuple(map(_write_region, observer.regions)),
             next_cuts=tuple(observer.next_cuts),
         )
-        writer.finish(encode_state(state))
+        save_state(own, part.number, state)
 
 
 def _write_region(region: Region) -> str:
@@ -237,11 +264,7 @@ def _join(
 ) -> Generator[Progressed | Analyzed, None, VideoMetadata]:
     """Write the records of a video whose segments are observed; see `video_job.WriteRecords`."""
     own = SegmentFiles.of(files)
-    plan = load_plan(own)
-    states = [] if plan is None else [load_state(own, part.number, plan.basis) for part in plan.parts]
-    known = [state for state in states if state is not None]
-    if plan is None or len(known) < len(states):
-        raise RecordsError(f"{own.folder}: segments were removed. Run the same command again.")
+    plan, known = _load_all(own)
     first, last = known[0].video, known[-1].video
     labels, counts = tuple(tools.classifier.card.labels), RowCounts()
     replay = Replay(files.video_id, options, labels)
@@ -267,8 +290,22 @@ def _join(
         )
         yield Analyzed(task)
         writer.finish(metadata, replaces=[OutputFolder(files.out).video(old) for old in task.replaces])
-    own.remove()
     return metadata
+
+
+def _load_all(own: SegmentFiles) -> tuple[SegmentPlan, list[SegmentState]]:
+    """The plan of a video, and what is known of each of its segments.
+
+    Raises:
+        RecordsError: one of them is not finished.
+    """
+    plan = load_plan(own)
+    if plan is not None:
+        states = [load_state(own, part.number, plan.basis) for part in plan.parts]
+        finished = [state for state in states if state is not None]
+        if len(finished) == len(states):
+            return plan, finished
+    raise RecordsError(f"{own.folder}: segments were removed or changed. Run the same command again.")
 
 
 def _locate(source: SourceInfo, path: Path, known_by: Fingerprint) -> SourceInfo:

@@ -40,6 +40,17 @@ def test_another_person_who_takes_the_chair_within_a_second_is_another_track():
     assert ids_of(scenes) == [[1]] * 10 + [[]] * 10 + [[2]] * 10
 
 
+@pytest.mark.parametrize(("fps", "most_wrong"), [(10, 0), (25, 1), (60, 3)])
+def test_another_person_after_a_gap_has_the_old_id_until_the_next_check_only(fps, most_wrong):
+    for n_before in range(10, 14):
+        for n_missing in (1, 2, 3, 6):
+            scenes = [[RED_ONE]] * n_before + [[]] * n_missing + [[BLUE_ONE]] * 12
+            found = [ids[0] for ids in ids_of(scenes, fps=fps)[-12:]]
+            n_wrong = found.count(1)
+            assert n_wrong <= most_wrong
+            assert found == [1] * n_wrong + [2] * (12 - n_wrong)
+
+
 def test_what_passes_behind_the_shoulders_of_a_person_breaks_no_link():
     scenes = [[Person(HERE, RED if i // 3 % 2 else GREEN)] for i in range(40)]
     assert ids_of(scenes) == [[1]] * 40

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ferflow.errors import OptionsError, VideoError
+from ferflow.errors import OptionsError, RecordsError, VideoError
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import run, run_events
 from ferflow.jobs.run_events import Ended, Progressed, Started
@@ -209,8 +209,16 @@ def test_an_interrupted_run_goes_on_with_the_segments_that_are_left(whole, tmp_p
     assert_same(whole(path, FULL), out)
 
 
+OF_ONE_SEGMENT = ("broken state", "lost table", "cut table", "exchanged table")
+
+
 @pytest.mark.parametrize(
-    "change", some_slow("options", "lost table", slow=["length", "broken state", "broken plan"])
+    "change",
+    some_slow(
+        "options",
+        "exchanged table",
+        slow=["length", "broken state", "broken plan", "lost table", "cut table"],
+    ),
 )
 def test_segments_of_another_analysis_are_not_used(whole, tmp_path, long_video, observed, change):
     out, options, minutes = tmp_path / "out", FULL, MINUTES
@@ -224,13 +232,72 @@ def test_segments_of_another_analysis_are_not_used(whole, tmp_path, long_video, 
         (folder / "0001.json").write_bytes(b'{"basis": 3')
     elif change == "lost table":
         (folder / "0001.faces.parquet").unlink()
+    elif change == "cut table":
+        os.truncate(folder / "0001.faces.parquet", 300)
+    elif change == "exchanged table":
+        (folder / "0001.frames.parquet").write_bytes((folder / "0000.frames.parquet").read_bytes())
     else:
         (folder / "plan.json").write_bytes(b"[]")
     report = run([long_video], out, options, pages=False, workers=0, segment=minutes)
     assert report.exit_code == 0
-    assert observed == ([1, 2, 3] if change in ("broken state", "lost table") else sorted(observed))
-    assert observed[0] == (1 if change in ("broken state", "lost table") else 0)
+    assert observed == ([1, 2, 3] if change in OF_ONE_SEGMENT else list(range(len(observed))))
+    assert len(observed) >= 3
     assert_same(whole(long_video, options), out)
+
+
+def test_a_folder_among_the_files_of_segments_costs_nothing_and_stays(whole, tmp_path, long_video, observed):
+    interrupt(long_video, tmp_path, observed)
+    (folder,) = (tmp_path / SEGMENTS).iterdir()
+    (folder / "mine").mkdir()
+    (folder / "plan.json").write_text("{}")
+    report = run([long_video], tmp_path, FULL, pages=False, workers=0, segment=MINUTES)
+    assert report.exit_code == 0
+    assert observed == [0, 1, 2, 3]
+    assert_same(whole(long_video, FULL), tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+
+
+def test_where_segments_cannot_be_kept_the_video_is_analysed_in_one_go_and_that_is_said(
+    whole, tmp_path, long_video, observed, caplog
+):
+    (tmp_path / SEGMENTS).write_text("of somebody else")
+    report = run([long_video], tmp_path, FULL, pages=False, workers=0, segment=MINUTES)
+    assert report.exit_code == 0
+    assert observed == []
+    assert f"{SEGMENTS}: not a folder. Remove it, or use another -o." in caplog.text
+    assert_same(whole(long_video, FULL), tmp_path)
+    assert (tmp_path / SEGMENTS).read_text() == "of somebody else"
+
+
+def test_an_unexpected_error_while_a_video_is_split_costs_no_results(
+    whole, tmp_path, long_video, observed, monkeypatch, caplog
+):
+    def fail(*_):
+        raise ValueError("unexpected bytes")
+
+    monkeypatch.setattr(work, "split_video", fail)
+    report = run([long_video], tmp_path, FULL, pages=False, workers=0, segment=MINUTES)
+    assert report.exit_code == 0
+    assert observed == []
+    assert "long.mkv: analysed in one segment, since it could not be split" in caplog.text
+    assert_same(whole(long_video, FULL), tmp_path)
+
+
+def test_segments_that_cannot_be_removed_cost_no_results(whole, tmp_path, long_video, monkeypatch, caplog):
+    def refuse(self):
+        raise RecordsError(f"{self.folder}: cannot be written (Permission denied). Check its permissions.")
+
+    monkeypatch.setattr(SegmentFiles, "remove", refuse)
+    run([long_video], tmp_path / "no plan", FULL, pages=False, workers=0, segment=100)
+    assert "pictures of faces may be left" in caplog.text
+    assert_same(whole(long_video, FULL), tmp_path / "no plan")
+
+
+def test_no_segments_are_left_once_the_video_is_analysed_without(whole, tmp_path, long_video, observed):
+    interrupt(long_video, tmp_path, observed)
+    assert run([long_video], tmp_path, FULL, pages=False, workers=0).exit_code == 0
+    assert not (tmp_path / SEGMENTS).exists()
+    assert_same(whole(long_video, FULL), tmp_path)
 
 
 def test_a_damaged_video_is_analysed_in_one_go(whole, tmp_path, long_video, caplog):
@@ -260,6 +327,15 @@ def test_a_long_video_with_one_key_frame_is_not_split_and_that_is_said(whole, tm
     run([path], tmp_path / "out", FULL, pages=False, workers=0, segment=MINUTES)
     assert "a.mp4: analysed in one segment, since it has no key frame" in caplog.text
     assert_same(whole(path, FULL), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("minutes", "is_said"), [(MINUTES, True), (1.0, False)])
+def test_that_a_video_cannot_be_split_is_said_where_it_would_be(stand_in, tmp_path, caplog, minutes, is_said):
+    images = face_frames(4, size=(96, 72))
+    path = write_video(tmp_path / "a.mkv", images, pts=[0, 2000, 4000, 6000], codec="ffv1")
+    report = run([path], tmp_path / "out", FULL, pages=False, workers=0, segment=minutes)
+    assert report.exit_code == 0
+    assert ("decoding cannot start in the middle of ffv1" in caplog.text) == is_said
 
 
 @pytest.mark.slow
