@@ -211,6 +211,13 @@ def test_only_the_most_prominent_peaks_are_kept_in_order_of_time():
     assert [peak.time_s for peak in found] == [22.5, 34.5, 58.5]
 
 
+def test_a_page_shows_eight_peaks_at_most():
+    expressive = [0.0] * 240
+    expressive[10::20] = [0.9] * 12
+    assert len(peaks(timeline_of({1: "h" * 240}, expressive=expressive), most=20)) == 12
+    assert len(peaks(timeline_of({1: "h" * 240}, expressive=expressive))) == 8
+
+
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_a_turn_near_either_end_has_the_mean_of_what_there_is_on_that_side(is_reversed):
     valence = [-0.9, -0.5] + [0.9] * 28

@@ -17,11 +17,13 @@ from ferflow.analytics.peaks import peaks, smooth, strongest_moment
 from ferflow.analytics.persons import people
 from ferflow.analytics.sightings import find_sightings
 from ferflow.analytics.tally import Tally, tally
-from ferflow.analytics.timeline import bin_of, timeline, timeline_schema
+from ferflow.analytics.timeline import bin_of, read_timeline, timeline, timeline_schema
 from ferflow.errors import RecordsError
-from ferflow.store.metadata import Gap, Rest
+from ferflow.store.metadata import Gap, Rest, read_metadata
+from ferflow.store.records import write_table
+from ferflow.store.video_files import VideoFiles
 from tests.by_hand import every_millisecond
-from tests.made_records import LABELS, PRIOR, Made, made_basis, made_tables
+from tests.made_records import LABELS, PRIOR, Made, made_basis, made_tables, write_session
 
 MEANS = ["attention", "expressiveness", "engagement", "valence", "positive", "negative"]
 
@@ -500,3 +502,32 @@ def test_a_timeline_made_block_by_block_is_that_of_the_whole(rest):
     )
     assert len(whole) > 100
     pd.testing.assert_frame_equal(whole.to_pandas(), by_parts.to_pandas(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "is_refused"),
+    [
+        ("positive", {"positive": 1.0}, False),
+        ("positive", {"positive": 1.5}, True),
+        ("positive", {"positive": -0.01}, True),
+        ("valence", {"valence": -1.0}, False),
+        ("seconds", {"seconds": -0.5}, True),
+        # Of a person, in a bin after those of the video, or between two of its bins.
+        ("bin_start_s", {"bin_start_s": 6.0, "bin_end_s": 7.0}, True),
+        ("bin_start_s", {"bin_start_s": 5.7, "bin_end_s": 6.7}, True),
+    ],
+)
+def test_a_stored_timeline_with_values_that_are_not_possible_is_refused(tmp_path, name, change, is_refused):
+    paths = VideoFiles(tmp_path, write_session(tmp_path, Made(seconds=6)))
+    stored = read_timeline(paths)
+    rows = stored.to_pylist()
+    last = max(row for row, values in enumerate(rows) if values["person_id"] is not None)
+    rows[last] |= change
+    write_table(
+        paths.timeline, pa.Table.from_pylist(rows, schema=stored.schema), read_metadata(paths.timeline)
+    )
+    if is_refused:
+        with pytest.raises(RecordsError, match=r"possible|follow"):
+            read_timeline(paths)
+    else:
+        assert read_timeline(paths).to_pylist()[last][name] == change[name]

@@ -478,6 +478,14 @@ def test_a_shard_without_inputs_is_done_and_merge_knows_it(tmp_path, stand_in, f
     assert f"Report: {out / 'index.html'}" in ended.stdout
 
 
+def test_an_input_that_is_missing_costs_no_other_of_its_shard(tmp_path, stand_in, ferflow):
+    folder, out = draw_videos(tmp_path / "videos", 3), tmp_path / "out"
+    ended = ferflow("analyze", folder, tmp_path / "gone.mp4", "-o", out, "--shard", "1/1", "--workers", "0")
+    assert ended.code == 10
+    assert "gone.mp4: no such file" in ended.stderr
+    assert len(OutputFolder(out).finished_ids()) == 2
+
+
 def test_a_manifest_gives_inputs_and_is_the_session_list(tmp_path, stand_in, ferflow):
     (tmp_path / "lists").mkdir()
     folder = draw_videos(tmp_path / "videos", 5)
