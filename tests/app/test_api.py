@@ -228,6 +228,7 @@ def test_a_video_that_could_not_be_written_about_is_kept_for_the_next_start(tmp_
         assert find_unfinished(out) == []
 
 
+@pytest.mark.slow
 def test_a_video_that_was_forgotten_goes_with_its_upload_and_fails_with_the_reason_when_it_comes_again(
     tmp_path, clip, monkeypatch, capfd
 ):

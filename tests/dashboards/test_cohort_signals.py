@@ -148,6 +148,7 @@ def around(out: Path, name: str, group: str | None) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [None, "novice", "expert"])
 @pytest.mark.parametrize("name", NAMES)
 def test_responses_to_pooled_markers_include_signals(play, name, group):
@@ -201,6 +202,7 @@ def test_an_overview_without_signals_does_not_speak_of_them(tmp_path):
     assert "ignal" not in text(re.sub(r"<script.*?</script>", "", html, flags=re.S))
 
 
+@pytest.mark.slow
 def test_other_signals_make_the_overview_stale(tmp_path):
     trailer_test(tmp_path, n=3)
     refresh(tmp_path)

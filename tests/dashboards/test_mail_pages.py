@@ -183,6 +183,7 @@ def test_a_page_of_an_earlier_state_is_named_until_it_is_written_again(out):
     assert describe_outdated(folder) == []
 
 
+@pytest.mark.slow
 def test_a_page_that_lacks_its_video_is_made_again_with_the_options_of_before(out):
     page = out / "mail" / "film.html"
     write(out, anonymize=True)

@@ -157,6 +157,7 @@ def test_tables_fit_the_sheet(printed):
     assert page.evaluate("document.documentElement.scrollWidth") <= SHEET_WIDTH
 
 
+@pytest.mark.slow
 def test_what_is_printed_leaves_no_trace_on_screen(browser, page_at):
     page = open_tab(browser)
     page.goto(page_at("trailer/index.html"))

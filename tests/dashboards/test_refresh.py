@@ -103,6 +103,7 @@ def test_a_run_without_pages_leaves_no_overview_that_lacks_a_video(tmp_path, fac
     assert len(pd.read_csv(out / "csv" / "videos.csv")) == 2
 
 
+@pytest.mark.slow
 def test_a_run_without_pages_warns_of_exports_of_an_earlier_state_also_where_no_overview_is(
     tmp_path, face_video, caplog
 ):
@@ -253,6 +254,7 @@ def test_the_end_of_a_run_follows_the_names_and_the_theme(tmp_path, face_video):
     assert changed(before, state(out)) <= {"index.html"}
 
 
+@pytest.mark.slow
 def test_pages_of_workers_are_not_made_twice(tmp_path, face_video):
     other = tmp_path / "other.mp4"
     other.write_bytes(face_video.read_bytes() + b"\0" * 64)

@@ -148,7 +148,7 @@ def test_a_link_that_appears_during_a_command_changes_nothing_elsewhere(
     ended = ferflow(*COMMANDS[command](out))
     assert "unexpected" not in ended.text
     assert "Traceback" not in ended.text
-    assert ended.code in (0, 3, 5, 10), ended
+    assert ended.code in (0, 2, 3, 5, 10), ended
     assert snapshot(tmp_path / "elsewhere") == before
 
 
@@ -228,6 +228,10 @@ CHANGES = {"unlink", "rmdir", "rmtree", "rename", "replace", "mkdir", "makedirs"
 ELSEWHERE = {
     "atomic_files.py": "the seam",
     "measure_docs.py": "writes our own documentation",
+    "object_store.py": "objects in a store have no links",
+    "scratch.py": "a new folder for temporary files, of this process alone",
+    "store_run.py": "works in such a folder",
+    "store_merge.py": "works in such a folder",
 }
 """Modules that may change files themselves."""
 

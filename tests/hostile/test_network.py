@@ -136,7 +136,7 @@ def test_the_web_application_reaches_no_other_machine(out, tmp_path):
         pytest.param(["forget", "OUT", "--participant", "clip", "--dry-run"], marks=pytest.mark.slow),
         pytest.param(["explain", "CLIP", "-o", "PAGE"], marks=pytest.mark.slow),
         pytest.param(["predict", "PICTURE", "--annotate", "ANNOTATED"], marks=pytest.mark.slow),
-        ["live", "CLIP", "--record", "LIVE"],
+        pytest.param(["live", "CLIP", "--record", "LIVE"], marks=pytest.mark.slow),
         ["doctor"],
         pytest.param(["doctor", "OUT"], marks=pytest.mark.slow),
         *(

@@ -58,6 +58,7 @@ def test_without_a_gpu_the_cpu_is_measured_and_the_other_cells_say_so(capsys):
     assert {cell for row in table.values() for name, cell in row.items() if name != "CPU"} == {"no GPU"}
 
 
+@pytest.mark.slow
 def test_each_precision_has_a_column_and_float16_answers_differ_a_little(cpu_as_gpu, monkeypatch, capsys):
     monkeypatch.setattr(gpu, "QUICK", replace(gpu.QUICK, batches=(1,), decoders=()))
     gpu.main(["--quick"])

@@ -175,6 +175,7 @@ def test_a_pool_that_dies_before_it_starts_is_an_error_and_not_an_endless_loop(t
         list(worker_pool.process_in_workers(tasks, job_for(AnalyzeOptions()), 2))
 
 
+@pytest.mark.slow
 def test_what_workers_log_reaches_the_log_of_the_run(tmp_path, videos):
     log = tmp_path / "run.log"
     command = [

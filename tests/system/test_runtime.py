@@ -37,7 +37,7 @@ main()
             marks=pytest.mark.slow,
         ),
         ("tensorflow", "tensorflow", "training needs TensorFlow. Run: pip install 'ferflow[train]'"),
-        ("jax", "jax", "training needs the package jax"),
+        pytest.param("jax", "jax", "training needs the package jax", marks=pytest.mark.slow),
         pytest.param("nothing", "abacus", "Set KERAS_BACKEND=tensorflow", marks=pytest.mark.slow),
     ],
 )
