@@ -27,8 +27,8 @@ $(VENV)/installed-dev: $(VENV)/pip pyproject.toml constraints.txt
 demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say where the report is
 	$(BIN)/ferflow demo -o $(OUT)
 
-test: $(VENV)/installed-dev    ## Set up and run the tests: ten to fifteen minutes on two cores
-	@echo "Running the tests; on two cores this takes ten to fifteen minutes."
+test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on two cores
+	@echo "Running the tests; on two cores this takes about ten minutes."
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
@@ -65,7 +65,7 @@ build/layout:   # the three rooms as they are installed, for tools that read a p
 # Those that are about what is changed; all of them would take twice the time, and kill hardly more.
 TESTS_OF_MUTANTS := tests/test_*.py $(addprefix tests/,analytics dashboards desks faces jobs media store)
 
-mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: two hours
+mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: an hour
 	$(BIN)/python -m tests.mutation --write-coverage-settings
 	test -f build/mutants/coverage || $(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow' -q -p tests.mutation.record \
 	  --cov --cov-config=build/mutants/settings.ini --cov-context=test --cov-report= $(TESTS_OF_MUTANTS) || true

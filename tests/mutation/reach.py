@@ -50,6 +50,8 @@ class Reach:
             names = "|".join(constants_at(source, mutant.line)) or "$^"
             uses = [n for n, text in enumerate(source.splitlines(), 1) if re.search(rf"\b({names})\b", text)]
             found |= {test for line in uses for test in lines.get(line, ())}
+            # Other modules may use it, too: what they do with it is tested where its own module is.
+            found |= {test for test in self.seconds if _is_of_module(path, test)}
             if not found:  # used by other modules alone, or by all of this one
                 found = {test for tests in lines.values() for test in tests}
         return sorted(found, key=lambda test: (_distance(path, test), *self._cost(test)))
@@ -70,7 +72,13 @@ class Reach:
 
 def _distance(path: Path, test: str) -> int:
     """0: a test of the module; 1: of its room; 2: another."""
-    room, _, file = test.partition("::")[0].rpartition("/")
-    if file == f"test_{path.stem}.py":
+    if _is_of_module(path, test):
         return 0
-    return 1 if room.endswith(f"/{path.parent.name}") else 2
+    return 1 if Path(test.partition("::")[0]).parent.name == path.parent.name else 2
+
+
+def _is_of_module(path: Path, test: str) -> bool:
+    """Whether a test is in the file of a module's tests, or in one that begins with its name."""
+    file = Path(test.partition("::")[0])
+    is_named = file.stem == f"test_{path.stem}" or file.stem.startswith(f"test_{path.stem}_")
+    return is_named and file.parent.name == path.parent.name
