@@ -478,12 +478,17 @@ def test_a_shard_without_inputs_is_done_and_merge_knows_it(tmp_path, stand_in, f
     assert f"Report: {out / 'index.html'}" in ended.stdout
 
 
-def test_an_input_that_is_missing_costs_no_other_of_its_shard(tmp_path, stand_in, ferflow):
+def test_inputs_that_are_missing_cost_no_other_of_their_shard_and_merge_names_each(
+    tmp_path, stand_in, ferflow
+):
     folder, out = draw_videos(tmp_path / "videos", 3), tmp_path / "out"
-    ended = ferflow("analyze", folder, tmp_path / "gone.mp4", "-o", out, "--shard", "1/1", "--workers", "0")
+    gone = [tmp_path / "gone.mp4", tmp_path / "lost.mp4"]
+    ended = ferflow("analyze", folder, *gone, "-o", out, "--shard", "1/1", "--workers", "0")
     assert ended.code == 10
     assert "gone.mp4: no such file" in ended.stderr
     assert len(OutputFolder(out).finished_ids()) == 2
+    ended = ferflow("merge", out)
+    assert all(path.name in ended.text for path in gone), ended
 
 
 def test_a_manifest_gives_inputs_and_is_the_session_list(tmp_path, stand_in, ferflow):

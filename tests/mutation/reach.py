@@ -46,12 +46,12 @@ class Reach:
         """Tests that reach a mutant: those of its module, of its room, then others; file by file, the fastest first."""
         lines, source = self._by_line(path), path.read_text(encoding="utf-8")
         found = set(lines.get(mutant.line, ()))
+        # Coverage does not know for which test another thread works, nor what other modules do with a constant.
+        found |= {test for test in self.seconds if _is_of_module(path, test)}
         if not is_in_function(source, mutant.line):
             names = "|".join(constants_at(source, mutant.line)) or "$^"
             uses = [n for n, text in enumerate(source.splitlines(), 1) if re.search(rf"\b({names})\b", text)]
             found |= {test for line in uses for test in lines.get(line, ())}
-            # Other modules may use it, too: what they do with it is tested where its own module is.
-            found |= {test for test in self.seconds if _is_of_module(path, test)}
             if not found:  # used by other modules alone, or by all of this one
                 found = {test for tests in lines.values() for test in tests}
         return sorted(found, key=lambda test: (_distance(path, test), *self._cost(test)))
