@@ -62,7 +62,7 @@ build/layout:   # the three rooms as they are installed, for tools that read a p
 	rm -rf $@ && mkdir -p $@/ferflow
 	ln -s $(CURDIR)/ferflow/* $(CURDIR)/jobs $(CURDIR)/dashboards $@/ferflow/
 
-# Those that are about what is changed; all of them would take twice the time, and kill hardly more.
+# Those that are about what is changed: a run of all of them with coverage takes much longer.
 TESTS_OF_MUTANTS := tests/test_*.py $(addprefix tests/,analytics dashboards desks faces jobs media store)
 
 mutants: $(VENV)/installed-dev ## Put 200 small faults into what decides numbers, and see which tests notice: an hour

@@ -61,7 +61,7 @@ def _note_moved_source(task: VideoTask) -> None:
     if task.files is None or not task.is_finished:
         return
     stored, path = read_metadata(task.files.faces).source, task.source.absolute()
-    if is_object(task.source) or is_object(stored.path):  # a copy of an object is not told from a moved one
+    if is_object(task.source) or is_object(stored.path):  # a copy of an object looks like a moved one
         return
     if stored.sha256 is None or os.path.lexists(stored.path) or str(path) == stored.path:
         return

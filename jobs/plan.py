@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +125,14 @@ def _plan(
     taken: set[str] = set()
     folder = OutputFolder(out)
     ids = find_object_ids(found)
-    tasks = [_make_task(one, folder, taken, ids) for one in found]
+
+    def choose_files(source: Path) -> VideoFiles:
+        base = ids.get(source) or video_id_of(source)
+        return folder.video(
+            choose_id(base, taken, lambda name: _is_of_another_file(folder.video(name), source))
+        )
+
+    tasks = [make_task(one, choose_files) for one in found]
     wanted = leave_out_forgotten(folder, tasks, overwrite=overwrite)
     # The results of those that are left out stay, and must match.
     taken -= {task.video_id or "" for task in tasks if task not in wanted}
@@ -223,27 +230,25 @@ def model_sha256(options: AnalyzeOptions) -> str:
     return resolve(options.model).sha256
 
 
-def _make_task(
-    found: DiscoveredInput, folder: OutputFolder, taken: set[str], ids: Mapping[Path, str]
-) -> VideoTask:
+def make_task(found: DiscoveredInput, choose_files: Callable[[Path], VideoFiles]) -> VideoTask:
+    """The task of an input, with the files that are chosen for it; what is wrong with it is in the task."""
     if found.problem is not None:
         return VideoTask(found.path, None, problem=found.problem)
     try:
-        return VideoTask(found.path, folder.video(_choose_id(found.path, folder, taken, ids)))
+        return VideoTask(found.path, choose_files(found.path))
     except VideoError as error:
         return VideoTask(found.path, None, problem=str(error))
     except OSError as error:
         return VideoTask(found.path, None, problem=f"{found.path.name}: cannot be read ({error.strerror}).")
 
 
-def _choose_id(source: Path, folder: OutputFolder, taken: set[str], ids: Mapping[Path, str]) -> str:
-    """The first id that neither another input nor the results of another file have.
+def choose_id(base: str, taken: set[str], is_of_another_file: Callable[[str], bool]) -> str:
+    """The first id that neither another input nor the result of another file has; it is then taken.
 
     Ids do not see the middle of a file: raw recordings may share one, and a copy in another folder always does.
     """
-    base = ids.get(source) or video_id_of(source)
     name, number = base, 2
-    while name in taken or _is_of_another_file(folder.video(name), source):
+    while name in taken or is_of_another_file(name):
         name, number = f"{base}-{number}", number + 1
     taken.add(name)
     return name

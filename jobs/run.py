@@ -22,14 +22,14 @@ from ferflow.jobs.job import EngineName, Job
 from ferflow.jobs.page_options import check_page_options, save_page_options
 from ferflow.jobs.plan import plan_job
 from ferflow.jobs.processing import process_tasks
-from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport, WatchEvent
+from ferflow.jobs.run_events import Finished, Planned, RunEvent, RunReport, WatchEvent, refuse
 from ferflow.jobs.shard_join import absorb_shards
 from ferflow.jobs.shard_run import run_shard
 from ferflow.models.registry import POOR_IN_VIDEO
 from ferflow.options import AnalyzeOptions
 from ferflow.store.object_store import is_object, source_text
 from ferflow.store.output_folder import OutputFolder
-from ferflow.store.run_manifest import RunManifest, VideoTask, report_without_work, timestamp
+from ferflow.store.run_manifest import RunManifest, timestamp
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def run_events(job: Job, *, warn_of_copies: bool = True) -> Generator[RunEvent, 
     if not folder.path.exists():
         tasks = plan_job(job)
         if not any(task.is_pending for task in tasks):  # mistyped: nothing is made
-            yield from _refuse(tasks, job)
+            yield from refuse(tasks, job.out)
             return
     with folder.lock():
         try:
@@ -180,12 +180,3 @@ def _carry_out(job: Job, folder: OutputFolder, *, warn_of_copies: bool) -> Gener
     else:
         remove_outdated(folder)
     yield Finished(RunReport(job.out, tuple(reports[task] for task in tasks)))
-
-
-def _refuse(tasks: Sequence[VideoTask], job: Job) -> Generator[RunEvent, None, None]:
-    """Events of a run in which no input can be analysed."""
-    yield Planned(tuple(tasks))
-    reports = [report_without_work(task) for task in tasks]
-    for task, report in zip(tasks, reports, strict=True):
-        yield Ended(task, report)
-    yield Finished(RunReport(job.out, tuple(reports)))

@@ -9,11 +9,12 @@ A run yields `Planned`, then events of its videos, of which several may be in pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import EXIT_PARTIAL, VideoError
-from ferflow.store.run_manifest import TaskReport, VideoTask
+from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,12 @@ RunEvent = Planned | VideoEvent | Retried | Finished
 
 WatchEvent = RunEvent | Waiting
 """What several runs of one job yield, while its inputs are watched: `Planned` before each of them, `Finished` once."""
+
+
+def refuse(tasks: Sequence[VideoTask], out: Path) -> Iterator[RunEvent]:
+    """Events of a run into an output folder in which no input can be analysed."""
+    yield Planned(tuple(tasks))
+    reports = [report_without_work(task) for task in tasks]
+    for task, report in zip(tasks, reports, strict=True):
+        yield Ended(task, report)
+    yield Finished(RunReport(out, tuple(reports)))

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ferflow.errors import VideoError
 from ferflow.jobs.forget.record import leave_out_forgotten
 from ferflow.jobs.job import Job
-from ferflow.jobs.plan import read_task_regions
+from ferflow.jobs.plan import choose_id, make_task, read_task_regions
 from ferflow.media.fingerprint import Fingerprint, has_changed
 from ferflow.media.inputs import DiscoveredInput, find_object_ids, video_id_of
 from ferflow.store.object_store import absolute_source
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.published import Commit, PublishedFolder
 from ferflow.store.run_manifest import VideoTask
+from ferflow.store.video_files import VideoFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def plan_store(
     # A shard reads only what concerns its own inputs.
     commits = published.load_commits(sorted(known)) if job.shard is None else {}
     planner = _Planner(local, published, known, commits, find_object_ids(found))
-    tasks = [planner.make_task(one) for one in found]
+    tasks = [make_task(one, planner.choose_files) for one in found]
     tasks = leave_out_forgotten(local, tasks, overwrite=False)
     sources = {id_: commit.source for id_, commit in commits.items()}
     regions = read_task_regions(job.out, job.session_list, job.options, tasks, sources)
@@ -72,25 +72,11 @@ class _Planner:
     """Of inputs that were asked for together."""
     _taken: set[str] = field(default_factory=set)
 
-    def make_task(self, found: DiscoveredInput) -> VideoTask:
-        if found.problem is not None:
-            return VideoTask(found.path, None, problem=found.problem)
-        try:
-            return VideoTask(found.path, self.local.video(self._choose_id(found.path)))
-        except VideoError as error:
-            return VideoTask(found.path, None, problem=str(error))
-        except OSError as error:
-            problem = f"{found.path.name}: cannot be read ({error.strerror})."
-            return VideoTask(found.path, None, problem=problem)
-
-    def _choose_id(self, source: Path) -> str:
-        """The first id that neither another input nor the result of another file has."""
+    def choose_files(self, source: Path) -> VideoFiles:
         base = self.ids.get(source) or video_id_of(source)
-        name, number = base, 2
-        while name in self._taken or self._is_of_another_file(name, source):
-            name, number = f"{base}-{number}", number + 1
-        self._taken.add(name)
-        return name
+        return self.local.video(
+            choose_id(base, self._taken, lambda video_id: self._is_of_another_file(video_id, source))
+        )
 
     def _is_of_another_file(self, video_id: str, source: Path) -> bool:
         if video_id not in self.known:

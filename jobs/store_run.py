@@ -16,7 +16,7 @@ from ferflow.jobs.job import Job
 from ferflow.jobs.page_options import save_page_options
 from ferflow.jobs.plan import find_inputs, model_sha256
 from ferflow.jobs.processing import process_tasks
-from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport
+from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport, refuse
 from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import choose_inputs
 from ferflow.jobs.shard_run import start_manifest
@@ -31,7 +31,6 @@ from ferflow.store.run_manifest import (
     FINISHED,
     TaskReport,
     VideoTask,
-    report_without_work,
     timestamp,
 )
 from ferflow.store.scratch import scratch_folder
@@ -64,7 +63,7 @@ def run_to_store(job: Job) -> Generator[RunEvent, None, None]:
     settings = Settings(options=job.options, model_sha256=model_sha256(job.options))
     found = find_inputs(job)
     if all(one.problem is not None for one in found):  # mistyped: nothing is made
-        yield from _refuse([VideoTask(one.path, None, problem=one.problem) for one in found], job)
+        yield from refuse([VideoTask(one.path, None, problem=one.problem) for one in found], job.out)
         return
     shard = job.shard or Shard(1, 1)
     own = choose_inputs(shard, found)
@@ -108,14 +107,6 @@ def plan_store_job(job: Job) -> list[VideoTask]:
         tasks = plan_store(local, folder, published, own.inputs).tasks
     published.check_settings(Settings(options=job.options, model_sha256=model_sha256(job.options)))
     return tasks
-
-
-def _refuse(tasks: list[VideoTask], job: Job) -> Generator[RunEvent, None, None]:
-    yield Planned(tuple(tasks))
-    reports = [report_without_work(task) for task in tasks]
-    for task, report in zip(tasks, reports, strict=True):
-        yield Ended(task, report)
-    yield Finished(RunReport(job.out, tuple(reports)))
 
 
 @dataclass(slots=True)

@@ -31,9 +31,9 @@ BUCKET = "data"
 
 
 def find_server() -> str | None:
-    """The program, from beside this Python or the path."""
-    beside = Path(sys.executable).parent / "weed"
-    return str(beside) if beside.exists() else shutil.which("weed")
+    """The program: next to this Python, or on the path."""
+    installed = Path(sys.executable).parent / "weed"
+    return str(installed) if installed.exists() else shutil.which("weed")
 
 
 needs_object_server = pytest.mark.skipif(

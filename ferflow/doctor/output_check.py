@@ -79,7 +79,7 @@ def examine_folder(out: Path) -> Iterator[Finding]:
             "note",
             f"{pluralize(len(segmented), 'analysis', 'analyses')} in segments not finished: "
             f"{', '.join(list(segmented)[:3])}",
-            "The same ferflow analyze goes on with it; ferflow forget --video removes it. It has pictures of faces.",
+            "The same ferflow analyze continues it; ferflow forget --video removes it. It has pictures of faces.",
         )
     if not is_locked and (left := folder.find_leftovers()):
         yield Finding(

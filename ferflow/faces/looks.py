@@ -1,7 +1,7 @@
 """What is kept of the picture of a face to know its track by, cut out of a frame, or stored by an earlier reading.
 
 A video that is analysed in segments is read once, by several processes; who is who is decided afterwards, in the order
-of the video (`ferflow.observations`). What that needs of the pictures is stored with the detections.
+of the video (`jobs.segments`). What that needs of the pictures is stored with the detections.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A store has no locks and no renaming, but it can create an object only if there is none. So:
 
 1. The files of an attempt are stored below `attempts/<video_id>/<attempt>/`, where no reader looks.
-2. `commits/<video_id>.json`, which names the attempt and its files, is created if there is none. Whoever creates it has
-   the result of this video; every other attempt is removed.
+2. `commits/<video_id>.json`, which names the attempt and its files, is created if there is none. The attempt that
+   creates it is the result of this video; every other one is removed.
 3. The files are copied to their final names, FACES last. This may be repeated by any process, since the commit says
    what to copy.
 

@@ -6,7 +6,7 @@
     OUT/.segments/<video_id>/0000.json              what else is known of it, and the digest of its tables; it marks a
                                                     finished segment
 
-They hold what `ferflow.observations` needs to decide who is who, which includes small pictures of faces.
+They hold what is needed to decide who is who, which includes small pictures of faces.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from ferflow.jobs.segments.observe import NextCut
 from ferflow.jobs.video_job import identify_detector, identify_model
 from ferflow.media.fingerprint import Fingerprint
 from ferflow.media.parts import Part
-from ferflow.observations import NextCut
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.plain_file import read_plain_file
@@ -63,7 +63,7 @@ class SegmentState(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...]
     """In which faces were looked for, as options have them; empty: all of the picture."""
     next_cuts: tuple[NextCut, ...]
-    """See `observations.PartObserver`."""
+    """See `observe.PartObserver`."""
 
     @property
     def video(self) -> VideoMetadata:

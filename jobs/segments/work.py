@@ -19,6 +19,7 @@ from ferflow.jobs.finished_video import claim_task
 from ferflow.jobs.job import Job
 from ferflow.jobs.plan import replan
 from ferflow.jobs.run_events import Ended, Progressed
+from ferflow.jobs.segments.observe import SPACINGS, FrameObservations, PartObserver
 from ferflow.jobs.segments.plan import (
     SegmentPlan,
     SegmentState,
@@ -29,6 +30,7 @@ from ferflow.jobs.segments.plan import (
     save_plan,
     save_state,
 )
+from ferflow.jobs.segments.replay import ObservedPart, Replay
 from ferflow.jobs.segments.steps import Inexact, JoinTask, SegmentTask, Split, WholeTask, report_step
 from ferflow.jobs.video_job import (
     Analyzed,
@@ -42,7 +44,6 @@ from ferflow.media.fingerprint import Fingerprint, fingerprint
 from ferflow.media.parts import InexactPartError
 from ferflow.media.split import CannotSplitError, split_video
 from ferflow.media.video import SIZE_CHANGES, Reading, Selection, open_video
-from ferflow.observations import SPACINGS, FrameObservations, ObservedPart, PartObserver, Replay
 from ferflow.options import AnalyzeOptions
 from ferflow.pipeline import Tools
 from ferflow.regions import Region, parse_regions

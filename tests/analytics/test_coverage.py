@@ -15,7 +15,7 @@ def seconds_of(shown: str, *, first: int = 0, **settings: object) -> dict[str, l
     """Seconds of each bin of one second by state, without states that do not occur.
 
     Args:
-        shown: a letter for each frame, ten of which are a second: `.` nobody, `f` a frontal face, `t` a turned one.
+        shown: a letter for each frame, ten of which are a second: `.` no face, `f` a frontal face, `t` a turned one.
         first: frames that are missing before the first one.
         settings: of `coverage_timeline`.
     """
