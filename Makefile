@@ -29,7 +29,7 @@ demo: $(VENV)/installed        ## Set up, draw a sample clip, analyse it, say wh
 
 test: $(VENV)/installed-dev    ## Set up and run the tests: about ten minutes on two cores
 	@echo "Running the tests; on two cores this takes about ten minutes."
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not slow'
+	$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed-dev ## The slow ones too, several times as long
 	@echo "Running all tests; this takes several times as long as make test."

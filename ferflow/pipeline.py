@@ -67,14 +67,18 @@ class Tools:
     """Of faces, to recognise persons by; only where the options ask for it."""
 
     @classmethod
-    def load(cls, options: AnalyzeOptions) -> Tools:
+    def load(cls, options: AnalyzeOptions, classifier: Classifier | None = None) -> Tools:
         """Load detector and classifier.
+
+        Args:
+            options: which ones.
+            classifier: one that is loaded already.
 
         Raises:
             ModelError: a file is missing or altered.
             OptionsError: the requested device is not available.
         """
-        return cls(make_detector(options), make_classifier(options), make_describer(options))
+        return cls(make_detector(options), classifier or make_classifier(options), make_describer(options))
 
     @property
     def crop_shape(self) -> CropShape:

@@ -155,9 +155,9 @@ class Job(Checked, frozen=True, kw_only=True):
         parse_address(self.out)
         if self.overwrite:
             raise OptionsError("overwrite does not go with an output folder in a store: use another -o.")
-        if self.engine == "ray":
+        if self.engine == "ray" and self.segment is not None:
             raise OptionsError(
-                "engine ray does not go with an output folder in a store: its machines share a disk. Use shards."
+                "segment does not go with engine ray and an output folder in a store: segments need a shared disk."
             )
 
     def on_this_machine(self) -> Self:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from ferflow.jobs.finished_video import update_finished
 from ferflow.jobs.job import ENGINES, Job
 from ferflow.jobs.run_events import Ended, Retried, VideoEvent
 from ferflow.jobs.segments.count import count_tasks
+from ferflow.store.metadata import read_metadata
 from ferflow.store.run_manifest import RunManifest, TaskReport, VideoTask
 from ferflow.system.cpus import available_cpus
 from ferflow.system.memory import CPUS_PER_WORKER, available_memory, default_workers
@@ -74,7 +76,10 @@ def _record_end(manifest: RunManifest, event: Ended, job: Job, path: Path) -> No
     if report.status == "failed":
         has_changed = manifest.note(report)
     else:
-        has_changed = manifest.note(report, replaces=task.replaces, model_of=task.files)
+        made = event.metadata
+        if made is None and task.files is not None and task.files.faces.exists():
+            made = read_metadata(task.files.faces)
+        has_changed = manifest.note(report, replaces=task.replaces, made=made)
         if job.stimulus is not None and task.video_id is not None:
             has_changed |= manifest.note_stimulus(task.video_id, locate_stimulus(job.stimulus))
     if has_changed:
@@ -118,7 +123,7 @@ def _process_once(
                 failed.append(event.task)
                 yield Retried(event.task, event.report)
             else:
-                yield Ended(event.task, structs.replace(event.report, attempts=attempt))
+                yield replace(event, report=structs.replace(event.report, attempts=attempt))
     return failed
 
 

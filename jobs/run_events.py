@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferflow.errors import EXIT_PARTIAL, VideoError
+from ferflow.store.metadata import VideoMetadata
 from ferflow.store.run_manifest import TaskReport, VideoTask, report_without_work
 
 
@@ -61,6 +62,8 @@ class Ended:
 
     task: VideoTask
     report: TaskReport
+    metadata: VideoMetadata | None = None
+    """Of the tables, where these may be on no disk of this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,21 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import structs
 
-from ferflow.errors import RecordsError
+from ferflow.errors import OptionsError, RecordsError
 from ferflow.jobs.job import Job
 from ferflow.jobs.page_options import save_page_options
 from ferflow.jobs.plan import find_inputs, model_sha256
 from ferflow.jobs.processing import process_tasks
-from ferflow.jobs.run_events import Ended, Finished, Planned, RunEvent, RunReport, refuse
+from ferflow.jobs.run_events import Ended, Finished, Planned, Retried, RunEvent, RunReport, refuse
 from ferflow.jobs.shard import Shard
 from ferflow.jobs.shard_inputs import choose_inputs
 from ferflow.jobs.shard_run import start_manifest
 from ferflow.jobs.store_merge import merge_in_store
 from ferflow.jobs.store_plan import StorePlan, plan_store
-from ferflow.store.failure_kinds import failure_of
-from ferflow.store.metadata import read_metadata
+from ferflow.jobs.store_publish import SESSIONS, fetch_file, fetch_lists, publish_video, was_not_published
 from ferflow.store.object_store import check_usable, parse_address, source_text
-from ferflow.store.output_folder import CORRECTIONS, PAGE_OPTIONS, PEOPLE_LIST, SHARDS, OutputFolder
-from ferflow.store.published import PublishedFolder, Settings, Source, list_files
+from ferflow.store.output_folder import CORRECTIONS, PAGE_OPTIONS, SHARDS, OutputFolder
+from ferflow.store.published import PublishedFolder, Settings
 from ferflow.store.run_manifest import (
     FINISHED,
     TaskReport,
@@ -43,10 +42,6 @@ SECONDS_BETWEEN_RECORDS = 30.0
 """How often the record of a run is stored while it lasts: what is published is known without it."""
 MOST_FAILURES = 3
 """Results in a row that the store does not take, after which the run ends: all others would be lost, too."""
-
-_SESSIONS = "sessions.csv"
-_LISTS = (_SESSIONS, PEOPLE_LIST, CORRECTIONS, "forgotten.json")
-"""Files of the user that a run reads."""
 
 
 def run_to_store(job: Job) -> Generator[RunEvent, None, None]:
@@ -71,7 +66,7 @@ def run_to_store(job: Job) -> Generator[RunEvent, None, None]:
         local = structs.replace(job, out=scratch / "out", pages=False)
         folder = OutputFolder(local.out)
         folder.path.mkdir()
-        _fetch_lists(published, folder, shard)
+        _fetch(published, folder, shard)
         plan = plan_store(local, folder, published, own.inputs)
         published.agree_on(settings)
         _store_lists(job, published, scratch)
@@ -80,7 +75,7 @@ def run_to_store(job: Job) -> Generator[RunEvent, None, None]:
         manifest = start_manifest(folder, local, shard, own, plan.tasks)
         record = _Record(published, manifest, shard_path(folder, shard.number, shard.count))
         yield Planned(tuple(plan.tasks))
-        reports = yield from _process(plan, structs.replace(local, shard=None), published, record)
+        reports = yield from _process(plan, _for_engine(job, local), published, record)
         manifest.finished = timestamp()
         manifest.arrange([source_text(task.source) for task in plan.tasks])
         record.store()
@@ -103,10 +98,31 @@ def plan_store_job(job: Job) -> list[VideoTask]:
         local = structs.replace(job, out=scratch / "out", pages=False)
         folder = OutputFolder(local.out)
         folder.path.mkdir()
-        _fetch_lists(published, folder, shard)
+        _fetch(published, folder, shard)
         tasks = plan_store(local, folder, published, own.inputs).tasks
     published.check_settings(Settings(options=job.options, model_sha256=model_sha256(job.options)))
     return tasks
+
+
+def _for_engine(job: Job, local: Job) -> Job:
+    """The job for the engine: with the folder on this disk, or for machines that publish themselves, the store's."""
+    if job.engine == "local":
+        return structs.replace(local, shard=None)
+    # They find the lists in the store, where the run has put them.
+    is_stored = job.session_list is None or _may_be_stored(job.session_list)
+    lists = {"sessions": None, "manifest": None} if is_stored else {}
+    return structs.replace(job, shard=None, pages=False, corrections=None, **lists)
+
+
+def _may_be_stored(sessions: Path) -> bool:
+    return sessions.suffix.lower() not in (".jsonl", ".parquet")
+
+
+def _fetch(published: PublishedFolder, folder: OutputFolder, shard: Shard) -> None:
+    """Bring the user's lists to the local disk, and what an earlier process recorded of this shard."""
+    record = shard_path(folder, shard.number, shard.count)
+    fetch_lists(published, folder)
+    fetch_file(published, f"{SHARDS}/{record.name}", record)
 
 
 @dataclass(slots=True)
@@ -148,17 +164,19 @@ def _process(
     n_failed = 0
     with closing(process_tasks(left, job, record.manifest, record.path)) as events:
         for event in events:
-            if not isinstance(event, Ended):
+            if not isinstance(event, Ended | Retried):
                 yield event
                 continue
+            if isinstance(event, Ended):
+                if job.engine == "local":  # others publish where they analyse
+                    event = publish_video(event, published)
+                    record.manifest.note(event.report)
+                reports[event.task] = event.report
             report = event.report
-            if report.status in FINISHED:
-                report = _publish(event, published)
-                record.manifest.note(report)
-                n_failed = n_failed + 1 if report.status == "failed" else 0
-            reports[event.task] = report
-            yield Ended(event.task, report)
-            if report.status == "failed" and event.report.status in FINISHED and job.fail_fast:
+            yield event
+            if report.status in FINISHED or was_not_published(report):
+                n_failed = n_failed + 1 if was_not_published(report) else 0
+            if was_not_published(report) and job.fail_fast:
                 raise RecordsError(f"{report.error} Finished videos are kept.")
             if n_failed >= MOST_FAILURES:
                 raise RecordsError(f"{report.error} The store did not take {n_failed} results in a row.")
@@ -166,48 +184,19 @@ def _process(
     return reports
 
 
-def _publish(ended: Ended, published: PublishedFolder) -> TaskReport:
-    """Publish a video and remove its files from the local disk; its report, also of the attempt that was first."""
-    task, files = ended.task, ended.task.files
-    assert files is not None
-    try:
-        metadata = read_metadata(files.faces)
-        source = metadata.source
-        known = Source(source.path, source.signature, source.sha256, metadata.options.region)
-        commit = published.publish(files, known, ended.report)
-    except (RecordsError, OSError) as error:
-        return TaskReport.failed(
-            task,
-            f"{task.source.name}: analysed, but not published. {error}",
-            failure=failure_of(error),
-            seconds=ended.report.seconds,
-        )
-    finally:
-        for path in list_files(files):
-            path.unlink(missing_ok=True)
-    if commit.report != ended.report:
-        log.warning("%s: another run has published it meanwhile; that result stays.", task.source.name)
-    return commit.report
-
-
-def _fetch_lists(published: PublishedFolder, folder: OutputFolder, shard: Shard) -> None:
-    """Bring the user's lists to the local disk, and what an earlier process recorded of this shard."""
-    record = shard_path(folder, shard.number, shard.count)
-    places = {name: folder.path / name for name in _LISTS} | {f"{SHARDS}/{record.name}": record}
-    for name, place in places.items():
-        if (content := published.load_text(name)) is not None:
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(content)
-
-
 def _store_lists(job: Job, published: PublishedFolder, scratch: Path) -> None:
     """Store the lists that a merge needs, and title and logo; a list of the user that is there is never replaced."""
-    for given, name in ((job.session_list, _SESSIONS), (job.corrections, CORRECTIONS)):
+    for given, name in ((job.session_list, SESSIONS), (job.corrections, CORRECTIONS)):
         if given is None:
             continue
-        if given.suffix.lower() in (".jsonl", ".parquet"):
+        if not _may_be_stored(given):
             log.warning("%s: not stored as %s, which must be a CSV; the overview will lack it.", given, name)
         elif not published.create(name, given.read_bytes()):
+            if job.engine == "ray":
+                raise OptionsError(
+                    f"{given}: differs from {name} in the store, which the machines of Ray read. Use another -o, or "
+                    "replace it there."
+                )
             log.warning("%s: %s in the store differs from it and stays; the overview uses that.", given, name)
     if job.title is not None or job.logo is not None:
         page = OutputFolder(scratch / "page")

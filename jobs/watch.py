@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,12 @@ class Watch:
 
 
 def watch_events(
-    job: Job, watch: Watch, *, wait: Callable[[float], bool]
+    job: Job,
+    watch: Watch,
+    *,
+    wait: Callable[[float], bool],
+    look: Callable[[Callable[[], _Look]], _Look | None] = lambda function: function(),
+    working: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Generator[WatchEvent, None, None]:
     """Carry out a job, and again for what arrives; yields the events of all rounds, and `Finished` once, at the end.
 
@@ -53,6 +58,8 @@ def watch_events(
         job: the request; its inputs are looked at again before each round.
         watch: how they are watched.
         wait: waits for so many seconds; returns whether to end.
+        look: calls its argument, which looks at the inputs and changes nothing; returns None to end.
+        working: entered for each round; `SignalWait` uses it to tell work from waiting.
 
     Raises:
         OptionsError: an input is not there.
@@ -62,19 +69,24 @@ def watch_events(
     looks, reports = _Looks(job, watch.every_s), dict[str, TaskReport]()
     changed_at, was_waiting = time.monotonic(), None
     while True:
-        look = looks.look()
-        if look.ready and (yield from _run_round(job, look.ready, reports)):
-            looks.note_round(look.ready)
-            was_waiting = None
-        if look.has_changed:
+        seen = look(looks.look)
+        if seen is None:
+            break
+        if seen.ready:
+            with working():
+                is_done = yield from _run_round(job, seen.ready, reports)
+            if is_done:
+                looks.note_round(seen.ready)
+                was_waiting = None
+        if seen.has_changed:
             changed_at = time.monotonic()
         if job.fail_fast and any(report.status == "failed" for report in reports.values()):
             break
-        if look.n_incomplete != was_waiting:
-            was_waiting = look.n_incomplete
-            yield Waiting(look.n_incomplete, watch.every_s)
+        if seen.n_incomplete != was_waiting:
+            was_waiting = seen.n_incomplete
+            yield Waiting(seen.n_incomplete, watch.every_s)
         idle_s = time.monotonic() - changed_at
-        if watch.until_idle_s is not None and idle_s >= watch.until_idle_s and not look.is_busy:
+        if watch.until_idle_s is not None and idle_s >= watch.until_idle_s and not seen.is_busy:
             break
         if wait(watch.every_s):
             break

@@ -52,7 +52,7 @@ _FILES_WITH_CLIPS = (
 """They use `analysed_clips`."""
 _FILES_WITH_KERAS = (
     "tests/models/training/", "tests/models/test_network.py", "tests/models/test_net2wider.py",
-    "tests/models/test_classifier.py", "tests/jobs/test_gpu_teachers.py",
+    "tests/models/test_classifier.py", "tests/jobs/test_gpu_teachers.py", "tests/jobs/test_candidates.py",
 )  # fmt: skip
 """One process imports TensorFlow, which takes five seconds, for all of them."""
 
@@ -84,16 +84,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def some_slow(*quick: object, slow: Sequence[object]) -> list[object]:
     """Parameters of a test, tuples of several; those in `slow` are run by `make test-all` alone."""
-    tuples = [one if isinstance(one, tuple) else (one,) for one in slow]
-    return [*quick, *(pytest.param(*one, marks=pytest.mark.slow) for one in tuples)]
+    return [*quick, *map(slow_case, slow)]
 
 
 def some_of(cases: Sequence[object], step: int) -> list[object]:
-    """Every `step`-th case of a long list; `make test-all` alone runs the others."""
-    return [
-        case if place % step == 0 else pytest.param(case, marks=pytest.mark.slow)
-        for place, case in enumerate(cases)
-    ]
+    """Every `step`-th case of a long list, tuples of several parameters; `make test-all` alone runs the others."""
+    return [case if place % step == 0 else slow_case(case) for place, case in enumerate(cases)]
+
+
+def slow_case(case: object) -> object:
+    """A parameter of a test, or a tuple of several, that `make test-all` alone runs."""
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
 
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -136,6 +136,9 @@ def serve_objects(folder: Path) -> Iterator[ObjectServer]:
     finally:
         process.kill()
         process.wait()
+        for port in ports.values():  # it listens there, too, and does not remove them
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink()
 
 
 def _wait_until_ready(server: ObjectServer) -> None:

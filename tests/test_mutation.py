@@ -47,6 +47,7 @@ def test_a_mutant_differs_in_its_place_only():
         assert changed[mutant.start :] == mutant.after + SOURCE[mutant.end :]
 
 
+@pytest.mark.slow
 def test_a_test_that_notices_kills_and_one_that_does_not_lets_survive(tmp_path, monkeypatch):
     source = "def double(number):\n    return number * 2\n"
     (tmp_path / "root").mkdir()

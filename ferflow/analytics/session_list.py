@@ -155,7 +155,7 @@ def read_sessions(path: Path, sources: Mapping[str, str]) -> Sessions:
     columns = tuple(name for name in (rows[0].values if rows else {}) if name not in _OWN_COLUMNS)
     joined = {video_id: _join(listed) for video_id, listed in found.items()}
     return Sessions(joined, columns, (
-        *count_rows(sanitize(path.name), unknown, "names no video of this folder", "name no video of this folder"),
+        *count_rows(sanitize(path.name), unknown, "names no video with results", "name no video with results"),
         *count_rows(sanitize(path.name), repeated, "repeats another", "repeat others"),
     ))  # fmt: skip
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from ferflow.analytics.wall_clock import parse_clock
-from ferflow.cli.interrupt import interruptible, wait_for_signal
+from ferflow.cli.interrupt import SignalWait, interruptible
 from ferflow.cli.printing import LineFormatter, echo
 from ferflow.errors import EXIT_INTERRUPTED, FerflowError, OptionsError
 from ferflow.jobs.job import EngineName, Job, parse_rest_values
@@ -375,7 +375,8 @@ def _events(job: Job, watch: Watch | None) -> Generator[WatchEvent, None, None]:
         return run_events(job)
     from ferflow.jobs.watch import watch_events
 
-    return watch_events(job, watch, wait=wait_for_signal)
+    wait = SignalWait()
+    return watch_events(job, watch, wait=wait, look=wait.look, working=wait.working)
 
 
 def _start_worker_in_advance(job: Job) -> None:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from ferflow.errors import EXIT_INTERRUPTED
+
+T = TypeVar("T")
 
 GRACE_SECONDS = 1.5
 """Time for what is in progress to clean up: with the rest of the exit, less than the promised two seconds."""
@@ -63,39 +65,73 @@ def interruptible(
 
 
 class _Stopped(BaseException):
-    """A signal came during `wait_for_signal`."""
+    """A signal came while `SignalWait` waited or looked."""
 
 
-def wait_for_signal(seconds: float) -> bool:
-    """Wait for a time or a signal; nothing is in progress that the signal could interrupt.
+class SignalWait:
+    """Waits and looks between rounds of work; Ctrl+C, SIGTERM or the end of the terminal ends both without an error.
 
-    Args:
-        seconds: how long to wait at most.
-
-    Returns:
-        Whether Ctrl+C, SIGTERM or the end of the terminal came.
+    A signal that comes at another moment between rounds ends the next wait, or the next look, at once.
     """
 
-    def on_signal(number: int, frame: FrameType | None) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)  # what follows is short, and the process ends
-        # Not an event that is set: the handler runs within a wait that may hold the lock of that event.
-        raise _Stopped
+    def __init__(self) -> None:
+        self._has_come = False
+        self._may_raise = False
+        self._handlers = {
+            number: handler
+            for number in _signals()
+            if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+        }
+        self._take_over()
 
-    before = {
-        number: handler
-        for number in _signals()
-        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
-    }
-    try:
-        for number in before:
-            signal.signal(number, on_signal)
-        time.sleep(seconds)
-        for number, handler in before.items():
+    def __call__(self, seconds: float) -> bool:
+        """Wait.
+
+        Args:
+            seconds: how long at most.
+
+        Returns:
+            Whether a signal has come.
+        """
+        self.look(lambda: time.sleep(seconds))
+        return self._has_come
+
+    def look(self, function: Callable[[], T]) -> T | None:
+        """Call a function that changes nothing; None: a signal has come before or during the call."""
+        result: T | None = None
+        with contextlib.suppress(_Stopped):
+            self._may_raise = True
+            if not self._has_come:
+                result = function()
+            self._may_raise = False
+        return result
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """A round of work, which a signal interrupts as it did before this object was made.
+
+        Raises:
+            Interrupted: a signal came before, so there is work that is not done.
+        """
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-    except _Stopped:
-        return True
-    return False
+        if self._has_come:
+            raise Interrupted
+        yield
+        self._take_over()  # not after an error, which ends the process
+
+    def _take_over(self) -> None:
+        for number in self._handlers:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        for each in self._handlers:
+            signal.signal(each, signal.SIG_IGN)  # what follows is short, and the process ends
+        self._has_come = True
+        # Not an event that is set: the handler runs within a wait that may hold the lock of that event.
+        if self._may_raise:
+            self._may_raise = False
+            raise _Stopped
 
 
 def exit_now(code: int = EXIT_INTERRUPTED) -> NoReturn:

@@ -57,6 +57,15 @@ def train(
             metavar="A",
         ),
     ] = None,
+    sharpness_radius: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Sharpness-aware minimisation (SAM): distance from the weights at which gradients are taken, such as "
+            "0.05; a step takes twice the time. 0: not used.  [default: the recipe's]",
+            metavar="R",
+        ),
+    ] = None,
     augment: Annotated[
         Literal["video", "light", "filmed", "none"] | None,
         typer.Option(
@@ -113,6 +122,13 @@ def train(
             help="Select on a fixed tenth of the Training rows, which leaves PublicTest for the final figures.",
         ),
     ] = False,
+    keep: Annotated[
+        Literal["best", "last"] | None,
+        typer.Option(
+            help="Keep the weights of the epoch with the best score on the selection rows, or of the last epoch, which "
+            "selects nothing.  [default: best]"
+        ),
+    ] = None,
     labels_only: Annotated[
         bool,
         typer.Option(
@@ -164,9 +180,10 @@ def train(
     chosen: dict[str, object] = {
         "epochs": epochs, "seed": seed, "batch_size": batch_size, "learning_rate": learning_rate,
         "mixup": mixup, "patience": patience, "compute": compute, "balance": balance,
-        "backbone": backbone_weights, "label_share": label_share, "prior_tau": tau,
+        "sharpness_radius": sharpness_radius, "backbone": backbone_weights,
+        "label_share": label_share, "prior_tau": tau,
         "augmentation": None if augment is None else AUGMENTATIONS[augment],
-        "votes": False if labels_only else None, "hold_out": hold_out or None,
+        "votes": False if labels_only else None, "hold_out": hold_out or None, "keep": keep,
         "teachers": tuple(teacher) if teacher else None, "teacher_share": teacher_share,
         # Small images are useful only for the first cycle, which learns coarse features.
         "image_sizes": None if start_from is None else FULL_SIZE,

@@ -362,7 +362,7 @@ def _rebuild_manifest(folder: OutputFolder) -> tuple[RunManifest, list[str]]:
         metadata = read_metadata(video.faces)
         entry = report_without_work(VideoTask(Path(metadata.source.path), video, is_finished=True))
         page = video.report.relative_to(folder.path).as_posix() if video.report.exists() else None
-        manifest.note(replace(entry, report=page), model_of=video)
+        manifest.note(replace(entry, report=page), made=metadata)
     return manifest, left_out
 
 

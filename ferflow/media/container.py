@@ -128,6 +128,9 @@ class Source(Protocol):
                 the first frame where no such key frame is found; None: at the first frame.
         """
 
+    def find_start(self, from_pts: int) -> int | None:
+        """Timestamp of the packet at which `decode` starts for `from_pts`; None: not known without decoding."""
+
     def close(self) -> None:
         """Close the file."""
 
@@ -206,6 +209,14 @@ class Container:
             yield event
             if is_still and isinstance(event, av.VideoFrame):
                 return
+
+    def find_start(self, from_pts: int) -> int | None:
+        """See `Source`."""
+        with contextlib.suppress(av.error.FFmpegError):
+            self._is_at_start = False
+            self._container.seek(from_pts, stream=self._stream)
+            return next((packet.pts for packet in self._container.demux(self._stream)), None)
+        return None
 
     def _decode(self, from_pts: int | None) -> Iterator[SourceEvent]:
         """Decode all of the stream.

@@ -56,6 +56,10 @@ class ImageSequence:
             picture.pts, picture.time_base = position, self._time_base
             yield picture
 
+    def find_start(self, from_pts: int) -> int | None:
+        """See `Source`."""
+        return max(from_pts, 0)
+
     def close(self) -> None:
         """See `Source`. No file is open between images."""
 

@@ -305,11 +305,15 @@ class Video:
         Raises:
             DecodeError: the stream has no frame that can be decoded.
         """
-        origin_s, last_pts = self.origin_s(), None
+        origin_s, last_pts, last_start = self.origin_s(), None, None
         for number in range(count):
             time = Fraction(length_s).limit_denominator(1000) * number / count
-            events = self.source.decode(int((origin_s + time) / self.info.time_base))
-            picture = next(iter(_usable(events)), None)
+            from_pts = int((origin_s + time) / self.info.time_base)
+            start = self.source.find_start(from_pts)
+            if start is not None and start == last_start:
+                continue
+            last_start = start
+            picture = next(iter(_usable(self.source.decode(from_pts))), None)
             if picture is not None and picture.pts != last_pts:
                 last_pts = picture.pts
                 yield self._frame(picture, number, self._own_time_s(picture) - origin_s)

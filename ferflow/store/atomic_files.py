@@ -206,8 +206,20 @@ def is_abandoned(path: Path) -> bool:
 
     Several processes may write one file at the same time, so the part of a living one stays.
     """
+    owner = _owner(path)
+    return owner is not None and not _is_running(owner)
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether `atomic_write` gave a file its name in a process that still runs."""
+    owner = _owner(path)
+    return owner is not None and _is_running(owner)
+
+
+def _owner(path: Path) -> int | None:
+    """Number of the process whose `atomic_write` gave a file its name."""
     owner = path.stem.rpartition(".")[2]
-    return is_temporary(path) and owner.isdecimal() and not _is_running(int(owner))
+    return int(owner) if is_temporary(path) and owner.isdecimal() else None
 
 
 def _is_running(pid: int) -> bool:

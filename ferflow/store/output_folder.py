@@ -21,7 +21,14 @@ from types import MappingProxyType
 from filelock import FileLock, Timeout
 
 from ferflow.errors import FolderInUseError, RecordsError
-from ferflow.store.atomic_files import is_abandoned, is_temporary, make_folder, remove, remove_folder
+from ferflow.store.atomic_files import (
+    is_abandoned,
+    is_being_written,
+    is_temporary,
+    make_folder,
+    remove,
+    remove_folder,
+)
 from ferflow.store.contained import check_contained
 from ferflow.store.lock_files import (
     check_shared_locks,
@@ -382,7 +389,11 @@ class OutputFolder:
         # Markers and signals are not looked for: they are the user's data, not results.
         finished = set(self.finished_ids())
         incomplete = [
-            *(path for path in self._list_files() if is_temporary(path) or self._is_orphan(path, finished)),
+            *(
+                path
+                for path in self._list_files()
+                if self._is_incomplete(path) or self._is_orphan(path, finished)
+            ),
             *(path for name in _WRITTEN_BY_APP for path in _walk(self.path / name) if is_abandoned(path)),
         ]
         tables = [path for name in ("frames", "timeline") for path in (self.path / name).glob("*.parquet")]
@@ -396,6 +407,10 @@ class OutputFolder:
         yield from (path for path in self.path.iterdir() if path.is_symlink() or not path.is_dir())
         for name in _FOLDERS:
             yield from _walk(self.path / name)
+
+    def _is_incomplete(self, path: Path) -> bool:
+        # The user's lists lie directly in the folder, and the application replaces them while a run has locked it.
+        return is_temporary(path) and not (path.parent == self.path and is_being_written(path))
 
     def _is_orphan(self, path: Path, finished: Set[str]) -> bool:
         """Whether a file is a clip or a picture of people of an unfinished video, or a segment of a finished one."""

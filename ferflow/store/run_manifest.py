@@ -262,7 +262,7 @@ class RunManifest(msgspec.Struct, kw_only=True):
         )
 
     def note(
-        self, entry: TaskReport, *, replaces: Sequence[str] = (), model_of: VideoFiles | None = None
+        self, entry: TaskReport, *, replaces: Sequence[str] = (), made: VideoMetadata | None = None
     ) -> bool:
         """Add how an input ended, in place of an earlier entry about it; whether that changed anything.
 
@@ -272,11 +272,10 @@ class RunManifest(msgspec.Struct, kw_only=True):
         Args:
             entry: how it ended.
             replaces: ids of results that the results of this input replaced.
-            model_of: files whose tables name the model and the detector; None: the manifest keeps its own.
+            made: of the tables, which name the model and the detector; None: the manifest keeps its own.
         """
-        if model_of is not None:
-            metadata = read_metadata(model_of.faces)
-            self.model, self.detector = metadata.model, metadata.detector
+        if made is not None:
+            self.model, self.detector = made.model, made.detector
         known = [old for old in self.videos if old.has_same_input_as(entry)]
         if entry.status == "skipped":
             if any(old.status in FINISHED for old in known):

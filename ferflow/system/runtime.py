@@ -51,6 +51,9 @@ def start_session(network: str | bytes, *, threads: int = 1, providers: tuple[Pr
     settings.log_severity_level = (
         3  # errors: its warnings are about the graph, and not for those who analyse videos
     )
+    # On x86 CPUs without VNNI instructions, sums of int8 products would be cut off at 16 bits: the labels of 6 % of the
+    # faces changed. This gives the same sums as everywhere else; it has no effect on other CPUs.
+    settings.add_session_config_entry("session.x64quantprecision", "1")
     return ort.InferenceSession(network, settings, providers=list(providers))
 
 

@@ -1,10 +1,11 @@
 """Write the table of recipes in docs/recipes.md from the cards of runs.
 
-    python -m ferflow.jobs.benchmarks.recipes_table RUNS... [--out docs/recipes.md]
+    python -m ferflow.jobs.benchmarks.recipes_table [RUNS...] [--out docs/recipes.md] [--time fer2013.npz]
 
 RUNS are folders that contain folders written by `ferflow train --recipe NAME -o RUNS/NAME`, or such a folder itself. A
 run without a card gets a row with its best epoch so far, marked as unfinished. A recipe without a run keeps its row in
-the file, because training all recipes takes very long.
+the file, because training all recipes takes very long; `--time` estimates the minutes of rows that have none, from a
+few steps.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from msgspec import structs
 
 from ferflow.analytics.measure_docs import END, replace_table
+from ferflow.models.backbones import RANDOM
 from ferflow.models.cards import ModelCard
 from ferflow.models.data.augment import AUGMENTATIONS
+from ferflow.models.data.dataset import SELECTION, TRAINING, load, split
+from ferflow.models.data.labelled_faces import Faces
 from ferflow.models.flops import network_cost
 from ferflow.models.history import HISTORY_FILE, Epoch, read_history
 from ferflow.models.keras_network import Network, build
 from ferflow.models.registry import CARD_FILE, resolve
 from ferflow.models.training.checkpoint import STATE_FILE, read
 from ferflow.models.training.options import TrainOptions
-from ferflow.models.training.recipes import RECIPES
+from ferflow.models.training.recipes import RECIPES, options_of
+from ferflow.models.training.targets import oversample
+from ferflow.models.training.train import train
 
 BEGIN = "<!-- table: python -m ferflow.jobs.benchmarks.recipes_table -->"
 HEADER = [
@@ -30,6 +40,8 @@ HEADER = [
     "FER+ majority: accuracy", "macro recall", "parameters", "MFLOP", "minutes", "epochs", "made by",
 ]  # fmt: skip
 
+
+MINUTES = HEADER.index("minutes")
 
 _UNTRAINED = ["not trained here"] + [""] * (len(HEADER) - 3)
 
@@ -76,6 +88,49 @@ def make_table(runs: dict[str, Run], before: str = "") -> str:
     return "\n".join(lines)
 
 
+TIMED_STEPS = 12
+
+
+def add_minutes(table: str, data: Path) -> str:
+    """Fill in the minutes of training where a row of the table has none, as estimated on this machine.
+
+    Args:
+        table: as `make_table` makes it.
+        data: FER2013, a data set that `dataset.load` can read.
+
+    Raises:
+        OptionsError: the data cannot be used.
+    """
+    faces = load(data)
+    lines = table.splitlines()
+    for place, line in enumerate(lines):
+        cells = line.strip("| ").split(" | ")
+        if not line.startswith("| `") or len(cells) != len(HEADER) or cells[MINUTES].strip():
+            continue
+        compute = "mixed_bfloat16" if "--compute mixed_bfloat16" in line else None
+        options = options_of(cells[0].strip("`"), backbone=RANDOM, compute=compute)
+        n_epochs = int(cells[MINUTES + 1].split()[0])
+        cells[MINUTES] = f"about {n_epochs * time_epoch(faces, options) / 60:.0f}"
+        lines[place] = _line(cells)
+    return "\n".join(lines)
+
+
+def time_epoch(faces: Faces, options: TrainOptions) -> float:
+    """Seconds that an epoch would take, from the second epoch of a run with a few batches: the first one compiles."""
+    training = split(faces, options.seed).training
+    n_rows = len(training)
+    if options.balance == "oversample":
+        n_rows = len(oversample(options.classes.renumber(training.labels), np.random.default_rng(0)))
+    few = training.where(np.arange(len(training)) < TIMED_STEPS * options.batch_size)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "few.npz"
+        usage = np.where(np.arange(len(few)) % 4, TRAINING, SELECTION)
+        np.savez(path, images=few.images, emotion=few.labels, usage=usage)
+        card = train(path, Path(folder) / "run", structs.replace(options, epochs=2, balance="none"))
+        last = read_history(Path(folder) / "run")[-1]
+    return last.seconds * n_rows / (card.rows // options.batch_size * options.batch_size)
+
+
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
@@ -108,7 +163,7 @@ def _command(name: str, options: TrainOptions) -> str:
     usual = RECIPES[name].options
     flags = {
         "epochs": "--epochs", "seed": "--seed", "batch_size": "--batch-size", "compute": "--compute",
-        "learning_rate": "--learning-rate", "mixup": "--mixup", "balance": "--balance",
+        "learning_rate": "--learning-rate", "mixup": "--mixup", "balance": "--balance", "keep": "--keep",
         "backbone": "--backbone-weights",
     }  # fmt: skip
     other = [
@@ -131,16 +186,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--time", type=Path, metavar="DATA")
     arguments = parser.parse_args()
-    runs = find_runs(arguments.runs)
+    text = "" if arguments.out is None else arguments.out.read_text("utf-8")
+    table = make_table(find_runs(arguments.runs), text.partition(BEGIN)[2].partition(END)[0])
+    if arguments.time is not None:
+        table = add_minutes(table, arguments.time)
     if arguments.out is None:
-        print(make_table(runs))
-        return
-    text = arguments.out.read_text("utf-8")
-    old = text.partition(BEGIN)[2].partition(END)[0]
-    arguments.out.write_text(replace_table(text, make_table(runs, old), BEGIN), "utf-8")
+        print(table)
+    else:
+        arguments.out.write_text(replace_table(text, table, BEGIN), "utf-8")
 
 
 if __name__ == "__main__":

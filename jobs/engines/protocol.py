@@ -24,7 +24,7 @@ class Engine(Protocol):
             tasks: videos to analyse.
             job: what is done with each.
             n_workers: processes besides this one; 0: analyse in this process, or, of several machines, as many as they
-                have CPUs or GPUs for.
+                have CPUs for.
 
         Yields:
             Per task `Started`, then `Progressed` as often as is known, then `Ended`.

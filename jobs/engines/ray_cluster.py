@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -125,10 +124,10 @@ class Placement:
     n_actors: int
     threads: int
     """Of each, at least one; Ray keeps as many CPUs for it."""
-    gpus: float
-    """Of each; a fraction if several share one, 0: none."""
     memory: int
     """Of each, in bytes."""
+    n_gpus: int
+    """GPUs that are used, by one more actor each, see `ray_gpu`."""
 
     @classmethod
     def of(cls, ray: Any, job: Job, *, n_videos: int, n_workers: int) -> Placement:
@@ -138,7 +137,7 @@ class Placement:
             ray: the module, connected.
             job: the request.
             n_videos: to analyse.
-            n_workers: actors that are asked for; 0: one per CPU, or per GPU where GPUs are used.
+            n_workers: actors that are asked for; 0: one per CPU.
 
         Raises:
             OptionsError: a GPU is asked for, and the cluster has none.
@@ -146,25 +145,24 @@ class Placement:
         total = ray.cluster_resources()
         cpus = job.options.threads or max(1, int(total.get("CPU", 1)))
         gpus = int(total.get("GPU", 0)) if _uses_gpu(job, total) else 0
-        n_actors = max(1, min(n_videos, n_workers or gpus or cpus))
+        n_actors = max(1, min(n_videos, n_workers or cpus))
         largest = _largest_machine(ray)
         return cls(
             n_actors=n_actors,
             # An actor that asks for more than any machine has would never be started.
             threads=max(1, min(cpus // n_actors, int(largest.get("CPU", 1)))),
-            gpus=1 / math.ceil(n_actors / gpus) if gpus else 0,
             memory=min(WORKER_BYTES, int(largest.get("memory", WORKER_BYTES))),
+            n_gpus=min(gpus, n_actors),
         )
 
     def __str__(self) -> str:
         """What an actor needs."""
-        gpus = f", {self.gpus:.2g} free GPUs" if self.gpus else ""
-        return f"{self.threads} free CPUs{gpus} and {self.memory / (1 << 30):.1f} GiB of memory"
+        return f"{self.threads} free CPUs and {self.memory / (1 << 30):.1f} GiB of memory"
 
     def options(self) -> dict[str, Any]:
         """As Ray wants them. An actor that dies is replaced by the run, which knows what it was doing."""
         return {
-            "num_cpus": self.threads, "num_gpus": self.gpus, "memory": self.memory,
+            "num_cpus": self.threads, "num_gpus": 0, "memory": self.memory,
             "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0,
         }  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""The engine for several machines: Ray actors that share the output folder.
+"""The engine for several machines: Ray actors that share the output folder, or publish into a store.
 
 Needs `pip install 'ferflow[ray]'`. The videos and the output folder must have the same paths on every machine of the
-cluster. Actors analyse; this process decides whose results get their names, so that each video has one result also
-where a lost machine goes on unnoticed, or where two actors analyse the same video.
+cluster; with an output folder in a store, each actor analyses on its own disk. Actors analyse; this process decides
+whose results get their names, so that each video has one result also where a lost machine goes on unnoticed, or where
+two actors analyse the same video.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from typing import Any
 from msgspec import structs
 
 from ferflow.errors import ModelError, RecordsError
-from ferflow.jobs.engines.ray_actor import ActorSettings, Loaded, Message, NotLoaded, VideoActor
+from ferflow.jobs.engines.ray_actor import ActorSettings, GpuLost, Loaded, Message, NotLoaded, VideoActor
 from ferflow.jobs.engines.ray_cluster import Placement, connect, is_node_alive
+from ferflow.jobs.engines.ray_gpu import use_gpus
+from ferflow.jobs.engines.remote_classifier import RemoteClassifier
 from ferflow.jobs.engines.stragglers import Pace, find_straggler
 from ferflow.jobs.engines.worker_pool import largest_first
 from ferflow.jobs.job import Job
 from ferflow.jobs.run_events import Ended, Progressed, VideoEvent
 from ferflow.jobs.segments.board import Board, report_death
 from ferflow.jobs.segments.count import count_tasks
+from ferflow.jobs.store_publish import report_dead_publisher
 from ferflow.jobs.video_job import Analyzed
-from ferflow.store.object_store import is_object, source_text
+from ferflow.store.object_store import is_object, parse_address, source_text
+from ferflow.store.published import PublishedFolder
 from ferflow.store.run_manifest import VideoTask
 from ferflow.store.video_files import VideoFiles
 
@@ -62,19 +67,22 @@ def process_videos(tasks: Sequence[VideoTask], job: Job, n_workers: int) -> Gene
     """
     with connect(job.address) as ray:
         placement = Placement.of(ray, job, n_videos=count_tasks(tasks, job), n_workers=n_workers)
-        pool = _Pool(ray, _for_actors(job, placement), placement, Board(largest_first(tasks), by_size=True))
-        try:
-            pool.spawn(placement.n_actors)
-            yield from pool.process()
-        finally:
-            pool.stop()
+        board = Board(largest_first(tasks), by_size=True)
+        with use_gpus(ray, job.options, placement) as classifiers:
+            pool = _Pool(ray, _for_actors(job, placement), placement, board, classifiers)
+            try:
+                pool.spawn(placement.n_actors)
+                yield from pool.process()
+            finally:
+                pool.stop()
 
 
 def _for_actors(job: Job, placement: Placement) -> Job:
     """A job for processes that run in another folder than the user's, each with its share of the threads."""
     given = {name: path.absolute() for name in _PATHS if (path := getattr(job, name)) is not None}
     options = job.options.updated(threads=placement.threads)
-    return job.updated(**given, out=job.out.absolute(), options=options, workers=placement.n_actors)
+    out = job.out if is_object(job.out) else job.out.absolute()
+    return job.updated(**given, out=out, options=options, workers=placement.n_actors)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +112,8 @@ class _Worker:
     actor: Any
     stream: Any
     """Of messages; None: it has nothing to do."""
+    classifier: RemoteClassifier | None = None
+    """On a GPU; None: its own."""
     node_id: str | None = None
     """None: its models are not loaded yet."""
     video: _Video | None = None
@@ -125,9 +135,19 @@ class _Worker:
 class _Pool:
     """The actors of one run."""
 
-    def __init__(self, ray: Any, job: Job, placement: Placement, board: Board) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        job: Job,
+        placement: Placement,
+        board: Board,
+        classifiers: Sequence[RemoteClassifier],
+    ) -> None:
         self._ray, self._job, self._placement, self._board = ray, job, placement, board
         self._settings = ActorSettings(job, SECONDS_BETWEEN_PROGRESS * placement.n_actors)
+        self._classifiers = list(classifiers)
+        """On GPUs; those that are lost are removed."""
+        self._may_use_cpus = not classifiers or job.options.device == "auto"
         self._actor_class = ray.remote(**placement.options())(VideoActor)
         self._workers: list[_Worker] = []
         self._again: deque[_Video] = deque()
@@ -141,8 +161,14 @@ class _Pool:
     def spawn(self, count: int) -> None:
         """Ask for actors. Ray starts them where and when there is room; the others wait and hold nothing up."""
         for _ in range(count):
-            actor = self._actor_class.remote(self._settings)
-            self._workers.append(_Worker(actor, _stream(actor.load)))
+            classifier = self._choose_classifier()
+            actor = self._actor_class.remote(replace(self._settings, classifier=classifier))
+            self._workers.append(_Worker(actor, _stream(actor.load), classifier=classifier))
+
+    def _choose_classifier(self) -> RemoteClassifier | None:
+        """The one that the fewest actors use; None: the actor loads one for the CPU."""
+        used = [worker.classifier for worker in self._workers]
+        return min(self._classifiers, key=used.count, default=None)
 
     def stop(self) -> None:
         """End all actors."""
@@ -174,7 +200,9 @@ class _Pool:
         task = video.task
         if task.files is not None:
             # A name of its own: the actor of a machine that counts as lost may still be writing.
-            worker.files = replace(task.files, out=self._job.out, part=f"r{secrets.token_hex(4)}")
+            # With a store, actors have their own folders.
+            out = task.files.out if is_object(self._job.out) else self._job.out
+            worker.files = replace(task.files, out=out, part=f"r{secrets.token_hex(4)}")
             source = task.source if is_object(task.source) else task.source.absolute()
             task = replace(task, source=source, files=worker.files)
         worker.video, worker.pace = video, Pace(time.monotonic())
@@ -226,6 +254,8 @@ class _Pool:
                 raise type(reason)(f"{host}: {reason}")
             case Progressed():
                 yield from self._note_progress(worker, message)
+            case GpuLost():
+                yield from self._replace_gpu(worker)
             case Analyzed():
                 self._let_publish(worker)
             case Ended():
@@ -286,17 +316,36 @@ class _Pool:
         if self._has_waiting and may_start and len(self._workers) < self._placement.n_actors:
             self.spawn(1)
 
+    def _replace_gpu(self, worker: _Worker) -> Iterator[VideoEvent]:
+        """A GPU was lost: its video is started again as that of a lost machine, by an actor with another GPU."""
+        video = worker.video
+        assert video is not None
+        if worker.classifier in self._classifiers:
+            self._classifiers.remove(worker.classifier)
+            log.warning("A GPU was lost; %d are left.", len(self._classifiers))
+        self._stop(worker)
+        if not self._classifiers and not self._may_use_cpus:
+            raise ModelError("no GPU is left. Run the same command again; finished videos are kept.")
+        if not video.workers:
+            yield from self._give_up(video, "its GPU was lost.", is_lost=True)
+        if self._has_waiting:
+            self.spawn(1)
+
     def _is_machine_lost(self, worker: _Worker) -> bool:
         return worker.node_id is not None and not is_node_alive(self._ray, worker.node_id)
 
     def _give_up(self, video: _Video, why: str, *, is_lost: bool) -> Iterator[VideoEvent]:
         """No actor analyses a video any more: its machine was lost, or it may have killed its actor."""
-        report = report_death(video.task, self._job, why)
+        if is_object(self._job.out):
+            published = PublishedFolder(parse_address(self._job.out))
+            report = report_dead_publisher(video.task, published, why)
+        else:
+            report = report_death(video.task, self._job, why)
         if report.failure == "transient" and is_lost and video.n_lost < self._job.retries:
             video.n_lost += 1
             video.is_published = False
             self._again.appendleft(video)
-            log.info("%s: its machine was lost, started again on another", video.task.source)
+            log.info("%s: %s Started again.", video.task.source, why)
         else:
             yield from self._board.follow(Ended(video.task, report))
 

@@ -255,7 +255,7 @@ def _note_in_manifest(
         return  # a broken one, which `doctor --repair` rebuilds
     started = datetime.fromtimestamp(metadata.source.mtime).astimezone().isoformat(timespec="seconds")
     manifest = manifest or RunManifest(options=metadata.options, started=started)
-    manifest.note(report, model_of=files)
+    manifest.note(report, made=metadata)
     manifest.finished = timestamp()
     manifest.save(folder.manifest)
 

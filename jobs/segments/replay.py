@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -121,12 +122,11 @@ def _read(parts: Iterable[ObservedPart]) -> Iterator[tuple[FrameSample, Detectio
                     columns["landmarks"].reshape(-1, 5, 2),
                     columns["region"],
                 )
-                planes = Planes(np.broadcast_to(_BLANK, (row["height"], row["width"])), None, None, True)
                 frame = _Frame(
                     index,
                     row["pts"],
                     Fraction(row["time_s"]),
-                    planes,
+                    _blank(row["width"], row["height"]),
                     looks=_looks(found, columns),
                     found=found,
                     columns=columns,
@@ -136,7 +136,10 @@ def _read(parts: Iterable[ObservedPart]) -> Iterator[tuple[FrameSample, Detectio
         cuts = {index: changes for index, changes, _ in part.next_cuts}
 
 
-_BLANK = np.uint8(0)
+@cache
+def _blank(width: int, height: int) -> Planes:
+    """A picture of this size, without memory for its pixels."""
+    return Planes(np.broadcast_to(np.uint8(0), (height, width)), None, None, True)
 
 
 def _looks(found: Detections, columns: dict[str, AnyArray]) -> dict[FaceKey, StoredLook]:

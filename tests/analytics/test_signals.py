@@ -30,6 +30,7 @@ from ferflow.analytics.signals import (
 from ferflow.errors import OptionsError
 from ferflow.store.metadata import RecordingStart
 from ferflow.store.video_files import VideoFiles
+from tests.conftest import some_slow
 from tests.made_records import Made, write_session
 
 HOSTILE = '<img src=x onerror="alert(1)">\u202egnp.exe שלום =1+1'
@@ -383,7 +384,7 @@ def telemetry() -> pd.DataFrame:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("suffix", some_slow("csv", slow=["jsonl"]))
 def test_two_hours_of_telemetry_at_60_hz_by_pandas(tmp_path, suffix):
     logged, path = telemetry(), tmp_path / f"play.signals.{suffix}"
     if suffix == "csv":

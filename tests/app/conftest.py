@@ -73,6 +73,12 @@ class Visitor:
         self.page = self.context.new_page()
         self.page.on("console", lambda message: self.wrong.append(message.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("response", self._note)
+
+    def _note(self, response) -> None:
+        # The console only says that something was not found, and not what.
+        if response.status in (404, 500):
+            self.wrong.append(f"{response.status} {response.url}")
 
     def _route(self, route) -> None:
         address = urlsplit(route.request.url)

@@ -21,6 +21,7 @@ from ferflow.app.picture_pool import PicturePool
 from ferflow.app.video_jobs import JobQueue, find_unfinished, save_upload
 from ferflow.jobs.job import Job
 from ferflow.options import AnalyzeOptions
+from ferflow.store.atomic_files import atomic_write
 from ferflow.store.output_folder import OutputFolder
 from tests.conftest import face_frames, write_video
 
@@ -87,14 +88,30 @@ def test_an_upload_that_was_cut_off_is_no_video_and_is_removed(tmp_path, clip):
 
 def test_what_the_application_is_writing_is_no_leftover(tmp_path):
     folder = OutputFolder(tmp_path)
-    for name in (f"uploads/0123/.talk.mp4.{os.getpid()}.tmp", f"coding/.MK.csv.{os.getpid()}.tmp"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(b"half")
+    written = (
+        "uploads/0123/.talk.mp4",
+        "coding/.MK.csv",
+        ".people.csv",
+        ".corrections.csv",
+        ".talk.markers.csv",
+    )
+    for name in written:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.{os.getpid()}.tmp").write_bytes(b"half")
     assert folder.find_leftovers() == []
-    (left := tmp_path / "coding" / ".MK.csv.4194305.tmp").write_bytes(
-        b"half"
-    )  # above all numbers of processes
-    assert folder.find_leftovers() == [left]
+    left = [tmp_path / f"{name}.4194305.tmp" for name in written]  # above all numbers of processes
+    for path in left:
+        path.write_bytes(b"half")
+    assert folder.find_leftovers() == sorted(left)
+
+
+def test_a_list_is_replaced_although_a_run_removes_leftovers_meanwhile(tmp_path):
+    folder = OutputFolder(tmp_path)
+    with atomic_write(folder.people_list, out=tmp_path) as part:
+        part.write_text("video_id,track_id,name\n")
+        with folder.lock():
+            assert folder.remove_leftovers() == []
+    assert folder.people_list.read_text() == "video_id,track_id,name\n"
 
 
 def test_a_job_has_only_the_warnings_about_its_own_video(tmp_path, clip, caplog):

@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ferflow.cli.interrupt import Interrupted, SignalWait
 from ferflow.jobs.benchmarks.memory import write_repeated
 from tests.command import restore_signals
 from tests.conftest import face_frames, write_video
@@ -74,7 +76,7 @@ def seconds_allowed() -> float:
         pytest.param(tables_are_begun, signal.SIGHUP, False, [], marks=pytest.mark.slow),
         pytest.param(lock_is_there, signal.SIGINT, False, [], marks=pytest.mark.slow),
         (tables_are_begun, signal.SIGINT, True, ["--workers", "2"]),
-        (lock_is_there, signal.SIGTERM, False, ["--workers", "2"]),
+        pytest.param(lock_is_there, signal.SIGTERM, False, ["--workers", "2"], marks=pytest.mark.slow),
         # The decoder skips for minutes and hands nothing on: nobody notices but the clock.
         (tables_are_begun, signal.SIGINT, False, ["--start", "19:00"]),
     ],
@@ -140,3 +142,58 @@ def test_a_signal_that_was_ignored_on_purpose_stays_ignored(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "still here\n")
+
+
+@pytest.fixture
+def wait() -> Iterator[SignalWait]:
+    """Between rounds of a run that SIGTERM would interrupt."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield SignalWait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_during_a_wait_ends_it(wait):
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGTERM])
+    timer.start()
+    assert wait(60.0)
+    timer.join()
+
+
+def test_a_signal_between_rounds_ends_the_next_wait_at_once(wait):
+    assert not wait(0.0)
+    with wait.working():
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    assert wait(60.0)
+
+
+def test_a_signal_during_a_round_interrupts_it(wait):
+    with pytest.raises(Interrupted), wait.working():
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_no_round_is_started_after_a_signal(wait):
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Interrupted), wait.working():
+        pytest.fail("a round has started")
+
+
+def test_a_signal_during_a_long_look_ends_it(wait):
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGTERM])
+    timer.start()
+    assert wait.look(lambda: time.sleep(60)) is None
+    assert wait(60.0)
+    timer.join()
+
+
+def test_a_look_without_a_signal_gives_what_it_saw(wait):
+    assert wait.look(lambda: "seen") == "seen"
+    assert not wait(0.0)

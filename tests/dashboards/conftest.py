@@ -10,7 +10,7 @@ import pytest
 
 from ferflow.dashboards import refresh
 from tests.dashboards.browse import ARGS, CHROMIUM
-from tests.dashboards.made_sessions import SESSIONS, Session, read_session, write_kind
+from tests.dashboards.made_sessions import SESSIONS, Session, read_session, some_sessions, write_kind
 from tests.made_cohort import write_run
 from tests.made_records import Made, write_session
 
@@ -35,7 +35,7 @@ def real_sessions(analysed_clips) -> list[Session]:
     return [read_session(out, video.video_id) for video in report.videos]
 
 
-@pytest.fixture(params=SESSIONS)
+@pytest.fixture(params=some_sessions(SESSIONS))
 def session(request, made_session) -> Session:
     """A session of every kind."""
     return made_session(request.param)

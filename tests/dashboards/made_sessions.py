@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -19,7 +19,7 @@ from ferflow.dashboards import write_session_report
 from ferflow.options import AnalyzeOptions, TimePoint
 from ferflow.store.metadata import FrameCounts, ModelIdentity, RecordingStart
 from ferflow.store.video_files import VideoFiles
-from tests.conftest import numbered_image, write_video
+from tests.conftest import numbered_image, slow_case, write_video
 from tests.dashboards.read_page import Page
 from tests.dashboards.recompute import Tables
 from tests.made_records import LABELS, Made, made_tables, write_session
@@ -204,6 +204,14 @@ SESSIONS: dict[str, Kind] = {
         is_filmed=True,
     ),
 }
+
+
+_SLOW = ("a crowd", "many signals", "bins across frames")
+
+
+def some_sessions(names: Iterable[str]) -> list[object]:
+    """Kinds of sessions as parameters of a test; `make test-all` alone runs those that take seconds."""
+    return [slow_case(name) if name in _SLOW else name for name in names]
 
 
 @dataclass(frozen=True)

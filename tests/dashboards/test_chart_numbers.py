@@ -24,7 +24,7 @@ from tests.dashboards.expect_session import (
     split_unit,
     write_signal,
 )
-from tests.dashboards.made_sessions import SESSIONS, Session
+from tests.dashboards.made_sessions import SESSIONS, Session, some_sessions
 from tests.dashboards.read_page import text, values_in
 from tests.dashboards.recompute import MEASURES, STATES, Tables
 
@@ -179,7 +179,7 @@ class Chart:
         return [time for time in self.video.instants.time_s if time < self.video.end_s]
 
 
-@pytest.fixture(params=[name for name, kind in SESSIONS.items() if kind.made.seconds])
+@pytest.fixture(params=some_sessions(name for name, kind in SESSIONS.items() if kind.made.seconds))
 def chart(request, made_session) -> Chart:
     """Of each kind of session that has a frame."""
     return Chart(made_session(request.param))
@@ -356,9 +356,9 @@ class Around:
         return (".2f", "{:.2f}".format) if title == "net positivity" else (".0%", "{:.0%}".format)
 
 
-WITH_EVENTS = [
+WITH_EVENTS = some_sessions(
     name for name, kind in SESSIONS.items() if any(kind_of != "rest" for *_, kind_of in kind.made.markers)
-]
+)
 
 
 @pytest.fixture(params=WITH_EVENTS)

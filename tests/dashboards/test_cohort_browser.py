@@ -121,7 +121,7 @@ def pointed_at(page, share=0.5):
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 @pytest.mark.parametrize(
     "name",
-    some_slow("many", "empty", "hostile", slow=("two", "play", "audience", "single", "trailer")),
+    some_slow("many", "empty", slow=("hostile", "two", "play", "audience", "single", "trailer")),
 )
 def test_every_overview_opens_without_errors_and_fits_the_screen(browser, out, name, width):
     page, wrong = opened(browser, out(name) / "index.html", viewport={"width": width, "height": 800})

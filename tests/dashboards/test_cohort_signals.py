@@ -16,6 +16,7 @@ from ferflow.dashboards import PageOptions, refresh
 from ferflow.dashboards.exports.csv_tables import write_tables
 from ferflow.dashboards.overview.clock_chart.signal_rows import MOST_SIGNALS
 from ferflow.store.output_folder import OutputFolder
+from tests.conftest import some_slow
 from tests.dashboards.browse import NEEDS_CHROMIUM, close_tab, open_tab
 from tests.dashboards.read_page import text
 from tests.made_cohort import TRAILER, play_sessions, trailer_test, write_run
@@ -99,7 +100,7 @@ def as_numbers(values: list[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
-@pytest.mark.parametrize("group", [None, "first cut", "new cut"])
+@pytest.mark.parametrize("group", some_slow("first cut", slow=[None, "new cut"]))
 @pytest.mark.parametrize("name", NAMES)
 def test_curves_of_signals_are_means_over_participants_with_students_interval(trailer, name, group):
     curves = pd.read_csv(trailer / "csv" / "curves.csv")

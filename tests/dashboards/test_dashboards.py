@@ -236,6 +236,7 @@ def test_the_footer_says_of_subgroups_what_the_model_card_measured(tmp_path):
     assert f"(AUC {lowest:.2f} to {highest:.2f}), with {smallest} to {largest} people in each" in text
 
 
+@pytest.mark.slow
 def test_an_hour_of_eight_people_stays_small(tmp_path):
     made = Made(seconds=3600, fps=4, people=8)
     html = page(tmp_path, made)

@@ -71,7 +71,7 @@ def open_alone(browser, path: Path, place: Path, **context) -> Opened:
 @NEEDS_CHROMIUM
 @pytest.mark.parametrize(
     ("name", "width"),
-    some_slow(("film", 1280), ("index", 390), slow=[("eight", 390), ("index", 1280), ("nobody", 390)]),
+    some_slow(("film", 390), slow=[("eight", 390), ("index", 390), ("index", 1280), ("nobody", 390)]),
 )
 def test_a_page_opens_alone_and_offline(browser, out, tmp_path, name, width):
     write(out)

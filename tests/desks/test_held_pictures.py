@@ -13,7 +13,7 @@ import pytest
 from ferflow.jobs.run import run
 from ferflow.media.inputs import video_id_of
 from ferflow.media.video import Selection, open_video
-from tests.conftest import numbered_image, write_video
+from tests.conftest import numbered_image, some_slow, write_video
 from tests.dashboards.read_page import card
 from tests.desks.recorders import face_then_slide, held_face
 
@@ -49,7 +49,7 @@ def _read(out: Path, path: Path) -> Analysed:
     return Analysed(entry, table[table.person_id.isna()], page)
 
 
-@pytest.mark.parametrize("name", ["held", "slide"])
+@pytest.mark.parametrize("name", some_slow("held", slow=["slide"]))
 def test_a_recording_of_a_minute_is_a_minute_long_and_has_no_gap(analysed, name):
     entry, bins = analysed[name].entry, analysed[name].bins
     assert (entry["status"], entry["warnings"], entry["gaps"]) == ("done", [], [])

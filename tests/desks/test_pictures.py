@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
@@ -144,6 +146,44 @@ def test_the_file_s_own_word_is_kept_where_that_is_asked_for(tmp_path, tools):
     found = analyse(turned(tmp_path / "a.mp4", 90), tools, rotate="file")
     assert (found.frames[0]["width"], found.frames[0]["height"]) == (240, 320)
     assert found.report.warnings == []
+
+
+class Counting:
+    """A detector that counts the frames that it is given."""
+
+    def __init__(self, detector):
+        self.detector, self.name, self.n_frames = detector, detector.name, 0
+
+    def detect(self, frames):
+        self.n_frames += len(frames)
+        return self.detector.detect(frames)
+
+
+def test_two_frames_are_looked_at_where_the_faces_of_both_are_clear(tmp_path, tools):
+    """Frames of the first four seconds were looked at: up to half of the time of a short video."""
+    detector = Counting(tools.detector)
+    assert find_turn(turned(tmp_path / "a.mp4", 0, n=100), AnalyzeOptions(), detector) is None
+    assert detector.n_frames == 2
+
+
+class Faint(Counting):
+    """Its faces have lower scores, as small and blurred ones do."""
+
+    def detect(self, frames):
+        return [replace(faces, score=faces.score * np.float32(0.96)) for faces in super().detect(frames)]
+
+
+def test_faces_that_score_less_are_compared_with_themselves_turned(tmp_path, tools):
+    detector = Faint(tools.detector)
+    assert find_turn(turned(tmp_path / "a.mp4", 0, n=100), AnalyzeOptions(), detector) is None
+    assert detector.n_frames == 2 * 4  # two frames, in four orientations
+
+
+def test_all_frames_are_looked_at_where_faces_lie_on_their_head(tmp_path, tools):
+    detector = Counting(tools.detector)
+    turn = find_turn(turned(tmp_path / "a.mp4", 180, n=100), AnalyzeOptions(), detector)
+    assert turn is not None
+    assert (turn.degrees, turn.n_frames) == (180, 8)
 
 
 def test_nothing_is_turned_without_faces(tmp_path, tools: Tools):

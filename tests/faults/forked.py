@@ -195,6 +195,8 @@ def run(order: Order) -> dict:
 
 
 def main() -> None:
+    # A script that starts the tests in the background may have had it ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # One thread, so nothing that a fork could lose.
     tools = Tools.load(OPTIONS)
     Tools.load = classmethod(lambda cls, options: tools)

@@ -232,6 +232,8 @@ ELSEWHERE = {
     "scratch.py": "a new folder for temporary files, of this process alone",
     "store_run.py": "works in such a folder",
     "store_merge.py": "works in such a folder",
+    "store_publish.py": "works in such a folder",
+    "store_worker.py": "works in such a folder",
 }
 """Modules that may change files themselves."""
 

@@ -94,7 +94,7 @@ def assert_is_named(folder: Folder, done: Result, code: int) -> None:
     assert "fault" not in done.text
 
 
-@pytest.mark.parametrize("case", some_of(CASES, 4))
+@pytest.mark.parametrize("case", some_of(CASES, 6))
 def test_doctor_finds_each_bad_table_and_says_what_to_do(folder, case):
     room = spoil(folder, case)
     findings = [finding for finding in examine_folder(folder.out) if finding.level == "problem"]

@@ -78,6 +78,7 @@ def test_a_killed_run_continues_with_its_epochs_and_a_finished_teacher_is_not_tr
     assert ended == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 
 
+@pytest.mark.slow
 def test_a_teacher_disturbs_faces_in_training_alone():
     model = gpu_teachers.build_teacher(TINY[0], "float32")
     disturb = model.get_layer("disturb")

@@ -26,12 +26,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from ferflow.jobs.benchmarks.compare_outputs import find_differences
+from ferflow.jobs.job import Job
+from ferflow.jobs.run_events import Ended
+from ferflow.jobs.store_publish import report_dead_publisher
+from ferflow.jobs.store_worker import process_in_store
+from ferflow.jobs.video_job import Analyzed
 from ferflow.media import object_file
 from ferflow.media.inputs import content_key, video_id_of
 from ferflow.store import object_store
 from ferflow.store.object_store import Address, create_object, parse_address, permit, read_object
 from ferflow.store.published import PublishedFolder, Source
-from ferflow.store.run_manifest import TaskReport
+from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.store.video_files import VideoFiles
 from tests.conftest import face_frames, write_video
 from tests.object_server import (
@@ -362,6 +367,54 @@ def test_an_object_that_is_replaced_meanwhile_is_a_failed_video_and_no_mixture(
 # --- The output folder -------------------------------------------------------------------------------------
 
 
+def test_a_process_without_the_disk_of_the_run_publishes_itself(
+    server, out, clips, tools, tmp_path, monkeypatch
+):
+    """An actor of Ray: it gets a task whose files lie in a folder of another machine."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = Job(inputs=(str(clips),), out=Path(f"s3://data/{out}"), engine="ray", pages=False)
+    task = VideoTask(clips / "a.mp4", VideoFiles(Path("/of-another-machine"), video_id_of(clips / "a.mp4")))
+    named(f"s3://data/{out}")
+    events = list(process_in_store(task, job, tools))
+    assert [type(event) for event in events[-2:]] == [Analyzed, Ended]
+    assert (events[-1].report.status, events[-1].metadata.source.name) == ("done", "a.mp4")
+    assert check_published(server, out, "a") == {"a": task.video_id}
+    assert list(tmp_path.iterdir()) == []
+    # A second one that analyses the same video, since this one was slow, tells of the result of the first.
+    *_, second = process_in_store(task, job, tools)
+    assert second.report == events[-1].report
+    assert check_published(server, out, "a") == {"a": task.video_id}
+    # Nor does a video count as failed whose process died after it had published.
+    assert report_dead_publisher(task, PublishedFolder(parse_address(job.out)), "died.") == second.report
+    other = VideoTask(clips / "b.mp4", VideoFiles(Path("/of-another-machine"), video_id_of(clips / "b.mp4")))
+    dead = report_dead_publisher(other, PublishedFolder(parse_address(job.out)), "died.")
+    assert (dead.status, dead.failure, dead.error) == ("failed", "transient", "b.mp4: died.")
+
+
+def test_a_session_list_that_differs_from_that_of_the_store_is_refused_for_ray(
+    stored, server, out, ferflow, tmp_path
+):
+    server.put(f"{out}/sessions.csv", b"video,participant\na.mp4,Ada\n")
+    mine = tmp_path / "mine.csv"
+    mine.write_text("video,participant\na.mp4,Bob\n")
+    done = ferflow("analyze", stored, "-o", f"s3://data/{out}", "--engine", "ray", "--sessions", mine)
+    assert (done.code, "mine.csv: differs from sessions.csv in the store" in done.stderr) == (2, True), (
+        done.text
+    )
+
+
+def test_a_process_that_cannot_use_the_store_fails_its_video(
+    out, clips, tools, quick_retries, connect, server
+):
+    job = Job(inputs=(str(clips),), out=Path(f"s3://data/{out}"), engine="ray", pages=False)
+    task = VideoTask(clips / "a.mp4", VideoFiles(Path("/of-another-machine"), video_id_of(clips / "a.mp4")))
+    connect(server.environment | {"AWS_SECRET_ACCESS_KEY": "wrong"})
+    named(f"s3://data/{out}")
+    (event,) = process_in_store(task, job, tools)
+    assert event.report.status == "failed"
+    assert f"s3://data/{out}" in event.report.error
+
+
 @pytest.mark.usefixtures("stand_in")
 def test_a_folder_in_a_store_is_that_of_a_local_run(stored, server, out, ferflow, tmp_path):
     place = f"s3://data/{out}"
@@ -465,7 +518,7 @@ def test_commands_that_need_a_folder_refuse_an_address_and_say_what_to_do(out, f
     ):
         refused = ferflow(*command)
         assert (refused.code, "reads" in refused.stderr) == (2, True), refused.text
-    for option in (["--overwrite"], ["--watch"], ["--engine", "ray"]):
+    for option in (["--overwrite"], ["--watch"], ["--engine", "ray", "--segment", "5"]):
         refused = ferflow("analyze", tmp_path, "-o", place, *option)
         assert (refused.code, "in a store" in refused.stderr) == (2, True), refused.text
     for command in (["merge", place], ["fetch", place, tmp_path / "f"]):

@@ -128,13 +128,13 @@ def analyze(cluster, videos, tmp_path):
         command.kill()
 
 
-def actors(node=None) -> list[psutil.Process]:
-    """Processes of actors, of all nodes or of one."""
+def actors(node=None, name: str = "ray::VideoActo") -> list[psutil.Process]:
+    """Processes of actors, of all nodes or of one; the system cuts their names."""
     raylets = None if node is None else {info.process.pid for info in node.all_processes["raylet"]}
     return [
         process
         for process in psutil.process_iter(["name", "ppid"])
-        if (process.info["name"] or "").startswith("ray::VideoActo")
+        if (process.info["name"] or "").startswith(name)
         and (raylets is None or process.info["ppid"] in raylets)
     ]
 
@@ -146,7 +146,7 @@ def wait_until(condition) -> None:
         time.sleep(0.1)
 
 
-def check_results(command: Command, reference: Path) -> None:
+def check_results(command: Command, reference: Path, *, same_options: bool = True) -> None:
     """One result per video, that of the local engine, and nothing else."""
     out = command.out
     for table in ("frames", "faces", "timeline"):
@@ -155,7 +155,7 @@ def check_results(command: Command, reference: Path) -> None:
         for name in names:
             mine, wanted = out / table / name, reference / table / name
             assert pq.read_table(mine) == pq.read_table(wanted)
-            if table != "timeline":
+            if table != "timeline" and same_options:
                 assert footer(mine) == footer(wanted)
     assert OutputFolder(out).find_leftovers() == []
     ended = Counter(event["source"] for event in command.seen if event["event"] == "ended")
@@ -255,6 +255,65 @@ def test_a_video_whose_actor_hangs_is_finished_by_another(analyze, reference):
     check_results(command, reference)
     assert "retrying" not in {event["event"] for event in command.seen}
     wait_until(lambda: not actors())
+
+
+GPU_STAND_IN = """
+import os, sys
+if any(word.endswith("default_worker.py") for word in sys.orig_argv):
+    from ferflow.models import classifier
+
+    class OnCpu(classifier.OnnxClassifier):
+        def answer(self, images):
+            with open(os.environ["FERFLOW_TEST_CALLS"], "a") as file:
+                file.write(f"{os.getpid()} {len(images)}\\n")
+            return super().answer(images)
+
+    classifier._make_gpu_classifier = lambda card, backend: OnCpu(card, threads=1)
+"""
+"""For the processes of a node without a GPU that says it has one: the network of the CPU, which notes its calls."""
+
+
+@pytest.fixture
+def gpu_calls(cluster, tmp_path, monkeypatch):
+    """A third node, with a GPU, as far as Ray knows; gives the calls of its networks: process and number of crops."""
+    (tmp_path / "stand-in").mkdir()
+    (tmp_path / "stand-in" / "sitecustomize.py").write_text(GPU_STAND_IN)
+    calls = tmp_path / "calls"
+    calls.touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"), prepend=os.pathsep)
+    monkeypatch.setenv("FERFLOW_TEST_CALLS", str(calls))
+    node = cluster.add_node(num_cpus=0, num_gpus=1, **LOOPBACK)
+    try:
+        yield lambda: [tuple(map(int, line.split())) for line in calls.read_text().splitlines()]
+    finally:
+        cluster.remove_node(node)
+
+
+def count_faces(out: Path) -> int:
+    return sum(pq.read_metadata(table).num_rows for table in (out / "faces").iterdir())
+
+
+def test_a_gpu_classifies_the_crops_of_all_videos(analyze, reference, gpu_calls):
+    command = analyze("--device", "gpu")
+    n_gpu_actors = {
+        len(actors(name="ray::GpuActor")) for event in command.events() if event["event"] == "progress"
+    }
+    assert command.end() == 0
+    check_results(command, reference, same_options=False)
+    assert n_gpu_actors == {1}
+    assert len({process for process, _ in gpu_calls()}) == 1
+    n_crops, n_faces = sum(n_crops for _, n_crops in gpu_calls()), count_faces(command.out)
+    assert n_faces / 2 < n_crops <= n_faces  # equal ones once
+    wait_until(lambda: not actors(name="ray::GpuActor"))
+
+
+def test_a_gpu_whose_process_is_killed_is_used_again(analyze, reference, gpu_calls):
+    command = analyze("--device", "gpu")
+    wait_until(gpu_calls)
+    actors(name="ray::GpuActor")[0].kill()
+    assert command.end() == 0
+    check_results(command, reference, same_options=False)
+    assert len({process for process, _ in gpu_calls()}) == 2
 
 
 def test_no_cluster_at_the_address_is_one_line(videos, tmp_path, ferflow):

@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from ferflow.errors import ModelError, OptionsError, RecordsError
-from ferflow.jobs.engines import ray_actor, ray_cluster, ray_engine, stragglers
+from ferflow.jobs.engines import ray_actor, ray_cluster, ray_engine, ray_gpu, stragglers
 from ferflow.jobs.engines.ray_actor import ActorSettings, Loaded, NotLoaded, VideoActor
+from ferflow.jobs.engines.ray_gpu import GpuActor
 from ferflow.jobs.engines.stragglers import Pace, find_straggler
 from ferflow.jobs.job import Job
 from ferflow.jobs.run import run
 from ferflow.jobs.run_events import Ended, Progressed, Started
 from ferflow.jobs.video_job import Analyzed, process_in_steps
+from ferflow.models.registry import resolve
 from ferflow.options import AnalyzeOptions
 from ferflow.store.output_folder import OutputFolder
 from ferflow.store.run_manifest import TaskReport, VideoTask
 from ferflow.store.video_files import VideoFiles
 from ferflow.system.memory import WORKER_BYTES
+
+CARD = resolve("default")
 
 
 class RayError(Exception):
@@ -52,6 +58,9 @@ class FakeRay(SimpleNamespace):
         self.actors: list[FakeActor] = []
         self.proxies: list[str | None] = []
         """Of the environment when Ray is started."""
+        self.gpus: list[object] = []
+        """What loading the network on each gives: a card, an error, or None, never."""
+        self.gpu_actors: list[FakeGpuActor] = []
         self.most_busy = self.clock = 0
         self.room = 1000
         """Actors that can be started."""
@@ -81,7 +90,11 @@ class FakeRay(SimpleNamespace):
         self.asked.append(settings)
 
         def make(cls):
-            def create(given):
+            def create(*given):
+                if cls is GpuActor:
+                    self.gpu_actors.append(FakeGpuActor(self.gpus[len(self.gpu_actors)]))
+                    return self.gpu_actors[-1]
+                (given,) = given
                 self.actors.append(FakeActor(self, cls(given), is_started=len(self.actors) < self.room))
                 return self.actors[-1]
 
@@ -96,6 +109,10 @@ class FakeRay(SimpleNamespace):
         return ready, [stream for stream in streams if stream not in ready]
 
     def get(self, reference: object) -> object:
+        if isinstance(reference, Loading):
+            if isinstance(reference.result, RayError):
+                raise reference.result
+            return reference.result
         if isinstance(reference, Exception):
             raise reference
         return reference
@@ -119,6 +136,23 @@ class FakeActor:
             return SimpleNamespace(remote=lambda *arguments: Stream(self, name, method(*arguments)))
 
         return options
+
+
+class FakeGpuActor:
+    """Only its loading is looked at."""
+
+    def __init__(self, result: object) -> None:
+        self.is_dead = False
+        self.load = SimpleNamespace(remote=lambda: Loading(result))
+
+
+class Loading:
+    """Reference to what loading gives."""
+
+    name = "load"
+
+    def __init__(self, result: object) -> None:
+        self.result, self.is_ready = result, result is not None
 
 
 class Stream:
@@ -147,7 +181,7 @@ def ray(monkeypatch):
     fake = FakeRay()
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setitem(sys.modules, "ray", fake)
-    monkeypatch.setattr(ray_actor.Tools, "load", lambda options: options)
+    monkeypatch.setattr(ray_actor.Tools, "load", lambda options, classifier: options)
     monkeypatch.setattr(ray_actor, "_check_machine", lambda settings: None)
     monkeypatch.setattr(ray_actor, "_this_node", lambda: "one")
     monkeypatch.setattr(ray_actor, "limit_threads", lambda threads: None)
@@ -249,24 +283,28 @@ def test_there_is_an_actor_per_worker_asked_for_or_per_cpu_of_the_cluster(
         ({"CPU": 8}, [{"CPU": 4}, {"CPU": 4}], {}, 2, (4, 0)),
         ({"CPU": 8}, [{"CPU": 6}, {"CPU": 2}], {}, 1, (6, 0)),  # no machine has eight
         ({"CPU": 8}, [{"CPU": 8}], {"threads": 2}, 2, (1, 0)),
-        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 0, (4, 1)),
-        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 4, (2, 0.5)),
-        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 5, (1, 1 / 3)),
+        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 0, (1, 2)),
+        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 4, (2, 2)),
+        ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "gpu"}, 1, (4, 1)),
         ({"CPU": 8, "GPU": 2}, [{"CPU": 4}, {"CPU": 4}], {"device": "cpu"}, 4, (2, 0)),
     ],
 )
 def test_what_an_actor_needs_of_its_machine_is_declared(
     ray, seen, resources, machines, options, n_workers, wanted
 ):
-    ray.resources = resources
+    ray.resources, ray.gpus = resources, [CARD, CARD]
     ray.machines = dict(zip(("one", "two"), machines, strict=False))
     asked = job(options=AnalyzeOptions(**options))
     list(ray_engine.process_videos(tasks(*"abcdefgh"), asked, n_workers))
-    (placement,) = ray.asked
-    assert placement == {
-        "num_cpus": wanted[0], "num_gpus": wanted[1], "memory": WORKER_BYTES,
+    threads, n_gpus = wanted
+    assert ray.asked[-1] == {
+        "num_cpus": threads, "num_gpus": 0, "memory": WORKER_BYTES,
         "scheduling_strategy": "SPREAD", "max_restarts": 0, "max_task_retries": 0,
     }  # fmt: skip
+    assert len(ray.gpu_actors) == n_gpus
+    if n_gpus:
+        assert (ray.asked[0]["num_cpus"], ray.asked[0]["num_gpus"]) == (0, 1)
+        assert ray.asked[0]["max_concurrency"] > threads * len(ray.actors)
 
 
 def test_machines_with_little_memory_are_used_all_the_same(ray, seen):
@@ -278,9 +316,134 @@ def test_machines_with_little_memory_are_used_all_the_same(ray, seen):
 @pytest.mark.parametrize(("has_cuda", "gpus"), [(True, 1), (False, 0)])
 def test_gpus_of_the_cluster_are_used_by_default_if_this_runtime_can(ray, seen, monkeypatch, has_cuda, gpus):
     monkeypatch.setattr(ray_cluster, "has_cuda", lambda: has_cuda)
-    ray.resources = {"CPU": 8.0, "GPU": 1.0}
+    ray.resources, ray.gpus = {"CPU": 8.0, "GPU": 1.0}, [CARD]
     list(ray_engine.process_videos(tasks("a"), job(), 0))
-    assert ray.asked[0]["num_gpus"] == gpus
+    assert len(ray.gpu_actors) == gpus
+
+
+def test_actors_share_the_gpus_equally_and_these_are_given_back(ray, seen, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        ray_actor.Tools, "load", lambda options, classifier: given.append(classifier) or options
+    )
+    ray.resources, ray.gpus = {"CPU": 4.0, "GPU": 2.0}, [CARD, CARD]
+    list(ray_engine.process_videos(tasks(*"abcd"), job(options=AnalyzeOptions(device="gpu")), 4))
+    first, second = ray.gpu_actors
+    assert Counter(id(classifier.actor) for classifier in given) == {id(first): 2, id(second): 2}
+    assert all(classifier.card is CARD for classifier in given)
+    assert first.is_dead
+    assert second.is_dead
+
+
+def test_a_gpu_that_cannot_be_used_is_left_out(ray, seen, monkeypatch, caplog):
+    given = []
+    monkeypatch.setattr(
+        ray_actor.Tools, "load", lambda options, classifier: given.append(classifier) or options
+    )
+    ray.resources, ray.gpus = {"CPU": 2.0, "GPU": 2.0}, [ModelError("no CUDA here"), CARD]
+    list(ray_engine.process_videos(tasks("a", "b"), job(options=AnalyzeOptions(device="gpu")), 2))
+    assert [classifier.actor for classifier in given] == [ray.gpu_actors[1]] * 2
+    assert [record.message for record in caplog.records] == ["1 of 2 GPUs not used (no CUDA here)"]
+
+
+@pytest.mark.parametrize("result", [ModelError("no CUDA here"), RayError("died"), None])
+def test_without_a_gpu_that_can_be_used_auto_classifies_on_the_cpus(ray, seen, monkeypatch, caplog, result):
+    given = []
+    monkeypatch.setattr(ray_cluster, "has_cuda", lambda: True)
+    monkeypatch.setattr(ray_gpu, "SECONDS_TO_START", 0.0)
+    monkeypatch.setattr(
+        ray_actor.Tools, "load", lambda options, classifier: given.append(classifier) or options
+    )
+    ray.resources, ray.gpus = {"CPU": 2.0, "GPU": 1.0}, [result]
+    events = list(ray_engine.process_videos(tasks("a"), job(), 0))
+    assert endings(events)["a"].status == "done"
+    assert given == [None]
+    assert "1 of 1 GPUs not used" in caplog.text
+    assert "classifying on the CPUs" in caplog.text
+    assert ray.gpu_actors[0].is_dead
+
+
+def test_a_gpu_that_was_asked_for_and_cannot_be_used_ends_the_run(ray, seen):
+    ray.resources, ray.gpus = {"CPU": 2.0, "GPU": 1.0}, [ModelError("no CUDA here")]
+    with pytest.raises(ModelError, match="no CUDA here"):
+        list(ray_engine.process_videos(tasks("a"), job(options=AnalyzeOptions(device="gpu")), 0))
+    assert ray.gpu_actors[0].is_dead
+    assert not ray.actors
+
+
+class RayTaskError(RayError):
+    cause = ModelError("its answer to a face is not finite")
+
+    def __str__(self) -> str:
+        return "ray::GpuActor.answer() ... traceback of the other process"
+
+
+@pytest.mark.parametrize(
+    ("raised", "message", "is_lost"),
+    [
+        (ActorDiedError(), "the worker with the GPU was lost", True),
+        (RayTaskError(), "its answer to a face is not finite", False),
+    ],
+)
+def test_a_gpu_that_does_not_answer_is_lost_and_one_that_refuses_is_not(
+    monkeypatch, raised, message, is_lost
+):
+    def get(reference, timeout):
+        raise raised
+
+    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=get, exceptions=exceptions))
+    actor = SimpleNamespace(answer=SimpleNamespace(remote=lambda images: None))
+    classifier = ray_gpu.RemoteClassifier(CARD, "auto", actor)
+    with pytest.raises(ModelError) as caught:
+        classifier.answer(np.zeros((1, 48, 48, 1), np.uint8))
+    assert str(caught.value).startswith(message)
+    assert "traceback" not in str(caught.value)
+    assert classifier.is_lost == is_lost
+
+
+@pytest.fixture
+def losing_gpus(ray, monkeypatch):
+    """Videos fail with the classifiers of these GPUs, which are lost then; gives the set of their numbers."""
+    lost: set[int] = set()
+
+    def process(task, job, tools):
+        classifier = tools.classifier
+        if classifier is not None and ray.gpu_actors.index(classifier.actor) in lost:
+            classifier.is_lost = True
+            yield Ended(task, TaskReport.failed(task, "lost", failure="input"))
+            return
+        yield ended(task)
+
+    monkeypatch.setattr(ray_actor, "process_in_steps", process)
+    monkeypatch.setattr(
+        ray_actor.Tools, "load", lambda options, classifier: SimpleNamespace(classifier=classifier)
+    )
+    return lost
+
+
+def test_videos_of_a_lost_gpu_are_analysed_with_the_others(ray, losing_gpus, caplog):
+    losing_gpus.add(0)
+    ray.resources, ray.gpus = {"CPU": 4.0, "GPU": 2.0}, [CARD, CARD]
+    asked = job(options=AnalyzeOptions(device="gpu"))
+    events = list(ray_engine.process_videos(tasks(*"abcdefgh"), asked, 4))
+    assert Counter(report.status for report in endings(events).values()) == {"done": 8}
+    assert [record.message for record in caplog.records] == ["A GPU was lost; 1 are left."]
+
+
+@pytest.mark.parametrize("device", ["gpu", "auto"])
+def test_without_any_gpu_left_auto_goes_on_with_the_cpus(ray, losing_gpus, monkeypatch, device):
+    losing_gpus.add(0)
+    monkeypatch.setattr(ray_cluster, "has_cuda", lambda: True)
+    ray.resources, ray.gpus = {"CPU": 2.0, "GPU": 1.0}, [CARD]
+    asked = job(options=AnalyzeOptions(device=device))
+    if device == "gpu":
+        with pytest.raises(ModelError, match="no GPU is left"):
+            list(ray_engine.process_videos(tasks("a", "b"), asked, 2))
+    else:
+        events = list(ray_engine.process_videos(tasks("a", "b", "c"), asked, 2))
+        assert Counter(report.status for report in endings(events).values()) == {"done": 3}
+    assert all(actor.is_dead for actor in ray.gpu_actors)
 
 
 def test_a_gpu_that_no_machine_has_is_refused(ray, seen):
@@ -362,7 +525,7 @@ def test_what_a_dead_actor_left_half_written_is_removed(ray, seen, tmp_path, mon
 
 
 def test_an_actor_that_cannot_load_its_models_ends_the_run(ray, seen, monkeypatch):
-    def fail(options):
+    def fail(options, classifier):
         raise ModelError("its weights are altered.")
 
     monkeypatch.setattr(ray_actor.Tools, "load", fail)
@@ -373,7 +536,7 @@ def test_an_actor_that_cannot_load_its_models_ends_the_run(ray, seen, monkeypatc
 
 
 def test_actors_that_die_while_they_load_are_not_replaced_forever(ray, seen, monkeypatch):
-    def fail(options):
+    def fail(options, classifier):
         raise ActorDiedError("Traceback:\n  No module named 'ferflow'")
 
     monkeypatch.setattr(ray_actor.Tools, "load", fail)
@@ -383,7 +546,7 @@ def test_actors_that_die_while_they_load_are_not_replaced_forever(ray, seen, mon
 
 
 def test_an_actor_with_another_ferflow_or_another_folder_takes_no_part(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_actor.Tools, "load", lambda options: options)
+    monkeypatch.setattr(ray_actor.Tools, "load", lambda options, classifier: options)
     monkeypatch.setattr(ray_actor, "_this_node", lambda: "one")
     given = ActorSettings(job().updated(out=tmp_path), 0.0)
     assert isinstance(load(replace(given, version="9.9")).error, ModelError)
@@ -620,7 +783,7 @@ def test_a_video_whose_actor_died_is_tried_again_after_the_others(
 ):
     monkeypatch.setattr("ferflow.jobs.processing.RETRY_AFTER_SECONDS", 0.0)
     monkeypatch.setattr("ferflow.jobs.plan.model_sha256", lambda options: tools.classifier.card.sha256)
-    monkeypatch.setattr(ray_actor.Tools, "load", lambda options: tools)
+    monkeypatch.setattr(ray_actor.Tools, "load", lambda options, classifier=None: tools)
     real, tried = ray_actor.process_in_steps, []
 
     def flaky(task, job, tools):

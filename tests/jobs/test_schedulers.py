@@ -135,7 +135,14 @@ def test_slurm_gets_what_is_asked_for():
     assert "exec apptainer exec --nv 'my image.sif' ferflow merge b" in script
 
 
-@pytest.mark.skipif(shutil.which("sbatch") is None, reason="Slurm is not installed")
+def slurm_answers() -> bool:
+    ping = shutil.which("scontrol")
+    return (
+        ping is not None and subprocess.run([ping, "ping"], capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not slurm_answers(), reason="no controller of Slurm answers")
 def test_slurm_itself_accepts_the_jobs(tmp_path):
     script = write_script("slurm", ArrayJob(manifest="a.csv", out="out", shards=2, hours=1))
     for part in re.findall(r"<<'(END_OF_\w+)'\n(.*?)\n\1\n", script, re.DOTALL):
@@ -259,8 +266,9 @@ def test_snakemake_plans_a_job_per_shard_and_one_that_joins(machine):
     path = snakefile(machine, manifest="list.csv", out="out", shards=3, gpus=1, image="docker://ferflow:1")
     done = run(machine, "snakemake", "-n", "--cores", "4", "--snakefile", str(path))
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^shard\s+3$", done.stdout, re.MULTILINE)
-    assert re.search(r"^merge\s+1$", done.stdout, re.MULTILINE)
+    # Snakemake 7 adds columns with the numbers of threads.
+    assert re.search(r"^shard\s+3\b", done.stdout, re.MULTILINE)
+    assert re.search(r"^merge\s+1\b", done.stdout, re.MULTILINE)
 
 
 @needs_snakemake

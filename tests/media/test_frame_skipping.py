@@ -15,7 +15,7 @@ from ferflow.media.frame_skipping import SkippedFrame, cell_index, rounding_s
 from ferflow.media.idr import is_idr
 from ferflow.media.video import Selection, open_video
 from ferflow.options import TimePoint
-from tests.conftest import face_frames
+from tests.conftest import face_frames, some_of
 
 N_FRAMES = 90
 UNEVEN = np.cumsum([0, *([40, 20, 61, 33] * 30)])[:N_FRAMES].tolist()
@@ -141,18 +141,21 @@ def write_groups(path: Path, images: list[np.ndarray], codec: str, x_params: str
 # once more, its first frame is the only one that is decoded.
 @pytest.mark.parametrize(
     ("codec", "suffix", "x_params", "options", "n_decoded"),
-    [
-        ("libx264", "mp4", CLOSED, {}, N_GROUPS),
-        ("libx264", "mkv", CLOSED + ":slices=3", {"preset": "veryslow"}, N_GROUPS),
-        ("libx264", "ts", CLOSED, {}, N_GROUPS),
-        ("libx264", "mp4", CLOSED + ":tff=1", {}, N_GROUPS),
-        ("libx265", "mp4", CLOSED, {"preset": "ultrafast"}, N_GROUPS),
-        ("libx265", "ts", CLOSED + ":bframes=4", {"preset": "ultrafast"}, N_GROUPS),
-        ("libx264", "mkv", OPEN, {}, None),
-        ("libx264", "ts", OPEN, {"preset": "veryslow"}, None),
-        ("libx264", "mp4", "keyint=12:scenecut=0:intra-refresh=1:bframes=0", {}, None),
-        ("libx265", "mkv", OPEN + ":bframes=4", {"preset": "ultrafast"}, None),
-    ],
+    some_of(
+        [
+            ("libx264", "mp4", CLOSED, {}, N_GROUPS),
+            ("libx264", "mkv", CLOSED + ":slices=3", {"preset": "veryslow"}, N_GROUPS),
+            ("libx264", "ts", CLOSED, {}, N_GROUPS),
+            ("libx264", "mp4", CLOSED + ":tff=1", {}, N_GROUPS),
+            ("libx265", "mp4", CLOSED, {"preset": "ultrafast"}, N_GROUPS),
+            ("libx265", "ts", CLOSED + ":bframes=4", {"preset": "ultrafast"}, N_GROUPS),
+            ("libx264", "mkv", OPEN, {}, None),
+            ("libx264", "ts", OPEN, {"preset": "veryslow"}, None),
+            ("libx264", "mp4", "keyint=12:scenecut=0:intra-refresh=1:bframes=0", {}, None),
+            ("libx265", "mkv", OPEN + ":bframes=4", {"preset": "ultrafast"}, None),
+        ],
+        2,
+    ),
 )
 def test_of_a_group_nothing_is_decoded_after_its_last_selected_frame(
     noisy_groups, tmp_path, monkeypatch, codec, suffix, x_params, options, n_decoded

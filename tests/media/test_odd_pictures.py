@@ -228,6 +228,9 @@ class Standing:
             picture.pts, picture.time_base = min(number, 5), Fraction(1, 25)
             yield picture
 
+    def find_start(self, from_pts):
+        return None
+
     def close(self) -> None: ...
 
 

@@ -20,7 +20,7 @@ from ferflow.errors import FerflowError, VideoError
 from ferflow.media.image_list import IMAGE_SUFFIXES
 from ferflow.media.inputs import VIDEO_SUFFIXES, discover
 from ferflow.media.video import Selection, open_video
-from tests.conftest import portrait, some_slow
+from tests.conftest import portrait, some_of, some_slow
 from tests.media.tiled_heic import write_tiled_heic
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -91,7 +91,7 @@ WAYS = {
 QUICK_TO_WRITE = {".png": {"compress_level": 1}, ".webp": {"method": 0}, ".avif": {"speed": 10}}
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", some_of(list(WAYS), 2))
 def test_a_photograph_is_read_as_pillow_reads_it(photo, tmp_path, name):
     options = dict(WAYS[name])
     if options.pop("camera", False):

@@ -15,7 +15,7 @@ from ferflow.render.clips import existing_clips, plan_clips, write_clips
 from ferflow.store.metadata import read_metadata
 from ferflow.store.records import read_table, write_table
 from ferflow.store.video_files import VideoFiles
-from tests.conftest import face_frames, numbered_image, write_video
+from tests.conftest import face_frames, numbered_image, some_slow, write_video
 from tests.made_records import Made, write_session
 
 
@@ -106,7 +106,7 @@ def test_peaks_nearer_than_a_clip_is_long_share_one(tmp_path):
         ("mp4", "mp3", 48_000, "stereo"),
     ],
 )
-@pytest.mark.parametrize("late_s", [0.0, 1.3])
+@pytest.mark.parametrize("late_s", some_slow(1.3, slow=[0.0]))
 def test_the_sound_of_a_clip_is_in_step_with_its_pictures(tmp_path, suffix, codec, rate, layout, late_s):
     """A click with each flash, every other second; the pictures begin `late_s` after the sound."""
     clicks = [1.0, 3.0, 5.0, 7.0, 9.0]

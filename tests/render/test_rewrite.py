@@ -49,7 +49,7 @@ def sound_of(path):
     return [stream for stream in streams(path) if stream["codec_type"] == "audio"]
 
 
-@pytest.mark.parametrize("name", some_of(list(SOURCES), 2))
+@pytest.mark.parametrize("name", some_of(list(SOURCES), 3))
 def test_a_copy_has_the_frames_and_the_times_of_its_source(tmp_path, name):
     source = make_source(tmp_path, name)
     made, _ = copy(source, tmp_path / "copy.mp4")

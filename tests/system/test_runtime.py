@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from ferflow.system.runtime import start_session
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +62,42 @@ def test_training_without_keras_or_its_backend_says_what_to_install(hidden, back
     assert reported in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def quantised_convolution(weight: int, channels: int) -> bytes:
+    """A network that multiplies uint8 activations by one int8 weight and adds them up over the channels."""
+
+    def scale(name: str) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.float32(1), name)
+
+    weights = np.full((1, channels, 1, 1), weight, np.int8)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "one", "zero"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "one", "zero"], ["xf"]),
+        helper.make_node("DequantizeLinear", ["w8", "one_w", "zero_w"], ["wf"]),
+        helper.make_node("Conv", ["xf", "wf"], ["sum"]),
+        helper.make_node("QuantizeLinear", ["sum", "step", "zero"], ["y8"]),
+        helper.make_node("DequantizeLinear", ["y8", "step", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "sums",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            scale("one"), scale("one_w"), numpy_helper.from_array(np.float32(channels * 127), "step"),
+            numpy_helper.from_array(np.uint8(0), "zero"), numpy_helper.from_array(np.int8(0), "zero_w"),
+            numpy_helper.from_array(weights, "w8"),
+        ],
+    )  # fmt: skip
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    ).SerializeToString()
+
+
+@pytest.mark.parametrize("activation", [100, 255])
+def test_sums_of_int8_products_are_exact_on_every_processor(activation):
+    """Two products of 255 and 127 need 17 bits; some instructions of older x86 processors keep 16."""
+    channels = 64
+    session = start_session(quantised_convolution(127, channels))
+    (sums,) = session.run(None, {"x": np.full((1, channels, 4, 4), activation, np.float32)})
+    assert np.unique(sums / (channels * 127)).tolist() == [activation]

@@ -37,6 +37,7 @@ def test_ten_thousand_spoilt_videos_and_many_others(name, n):
     assert_clean(name, n)
 
 
+@pytest.mark.slow
 def test_the_loop_notices_death_silence_and_foreign_errors_and_goes_on():
     """Cases 2, 4 and 6 of every eight die, hang and raise; the others are fine."""
     found = fuzz(CONTROL, SEED, 10, per_child=4, seconds=5)

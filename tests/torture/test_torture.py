@@ -65,16 +65,16 @@ def outcomes(
     return wrong, out, done
 
 
-@pytest.mark.parametrize("n_pages", some_slow(2, slow=[None]))
+@pytest.mark.parametrize("n_pages", some_slow(1, slow=[None]))
 def test_every_file_ends_as_documented_and_has_the_rows_a_witness_counts(tmp_path, n_pages):
-    """With `n_pages`, every third file of large kinds is tried, and that many pages of each kind and all of odd names
+    """With `n_pages`, every fifth file of large kinds is tried, and that many pages of each kind and all of odd names
     are looked at; None: all files and all pages, made by the run itself.
     """
     cases = [case for case in corpus.cases() if not case.is_slow]
     cases = thinned(cases) if n_pages else cases
     wrong, out, done = outcomes(tmp_path, cases, *(["--no-report"] if n_pages else []))
     assert wrong == []
-    assert len(cases) > (140 if n_pages else 250)
+    assert len(cases) > (110 if n_pages else 250)
     assert {case.kind for case in cases} == kinds.KINDS.keys() - {"barred"}
     assert done.returncode == 10
     assert "Traceback" not in done.stderr + done.stdout
@@ -84,19 +84,19 @@ def test_every_file_ends_as_documented_and_has_the_rows_a_witness_counts(tmp_pat
     stray = [path.name for path in out.rglob("*") if not re.fullmatch(r"[\w.-]+", path.name)]
     assert stray == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
-    assert_harmless(out, at_least=40 if n_pages else 200)
+    assert_harmless(out, at_least=30 if n_pages else 200)
 
 
 MOST_OF_A_SMALL_KIND = 8
 
 
 def thinned(cases: list[kinds.Case]) -> list[kinds.Case]:
-    """All of small kinds and of odd names, every third of the others."""
+    """All of small kinds and of odd names, every fifth of the others."""
     n_of_kind, seen = Counter(case.kind for case in cases), Counter()
     kept = []
     for case in cases:
         is_small = case.kind == "names" or n_of_kind[case.kind] <= MOST_OF_A_SMALL_KIND
-        if is_small or seen[case.kind] % 3 == 0:
+        if is_small or seen[case.kind] % 5 == 0:
             kept.append(case)
         seen[case.kind] += 1
     return kept

@@ -21,6 +21,7 @@ from ferflow.errors import OptionsError, RecordsError
 from ferflow.exchange.dataset.tables import BUCKET, DATASET_VERSION, FILE
 from ferflow.plain_file import read_plain_file
 from ferflow.store.atomic_files import atomic_write, make_folder, name_write_errors, remove, remove_folder
+from ferflow.store.contained import check_contained
 from ferflow.store.lock_files import hold_lock
 from ferflow.store.output_folder import OutputFolder, find_maker
 from ferflow.text import sanitize
@@ -101,10 +102,13 @@ class Dataset:
         Raises:
             OptionsError: the folder is not empty and not a data set, is a part of an output folder, or was made from
                 another output folder.
-            RecordsError: as `load_state`.
+            RecordsError: as `load_state`, or the folder within the output folder leads out of it.
         """
         shown = sanitize(self.path)
-        real, default = (Path(os.path.realpath(path)) for path in (self.path, OutputFolder(out).dataset))
+        inside = OutputFolder(out).dataset
+        if self.path.absolute() == inside.absolute():
+            check_contained(self.state, out)  # in the place of the folder, there may be a link
+        real, default = (Path(os.path.realpath(path)) for path in (self.path, inside))
         if real != default and (maker := find_maker(self.path)) is not None:
             raise OptionsError(f"{shown}: a folder of {sanitize(maker)}. Give another one with -o.")
         if os.path.lexists(self.path) and not self.path.is_dir():

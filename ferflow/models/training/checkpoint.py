@@ -37,8 +37,9 @@ class Progress:
     average: Weights
     """Moving average of all the network's weights."""
     best: Weights
-    """The average after the epoch with the best selection score."""
+    """The average after the epoch that is kept so far: the one with the best selection score, or the last."""
     best_score: float
+    """Selection score of `best`."""
     history: list[Epoch]
 
 

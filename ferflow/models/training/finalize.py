@@ -129,5 +129,5 @@ def _selection_note(trained: TrainingResult) -> str:
         "prior": options.adjust_prior and options.prior_tau is None,
     }
     chosen = [name for name, is_chosen in choices.items() if is_chosen]
-    epochs = f"best of {trained.epochs} epochs"
+    epochs = options.describe_kept(trained.epochs)
     return selected_on(trained.parts.selection, epochs, *chosen, "temperature on the labels")

@@ -56,6 +56,9 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hold_out: bool = False
     """Select on a fixed tenth of the Training rows, which leaves PublicTest for the final figures; see `dataset.split`.
     Without splits in the data, a tenth is held out in any case."""
+    keep: Literal["best", "last"] = "best"
+    """Weights that become the model: those of the epoch with the best score on the selection rows, or of the last
+    epoch. "last" selects nothing, for a start that has seen the selection rows."""
     votes: bool = True
     """Also learn from FER+ votes, with a second head, if the data has them."""
     adjust_prior: bool = True
@@ -72,6 +75,8 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     mixup: float = 0.2
     """Both parameters of the Beta distribution of the mixing weight; 0: no mixup."""
     dropout: float = 0.1
+    sharpness_radius: Annotated[float, Meta(ge=0)] = 0.0
+    """Each step takes the gradient at the worst point at this distance (SAM, `training.sharpness`); 0: off."""
     average_decay: float = 0.997
     """Of the moving average of weights that is evaluated and kept: about 1 / (1 - decay) steps."""
     label_share: Share | None = None
@@ -111,6 +116,10 @@ class TrainOptions(Checked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def classes(self) -> Classes:
         """The classes of the network."""
         return Classes.without(self.merge)
+
+    def describe_kept(self, epochs: int) -> str:
+        """Which of the epochs of a finished run the model comes from, for its card."""
+        return f"{self.keep} of {epochs} epochs"
 
     def size_at(self, epoch: int) -> int:
         """Side of the training images in an epoch (from 0), pixels."""

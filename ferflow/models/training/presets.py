@@ -92,7 +92,7 @@ def preset_card(preset: Preset, run: Run, parts: Split, answers: Mapping[str, Fl
         temperature=fit_temperature(partial(chosen, answers), truth),
         prior=chosen.prior,
         prior_note=chosen.note(run.options),
-        selection=selected_on(parts.selection, f"best of {run.epochs} epochs", f"temperature on {by}"),
+        selection=selected_on(parts.selection, run.options.describe_kept(run.epochs), f"temperature on {by}"),
     )
 
 

@@ -43,6 +43,7 @@ from ferflow.models.training.distillation import (
 )
 from ferflow.models.training.finalize import TrainingResult, finalize
 from ferflow.models.training.options import TrainOptions
+from ferflow.models.training.sharpness import sharpness_aware
 from ferflow.models.training.targets import (
     Batch,
     compute_logits,
@@ -149,6 +150,8 @@ class _Run:
         self.network = network_of(options, two_heads=self.targets.votes is not None)
         fetched = replace(self.network, backbone=_initial_backbone(options, out))
         self.model = keras_network.build(options.recipe, fetched)
+        if options.sharpness_radius:
+            self.model = sharpness_aware(self.model, options.sharpness_radius)
         self.judge = keras_network.build(options.recipe, self.network)
         _compile(self.model, options)
         self.steps = len(self._order(0)) // options.batch_size
@@ -229,7 +232,7 @@ class _Run:
         )
         accuracies = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         log.info("epoch %d: loss %.4f, %s, %.0f s", progress.epoch, loss, accuracies, seconds)
-        if score > progress.best_score:
+        if score > progress.best_score or self.options.keep == "last":
             progress.best_score = score
             progress.best = [weights.copy() for weights in progress.average]
 

@@ -47,7 +47,7 @@ def recorded(face_video, tools, tmp_path_factory):
         for number, frame in enumerate(live):
             if number == 5:
                 moment = live.mark("boss, appears")
-                assert abs(moment - frame.time_s) < 0.3
+                assert abs(moment - frame.time_s) < 1  # the clip goes on while the frame is looked at
     return out, live
 
 

@@ -11,6 +11,7 @@ from ferflow.jobs.live import capture as capture_module
 from ferflow.jobs.live.capture import Capture, Patience
 from ferflow.jobs.live.sources import find_source
 from ferflow.options import AnalyzeOptions
+from tests.conftest import some_slow
 from tests.jobs.live.ffmpeg_server import address, free_port, needs_ffmpeg, serve, wait_until_listening
 
 pytestmark = needs_ffmpeg
@@ -24,7 +25,7 @@ def wait_for_frames(capture: Capture, count: int, seconds: float = 15.0) -> int:
     return found
 
 
-@pytest.mark.parametrize("kind", ["http", "rtmp"])
+@pytest.mark.parametrize("kind", some_slow("http", slow=["rtmp"]))
 def test_a_stream_whose_server_dies_goes_on_with_the_next_one(kind, face_video, monkeypatch, caplog):
     monkeypatch.setattr(capture_module, "_FIRST_WAIT_S", 0.2)
     port = free_port()

@@ -61,11 +61,11 @@ def test_all_forms_of_a_model_agree_on_which_mouths_are_covered(released, marked
     ]
     by_form.append(KerasClassifier(released).answer(images).occluded)
     for flagged in by_form:
-        assert np.mean(flagged == by_form[1]) > 0.95
-        assert flagged[drawn.covered].mean() > flagged[drawn.clear].mean() + 0.4
+        assert np.mean(flagged == by_form[1]) > 0.9
+        assert flagged[drawn.covered].mean() > flagged[drawn.clear].mean() + 0.25
     # The network below the head is a tiny one whose training differs from machine to machine: no narrow bound.
     plain = OnnxClassifier(released).answer(marked.images[..., None]).occluded
-    assert plain.mean() < by_form[0][drawn.covered].mean() - 0.4
+    assert plain.mean() < by_form[0][drawn.covered].mean() - 0.25
 
 
 def test_the_head_changes_no_expression_and_the_card_names_its_layer(released, card, marked):  # noqa: F811

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import onnxruntime
 import pytest
 from msgspec import structs
 
@@ -21,7 +20,8 @@ from ferflow.models.metrics import evaluate
 from ferflow.models.training import release
 from ferflow.models.training.presets import Preset
 from ferflow.options import AnalyzeOptions
-from tests.conftest import real_data
+from ferflow.system.runtime import start_session
+from tests.conftest import real_data, some_slow
 from tests.models.test_classifier import crops
 from tests.models.training.test_train import OPTIONS
 from tests.models.training.test_train import faces as drawn_faces
@@ -35,7 +35,7 @@ STILL = (0.0,) * 7
 
 def by_hand(path, images, share, label_shift, vote_shift, temperature):
     """Probabilities of a network with two heads, worked out from its bare outputs."""
-    session = onnxruntime.InferenceSession(str(path))
+    session = start_session(str(path))
     labels, votes = session.run(["label_head", "vote_head"], {"images": images})
     powers = [
         np.exp((labels.astype(float) + label_shift) / temperature),
@@ -133,12 +133,13 @@ def public_test():
     tiles = sheet.reshape(sheet.shape[0] // 48, 48, -1, 48).swapaxes(1, 2).reshape(-1, 48, 48)
     votes = np.array([row[3:13] for row in rows]).astype(np.uint8)
     faces = Faces(images=tiles[: len(rows)], labels=np.array([int(row[2]) for row in rows]), votes=votes)
-    session = onnxruntime.InferenceSession(str(registry.resolve("default").path("onnx")))
+    session = start_session(str(registry.resolve("default").path("onnx")))
     heads = ["label_head", "vote_head"]
     answers = [session.run(heads, {"images": part[..., None]}) for part in np.array_split(faces.images, 56)]
     return faces, {head: np.concatenate([answer[k] for answer in answers]) for k, head in enumerate(heads)}
 
 
+@pytest.mark.parametrize("card", some_slow("default", slow=["fer2013", "ferplus"]), indirect=True)
 def test_the_cards_scores_are_those_that_evaluate_gives(card, public_test):
     faces, outputs = public_test
     probs = card.probabilities(outputs)
@@ -201,6 +202,7 @@ def test_a_run_becomes_one_set_of_files_and_a_card_per_preset(presets):
     assert by_majority == ["ferplus"]
 
 
+@pytest.mark.slow
 def test_the_heads_of_a_release_are_those_that_were_trained(presets, trained, data):
     run_card = registry.resolve(trained)
     assert "blend of heads" not in run_card.selection  # it was reported, not chosen

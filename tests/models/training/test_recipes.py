@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ferflow.analytics.measure_docs import END
 from ferflow.cli import app
 from ferflow.errors import ModelError, OptionsError
-from ferflow.jobs.benchmarks.recipes_table import BEGIN, find_runs, make_table
+from ferflow.jobs.benchmarks.recipes_table import BEGIN, add_minutes, find_runs, make_table
 from ferflow.models import keras_network, registry
 from ferflow.models.cards import ModelCard, WeightFile, sha256_of
 from ferflow.models.data.augment import NO_AUGMENTATION, Augmentation, Draw, augment
@@ -25,6 +25,7 @@ from ferflow.models.training.targets import class_weights, make_targets, oversam
 from ferflow.models.training.train import train
 from tests.conftest import needs_keras
 from tests.models.training.test_train import data  # noqa: F401 - a fixture
+from tests.models.training.test_train import faces as drawn_faces
 
 pytestmark = needs_keras
 
@@ -154,6 +155,7 @@ def test_an_unusual_run_resumes_to_the_same_curve(six):
     assert len(curves[0]) == 2
 
 
+@pytest.mark.slow
 def test_a_six_class_card_says_what_it_merges_and_is_scored_by_both_kinds_of_labels(six):
     card = registry.resolve(six[0].folder)
     assert len(card.labels) == 6
@@ -229,6 +231,7 @@ def test_a_weight_file_that_holds_code_runs_none(tmp_path):
     assert not ran.exists()
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, tmp_path):  # noqa: F811
     train(data, tmp_path / "a", options_of("two-conv", batch_size=16, seed=5))
     rows = {row.split("`")[1]: row for row in make_table(find_runs([tmp_path])).splitlines()[2:]}
@@ -245,6 +248,7 @@ def test_the_table_has_a_row_per_recipe_and_the_command_that_made_it(six, data, 
     assert "as it was" not in again
 
 
+@pytest.mark.slow
 def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(data, tmp_path):  # noqa: F811
     reported = (
         "--recipe resnet-tiny --epochs 1 --batch-size 16 --augment light --labels-only --tau 0 -o".split()
@@ -261,6 +265,24 @@ def test_the_command_trains_with_the_augmentation_and_the_labels_it_was_told(dat
     assert "--labels-only" not in row, "two-conv never learns votes"
     row = make_table({"default": run})
     assert "--augment light --labels-only`" in row
+
+
+@pytest.mark.slow
+def test_rows_without_minutes_get_an_estimate_and_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("ferflow.jobs.benchmarks.recipes_table.TIMED_STEPS", 4)
+    images, labels, votes = drawn_faces(900, seed=2)
+    usage = np.where(np.arange(900) < 880, "Training", "PublicTest")
+    np.savez(tmp_path / "faces.npz", images=images, emotion=labels, ferplus=votes, usage=usage)
+    known = "| `deep-nadam` |" + " x |" * 10 + " 72 | 77 of 90 | made |"
+    table = "| `two-conv` |" + " x |" * 10 + "  | 600 of 600 | made |\n" + known
+    unknown, kept = add_minutes(table, tmp_path / "faces.npz").splitlines()
+    assert kept == known
+    cells = unknown.strip("| ").split(" | ")
+    said, number = cells[11].split()
+    assert said == "about"
+    # 13 batches of 64 faces by 50 MFLOP, three times for the way back, 600 times: 50 s at 1 TFLOP/s.
+    assert 1 <= float(number) <= 200
+    assert cells[12] == "600 of 600"
 
 
 def test_the_table_in_the_docs_is_one_that_the_command_can_replace():

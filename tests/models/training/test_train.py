@@ -20,7 +20,7 @@ from ferflow.models.training.options import FULL_SIZE, TrainOptions
 from ferflow.models.training.targets import Targets, compute_logits, mix_in_answers
 from ferflow.models.training.train import train
 from ferflow.models.training.warm_start import initialise, load_trained
-from tests.conftest import needs_keras
+from tests.conftest import needs_keras, some_slow
 
 pytestmark = needs_keras
 
@@ -147,11 +147,31 @@ def test_a_damaged_state_is_refused(undisturbed, data, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_sharpness_aware_run_resumes_to_the_same_curve(data, tmp_path, undisturbed):
+    options = replace(OPTIONS, epochs=2, sharpness_radius=0.05)
+    train(data, tmp_path / "whole", options)
+    killed_after(1, data, tmp_path / "killed", options)
+    train(data, tmp_path / "killed", options)
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    assert curve(tmp_path / "whole")[0] != curve(undisturbed)[0]
+
+
 def test_training_stops_when_nothing_gets_better(data, tmp_path):
     # A learning rate of almost nothing: after the first epoch no score can rise.
     options = replace(OPTIONS, learning_rate=1e-9, epochs=6, patience=1, image_sizes=((1.0, 48),))
     train(data, tmp_path, options)
     assert len(curve(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("keep", some_slow("last", slow=["best"]))
+def test_the_model_comes_from_the_best_epoch_or_from_the_last(keep, data, tmp_path):
+    # A learning rate of almost nothing: no later epoch has a better score, but the batch norms still change.
+    options = replace(OPTIONS, learning_rate=1e-9, epochs=2, image_sizes=((1.0, 48),), keep=keep)
+    card = train(data, tmp_path, options)
+    saved = checkpoint.read(tmp_path / "state.npz").progress
+    is_last = all(map(np.array_equal, saved.best, saved.average))
+    assert is_last == (keep == "last")
+    assert f"{keep} of 2 epochs" in card.selection
 
 
 def test_labels_alone_train_one_head(data, tmp_path):
